@@ -1,0 +1,195 @@
+// The AgentTask: one stage of one run, as users, Git and the controller write it and as the cluster stores it.
+// The CRD is generated from these schemas; its CEL rules make claim, result and phases write-once for every client.
+// Decoded at the border by the controller and the worker; everything past it is typed.
+import { Effect, Schema } from "effect"
+import { cel, exactlyOneOf, transitions } from "./cel.ts"
+import { ObjectKey, ObjectName, RunId, Sha256, Timestamp, Uid, WorkspaceName } from "./names.ts"
+import { Reason } from "./reason.ts"
+import { StageResult } from "./stage-result.ts"
+
+export const Stage = Schema.Literals(["plan", "apply", "destroy"])
+export type Stage = typeof Stage.Type
+
+export const Engine = Schema.Struct({
+  name: Schema.Literals(["tofu", "terraform"]),
+  version: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(32)).annotate({ description: "Must be what the runner image has; absent: whatever it has." }))
+})
+export type Engine = typeof Engine.Type
+
+const text = (maxLength: number) => Schema.String.check(Schema.isMaxLength(maxLength))
+
+const sources = {
+  inline: Schema.optionalKey(
+    Schema.Record(Schema.String, text(262_144)).check(Schema.isMaxProperties(64)).annotate({ description: "File name to content; for small configurations." })
+  ),
+  archive: Schema.optionalKey(
+    Schema.Struct({ url: text(2048), sha256: Sha256 }).annotate({ description: "A tar.gz of the configuration, checked against its digest before it is unpacked." })
+  ),
+  configMap: Schema.optionalKey(Schema.Struct({ name: ObjectName }).annotate({ description: "A ConfigMap of the same namespace; each key is a file." })),
+  pool: Schema.optionalKey(Schema.Struct({ archiveSha256: Sha256 }).annotate({ description: "The pool gives the archive to the holder of the task's token." }))
+}
+
+const values = { value: Schema.optionalKey(text(65_536)), valueFrom: Schema.optionalKey(Schema.Struct({ secretKeyRef: Schema.Struct({ name: ObjectName, key: ObjectKey }) })) }
+
+export const Variable = Schema.Struct({
+  name: text(253).check(Schema.isPattern(/^[A-Za-z_][-A-Za-z0-9_]*$/u, { expected: "a variable's name" })),
+  ...values,
+  sensitive: Schema.optionalKey(Schema.Boolean.annotate({ description: "Kept out of every log and message." })),
+  hcl: Schema.optionalKey(Schema.Boolean.annotate({ description: "The value is an HCL expression, not a text." })),
+  category: Schema.optionalKey(Schema.Literals(["terraform", "env"]).annotate({ description: "terraform: an input variable (the default); env: the engine's environment." }))
+}).check(exactlyOneOf(values))
+export type Variable = typeof Variable.Type
+
+/** How to plan: the flags of the engine that a run may set. */
+export const PlanOptions = Schema.Struct({
+  destroy: Schema.optionalKey(Schema.Boolean.annotate({ description: "Plan the destruction of everything." })),
+  refresh: Schema.optionalKey(Schema.Boolean),
+  refreshOnly: Schema.optionalKey(Schema.Boolean),
+  targets: Schema.optionalKey(Schema.Array(text(512)).check(Schema.isMaxLength(64))),
+  replace: Schema.optionalKey(Schema.Array(text(512)).check(Schema.isMaxLength(64)))
+})
+export type PlanOptions = typeof PlanOptions.Type
+
+const quantities = Schema.optionalKey(Schema.Record(Schema.String, text(32)).check(Schema.isMaxProperties(8)))
+const labels = Schema.optionalKey(Schema.Record(Schema.String, text(1024)).check(Schema.isMaxProperties(32)))
+
+/** What a task may change of its own Job: an allow-list, merged by typed code. */
+export const JobTemplate = Schema.Struct({
+  runner: Schema.optionalKey(Schema.Struct({
+    image: Schema.optionalKey(text(512)),
+    resources: Schema.optionalKey(Schema.Struct({ limits: quantities, requests: quantities }))
+  })),
+  nodeSelector: labels,
+  annotations: labels,
+  labels,
+  volumeClaims: Schema.optionalKey(
+    Schema.Array(Schema.Struct({ claimName: ObjectName, mountPath: text(512).check(Schema.isPattern(/^\/[^:]*$/u, { expected: "an absolute path" })) }))
+      .check(Schema.isMaxLength(4)).annotate({ description: "PersistentVolumeClaims mounted in the runner, for example to hold a local state." })
+  )
+})
+export type JobTemplate = typeof JobTemplate.Type
+
+const once = (...keys: ReadonlyArray<string>) =>
+  keys.map((key) => `has(self.${key}) == has(oldSelf.${key}) && (!has(self.${key}) || self.${key} == oldSelf.${key})`).join(" && ")
+
+export const AgentTaskSpec = Schema.Struct({
+  workspace: WorkspaceName.annotate({ description: "What applies exclude each other by, and what fairness counts." }),
+  stage: Stage.annotate({ description: "plan shows what would change; apply and destroy change it." }),
+  attempt: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1000 }))),
+  engine: Schema.optionalKey(Engine),
+  source: Schema.Struct(sources).check(exactlyOneOf(sources)).annotate({ description: "Where the configuration comes from; exactly one." }),
+  workingDirectory: Schema.optionalKey(text(512).annotate({ description: "Below the root of the source." })),
+  options: Schema.optionalKey(PlanOptions),
+  plan: Schema.optionalKey(Schema.Struct({ sha256: Sha256 }).annotate({ description: "The approved saved plan; apply and destroy run it and nothing else." })),
+  variables: Schema.optionalKey(Schema.Array(Variable).check(Schema.isMaxLength(128))),
+  backend: Schema.optionalKey(
+    Schema.Struct({ type: text(64), config: Schema.optionalKey(Schema.Record(Schema.String, text(4096)).check(Schema.isMaxProperties(32))) })
+      .annotate({ description: "Replaces the backend of the configuration." })
+  ),
+  timeoutSeconds: Schema.optionalKey(
+    Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 604_800 })).annotate({ description: "From the claim to the one interrupt of the engine; 3600 if absent." })
+  ),
+  cancel: Schema.optionalKey(Schema.Boolean.annotate({ description: "true stops the task; there is no way back." })),
+  jobTemplate: Schema.optionalKey(JobTemplate),
+  pool: Schema.optionalKey(Schema.Struct({ url: text(2048), runId: RunId, tokenSecret: Schema.Struct({ name: ObjectName }) }))
+}).check(
+  cel(
+    "has(self.source.pool) == has(self.pool)",
+    "source.pool and pool go together",
+    (spec: { readonly source: object; readonly pool?: unknown }) => "pool" in spec.source === (spec.pool !== undefined)
+  ),
+  cel(
+    "!has(self.plan) || self.stage != 'plan'",
+    "a plan stage makes a saved plan and cannot be given one",
+    (spec: { readonly stage: Stage; readonly plan?: unknown }) => spec.plan === undefined || spec.stage !== "plan"
+  )
+).annotate(transitions(
+  [
+    `self.workspace == oldSelf.workspace && self.stage == oldSelf.stage && self.source == oldSelf.source && ${
+      once("attempt", "engine", "workingDirectory", "options", "plan", "variables", "backend", "timeoutSeconds", "jobTemplate", "pool")
+    }`,
+    "spec is immutable but for cancel; make a new AgentTask instead"
+  ],
+  ["!(has(oldSelf.cancel) && oldSelf.cancel) || (has(self.cancel) && self.cancel)", "a cancel cannot be taken back"]
+))
+export type AgentTaskSpec = typeof AgentTaskSpec.Type
+
+export const Phase = Schema.Literals(["Pending", "Queued", "Starting", "Running", "Succeeded", "Failed", "Cancelled"])
+export type Phase = typeof Phase.Type
+
+export const Condition = Schema.Struct({
+  type: Schema.Literals(["Ready", "Reconciling", "Stalled"]),
+  status: Schema.Literals(["True", "False", "Unknown"]),
+  reason: Schema.String,
+  message: Schema.String,
+  lastTransitionTime: Timestamp,
+  observedGeneration: Schema.optionalKey(Schema.Int)
+})
+export type Condition = typeof Condition.Type
+
+/** Written once, by the worker that may run the task; the API server refuses a second one. */
+export const Claim = Schema.Struct({
+  podUid: Uid,
+  nonce: text(64).annotate({ description: "Of the claiming process: a container started again has another one." }),
+  epoch: Schema.Int.annotate({ description: "How often the workspace changed hands before; 0 for plans." }),
+  at: Timestamp
+})
+export type Claim = typeof Claim.Type
+
+export const AgentTaskStatus = Schema.Struct({
+  observedGeneration: Schema.optionalKey(Schema.Int),
+  phase: Schema.optionalKey(Phase),
+  reason: Schema.optionalKey(Reason),
+  message: Schema.optionalKey(text(4096)),
+  conditions: Schema.optionalKey(
+    Schema.Array(Condition).check(Schema.isMaxLength(8)).annotate({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"] })
+  ),
+  queue: Schema.optionalKey(
+    Schema.Struct({ position: Schema.Int, reason: Reason, blockedBy: Schema.optionalKey(Schema.String) }).annotate({ description: "Why it waits, and behind whom." })
+  ),
+  job: Schema.optionalKey(Schema.Struct({ name: Schema.String, uid: Schema.optionalKey(Uid) })),
+  pod: Schema.optionalKey(Schema.Struct({ name: Schema.String, uid: Uid, node: Schema.optionalKey(Schema.String) })),
+  launches: Schema.optionalKey(Schema.Int.annotate({ description: "Jobs made for this task; more than one only while none was claimed." })),
+  claim: Schema.optionalKey(Claim),
+  result: Schema.optionalKey(StageResult),
+  reportedAt: Schema.optionalKey(Timestamp.annotate({ description: "When the pool confirmed the result." })),
+  startedAt: Schema.optionalKey(Timestamp),
+  finishedAt: Schema.optionalKey(Timestamp),
+  durationSeconds: Schema.optionalKey(Schema.Int),
+  configHash: Schema.optionalKey(Schema.String.annotate({ description: "Of what the Job was built from." }))
+})
+export type AgentTaskStatus = typeof AgentTaskStatus.Type
+
+const rank = "{'Pending': 0, 'Queued': 1, 'Starting': 2, 'Running': 3, 'Succeeded': 4, 'Failed': 4, 'Cancelled': 4}"
+const was = (field: string) => `has(oldSelf.status) && has(oldSelf.status.${field})`
+const is = (field: string) => `has(self.status) && has(self.status.${field})`
+
+/** What the API server enforces between one version of an AgentTask and the next (root of the CRD's schema). */
+export const agentTaskTransitions = transitions(
+  [`!(${was("claim")}) || (${is("claim")} && self.status.claim == oldSelf.status.claim)`, "status.claim is written once"],
+  [`!(${was("result")}) || (${is("result")} && self.status.result == oldSelf.status.result)`, "status.result is written once"],
+  [
+    `!(${was("phase")}) || (${is("phase")} && (self.status.phase == oldSelf.status.phase || (${rank}[oldSelf.status.phase] < 4 && ${rank}[self.status.phase] > ${rank}[oldSelf.status.phase])))`,
+    "status.phase only moves forward, and a final one stays"
+  ],
+  [
+    `!(${is("claim")}) || ${was("claim")} || (!(has(self.spec.cancel) && self.spec.cancel) && ${was("phase")} && oldSelf.status.phase in ['Pending', 'Queued', 'Starting'])`,
+    "a task is claimed only while it starts and is not cancelled"
+  ]
+)
+
+/** As read from the API server: the fields of metadata that matter, the spec, and a status that may be absent. */
+export const AgentTask = Schema.Struct({
+  metadata: Schema.Struct({
+    name: Schema.String,
+    namespace: Schema.String,
+    uid: Uid,
+    resourceVersion: Schema.String,
+    generation: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
+    creationTimestamp: Timestamp,
+    deletionTimestamp: Schema.optionalKey(Timestamp)
+  }),
+  spec: AgentTaskSpec,
+  status: AgentTaskStatus.pipe(Schema.withDecodingDefaultKey(Effect.succeed({})))
+})
+export type AgentTask = typeof AgentTask.Type

@@ -1,0 +1,47 @@
+// The names and digests that cross borders, each as a brand that only decoding or `make` can give.
+// Every pattern has the `u` flag, so that it reaches the CRD and the JSON Schemas too.
+// Used by every schema beside it.
+import { Schema } from "effect"
+
+/** A Kubernetes object name: DNS-1123 subdomain, at most 253 characters. */
+export const ObjectName = Schema.String.check(
+  Schema.isPattern(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/u, { expected: "a lowercase DNS name" }),
+  Schema.isMaxLength(253)
+)
+
+/** A key of a Secret or ConfigMap, at most 253 characters. */
+export const ObjectKey = Schema.String.check(
+  Schema.isPattern(/^[-._a-zA-Z0-9]+$/u, { expected: "letters, digits, '-', '_' or '.'" }),
+  Schema.isMaxLength(253)
+)
+
+/** What runs exclude each other by: letters, digits, `-` and `_`, at most 90 characters, as the TFE API names workspaces. */
+export const WorkspaceName = Schema.String.check(
+  Schema.isPattern(/^[A-Za-z0-9][-_A-Za-z0-9]*$/u, { expected: "letters, digits, '-' or '_', beginning with a letter or digit" }),
+  Schema.isMaxLength(90)
+).pipe(Schema.brand("WorkspaceName"))
+export type WorkspaceName = typeof WorkspaceName.Type
+
+/** The identity that the API server gave an object; it is never given twice. */
+export const Uid = Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(64)).pipe(Schema.brand("Uid"))
+export type Uid = typeof Uid.Type
+
+/** A run of the pool, `run-` and lowercase letters or digits, so that it may be part of an object's name. */
+export const RunId = Schema.String.check(
+  Schema.isPattern(/^run-[a-z0-9]+$/u, { expected: "run- followed by lowercase letters or digits" }),
+  Schema.isMaxLength(40)
+).pipe(Schema.brand("RunId"))
+export type RunId = typeof RunId.Type
+
+/** SHA-256 in lowercase hex, 64 characters. */
+export const Sha256 = Schema.String.check(
+  Schema.isPattern(/^[0-9a-f]{64}$/u, { expected: "a SHA-256 digest in lowercase hex" }),
+  Schema.isMaxLength(64)
+).pipe(Schema.brand("Sha256"))
+export type Sha256 = typeof Sha256.Type
+
+/** An instant in RFC 3339, UTC, ending in `Z`. */
+export const Timestamp = Schema.String.check(
+  Schema.isPattern(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/u, { expected: "a time like 2026-01-31T12:00:00Z" }),
+  Schema.isMaxLength(40)
+)

@@ -1,0 +1,49 @@
+// What the controller and the server say to each other, authorised by the pool token.
+// Every answer may be asked for again: an assignment is offered until it is acknowledged, a result is idempotent by its id.
+// Used by controller/pool and server/pool-routes.
+import { Schema } from "effect"
+import { Engine, PlanOptions, Stage } from "./agent-task.ts"
+import { RunId, Sha256, WorkspaceName } from "./names.ts"
+
+/** One stage of one run, offered to one agent. Its id, `<run>.<stage>.<attempt>`, is the key of everything said about it. */
+export const Assignment = Schema.Struct({
+  id: Schema.String,
+  runId: RunId,
+  workspace: WorkspaceName,
+  stage: Stage,
+  attempt: Schema.Int,
+  engine: Schema.optionalKey(Engine),
+  workingDirectory: Schema.optionalKey(Schema.String),
+  options: Schema.optionalKey(PlanOptions),
+  archiveSha256: Sha256,
+  planSha256: Schema.optionalKey(Sha256),
+  timeoutSeconds: Schema.optionalKey(Schema.Int),
+  taskToken: Schema.String.annotate({ description: "For the worker of this assignment alone; ends with the stage." })
+})
+export type Assignment = typeof Assignment.Type
+
+/** `POST /api/pool/v1/acquire`: answers at once when there is work, else after `waitSeconds` with an empty list. */
+export const AcquireRequest = Schema.Struct({
+  agent: Schema.String.annotate({ description: "Who asks, for the list of agents." }),
+  waitSeconds: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 60 })),
+  max: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 }))
+})
+export const AcquireResponse = Schema.Struct({ assignments: Schema.Array(Assignment) })
+
+/** `POST /api/pool/v1/cancellations`: ids to cancel after the cursor; long poll as above. Cursor 0 gives all that still matter. */
+export const CancellationsRequest = Schema.Struct({ after: Schema.Int, waitSeconds: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 60 })) })
+export const CancellationsResponse = Schema.Struct({ ids: Schema.Array(Schema.String), next: Schema.Int })
+
+/** `POST /api/pool/v1/assignments/:id/{acknowledge,wait,result}`; `result` takes a StageResult. */
+export const WaitRequest = Schema.Struct({ reason: Schema.String, message: Schema.String }).annotate({
+  description: "Why the stage has not started yet, shown with the run."
+})
+
+/** Where the parts of the API are, below the server's URL. */
+export const poolPath = {
+  acquire: "/api/pool/v1/acquire",
+  cancellations: "/api/pool/v1/cancellations",
+  acknowledge: (id: string) => `/api/pool/v1/assignments/${encodeURIComponent(id)}/acknowledge`,
+  wait: (id: string) => `/api/pool/v1/assignments/${encodeURIComponent(id)}/wait`,
+  result: (id: string) => `/api/pool/v1/assignments/${encodeURIComponent(id)}/result`
+} as const

@@ -1,0 +1,54 @@
+// The closed list of reasons: why a task waits, and why it ended as it did, in words an operator can search for.
+// Every reason has one sentence of advice; nothing outside this list is ever put in a status.
+// Used by the status of AgentTasks, results, events and the error messages of the worker.
+import { Schema } from "effect"
+
+/** What each reason means and what to do about it; printed into docs/reasons.md. */
+export const reasons = {
+  // while it waits
+  Accepted: "The controller has seen the task and decides next whether it may start.",
+  WorkspaceBusy: "Another apply or destroy holds the workspace; this one starts when that one is over.",
+  ConcurrencyLimit: "As many tasks run as the limits allow; raise task.limits or wait.",
+  QuotaExceeded: "A ResourceQuota refused the Job; raise the quota or wait for other Jobs to end.",
+  NameHeld: "A Job of the same name, left by a former task, is still being deleted.",
+  // while it starts and runs
+  JobCreated: "The Job is made; Kubernetes schedules the Pod and pulls its images.",
+  Unschedulable: "No node can take the Pod; look at the message for what is missing.",
+  Claimed: "The worker has taken the task and runs it.",
+  NodeUnreachable: "The node does not answer, so the stage may still run there; it is not repeated until that is ruled out.",
+  Stopping: "A cancel was asked for; the engine was interrupted once and is given time to save its state.",
+  // how it ended
+  Completed: "The stage ended with success.",
+  Cancelled: "The task was cancelled.",
+  ExitCode: "The engine ended with an error; its log says which.",
+  InvalidConfiguration: "The configuration or the task cannot run as it is; the message names what to change.",
+  InvalidArchive: "The configuration archive is damaged, too large or holds a forbidden entry.",
+  DigestMismatch: "The archive or saved plan is not the one that was approved, so nothing was started.",
+  ProviderMissing: "A provider could not be installed; put it in the runner's mirror or let the Pod reach its registry.",
+  EngineMissing: "The runner image has no such engine; use an image with tofu or terraform in its PATH.",
+  ImagePull: "An image could not be pulled; check its name, tag and pull secrets.",
+  StartupTimeout: "The Pod did not start in time; the message has the last word of the kubelet.",
+  DeadlineExceeded: "The stage ran longer than timeoutSeconds and was interrupted.",
+  OutOfMemory: "A container used more memory than its limit; raise the limit.",
+  DiskFull: "The Pod's volume is full; raise persistence.emptyDir.sizeLimit.",
+  Evicted: "The Pod was evicted from its node after the stage had begun.",
+  NodeLost: "The node is gone, and the stage with it.",
+  PoolUnreachable: "The server did not answer in time; check agent.url and the network.",
+  TokenRefused: "The server refused the token; issue a new one.",
+  StateNotSaved: "The engine ended, but the server has not confirmed the state; the message says where a copy is.",
+  NameTaken: "An object of the Job's name exists and belongs to somebody else.",
+  Denied: "The API server refused the Job for good; the message is its answer.",
+  Lost: "The worker ended without a result; nothing is repeated, look at the state before the next run."
+} as const
+
+export type Reason = keyof typeof reasons
+export const Reason = Schema.Literals(Object.keys(reasons) as ReadonlyArray<Reason>).annotate({ description: "Why, from a closed list." })
+
+/** Reasons with which a task may end as Failed. */
+export type FailureReason = Exclude<
+  Reason,
+  "Accepted" | "WorkspaceBusy" | "ConcurrencyLimit" | "QuotaExceeded" | "NameHeld" | "JobCreated" | "Unschedulable" | "Claimed" | "NodeUnreachable" | "Stopping" | "Completed" | "Cancelled"
+>
+
+/** Reasons for which a task may wait. */
+export type WaitReason = "WorkspaceBusy" | "ConcurrencyLimit" | "QuotaExceeded" | "NameHeld"

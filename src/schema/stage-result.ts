@@ -1,0 +1,27 @@
+// What a stage came to: written once, by whoever knows it, and the same on all roads (status, pool, termination message).
+// Invariant: `succeeded` is only ever made from the worker's own knowledge, never from a Pod's phase.
+// Used by the AgentTask's status, the pool API and the task API.
+import { Schema } from "effect"
+import { Sha256, Timestamp } from "./names.ts"
+import { Reason } from "./reason.ts"
+
+/** Resources to add, change and destroy, from the engine's JSON, never from its text. */
+export const Changes = Schema.Struct({
+  add: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
+  change: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
+  destroy: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+})
+export type Changes = typeof Changes.Type
+
+export const StageResult = Schema.Struct({
+  outcome: Schema.Literals(["succeeded", "failed", "cancelled"]),
+  reason: Reason,
+  message: Schema.String.check(Schema.isMaxLength(2048)).annotate({ description: "One sentence for a person." }),
+  exitCode: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 })).annotate({ description: "Of the engine." })),
+  changes: Schema.optionalKey(Changes),
+  hasChanges: Schema.optionalKey(Schema.Boolean.annotate({ description: "Plan only: there is something to apply, outputs included." })),
+  planDigest: Schema.optionalKey(Sha256.annotate({ description: "SHA-256 of the saved plan that was stored." })),
+  statePushed: Schema.optionalKey(Schema.Boolean.annotate({ description: "The last state the engine wrote is confirmed by the server." })),
+  finishedAt: Timestamp
+})
+export type StageResult = typeof StageResult.Type

@@ -1,0 +1,52 @@
+// What a worker and the server say to each other, authorised by the token of one stage of one run.
+// Large things (archive, saved plan, state, log) are plain bytes with their SHA-256 in a header; the rest is JSON.
+// Used by worker/platform and server/task-routes.
+import { Schema } from "effect"
+import { PlanOptions, Stage, Variable } from "./agent-task.ts"
+import { RunId, Sha256, WorkspaceName } from "./names.ts"
+
+/** `GET /api/task/v1/assignment`: everything the worker needs beside the bytes. */
+export const TaskDetails = Schema.Struct({
+  id: Schema.String,
+  runId: RunId,
+  workspace: WorkspaceName,
+  stage: Stage,
+  archiveSha256: Sha256,
+  planSha256: Schema.optionalKey(Sha256),
+  workingDirectory: Schema.optionalKey(Schema.String),
+  options: Schema.optionalKey(PlanOptions),
+  variables: Schema.Array(Variable)
+})
+export type TaskDetails = typeof TaskDetails.Type
+
+/** `POST /api/task/v1/log?offset=N` appends bytes at N; 409 says where the stored log really ends. Repeating what is stored is success. */
+export const LogPosition = Schema.Struct({ offset: Schema.Int })
+
+/** `POST /api/task/v1/state/lock` and `/unlock` take the engine's lock info; `409` carries the holder's. */
+export const LockInfo = Schema.Struct({
+  ID: Schema.String,
+  Operation: Schema.optionalKey(Schema.String),
+  Info: Schema.optionalKey(Schema.String),
+  Who: Schema.optionalKey(Schema.String),
+  Version: Schema.optionalKey(Schema.String),
+  Created: Schema.optionalKey(Schema.String),
+  Path: Schema.optionalKey(Schema.String)
+})
+export type LockInfo = typeof LockInfo.Type
+
+/** The lock as the server knows it. A state is only taken with the current lock's id and epoch (headers below). */
+export const LockGranted = Schema.Struct({ epoch: Schema.Int })
+
+export const taskPath = {
+  assignment: "/api/task/v1/assignment",
+  archive: "/api/task/v1/archive",
+  plan: "/api/task/v1/plan",
+  log: "/api/task/v1/log",
+  result: "/api/task/v1/result",
+  state: "/api/task/v1/state",
+  lock: "/api/task/v1/state/lock",
+  unlock: "/api/task/v1/state/unlock"
+} as const
+
+/** Request headers: digest of the body, and the lock a state is written under. */
+export const taskHeader = { digest: "x-content-sha256", lockId: "x-lock-id", lockEpoch: "x-lock-epoch" } as const
