@@ -1,0 +1,44 @@
+# Each target is one script in scripts/; `make` alone prints what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+export CONTEXT ONLY
+
+.PHONY: help
+help: ## print this
+	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Try it
+.PHONY: run env stop
+run: ## everything it needs, a cluster, agent-job in it, and one real run; CONTEXT=name: in that kubeconfig context
+	@scripts/run
+env: ## print what to eval for kubectl and agent-job to find it: eval "$$(make -s env)"
+	@scripts/env
+stop: ## end what `make run` started, cluster included
+	@scripts/stop
+
+##@ Test it
+.PHONY: test unit verify check bench
+test: ## everything it needs, and all the tests; CONTEXT=name: in that context; ONLY="unit cluster node": some of them
+	@scripts/test $(ONLY)
+unit: ## the tests that need no cluster, in seconds
+	@scripts/test unit
+check: ## types and lint, in seconds
+	@scripts/verify types lint
+verify: ## types, lint, generated files up to date, dead exports
+	@scripts/verify
+bench: ## measure what the budgets are about
+	@scripts/bench
+
+##@ Build it
+.PHONY: bundle image cluster generate golden
+bundle: ## the whole program as one file, dist/main.mjs
+	@scripts/bundle
+image: ## both container images, into the cluster when it is up
+	@scripts/image
+cluster: ## the embedded one-node Kubernetes alone
+	@scripts/cluster up
+generate: ## write every generated file anew
+	@scripts/generate
+golden: ## write every golden file anew, for review
+	@scripts/golden

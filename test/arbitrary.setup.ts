@@ -1,0 +1,6 @@
+// How many cases every property test runs, and from which seed; vitest.config.ts chooses and prints it, so that a failure can be repeated:
+// PROPERTY_SEED=… node_modules/.bin/vitest run --project unit test/core/plan.test.ts
+import { Arbitrary } from "effect"
+
+const { PROPERTY_RUNS, PROPERTY_SEED } = process.env
+Arbitrary.configureGlobal({ check: { runs: Number(PROPERTY_RUNS ?? 1000), seed: PROPERTY_SEED } })
