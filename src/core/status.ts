@@ -1,0 +1,84 @@
+// How a status goes from one phase to the next: the only place where phase, reason and kstatus conditions are put together.
+// A condition's transition time changes only when its status does, so an unchanged situation gives an equal status.
+// Used by core/plan for the controller and by the worker for its claim and result.
+import type { AgentTaskStatus, Claim, Condition, Phase } from "../schema/agent-task.ts"
+import type { Reason } from "../schema/reason.ts"
+import type { StageResult } from "../schema/stage-result.ts"
+
+export const isOver = (phase: Phase | undefined): boolean => phase === "Succeeded" || phase === "Failed" || phase === "Cancelled"
+
+const rank: Readonly<Record<Phase, number>> = { Pending: 0, Queued: 1, Starting: 2, Running: 3, Succeeded: 4, Failed: 4, Cancelled: 4 }
+
+/** May a status in phase `from` go to `to`? The CRD's rules say the same. */
+export const mayFollow = (from: Phase | undefined, to: Phase): boolean =>
+  from === undefined || from === to || (!isOver(from) && rank[to] > rank[from])
+
+/** The three kstatus conditions: Ready when it succeeded, Reconciling while it is under way, Stalled when a person is needed. */
+const kstatus = (phase: Phase, stalled: boolean): Readonly<Record<Condition["type"], Condition["status"]>> => ({
+  Ready: phase === "Succeeded" ? "True" : "False",
+  Reconciling: isOver(phase) || stalled ? "False" : "True",
+  Stalled: phase === "Failed" || phase === "Cancelled" || stalled ? "True" : "False"
+})
+
+/** One step: what the status says from `now` on. `stalled` marks a task under way that cannot go on by itself. */
+export interface Step {
+  readonly phase: Phase
+  readonly reason: Reason
+  readonly message: string
+  readonly generation: number
+  readonly now: string
+  readonly stalled?: boolean
+}
+
+const condition = (status: AgentTaskStatus, step: Step) => ([type, value]: [string, Condition["status"]]): Condition => {
+  const before = status.conditions?.find((_) => _.type === type)
+  return {
+    type: type as Condition["type"],
+    status: value,
+    reason: step.reason,
+    message: step.message,
+    lastTransitionTime: before?.status === value ? before.lastTransitionTime : step.now,
+    observedGeneration: step.generation
+  }
+}
+
+const secondsBetween = (from: string, to: string): number => Math.max(0, Math.round((Date.parse(to) - Date.parse(from)) / 1000))
+
+/** The status after a step. The phase never goes back: a step that would is taken as news about the present one. */
+export const advance = (status: AgentTaskStatus, step: Step): AgentTaskStatus => {
+  const phase = mayFollow(status.phase, step.phase) ? step.phase : status.phase ?? step.phase
+  const { queue: _, ...kept } = status
+  const finishedAt = isOver(phase) ? status.finishedAt ?? step.now : undefined
+  return {
+    ...kept,
+    observedGeneration: step.generation,
+    phase,
+    reason: step.reason,
+    message: step.message,
+    conditions: Object.entries(kstatus(phase, step.stalled === true)).map(condition(status, step)),
+    ...(finishedAt !== undefined && { finishedAt }),
+    ...(finishedAt !== undefined && status.startedAt !== undefined && { durationSeconds: secondsBetween(status.startedAt, finishedAt) })
+  }
+}
+
+/** The status that takes a task: written by the worker against the resourceVersion it read, and only if `claim` was absent. */
+export const claimed = (
+  status: AgentTaskStatus,
+  claim: Claim,
+  pod: { readonly name: string; readonly node: string },
+  generation: number
+): AgentTaskStatus => ({
+  ...advance(status, { phase: "Running", reason: "Claimed", message: `Runs in Pod ${pod.name} on ${pod.node}.`, generation, now: claim.at }),
+  claim,
+  pod: { name: pod.name, uid: claim.podUid, node: pod.node },
+  startedAt: claim.at
+})
+
+const phaseOf: Readonly<Record<StageResult["outcome"], Phase>> = { succeeded: "Succeeded", failed: "Failed", cancelled: "Cancelled" }
+
+/** The status that ends a task with the worker's own result. `reported`: the pool has confirmed it. */
+export const finished = (status: AgentTaskStatus, result: StageResult, generation: number, reported: boolean): AgentTaskStatus => ({
+  ...advance(status, { phase: phaseOf[result.outcome], reason: result.reason, message: result.message, generation, now: result.finishedAt }),
+  result,
+  ...(reported && { reportedAt: result.finishedAt })
+})

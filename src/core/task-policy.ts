@@ -1,0 +1,20 @@
+// What the values say about tasks as such, without their Pods: how many at once, how long a start may take, how often it is tried.
+// Plain numbers, so that the decisions beside it need nothing else of the configuration.
+// Made by core/resolve, read by core/plan and core/admit.
+
+export interface TaskPolicy {
+  readonly limits: {
+    /** Tasks that may start or run at once, over all workspaces. */
+    readonly total: number
+    /** Tasks that may start or run at once in one workspace; applies exclude each other all the same. */
+    readonly perWorkspace: number
+  }
+  /** Seconds from the Job to the worker's claim. */
+  readonly startupTimeoutSeconds: number
+  /** Jobs that may be made for one task, as long as none of them was claimed. */
+  readonly maxLaunches: number
+  /** Finished AgentTasks kept in one workspace. */
+  readonly historyPerWorkspace: number
+  /** Of everything that Jobs are built from. */
+  readonly configHash: string
+}
