@@ -30,10 +30,12 @@ export interface Step {
   readonly stalled?: boolean
 }
 
-const condition = (status: AgentTaskStatus, step: Step) => ([type, value]: [string, Condition["status"]]): Condition => {
+const types = ["Ready", "Reconciling", "Stalled"] as const
+
+const condition = (status: AgentTaskStatus, step: Step, type: Condition["type"], value: Condition["status"]): Condition => {
   const before = status.conditions?.find((_) => _.type === type)
   return {
-    type: type as Condition["type"],
+    type,
     status: value,
     reason: step.reason,
     message: step.message,
@@ -48,6 +50,7 @@ const secondsBetween = (from: string, to: string): number => Math.max(0, Math.ro
 export const advance = (status: AgentTaskStatus, step: Step): AgentTaskStatus => {
   const phase = mayFollow(status.phase, step.phase) ? step.phase : status.phase ?? step.phase
   const { queue: _, ...kept } = status
+  const says = kstatus(phase, step.stalled === true)
   const finishedAt = isOver(phase) ? status.finishedAt ?? step.now : undefined
   return {
     ...kept,
@@ -55,7 +58,7 @@ export const advance = (status: AgentTaskStatus, step: Step): AgentTaskStatus =>
     phase,
     reason: step.reason,
     message: step.message,
-    conditions: Object.entries(kstatus(phase, step.stalled === true)).map(condition(status, step)),
+    conditions: types.map((type) => condition(status, step, type, says[type])),
     ...(finishedAt !== undefined && { finishedAt }),
     ...(finishedAt !== undefined && status.startedAt !== undefined && { durationSeconds: secondsBetween(status.startedAt, finishedAt) })
   }
