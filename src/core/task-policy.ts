@@ -3,6 +3,8 @@
 // Made by core/resolve, read by core/plan and core/admit.
 
 export interface TaskPolicy {
+  /** What Jobs' names begin with. */
+  readonly basename: string
   readonly limits: {
     /** Tasks that may start or run at once, over all workspaces. */
     readonly total: number

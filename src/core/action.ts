@@ -1,0 +1,25 @@
+// What `plan` may ask for: data, carried out by controller/execute, the only place that writes to the cluster.
+// Each action is safe to repeat: creates go by derived names, takes and status writes by resourceVersion, reports by their id.
+// Made by core/plan.
+import { Data } from "effect"
+import type { Reason } from "../schema/reason.ts"
+import type { StageResult } from "../schema/stage-result.ts"
+import type { Holder } from "./observed.ts"
+
+export type Action = Data.TaggedEnum<{
+  /** Takes the workspace's Lease for this task: creates it, or takes it over from the version seen. */
+  TakeWorkspace: { readonly from: Holder }
+  CreateJob: { readonly name: string }
+  DeleteJob: { readonly name: string; readonly uid: string }
+  /** Asks the worker to stop, by `spec.cancel`. */
+  Cancel: {}
+  /** Tells the pool how the stage ended; the pool takes the first word only. */
+  ReportResult: { readonly assignment: string; readonly result: StageResult }
+  /** Tells the pool why the stage has not begun. */
+  ReportWait: { readonly assignment: string; readonly reason: Reason; readonly message: string }
+  Emit: { readonly type: "Normal" | "Warning"; readonly reason: Reason; readonly message: string }
+  /** Lets a deleted task go, now that nothing of it is left to do. */
+  Release: {}
+  DeleteTask: {}
+}>
+export const Action = Data.taggedEnum<Action>()

@@ -1,0 +1,88 @@
+// What the controller saw of one task and its surroundings, as plain data: everything `plan` may base a decision on.
+// Absent means absent: the caches were in step, or the API server was asked.
+// Made by controller/observe, read by core/plan.
+import { Data } from "effect"
+import type { Option } from "effect"
+import type { AgentTask } from "../schema/agent-task.ts"
+import type { Uid } from "../schema/names.ts"
+import type { WaitReason } from "../schema/reason.ts"
+import type { StageResult } from "../schema/stage-result.ts"
+
+export interface JobSeen {
+  readonly name: string
+  readonly uid: Uid
+  /** The AgentTask that owns it; somebody else's Job of the same name has another owner or none. */
+  readonly owner: Option.Option<Uid>
+  readonly state: "active" | "complete" | "failed"
+  /** Of the condition that ended it, such as DeadlineExceeded. */
+  readonly reason: string
+  readonly message: string
+  readonly deleting: boolean
+  readonly createdAt: string
+}
+
+export interface ContainerSeen {
+  readonly state: "waiting" | "running" | "terminated"
+  /** The kubelet's word: ImagePullBackOff, OOMKilled, Completed … */
+  readonly reason: string
+  readonly message: string
+  readonly exitCode: Option.Option<number>
+  /** How its former life ended, if it was restarted: OOMKilled, Error … */
+  readonly lastReason: string
+}
+
+export interface PodSeen {
+  readonly name: string
+  readonly uid: Uid
+  readonly node: string
+  readonly phase: "Pending" | "Running" | "Succeeded" | "Failed" | "Unknown"
+  /** Evicted, NodeLost, Shutdown … or empty. */
+  readonly reason: string
+  readonly message: string
+  readonly deleting: boolean
+  /** The node's kubelet still reports; false once the control plane marked the Pod's readiness as unknown. */
+  readonly nodeAnswers: boolean
+  /** The scheduler's words while no node can take it. */
+  readonly unschedulable: string
+  readonly worker: Option.Option<ContainerSeen>
+  readonly runner: Option.Option<ContainerSeen>
+  readonly install: Option.Option<ContainerSeen>
+  /** What the worker left in its termination message. */
+  readonly lastWords: Option.Option<StageResult>
+}
+
+/** May the task start now, as `admit` decided it together with all others. */
+export type Turn = Data.TaggedEnum<{
+  Admitted: {}
+  Waiting: { readonly reason: WaitReason; readonly position: number; readonly blockedBy: Option.Option<string> }
+}>
+export const Turn = Data.taggedEnum<Turn>()
+
+/** Who has the workspace's Lease, as far as it matters: only apply and destroy ask. */
+export type Holder = Data.TaggedEnum<{
+  NotAsked: {}
+  Free: {}
+  /** Held by a task that is over: to be taken from exactly this version. */
+  Over: { readonly resourceVersion: string; readonly epoch: number }
+  Mine: { readonly epoch: number }
+  Taken: { readonly by: string }
+}>
+export const Holder = Data.taggedEnum<Holder>()
+
+/** Why the API server would not make the Job when it was last asked. */
+export interface Refusal {
+  readonly kind: "QuotaExceeded" | "NameHeld" | "NameTaken" | "Denied"
+  readonly message: string
+}
+
+export interface Observed {
+  readonly task: AgentTask
+  readonly job: Option.Option<JobSeen>
+  /** The claiming Pod once there is a claim, else the newest. */
+  readonly pod: Option.Option<PodSeen>
+  readonly turn: Turn
+  readonly holder: Holder
+  readonly refusal: Option.Option<Refusal>
+  /** Over, from a pool, and older than the history limit keeps. */
+  readonly expired: boolean
+}

@@ -1,0 +1,67 @@
+// What the controller does next for one AgentTask, decided from what was last observed: one table, read from the top.
+// Invariant: carrying the plan out and observing again gives an empty plan; a final phase stays; a claimed stage is never started again.
+// Called by controller/reconcile; printed into docs/decisions.md; its laws are in test/core/plan.laws.test.ts.
+import { Option } from "effect"
+import type { AgentTaskStatus } from "../schema/agent-task.ts"
+import type { Action } from "./action.ts"
+import type { Observed } from "./observed.ts"
+import * as respond from "./response.ts"
+import { holds, type Situation } from "./situation.ts"
+import type { TaskPolicy } from "./task-policy.ts"
+
+export interface Plan {
+  /** Which row it was, for logs and metrics. */
+  readonly situation: string
+  /** Carried out in this order, before the status is written; the first that fails ends the pass. */
+  readonly actions: ReadonlyArray<Action>
+  readonly status: AgentTaskStatus
+  /** Milliseconds until time alone may change the decision. */
+  readonly requeueAfterMillis: Option.Option<number>
+}
+
+interface Row {
+  readonly situation: string
+  readonly means: string
+  readonly holds: (situation: Situation) => boolean
+  readonly respond: (situation: Situation) => Omit<Plan, "situation">
+}
+
+export const rows: ReadonlyArray<Row> = [
+  // it is over
+  { situation: "over, but a Job still starts", means: "delete the Job: its Pod can no longer claim the task", holds: holds.leftover, respond: respond.deleteJob },
+  { situation: "over, and the pool does not know", means: "report the result until the pool confirms it", holds: holds.unreported, respond: respond.report },
+  { situation: "over, deleted and reported", means: "let the object go", holds: holds.releasable, respond: respond.release },
+  { situation: "over, and past the history limit", means: "delete the task; only those of a pool, Git keeps its own", holds: holds.expired, respond: respond.deleteTask },
+  { situation: "over", means: "keep it as it is, for ever", holds: holds.final, respond: respond.keep },
+  // somebody wants it away
+  { situation: "deleted, not cancelled yet", means: "cancel it first, so that its stage ends in order", holds: holds.deletedUncancelled, respond: respond.cancel },
+  { situation: "deleted, without a pool", means: "nothing: Kubernetes removes Job and Pod, the worker stops in order", holds: holds.deletedByGit, respond: respond.keep },
+  // the worker has it
+  { situation: "claimed, and the worker left its last words", means: "take the result from the termination message", holds: holds.lastWords, respond: respond.finishWithLastWords },
+  { situation: "claimed, and the worker is over without a result", means: "fail as lost and say why; never start it again", holds: holds.lost, respond: respond.finishLost },
+  { situation: "claimed, and its node does not answer", means: "wait for evidence, keep the workspace, say so", holds: holds.unreachable, respond: respond.stall },
+  { situation: "claimed, and to be cancelled", means: "the worker interrupts the engine once and saves the state", holds: holds.stopping, respond: respond.showStopping },
+  { situation: "claimed", means: "leave it to the worker", holds: holds.running, respond: respond.showRunning },
+  // nobody has it
+  { situation: "cancelled before the claim", means: "end it; it never starts", holds: holds.cancelled, respond: respond.finishCancelled },
+  { situation: "the API server refused its Job for good", means: "fail with the server's words", holds: holds.refusedForGood, respond: respond.finishRefused },
+  { situation: "a stranger's Job has its name", means: "fail; never adopt it", holds: holds.foreignJob, respond: respond.finishNameTaken },
+  { situation: "its Job ended before the claim", means: "launch again within the limit, else fail with the Pod's reason", holds: holds.launchFailed, respond: respond.launchAgainOrFail },
+  { situation: "its Pod cannot start, ever", means: "fail at once", holds: holds.cannotStart, respond: respond.finishNotStarted },
+  { situation: "its Pod did not start in time", means: "fail with the last word of the kubelet", holds: holds.startOverdue, respond: respond.finishNotStarted },
+  { situation: "its Job is there", means: "wait for the claim and show what the Pod waits for", holds: holds.starting, respond: respond.showStarting },
+  { situation: "its Job vanished before the claim", means: "launch again within the limit, else fail", holds: holds.launchVanished, respond: respond.launchAgainOrFail },
+  { situation: "not its turn", means: "queue it and say behind whom", holds: holds.waiting, respond: respond.queue },
+  { situation: "another task holds the workspace", means: "queue it and say which", holds: holds.workspaceTaken, respond: respond.queueBehindHolder },
+  { situation: "the API server refused its Job for now", means: "queue it with the server's words and ask again", holds: holds.refusedForNow, respond: respond.queueRefused },
+  { situation: "its turn, and the workspace is free", means: "take the workspace, then make the Job", holds: holds.workspaceFree, respond: respond.takeAndLaunch }
+]
+
+/** No row holds: it may start. */
+const otherwise = { situation: "its turn", respond: respond.launch }
+
+export const plan = (policy: TaskPolicy, observed: Observed, now: string): Plan => {
+  const situation = { observed, policy, now }
+  const row = rows.find((_) => _.holds(situation)) ?? otherwise
+  return { situation: row.situation, ...row.respond(situation) }
+}

@@ -1,0 +1,67 @@
+// What a Pod's state says about a stage: why it does not start, and why it ended, in the closed list's words and the kubelet's own.
+// A Pod's phase or exit code never means success here.
+// Used by core/plan's responses.
+import { Option } from "effect"
+import type { FailureReason } from "../schema/reason.ts"
+import type { ContainerSeen, JobSeen, PodSeen } from "./observed.ts"
+
+export interface Trouble {
+  readonly reason: FailureReason | "Unschedulable"
+  readonly message: string
+  /** Waiting longer cannot help. */
+  readonly final: boolean
+}
+
+const imageWaits = new Set(["ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError", "SignatureValidationFailed"])
+const imageNevers = new Set(["InvalidImageName", "ErrImageNeverPull"])
+const configurationWaits = new Set(["CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError"])
+
+const containers = ({ install, runner, worker }: PodSeen): ReadonlyArray<readonly [string, ContainerSeen]> =>
+  [["install", install], ["runner", runner], ["worker", worker]].flatMap(([name, seen]) =>
+    typeof name === "string" && typeof seen === "object" && Option.isSome(seen) ? [[name, seen.value] as const] : []
+  )
+
+const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): ReadonlyArray<Trouble> => {
+  const say = (what: string): string => `Container ${name} ${what}: ${seen.message || seen.reason}`
+  if (seen.state === "waiting") {
+    if (imageNevers.has(seen.reason)) return [{ reason: "ImagePull", message: say("cannot have its image"), final: true }]
+    if (imageWaits.has(seen.reason)) return [{ reason: "ImagePull", message: say("waits for its image"), final: false }]
+    if (configurationWaits.has(seen.reason)) return [{ reason: "InvalidConfiguration", message: say("cannot be made"), final: false }]
+    if (seen.reason === "CrashLoopBackOff") return [{ reason: "InvalidConfiguration", message: say("ends as soon as it starts"), final: false }]
+  }
+  if (name === "install" && seen.state === "terminated" && !Option.contains(seen.exitCode, 0)) {
+    return [{ reason: "InvalidConfiguration", message: say("failed"), final: true }]
+  }
+  if (name === "runner" && (seen.reason === "StartError" || seen.lastReason === "StartError")) {
+    return [{ reason: "InvalidConfiguration", message: say("cannot start; the image needs /bin/sh"), final: false }]
+  }
+  return []
+}
+
+/** Why the Pod has not begun yet, or nothing when it is on its way. */
+export const startTrouble = (pod: PodSeen): Option.Option<Trouble> =>
+  pod.unschedulable !== ""
+    ? Option.some({ reason: "Unschedulable", message: `No node can take the Pod: ${pod.unschedulable}`, final: false })
+    : Option.fromUndefinedOr(containers(pod).flatMap(troubleOf)[0])
+
+/** The kubelet has said that nothing of the stage runs any more, or the Pod is past all its containers. */
+export const isPodOver = (pod: PodSeen): boolean =>
+  pod.phase === "Failed" || pod.phase === "Succeeded" || Option.exists(pod.worker, (_) => _.state === "terminated")
+
+const wasOutOfMemory = (seen: Option.Option<ContainerSeen>): boolean =>
+  Option.exists(seen, (_) => _.reason === "OOMKilled" || _.lastReason === "OOMKilled")
+
+/** Why a stage ended without a result, from what is left of its Pod and Job. */
+export const endOf = (pod: Option.Option<PodSeen>, job: Option.Option<JobSeen>): { readonly reason: FailureReason; readonly message: string } => {
+  if (Option.exists(job, (_) => _.reason === "DeadlineExceeded")) return { reason: "DeadlineExceeded", message: "The Job ran past its deadline and was ended by Kubernetes." }
+  if (Option.isNone(pod)) return { reason: "NodeLost", message: "The Pod is gone and left no result." }
+  const { message, name, node, reason, runner, worker } = pod.value
+  if (reason === "Evicted" || reason === "Preempting" || reason === "Shutdown" || reason === "Terminated") {
+    return { reason: "Evicted", message: `Pod ${name} was evicted from node ${node}: ${message || reason}` }
+  }
+  if (reason === "NodeLost") return { reason: "NodeLost", message: `Node ${node} was lost with Pod ${name}.` }
+  if (wasOutOfMemory(worker)) return { reason: "OutOfMemory", message: `The worker of Pod ${name} ran out of memory; raise task.worker.resources.limits.memory.` }
+  if (wasOutOfMemory(runner)) return { reason: "OutOfMemory", message: `The runner of Pod ${name} ran out of memory; raise task.runner.resources.limits.memory.` }
+  const code = Option.match(Option.flatMap(worker, (_) => _.exitCode), { onNone: () => "", onSome: (_) => ` with exit code ${_}` })
+  return { reason: "Lost", message: `The worker of Pod ${name} ended${code} and left no result.` }
+}

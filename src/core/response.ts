@@ -1,0 +1,215 @@
+// What each row of the table of situations answers: actions, the status from now on, and when to look again.
+// Ends are written before Jobs are deleted: the status, guarded by its version, is what decides between a cancel and a claim.
+// Used by core/plan alone.
+import { Option } from "effect"
+import type { Phase } from "../schema/agent-task.ts"
+import type { FailureReason, Reason } from "../schema/reason.ts"
+import type { StageResult } from "../schema/stage-result.ts"
+import { Action } from "./action.ts"
+import { jobName } from "./job-name.ts"
+import { endOf, startTrouble } from "./pod-trouble.ts"
+import type { Plan } from "./plan.ts"
+import { millisSince, type Situation } from "./situation.ts"
+import { advance, finished } from "./status.ts"
+
+type Response = Omit<Plan, "situation">
+type Respond = (situation: Situation) => Response
+
+/** How long a refusal by a quota, or a name still held, is left alone. */
+const askAgainMillis = 10_000
+
+const unchanged = ({ observed }: Situation, actions: ReadonlyArray<Action> = []): Response => ({
+  actions,
+  status: observed.task.status,
+  requeueAfterMillis: Option.none()
+})
+
+interface News {
+  readonly phase: Phase
+  readonly reason: Reason
+  readonly message: string
+  readonly stalled?: boolean
+}
+
+const step = ({ now, observed: { task } }: Situation, news: News) => advance(task.status, { ...news, generation: task.metadata.generation, now })
+
+/** The key the pool knows a stage by: `<run>.<stage>.<attempt>`. */
+const assignmentOf = ({ observed: { task: { spec } } }: Situation): Option.Option<string> =>
+  Option.map(Option.fromUndefinedOr(spec.pool), ({ runId }) => `${runId}.${spec.stage}.${spec.attempt ?? 1}`)
+
+const sameNews = ({ observed: { task: { status } } }: Situation, { message, reason }: News): boolean => status.reason === reason && status.message === message
+
+/** A status of a task under way; what is new about it is told to the pool as well. */
+const tell = (situation: Situation, news: News, actions: ReadonlyArray<Action> = []): Response => ({
+  actions: [
+    ...actions,
+    ...Option.match(assignmentOf(situation), {
+      onNone: () => [],
+      onSome: (assignment) => sameNews(situation, news) ? [] : [Action.ReportWait({ assignment, reason: news.reason, message: news.message })]
+    })
+  ],
+  status: step(situation, news),
+  requeueAfterMillis: Option.none()
+})
+
+const later = (response: Response, millis: number): Response => ({ ...response, requeueAfterMillis: Option.some(Math.max(millis, 0)) })
+
+const end = (situation: Situation, phase: "Failed" | "Cancelled", reason: FailureReason | "Cancelled", message: string): Response => ({
+  ...unchanged(situation, [Action.Emit({ type: phase === "Failed" ? "Warning" : "Normal", reason, message })]),
+  status: step(situation, { phase, reason, message })
+})
+
+// ── it is over ──
+
+export const keep: Respond = (_) => unchanged(_)
+
+export const deleteJob: Respond = (_) =>
+  unchanged(_, Option.match(_.observed.job, { onNone: () => [], onSome: ({ deleting, name, uid }) => deleting ? [] : [Action.DeleteJob({ name, uid })] }))
+
+const resultOf = ({ now, observed: { task: { status } } }: Situation): StageResult =>
+  status.result ?? {
+    outcome: status.phase === "Cancelled" ? "cancelled" : "failed",
+    reason: status.reason ?? "Lost",
+    message: (status.message ?? "").slice(0, 2048),
+    finishedAt: status.finishedAt ?? now
+  }
+
+export const report: Respond = (_) => ({
+  ...unchanged(_, Option.match(assignmentOf(_), { onNone: () => [], onSome: (assignment) => [Action.ReportResult({ assignment, result: resultOf(_) })] })),
+  status: { ..._.observed.task.status, reportedAt: _.now }
+})
+
+export const release: Respond = (_) => unchanged(_, [Action.Release()])
+export const deleteTask: Respond = (_) => unchanged(_, [Action.DeleteTask()])
+export const cancel: Respond = (_) => unchanged(_, [Action.Cancel()])
+
+// ── the worker has it ──
+
+export const finishWithLastWords: Respond = (_) => {
+  const { task: { metadata, status }, pod } = _.observed
+  return Option.match(Option.flatMap(pod, ({ lastWords }) => lastWords), {
+    onNone: () => unchanged(_),
+    onSome: (result) => ({ ...unchanged(_), status: finished(status, result, metadata.generation, false) })
+  })
+}
+
+export const finishLost: Respond = (_) => {
+  const { reason, message } = endOf(_.observed.pod, _.observed.job)
+  const next = _.observed.task.spec.stage === "plan" ? "Plan again." : "Look at the state before the next run."
+  return end(_, "Failed", reason, `${message} ${next}`)
+}
+
+export const stall: Respond = (_) =>
+  tell(_, {
+    phase: "Running",
+    reason: "NodeUnreachable",
+    message: `Node ${Option.match(_.observed.pod, { onNone: () => "", onSome: ({ node }) => node })} does not answer; the stage may still run there, so nothing is repeated until it answers or is removed.`,
+    stalled: true
+  })
+
+export const showStopping: Respond = (_) =>
+  tell(_, { phase: "Running", reason: "Stopping", message: "A cancel was asked for; the engine is interrupted once and saves its state." })
+
+/** The claim's own words, again after a time in which the node did not answer. */
+export const showRunning: Respond = (_) => {
+  const { pod, reason } = _.observed.task.status
+  return reason === "NodeUnreachable" && pod !== undefined
+    ? tell(_, { phase: "Running", reason: "Claimed", message: `Runs in Pod ${pod.name} on ${pod.node ?? "its node"}.` })
+    : unchanged(_)
+}
+
+// ── nobody has it ──
+
+export const finishCancelled: Respond = (_) => end(_, "Cancelled", "Cancelled", "Cancelled before it started; nothing was run.")
+
+export const finishRefused: Respond = (_) =>
+  Option.match(_.observed.refusal, {
+    onNone: () => unchanged(_),
+    onSome: ({ kind, message }) => end(_, "Failed", kind === "NameTaken" ? "NameTaken" : "Denied", message)
+  })
+
+const ourJob = ({ observed: { task } , policy }: Situation): string => jobName(policy.basename, task.metadata.name)
+
+export const finishNameTaken: Respond = (_) =>
+  end(_, "Failed", "NameTaken", `A Job named ${ourJob(_)} exists that this task did not make; delete it or rename the task.`)
+
+/** Why the launch came to nothing, in one reason and sentence. */
+const notStarted = ({ observed: { job, pod } }: Situation): { readonly reason: FailureReason; readonly message: string } =>
+  Option.match(Option.flatMap(pod, startTrouble), {
+    onNone: () => Option.isSome(job) && job.value.state !== "active" ? endOf(pod, job) : { reason: "StartupTimeout", message: "The worker did not take the task in time." },
+    onSome: ({ message, reason }) => ({ reason: reason === "Unschedulable" ? "StartupTimeout" : reason, message })
+  })
+
+export const finishNotStarted: Respond = (_) => {
+  const { reason, message } = notStarted(_)
+  return end(_, "Failed", reason, `${message} Nothing was run.`)
+}
+
+export const launchAgainOrFail: Respond = (_) => {
+  const { job, task: { status } } = _.observed
+  const launches = status.launches ?? 1
+  if (launches >= _.policy.maxLaunches) {
+    const { reason, message } = Option.isSome(job) ? notStarted(_) : { reason: "Lost" as const, message: "Its Job was deleted before the worker took the task." }
+    return end(_, "Failed", reason, `${message} Nothing was run.`)
+  }
+  return Option.isSome(job) ? deleteJob(_) : launch(_)
+}
+
+export const showStarting: Respond = (_) => {
+  const trouble = Option.flatMap(_.observed.pod, startTrouble)
+  const name = ourJob(_)
+  const news = Option.match(trouble, {
+    onNone: (): News => ({ phase: "Starting", reason: "JobCreated", message: `Job ${name} is made; its Pod starts.` }),
+    onSome: ({ message, reason }): News => ({ phase: "Starting", reason, message })
+  })
+  const response = tell(_, news)
+  const launched = { job: { name }, launches: 1, configHash: _.policy.configHash, ...response.status } // in case its own write was lost
+  const left = Option.match(_.observed.job, { onNone: () => 0, onSome: ({ createdAt }) => _.policy.startupTimeoutSeconds * 1000 - millisSince(createdAt, _.now) })
+  return later({ ...response, status: launched }, left)
+}
+
+const waitFor = (_: Situation, reason: "WorkspaceBusy" | "ConcurrencyLimit" | "QuotaExceeded" | "NameHeld", message: string, position: number, blockedBy?: string): Response => {
+  const response = tell(_, { phase: "Queued", reason, message })
+  return { ...response, status: { ...response.status, queue: { position, reason, ...(blockedBy !== undefined && { blockedBy }) } } }
+}
+
+const ordinal = (position: number): string => position <= 4 ? `${position}` : `about ${position}`
+
+export const queue: Respond = (_) => {
+  const { turn } = _.observed
+  if (turn._tag === "Admitted") return unchanged(_)
+  const blockedBy = Option.getOrUndefined(turn.blockedBy)
+  const message = turn.reason === "WorkspaceBusy"
+    ? `Waits for ${blockedBy}, which may change workspace ${_.observed.task.spec.workspace}.`
+    : `Number ${ordinal(turn.position)} in the queue: as many tasks run as the limits allow.`
+  return waitFor(_, turn.reason, message, turn.position, blockedBy)
+}
+
+export const queueBehindHolder: Respond = (_) => {
+  const { holder, task } = _.observed
+  const by = holder._tag === "Taken" ? holder.by : "another task"
+  return later(waitFor(_, "WorkspaceBusy", `Waits for ${by}, which holds workspace ${task.spec.workspace}.`, 1, by), askAgainMillis)
+}
+
+export const queueRefused: Respond = (_) =>
+  Option.match(_.observed.refusal, {
+    onNone: () => unchanged(_),
+    onSome: ({ kind, message }) => later(waitFor(_, kind === "NameHeld" ? "NameHeld" : "QuotaExceeded", message, 1), askAgainMillis)
+  })
+
+export const launch: Respond = (_) => {
+  const name = ourJob(_)
+  const response = tell(_, { phase: "Starting", reason: "JobCreated", message: `Job ${name} is made; its Pod starts.` }, [Action.CreateJob({ name })])
+  return later(
+    {
+      ...response,
+      status: { ...response.status, job: { name }, launches: (_.observed.task.status.launches ?? 0) + 1, configHash: _.policy.configHash }
+    },
+    _.policy.startupTimeoutSeconds * 1000
+  )
+}
+
+export const takeAndLaunch: Respond = (_) => {
+  const response = launch(_)
+  return { ...response, actions: [Action.TakeWorkspace({ from: _.observed.holder }), ...response.actions] }
+}

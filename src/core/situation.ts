@@ -1,0 +1,60 @@
+// The questions that the table of situations asks, each a plain predicate over what was observed.
+// They are put in the table's order, so each may assume that those above it did not hold.
+// Used by core/plan alone.
+import { Option } from "effect"
+import type { Observed } from "./observed.ts"
+import { isPodOver, startTrouble } from "./pod-trouble.ts"
+import { isOver } from "./status.ts"
+import type { TaskPolicy } from "./task-policy.ts"
+
+/** What every predicate and response gets: the observation, the policy and the time, in RFC 3339. */
+export interface Situation {
+  readonly observed: Observed
+  readonly policy: TaskPolicy
+  readonly now: string
+}
+
+export const millisSince = (from: string, now: string): number => Date.parse(now) - Date.parse(from)
+
+type Holds = (situation: Situation) => boolean
+
+const taskOver: Holds = ({ observed: { task } }) => isOver(task.status.phase)
+const fromPool: Holds = ({ observed: { task } }) => task.spec.pool !== undefined
+const deleted: Holds = ({ observed: { task } }) => task.metadata.deletionTimestamp !== undefined
+const isClaimed: Holds = ({ observed: { task } }) => task.status.claim !== undefined
+const jobThere: Holds = ({ observed: { job } }) => Option.isSome(job)
+const jobEnded: Holds = ({ observed: { job } }) => Option.exists(job, (_) => _.state !== "active")
+const podOver: Holds = ({ observed: { pod } }) => Option.exists(pod, isPodOver)
+const mutates: Holds = ({ observed: { task } }) => task.spec.stage !== "plan"
+
+/** Seconds past the Job's creation are more than a start may take. */
+const overdue: Holds = ({ now, observed: { job }, policy }) =>
+  Option.exists(job, ({ createdAt }) => millisSince(createdAt, now) >= policy.startupTimeoutSeconds * 1000)
+
+export const holds = {
+  unreported: (_) => taskOver(_) && fromPool(_) && _.observed.task.status.reportedAt === undefined,
+  leftover: (_) =>
+    taskOver(_) && _.observed.task.status.result === undefined && Option.exists(_.observed.job, (job) => job.state === "active" && !job.deleting),
+  releasable: (_) => taskOver(_) && deleted(_) && fromPool(_),
+  expired: (_) => taskOver(_) && _.observed.expired && !deleted(_),
+  final: taskOver,
+  deletedUncancelled: (_) => deleted(_) && fromPool(_) && _.observed.task.spec.cancel !== true,
+  deletedByGit: (_) => deleted(_) && !fromPool(_),
+  lastWords: (_) => isClaimed(_) && Option.exists(_.observed.pod, (pod) => Option.isSome(pod.lastWords)),
+  lost: (_) => isClaimed(_) && (podOver(_) || Option.isNone(_.observed.pod)),
+  unreachable: (_) => isClaimed(_) && Option.exists(_.observed.pod, (pod) => !pod.nodeAnswers),
+  stopping: (_) => isClaimed(_) && _.observed.task.spec.cancel === true,
+  running: isClaimed,
+  cancelled: ({ observed: { task } }) => task.spec.cancel === true,
+  refusedForGood: ({ observed: { refusal } }) => Option.exists(refusal, ({ kind }) => kind === "NameTaken" || kind === "Denied"),
+  foreignJob: ({ observed: { job, task } }) => Option.exists(job, ({ owner }) => !Option.contains(owner, task.metadata.uid)),
+  launchFailed: (_) => jobThere(_) && (jobEnded(_) || podOver(_)),
+  launchVanished: ({ observed: { job, task } }) => Option.isNone(job) && (task.status.launches ?? 0) > 0,
+  cannotStart: (_) => jobThere(_) && Option.exists(Option.flatMap(_.observed.pod, startTrouble), ({ final }) => final),
+  startOverdue: overdue,
+  starting: jobThere,
+  waiting: ({ observed: { turn } }) => turn._tag === "Waiting",
+  workspaceTaken: (_) => mutates(_) && _.observed.holder._tag === "Taken",
+  refusedForNow: ({ observed: { refusal } }) => Option.isSome(refusal),
+  workspaceFree: (_) => mutates(_) && _.observed.holder._tag !== "Mine"
+} satisfies Readonly<Record<string, Holds>>
