@@ -1,0 +1,93 @@
+// What an API server's answer means: a refusal as a typed error, a page of a list, one line of a watch.
+// Pure; nothing here trusts the shape of what came over the wire.
+// Used by client.ts.
+import { Duration, Effect, Option, Result, Schema, SchemaIssue } from "effect"
+import { Headers } from "effect/http"
+import { type Call, type Cause, type KubernetesError, AlreadyExists, Conflict, Forbidden, Gone, Invalid, Malformed, NotFound, Rejected, TooManyRequests, Unauthorized, Unreachable } from "./errors.ts"
+import type { Kind } from "./kinds.ts"
+import { isObject, type KubernetesObject, type Page, type WatchEvent } from "./object.ts"
+
+const text = Schema.String.pipe(Schema.withDecodingDefaultKey(Effect.succeed("")))
+const causes = Schema.Array(Schema.Struct({ field: text, reason: text, message: text }))
+const Status = Schema.Struct({
+  code: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(500))),
+  message: text,
+  reason: text,
+  details: Schema.optionalKey(Schema.Struct({ causes: Schema.optionalKey(Schema.NullOr(causes)) }))
+})
+const decodeStatus = Schema.decodeUnknownOption(Schema.fromJsonString(Status))
+
+/** The object of the UID in the request is gone, or its name belongs to another one: three answers of which no code says so alone. */
+const otherUid = (code: number, message: string, causes: ReadonlyArray<Cause>): boolean =>
+  code === 409 ? /uid mismatch|UID in (?:the )?precondition/u.test(message)
+  : code === 422 && causes.some(({ field, message }) => field === "metadata.uid" && message.includes("immutable"))
+
+const errorOf = (call: Call, code: number, status: typeof Status.Type, retryAfter: Option.Option<Duration.Duration>): KubernetesError => {
+  const causes = status.details?.causes ?? []
+  const refusal = { ...call, code, reason: status.reason || "Unknown", detail: status.message || `HTTP ${code}` }
+  if (otherUid(code, status.message, causes)) return new NotFound(refusal)
+  switch (code) {
+    case 401: return new Unauthorized(refusal)
+    case 403: return new Forbidden(refusal)
+    case 404: return new NotFound(refusal)
+    case 409: return status.reason === "AlreadyExists" ? new AlreadyExists(refusal) : new Conflict({ ...refusal, causes })
+    case 410: return new Gone(refusal)
+    case 422: return new Invalid({ ...refusal, causes })
+    case 429: return new TooManyRequests({ ...refusal, retryAfter: Option.getOrElse(retryAfter, () => Duration.seconds(1)) })
+  }
+  if (code === 503 && Option.isSome(retryAfter)) return new TooManyRequests({ ...refusal, retryAfter: retryAfter.value })
+  return code < 500 ? new Rejected(refusal) : new Unreachable({ ...call, detail: `HTTP ${code} ${refusal.reason}: ${refusal.detail}` })
+}
+
+/** The error of a response with status 400 or above; `now` (Unix milliseconds) is for a Retry-After that is a date. */
+export const refusal = (call: Call, code: number, body: string, retryAfter: Option.Option<string>, now: number): KubernetesError => {
+  const delay = retryAfter.pipe(
+    Option.flatMap((value) => Result.getSuccess(Headers.parseRetryAfter(value))),
+    Option.map((parsed) => Headers.retryAfterDelay(parsed, now))
+  )
+  return errorOf(call, code, Option.getOrElse(decodeStatus(body), () => ({ code, message: body, reason: "" })), delay)
+}
+
+const malformed = (call: Call, detail: string) => new Malformed({ ...call, detail })
+
+const paths = SchemaIssue.makeFormatterStandardSchemaV1()
+/** Only the names of the fields: their values may be secret. */
+const fieldsOf = (issue: SchemaIssue.Issue): string =>
+  `see ${[...new Set(paths(issue).issues.map(({ path }) => (path ?? []).map(String).join(".") || "the object itself"))].join(", ")}`
+
+export const objectOf = <A>(kind: Kind<A>, call: Call, answer: unknown): Result.Result<A, Malformed> =>
+  isObject(answer)
+    ? Result.mapError(kind.decode(answer), ({ issue }) => malformed(call, fieldsOf(issue)))
+    : Result.fail(malformed(call, "it is not a Kubernetes object"))
+
+const object = Schema.declare((value: unknown): value is KubernetesObject => isObject(value))
+const ListAnswer = Schema.Struct({
+  metadata: Schema.Struct({ resourceVersion: Schema.String, continue: text }),
+  items: Schema.NullOr(Schema.Array(object))
+})
+const decodeList = Schema.decodeUnknownResult(ListAnswer)
+
+export const pageOf = (call: Call, answer: unknown): Result.Result<Page, Malformed> =>
+  decodeList(answer).pipe(
+    Result.map(({ items, metadata }) => ({ items: items ?? [], resourceVersion: metadata.resourceVersion, continue: metadata.continue || undefined })),
+    Result.mapError(({ issue }) => malformed(call, fieldsOf(issue)))
+  )
+
+const Line = Schema.Union([
+  Schema.Struct({ type: Schema.Literals(["ADDED", "MODIFIED", "DELETED"]), object }),
+  Schema.Struct({ type: Schema.Literal("BOOKMARK"), object: Schema.Struct({ metadata: Schema.Struct({ resourceVersion: Schema.String }) }) }),
+  Schema.Struct({ type: Schema.Literal("ERROR"), object: Status })
+])
+const decodeLine = Schema.decodeUnknownResult(Line)
+
+/** An ERROR line is a failure of the watch, 410 above all. */
+export const watchEventOf = (call: Call, line: unknown): Result.Result<WatchEvent, KubernetesError> => {
+  const decoded = decodeLine(line)
+  if (Result.isFailure(decoded)) return Result.fail(malformed(call, fieldsOf(decoded.failure.issue)))
+  const event = decoded.success
+  switch (event.type) {
+    case "ERROR": return Result.fail(errorOf(call, event.object.code, event.object, Option.none()))
+    case "BOOKMARK": return Result.succeed({ type: event.type, resourceVersion: event.object.metadata.resourceVersion })
+    default: return Result.succeed(event)
+  }
+}

@@ -1,0 +1,218 @@
+// The Kubernetes API as this program uses it: get, list, watch, create, apply, update, delete, logs.
+// Every unary call ends within its time limit, reads its whole answer, and fails only with a KubernetesError.
+// Built once in main from credentials.ts; used by informers, the controller and the worker.
+import { layerUndiciOptions } from "@effect/platform-node/NodeHttpClient"
+import { Clock, Context, Duration, Effect, Layer, Option, Predicate, Random, Stream } from "effect"
+import { Ndjson } from "effect/encoding"
+import { Headers, HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { objectOf, pageOf, refusal, watchEventOf } from "./answer.ts"
+import type { Credentials } from "./credentials.ts"
+import { type Call, type KubernetesError, Unauthorized, Unreachable, type Verb } from "./errors.ts"
+import { type Kind, pods } from "./kinds.ts"
+import type { KubernetesObject, Page, Place, WatchEvent, Writable } from "./object.ts"
+
+/** A collection; no namespace means all of them. Selectors as in kubectl: "app=x,tier!=y", "status.phase!=Failed". */
+export interface Selection {
+  readonly namespace?: string | undefined
+  readonly labelSelector?: string | undefined
+  readonly fieldSelector?: string | undefined
+}
+
+/** Refuses the write when the object is another one (UID) or a newer one (resource version). */
+export interface Guard { readonly uid?: string | undefined; readonly resourceVersion?: string | undefined }
+
+export interface LogOptions {
+  readonly container?: string | undefined
+  /** Goes on until the container ends. */
+  readonly follow?: boolean | undefined
+  /** The last run of a container that was started again. */
+  readonly previous?: boolean | undefined
+  readonly tailLines?: number | undefined
+  readonly limitBytes?: number | undefined
+  readonly sinceTime?: string | undefined
+  readonly timestamps?: boolean | undefined
+}
+
+/**
+ * Errors of every method: see errors.ts. Idempotent calls (get, list, apply, delete) are tried up to three times after an `Unreachable`, all
+ * calls after a `TooManyRequests` whose delay is at most five seconds; a longer delay is the caller's to wait. A 401 is tried once more
+ * with credentials read anew. A write that fails with `Unreachable` may have happened: read before writing again.
+ */
+export class Kubernetes extends Context.Service<Kubernetes, {
+  /** The namespace of the credentials: the Pod's own, or the kubeconfig context's. */
+  readonly namespace: string
+  readonly get: <A>(kind: Kind<A>, place: Place) => Effect.Effect<A, KubernetesError>
+  /** One page, of at most 500 objects unless `limit` says otherwise. `Gone` when `continue` is too old: start anew. */
+  readonly list: (kind: Kind<unknown>, selection?: Selection & { readonly limit?: number; readonly continue?: string | undefined }) => Effect.Effect<Page, KubernetesError>
+  /** All objects, page by page; never more than one page in memory. */
+  readonly listAll: (kind: Kind<unknown>, selection?: Selection & { readonly limit?: number }) => Stream.Stream<KubernetesObject, KubernetesError>
+  /** One connection, with bookmarks. Ends when the server closes it; fails on an ERROR event, with `Gone` when the version is too old. */
+  readonly watch: (kind: Kind<unknown>, options: Selection & { readonly resourceVersion: string; readonly timeoutSeconds?: number }) => Stream.Stream<WatchEvent, KubernetesError>
+  /** `AlreadyExists` when the name is taken, perhaps by an earlier try whose answer was lost: compare the owner. */
+  readonly create: <A, O extends Writable>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
+  /**
+   * Server-side apply as field manager `agent-job`; it creates what does not exist. With `metadata.uid` in the object it never creates:
+   * `NotFound` when the object of that UID is gone. `force` (default true) takes over fields that other managers own; without it, `Conflict`.
+   */
+  readonly apply: <A, O extends Writable>(kind: Kind<A>, object: O, options?: { readonly force?: boolean }) => Effect.Effect<A, KubernetesError>
+  /** PUT of a whole object; `Conflict` unless `metadata.resourceVersion` is the newest. */
+  readonly update: <A, O extends Writable & Versioned>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
+  /** PUT of the status; everything else in the object is ignored. `Conflict` unless `metadata.resourceVersion` is the newest. */
+  readonly updateStatus: <A, O extends Writable & Versioned>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
+  /** Merge patch of the status: null deletes a field, a list is replaced whole. Without a guard it overwrites blindly. */
+  readonly patchStatus: <A>(kind: Kind<A>, place: Place, status: object, guard?: Guard) => Effect.Effect<A, KubernetesError>
+  /** Succeeds when the deletion was accepted; finalizers may keep the object for a while. `NotFound` when it, or the one of that UID, is gone. */
+  readonly delete: (kind: Kind<unknown>, place: Place, options?: Guard & {
+    readonly propagation?: "Background" | "Foreground" | "Orphan"
+    readonly gracePeriodSeconds?: number
+  }) => Effect.Effect<void, KubernetesError>
+  /** The log of a Pod's container, as bytes. `Rejected` (400) while the container has not started. */
+  readonly logs: (pod: Place, options?: LogOptions) => Stream.Stream<Uint8Array, KubernetesError>
+}>()("agent-job/kubernetes/Kubernetes") {
+  static readonly layer = <E, R>(credentials: Effect.Effect<Credentials, E, R>): Layer.Layer<Kubernetes, E, R> =>
+    Layer.effect(Kubernetes, Effect.gen(function*() {
+      const found = yield* credentials
+      // Two pools: HTTP/2 puts all of a pool's requests on one connection, where a log that nobody reads would hold up the rest.
+      return make(found, yield* pool(found), yield* pool(found))
+    }))
+}
+
+interface Target { readonly namespace?: string | undefined; readonly name?: string | undefined }
+interface Versioned { readonly metadata: { readonly resourceVersion: string } }
+
+const fieldManager = "agent-job"
+const pageLimit = 500
+const callTimeout = Duration.seconds(30)
+const longestWait = Duration.seconds(5)
+/** etcd refuses objects far smaller than this. */
+const maxLineBytes = 16 * 1024 * 1024
+
+/** `fresh`, or every undici client of the program is one and the same, certificates included. */
+const pool = ({ tls }: Credentials) =>
+  Layer.build(Layer.fresh(layerUndiciOptions({ connect: { ...tls }, connections: 64 }))).pipe(Effect.map((built) => Context.get(built, HttpClient.HttpClient)))
+
+const pathOf = ({ apiVersion, plural }: Kind<unknown>, { name, namespace }: Target, subresource?: "status" | "log"): string =>
+  [
+    apiVersion.includes("/") ? `apis/${apiVersion}` : `api/${apiVersion}`,
+    ...(namespace === undefined ? [] : ["namespaces", encodeURIComponent(namespace)]),
+    plural,
+    ...(name === undefined ? [] : [encodeURIComponent(name)]),
+    ...(subresource === undefined ? [] : [subresource])
+  ].join("/")
+
+const one = (verb: Verb, { kind }: Kind<unknown>, { name, namespace }: Target): Call => ({
+  verb,
+  object: [kind, [namespace, name].filter((part) => part !== undefined).join("/")].join(" ")
+})
+const many = (verb: Verb, { plural }: Kind<unknown>, { namespace }: Selection): Call => ({
+  verb,
+  object: namespace === undefined ? `${plural} in all namespaces` : `${plural} in ${namespace}`
+})
+
+const json = (request: Request.HttpClientRequest, body: object, type = "application/json") => Request.bodyText(request, JSON.stringify(body), type)
+
+/** The innermost reason, such as ECONNREFUSED: what wraps it says only that a request failed. */
+const reasonOf = (error: unknown): string => {
+  if (HttpClientError.isHttpClientError(error)) return reasonOf(error.reason)
+  if (Predicate.hasProperty(error, "cause") && error.cause !== undefined) return reasonOf(error.cause)
+  if (!(error instanceof Error)) return String(error)
+  return error.message || (Predicate.hasProperty(error, "code") ? String(error.code) : error.name)
+}
+
+const make = (credentials: Credentials, calls: HttpClient.HttpClient, streams: HttpClient.HttpClient) => {
+  const unreachable = (call: Call) => (error: unknown) => new Unreachable({ ...call, detail: `${credentials.server}: ${reasonOf(error)}` })
+
+  /** One request. A refusal's body is read too: unread, it would keep the connection from the pool. */
+  const once = (http: HttpClient.HttpClient, request: Request.HttpClientRequest, call: Call): Effect.Effect<HttpClientResponse.HttpClientResponse, KubernetesError> =>
+    credentials.headers.pipe(
+      Effect.mapError(({ message }) => new Unauthorized({ ...call, code: 401, reason: "Unauthorized", detail: message })),
+      Effect.flatMap((headers) => http.execute(request.pipe(Request.prependUrl(`${credentials.server}/`), Request.setHeaders(headers))).pipe(Effect.mapError(unreachable(call)))),
+      Effect.flatMap((response) => response.status < 400 ? Effect.succeed(response) : response.text.pipe(
+        Effect.orElseSucceed(() => ""),
+        Effect.zip(Clock.currentTimeMillis),
+        Effect.flatMap(([text, now]) => Effect.fail(refusal(call, response.status, text, Headers.get(response.headers, "retry-after"), now)))
+      ))
+    )
+
+  /** Once more with new credentials after a 401: nothing was done, so that is safe for every verb. */
+  const send = (http: HttpClient.HttpClient, request: Request.HttpClientRequest, call: Call) =>
+    Effect.catchTag(once(http, request, call), "Unauthorized", () => Effect.andThen(credentials.refresh, once(http, request, call)))
+
+  /** Tries again while that can help; undefined: it cannot, or takes longer than a caller should be kept waiting. */
+  const waitBefore = (error: KubernetesError, idempotent: boolean, failures: number): Duration.Duration | undefined => {
+    const backoff = Duration.millis(100 * 4 ** failures)
+    if (failures > 2) return undefined
+    if (error._tag === "TooManyRequests") return Duration.isLessThanOrEqualTo(error.retryAfter, longestWait) ? Duration.max(error.retryAfter, backoff) : undefined
+    return error._tag === "Unreachable" && idempotent ? backoff : undefined
+  }
+  const persistently = <A>(attempt: Effect.Effect<A, KubernetesError>, idempotent: boolean, failures = 1): Effect.Effect<A, KubernetesError> =>
+    Effect.catch(attempt, (error) => {
+      const wait = waitBefore(error, idempotent, failures)
+      if (wait === undefined) return Effect.fail(error)
+      return Random.nextBetween(1, 1.5).pipe( // never before Retry-After, and not all clients at once
+        Effect.flatMap((jitter) => Effect.sleep(Duration.times(wait, jitter))),
+        Effect.andThen(persistently(attempt, idempotent, failures + 1))
+      )
+    })
+
+  const unary = (request: Request.HttpClientRequest, call: Call, { idempotent }: { readonly idempotent: boolean }): Effect.Effect<unknown, KubernetesError> =>
+    send(calls, request, call).pipe(
+      Effect.flatMap((response) => Effect.mapError(response.json, unreachable(call))),
+      Effect.timeoutOrElse({ duration: callTimeout, orElse: () => Effect.fail(unreachable(call)(`no answer in ${Duration.format(callTimeout)}`)) }),
+      (attempt) => persistently(attempt, idempotent)
+    )
+
+  const single = <A>(kind: Kind<A>, request: Request.HttpClientRequest, call: Call, options: { readonly idempotent: boolean }): Effect.Effect<A, KubernetesError> =>
+    Effect.flatMap(unary(request, call, options), (answer) => Effect.fromResult(objectOf(kind, call, answer)))
+
+  const list: Kubernetes["Service"]["list"] = (kind, { namespace, limit = pageLimit, ...query } = {}) => {
+    const call = many("list", kind, { namespace })
+    return unary(Request.get(pathOf(kind, { namespace }), { urlParams: { ...query, limit } }), call, { idempotent: true }).pipe(
+      Effect.flatMap((answer) => Effect.fromResult(pageOf(call, answer)))
+    )
+  }
+
+  const whole = <O extends Writable>({ apiVersion, kind }: Kind<unknown>, object: O): O & { readonly apiVersion: string; readonly kind: string } => ({ ...object, apiVersion, kind })
+  const stream = (request: Request.HttpClientRequest, call: Call) =>
+    Stream.unwrap(Effect.map(send(streams, request, call), (response) => Stream.mapError(response.stream, unreachable(call))))
+
+  return Kubernetes.of({
+    namespace: credentials.namespace,
+    get: (kind, place) => single(kind, Request.get(pathOf(kind, place)), one("get", kind, place), { idempotent: true }),
+    list,
+    listAll: (kind, selection = {}) =>
+      Stream.paginate<string, KubernetesObject, KubernetesError>("", (page) =>
+        Effect.map(list(kind, { ...selection, continue: page || undefined }), (found) => [found.items, Option.fromNullishOr(found.continue)])),
+    watch: (kind, { namespace, ...query }) => {
+      const call = many("watch", kind, { namespace })
+      const request = Request.get(pathOf(kind, { namespace }), { urlParams: { ...query, watch: true, allowWatchBookmarks: true } })
+      return stream(request, call).pipe(
+        Stream.pipeThroughChannel(Ndjson.decode({ ignoreEmptyLines: true, maxLineBytes })),
+        Stream.catchTag("NdjsonError", (error) => Stream.fail(unreachable(call)(error))), // the connection broke in mid-line
+        Stream.mapEffect((line) => Effect.fromResult(watchEventOf(call, line)))
+      )
+    },
+    create: (kind, object) => {
+      const call = one("create", kind, object.metadata)
+      return single(kind, json(Request.post(pathOf(kind, { namespace: object.metadata.namespace })), whole(kind, object)), call, { idempotent: false })
+    },
+    apply: (kind, object, { force = true } = {}) => {
+      const request = Request.patch(pathOf(kind, object.metadata), { urlParams: { fieldManager, force } })
+      return single(kind, json(request, whole(kind, object), "application/apply-patch+yaml"), one("apply", kind, object.metadata), { idempotent: true })
+    },
+    update: (kind, object) =>
+      single(kind, json(Request.put(pathOf(kind, object.metadata), { urlParams: { fieldManager } }), whole(kind, object)), one("update", kind, object.metadata), { idempotent: false }),
+    updateStatus: (kind, object) =>
+      single(kind, json(Request.put(pathOf(kind, object.metadata, "status"), { urlParams: { fieldManager } }), whole(kind, object)), one("update the status of", kind, object.metadata), { idempotent: false }),
+    patchStatus: (kind, place, status, guard = {}) => {
+      const request = Request.patch(pathOf(kind, place, "status"), { urlParams: { fieldManager } })
+      return single(kind, json(request, { metadata: guard, status }, "application/merge-patch+json"), one("patch the status of", kind, place), { idempotent: false })
+    },
+    delete: (kind, place, { propagation = "Background", gracePeriodSeconds, ...guard } = {}) => {
+      const preconditions = guard.uid === undefined && guard.resourceVersion === undefined ? undefined : guard
+      const body = { apiVersion: "v1", kind: "DeleteOptions", propagationPolicy: propagation, gracePeriodSeconds, preconditions }
+      return Effect.asVoid(unary(json(Request.delete(pathOf(kind, place)), body), one("delete", kind, place), { idempotent: true }))
+    },
+    logs: (pod, options = {}) => stream(Request.get(pathOf(pods, pod, "log"), { urlParams: { ...options } }), one("read the logs of", pods, pod))
+  })
+}

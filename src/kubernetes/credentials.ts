@@ -1,0 +1,187 @@
+// Where the API server is and how to log in to it: from inside a Pod, or from a kubeconfig.
+// A token is read again at least every minute, and at once after a 401; no credential is ever part of an error.
+// Given to client.ts by main and the command line.
+import { Config, Effect, Exit, Option } from "effect"
+import { readFile } from "node:fs/promises"
+import type { RequestOptions } from "node:https"
+import { homedir } from "node:os"
+import { delimiter, dirname, join, resolve } from "node:path"
+import { NoCredentials } from "./errors.ts"
+
+/** TLS material for every connection; PEM, not base64. */
+export interface Tls {
+  readonly ca?: string | Buffer
+  readonly cert?: string | Buffer
+  readonly key?: string | Buffer
+  readonly servername?: string
+  readonly rejectUnauthorized?: boolean
+}
+
+export interface Credentials {
+  /** Base URL, such as https://10.0.0.1:443. */
+  readonly server: string
+  /** The namespace to use when nothing else says one. */
+  readonly namespace: string
+  /** Read once: a client certificate that rotates needs a new process. */
+  readonly tls: Tls
+  /** The headers to send now; cheap, since they are kept for up to a minute. */
+  readonly headers: Effect.Effect<Readonly<Record<string, string>>, NoCredentials>
+  /** Forgets what is kept; called after a 401. */
+  readonly refresh: Effect.Effect<void>
+}
+
+const mounted = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+const problem = (error: unknown): string => error instanceof Error ? error.message : String(error)
+
+const read = (path: string, next: string) =>
+  Effect.tryPromise({
+    try: () => readFile(path, "utf8"),
+    catch: (error) => new NoCredentials({ problem: `Cannot read ${path}: ${problem(error)}`, next })
+  })
+
+/** Keeps a success for a minute and a failure not at all. */
+const forAMinute = <A>(headers: Effect.Effect<A, NoCredentials>) =>
+  Effect.cachedInvalidateWithTTL(headers, (exit) => Exit.isSuccess(exit) ? "1 minute" : 0)
+
+/** The kubelet replaces the token file well before the token expires. */
+const bearer = (path: string) =>
+  read(path, "mount a service account token there").pipe(Effect.map((token) => ({ authorization: `Bearer ${token.trim()}` })))
+
+/**
+ * Credentials of the Pod this runs in. `directory` holds `ca.crt`, `token` and, optionally, `namespace`; by default where the kubelet mounts
+ * the service account, and anywhere else for a projected volume. Reads KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT.
+ */
+export const inCluster = Effect.fn("Credentials.inCluster")(function*(
+  options: { readonly directory?: string | undefined } = {}
+): Effect.fn.Return<Credentials, NoCredentials> {
+  const directory = options.directory ?? mounted
+  const { host, port } = yield* Config.all({ host: Config.String("KUBERNETES_SERVICE_HOST"), port: Config.String("KUBERNETES_SERVICE_PORT") }).pipe(
+    Effect.mapError(() => new NoCredentials({ problem: "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not both set", next: "run this in a Pod, or give a kubeconfig" }))
+  )
+  const ca = yield* read(join(directory, "ca.crt"), "mount a service account there")
+  const namespace = yield* read(join(directory, "namespace"), "").pipe(Effect.orElseSucceed(() => "default"))
+  const [headers, refresh] = yield* forAMinute(bearer(join(directory, "token")))
+  yield* headers
+  return { server: `https://${host.includes(":") ? `[${host}]` : host}:${port}`, namespace: namespace.trim(), tls: { ca }, headers, refresh }
+})
+
+export interface KubeconfigOptions {
+  /** One file; by default those of KUBECONFIG that exist, then ~/.kube/config. */
+  readonly path?: string | undefined
+  /** A context's name; by default the current context. It is never changed on disk. */
+  readonly context?: string | undefined
+}
+
+const kubeconfigFiles = Effect.fnUntraced(function*(path: string | undefined) {
+  if (path !== undefined) return [path]
+  const listed = yield* Config.String("KUBECONFIG").pipe(Effect.orElseSucceed(() => ""))
+  const files = listed.split(delimiter).filter((file) => file !== "")
+  return files.length > 0 ? files : [join(homedir(), ".kube", "config")]
+})
+
+/** The standard `tokenFile` of a user, which client-node does not read. */
+const tokenFileOf = async (text: string, user: string): Promise<string | undefined> => {
+  if (!text.includes("tokenFile")) return undefined
+  const { parse } = await import("yaml")
+  const document: { readonly users?: ReadonlyArray<{ readonly name: string; readonly user?: { readonly tokenFile?: string } }> } = parse(text)
+  return document.users?.find(({ name }) => name === user)?.user?.tokenFile
+}
+
+/** Loads and merges the files that exist, as kubectl does; the first one that names a thing wins. */
+const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
+  const wanted = yield* kubeconfigFiles(path)
+  const texts = yield* Effect.forEach(wanted, (file) => Effect.option(Effect.tryPromise(async () => ({ file, text: await readFile(file, "utf8") }))))
+  const found = texts.flatMap(Option.toArray)
+  if (found.length === 0) {
+    return yield* new NoCredentials({
+      problem: `There is no Kubernetes cluster to talk to: no kubeconfig can be read at ${wanted.join(" or ")}`,
+      next: "set KUBECONFIG to one, or run this in a Pod"
+    })
+  }
+  return yield* Effect.tryPromise({
+    try: async () => {
+      const { KubeConfig } = await import("@kubernetes/client-node")
+      const config = new KubeConfig()
+      for (const { file, text } of found) {
+        const next = new KubeConfig()
+        next.loadFromString(text)
+        next.makePathsAbsolute(dirname(resolve(file)))
+        config.clusters.push(...next.clusters.filter(({ name }) => config.getCluster(name) === null))
+        config.users.push(...next.users.filter(({ name }) => config.getUser(name) === null))
+        config.contexts.push(...next.contexts.filter(({ name }) => config.getContextObject(name) === null))
+        config.currentContext ||= next.currentContext
+      }
+      config.setCurrentContext(context ?? config.currentContext)
+      const user = config.getCurrentUser()?.name
+      for (const { file, text } of user === undefined ? [] : found) {
+        const tokenFile = await tokenFileOf(text, user ?? "")
+        if (tokenFile !== undefined) return { config, tokenFile: resolve(dirname(file), tokenFile) }
+      }
+      return { config, tokenFile: undefined }
+    },
+    catch: (error) => new NoCredentials({ problem: `Cannot understand the kubeconfig ${wanted.join(", ")}: ${problem(error)}`, next: "check it with `kubectl config view`" })
+  })
+})
+
+/** Runs the exec plugin if there is one; client-node keeps its answer until that expires. */
+const login = (config: Effect.Success<ReturnType<typeof load>>["config"]) =>
+  Effect.tryPromise({
+    try: async (): Promise<RequestOptions> => {
+      const options: RequestOptions = {}
+      await config.applyToHTTPSOptions(options)
+      return options
+    },
+    catch: (error) => new NoCredentials({ problem: `Cannot log in with the context ${config.currentContext}: ${problem(error)}`, next: "run the login command of your cluster's provider" })
+  })
+
+const headersOf = ({ headers }: RequestOptions): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), String(value).trim()]))
+
+const tlsOf = ({ ca, cert, key, servername, rejectUnauthorized }: RequestOptions & { readonly servername?: string | undefined }): Tls =>
+  Object.fromEntries(Object.entries({ ca, cert, key, servername, rejectUnauthorized }).filter(([, value]) => value !== undefined && value !== null))
+
+/** Credentials of a kubeconfig context: token, token file, client certificate, or exec plugin (TLS material of a plugin is read once). */
+export const fromKubeconfig = Effect.fn("Credentials.fromKubeconfig")(function*(
+  options: KubeconfigOptions = {}
+): Effect.fn.Return<Credentials, NoCredentials> {
+  const first = yield* load(options)
+  const { config } = first
+  const cluster = config.getCurrentCluster()
+  const known = config.getContexts().map(({ name }) => name).join(", ") || "none"
+  if (cluster === null) {
+    return yield* new NoCredentials(config.currentContext
+      ? { problem: `The kubeconfig has no usable context ${config.currentContext} (it has: ${known})`, next: "name one of them" }
+      : { problem: `The kubeconfig has no current context (it has: ${known})`, next: "name one of them, or run `kubectl config use-context`" })
+  }
+  if (cluster.proxyUrl) {
+    return yield* new NoCredentials({ problem: `The cluster of context ${config.currentContext} is behind proxy-url, which is not supported`, next: "use a context that reaches it directly" })
+  }
+  let current = config
+  const [headers, forget] = yield* forAMinute(
+    first.tokenFile === undefined ? Effect.suspend(() => Effect.map(login(current), headersOf)) : bearer(first.tokenFile)
+  )
+  const tls = tlsOf(yield* login(config))
+  yield* headers
+  return {
+    server: cluster.server.replace(/\/+$/u, ""),
+    namespace: config.getContextObject(config.currentContext)?.namespace ?? "default",
+    tls,
+    headers,
+    // The files may hold new credentials by now; those that cannot be read leave the old ones in place.
+    refresh: load(options).pipe(
+      Effect.map((next) => { current = next.config }),
+      Effect.ignore,
+      Effect.andThen(forget)
+    )
+  }
+})
+
+/** In-cluster credentials when run in a Pod and no kubeconfig or context is asked for; else the kubeconfig's. */
+export const discover = Effect.fn("Credentials.discover")(function*(
+  options: KubeconfigOptions & { readonly directory?: string | undefined } = {}
+): Effect.fn.Return<Credentials, NoCredentials> {
+  const inPod = yield* Config.String("KUBERNETES_SERVICE_HOST").pipe(Effect.option)
+  const asked = options.path !== undefined || options.context !== undefined || Option.isSome(yield* Config.String("KUBECONFIG").pipe(Effect.option))
+  return yield* Option.isSome(inPod) && !asked ? inCluster(options) : fromKubeconfig(options)
+})

@@ -1,0 +1,34 @@
+// The kinds of object this program reads and writes, and how their payload is decoded.
+// A plain kind gives objects with an unchecked payload; `decoding` gives the same kind with a schema.
+// Used with every method of client.ts.
+import { Result, Schema } from "effect"
+import type { KubernetesObject } from "./object.ts"
+
+/** `A` is what single-object calls answer with; lists and watches give undecoded objects, so that one bad object spoils no other. */
+export interface Kind<A = KubernetesObject> {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly plural: string
+  readonly decode: (object: KubernetesObject) => Result.Result<A, Schema.SchemaError>
+}
+
+const kind = (apiVersion: string, kind: string, plural: string): Kind => ({ apiVersion, kind, plural, decode: Result.succeed })
+
+/** The same kind, whose payload is decoded with `schema`; unknown fields are dropped, a mismatch fails with `Malformed`. */
+export const decoding = <S extends Schema.ConstraintDecoder<unknown>>(kind: Kind<unknown>, schema: S): Kind<S["Type"]> => ({
+  ...kind,
+  decode: Schema.decodeUnknownResult(schema)
+})
+
+export const agentTasks = kind("scalr.io/v1", "AgentTask", "atasks")
+export const jobs = kind("batch/v1", "Job", "jobs")
+export const pods = kind("v1", "Pod", "pods")
+export const nodes = kind("v1", "Node", "nodes")
+export const leases = kind("coordination.k8s.io/v1", "Lease", "leases")
+export const events = kind("events.k8s.io/v1", "Event", "events")
+export const secrets = kind("v1", "Secret", "secrets")
+export const configMaps = kind("v1", "ConfigMap", "configmaps")
+export const namespaces = kind("v1", "Namespace", "namespaces")
+export const serviceAccounts = kind("v1", "ServiceAccount", "serviceaccounts")
+export const networkPolicies = kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+export const persistentVolumeClaims = kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
