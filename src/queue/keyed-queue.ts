@@ -1,0 +1,111 @@
+// A work queue of keys: an add is never lost, a key never runs twice at once, failures back off, concurrency is bounded.
+// Level-triggered: a key carries no event, so whoever works on it reads the world anew.
+// Fed by informers and timers; the controller's reconcile works it off.
+import { type Cause, Clock, Duration, Effect, Fiber, FiberMap, Option, Queue, type Scope } from "effect"
+
+export interface KeyedQueue<K extends string> {
+  /** Run `key` as soon as there is room. An add while it waits is absorbed; an add while it runs makes it run once more. */
+  readonly add: (key: K) => Effect.Effect<void>
+  /** Run `key` after the delay, or sooner: the earliest of all requests wins. */
+  readonly addAfter: (key: K, delay: Duration.Input) => Effect.Effect<void>
+  /** How many keys wait for room, wait for their time, and run. */
+  readonly depth: Effect.Effect<Depth>
+  /** Begins nothing more, and ends when what runs is done. */
+  readonly drain: Effect.Effect<void>
+}
+
+export interface Depth { readonly waiting: number; readonly delayed: number; readonly running: number }
+
+export interface Options<K extends string, E, R> {
+  readonly concurrency: number
+  /** Works on one key; `Some(delay)` asks for another run. A failure or a defect is logged, and the key runs again after the backoff. */
+  readonly work: (key: K) => Effect.Effect<Option.Option<Duration.Duration>, E, R>
+  /** The delay after so many failures in a row, from 1. By default 1 s, 2 s, 4 s … up to 5 minutes. */
+  readonly backoff?: (failures: number) => Duration.Duration
+}
+
+/** `base` after the first failure, twice as long after each further one, never longer than `cap`. */
+export const exponential = (base: Duration.Duration, cap: Duration.Duration) => (failures: number): Duration.Duration =>
+  Duration.min(Duration.times(base, 2 ** Math.min(failures - 1, 30)), cap)
+
+/** The queue works until its scope closes, which interrupts what runs; `drain` first for an orderly end. */
+export const make = Effect.fnUntraced(function*<K extends string, E, R>(
+  { concurrency, work, backoff = exponential(Duration.seconds(1), Duration.minutes(5)) }: Options<K, E, R>
+): Effect.fn.Return<KeyedQueue<K>, never, R | Scope.Scope> {
+  const ready = yield* Queue.unbounded<K, Cause.Done>()
+  const timers = yield* FiberMap.make<K>()
+  const wanted = new Set<K>() // to run, or to run again
+  const running = new Set<K>()
+  const dueAt = new Map<K, number>() // monotonic milliseconds
+  const failures = new Map<K, number>()
+  let draining = false
+
+  // Each change of these collections is within one synchronous step, and a fiber is preempted only between steps.
+  const add = (key: K) =>
+    Effect.suspend(() => {
+      dueAt.delete(key)
+      if (wanted.has(key)) return Effect.void
+      wanted.add(key)
+      return running.has(key) ? Effect.void : Effect.asVoid(Queue.offer(ready, key))
+    })
+
+  const addAfter = (key: K, delay: Duration.Input) =>
+    Effect.flatMap(Clock.monotonicTimeNanos, (now) => {
+      const at = Number(now) / 1e6 + Duration.toMillis(delay)
+      if (wanted.has(key) || (dueAt.get(key) ?? Infinity) <= at) return Effect.void
+      dueAt.set(key, at)
+      const fire = Effect.suspend(() => dueAt.get(key) === at ? add(key) : Effect.void)
+      return FiberMap.run(timers, key, Effect.delay(fire, delay)) // replaces the timer this key had
+    })
+
+  const failed = (key: K, cause: Cause.Cause<E>) => {
+    const count = (failures.get(key) ?? 0) + 1
+    failures.set(key, count)
+    const delay = backoff(count)
+    return Effect.logWarning("work failed", cause).pipe(
+      Effect.annotateLogs({ key, failures: count, retryIn: Duration.format(delay) }),
+      Effect.andThen(addAfter(key, delay))
+    )
+  }
+
+  const settle = (key: K) =>
+    Effect.suspend(() => {
+      running.delete(key)
+      return wanted.has(key) ? Queue.offer(ready, key) : Effect.void
+    })
+
+  const workOn = (key: K) =>
+    Effect.suspend(() => {
+      if (draining) return Effect.void
+      wanted.delete(key)
+      running.add(key)
+      // Every cause, an interruption from inside too: nothing that happens to one key may end a worker.
+      return work(key).pipe(
+        Effect.matchCauseEffect({
+          onFailure: (cause) => failed(key, cause),
+          onSuccess: (again) => {
+            failures.delete(key)
+            return Option.match(again, { onNone: () => Effect.void, onSome: (delay) => addAfter(key, delay) })
+          }
+        }),
+        Effect.ensuring(settle(key))
+      )
+    })
+
+  const workers = yield* Queue.take(ready).pipe(
+    Effect.flatMap(workOn),
+    Effect.forever,
+    Effect.ignore, // the queue has ended
+    Effect.replicateEffect(concurrency, { concurrency, discard: true }),
+    Effect.forkScoped
+  )
+  return {
+    add,
+    addAfter,
+    depth: Effect.sync(() => ({ waiting: wanted.size, delayed: dueAt.size, running: running.size })),
+    drain: Effect.suspend(() => {
+      draining = true
+      return Effect.andThen(Queue.end(ready), Fiber.await(workers))
+    }).pipe(Effect.asVoid)
+  }
+})
