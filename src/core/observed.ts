@@ -71,7 +71,7 @@ export const Holder = Data.taggedEnum<Holder>()
 
 /** Why the API server would not make the Job when it was last asked. */
 export interface Refusal {
-  readonly kind: "QuotaExceeded" | "NameHeld" | "NameTaken" | "Denied"
+  readonly kind: "QuotaExceeded" | "Refused" | "NameHeld" | "NameTaken" | "Denied"
   readonly message: string
 }
 

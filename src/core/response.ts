@@ -3,7 +3,7 @@
 // Used by core/plan alone.
 import { Option } from "effect"
 import type { Phase } from "../schema/agent-task.ts"
-import type { FailureReason, Reason } from "../schema/reason.ts"
+import type { FailureReason, Reason, WaitReason } from "../schema/reason.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { Action } from "./action.ts"
 import { jobName } from "./job-name.ts"
@@ -168,7 +168,7 @@ export const showStarting: Respond = (_) => {
   return later({ ...response, status: launched }, left)
 }
 
-const waitFor = (_: Situation, reason: "WorkspaceBusy" | "ConcurrencyLimit" | "QuotaExceeded" | "NameHeld", message: string, position: number, blockedBy?: string): Response => {
+const waitFor = (_: Situation, reason: WaitReason, message: string, position: number, blockedBy?: string): Response => {
   const response = tell(_, { phase: "Queued", reason, message })
   return { ...response, status: { ...response.status, queue: { position, reason, ...(blockedBy !== undefined && { blockedBy }) } } }
 }
@@ -194,7 +194,7 @@ export const queueBehindHolder: Respond = (_) => {
 export const queueRefused: Respond = (_) =>
   Option.match(_.observed.refusal, {
     onNone: () => unchanged(_),
-    onSome: ({ kind, message }) => later(waitFor(_, kind === "NameHeld" ? "NameHeld" : "QuotaExceeded", message, 1), askAgainMillis)
+    onSome: ({ kind, message }) => later(waitFor(_, kind === "NameTaken" || kind === "Denied" ? "Refused" : kind, message, 1), askAgainMillis)
   })
 
 export const launch: Respond = (_) => {

@@ -10,6 +10,7 @@ export const reasons = {
   WorkspaceBusy: "Another apply or destroy holds the workspace; this one starts when that one is over.",
   ConcurrencyLimit: "As many tasks run as the limits allow; raise task.limits or wait.",
   QuotaExceeded: "A ResourceQuota refused the Job; raise the quota or wait for other Jobs to end.",
+  Refused: "The API server does not take the Job for now; the message is its answer.",
   NameHeld: "A Job of the same name, left by a former task, is still being deleted.",
   // while it starts and runs
   JobCreated: "The Job is made; Kubernetes schedules the Pod and pulls its images.",
@@ -47,8 +48,8 @@ export const Reason = Schema.Literals(Object.keys(reasons) as ReadonlyArray<Reas
 /** Reasons with which a task may end as Failed. */
 export type FailureReason = Exclude<
   Reason,
-  "Accepted" | "WorkspaceBusy" | "ConcurrencyLimit" | "QuotaExceeded" | "NameHeld" | "JobCreated" | "Unschedulable" | "Claimed" | "NodeUnreachable" | "Stopping" | "Completed" | "Cancelled"
+  "Accepted" | "WorkspaceBusy" | "ConcurrencyLimit" | "QuotaExceeded" | "Refused" | "NameHeld" | "JobCreated" | "Unschedulable" | "Claimed" | "NodeUnreachable" | "Stopping" | "Completed" | "Cancelled"
 >
 
 /** Reasons for which a task may wait. */
-export type WaitReason = "WorkspaceBusy" | "ConcurrencyLimit" | "QuotaExceeded" | "NameHeld"
+export type WaitReason = "WorkspaceBusy" | "ConcurrencyLimit" | "QuotaExceeded" | "Refused" | "NameHeld"

@@ -1,0 +1,156 @@
+// Carries out what `plan` asked for: the only place of the controller that writes to the cluster.
+// Every write fails safe: a create goes by its derived name, a take-over by the version seen, a delete by UID.
+// Called by controller/reconcile.
+import { Context, Data, Effect, Layer, Option, Result } from "effect"
+import { Action } from "../core/action.ts"
+import { fingerprint } from "../core/fingerprint.ts"
+import { job } from "../core/manifest/job.ts"
+import type { Holder, JobSeen, Observed, Refusal } from "../core/observed.ts"
+import type { ResolvedConfig } from "../core/resolve.ts"
+import { leaseName } from "../core/workspace-lease.ts"
+import { Kubernetes } from "../kubernetes/client.ts"
+import type { AlreadyExists, KubernetesError } from "../kubernetes/errors.ts"
+import { agentTasks, events, jobs, leases } from "../kubernetes/kinds.ts"
+import type { KubernetesObject } from "../kubernetes/object.ts"
+import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
+import { holderAnnotation } from "./observe.ts"
+import { Pool, type PoolError } from "./pool.ts"
+import { projectJob } from "./project.ts"
+
+/** The API server would not make the Job: `plan` is asked again, with this. */
+export class Refused extends Data.TaggedError("Refused")<Refusal> {}
+
+export interface Settings {
+  readonly config: ResolvedConfig
+  /** Names this controller in events. */
+  readonly identity: string
+  /** Told of every Job that was made, before an informer sees it. */
+  readonly created: (taskUid: string, job: JobSeen) => void
+}
+
+export class Executor extends Context.Service<Executor, {
+  /** Carries the actions out in their order and stops at the first that fails. */
+  readonly all: (observed: Observed, actions: ReadonlyArray<Action>, now: string) => Effect.Effect<void, Refused | KubernetesError | PoolError>
+  readonly writeStatus: (task: AgentTask, status: AgentTaskStatus) => Effect.Effect<void, KubernetesError>
+}>()("agent-job/controller/Executor") {
+  static readonly layer = (settings: Settings) => Layer.effect(Executor, make(settings))
+}
+
+const placeOf = ({ metadata: { name, namespace } }: AgentTask) => ({ name, namespace })
+
+/** Who owns a Job that has our name: ourselves (the answer to an earlier create was lost), a former task of this name, or a stranger. */
+const refusalBy = (found: KubernetesObject, task: AgentTask): Option.Option<Refusal> => {
+  const owner = found.metadata.ownerReferences?.find(({ controller }) => controller === true)
+  const { name } = found.metadata
+  if (owner?.uid === task.metadata.uid) return Option.none()
+  return Option.some(owner?.kind === "AgentTask"
+    ? { kind: "NameHeld", message: `Job ${name} of a former task of this name is still there; it is made again when that one is gone.` }
+    : { kind: "NameTaken", message: `A Job named ${name} exists that no AgentTask made; delete it, or rename the task.` })
+}
+
+/** What a refusal to create means, where it means anything but an error to try again. */
+const refusalOf = (error: KubernetesError): Option.Option<Refusal> => {
+  if (error._tag === "Forbidden") return Option.some({ kind: error.exceedsQuota ? "QuotaExceeded" : "Refused", message: error.message })
+  return error._tag === "Invalid" ? Option.some({ kind: "Denied", message: error.message }) : Option.none()
+}
+
+const make = Effect.fnUntraced(function*({ config, created, identity }: Settings) {
+  const kubernetes = yield* Kubernetes
+  const pool = yield* Effect.serviceOption(Pool)
+  const withPool = (use: (pool: Pool["Service"]) => Effect.Effect<void, PoolError>) => Option.match(pool, { onNone: () => Effect.void, onSome: use })
+
+  const note = (task: AgentTask, object: KubernetesObject): void =>
+    Result.match(projectJob(object), { onFailure: () => undefined, onSuccess: ({ seen }) => created(task.metadata.uid, seen) })
+
+  const adopt = (task: AgentTask, name: string, error: AlreadyExists): Effect.Effect<void, Refused | KubernetesError> =>
+    Effect.flatMap(kubernetes.get(jobs, { namespace: task.metadata.namespace, name }), (found) =>
+      Option.match(refusalBy(found, task), {
+        onSome: (refusal) => Effect.fail(new Refused(refusal)),
+        onNone: () => Effect.logInfo("the Job was made by an earlier try", error).pipe(Effect.andThen(Effect.sync(() => note(task, found))))
+      }))
+
+  const createJob = (task: AgentTask, epoch: number): Effect.Effect<void, Refused | KubernetesError> => {
+    const wanted = job(task, config, epoch)
+    const name = wanted.metadata?.name ?? ""
+    return kubernetes.create(jobs, { ...wanted, metadata: { ...wanted.metadata, namespace: task.metadata.namespace } }).pipe(
+      Effect.map((made) => note(task, made)),
+      Effect.catch((error): Effect.Effect<void, Refused | KubernetesError> =>
+        error._tag === "AlreadyExists"
+          ? adopt(task, name, error)
+          : Effect.fail(Option.match(refusalOf(error), { onNone: () => error, onSome: (refusal) => new Refused(refusal) })))
+    )
+  }
+
+  /** The epoch from now on: how often the workspace has changed hands. */
+  const takeWorkspace = (task: AgentTask, from: Holder, now: string): Effect.Effect<number, KubernetesError> => {
+    const epoch = from._tag === "Over" ? from.epoch + 1 : 1
+    const lease = {
+      metadata: {
+        name: leaseName(task.spec.workspace),
+        namespace: task.metadata.namespace,
+        labels: { "app.kubernetes.io/managed-by": "agent-job" },
+        annotations: { [holderAnnotation]: task.metadata.name, "scalr.io/workspace": task.spec.workspace }
+      },
+      spec: { holderIdentity: task.metadata.uid, leaseTransitions: epoch, acquireTime: `${now.slice(0, 19)}.000000Z` }
+    }
+    return from._tag === "Over"
+      ? Effect.as(kubernetes.update(leases, { ...lease, metadata: { ...lease.metadata, resourceVersion: from.resourceVersion } }), epoch)
+      : Effect.as(kubernetes.create(leases, lease), epoch)
+  }
+
+  /** Best effort: an event or a word to the pool about a wait must never hold up the task itself. */
+  const kindly = <E extends { readonly message: string }>(effect: Effect.Effect<unknown, E>) =>
+    Effect.catch(Effect.asVoid(effect), (error) => Effect.logWarning(error.message))
+
+  const emit = (task: AgentTask, { message, reason, type }: Extract<Action, { readonly _tag: "Emit" }>, now: string) =>
+    kubernetes.create(events, {
+      metadata: { name: `${task.metadata.name}.${fingerprint(`${task.metadata.uid} ${reason} ${message}`)}`, namespace: task.metadata.namespace },
+      regarding: { apiVersion: agentTasks.apiVersion, kind: agentTasks.kind, ...placeOf(task), uid: task.metadata.uid, resourceVersion: task.metadata.resourceVersion },
+      reportingController: "scalr.io/agent-job",
+      reportingInstance: identity,
+      action: "Reconcile",
+      eventTime: `${now.slice(0, 19)}.000000Z`,
+      note: message.slice(0, 1000),
+      reason,
+      type
+    }).pipe(Effect.catchTag("AlreadyExists", () => Effect.void))
+
+  const release = (task: AgentTask) =>
+    Effect.flatMap(kubernetes.get(agentTasks, placeOf(task)), (found) =>
+      kubernetes.update(agentTasks, { ...found, metadata: { ...found.metadata, finalizers: (found.metadata.finalizers ?? []).filter((_) => _ !== poolFinalizer) } })
+    )
+
+  const gone = <A, E extends { readonly _tag: string }>(effect: Effect.Effect<A, E | KubernetesError>) =>
+    Effect.catchTag(Effect.asVoid(effect), "NotFound", () => Effect.void)
+
+  /** One action; answers with the epoch for those after it. */
+  const execute = ({ task }: Observed, epoch: number, now: string) =>
+    Action.$match({
+      TakeWorkspace: ({ from }): Effect.Effect<number, Refused | KubernetesError | PoolError> => takeWorkspace(task, from, now),
+      CreateJob: () => Effect.as(createJob(task, epoch), epoch),
+      DeleteJob: ({ name, uid }) => Effect.as(gone(kubernetes.delete(jobs, { name, namespace: task.metadata.namespace }, { uid })), epoch),
+      Cancel: () => {
+        const { metadata: { name, namespace, uid } } = task
+        return Effect.as(gone(kubernetes.apply(agentTasks, { metadata: { name, namespace, uid }, spec: { cancel: true } })), epoch)
+      },
+      ReportResult: ({ assignment, result }) => Effect.as(withPool((pool) => pool.report(assignment, result)), epoch),
+      ReportWait: ({ assignment, message, reason }) => Effect.as(kindly(withPool((pool) => pool.wait(assignment, reason, message))), epoch),
+      Emit: (event) => Effect.as(kindly(emit(task, event, now)), epoch),
+      Release: () => Effect.as(gone(release(task)), epoch),
+      DeleteTask: () => Effect.as(gone(kubernetes.delete(agentTasks, placeOf(task), { uid: task.metadata.uid })), epoch)
+    })
+
+  return Executor.of({
+    all: Effect.fn("Executor.all")(function*(observed, actions, now) {
+      let epoch = observed.holder._tag === "Mine" ? observed.holder.epoch : 0
+      for (const action of actions) epoch = yield* execute(observed, epoch, now)(action)
+    }),
+    writeStatus: Effect.fn("Executor.writeStatus")((task, status) => {
+      const { name, namespace, resourceVersion, uid } = task.metadata
+      return Effect.asVoid(kubernetes.updateStatus(agentTasks, { metadata: { name, namespace, resourceVersion, uid }, spec: task.spec, status }))
+    })
+  })
+})
+
+/** Keeps a deleted task of a pool until the pool knows how it ended. */
+export const poolFinalizer = "scalr.io/report"

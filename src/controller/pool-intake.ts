@@ -1,0 +1,116 @@
+// Takes work from the pool by long poll: each assignment becomes an AgentTask and its token a Secret, and only then is it acknowledged.
+// A crash at any point loses nothing: what is not acknowledged is offered again, and finds its task under the same name.
+// Run by controller/controller while it leads.
+import { Duration, Effect, Option, Schedule } from "effect"
+import { isRunnable, specOf, taskName, taskNameOfId, tokenSecretName } from "../core/intake.ts"
+import type { TaskPolicy } from "../core/task-policy.ts"
+import { Kubernetes } from "../kubernetes/client.ts"
+import { agentTasks, secrets } from "../kubernetes/kinds.ts"
+import type { KubernetesObject } from "../kubernetes/object.ts"
+import type { Assignment } from "../schema/pool-api.ts"
+import { poolFinalizer } from "./execute.ts"
+import { Pool } from "./pool.ts"
+import type { World } from "./world.ts"
+
+export interface Intake {
+  readonly url: string
+  /** Where tasks live. */
+  readonly namespace: string
+  /** Names this agent at the pool. */
+  readonly identity: string
+  readonly limits: TaskPolicy["limits"]
+  readonly world: World
+}
+
+const waitSeconds = 30
+/** Beyond the limit this many may wait here, so that a freed slot is filled at once. */
+const backlog = 100
+const retry = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("30 seconds")]).pipe(Schedule.jittered)
+
+const managed = { "app.kubernetes.io/managed-by": "agent-job" }
+
+/** The AgentTask of an assignment: made, or found when it was made before. */
+const persist = Effect.fnUntraced(function*({ namespace, url }: Intake, assignment: Assignment) {
+  const kubernetes = yield* Kubernetes
+  const name = taskName(assignment)
+  const object = { metadata: { name, namespace, labels: managed, finalizers: [poolFinalizer] }, spec: specOf(assignment, url) }
+  return yield* kubernetes.create(agentTasks, object).pipe(
+    Effect.catchTag("AlreadyExists", () => kubernetes.get(agentTasks, { name, namespace }))
+  )
+})
+
+/** The token may be a new one when the assignment is offered again. */
+const keepToken = (task: KubernetesObject, token: string) =>
+  Effect.flatMap(Kubernetes, (kubernetes) =>
+    kubernetes.apply(secrets, {
+      metadata: {
+        name: tokenSecretName(task.metadata.name),
+        namespace: task.metadata.namespace,
+        labels: managed,
+        ownerReferences: [{ apiVersion: agentTasks.apiVersion, kind: agentTasks.kind, name: task.metadata.name, uid: task.metadata.uid }]
+      },
+      type: "Opaque",
+      stringData: { token }
+    }))
+
+const accept = Effect.fn("PoolIntake.accept")(function*(intake: Intake, assignment: Assignment) {
+  const pool = yield* Pool
+  if (!isRunnable(assignment)) {
+    return yield* pool.report(assignment.id, {
+      outcome: "failed",
+      reason: "InvalidConfiguration",
+      message: `A ${assignment.stage} stage ${assignment.planSha256 === undefined ? "needs an approved plan" : "cannot be given a plan"}; nothing was run.`,
+      finishedAt: new Date().toISOString()
+    })
+  }
+  const task = yield* persist(intake, assignment)
+  yield* keepToken(task, assignment.taskToken)
+  yield* pool.acknowledge(assignment.id)
+})
+
+/** One assignment that fails is offered again; it must not keep the others waiting. */
+const acceptAll = (intake: Intake, assignments: ReadonlyArray<Assignment>) =>
+  Effect.forEach(assignments, (assignment) =>
+    Effect.catch(accept(intake, assignment), ({ message }) => Effect.logWarning(message).pipe(Effect.annotateLogs({ assignment: assignment.id }))), { concurrency: 8, discard: true })
+
+const room = ({ limits, world }: Intake): number => limits.total + backlog - world.waiting().length
+
+const take = Effect.fnUntraced(function*(intake: Intake) {
+  const free = room(intake)
+  if (free <= 0) return yield* Effect.sleep("1 second")
+  const pool = yield* Pool
+  yield* acceptAll(intake, yield* pool.acquire(intake.identity, waitSeconds, Math.min(free, 100)))
+})
+
+/** A task that never came to be is reported as cancelled, since nobody else would. */
+const cancel = Effect.fn("PoolIntake.cancel")(function*({ namespace }: Intake, id: string) {
+  const kubernetes = yield* Kubernetes
+  const pool = yield* Pool
+  const name = taskNameOfId(id)
+  if (Option.isNone(name)) return
+  const task = yield* Effect.option(kubernetes.get(agentTasks, { namespace, name: name.value }))
+  yield* Option.match(task, {
+    onNone: () =>
+      pool.report(id, { outcome: "cancelled", reason: "Cancelled", message: "Cancelled before it started; nothing was run.", finishedAt: new Date().toISOString() }),
+    onSome: ({ metadata: { name, uid } }) => Effect.asVoid(kubernetes.apply(agentTasks, { metadata: { name, namespace, uid }, spec: { cancel: true } }))
+  })
+})
+
+const followCancellations = Effect.fnUntraced(function*(intake: Intake) {
+  const pool = yield* Pool
+  let after = 0
+  yield* Effect.suspend(() => pool.cancellations(after, waitSeconds)).pipe(
+    Effect.tap(({ ids }) => Effect.forEach(ids, (id) => cancel(intake, id), { discard: true })),
+    Effect.map(({ next }) => {
+      after = next
+    }),
+    Effect.forever
+  )
+})
+
+const persistently = <A, E extends { readonly message: string }, R>(loop: Effect.Effect<A, E, R>) =>
+  loop.pipe(Effect.tapError(({ message }) => Effect.logWarning(message)), Effect.retry(retry))
+
+/** Takes assignments and cancellations until interrupted. */
+export const poolIntake = (intake: Intake) =>
+  Effect.all([persistently(take(intake)).pipe(Effect.repeat(Schedule.spaced(Duration.zero))), persistently(followCancellations(intake))], { concurrency: 2, discard: true })

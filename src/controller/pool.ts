@@ -1,0 +1,82 @@
+// The controller's side of the pool API: takes assignments, acknowledges them, and reports what no worker could.
+// Every call may be repeated; a refused token is said once a minute, not once a second.
+// Used by controller/pool-intake and controller/execute.
+import { layerUndiciOptions } from "@effect/platform-node/NodeHttpClient"
+import { Context, Data, Effect, Layer, Redacted, Schema } from "effect"
+import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { readFile } from "node:fs/promises"
+import { AcquireResponse, type Assignment, CancellationsResponse, poolPath } from "../schema/pool-api.ts"
+import type { Reason } from "../schema/reason.ts"
+import type { StageResult } from "../schema/stage-result.ts"
+
+/** The server could not be asked; asking again may help. */
+export class PoolUnreachable extends Data.TaggedError("PoolUnreachable")<{ readonly url: string; readonly detail: string }> {
+  override get message() {
+    return `The pool at ${this.url} does not answer (${this.detail}); check agent.url, the server and the network between.`
+  }
+}
+
+/** The server said no; asking the same again cannot help. */
+export class PoolRefused extends Data.TaggedError("PoolRefused")<{ readonly url: string; readonly status: number; readonly detail: string }> {
+  override get message() {
+    return this.status === 401 || this.status === 403
+      ? `The pool at ${this.url} refuses the token; put a valid pool token into the Secret that agent.tokenExistingSecret names.`
+      : `The pool at ${this.url} refused a request with ${this.status}: ${this.detail}`
+  }
+}
+export type PoolError = PoolUnreachable | PoolRefused
+
+export class Pool extends Context.Service<Pool, {
+  /** Waits up to `waitSeconds` for work; an empty list is a normal answer. */
+  readonly acquire: (agent: string, waitSeconds: number, max: number) => Effect.Effect<ReadonlyArray<Assignment>, PoolError>
+  readonly acknowledge: (id: string) => Effect.Effect<void, PoolError>
+  readonly cancellations: (after: number, waitSeconds: number) => Effect.Effect<typeof CancellationsResponse.Type, PoolError>
+  /** The pool keeps the first result of a stage; one that it has already, or never heard of, counts as told. */
+  readonly report: (id: string, result: StageResult) => Effect.Effect<void, PoolError>
+  readonly wait: (id: string, reason: Reason, message: string) => Effect.Effect<void, PoolError>
+}>()("agent-job/controller/Pool") {
+  static readonly layer = (url: string, tokenFile: string) => Layer.effect(Pool, make(url, tokenFile)).pipe(
+    Layer.provide(Layer.fresh(layerUndiciOptions({ connections: 16 })))
+  )
+}
+
+const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
+  const http = yield* HttpClient.HttpClient
+  const unreachable = (cause: unknown) => new PoolUnreachable({ url, detail: cause instanceof Error ? cause.message : String(cause) })
+
+  /** Read anew for each call: the kubelet replaces the file when the Secret changes. */
+  const token = Effect.tryPromise({ try: () => readFile(tokenFile, "utf8"), catch: unreachable }).pipe(Effect.map((text) => Redacted.make(text.trim())))
+
+  const post = (path: string, body: unknown, waitSeconds = 0): Effect.Effect<HttpClientResponse.HttpClientResponse, PoolError> =>
+    Effect.gen(function*() {
+      const request = Request.post(path).pipe(
+        Request.prependUrl(url),
+        Request.bearerToken(yield* token),
+        Request.bodyText(JSON.stringify(body), "application/json")
+      )
+      const response = yield* http.execute(request).pipe(Effect.mapError(unreachable))
+      if (response.status < 300) return response
+      const detail = (yield* response.text.pipe(Effect.orElseSucceed(() => ""))).slice(0, 200)
+      return yield* response.status === 429 || response.status >= 500 ? unreachable(`${response.status} ${detail}`) : new PoolRefused({ url, status: response.status, detail })
+    }).pipe(Effect.timeoutOrElse({ duration: (waitSeconds + 15) * 1000, orElse: () => Effect.fail(unreachable("no answer in time")) }))
+
+  const told = (path: string, body: unknown) => Effect.scoped(Effect.flatMap(post(path, body), (response) => Effect.mapError(Effect.asVoid(response.text), unreachable)))
+  const asked = <S extends Schema.ConstraintDecoder<unknown>>(path: string, body: unknown, waitSeconds: number, schema: S): Effect.Effect<S["Type"], PoolError> =>
+    post(path, body, waitSeconds).pipe(
+      Effect.flatMap((response) => Effect.mapError(response.json, unreachable)),
+      Effect.flatMap((json) => Effect.mapError(Effect.fromResult(Schema.decodeUnknownResult(schema)(json)), unreachable))
+    )
+
+  return Pool.of({
+    acquire: (agent, waitSeconds, max) =>
+      Effect.map(asked(poolPath.acquire, { agent, waitSeconds, max }, waitSeconds, AcquireResponse), ({ assignments }) => assignments),
+    acknowledge: (id) => told(poolPath.acknowledge(id), {}),
+    cancellations: (after, waitSeconds) => asked(poolPath.cancellations, { after, waitSeconds }, waitSeconds, CancellationsResponse),
+    report: (id, result) =>
+      told(poolPath.result(id), result).pipe(
+        Effect.catchIf((error) => error._tag === "PoolRefused" && (error.status === 404 || error.status === 409), (error) =>
+          Effect.logInfo("the pool has another result, or does not know the stage", error))
+      ),
+    wait: (id, reason, message) => told(poolPath.wait(id), { reason, message })
+  })
+})

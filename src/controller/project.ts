@@ -1,0 +1,75 @@
+// From Kubernetes' objects to the flat facts that the core reads; nothing else of them is kept in memory.
+// Total: whatever the API server may hold becomes facts, and a termination message that is no result is no last words.
+// Used by controller/world and controller/observe.
+import { Option, Result, Schema } from "effect"
+import type { ContainerSeen, JobSeen, PodSeen } from "../core/observed.ts"
+import { type ContainerStatus, Job, Pod } from "../schema/kubernetes.ts"
+import { StageResult } from "../schema/stage-result.ts"
+
+/** Labels that Jobs, Pods and their tasks are found by. */
+export const taskUidLabel = "scalr.io/task-uid"
+
+const decodeJob = Schema.decodeUnknownResult(Job)
+const decodePod = Schema.decodeUnknownResult(Pod)
+const decodeLastWords = Schema.decodeUnknownOption(Schema.fromJsonString(StageResult))
+
+const jobSeen = ({ metadata, status }: Job): JobSeen => {
+  const ended = status?.conditions?.find(({ status, type }) => status === "True" && (type === "Complete" || type === "Failed"))
+  return {
+    name: metadata.name,
+    uid: metadata.uid,
+    owner: Option.fromUndefinedOr(metadata.ownerReferences?.find(({ controller, kind }) => kind === "AgentTask" && controller === true)?.uid),
+    state: ended === undefined ? "active" : ended.type === "Complete" ? "complete" : "failed",
+    reason: ended?.reason ?? "",
+    message: ended?.message ?? "",
+    deleting: metadata.deletionTimestamp !== undefined,
+    createdAt: metadata.creationTimestamp
+  }
+}
+
+const containerSeen = ({ lastState, state }: ContainerStatus): ContainerSeen => {
+  const now = state?.terminated ?? state?.waiting
+  return {
+    state: state?.terminated !== undefined ? "terminated" : state?.running !== undefined ? "running" : "waiting",
+    reason: now?.reason ?? "",
+    message: now?.message ?? "",
+    exitCode: Option.fromUndefinedOr(state?.terminated?.exitCode),
+    lastReason: lastState?.terminated?.reason ?? ""
+  }
+}
+
+const podSeen = ({ metadata, spec, status }: Pod): PodSeen => {
+  const find = (name: string) => Option.fromUndefinedOr([...status?.containerStatuses ?? [], ...status?.initContainerStatuses ?? []].find((_) => _.name === name))
+  const has = (type: string, value: string) => status?.conditions?.some((_) => _.type === type && _.status === value) === true
+  const unschedulable = status?.conditions?.find((_) => _.type === "PodScheduled" && _.status === "False")
+  const worker = Option.map(find("worker"), containerSeen)
+  return {
+    name: metadata.name,
+    uid: metadata.uid,
+    node: spec?.nodeName ?? "",
+    phase: status?.phase ?? "Pending",
+    reason: status?.reason ?? "",
+    message: status?.message ?? "",
+    deleting: metadata.deletionTimestamp !== undefined,
+    // The control plane marks a Pod of a silent node as not ready, but cannot ask its containers.
+    nodeAnswers: !(has("Ready", "False") && has("ContainersReady", "True")) && !has("Ready", "Unknown"),
+    unschedulable: unschedulable === undefined ? "" : unschedulable.message ?? unschedulable.reason ?? "unschedulable",
+    worker,
+    runner: Option.map(find("runner"), containerSeen),
+    install: Option.map(find("install"), containerSeen),
+    lastWords: worker.pipe(
+      Option.filter(({ state }) => state === "terminated"),
+      Option.flatMap(({ message }) => decodeLastWords(message))
+    )
+  }
+}
+
+const taskUidOf = ({ labels }: Job["metadata"]): string => labels?.[taskUidLabel] ?? ""
+
+export interface Projected<Seen> { readonly taskUid: string; readonly seen: Seen }
+
+export const projectJob = (object: unknown): Result.Result<Projected<JobSeen>, Schema.SchemaError> =>
+  Result.map(decodeJob(object), (job) => ({ taskUid: taskUidOf(job.metadata), seen: jobSeen(job) }))
+
+export const projectPod = (object: unknown): Result.Result<Projected<PodSeen>, Schema.SchemaError> =>
+  Result.map(decodePod(object), (pod) => ({ taskUid: taskUidOf(pod.metadata), seen: podSeen(pod) }))

@@ -1,0 +1,78 @@
+// One pass over one task: observe, plan, execute, write the status if it changed.
+// The decision and the slot it takes are one synchronous step; a conflict means somebody was faster, and the task is looked at again.
+// Run by the keyed queue in controller/controller, never twice at once for one task.
+import { Context, Clock, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
+import type { Refusal } from "../core/observed.ts"
+import { plan, type Plan } from "../core/plan.ts"
+import type { TaskPolicy } from "../core/task-policy.ts"
+import { Kubernetes } from "../kubernetes/client.ts"
+import type { KubernetesError } from "../kubernetes/errors.ts"
+import type { AgentTask } from "../schema/agent-task.ts"
+import { Executor, type Refused } from "./execute.ts"
+import { ask, type Asked, observe } from "./observe.ts"
+import type { PoolError } from "./pool.ts"
+import type { World } from "./world.ts"
+
+type Failure = KubernetesError | PoolError
+
+export class Reconciler extends Context.Service<Reconciler, {
+  /** Gives the delay after which time alone may change the decision. */
+  readonly reconcile: (key: string) => Effect.Effect<Option.Option<Duration.Duration>, Failure>
+}>()("agent-job/controller/Reconciler") {
+  static readonly layer = (world: World, policy: TaskPolicy) => Layer.effect(Reconciler, make(world, policy))
+}
+
+/** Somebody wrote the task meanwhile; its event usually comes before this is over. */
+const afterConflict = Duration.millis(200)
+
+const passes = Metric.counter("agent_job_reconcile_total", { description: "Passes over a task, by the situation it was found in.", incremental: true })
+
+const make = Effect.fnUntraced(function*(world: World, policy: TaskPolicy) {
+  const kubernetes = yield* Kubernetes
+  const executor = yield* Executor
+
+  const decide = (task: AgentTask, asked: Asked, now: string) => Effect.sync(() => {
+    const observed = observe(world, task, asked)
+    const decision = plan(policy, observed, now)
+    if (decision.actions.some(({ _tag }) => _tag === "CreateJob")) world.reserve(task.metadata.uid)
+    return { observed, decision }
+  })
+
+  const settle = (task: AgentTask, { status, requeueAfterMillis }: Plan) =>
+    (Equal.equals(status, task.status) ? Effect.void : executor.writeStatus(task, status)).pipe(
+      Effect.as(Option.map(requeueAfterMillis, Duration.millis))
+    )
+
+  /** A refusal is remembered for the pass that explains it, and forgotten by the next, which asks again. */
+  const refused = (task: AgentTask, asked: Asked, now: string, { kind, message }: Refusal) =>
+    Effect.sync(() => world.refuse(task.metadata.uid, Option.some({ kind, message }))).pipe(
+      Effect.andThen(decide(task, asked, now)),
+      Effect.tap(() => Effect.sync(() => world.refuse(task.metadata.uid, Option.none()))),
+      Effect.flatMap(({ decision, observed }) => Effect.andThen(executor.all(observed, decision.actions, now), settle(task, decision)))
+    )
+
+  const pass = Effect.fnUntraced(function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | Refused> {
+    const asked = yield* Effect.provideService(ask(world, task), Kubernetes, kubernetes)
+    const now = new Date(yield* Clock.currentTimeMillis).toISOString()
+    const { decision, observed } = yield* decide(task, asked, now)
+    yield* Metric.update(Metric.withAttributes(passes, { situation: decision.situation }), 1)
+    return yield* executor.all(observed, decision.actions, now).pipe(
+      Effect.andThen(settle(task, decision)),
+      Effect.catchTag("Refused", (refusal) => refused(task, asked, now, refusal))
+    )
+  })
+
+  return Reconciler.of({
+    reconcile: Effect.fn("Reconciler.reconcile")(function*(key) {
+      const task = world.task(key)
+      if (Option.isNone(task)) return Option.none()
+      return yield* pass(task.value).pipe(
+        // The slot is given back, but not while the Job may exist after all.
+        Effect.tapError(({ _tag }) => _tag === "Unreachable" ? Effect.void : Effect.sync(() => world.refuse(task.value.metadata.uid, Option.none()))),
+        Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.succeedSome(afterConflict)),
+        Effect.catchTag("NotFound", () => Effect.succeedNone), // the task itself is gone
+        Effect.catchTag("Refused", ({ message }) => Effect.logWarning(message).pipe(Effect.as(Option.some(Duration.seconds(10)))))
+      )
+    })
+  })
+})

@@ -1,0 +1,149 @@
+// What the controller knows of all tasks, their Jobs and Pods, and the decisions that concern them all: turns and history.
+// Changed only in synchronous steps, so that a decision and the slot it takes are never apart.
+// Fed by the informers in controller/controller, read by controller/observe.
+import { Option } from "effect"
+import { admit, type Candidate } from "../core/admit.ts"
+import { expired } from "../core/history.ts"
+import type { JobSeen, PodSeen, Refusal, Turn } from "../core/observed.ts"
+import { isOver } from "../core/status.ts"
+import type { TaskPolicy } from "../core/task-policy.ts"
+import type { AgentTask } from "../schema/agent-task.ts"
+import type { Uid } from "../schema/names.ts"
+
+export interface World {
+  readonly task: (key: string) => Option.Option<AgentTask>
+  readonly tasks: () => Iterable<readonly [key: string, task: AgentTask]>
+  readonly taskByUid: (uid: string) => Option.Option<AgentTask>
+  readonly keyOf: (taskUid: string) => Option.Option<string>
+  readonly job: (taskUid: string) => Option.Option<JobSeen>
+  readonly pods: (taskUid: string) => ReadonlyArray<PodSeen>
+  readonly refusal: (taskUid: string) => Option.Option<Refusal>
+  readonly turn: (task: AgentTask) => Turn
+  readonly isExpired: (task: AgentTask) => boolean
+  /** Keys of the tasks that have no Job yet: when a slot or workspace gets free, it is their turn to be looked at. */
+  readonly waiting: () => ReadonlyArray<string>
+
+  readonly setTask: (key: string, task: Option.Option<AgentTask>) => void
+  readonly setJob: (key: string, job: Option.Option<{ readonly taskUid: string; readonly seen: JobSeen }>) => Option.Option<string>
+  readonly setPod: (key: string, pod: Option.Option<{ readonly taskUid: string; readonly seen: PodSeen }>) => Option.Option<string>
+  /** The task's slot is taken from now on, though its Job is not seen yet. */
+  readonly reserve: (taskUid: string) => void
+  readonly created: (taskUid: string, job: JobSeen) => void
+  readonly refuse: (taskUid: string, refusal: Option.Option<Refusal>) => void
+}
+
+/** Two levels, task → object: what belongs to a task, by the key of its object. */
+const byTask = <Seen>() => {
+  const owners = new Map<string, string>() // object key → task uid
+  const seen = new Map<string, Map<string, Seen>>()
+  return {
+    of: (taskUid: string): ReadonlyArray<Seen> => [...seen.get(taskUid)?.values() ?? []],
+    set: (key: string, found: Option.Option<{ readonly taskUid: string; readonly seen: Seen }>): Option.Option<string> => {
+      const before = owners.get(key)
+      const after = Option.getOrUndefined(found)
+      if (before !== undefined && before !== after?.taskUid) {
+        owners.delete(key)
+        const rest = seen.get(before)
+        rest?.delete(key)
+        if (rest?.size === 0) seen.delete(before)
+      }
+      if (after !== undefined) {
+        owners.set(key, after.taskUid)
+        const all = seen.get(after.taskUid) ?? new Map<string, Seen>()
+        seen.set(after.taskUid, all.set(key, after.seen))
+      }
+      return Option.fromUndefinedOr(after?.taskUid ?? before)
+    }
+  }
+}
+
+export const make = (policy: TaskPolicy): World => {
+  const tasks = new Map<string, AgentTask>()
+  const keys = new Map<string, string>() // task uid → key
+  const jobs = byTask<JobSeen>()
+  const pods = byTask<PodSeen>()
+  const fresh = new Map<string, JobSeen>() // made by us, not seen by the informer yet
+  const reserved = new Set<string>()
+  const refusals = new Map<string, Refusal>()
+  let turns: ReadonlyMap<Uid, Turn> | undefined
+  let history: ReadonlySet<Uid> | undefined
+  const changed = (): void => {
+    turns = undefined
+  }
+
+  const job = (taskUid: string): Option.Option<JobSeen> => Option.fromUndefinedOr(jobs.of(taskUid)[0] ?? fresh.get(taskUid))
+  const occupies = ({ metadata: { uid }, status: { phase } }: AgentTask): boolean =>
+    phase === "Starting" || phase === "Running" || reserved.has(uid) || Option.isSome(job(uid))
+  const candidate = (task: AgentTask): Candidate => ({
+    uid: task.metadata.uid,
+    name: task.metadata.name,
+    workspace: task.spec.workspace,
+    stage: task.spec.stage,
+    createdAt: task.metadata.creationTimestamp,
+    occupies: occupies(task)
+  })
+  const open = (): ReadonlyArray<AgentTask> => [...tasks.values()].filter(({ spec, status }) => !isOver(status.phase) && (spec.cancel !== true || status.claim !== undefined))
+  const forget = (uid: string): void => {
+    keys.delete(uid)
+    fresh.delete(uid)
+    reserved.delete(uid)
+    refusals.delete(uid)
+  }
+
+  return {
+    task: (key) => Option.fromUndefinedOr(tasks.get(key)),
+    tasks: () => tasks,
+    taskByUid: (uid) => Option.flatMap(Option.fromUndefinedOr(keys.get(uid)), (key) => Option.fromUndefinedOr(tasks.get(key))),
+    keyOf: (uid) => Option.fromUndefinedOr(keys.get(uid)),
+    job,
+    pods: pods.of,
+    refusal: (uid) => Option.fromUndefinedOr(refusals.get(uid)),
+    turn: ({ metadata: { uid } }) => {
+      turns ??= admit(open().map(candidate), policy.limits)
+      return turns.get(uid) ?? { _tag: "Admitted" }
+    },
+    isExpired: ({ metadata: { uid } }) => {
+      history ??= expired(tasks.values(), policy.historyPerWorkspace)
+      return history.has(uid)
+    },
+    waiting: () => [...tasks].filter(([, task]) => !isOver(task.status.phase) && !occupies(task)).map(([key]) => key),
+
+    setTask: (key, task) => {
+      const before = tasks.get(key)
+      if (before !== undefined && !Option.exists(task, ({ metadata }) => metadata.uid === before.metadata.uid)) forget(before.metadata.uid)
+      Option.match(task, {
+        onNone: () => tasks.delete(key),
+        onSome: (task) => {
+          tasks.set(key, task)
+          keys.set(task.metadata.uid, key)
+          if (isOver(task.status.phase)) reserved.delete(task.metadata.uid)
+        }
+      })
+      history = undefined
+      changed()
+    },
+    setJob: (key, found) => {
+      const uid = jobs.set(key, found)
+      Option.map(uid, (uid) => {
+        fresh.delete(uid)
+        reserved.delete(uid)
+      })
+      changed()
+      return uid
+    },
+    setPod: pods.set,
+    reserve: (uid) => {
+      reserved.add(uid)
+      changed()
+    },
+    created: (uid, seen) => {
+      if (jobs.of(uid).length === 0) fresh.set(uid, seen)
+      changed()
+    },
+    refuse: (uid, refusal) => {
+      Option.match(refusal, { onNone: () => refusals.delete(uid), onSome: (refusal) => refusals.set(uid, refusal) })
+      reserved.delete(uid)
+      changed()
+    }
+  }
+}

@@ -1,0 +1,57 @@
+// The parts of Jobs, Pods and Leases that are read; everything else in them is dropped when they are decoded.
+// Optional wherever Kubernetes may leave a field out, so that a strange object decodes and is judged by the core.
+// Used by controller/project and controller/observe.
+import { Schema } from "effect"
+import { Uid } from "./names.ts"
+
+const maybe = Schema.optionalKey
+const list = <S extends Schema.Top>(item: S) => maybe(Schema.Array(item))
+
+const metadata = Schema.Struct({
+  name: Schema.String,
+  uid: Uid,
+  resourceVersion: Schema.String,
+  creationTimestamp: Schema.String,
+  deletionTimestamp: maybe(Schema.String),
+  labels: maybe(Schema.Record(Schema.String, Schema.String)),
+  ownerReferences: list(Schema.Struct({ kind: Schema.String, uid: Uid, controller: maybe(Schema.Boolean) }))
+})
+
+const condition = Schema.Struct({ type: Schema.String, status: Schema.String, reason: maybe(Schema.String), message: maybe(Schema.String) })
+
+export const Job = Schema.Struct({ metadata, status: maybe(Schema.Struct({ conditions: list(condition) })) })
+export type Job = typeof Job.Type
+
+const terminated = Schema.Struct({ exitCode: Schema.Int, reason: maybe(Schema.String), message: maybe(Schema.String) })
+
+const containerStatus = Schema.Struct({
+  name: Schema.String,
+  state: maybe(Schema.Struct({
+    waiting: maybe(Schema.Struct({ reason: maybe(Schema.String), message: maybe(Schema.String) })),
+    running: maybe(Schema.Struct({})),
+    terminated: maybe(terminated)
+  })),
+  lastState: maybe(Schema.Struct({ terminated: maybe(terminated) }))
+})
+export type ContainerStatus = typeof containerStatus.Type
+
+export const Pod = Schema.Struct({
+  metadata,
+  spec: maybe(Schema.Struct({ nodeName: maybe(Schema.String) })),
+  status: maybe(Schema.Struct({
+    phase: maybe(Schema.Literals(["Pending", "Running", "Succeeded", "Failed", "Unknown"])),
+    reason: maybe(Schema.String),
+    message: maybe(Schema.String),
+    conditions: list(condition),
+    initContainerStatuses: list(containerStatus),
+    containerStatuses: list(containerStatus)
+  }))
+})
+export type Pod = typeof Pod.Type
+
+/** A workspace's Lease; the annotation names the holder for people and for a look-up by name. */
+export const WorkspaceLease = Schema.Struct({
+  metadata: Schema.Struct({ name: Schema.String, resourceVersion: Schema.String, annotations: maybe(Schema.Record(Schema.String, Schema.String)) }),
+  spec: maybe(Schema.Struct({ holderIdentity: maybe(Schema.String), leaseTransitions: maybe(Schema.Int) }))
+})
+export type WorkspaceLease = typeof WorkspaceLease.Type
