@@ -1,0 +1,32 @@
+# Where things are, for every script here: the checkout, what is kept in it, and which cluster is meant. Sourced, not run.
+# The cluster is the embedded one, or with CONTEXT=name the one of that kubeconfig context. Either way KUBECONFIG names a file of ours
+# with that one context in it, so the user's kubeconfig is only read, and whichever context is current there does not matter.
+# shellcheck shell=bash disable=SC2034 # those who source it use the variables
+
+source "$(dirname "${BASH_SOURCE[0]}")/../test/cluster/env.bash"
+root=$(cd "$here/../.." && pwd)
+kept=$root/.cache # all that the scripts leave in the checkout, beside node_modules and dist
+PATH=$root/node_modules/.bin:$PATH
+mkdir -p "$kept"
+
+namespace=agent-job
+task_namespace=agent-job-tasks
+
+# choose_cluster: sets KUBECONFIG, by CONTEXT.
+choose_cluster() {
+	if [[ -z ${CONTEXT:-} ]]; then
+		export KUBECONFIG=$kubeconfig
+		return
+	fi
+	command -v kubectl >/dev/null || status=2 fail "please install kubectl, which knows how to reach the cluster of context $CONTEXT"
+	(umask 077 && kubectl config view --raw --minify --flatten --context "$CONTEXT" >"$kept/kubeconfig.new" 2>/dev/null) ||
+		status=2 fail "no kubeconfig context named '$CONTEXT'; there are: $(kubectl config get-contexts -o name | paste -sd' ')"
+	mv "$kept/kubeconfig.new" "$kept/kubeconfig"
+	export CONTEXT KUBECONFIG=$kept/kubeconfig
+}
+
+# choose_last_cluster: the same, but without CONTEXT the one that `make run` used last.
+choose_last_cluster() {
+	if [[ -z ${CONTEXT:-} && -f $kept/context ]]; then CONTEXT=$(<"$kept/context"); fi
+	choose_cluster
+}

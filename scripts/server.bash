@@ -1,0 +1,51 @@
+# How programs on this machine reach the server that scripts/install put into the cluster. Sourced, not run.
+# shellcheck shell=bash disable=SC2154 # place.bash sets the variables
+
+server_port=8080
+forward=$kept/forward # process id and start time of the port-forward that is kept, its port beside it
+
+# open_server: sees that the server can be reached. The embedded cluster's node is this machine, which reaches every Service's own
+# address; another cluster is reached through a port-forward that is kept, and made anew when its Pod is replaced.
+open_server() {
+	[[ -n ${CONTEXT:-} ]] || return 0
+	local id at port
+	if [[ -f $forward ]] && read -r id at port <"$forward" && [[ $(started_at "$id") == "$at" ]]; then return; fi
+	port=$(free_port)
+	# shellcheck disable=SC2016 # expanded by that shell
+	setsid bash -c 'while :; do kubectl -n "$0" port-forward service/agent-job-server "$1:$2"; sleep 1; done' \
+		"$namespace" "$port" "$server_port" >"$kept/forward.log" 2>&1 </dev/null &
+	printf '%s %s %s\n' "$!" "$(started_at "$!")" "$port" >"$forward"
+	for _ in {1..100}; do
+		! (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || return 0
+		sleep 0.1
+	done
+	fail "the port-forward to the server does not open: $(tail -n 1 "$kept/forward.log")"
+}
+
+close_server() {
+	local id at
+	[[ -f $forward ]] || return 0
+	read -r id at _ <"$forward"
+	[[ $(started_at "$id") != "$at" ]] || kill -- "-$id" # it leads a process group
+	rm -f "$forward"
+}
+
+free_port() {
+	local port
+	for port in {8080..8180}; do
+		(: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { printf '%s' "$port" && return; }
+	done
+	fail "no free port from 8080 to 8180"
+}
+
+server_url() {
+	local id at port
+	if [[ -z ${CONTEXT:-} ]]; then
+		printf 'http://%s:%s' "$(kubectl -n "$namespace" get service agent-job-server -o 'jsonpath={.spec.clusterIP}')" "$server_port"
+	else
+		read -r id at port <"$forward"
+		printf 'http://127.0.0.1:%s' "$port"
+	fi
+}
+
+user_token() { kubectl -n "$namespace" get secret agent-job-user-token -o 'jsonpath={.data.token}' | base64 -d; }
