@@ -1,0 +1,268 @@
+// Runs commands in the runner's container, through named pipes and directories on the volume that both mount; the other side is src/runner/exec-loop.sh.
+// Always holds: a command starts at most once, and what the runner writes can end, delay or fill the output of its own commands, nothing else.
+// Used by worker/engine.ts and worker/stop.ts.
+import { randomUUID } from "node:crypto"
+import { closeSync, constants, fchmodSync, lstatSync, mkdirSync, openSync, renameSync, unlinkSync, watch, writeFileSync } from "node:fs"
+import { Context, Data, Deferred, type Duration, Effect, Layer, type Scope, Stream } from "effect"
+import { type Command, commandScript } from "./command-script.ts"
+import { attempt, type FifoReader, type FileUnusable, inside, openDirectory, openFifo, readFifo, writeLine } from "./fifo.ts"
+
+export interface Output {
+  readonly stream: "stdout" | "stderr"
+  readonly bytes: Uint8Array
+}
+
+export type Ended = Data.TaggedEnum<{
+  /** The program ended; 0–255, and 128 + n when signal n killed it. */
+  Exited: { readonly code: number }
+  /** The runner has no such program: exit 127 of its shell, which says so on stderr. */
+  ProgramMissing: { readonly program: string }
+  /** The runner could not start it: disk full, directory gone, or a signal came first. Nothing has run. */
+  NotStarted: { readonly code: number }
+  /** The runner was started again, most likely because it ran out of memory, and the command died with it. `bootId` is the new loop's. */
+  Aborted: { readonly bootId: string }
+}>
+export const Ended = Data.taggedEnum<Ended>()
+
+export interface Running {
+  /** To be consumed, else the command waits for its reader. Order is kept within a stream, not between the two. Ends soon after `ended`. */
+  readonly output: Stream.Stream<Output>
+  readonly ended: Effect.Effect<Ended>
+  /** To the process group of the command; INT at most once, however often it is asked for. Does not wait for the effect. */
+  readonly signal: (name: Signal) => Effect.Effect<void>
+}
+
+export type Signal = "INT" | "TERM" | "KILL"
+
+export class ExecLoopError extends Data.TaggedError("ExecLoopError")<{
+  readonly reason: "RunnerNotReady" | "VolumeUnusable" | "InvalidCommand"
+  readonly detail: string
+}> {
+  override get message() {
+    return `${this.detail}${advice[this.reason]}`
+  }
+}
+
+const advice = {
+  RunnerNotReady: "; the runner's image needs /bin/sh, mkdir, mkfifo and mv: read the log of the container runner",
+  VolumeUnusable: "; check the space on the data volume, and what else writes to it",
+  InvalidCommand: ""
+}
+
+const unusable = (reason: ExecLoopError["reason"]) => (error: FileUnusable) => new ExecLoopError({ reason, detail: error.message })
+
+interface Options {
+  /** Where the exec loop runs. It exists before the worker starts, and serves one worker. */
+  readonly directory: string
+  /** How long the runner may take to answer for the first time. */
+  readonly startDeadline: Duration.Input
+  /** How long processes that a command left behind may still write. */
+  readonly linger?: Duration.Input
+}
+
+export class ExecLoop extends Context.Service<ExecLoop, {
+  /**
+   * Succeeds when the runner has taken the command, which is after the commands before it have ended. Leaving the scope before the command
+   * has ended withdraws it, or interrupts it and drops its output.
+   */
+  readonly run: (command: Command) => Effect.Effect<Running, ExecLoopError, Scope.Scope>
+}>()("agent-job/worker/ExecLoop") {
+  /** Closing it tells the loop that its worker is gone: what still runs gets an INT, and nothing starts any more. */
+  static readonly layer = (options: Options) => Layer.effect(ExecLoop, connect(options))
+}
+
+/** What is known of one command. `taken` and `started` are false when they can no longer happen. */
+interface Entry {
+  readonly program: string
+  readonly taken: Deferred.Deferred<boolean>
+  readonly started: Deferred.Deferred<boolean>
+  readonly ended: Deferred.Deferred<Ended>
+  /** Nobody wants it any more. */
+  readonly left: Deferred.Deferred<void>
+}
+
+const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", startDeadline }: Options) {
+  const layerScope = yield* Effect.scope
+  const entries = new Map<string, Entry>()
+  const booted = Deferred.makeUnsafe<void>()
+  let bootId = ""
+  let count = 0
+
+  const follow = Effect.fnUntraced(function*(reply: Reply) {
+    if (reply.what === "boot") {
+      bootId = reply.name
+      return yield* Deferred.succeed(booted, undefined)
+    }
+    const entry = entries.get(reply.name)
+    if (entry === undefined) return
+    if (reply.what === "exit") return yield* end(entry, yield* exited(entry, reply.code))
+    if (reply.what === "aborted") return yield* end(entry, Ended.Aborted({ bootId }))
+    return yield* Deferred.succeed(entry[reply.what], true)
+  })
+
+  const { commands, requests, signals } = yield* Effect.gen(function*() {
+    const base = yield* openDirectory(directory)
+    yield* fifoAppears(directory, inside(base, "replies")) // the last thing that the loop makes
+    const replies = yield* readFifo(inside(base, "replies"))
+    const lines = Stream.mapAccum(replies.chunks, () => "", readReplies)
+    yield* Effect.forkIn(Stream.runForEach(lines, follow), layerScope)
+    const opened = {
+      commands: yield* openDirectory(inside(base, "commands")),
+      requests: yield* openFifo(inside(base, "requests")),
+      signals: yield* openFifo(inside(base, "signals"))
+    }
+    yield* Deferred.await(booted)
+    return opened
+  }).pipe(
+    Effect.mapError(unusable("RunnerNotReady")),
+    Effect.timeoutOrElse({
+      duration: startDeadline,
+      orElse: () => Effect.fail(new ExecLoopError({ reason: "RunnerNotReady", detail: `No exec loop answers in ${directory}` }))
+    })
+  )
+
+  /** Puts the command where the loop finds it, complete from the first moment. Gives its open directory, which stays the same when it is moved. */
+  const publish = Effect.fnUntraced(function*(id: string, script: string) {
+    const hidden = inside(commands, `.${id}`)
+    yield* attempt("commands", () => mkdirSync(hidden))
+    const folder = yield* openDirectory(hidden)
+    yield* Effect.addFinalizer(() => forget(folder))
+    yield* attempt("command", () => {
+      fchmodSync(folder, 0o2770) // whatever our umask: the runner may have another user id in our group
+      writeScript(inside(folder, "command"), script)
+      renameSync(hidden, inside(commands, id))
+    })
+    yield* writeLine(requests, `run ${id}`)
+    return folder
+  })
+
+  /** True when the loop has not taken the command, and now never will. */
+  const withdraw = (id: string) =>
+    Effect.isSuccess(attempt(id, () => renameSync(inside(commands, id), inside(commands, `.${id}`))))
+
+  /** Stays with a command until the loop is done with it, whether or not somebody still wants it. */
+  const attend = Effect.fnUntraced(function*(id: string, entry: Entry, script: string, opened: Deferred.Deferred<ReadonlyArray<FifoReader>, ExecLoopError>) {
+    const folder = yield* publish(id, script)
+    if (!(yield* Deferred.await(entry.taken))) return yield* Deferred.succeed(opened, [])
+    const outputs = [yield* readFifo(inside(folder, "stdout")), yield* readFifo(inside(folder, "stderr"))]
+    yield* Deferred.succeed(opened, outputs)
+
+    yield* Effect.raceFirst(Deferred.await(entry.started), Deferred.await(entry.left))
+    outputs.forEach((output) => output.endWithWriters())
+    yield* forget(folder)
+    yield* Effect.raceFirst(Deferred.await(entry.ended), Deferred.await(entry.left))
+    if (!Deferred.isDoneUnsafe(entry.ended)) {
+      outputs.forEach((output) => output.discard())
+      yield* writeLine(signals, `INT ${id}`)
+      yield* Deferred.await(entry.ended)
+    }
+    yield* Effect.raceFirst(Effect.sleep(linger), Deferred.await(entry.left))
+    outputs.forEach((output) => output.cut())
+    return yield* Deferred.await(entry.left)
+  })
+
+  const run = Effect.fn("ExecLoop.run")(function*(command: Command) {
+    const id = `${String(++count).padStart(6, "0")}-${randomUUID()}` // the loop goes by the order of names
+    const script = yield* Effect.mapError(Effect.fromResult(commandScript(id, command)), (detail) => new ExecLoopError({ reason: "InvalidCommand", detail }))
+    const entry = newEntry(command.argv[0])
+    const opened = Deferred.makeUnsafe<ReadonlyArray<FifoReader>, ExecLoopError>()
+    entries.set(id, entry)
+    yield* Effect.addFinalizer(Effect.fnUntraced(function*() {
+      if (yield* withdraw(id)) yield* Deferred.succeed(entry.taken, false)
+      yield* Deferred.succeed(entry.left, undefined)
+    }))
+    yield* attend(id, entry, script, opened).pipe(
+      Effect.scoped,
+      Effect.catch((error) => Deferred.fail(opened, unusable("VolumeUnusable")(error))),
+      Effect.ensuring(Effect.sync(() => entries.delete(id))),
+      Effect.forkIn(layerScope, { startImmediately: true }) // published when this returns, so that it can be withdrawn
+    )
+    const [stdout, stderr] = yield* Deferred.await(opened)
+    return {
+      output: Stream.merge(labelled("stdout", stdout), labelled("stderr", stderr)),
+      ended: Deferred.await(entry.ended),
+      signal: (name: Signal) => Deferred.isDoneUnsafe(entry.ended) ? Effect.void : writeLine(signals, `${name} ${id}`)
+    }
+  })
+
+  return ExecLoop.of({ run })
+})
+
+const newEntry = (program: string): Entry => ({
+  program,
+  taken: Deferred.makeUnsafe(),
+  started: Deferred.makeUnsafe(),
+  ended: Deferred.makeUnsafe(),
+  left: Deferred.makeUnsafe()
+})
+
+const end = Effect.fnUntraced(function*(entry: Entry, ended: Ended) {
+  yield* Deferred.succeed(entry.ended, ended)
+  yield* Deferred.succeed(entry.started, false)
+  yield* Deferred.succeed(entry.taken, false)
+})
+
+const exited = Effect.fnUntraced(function*(entry: Entry, code: number) {
+  const started = Deferred.isDoneUnsafe(entry.started) && (yield* Deferred.await(entry.started))
+  if (!started) return Ended.NotStarted({ code })
+  return code === 127 ? Ended.ProgramMissing({ program: entry.program }) : Ended.Exited({ code })
+})
+
+const labelled = (stream: Output["stream"], reader: FifoReader | undefined): Stream.Stream<Output> =>
+  reader === undefined ? Stream.empty : Stream.map(reader.chunks, (bytes) => ({ stream, bytes }))
+
+const writeScript = (path: string, script: string) => {
+  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL)
+  try {
+    fchmodSync(fd, 0o640)
+    writeFileSync(fd, script)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** Removes the script, which has the secrets of the environment in it. A shell that has it open reads on. */
+const forget = (folder: number) => Effect.ignore(attempt("command", () => unlinkSync(inside(folder, "command"))))
+
+const fifoAppears = (directory: string, path: string) =>
+  Effect.acquireUseRelease(
+    attempt(directory, () => watch(directory)),
+    (watcher) =>
+      Effect.callback<void>((resume) => {
+        const look = () => {
+          if (lstatSync(path, { throwIfNoEntry: false })?.isFIFO()) resume(Effect.void)
+        }
+        watcher.on("change", look)
+        look()
+      }),
+    (watcher) => Effect.sync(() => watcher.close())
+  )
+
+type Reply =
+  | { readonly what: "boot" | "taken" | "started" | "aborted"; readonly name: string }
+  | { readonly what: "exit"; readonly name: string; readonly code: number }
+
+const replyPattern = /^([a-z]{4,7}) ([\w-]{1,64})(?: (\d{1,3}))?$/u
+/** More than the longest reply, so that what is cut off here never reads as one. */
+const longestLine = 128
+
+/** The replies in `bytes` after an unfinished line, and the line that they leave unfinished. Anything else is skipped. */
+const readReplies = (unfinished: string, bytes: Uint8Array): readonly [string, ReadonlyArray<Reply>] => {
+  const lines = (unfinished + Buffer.from(bytes).toString("latin1")).split("\n")
+  return [lines.pop()?.slice(0, longestLine) ?? "", lines.flatMap(readReply)]
+}
+
+const readReply = (line: string): ReadonlyArray<Reply> => {
+  const [, what, name = "", code] = replyPattern.exec(line) ?? []
+  switch (what) {
+    case "boot":
+    case "taken":
+    case "started":
+    case "aborted":
+      return [{ what, name }]
+    case "exit":
+      return Number(code) <= 255 ? [{ what, name, code: Number(code) }] : []
+    default:
+      return []
+  }
+}

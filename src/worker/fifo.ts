@@ -1,0 +1,139 @@
+// Named pipes and directories on a volume that others write too: opened without following a link, read by the event loop alone.
+// Always holds: no call here waits for the other side or occupies a thread, and a reader holds one chunk at most that nobody asked for.
+// Used by worker/exec-loop.ts.
+import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs"
+import { Socket } from "node:net"
+import { basename } from "node:path"
+import { Data, Effect, type Scope, Stream } from "effect"
+
+const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants
+const chunkBytes = 64 * 1024
+/** The most that a Linux pipe holds for a writer without privileges (`fs.pipe-max-size`). */
+const pipeBytes = 1024 * 1024
+
+export class FileUnusable extends Data.TaggedError("FileUnusable")<{ readonly path: string; readonly why: string }> {
+  override get message() {
+    return `${this.path} cannot be used (${this.why})`
+  }
+}
+
+/** The path of `name` in an open directory. It leads there whatever happens to the path that the directory was opened by. */
+export const inside = (directory: number, name: string) => `/proc/self/fd/${directory}/${name}`
+
+/** File system calls that return at once. A failure names the last part of `path`, since `inside` makes the rest of it meaningless to people. */
+export const attempt = <A>(path: string, call: () => A) =>
+  Effect.try({
+    try: call,
+    catch: (cause) => new FileUnusable({ path: basename(path), why: String(cause instanceof Error ? cause.message : cause).replace(/, .*/su, "") })
+  })
+
+/** A descriptor that the caller closes. `O_NONBLOCK`, so that neither a missing other side nor a device can hold us up. */
+const openUnlinked = (path: string, flags: number, kind: "directory" | "named pipe") => {
+  const fd = openSync(path, flags | O_NOFOLLOW | O_NONBLOCK)
+  const stat = fstatSync(fd)
+  if (kind === "directory" ? stat.isDirectory() : stat.isFIFO()) return fd
+  closeSync(fd)
+  throw new Error(`it is not a ${kind}`)
+}
+
+const openScoped = (path: string, flags: number, kind: "directory" | "named pipe") =>
+  Effect.acquireRelease(attempt(path, () => openUnlinked(path, flags, kind)), (fd) => Effect.sync(() => closeSync(fd)))
+
+/** An open directory, to be used with `inside`; closed with the scope. */
+export const openDirectory = (path: string) => openScoped(path, O_RDONLY | O_DIRECTORY, "directory")
+
+/** A named pipe to write to; closed with the scope. It is its own reader too, so a write never fails for want of one. */
+export const openFifo = (path: string) => openScoped(path, O_RDWR, "named pipe")
+
+/** Writes a short line if there is room: a full pipe means that nobody reads, and then there is nothing to wait for. */
+export const writeLine = (fifo: number, line: string) => Effect.ignore(attempt("named pipe", () => writeSync(fifo, `${line}\n`)))
+
+export interface FifoReader {
+  /** What is written, in order, until the last writer is gone or `cut`. For one consumer; when that leaves early, what follows is discarded. */
+  readonly chunks: Stream.Stream<Uint8Array>
+  /** Until this is called there need be no writer for the input to go on. */
+  readonly endWithWriters: () => void
+  /** Ends the input with what is in the pipe now, though there may be writers. */
+  readonly cut: () => void
+  /** Drops what comes from now on, so that no writer waits for us. */
+  readonly discard: () => void
+}
+
+const listen = (path: string): FifoReader & { readonly close: () => void } => {
+  const fd = openUnlinked(path, O_RDONLY, "named pipe")
+  let keeper: number | undefined = openSync(`/proc/self/fd/${fd}`, O_WRONLY | O_NONBLOCK)
+  const chunks: Array<Uint8Array> = []
+  let ended = false
+  let discarding = false
+  let wanted = false
+  let wake = () => {}
+
+  const keep = (bytes: Uint8Array) => {
+    wanted = false
+    if (!discarding) chunks.push(Uint8Array.from(bytes))
+    wake()
+    return wanted || discarding // false stops reading until the next `resume`; the consumer may have asked for more by now
+  }
+  const end = () => {
+    ended = true
+    wake()
+  }
+  const socket = new Socket({
+    fd,
+    writable: false,
+    onread: { buffer: Buffer.allocUnsafe(chunkBytes), callback: (bytesRead, buffer) => keep(buffer.subarray(0, bytesRead)) }
+  })
+  socket.on("end", end).on("error", end).on("close", end)
+
+  const take = Effect.callback<readonly [Uint8Array, void] | undefined>((resume) => {
+    wake = () => {
+      const chunk = chunks.shift()
+      if (chunk === undefined && !ended) return
+      wake = () => {}
+      resume(Effect.succeed(chunk && [chunk, undefined]))
+    }
+    wanted = !ended && chunks.length === 0
+    wake()
+    if (wanted) socket.resume()
+    return Effect.sync(() => void (wake = () => {}))
+  })
+  const endWithWriters = () => {
+    if (keeper !== undefined) closeSync(keeper)
+    keeper = undefined
+  }
+  const discard = () => {
+    discarding = true
+    chunks.length = 0
+    socket.resume()
+  }
+  const cut = () => {
+    if (ended) return
+    socket.pause()
+    const buffer = Buffer.allocUnsafe(chunkBytes)
+    for (let left = pipeBytes; left > 0;) {
+      const bytesRead = readNow(fd, buffer)
+      if (bytesRead === 0) break
+      keep(buffer.subarray(0, bytesRead))
+      left -= bytesRead
+    }
+    end()
+  }
+  const close = () => {
+    endWithWriters()
+    socket.destroy()
+  }
+  return { chunks: Stream.unfold(undefined, () => take).pipe(Stream.ensuring(Effect.sync(discard))), endWithWriters, cut, discard, close }
+}
+
+/** Bytes that are there; 0 when there are none, be it for now or for good. */
+const readNow = (fd: number, buffer: Buffer) => {
+  try {
+    return readSync(fd, buffer)
+  } catch {
+    return 0
+  }
+}
+
+/** Reads the named pipe at `path`, as fast as its consumer does, until the scope closes. */
+export const readFifo = (path: string): Effect.Effect<FifoReader, FileUnusable, Scope.Scope> =>
+  Effect.acquireRelease(attempt(path, () => listen(path)), (reader) => Effect.sync(reader.close))
