@@ -2,24 +2,30 @@
 # shellcheck shell=bash disable=SC2154 # place.bash sets the variables
 
 server_port=8080
-forward=$kept/forward # process id and start time of the port-forward that is kept, its port beside it
+forward=$kept/forward # of the port-forward that is kept: process id, its start time, port, context
 
-# open_server: sees that the server can be reached. The embedded cluster's node is this machine, which reaches every Service's own
-# address; another cluster is reached through a port-forward that is kept, and made anew when its Pod is replaced.
+# open_server: waits until the server can be reached from here. The embedded cluster's node is this machine, which reaches every Service's
+# own address; another cluster is reached through a port-forward that is kept, and made anew when its Pod is replaced.
 open_server() {
-	[[ -n ${CONTEXT:-} ]] || return 0
-	local id at port
-	if [[ -f $forward ]] && read -r id at port <"$forward" && [[ $(started_at "$id") == "$at" ]]; then return; fi
+	local address
+	[[ -z ${CONTEXT:-} ]] || keep_forward
+	address=$(server_url) && address=${address#http://}
+	for _ in {1..300}; do
+		! (: <"/dev/tcp/${address%:*}/${address#*:}") 2>/dev/null || return 0
+		sleep 0.1
+	done
+	fail "the server at $address does not answer; see kubectl -n $namespace logs deployment/agent-job-server${CONTEXT:+, and $kept/forward.log}"
+}
+
+keep_forward() {
+	local id at port context
+	if [[ -f $forward ]] && read -r id at port context <"$forward" && [[ $(started_at "$id") == "$at" && $context == "$CONTEXT" ]]; then return; fi
+	close_server
 	port=$(free_port)
 	# shellcheck disable=SC2016 # expanded by that shell
 	setsid bash -c 'while :; do kubectl -n "$0" port-forward service/agent-job-server "$1:$2"; sleep 1; done' \
 		"$namespace" "$port" "$server_port" >"$kept/forward.log" 2>&1 </dev/null &
-	printf '%s %s %s\n' "$!" "$(started_at "$!")" "$port" >"$forward"
-	for _ in {1..100}; do
-		! (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || return 0
-		sleep 0.1
-	done
-	fail "the port-forward to the server does not open: $(tail -n 1 "$kept/forward.log")"
+	printf '%s %s %s %s\n' "$!" "$(started_at "$!")" "$port" "$CONTEXT" >"$forward"
 }
 
 close_server() {
@@ -43,7 +49,7 @@ server_url() {
 	if [[ -z ${CONTEXT:-} ]]; then
 		printf 'http://%s:%s' "$(kubectl -n "$namespace" get service agent-job-server -o 'jsonpath={.spec.clusterIP}')" "$server_port"
 	else
-		read -r id at port <"$forward"
+		read -r id at port _ <"$forward"
 		printf 'http://127.0.0.1:%s' "$port"
 	fi
 }
