@@ -1,0 +1,95 @@
+// How a run goes from one status to the next, as one table of named rows.
+// A final status absorbs every word of an agent, and the same event twice is as good as once.
+// Used by server/runs, which stores the step and does what follows from it.
+import { Data } from "effect"
+import type { RunStatus } from "../schema/run.ts"
+
+/** What the machine needs to know of a run. `cancelAsked`: a person wants it to end, an agent still works on it. */
+export interface RunState {
+  readonly status: RunStatus
+  readonly planOnly: boolean
+  readonly autoApply: boolean
+  readonly cancelAsked: boolean
+}
+
+export type Step = "plan" | "apply"
+
+/** The first five are an agent's words, the last three a person's. */
+export type RunEvent = Data.TaggedEnum<{
+  Started: { readonly step: Step }
+  Planned: { readonly hasChanges: boolean }
+  Applied: {}
+  Failed: { readonly step: Step }
+  Stopped: { readonly step: Step }
+  Confirm: {}
+  Discard: {}
+  Cancel: {}
+}>
+export const RunEvent = Data.taggedEnum<RunEvent>()
+
+export type Move = Data.TaggedEnum<{
+  Moved: { readonly status: RunStatus; readonly cancelAsked: boolean }
+  Unchanged: {}
+  /** `message` ends a sentence that begins with the run's id. */
+  Refused: { readonly message: string }
+}>
+export const Move = Data.taggedEnum<Move>()
+
+export const isFinal = (status: RunStatus): boolean =>
+  status === "applied" || status === "planned_and_finished" || status === "errored" || status === "canceled" || status === "discarded"
+
+export interface Row {
+  readonly situation: string
+  readonly holds: (run: RunState, event: RunEvent) => boolean
+  readonly to: (run: RunState) => Move
+}
+
+const to = (status: RunStatus) => (run: RunState): Move => Move.Moved({ status, cancelAsked: run.cancelAsked })
+const stay = (): Move => Move.Unchanged()
+
+const byPerson = (event: RunEvent) => event._tag === "Confirm" || event._tag === "Discard" || event._tag === "Cancel"
+const isIn = (run: RunState, ...statuses: ReadonlyArray<RunStatus>) => statuses.includes(run.status)
+const planIsDue = (run: RunState) => isIn(run, "pending", "planning")
+const applyIsDue = (run: RunState) => isIn(run, "confirmed", "applying")
+const isDue = (run: RunState, step: Step) => step === "plan" ? planIsDue(run) : applyIsDue(run)
+const planned = (run: RunState, event: RunEvent) => event._tag === "Planned" && planIsDue(run)
+
+/** The first row that holds decides. An agent may answer before its start was noticed, so `pending` and `confirmed` take results too. */
+export const rows: ReadonlyArray<Row> = [
+  { situation: "confirmed again", holds: (run, event) => event._tag === "Confirm" && isIn(run, "confirmed", "applying", "applied"), to: stay },
+  { situation: "discarded again", holds: (run, event) => event._tag === "Discard" && isIn(run, "discarded"), to: stay },
+  { situation: "cancelled again", holds: (run, event) => event._tag === "Cancel" && (run.cancelAsked || isIn(run, "canceled")), to: stay },
+  { situation: "over, whatever an agent says", holds: (run, event) => isFinal(run.status) && !byPerson(event), to: stay },
+  { situation: "an agent has the plan", holds: (run, event) => event._tag === "Started" && event.step === "plan" && isIn(run, "pending"), to: to("planning") },
+  { situation: "an agent has the apply", holds: (run, event) => event._tag === "Started" && event.step === "apply" && isIn(run, "confirmed"), to: to("applying") },
+  { situation: "planned, but to be cancelled", holds: (run, event) => planned(run, event) && run.cancelAsked, to: to("canceled") },
+  { situation: "planned, only a plan was asked for", holds: (run, event) => planned(run, event) && run.planOnly, to: to("planned_and_finished") },
+  { situation: "planned, nothing to change", holds: (run, event) => planned(run, event) && event._tag === "Planned" && !event.hasChanges, to: to("planned_and_finished") },
+  { situation: "planned, applies by itself", holds: (run, event) => planned(run, event) && run.autoApply, to: to("confirmed") },
+  { situation: "planned, waits for a person", holds: planned, to: to("planned") },
+  { situation: "applied", holds: (run, event) => event._tag === "Applied" && applyIsDue(run), to: to("applied") },
+  { situation: "the stage failed", holds: (run, event) => event._tag === "Failed" && isDue(run, event.step), to: to("errored") },
+  { situation: "the stage was stopped", holds: (run, event) => event._tag === "Stopped" && isDue(run, event.step), to: to("canceled") },
+  { situation: "a person confirms", holds: (run, event) => event._tag === "Confirm" && isIn(run, "planned"), to: to("confirmed") },
+  { situation: "a person discards", holds: (run, event) => event._tag === "Discard" && isIn(run, "pending", "planned"), to: to("discarded") },
+  { situation: "cancelled while no agent has it", holds: (run, event) => event._tag === "Cancel" && isIn(run, "pending", "planned", "confirmed"), to: to("canceled") },
+  {
+    situation: "cancelled while an agent works",
+    holds: (run, event) => event._tag === "Cancel" && isIn(run, "planning", "applying"),
+    to: (run) => Move.Moved({ status: run.status, cancelAsked: true })
+  }
+]
+
+const refusal = (run: RunState, event: RunEvent): Move =>
+  Move.Refused({ message: `is ${run.status.replaceAll("_", " ")} and cannot be ${event._tag === "Confirm" ? "applied" : event._tag === "Discard" ? "discarded" : "cancelled"}` })
+
+/** What `event` does to a run. An agent's word is never refused, only without effect; a person's wish at the wrong moment is refused. */
+export const move = (run: RunState, event: RunEvent): Move =>
+  rows.find(({ holds }) => holds(run, event))?.to(run) ?? (byPerson(event) ? refusal(run, event) : Move.Unchanged())
+
+/** Which wishes of a person would be granted now. */
+export const wishes = (run: RunState) => ({
+  confirm: isIn(run, "planned"),
+  discard: isIn(run, "pending", "planned"),
+  cancel: !run.cancelAsked && isIn(run, "pending", "planning", "confirmed", "applying")
+})

@@ -1,0 +1,67 @@
+// A run as people and the CLI see it: its status, why it waits, its stages and what they came to.
+// Beside the TFE shapes, not instead of them: what those lack (queue explanation, reasons) is here.
+// Used by core/run-machine, the server's own JSON and the CLI.
+import { Schema } from "effect"
+import { Engine, Stage } from "./agent-task.ts"
+import { RunId, Sha256, Timestamp, WorkspaceName } from "./names.ts"
+import { Changes, StageResult } from "./stage-result.ts"
+
+/** The words of the TFE API. The last five are final. */
+export const RunStatus = Schema.Literals([
+  "pending", "planning", "planned", "confirmed", "applying",
+  "applied", "planned_and_finished", "errored", "canceled", "discarded"
+])
+export type RunStatus = typeof RunStatus.Type
+
+/** Why a run or stage has not started: who is before it, in one sentence. */
+export const QueueView = Schema.Struct({
+  position: Schema.Int.annotate({ description: "1 is next." }),
+  blockedBy: Schema.optionalKey(RunId.annotate({ description: "The run that holds the workspace." })),
+  message: Schema.String
+})
+
+export const StageView = Schema.Struct({
+  id: Schema.String.annotate({ description: "Of the assignment: <run>.<stage>.<attempt>." }),
+  stage: Stage,
+  attempt: Schema.Int,
+  status: Schema.Literals(["waiting", "offered", "running", "finished", "errored", "canceled"]),
+  agent: Schema.optionalKey(Schema.String),
+  reason: Schema.optionalKey(Schema.String),
+  message: Schema.optionalKey(Schema.String),
+  startedAt: Schema.optionalKey(Timestamp),
+  finishedAt: Schema.optionalKey(Timestamp),
+  logUrl: Schema.String.annotate({ description: "Needs no token; framed as the TFE API frames logs." }),
+  result: Schema.optionalKey(StageResult)
+})
+export type StageView = typeof StageView.Type
+
+/** `GET /api/agent-job/v1/runs/:id` */
+export const RunView = Schema.Struct({
+  id: RunId,
+  workspace: WorkspaceName,
+  status: RunStatus,
+  final: Schema.Boolean,
+  cancelAsked: Schema.Boolean,
+  message: Schema.optionalKey(Schema.String),
+  planOnly: Schema.Boolean,
+  autoApply: Schema.Boolean,
+  destroy: Schema.Boolean,
+  engine: Schema.optionalKey(Engine),
+  archiveSha256: Sha256,
+  planSha256: Schema.optionalKey(Sha256),
+  hasChanges: Schema.optionalKey(Schema.Boolean),
+  changes: Schema.optionalKey(Changes),
+  queue: Schema.optionalKey(QueueView),
+  stages: Schema.Array(StageView),
+  createdAt: Timestamp,
+  timestamps: Schema.Record(Schema.String, Timestamp).annotate({ description: "Status to when it was reached." })
+})
+export type RunView = typeof RunView.Type
+
+/** `GET /api/agent-job/v1/runs?workspace=NAME`: newest first, 100 at most. */
+export const RunList = Schema.Struct({ runs: Schema.Array(RunView) })
+
+export const runPath = {
+  list: "/api/agent-job/v1/runs",
+  run: (id: string) => `/api/agent-job/v1/runs/${encodeURIComponent(id)}`
+} as const

@@ -1,0 +1,59 @@
+// The requests of the TFE v2 API that we read, as loosely as stock clients write them: unknown keys pass, null means absent.
+// Answers are built by server/tfe-documents; only `data.type` and `data.id` are the same for all.
+// Used by the server's TFE routes and by the CLI.
+import { Schema } from "effect"
+import { Engine } from "./agent-task.ts"
+import { WorkspaceName } from "./names.ts"
+
+const maybe = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
+const request = <A extends Schema.Struct.Fields, R extends Schema.Struct.Fields>(attributes: A, relationships: R) =>
+  Schema.Struct({ data: Schema.Struct({ attributes: Schema.Struct(attributes), relationships: Schema.optionalKey(Schema.Struct(relationships)) }) })
+const to = Schema.Struct({ data: Schema.Struct({ id: Schema.String }) })
+
+const workspaceSettings = {
+  "auto-apply": maybe(Schema.Boolean),
+  "terraform-version": maybe(Schema.String),
+  "working-directory": maybe(Schema.String)
+}
+export const CreateWorkspace = request({ name: WorkspaceName, ...workspaceSettings }, {})
+export const UpdateWorkspace = request(workspaceSettings, {})
+
+export const CreateConfigurationVersion = request({ speculative: maybe(Schema.Boolean) }, {})
+
+const RunVariable = Schema.Struct({ key: Schema.String, value: Schema.String.annotate({ description: "An HCL expression: a text comes in quotes." }) })
+
+export const CreateRun = request({
+  message: maybe(Schema.String),
+  "is-destroy": maybe(Schema.Boolean),
+  "auto-apply": maybe(Schema.Boolean),
+  "plan-only": maybe(Schema.Boolean),
+  "save-plan": maybe(Schema.Boolean),
+  refresh: maybe(Schema.Boolean),
+  "refresh-only": maybe(Schema.Boolean),
+  "target-addrs": maybe(Schema.Array(Schema.String)),
+  "replace-addrs": maybe(Schema.Array(Schema.String)),
+  variables: maybe(Schema.Array(RunVariable)),
+  engine: maybe(Engine.annotate({ description: "Ours, not in the TFE API." }))
+}, { workspace: to, "configuration-version": Schema.optionalKey(to) })
+export type CreateRun = typeof CreateRun.Type
+
+export const CreateVariable = request({
+  key: Schema.String.check(Schema.isPattern(/^[A-Za-z_][-A-Za-z0-9_]*$/u, { expected: "a variable's name" })),
+  value: maybe(Schema.String.check(Schema.isMaxLength(65_536))),
+  description: maybe(Schema.String),
+  category: maybe(Schema.Literals(["terraform", "env"])),
+  hcl: maybe(Schema.Boolean),
+  sensitive: maybe(Schema.Boolean)
+}, {})
+
+export const tfePath = {
+  discovery: "/.well-known/terraform.json",
+  workspaces: (organization: string) => `/api/v2/organizations/${encodeURIComponent(organization)}/workspaces`,
+  workspace: (organization: string, name: string) => `/api/v2/organizations/${encodeURIComponent(organization)}/workspaces/${encodeURIComponent(name)}`,
+  configurationVersions: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/configuration-versions`,
+  variables: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/vars`,
+  runs: "/api/v2/runs",
+  run: (id: string) => `/api/v2/runs/${encodeURIComponent(id)}`,
+  action: (id: string, action: "apply" | "discard" | "cancel") => `/api/v2/runs/${encodeURIComponent(id)}/actions/${action}`,
+  outputs: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/current-state-version-outputs`
+} as const

@@ -1,0 +1,161 @@
+// What agents take from the pool: stages, offered until acknowledged, each with a token of its own, ended by one result.
+// An offer that was not acknowledged is made again after 30 s, or at once to the same agent, since it asks because it has none.
+// Used by the pool routes and, for whoever shows a stage's token, by the task routes.
+import { Clock, Context, DateTime, Effect, Equal, Layer, Option, Schema } from "effect"
+import { SqlClient } from "effect/sql"
+import { RunEvent } from "../core/run-machine.ts"
+import type { Assignment } from "../schema/pool-api.ts"
+import type { StageResult } from "../schema/stage-result.ts"
+import { Commits } from "./commits.ts"
+import { row, rows } from "./database.ts"
+import { conflict, notFound } from "./refused.ts"
+import { type Run, type RunFacts, Runs } from "./runs.ts"
+import { type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
+import { StateVersions } from "./state-versions.ts"
+import { newTaskToken, tokenHash } from "./tokens.ts"
+import { now, Workspaces } from "./workspaces.ts"
+
+const offerMillis = 30_000
+
+/** An agent counts as connected for this long after it last asked; a long poll takes up to 60 s. */
+export const connectedMillis = 90_000
+
+/** A number is enough to go on with: without one, a plan that succeeded is taken to change something, so that a person looks. */
+const factsOf = (run: Run, result: StageResult): RunFacts & { readonly event: RunEvent } => {
+  const step = "plan" as const
+  if (result.outcome === "cancelled") return { event: RunEvent.Stopped({ step }) }
+  if (result.outcome === "failed") return { event: RunEvent.Failed({ step }), failure: result.message }
+  const { changes } = result
+  const hasChanges = result.hasChanges ?? (changes === undefined || changes.add + changes.change + changes.destroy > 0)
+  const facts = { hasChanges, ...(changes !== undefined && { changes }) }
+  if (hasChanges && !run.planOnly && (run.planSha256 === null || (result.planDigest ?? run.planSha256) !== run.planSha256)) {
+    const failure = "The plan succeeded, but its saved plan is not the one stored here, so it cannot be applied; start the run again."
+    return { ...facts, event: RunEvent.Failed({ step }), failure }
+  }
+  return { ...facts, event: RunEvent.Planned({ hasChanges }) }
+}
+
+const applyFacts = (result: StageResult): RunFacts & { readonly event: RunEvent } => {
+  if (result.outcome === "cancelled") return { event: RunEvent.Stopped({ step: "apply" }) }
+  return result.outcome === "failed" ? { event: RunEvent.Failed({ step: "apply" }), failure: result.message } : { event: RunEvent.Applied() }
+}
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const commits = yield* Commits
+  const runs = yield* Runs
+  const stages = yield* Stages
+  const states = yield* StateVersions
+  const workspaces = yield* Workspaces
+
+  const get = (id: string) => Effect.flatMap(stages.find(id), (found) => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found))
+
+  const offer = Effect.fnUntraced(function*(stage: StageRow, agent: string) {
+    const taskToken = yield* newTaskToken
+    yield* sql`INSERT INTO taskTokens ${sql.insert({ hash: tokenHash(taskToken), stageId: stage.id })}`
+    yield* sql`UPDATE stages SET ${sql.update({ agent, offeredAt: yield* now })} WHERE id = ${stage.id}`
+    const run = yield* runs.get(stage.runId)
+    const { workingDirectory } = yield* workspaces.get(run.workspaceId)
+    const assignment: Assignment = {
+      id: stage.id,
+      runId: run.id,
+      workspace: run.workspace,
+      stage: stage.stage,
+      attempt: stage.attempt,
+      ...(run.engine !== null && { engine: run.engine }),
+      ...(workingDirectory !== "" && { workingDirectory }),
+      options: run.options,
+      archiveSha256: run.archiveSha256,
+      ...(stage.stage !== "plan" && run.planSha256 !== null && { planSha256: run.planSha256 }),
+      taskToken
+    }
+    return assignment
+  })
+
+  const look = (agent: string, max: number) =>
+    Effect.gen(function*() {
+      const at = yield* Clock.currentTimeMillis
+      const open = yield* rows(Row)(sql`SELECT * FROM stages WHERE acknowledgedAt IS NULL AND endedAt IS NULL ORDER BY seq`)
+      const isDue = (stage: StageRow) => stage.offeredAt === null || stage.agent === agent || Date.parse(stage.offeredAt) + offerMillis <= at
+      const due = open.filter(isDue).slice(0, max)
+      if (due.length === 0) {
+        const offers = open.map(({ offeredAt }) => Date.parse(offeredAt ?? "") + offerMillis)
+        return { found: Option.none<ReadonlyArray<Assignment>>(), ...(offers.length > 0 && { againAt: Math.min(...offers) }) }
+      }
+      const assignments = yield* sql.withTransaction(Effect.forEach(due, (stage) => offer(stage, agent)))
+      return { found: Option.some<ReadonlyArray<Assignment>>(assignments) }
+    })
+
+  const acquire = Effect.fn("Assignments.acquire")(function*(agent: string, waitSeconds: number, max: number) {
+    const seenAt = yield* now
+    yield* sql`INSERT INTO agents ${sql.insert({ name: agent, firstSeenAt: seenAt, seenAt })} ON CONFLICT (name) DO UPDATE SET seenAt = excluded.seenAt`
+    return Option.getOrElse(yield* commits.await("assignments", waitSeconds, look(agent, max)), () => [])
+  })
+
+  /** Final, and may be repeated; for a stage that is over it is success too, the feed of cancellations says the rest. */
+  const acknowledge = Effect.fn("Assignments.acknowledge")((id: string) =>
+    sql.withTransaction(Effect.gen(function*() {
+      const stage = yield* get(id)
+      if (stage.acknowledgedAt !== null || stage.endedAt !== null) return
+      yield* sql`UPDATE stages SET acknowledgedAt = ${yield* now} WHERE id = ${id}`
+      yield* runs.step(stage.runId, RunEvent.Started({ step: stepOf(stage.stage) }))
+    })))
+
+  const wait = Effect.fn("Assignments.wait")(function*(id: string, reason: string, message: string) {
+    yield* get(id)
+    yield* sql`UPDATE stages SET ${sql.update({ waitReason: reason, waitMessage: message })} WHERE id = ${id} AND startedAt IS NULL AND endedAt IS NULL`
+  })
+
+  /** Those after the cursor that have no result yet. */
+  const cancellations = Effect.fn("Assignments.cancellations")(function*(after: number, waitSeconds: number) {
+    const Cancelled = Schema.Struct({ id: Schema.String, cancelSeq: Schema.Int })
+    const found = yield* commits.await("cancellations", waitSeconds, Effect.map(
+      rows(Cancelled)(sql`SELECT id, cancelSeq FROM stages WHERE cancelSeq > ${after} AND result IS NULL ORDER BY cancelSeq`),
+      (cancelled) => ({ found: cancelled.length === 0 ? Option.none() : Option.some(cancelled) })
+    ))
+    const cancelled = Option.getOrElse(found, () => [])
+    return { ids: cancelled.map(({ id }) => id), next: cancelled.at(-1)?.cancelSeq ?? after }
+  })
+
+  /** Once: the same again is success, another is refused with 409. Ends the stage's token and the lock it may hold. */
+  const end = Effect.fn("Assignments.end")((id: string, result: StageResult) =>
+    sql.withTransaction(Effect.gen(function*() {
+      const stage = yield* get(id)
+      if (stage.result !== null) {
+        return yield* Equal.equals(stage.result, result) ? Effect.void : conflict("result-exists", `The stage ${id} has another result already; it is kept.`)
+      }
+      const at = yield* now
+      yield* sql`UPDATE stages SET ${sql.update({
+        result: JSON.stringify(result),
+        endedAt: stage.endedAt ?? at,
+        ...(stage.endedAt === null && { acknowledgedAt: stage.acknowledgedAt ?? at })
+      })} WHERE id = ${id}`
+      yield* states.release(id)
+      yield* commits.news("logs")
+      const run = yield* runs.get(stage.runId)
+      const { event, ...facts } = stepOf(stage.stage) === "plan" ? factsOf(run, result) : applyFacts(result)
+      yield* runs.step(stage.runId, event, facts)
+    })))
+
+  /** The stage of a token. The first use says that the assignment arrived, whatever became of the acknowledgement. */
+  const byToken = Effect.fn("Assignments.byToken")(function*(token: string) {
+    const stage = yield* row(Row)(sql`SELECT stages.* FROM taskTokens JOIN stages ON stages.id = taskTokens.stageId WHERE taskTokens.hash = ${tokenHash(token)}`)
+    if (stage === undefined || stage.endedAt !== null || stage.startedAt !== null) return stage
+    yield* acknowledge(stage.id)
+    yield* sql`UPDATE stages SET startedAt = ${yield* now}, waitReason = NULL, waitMessage = NULL WHERE id = ${stage.id} AND startedAt IS NULL`
+    return yield* stages.find(stage.id)
+  })
+
+  /** How many agents have asked for work lately. */
+  const connected = Effect.gen(function*() {
+    const since = DateTime.formatIso(DateTime.makeUnsafe((yield* Clock.currentTimeMillis) - connectedMillis))
+    const [count] = yield* rows(Schema.Struct({ n: Schema.Int }))(sql`SELECT count(*) AS n FROM agents WHERE seenAt > ${since}`)
+    return count?.n ?? 0
+  })
+
+  return { acquire, acknowledge, wait, cancellations, end, byToken, connected }
+})
+
+export class Assignments extends Context.Service<Assignments>()("agent-job/server/Assignments", { make }) {
+  static readonly layer = Layer.effect(this, this.make)
+}

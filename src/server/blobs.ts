@@ -1,0 +1,132 @@
+// Large things (archives, saved plans, states) as files named by their SHA-256: they stream without passing through SQLite's pages and its WAL.
+// A digest is given out only when its file is complete and on disk (write aside, fsync, rename, fsync of the directory), so a row never names a torn blob.
+// Used by the stores, which commit the digest afterwards; logs are rows instead, since they grow.
+import * as NodeStream from "@effect/platform-node/NodeStream"
+import { Context, Effect, Layer, Stream } from "effect"
+import { createHash, randomUUID } from "node:crypto"
+import { createReadStream } from "node:fs"
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises"
+import { join } from "node:path"
+import { Sha256 } from "../schema/names.ts"
+import { conflict, Refused } from "./refused.ts"
+import { ServerError } from "./settings.ts"
+
+export interface Blob {
+  readonly sha256: Sha256
+  readonly sizeBytes: number
+}
+
+export interface Limits {
+  readonly limitBytes: number
+  /** What the sender says the SHA-256 is. */
+  readonly expected?: string | undefined
+}
+
+export class Blobs extends Context.Service<Blobs, {
+  /** Fails with 413 past the limit, 409 on another digest than expected, 503 when the disk is full. */
+  readonly put: <E>(bytes: Stream.Stream<Uint8Array, E>, limits: Limits) => Effect.Effect<Blob, E | Refused>
+  readonly stream: (sha256: string) => Stream.Stream<Uint8Array, Refused>
+  readonly head: (sha256: string, bytes: number) => Effect.Effect<Uint8Array, Refused>
+  readonly sizeBytes: (sha256: string) => Effect.Effect<number, Refused>
+  /** Whole, checked against its digest; 503 when it is damaged. For states. */
+  readonly read: (sha256: string) => Effect.Effect<Uint8Array, Refused>
+  /** Can the disk take a blob now? */
+  readonly probe: Effect.Effect<void, Refused>
+}>()("agent-job/server/Blobs") {
+  static readonly layer = (directory: string) => Layer.effect(Blobs, make(directory))
+}
+
+const storage = (cause: unknown) => {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown error"
+  return new Refused({
+    status: 503,
+    error: "storage",
+    message: code === "ENOSPC" || code === "EDQUOT"
+      ? "The server's disk is full, so nothing was stored; make room in its data directory and repeat."
+      : `The server cannot use its data directory (${code}), so nothing was stored; look at its log and repeat.`
+  })
+}
+
+const onDisk = <A>(use: () => Promise<A>) => Effect.tryPromise({ try: use, catch: storage })
+
+const syncDirectory = async (directory: string) => {
+  const handle = await open(directory, "r")
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+const make = Effect.fnUntraced(function*(directory: string) {
+  const path = (sha256: string) => join(directory, Sha256.make(sha256))
+  yield* Effect.tryPromise({
+    try: async () => {
+      await mkdir(directory, { recursive: true, mode: 0o700 })
+      const torn = (await readdir(directory)).filter((name) => name.startsWith("new-"))
+      await Promise.all(torn.map((name) => rm(join(directory, name))))
+    },
+    catch: (cause) => new ServerError({ message: `The directory ${directory} cannot be used (${cause instanceof Error ? cause.message : cause}); check its permissions and the disk.` })
+  })
+
+  const fill = <E>(handle: FileHandle, bytes: Stream.Stream<Uint8Array, E>, { expected, limitBytes }: Limits) =>
+    Effect.gen(function*() {
+      const hash = createHash("sha256")
+      let sizeBytes = 0
+      yield* Stream.runForEach(bytes, (chunk) => {
+        sizeBytes += chunk.byteLength
+        if (sizeBytes > limitBytes) return Effect.fail(new Refused({ status: 413, error: "too-large", message: `The body has more than ${limitBytes} bytes; make it smaller.` }))
+        hash.update(chunk)
+        return onDisk(() => handle.appendFile(chunk))
+      })
+      const sha256 = Sha256.make(hash.digest("hex"))
+      if (expected !== undefined && expected !== sha256) {
+        return yield* conflict("digest-mismatch", `The body's SHA-256 is ${sha256}, not ${expected} as the request says; send it again.`)
+      }
+      yield* onDisk(() => handle.sync())
+      return { sha256, sizeBytes }
+    })
+
+  const put = <E>(bytes: Stream.Stream<Uint8Array, E>, limits: Limits): Effect.Effect<Blob, E | Refused> =>
+    Effect.suspend(() => {
+      const aside = join(directory, `new-${randomUUID()}`)
+      return Effect.acquireUseRelease(
+        onDisk(() => open(aside, "wx", 0o600)),
+        (handle) => fill(handle, bytes, limits),
+        (handle) => Effect.promise(() => handle.close())
+      ).pipe(
+        Effect.tap(({ sha256 }) => onDisk(async () => {
+          await rename(aside, path(sha256))
+          await syncDirectory(directory)
+        })),
+        Effect.onExit((exit) => exit._tag === "Success" ? Effect.void : Effect.promise(() => rm(aside, { force: true })))
+      )
+    })
+
+  const read = Effect.fn("Blobs.read")(function*(sha256: string) {
+    const bytes = yield* onDisk(() => readFile(path(sha256)))
+    if (createHash("sha256").update(bytes).digest("hex") === sha256) return bytes
+    return yield* new Refused({ status: 503, error: "damaged", message: `The stored file ${sha256} is damaged and is not given out; restore it from a backup.` })
+  })
+
+  return Blobs.of({
+    put,
+    stream: (sha256) => NodeStream.fromReadable({ evaluate: () => createReadStream(path(sha256)), onError: storage }),
+    head: (sha256, bytes) => onDisk(async () => {
+      const handle = await open(path(sha256), "r")
+      try {
+        const { buffer, bytesRead } = await handle.read(new Uint8Array(bytes), 0, bytes, 0)
+        return buffer.subarray(0, bytesRead)
+      } finally {
+        await handle.close()
+      }
+    }),
+    sizeBytes: (sha256) => Effect.map(onDisk(() => stat(path(sha256))), ({ size }) => size),
+    read,
+    probe: onDisk(async () => {
+      const file = join(directory, `new-${randomUUID()}`)
+      await (await open(file, "wx", 0o600)).close()
+      await rm(file)
+    })
+  })
+})

@@ -1,0 +1,79 @@
+// Configuration versions: an uploaded archive, known by its SHA-256 from then on.
+// Written once: the same archive again is success, another one is refused. It is looked at (gzip, first tar header), never unpacked here.
+// Used by the TFE routes; runs keep the digest.
+import { Context, Effect, Layer, Schema, type Stream } from "effect"
+import { SqlClient } from "effect/sql"
+import { gunzip, constants } from "node:zlib"
+import { Sha256, Timestamp } from "../schema/names.ts"
+import { Blobs } from "./blobs.ts"
+import { row } from "./database.ts"
+import { newId } from "./ids.ts"
+import { conflict, invalid, notFound } from "./refused.ts"
+import { now } from "./workspaces.ts"
+
+export const ConfigurationVersion = Schema.Struct({
+  id: Schema.String,
+  workspaceId: Schema.String,
+  speculative: Schema.BooleanFromBit,
+  status: Schema.Literals(["pending", "uploaded", "errored"]),
+  sha256: Schema.NullOr(Sha256),
+  createdAt: Timestamp
+})
+export type ConfigurationVersion = typeof ConfigurationVersion.Type
+
+/** Bytes of a compressed archive, at most. */
+export const archiveLimitBytes = 256 * 1024 * 1024
+
+const tarBlock = 512
+
+/** Is this the beginning of a gzipped tar? `head`: the archive's first bytes, some of them enough for one tar block. */
+export const looksLikeArchive = (head: Uint8Array): Effect.Effect<boolean> =>
+  Effect.callback((resume) => {
+    gunzip(head, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: 64 * 1024 * 1024 }, (error, tar) =>
+      resume(Effect.succeed(error === null && tar.byteLength >= tarBlock && isTarHeader(tar.subarray(0, tarBlock)))))
+  })
+
+/** A header's checksum is the sum of its bytes, its own eight taken as spaces; an empty archive begins with zeros. */
+const isTarHeader = (block: Uint8Array): boolean => {
+  const sum = block.reduce((total, byte, at) => total + (at >= 148 && at < 156 ? 32 : byte), 0)
+  const stored = Buffer.from(block.subarray(148, 156)).toString("latin1").replace(/[\0 ]+$/u, "").trim()
+  return block.every((byte) => byte === 0) || Number.parseInt(stored, 8) === sum
+}
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const blobs = yield* Blobs
+  const one = row(ConfigurationVersion)
+
+  const get = (id: string) =>
+    Effect.flatMap(one(sql`SELECT * FROM configurationVersions WHERE id = ${id}`), (found) => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found))
+
+  const create = Effect.fn("Configurations.create")(function*(workspaceId: string, speculative: boolean) {
+    const id = yield* newId("cv")
+    yield* sql`INSERT INTO configurationVersions (id, seq, workspaceId, speculative, status, createdAt)
+      SELECT ${id}, COALESCE(MAX(seq), 0) + 1, ${workspaceId}, ${speculative}, 'pending', ${yield* now} FROM configurationVersions`
+    return yield* get(id)
+  })
+
+  /** The newest uploaded one that may be applied. */
+  const latest = (workspaceId: string) =>
+    one(sql`SELECT * FROM configurationVersions WHERE workspaceId = ${workspaceId} AND status = 'uploaded' AND speculative = 0 ORDER BY seq DESC LIMIT 1`)
+
+  const upload = Effect.fn("Configurations.upload")(function*<E>(id: string, bytes: Stream.Stream<Uint8Array, E>) {
+    const before = yield* get(id)
+    const blob = yield* blobs.put(bytes, { limitBytes: archiveLimitBytes })
+    if (before.status === "uploaded") {
+      return yield* before.sha256 === blob.sha256 ? Effect.void : conflict("already-uploaded", "This configuration version has another archive already; create a new version.")
+    }
+    const usable = yield* looksLikeArchive(yield* blobs.head(blob.sha256, 64 * 1024))
+    yield* sql`UPDATE configurationVersions SET ${sql.update({ status: usable ? "uploaded" : "errored", sha256: blob.sha256, sizeBytes: blob.sizeBytes })}
+      WHERE id = ${id} AND status <> 'uploaded'`
+    if (!usable) return yield* invalid("The body is not a gzipped tar archive; upload what `tar -cz` makes of the configuration's directory.")
+  })
+
+  return { get, create, latest, upload }
+})
+
+export class Configurations extends Context.Service<Configurations>()("agent-job/server/Configurations", { make }) {
+  static readonly layer = Layer.effect(this, this.make)
+}

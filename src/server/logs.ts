@@ -1,0 +1,88 @@
+// The log of a stage: bytes appended at an offset, read from an offset, nothing lost and nothing twice.
+// Invariant: a position counts bytes; past 64 MiB a notice ends the log and what follows is acknowledged but not kept.
+// Used by the task API (append) and by whoever follows a log.
+import { Context, Effect, Layer, Option, Schema } from "effect"
+import { SqlClient } from "effect/sql"
+import { Commits } from "./commits.ts"
+import { rows } from "./database.ts"
+import { runOfStep, stepId } from "./ids.ts"
+import { conflict, notFound } from "./refused.ts"
+import { isFinal } from "../core/run-machine.ts"
+import { type Run, Runs } from "./runs.ts"
+import { Stages, stepOf, stepStatus } from "./stages.ts"
+
+/** Bytes of a log that are kept. */
+export const logLimitBytes = 64 * 1024 * 1024
+
+const notice = new TextEncoder().encode("\n[The log is longer than 64 MiB; the rest of it is not kept.]\n")
+
+/** Stock clients want 0x02 before a log and 0x03 after it, and drop the first three lines of an apply's. */
+const opening = (run: Run, step: "plan" | "apply"): Uint8Array =>
+  new TextEncoder().encode(step === "plan" ? "\x02" : `\x02Run ${run.id}\nWorkspace ${run.workspace}\nApplies the saved plan\n`)
+
+const closing = new Uint8Array([3])
+
+const Chunk = Schema.Struct({ position: Schema.Int, bytes: Schema.Uint8Array })
+
+/** The part of `pieces`, laid end to end, from `offset` on. */
+const cut = (pieces: ReadonlyArray<{ readonly at: number; readonly bytes: Uint8Array }>, offset: number, limit: number): Uint8Array =>
+  Buffer.concat(pieces.map(({ at, bytes }) => bytes.subarray(Math.max(0, offset - at), Math.max(0, offset + limit - at))))
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const commits = yield* Commits
+  const runs = yield* Runs
+  const stages = yield* Stages
+
+  /** Gives the log's end. What is stored already may be sent again; a gap is refused with the true end. */
+  const append = Effect.fn("Logs.append")((stageId: string, offset: number, bytes: Uint8Array) =>
+    sql.withTransaction(Effect.gen(function*() {
+      const stage = yield* Effect.flatMap(stages.find(stageId), (found) => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found))
+      if (offset > stage.logEnd) return yield* conflict("log-gap", `The log ends at ${stage.logEnd}, not at ${offset}; go on from there.`, { offset: stage.logEnd })
+      const fresh = bytes.subarray(stage.logEnd - offset)
+      if (fresh.byteLength === 0) return stage.logEnd
+      const logEnd = stage.logEnd + fresh.byteLength
+      const kept = fresh.subarray(0, Math.max(0, logLimitBytes - stage.logEnd))
+      const cutHere = kept.byteLength < fresh.byteLength && stage.logEnd <= logLimitBytes
+      const stored = cutHere ? Buffer.concat([kept, notice]) : kept
+      if (stored.byteLength > 0) yield* sql`INSERT INTO logChunks ${sql.insert({ stageId, position: stage.logStored, bytes: stored })}`
+      yield* sql`UPDATE stages SET ${sql.update({ logEnd, logStored: stage.logStored + stored.byteLength })} WHERE id = ${stageId}`
+      yield* commits.news("logs")
+      return logEnd
+    })))
+
+  /** The framed log of a run's step: what there is from `offset` on, and whether the log ends with it. */
+  const look = Effect.fnUntraced(function*(run: Run, step: "plan" | "apply", offset: number, limit: number) {
+    const stage = (yield* stages.ofRun(run.id)).findLast((candidate) => stepOf(candidate.stage) === step)
+    const head = opening(run, step)
+    const size = stage?.logStored ?? 0
+    const status = stage === undefined ? "pending" : stepStatus(stage)
+    const over = (status !== "pending" && status !== "running") || isFinal(run.status)
+    const from = Math.max(0, offset - head.byteLength)
+    const chunks = stage === undefined ? [] : yield* rows(Chunk)(
+      sql`SELECT position, bytes FROM logChunks WHERE stageId = ${stage.id} AND position + length(bytes) > ${from} AND position < ${from + limit} ORDER BY position`
+    )
+    const end = head.byteLength + size
+    return cut([
+      { at: 0, bytes: head },
+      ...chunks.map(({ bytes, position }) => ({ at: head.byteLength + position, bytes })),
+      ...(over ? [{ at: end, bytes: closing }] : [])
+    ], offset, limit)
+  })
+
+  /** Waits up to `waitSeconds` for something to read. `id` is a plan's or an apply's. */
+  const read = Effect.fn("Logs.read")(function*(id: string, offset: number, limit: number, waitSeconds: number) {
+    const found = yield* commits.await("logs", waitSeconds, Effect.gen(function*() {
+      const run = yield* runs.get(runOfStep(id))
+      const bytes = yield* look(run, id === stepId(run.id, "plan") ? "plan" : "apply", offset, limit)
+      return { found: bytes.byteLength === 0 ? Option.none<Uint8Array>() : Option.some(bytes) }
+    }))
+    return Option.getOrElse(found, () => new Uint8Array(0))
+  })
+
+  return { append, read }
+})
+
+export class Logs extends Context.Service<Logs>()("agent-job/server/Logs", { make }) {
+  static readonly layer = Layer.effect(this, this.make)
+}

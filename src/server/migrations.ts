@@ -1,0 +1,54 @@
+// The tables, as steps that are only ever appended to: a step that was released is never edited.
+// Times are RFC 3339 texts, JSON is text, large things are digests of blobs; a column without NOT NULL may be unknown yet.
+// Used by server/database.
+import { Effect } from "effect"
+import { Migrator, SqlClient } from "effect/sql"
+
+const statements = (...texts: ReadonlyArray<string>) =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    for (const text of texts) yield* sql.unsafe(text)
+  })
+
+export const migrations = Migrator.fromRecord({
+  "0001_start": statements(
+    `CREATE TABLE workspaces (
+      id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, autoApply INTEGER NOT NULL, terraformVersion TEXT NOT NULL, workingDirectory TEXT NOT NULL, createdAt TEXT NOT NULL,
+      currentRunId TEXT, -- the run that holds the workspace; the others stay pending
+      stateVersionId TEXT,
+      epoch INTEGER NOT NULL DEFAULT 0, -- raised by every lock of the state
+      lockInfo TEXT, lockHolder TEXT -- as the engine wrote it; the stage or person that has it
+    ) STRICT`,
+    `CREATE TABLE configurationVersions (
+      id TEXT PRIMARY KEY, seq INTEGER NOT NULL UNIQUE, workspaceId TEXT NOT NULL REFERENCES workspaces (id), speculative INTEGER NOT NULL,
+      status TEXT NOT NULL, sha256 TEXT, sizeBytes INTEGER, createdAt TEXT NOT NULL
+    ) STRICT`,
+    `CREATE TABLE variables (
+      id TEXT PRIMARY KEY, workspaceId TEXT NOT NULL REFERENCES workspaces (id), key TEXT NOT NULL, value TEXT NOT NULL, description TEXT NOT NULL,
+      category TEXT NOT NULL, hcl INTEGER NOT NULL, sensitive INTEGER NOT NULL, UNIQUE (workspaceId, key, category)
+    ) STRICT`,
+    `CREATE TABLE runs (
+      id TEXT PRIMARY KEY, seq INTEGER NOT NULL UNIQUE, workspaceId TEXT NOT NULL REFERENCES workspaces (id),
+      configurationVersionId TEXT NOT NULL REFERENCES configurationVersions (id), archiveSha256 TEXT NOT NULL,
+      status TEXT NOT NULL, planOnly INTEGER NOT NULL, autoApply INTEGER NOT NULL, cancelAsked INTEGER NOT NULL, destroy INTEGER NOT NULL,
+      message TEXT NOT NULL, engine TEXT, options TEXT NOT NULL, variables TEXT NOT NULL,
+      planSha256 TEXT, hasChanges INTEGER, changes TEXT, failure TEXT, createdAt TEXT NOT NULL, timestamps TEXT NOT NULL
+    ) STRICT`,
+    `CREATE INDEX runsByWorkspace ON runs (workspaceId, seq)`,
+    `CREATE INDEX runsPending ON runs (workspaceId, seq) WHERE status = 'pending'`,
+    `CREATE TABLE stages (
+      id TEXT PRIMARY KEY, seq INTEGER NOT NULL UNIQUE, runId TEXT NOT NULL REFERENCES runs (id), stage TEXT NOT NULL, attempt INTEGER NOT NULL,
+      agent TEXT, offeredAt TEXT, acknowledgedAt TEXT, startedAt TEXT, endedAt TEXT, waitReason TEXT, waitMessage TEXT, result TEXT,
+      cancelSeq INTEGER UNIQUE, logEnd INTEGER NOT NULL DEFAULT 0, logStored INTEGER NOT NULL DEFAULT 0
+    ) STRICT`,
+    `CREATE INDEX stagesByRun ON stages (runId)`,
+    `CREATE INDEX stagesToOffer ON stages (seq) WHERE acknowledgedAt IS NULL AND endedAt IS NULL`,
+    `CREATE TABLE taskTokens (hash TEXT PRIMARY KEY, stageId TEXT NOT NULL REFERENCES stages (id)) STRICT, WITHOUT ROWID`,
+    `CREATE TABLE logChunks (stageId TEXT NOT NULL REFERENCES stages (id), position INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (stageId, position)) STRICT`,
+    `CREATE TABLE stateVersions (
+      id TEXT PRIMARY KEY, seq INTEGER NOT NULL UNIQUE, workspaceId TEXT NOT NULL REFERENCES workspaces (id), runId TEXT REFERENCES runs (id),
+      serial INTEGER NOT NULL, lineage TEXT NOT NULL, sha256 TEXT NOT NULL, sizeBytes INTEGER NOT NULL, epoch INTEGER NOT NULL, createdAt TEXT NOT NULL
+    ) STRICT`,
+    `CREATE TABLE agents (name TEXT PRIMARY KEY, firstSeenAt TEXT NOT NULL, seenAt TEXT NOT NULL) STRICT, WITHOUT ROWID`
+  )
+})

@@ -1,0 +1,23 @@
+// How the server says no inside: one error with a status, a word for programs and a sentence for a person.
+// Each API gives it its own form at its border (server/answer); nothing secret is ever put in it.
+// Used by every store and route of the server.
+import { Data } from "effect"
+
+export class Refused extends Data.TaggedError("Refused")<{
+  readonly status: 400 | 401 | 404 | 409 | 413 | 422 | 503
+  readonly error: string
+  readonly message: string
+  /** More for programs: the holder of a lock, the true end of a log. */
+  readonly details?: Readonly<Record<string, unknown>>
+}> {}
+
+/** The same for all that is not there and all that one may not know of. */
+export const notFound = () => new Refused({ status: 404, error: "not-found", message: "There is nothing here; check the address and the id in it." })
+
+/** The same for every wrong or missing token. */
+export const unauthorized = () => new Refused({ status: 401, error: "unauthorized", message: "The token is missing, wrong or over; send a valid one as a bearer token." })
+
+export const conflict = (error: string, message: string, details?: Readonly<Record<string, unknown>>) =>
+  new Refused({ status: 409, error, message, ...(details !== undefined && { details }) })
+
+export const invalid = (message: string) => new Refused({ status: 422, error: "invalid", message })

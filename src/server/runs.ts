@@ -1,0 +1,164 @@
+// Runs: each step of core/run-machine, and all that follows from it, in one transaction.
+// Invariant: a workspace is held by one run that may apply, from its turn to its end; the others wait as pending, oldest first.
+// Used by the TFE routes (a person's wishes) and by assignments (an agent's words).
+import { Context, Effect, Layer, Schema } from "effect"
+import { SqlClient } from "effect/sql"
+import { isFinal, move, type RunEvent } from "../core/run-machine.ts"
+import { Engine, PlanOptions } from "../schema/agent-task.ts"
+import { RunId, Sha256, Timestamp, WorkspaceName } from "../schema/names.ts"
+import { RunStatus } from "../schema/run.ts"
+import { Changes } from "../schema/stage-result.ts"
+import { Commits } from "./commits.ts"
+import { row, rows } from "./database.ts"
+import { newRunId } from "./ids.ts"
+import { conflict, notFound } from "./refused.ts"
+import { Stages } from "./stages.ts"
+import { RunVariable } from "./variables.ts"
+import { now, Workspaces } from "./workspaces.ts"
+
+export const Run = Schema.Struct({
+  id: RunId,
+  seq: Schema.Int,
+  workspaceId: Schema.String,
+  workspace: WorkspaceName,
+  configurationVersionId: Schema.String,
+  archiveSha256: Sha256,
+  status: RunStatus,
+  planOnly: Schema.BooleanFromBit,
+  autoApply: Schema.BooleanFromBit,
+  cancelAsked: Schema.BooleanFromBit,
+  destroy: Schema.BooleanFromBit,
+  message: Schema.String,
+  engine: Schema.NullOr(Schema.fromJsonString(Engine)),
+  options: Schema.fromJsonString(PlanOptions),
+  variables: Schema.fromJsonString(Schema.Array(RunVariable)),
+  planSha256: Schema.NullOr(Sha256),
+  hasChanges: Schema.NullOr(Schema.BooleanFromBit),
+  changes: Schema.NullOr(Schema.fromJsonString(Changes)),
+  failure: Schema.NullOr(Schema.String),
+  createdAt: Timestamp,
+  timestamps: Schema.fromJsonString(Schema.Record(Schema.String, Timestamp))
+})
+export type Run = typeof Run.Type
+
+export interface NewRun {
+  readonly workspaceId: string
+  readonly configurationVersionId: string
+  readonly archiveSha256: Sha256
+  readonly planOnly: boolean
+  readonly autoApply: boolean
+  readonly destroy: boolean
+  readonly message: string
+  readonly engine: Engine | undefined
+  readonly options: PlanOptions
+  readonly variables: ReadonlyArray<RunVariable>
+}
+
+/** What a stage found out, written before the step that it leads to. */
+export interface RunFacts {
+  readonly hasChanges?: boolean
+  readonly changes?: Changes
+  readonly failure?: string
+}
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const commits = yield* Commits
+  const stages = yield* Stages
+  const workspaces = yield* Workspaces
+
+  const all = sql`SELECT runs.*, workspaces.name AS workspace FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId`
+  const find = (id: string) => row(Run)(sql`${all} WHERE runs.id = ${id}`)
+  const get = (id: string) => Effect.flatMap(find(id), (found) => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found))
+
+  /** Newest first. */
+  const list = (workspaceId: string, limit: number, offset: number) =>
+    rows(Run)(sql`${all} WHERE runs.workspaceId = ${workspaceId} ORDER BY runs.seq DESC LIMIT ${limit} OFFSET ${offset}`)
+  const newest = (limit: number) => rows(Run)(sql`${all} ORDER BY runs.seq DESC LIMIT ${limit}`)
+  /** Oldest first, of all workspaces. */
+  const withStatus = (statuses: ReadonlyArray<RunStatus>) => rows(Run)(sql`${all} WHERE ${sql.in("runs.status", statuses)} ORDER BY runs.seq`)
+
+  /** How many runs of its workspace go before it, the holder not counted. */
+  const pendingBefore = (run: Run) =>
+    Effect.map(
+      rows(Schema.Struct({ n: Schema.Int }))(
+        sql`SELECT count(*) AS n FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId WHERE runs.workspaceId = ${run.workspaceId}
+          AND runs.status = 'pending' AND runs.planOnly = 0 AND runs.seq < ${run.seq} AND runs.id IS NOT workspaces.currentRunId`
+      ),
+      ([count]) => count?.n ?? 0
+    )
+
+  /** Gives a free workspace to its oldest pending run. */
+  const dispatch = Effect.fn("Runs.dispatch")(function*(workspaceId: string) {
+    const next = yield* row(Schema.Struct({ id: RunId }))(
+      sql`SELECT runs.id FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId
+        WHERE runs.workspaceId = ${workspaceId} AND runs.status = 'pending' AND runs.planOnly = 0 AND workspaces.currentRunId IS NULL ORDER BY runs.seq LIMIT 1`
+    )
+    if (next === undefined) return
+    yield* sql`UPDATE workspaces SET currentRunId = ${next.id} WHERE id = ${workspaceId}`
+    yield* stages.create(next.id, "plan")
+  })
+
+  const create = Effect.fn("Runs.create")(function*({ engine, options, variables, ...asked }: NewRun) {
+    const id = yield* newRunId
+    const createdAt = yield* now
+    const made = {
+      ...asked, id, createdAt, status: "pending", cancelAsked: false,
+      engine: engine === undefined ? null : JSON.stringify(engine),
+      options: JSON.stringify(options),
+      variables: JSON.stringify(variables),
+      timestamps: JSON.stringify({ pending: createdAt })
+    }
+    yield* sql.withTransaction(Effect.gen(function*() {
+      const [last] = yield* rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(seq), 0) AS seq FROM runs`)
+      yield* sql`INSERT INTO runs ${sql.insert({ ...made, seq: (last?.seq ?? 0) + 1 })}`
+      yield* asked.planOnly ? stages.create(id, "plan") : dispatch(asked.workspaceId)
+    }))
+    return yield* get(id)
+  })
+
+  const end = Effect.fn("Runs.end")(function*(run: Run) {
+    yield* stages.withdraw(run.id)
+    yield* sql`UPDATE workspaces SET currentRunId = NULL WHERE id = ${run.workspaceId} AND currentRunId = ${run.id}`
+    yield* dispatch(run.workspaceId)
+  })
+
+  /**
+   * One event, and what follows from it: the next stage, the word to the agent, the next run of the workspace.
+   * A person's wish at the wrong moment is refused with 409.
+   */
+  const step = Effect.fn("Runs.step")((id: string, event: RunEvent, facts: RunFacts = {}) =>
+    sql.withTransaction(Effect.gen(function*() {
+      const run = yield* get(id)
+      const next = move(run, event)
+      if (next._tag === "Refused") return yield* conflict("wrong-moment", `The run ${run.id} ${next.message}.`)
+      if (next._tag === "Unchanged") return run
+      const at = yield* now
+      yield* sql`UPDATE runs SET ${sql.update({
+        status: next.status,
+        cancelAsked: next.cancelAsked,
+        timestamps: JSON.stringify(next.status === run.status ? run.timestamps : { ...run.timestamps, [next.status]: at }),
+        ...(facts.hasChanges !== undefined && { hasChanges: facts.hasChanges }),
+        ...(facts.changes !== undefined && { changes: JSON.stringify(facts.changes) }),
+        ...(facts.failure !== undefined && { failure: facts.failure })
+      })} WHERE id = ${run.id}`
+      yield* commits.news("logs")
+      if (next.status === "confirmed") yield* stages.create(run.id, run.destroy ? "destroy" : "apply")
+      if (isFinal(next.status)) yield* end(run)
+      else if (next.cancelAsked) yield* stages.cancel(run.id)
+      return yield* get(id)
+    }))
+  )
+
+  /** The saved plan, once: the same again is success. */
+  const savePlan = Effect.fn("Runs.savePlan")(function*(id: RunId, sha256: Sha256) {
+    const stored = yield* sql`UPDATE runs SET planSha256 = ${sha256} WHERE id = ${id} AND (planSha256 IS NULL OR planSha256 = ${sha256}) RETURNING id`
+    if (stored.length === 0) return yield* conflict("plan-exists", `The run ${id} has another saved plan already; it is kept.`)
+  })
+
+  return { find, get, list, newest, withStatus, pendingBefore, create, step, savePlan, workspaceOf: (run: Run) => workspaces.get(run.workspaceId) }
+})
+
+export class Runs extends Context.Service<Runs>()("agent-job/server/Runs", { make }) {
+  static readonly layer = Layer.effect(this, this.make)
+}

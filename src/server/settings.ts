@@ -1,0 +1,26 @@
+// What `agent-job server` is told at start, and how it says that it cannot start.
+// Used by every part of the server and by the CLI's server command.
+import { Context, Data } from "effect"
+
+export interface ServerOptions {
+  /** 0 takes a free port. */
+  readonly port: number
+  /** Holds the database, the blobs and the key of the secret paths; made when it is missing. */
+  readonly dataDir: string
+  /** How clients reach the server; absent: what each request says in its Host header. */
+  readonly publicUrl?: string
+  /** One token a line; empty lines and lines beginning with # are skipped. */
+  readonly userTokenFile: string
+  readonly poolTokenFile: string
+  /** "default" if absent. */
+  readonly organization?: string
+}
+
+export class Settings extends Context.Service<Settings, {
+  readonly dataDir: string
+  readonly publicUrl: string | undefined
+  readonly organization: string
+}>()("agent-job/server/Settings") {}
+
+/** The server cannot start; `message` says what to do. */
+export class ServerError extends Data.TaggedError("ServerError")<{ readonly message: string }> {}

@@ -1,0 +1,72 @@
+// The stages of runs as they are stored: one row is one assignment, from its creation to its result.
+// Waiting → offered → acknowledged → started → ended; a time that is set says that it came so far.
+// Used by runs (creates and withdraws them), assignments (offers and ends them) and the views.
+import { Context, Effect, Layer, Schema } from "effect"
+import { SqlClient } from "effect/sql"
+import { Stage } from "../schema/agent-task.ts"
+import { RunId, Timestamp } from "../schema/names.ts"
+import { StageResult } from "../schema/stage-result.ts"
+import { Commits } from "./commits.ts"
+import { row, rows } from "./database.ts"
+import { now } from "./workspaces.ts"
+
+export const StageRow = Schema.Struct({
+  id: Schema.String,
+  seq: Schema.Int,
+  runId: RunId,
+  stage: Stage,
+  attempt: Schema.Int,
+  agent: Schema.NullOr(Schema.String),
+  offeredAt: Schema.NullOr(Timestamp),
+  acknowledgedAt: Schema.NullOr(Timestamp),
+  startedAt: Schema.NullOr(Timestamp),
+  endedAt: Schema.NullOr(Timestamp),
+  waitReason: Schema.NullOr(Schema.String),
+  waitMessage: Schema.NullOr(Schema.String),
+  result: Schema.NullOr(Schema.fromJsonString(StageResult)),
+  logEnd: Schema.Int,
+  logStored: Schema.Int
+})
+export type StageRow = typeof StageRow.Type
+
+/** The run's step that a stage is: `destroy` is the apply of a run that destroys. */
+export const stepOf = (stage: Stage): "plan" | "apply" => stage === "plan" ? "plan" : "apply"
+
+/** The state of a stage in the words of the TFE API, which its clients wait on. */
+export const stepStatus = (stage: StageRow): "pending" | "running" | "finished" | "errored" | "canceled" => {
+  if (stage.result !== null) return stage.result.outcome === "succeeded" ? "finished" : stage.result.outcome === "failed" ? "errored" : "canceled"
+  if (stage.endedAt !== null) return "canceled"
+  return stage.acknowledgedAt === null ? "pending" : "running"
+}
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const commits = yield* Commits
+
+  const find = (id: string) => row(StageRow)(sql`SELECT * FROM stages WHERE id = ${id}`)
+  const ofRun = (runId: string) => rows(StageRow)(sql`SELECT * FROM stages WHERE runId = ${runId} ORDER BY seq`)
+
+  const create = Effect.fn("Stages.create")(function*(runId: RunId, stage: Stage) {
+    yield* sql`INSERT INTO stages (id, seq, runId, stage, attempt) SELECT ${`${runId}.${stage}.1`}, COALESCE(MAX(seq), 0) + 1, ${runId}, ${stage}, 1 FROM stages`
+    yield* commits.news("assignments")
+  })
+
+  /** Puts the run's stages that an agent may have on the feed of cancellations. */
+  const cancel = Effect.fn("Stages.cancel")(function*(runId: RunId) {
+    yield* sql`UPDATE stages SET cancelSeq = (SELECT COALESCE(MAX(cancelSeq), 0) + 1 FROM stages)
+      WHERE runId = ${runId} AND offeredAt IS NOT NULL AND result IS NULL AND cancelSeq IS NULL`
+    yield* commits.news("cancellations")
+  })
+
+  /** Ends the run's stages that no agent has acknowledged: their tokens are over, and who took one all the same is told to cancel. */
+  const withdraw = Effect.fn("Stages.withdraw")(function*(runId: RunId) {
+    yield* sql`UPDATE stages SET endedAt = ${yield* now} WHERE runId = ${runId} AND acknowledgedAt IS NULL AND endedAt IS NULL`
+    yield* cancel(runId)
+  })
+
+  return { find, ofRun, create, cancel, withdraw }
+})
+
+export class Stages extends Context.Service<Stages>()("agent-job/server/Stages", { make }) {
+  static readonly layer = Layer.effect(this, this.make)
+}

@@ -1,0 +1,81 @@
+// Who may ask: tokens of people and agents from files, tokens of one stage from the database, and paths that carry their own secret.
+// No token is stored or compared but as its SHA-256, all in constant time; the secret of a path is computed from a key, not stored.
+// Used by the borders of all the APIs.
+import { Context, Effect, Layer, Option } from "effect"
+import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto"
+import { readFile, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { ServerError, type ServerOptions } from "./settings.ts"
+
+const sha256 = (text: string) => createHash("sha256").update(text).digest()
+
+/** How a task's token is stored: SHA-256 in hex. */
+export const tokenHash = (token: string): string => sha256(token).toString("hex")
+
+/** 256 random bits; the prefix lets secret scanners know it. */
+export const newTaskToken = Effect.sync(() => `ajt_${randomBytes(32).toString("base64url")}`)
+
+/** The token of an Authorization header: bearer, or the password of basic authentication, which is all that a stock `http` backend can send. */
+export const tokenOf = (authorization: string | undefined): Option.Option<string> => {
+  const [scheme, value] = authorization?.trim().split(/ +/u, 2) ?? []
+  if (value === undefined) return Option.none()
+  if (scheme?.toLowerCase() === "bearer") return Option.some(value)
+  if (scheme?.toLowerCase() !== "basic") return Option.none()
+  const decoded = Buffer.from(value, "base64").toString("utf8")
+  return Option.some(decoded.slice(decoded.indexOf(":") + 1))
+}
+
+export class Tokens extends Context.Service<Tokens, {
+  readonly isUser: (token: string) => boolean
+  readonly isPool: (token: string) => boolean
+  /** The last part of a path that needs no token: 64 hex digits, the same for the same subject for ever. */
+  readonly secretOf: (subject: string) => string
+  readonly isSecretOf: (subject: string, secret: string) => boolean
+}>()("agent-job/server/Tokens") {
+  static readonly layer = (options: ServerOptions) => Layer.effect(Tokens, Effect.gen(function*() {
+    const users = yield* tokensIn(options.userTokenFile, "user")
+    const pools = yield* tokensIn(options.poolTokenFile, "pool")
+    const key = yield* pathKey(join(options.dataDir, "path.key"))
+    const secretOf = (subject: string) => createHmac("sha256", key).update(subject).digest("hex")
+    return Tokens.of({
+      isUser: isOneOf(users),
+      isPool: isOneOf(pools),
+      secretOf,
+      isSecretOf: (subject, secret) => timingSafeEqual(sha256(secretOf(subject)), sha256(secret))
+    })
+  }))
+}
+
+/** Looks at all of them, so that the time says nothing about which one was near. */
+const isOneOf = (hashes: ReadonlyArray<Buffer>) => (token: string): boolean => {
+  const hash = sha256(token)
+  return hashes.filter((known) => timingSafeEqual(known, hash)).length > 0
+}
+
+const tokensIn = (file: string, whose: string) =>
+  Effect.tryPromise({
+    try: () => readFile(file, "utf8"),
+    catch: (cause) => new ServerError({ message: `The ${whose} token file ${file} cannot be read (${cause instanceof Error ? cause.message : cause}); create it, one token a line.` })
+  }).pipe(
+    Effect.map((text) => text.split("\n").map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#"))),
+    Effect.flatMap((tokens) =>
+      tokens.length === 0 || tokens.some((token) => token.length < 16)
+        ? Effect.fail(new ServerError({ message: `The ${whose} token file ${file} must hold at least one token, each of 16 characters or more; write a random one into it.` }))
+        : Effect.succeed(tokens.map(sha256))
+    )
+  )
+
+/** Made once; who has it can read logs and upload archives, so it is as secret as the database. */
+const pathKey = (file: string) =>
+  Effect.tryPromise({
+    try: async () => {
+      try {
+        return await readFile(file)
+      } catch {
+        const key = randomBytes(32)
+        await writeFile(file, key, { mode: 0o600, flag: "wx", flush: true })
+        return key
+      }
+    },
+    catch: (cause) => new ServerError({ message: `The key ${file} can neither be read nor made (${cause instanceof Error ? cause.message : cause}); check the data directory's permissions.` })
+  })

@@ -1,0 +1,54 @@
+// Variables of workspaces, as people set them; those of a run are with the run and win over these.
+// A sensitive value leaves the server only towards the worker of a stage.
+// Used by the TFE routes and the task API.
+import { Context, Effect, Layer, Schema } from "effect"
+import { SqlClient } from "effect/sql"
+import type { Variable } from "../schema/agent-task.ts"
+import { row, rows } from "./database.ts"
+import { newId } from "./ids.ts"
+
+export const WorkspaceVariable = Schema.Struct({
+  id: Schema.String,
+  workspaceId: Schema.String,
+  key: Schema.String,
+  value: Schema.String,
+  description: Schema.String,
+  category: Schema.Literals(["terraform", "env"]),
+  hcl: Schema.BooleanFromBit,
+  sensitive: Schema.BooleanFromBit
+})
+export type WorkspaceVariable = typeof WorkspaceVariable.Type
+
+/** A run's own variable: `value` is an HCL expression. */
+export const RunVariable = Schema.Struct({ key: Schema.String, value: Schema.String })
+export type RunVariable = typeof RunVariable.Type
+
+/** What a stage gets: the workspace's variables, but for those the run sets itself. */
+export const variablesOf = (workspace: ReadonlyArray<WorkspaceVariable>, run: ReadonlyArray<RunVariable>): ReadonlyArray<Variable> => [
+  ...workspace
+    .filter(({ category, key }) => category === "env" || !run.some((variable) => variable.key === key))
+    .map(({ category, hcl, key, sensitive, value }) => ({ name: key, value, category, hcl, sensitive })),
+  ...run.map(({ key, value }) => ({ name: key, value, category: "terraform" as const, hcl: true }))
+]
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+
+  const list = (workspaceId: string) => rows(WorkspaceVariable)(sql`SELECT * FROM variables WHERE workspaceId = ${workspaceId} ORDER BY key, category`)
+
+  /** One of a name and category there is; setting it again replaces it. */
+  const set = Effect.fn("Variables.set")(function*(variable: Omit<WorkspaceVariable, "id">) {
+    yield* sql`INSERT INTO variables ${sql.insert({ id: yield* newId("var"), ...variable })}
+      ON CONFLICT (workspaceId, key, category) DO UPDATE SET value = excluded.value, description = excluded.description, hcl = excluded.hcl, sensitive = excluded.sensitive`
+    const stored = yield* row(WorkspaceVariable)(
+      sql`SELECT * FROM variables WHERE workspaceId = ${variable.workspaceId} AND key = ${variable.key} AND category = ${variable.category}`
+    )
+    return stored ?? (yield* Effect.die(new Error("a variable was stored and is gone")))
+  })
+
+  return { list, set }
+})
+
+export class Variables extends Context.Service<Variables>()("agent-job/server/Variables", { make }) {
+  static readonly layer = Layer.effect(this, this.make)
+}

@@ -1,0 +1,70 @@
+// Workspaces: what runs exclude each other by, with their settings and the run that holds each.
+// A workspace is never deleted here; its state and its lock are in server/state-versions.
+// Used by the stores and by the TFE and state routes.
+import { Clock, Context, DateTime, Effect, Layer, Schema } from "effect"
+import { SqlClient } from "effect/sql"
+import { RunId, Timestamp, WorkspaceName } from "../schema/names.ts"
+import { LockInfo } from "../schema/task-api.ts"
+import { row, rows } from "./database.ts"
+import { newId } from "./ids.ts"
+import { invalid, notFound } from "./refused.ts"
+
+export const Workspace = Schema.Struct({
+  id: Schema.String,
+  name: WorkspaceName,
+  autoApply: Schema.BooleanFromBit,
+  terraformVersion: Schema.String,
+  workingDirectory: Schema.String,
+  createdAt: Timestamp,
+  currentRunId: Schema.NullOr(RunId),
+  stateVersionId: Schema.NullOr(Schema.String),
+  epoch: Schema.Int,
+  lockInfo: Schema.NullOr(Schema.fromJsonString(LockInfo)),
+  lockHolder: Schema.NullOr(Schema.String)
+})
+export type Workspace = typeof Workspace.Type
+
+export interface WorkspaceSettings {
+  readonly autoApply: boolean
+  readonly terraformVersion: string
+  readonly workingDirectory: string
+}
+
+/** Now, in RFC 3339. */
+export const now = Effect.map(Clock.currentTimeMillis, (millis) => DateTime.formatIso(DateTime.makeUnsafe(millis)))
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const one = row(Workspace)
+
+  const find = (name: string) => one(sql`SELECT * FROM workspaces WHERE name = ${name}`)
+  const get = (id: string) => Effect.flatMap(one(sql`SELECT * FROM workspaces WHERE id = ${id}`), orNotFound)
+  const list = rows(Workspace)(sql`SELECT * FROM workspaces ORDER BY name`)
+
+  /** The workspace of that name; made with the settings when there is none, else as it is. */
+  const ensure = Effect.fn("Workspaces.ensure")(function*(name: WorkspaceName, settings: Partial<WorkspaceSettings> = {}) {
+    const id = yield* newId("ws")
+    const made = { id, name, createdAt: yield* now, autoApply: false, terraformVersion: "latest", workingDirectory: "", ...(yield* checked(settings)) }
+    yield* sql`INSERT INTO workspaces ${sql.insert(made)} ON CONFLICT (name) DO NOTHING`
+    return yield* Effect.flatMap(find(name), orNotFound)
+  })
+
+  const update = Effect.fn("Workspaces.update")(function*(id: string, settings: Partial<WorkspaceSettings>) {
+    const changed = yield* checked(settings)
+    if (Object.keys(changed).length > 0) yield* sql`UPDATE workspaces SET ${sql.update(changed)} WHERE id = ${id}`
+    return yield* get(id)
+  })
+
+  return { find, get, list, ensure, update }
+})
+
+const orNotFound = <A>(found: A | undefined) => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found)
+
+const checked = (settings: Partial<WorkspaceSettings>) =>
+  settings.workingDirectory !== undefined && (settings.workingDirectory.startsWith("/") || settings.workingDirectory.split("/").includes(".."))
+    ? Effect.fail(invalid("The working directory must be a path below the root of the configuration, without '..'."))
+    : Effect.succeed(settings)
+
+export class Workspaces extends Context.Service<Workspaces>()("agent-job/server/Workspaces", { make }) {
+  static readonly layer = Layer.effect(this, this.make)
+}
