@@ -23,7 +23,7 @@ const otherUid = (code: number, message: string, causes: ReadonlyArray<Cause>): 
   : code === 422 && causes.some(({ field, message }) => field === "metadata.uid" && message.includes("immutable"))
 
 const errorOf = (call: Call, code: number, status: typeof Status.Type, retryAfter: Option.Option<Duration.Duration>): KubernetesError => {
-  const causes = status.details?.causes ?? []
+  const causes = (status.details?.causes ?? []).filter(({ field }) => field !== "<nil>") // "rules were not checked": names no field
   const refusal = { ...call, code, reason: status.reason || "Unknown", detail: status.message || `HTTP ${code}` }
   if (otherUid(code, status.message, causes)) return new NotFound(refusal)
   switch (code) {

@@ -59,21 +59,24 @@ export class Kubernetes extends Context.Service<Kubernetes, {
   readonly update: <A, O extends Writable & Versioned>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
   /** PUT of the status; everything else in the object is ignored. `Conflict` unless `metadata.resourceVersion` is the newest. */
   readonly updateStatus: <A, O extends Writable & Versioned>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
-  /** Merge patch of the status: null deletes a field, a list is replaced whole. Without a guard it overwrites blindly. */
-  readonly patchStatus: <A>(kind: Kind<A>, place: Place, status: object, guard?: Guard) => Effect.Effect<A, KubernetesError>
+  /**
+   * Merge patch of the status: null deletes a field, a list is replaced whole. Without a resource version it overwrites blindly, and
+   * the version is the only guard there is: the API server ignores a UID in a patch of a custom resource's status (seen with 1.37).
+   */
+  readonly patchStatus: <A>(kind: Kind<A>, place: Place, status: object, guard?: Pick<Guard, "resourceVersion">) => Effect.Effect<A, KubernetesError>
   /** Succeeds when the deletion was accepted; finalizers may keep the object for a while. `NotFound` when it, or the one of that UID, is gone. */
   readonly delete: (kind: Kind<unknown>, place: Place, options?: Guard & {
     readonly propagation?: "Background" | "Foreground" | "Orphan"
     readonly gracePeriodSeconds?: number
   }) => Effect.Effect<void, KubernetesError>
-  /** The log of a Pod's container, as bytes. `Rejected` (400) while the container has not started. */
+  /** The log of a Pod's container, as bytes: empty while the Pod has no node, `Rejected` (400) while the container waits to start. */
   readonly logs: (pod: Place, options?: LogOptions) => Stream.Stream<Uint8Array, KubernetesError>
 }>()("agent-job/kubernetes/Kubernetes") {
   static readonly layer = <E, R>(credentials: Effect.Effect<Credentials, E, R>): Layer.Layer<Kubernetes, E, R> =>
     Layer.effect(Kubernetes, Effect.gen(function*() {
       const found = yield* credentials
-      // Two pools: HTTP/2 puts all of a pool's requests on one connection, where a log that nobody reads would hold up the rest.
-      return make(found, yield* pool(found), yield* pool(found))
+      const http = yield* HttpClient.HttpClient.pipe(Effect.provide(yield* Layer.build(connections(found))))
+      return make(found, http)
     }))
 }
 
@@ -87,9 +90,8 @@ const longestWait = Duration.seconds(5)
 /** etcd refuses objects far smaller than this. */
 const maxLineBytes = 16 * 1024 * 1024
 
-/** `fresh`, or every undici client of the program is one and the same, certificates included. */
-const pool = ({ tls }: Credentials) =>
-  Layer.build(Layer.fresh(layerUndiciOptions({ connect: { ...tls }, connections: 64 }))).pipe(Effect.map((built) => Context.get(built, HttpClient.HttpClient)))
+/** `fresh`, or every undici client of the program is one and the same, certificates included. HTTP/2 where the server offers it. */
+const connections = ({ tls }: Credentials) => Layer.fresh(layerUndiciOptions({ connect: { ...tls }, connections: 64 }))
 
 const pathOf = ({ apiVersion, plural }: Kind<unknown>, { name, namespace }: Target, subresource?: "status" | "log"): string =>
   [
@@ -119,11 +121,11 @@ const reasonOf = (error: unknown): string => {
   return error.message || (Predicate.hasProperty(error, "code") ? String(error.code) : error.name)
 }
 
-const make = (credentials: Credentials, calls: HttpClient.HttpClient, streams: HttpClient.HttpClient) => {
+const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
   const unreachable = (call: Call) => (error: unknown) => new Unreachable({ ...call, detail: `${credentials.server}: ${reasonOf(error)}` })
 
   /** One request. A refusal's body is read too: unread, it would keep the connection from the pool. */
-  const once = (http: HttpClient.HttpClient, request: Request.HttpClientRequest, call: Call): Effect.Effect<HttpClientResponse.HttpClientResponse, KubernetesError> =>
+  const once = (request: Request.HttpClientRequest, call: Call): Effect.Effect<HttpClientResponse.HttpClientResponse, KubernetesError> =>
     credentials.headers.pipe(
       Effect.mapError(({ message }) => new Unauthorized({ ...call, code: 401, reason: "Unauthorized", detail: message })),
       Effect.flatMap((headers) => http.execute(request.pipe(Request.prependUrl(`${credentials.server}/`), Request.setHeaders(headers))).pipe(Effect.mapError(unreachable(call)))),
@@ -135,12 +137,12 @@ const make = (credentials: Credentials, calls: HttpClient.HttpClient, streams: H
     )
 
   /** Once more with new credentials after a 401: nothing was done, so that is safe for every verb. */
-  const send = (http: HttpClient.HttpClient, request: Request.HttpClientRequest, call: Call) =>
-    Effect.catchTag(once(http, request, call), "Unauthorized", () => Effect.andThen(credentials.refresh, once(http, request, call)))
+  const send = (request: Request.HttpClientRequest, call: Call) =>
+    Effect.catchTag(once(request, call), "Unauthorized", () => Effect.andThen(credentials.refresh, once(request, call)))
 
   /** Tries again while that can help; undefined: it cannot, or takes longer than a caller should be kept waiting. */
   const waitBefore = (error: KubernetesError, idempotent: boolean, failures: number): Duration.Duration | undefined => {
-    const backoff = Duration.millis(100 * 4 ** failures)
+    const backoff = Duration.millis(100 * 4 ** (failures - 1))
     if (failures > 2) return undefined
     if (error._tag === "TooManyRequests") return Duration.isLessThanOrEqualTo(error.retryAfter, longestWait) ? Duration.max(error.retryAfter, backoff) : undefined
     return error._tag === "Unreachable" && idempotent ? backoff : undefined
@@ -156,7 +158,7 @@ const make = (credentials: Credentials, calls: HttpClient.HttpClient, streams: H
     })
 
   const unary = (request: Request.HttpClientRequest, call: Call, { idempotent }: { readonly idempotent: boolean }): Effect.Effect<unknown, KubernetesError> =>
-    send(calls, request, call).pipe(
+    send(request, call).pipe(
       Effect.flatMap((response) => Effect.mapError(response.json, unreachable(call))),
       Effect.timeoutOrElse({ duration: callTimeout, orElse: () => Effect.fail(unreachable(call)(`no answer in ${Duration.format(callTimeout)}`)) }),
       (attempt) => persistently(attempt, idempotent)
@@ -174,7 +176,7 @@ const make = (credentials: Credentials, calls: HttpClient.HttpClient, streams: H
 
   const whole = <O extends Writable>({ apiVersion, kind }: Kind<unknown>, object: O): O & { readonly apiVersion: string; readonly kind: string } => ({ ...object, apiVersion, kind })
   const stream = (request: Request.HttpClientRequest, call: Call) =>
-    Stream.unwrap(Effect.map(send(streams, request, call), (response) => Stream.mapError(response.stream, unreachable(call))))
+    Stream.unwrap(Effect.map(send(request, call), (response) => Stream.mapError(response.stream, unreachable(call))))
 
   return Kubernetes.of({
     namespace: credentials.namespace,
@@ -194,7 +196,7 @@ const make = (credentials: Credentials, calls: HttpClient.HttpClient, streams: H
     },
     create: (kind, object) => {
       const call = one("create", kind, object.metadata)
-      return single(kind, json(Request.post(pathOf(kind, { namespace: object.metadata.namespace })), whole(kind, object)), call, { idempotent: false })
+      return single(kind, json(Request.post(pathOf(kind, { namespace: object.metadata.namespace }), { urlParams: { fieldManager } }), whole(kind, object)), call, { idempotent: false })
     },
     apply: (kind, object, { force = true } = {}) => {
       const request = Request.patch(pathOf(kind, object.metadata), { urlParams: { fieldManager, force } })

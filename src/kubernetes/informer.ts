@@ -1,0 +1,153 @@
+// A local mirror of one kind, kept by list and watch for as long as its scope lives, that tells which keys changed.
+// It skips nothing: what vanished while nobody watched is found by set difference after the next list. It holds projections, never whole objects.
+// Feeds the controller's queue; the mirror may be behind, so a write based on it needs a guard.
+import { Cause, Clock, Deferred, Duration, Effect, Option, Random, type Scope, Stream } from "effect"
+import { Kubernetes, type Selection } from "./client.ts"
+import { Gone, type KubernetesError } from "./errors.ts"
+import type { Kind } from "./kinds.ts"
+import { keyOf, type KubernetesObject, type WatchEvent } from "./object.ts"
+
+export interface Informer<A> {
+  /** What was last seen, by `keyOf`; empty until `synced`, and only after that does absence mean anything. */
+  readonly objects: ReadonlyMap<string, A>
+  /** Completes after the first whole list. */
+  readonly synced: Effect.Effect<void>
+  /** The time since the API server was last heard (a page, an event, a bookmark, an orderly end). Healthy below twice `longestWatch`. */
+  readonly silence: Effect.Effect<Duration.Duration>
+}
+
+export interface Options<A> extends Selection {
+  readonly kind: Kind<unknown>
+  /** Keeps only what is read later, as a plain object of fixed shape. An object it throws on is logged and left out. */
+  readonly project: (object: KubernetesObject) => A
+  /** Called once for each key that was added, changed, deleted or left the selection; and for every key at each resync. */
+  readonly changed: (key: string) => Effect.Effect<void>
+  /** How often every key counts as changed, against a bug that lost one. Default: 10 minutes. */
+  readonly resync?: Duration.Input
+}
+
+/** The server ends a watch after 240 to 300 s; one that is still open 30 s later is dead (a half-open connection). */
+export const longestWatch = Duration.seconds(330)
+const graceSeconds = 30
+/** Nanoseconds; a watch that lasted this long was worth its connection, even if nothing happened. */
+const usefulWatch = 10_000_000_000n
+const betweenWatches = Duration.millis(100)
+const longestBackoff = Duration.seconds(30)
+
+const backoff = (failures: number): Duration.Duration => Duration.min(Duration.millis(500 * 2 ** Math.min(failures - 1, 10)), longestBackoff)
+
+const pauseAfter = (error: Option.Option<KubernetesError>, failures: number): Duration.Duration => {
+  const usual = failures === 0 ? betweenWatches : backoff(failures)
+  return Option.isSome(error) && error.value._tag === "TooManyRequests" ? Duration.max(error.value.retryAfter, usual) : usual
+}
+
+export const make = Effect.fnUntraced(function*<A>(
+  { kind, project, changed, resync = Duration.minutes(10), ...selection }: Options<A>
+): Effect.fn.Return<Informer<A>, never, Kubernetes | Scope.Scope> {
+  const kubernetes = yield* Kubernetes
+  const objects = new Map<string, A>()
+  const versions = new Map<string, string>()
+  const synced = yield* Deferred.make<void>()
+  /** Where to watch from; undefined: list first. */
+  let version: string | undefined
+  /** Watches and lists in a row that brought nothing. */
+  let failures = 0
+  let heardAt = yield* Clock.monotonicTimeNanos
+  const heard = Effect.map(Clock.monotonicTimeNanos, (now) => { heardAt = now })
+
+  const store = (object: KubernetesObject): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const key = keyOf(object.metadata)
+      if (versions.get(key) === object.metadata.resourceVersion) return Effect.void
+      versions.set(key, object.metadata.resourceVersion)
+      try {
+        objects.set(key, project(object))
+      } catch (error) {
+        objects.delete(key)
+        return Effect.logError("cannot use an object, so it is left out", error).pipe(Effect.annotateLogs({ key }), Effect.andThen(changed(key)))
+      }
+      return changed(key)
+    })
+
+  const remove = (key: string): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      objects.delete(key)
+      versions.delete(key)
+      return changed(key)
+    })
+
+  /** The version to watch from. Page by page, so that never more than one page of whole objects is in memory. */
+  const list = Effect.gen(function*() {
+    const seen = new Set<string>()
+    let next: string | undefined
+    let from: string
+    do {
+      const page = yield* kubernetes.list(kind, { ...selection, continue: next })
+      yield* heard
+      for (const object of page.items) {
+        seen.add(keyOf(object.metadata))
+        yield* store(object)
+      }
+      next = page.continue
+      from = page.resourceVersion
+    } while (next !== undefined)
+    yield* Effect.forEach([...versions.keys()].filter((key) => !seen.has(key)), remove, { discard: true })
+    yield* Deferred.succeed(synced, undefined)
+    return from
+  })
+
+  const observe = (event: WatchEvent): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      failures = 0
+      if (event.type === "BOOKMARK") {
+        version = event.resourceVersion
+        return heard
+      }
+      version = event.object.metadata.resourceVersion
+      return Effect.andThen(heard, event.type === "DELETED" ? remove(keyOf(event.object.metadata)) : store(event.object))
+    })
+
+  /** One connection, until the server ends it. One that ends soon with nothing leaves the failure counted, or it would be opened again and again. */
+  const watch = Effect.fnUntraced(function*(resourceVersion: string) {
+    const timeoutSeconds = yield* Random.nextIntBetween(240, 300)
+    const openedAt = yield* Clock.monotonicTimeNanos
+    yield* kubernetes.watch(kind, { ...selection, resourceVersion, timeoutSeconds }).pipe(
+      Stream.runForEach(observe),
+      Effect.andThen(heard),
+      Effect.timeoutOrElse({ duration: Duration.seconds(timeoutSeconds + graceSeconds), orElse: () => Effect.logWarning("a watch stalled") }),
+      Effect.ensuring(Effect.map(Clock.monotonicTimeNanos, (now) => {
+        if (now - openedAt >= usefulWatch) failures = 0
+      }))
+    )
+  })
+
+  const failed = (cause: Cause.Cause<KubernetesError>) => {
+    const error = Cause.findErrorOption(cause)
+    if (Option.isSome(error) && error.value instanceof Gone) version = undefined
+    return Effect.logWarning("an informer lost its connection and tries again", Option.match(error, { onNone: () => Cause.pretty(cause), onSome: ({ message }) => message })).pipe(
+      Effect.as(error)
+    )
+  }
+  const round = Effect.gen(function*() {
+    failures++ // until the watch brings something
+    yield* watch(version ??= yield* list)
+  }).pipe(Effect.as(Option.none<KubernetesError>()), Effect.catchCause(failed))
+
+  yield* round.pipe(
+    Effect.flatMap((error) => Effect.map(Random.nextBetween(1, 1.3), (jitter) => Duration.times(pauseAfter(error, failures), jitter))),
+    Effect.flatMap(Effect.sleep),
+    Effect.forever,
+    Effect.annotateLogs({ kind: kind.plural }),
+    Effect.forkScoped
+  )
+  yield* Effect.suspend(() => Effect.forEach([...versions.keys()], changed, { discard: true })).pipe(
+    Effect.delay(resync),
+    Effect.forever,
+    Effect.forkScoped
+  )
+  return {
+    objects,
+    synced: Deferred.await(synced),
+    silence: Effect.map(Clock.monotonicTimeNanos, (now) => Duration.nanos(now - heardAt))
+  }
+})

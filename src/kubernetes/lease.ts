@@ -1,0 +1,172 @@
+// Leader election on a coordination.k8s.io Lease: of all who try, at most one leads, as far as clocks that tick alike can promise.
+// A holder counts as gone only when its Lease was seen unchanged for the Lease's whole duration on our own monotonic clock; its times are never compared with ours.
+// It keeps standby replicas quiet and is no fence: every write still carries a guard of its own. Used by the controller.
+import { Clock, Data, Duration, Effect, Fiber, Option, Random, Schedule, Schema, Scope } from "effect"
+import { Kubernetes } from "./client.ts"
+import type { KubernetesError } from "./errors.ts"
+import { leases } from "./kinds.ts"
+import type { KubernetesObject } from "./object.ts"
+
+export interface Options {
+  readonly namespace: string
+  readonly name: string
+  /** Unique to this process: whoever has the same one takes the lease over at once. */
+  readonly identity: string
+  /** How long others wait for a silent leader. Default: 15 s. */
+  readonly leaseDuration?: Duration.Input
+  /** How long a leader goes on without a renewal; must be well below `leaseDuration`, since stopping takes time too. Default: 10 s. */
+  readonly renewDeadline?: Duration.Input
+  /** How often a leader renews and the others look. Default: 2 s. */
+  readonly retryPeriod?: Duration.Input
+}
+
+export interface Election {
+  readonly isLeader: Effect.Effect<boolean>
+  /**
+   * Waits until it leads and then runs `whileLeader`, whose end ends the lead and gives the lease back. When renewal fails in time it interrupts
+   * `whileLeader`, stands in line again, and runs it anew. Renewal goes on until `whileLeader` and its finalizers are through.
+   */
+  readonly lead: <A, E, R>(whileLeader: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+}
+
+const Spec = Schema.Struct({
+  holderIdentity: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  leaseDurationSeconds: Schema.optionalKey(Schema.NullOr(Schema.Int)),
+  acquireTime: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  renewTime: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  leaseTransitions: Schema.optionalKey(Schema.NullOr(Schema.Int))
+})
+type Spec = typeof Spec.Type
+const decodeSpec = Schema.decodeUnknownOption(Spec)
+const specOf = (lease: KubernetesObject): Spec => Option.getOrElse(decodeSpec(lease["spec"]), () => ({}))
+
+/** The Lease as we last wrote it, and the monotonic milliseconds just before that write: others may take over `leaseDuration` after it. */
+interface Held { readonly lease: KubernetesObject; readonly renewedAt: number }
+
+/** Another one leads now, or the Lease was deleted, or no renewal succeeded in time. */
+class LeaseLost extends Data.TaggedError("LeaseLost")<{ readonly because: string }> {
+  override get message() { return this.because }
+}
+
+const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
+/** Kubernetes' MicroTime has exactly six decimals. */
+const microTime = Effect.map(Clock.currentTimeMillis, (millis) => new Date(millis).toISOString().replace("Z", "000Z"))
+/** A shutdown does not wait longer for the API server than this; the lease then runs out by itself. */
+const releaseLimit = Duration.seconds(3)
+
+export const make = Effect.fnUntraced(function*(
+  { namespace, name, identity, leaseDuration = "15 seconds", renewDeadline = "10 seconds", retryPeriod = "2 seconds" }: Options
+): Effect.fn.Return<Election, never, Kubernetes> {
+  const kubernetes = yield* Kubernetes
+  const leaseDurationSeconds = Math.ceil(Duration.toSeconds(leaseDuration))
+  const deadlineMillis = Duration.toMillis(renewDeadline)
+  /** One call that hangs must leave time for another. */
+  const callLimit = deadlineMillis / 2
+  let leading = false
+  /** What another holder last wrote, and when we first saw it. */
+  let observed = { spec: "", at: 0 }
+
+  const get = kubernetes.get(leases, { namespace, name })
+  const write = Effect.fnUntraced(function*(send: (spec: Spec) => Effect.Effect<KubernetesObject, KubernetesError>, spec: Spec) {
+    const renewedAt = yield* monotonicMillis
+    return { lease: yield* send({ ...spec, holderIdentity: identity, leaseDurationSeconds, renewTime: yield* microTime }), renewedAt } satisfies Held
+  })
+  const create = (spec: Spec) => kubernetes.create(leases, { metadata: { namespace, name }, spec })
+  const replace = (lease: KubernetesObject) => (spec: Spec) => kubernetes.update(leases, { ...lease, spec })
+  const isMine = (lease: KubernetesObject) => specOf(lease).holderIdentity === identity
+
+  /** Whether another one holds the lease: for its whole duration after we last saw it change. */
+  const heldByAnother = (spec: Spec) =>
+    Effect.map(monotonicMillis, (now) => {
+      if (!spec.holderIdentity || spec.holderIdentity === identity) return false
+      const text = JSON.stringify(spec)
+      if (text !== observed.spec) observed = { spec: text, at: now }
+      return now - observed.at < (spec.leaseDurationSeconds ?? leaseDurationSeconds) * 1000
+    })
+
+  /** One try; None while another one holds the lease. Two who find it free both write, and the API server refuses one. */
+  const tryAcquire = Effect.gen(function*() {
+    const found = yield* get.pipe(Effect.map(Option.some), Effect.catchTag("NotFound", () => Effect.succeedNone))
+    if (Option.isNone(found)) return Option.some(yield* write(create, { acquireTime: yield* microTime, leaseTransitions: 0 }))
+    const before = specOf(found.value)
+    if (yield* heldByAnother(before)) return Option.none<Held>()
+    const transitions = (before.leaseTransitions ?? 0) + (before.holderIdentity === identity ? 0 : 1)
+    return Option.some(yield* write(replace(found.value), { acquireTime: yield* microTime, leaseTransitions: transitions }))
+  }).pipe(
+    Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.succeed(Option.none<Held>())),
+    Effect.catch((error) => Effect.as(Effect.logWarning("cannot look at the lease", error.message), Option.none<Held>()))
+  )
+
+  const acquire: Effect.Effect<Held> = Effect.flatMap(tryAcquire, Option.match({
+    onSome: Effect.succeed,
+    onNone: () => Random.nextBetween(1, 1.2).pipe(
+      Effect.flatMap((jitter) => Effect.sleep(Duration.times(Duration.fromInputUnsafe(retryPeriod), jitter))),
+      Effect.andThen(Effect.suspend(() => acquire))
+    )
+  }))
+
+  /** After a conflict the Lease is still ours if only its labels changed, or if the answer to our own write was lost. */
+  const reread = Effect.flatMap(get, (lease) => isMine(lease) ? Effect.succeed(lease) : Effect.fail(new LeaseLost({ because: `${specOf(lease).holderIdentity} holds it now` })))
+
+  /** Tries until one renewal succeeds, at most until the deadline after the last one. */
+  const renew = Effect.fnUntraced(function*({ lease, renewedAt }: Held) {
+    const left = renewedAt + deadlineMillis - (yield* monotonicMillis)
+    return yield* write(replace(lease), specOf(lease)).pipe(
+      Effect.catchTag("Conflict", () => Effect.flatMap(reread, (newer) => write(replace(newer), specOf(newer)))),
+      Effect.catchTag("NotFound", () => new LeaseLost({ because: "it was deleted" })),
+      Effect.timeout(callLimit),
+      Effect.tapError((error) => Effect.logWarning("cannot renew the lease", error.message)),
+      Effect.retry({ schedule: Schedule.spaced(retryPeriod), while: (error) => error._tag !== "LeaseLost" }),
+      Effect.timeoutOrElse({ duration: Math.max(0, left), orElse: () => new LeaseLost({ because: "no renewal succeeded in time" }) })
+    )
+  })
+
+  /** Gives the lease back at once, so that a standby need not wait until it runs out. */
+  const release = (lease: KubernetesObject) => {
+    const free = (newest: KubernetesObject) =>
+      Effect.flatMap(microTime, (renewTime) => kubernetes.update(leases, { ...newest, spec: { ...specOf(newest), holderIdentity: "", leaseDurationSeconds: 1, renewTime } }))
+    return free(lease).pipe(
+      Effect.catchTag("Conflict", () => Effect.flatMap(reread, free)), // the answer to the last renewal did not arrive
+      Effect.interruptible, // a finalizer is not, and then its limit would not hold
+      Effect.timeout(releaseLimit),
+      Effect.catch((error) => Effect.logWarning("cannot give the lease back, so it must run out", error.message))
+    )
+  }
+
+  /** One lead: None when the lease was lost. Its finalizers run in the order: `whileLeader`'s own, the end of renewal, the release. */
+  const term = <A, E, R>(first: Held, whileLeader: Effect.Effect<A, E, R>) =>
+    Effect.scopedWith((scope) => Effect.gen(function*() {
+      let current = first
+      let lost = false
+      leading = true
+      yield* Scope.addFinalizer(scope, Effect.suspend(() => {
+        leading = false
+        return lost ? Effect.void : release(current.lease)
+      }))
+      const renewals = yield* Effect.suspend(() => renew(current)).pipe(
+        Effect.map((next) => { current = next }),
+        Effect.delay(retryPeriod),
+        Effect.forever,
+        Effect.catchTag("LeaseLost", ({ message }) => {
+          leading = false
+          lost = true
+          return Effect.logError("lost the lease", message)
+        }),
+        Effect.forkIn(scope)
+      )
+      return yield* Effect.raceFirst(Effect.map(whileLeader, Option.some), Effect.as(Fiber.await(renewals), Option.none<A>()))
+    }))
+
+  const lead = <A, E, R>(whileLeader: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.logInfo("stands in line to lead").pipe(
+      Effect.andThen(acquire),
+      Effect.tap(Effect.logInfo("leads")),
+      Effect.flatMap((held) => term(held, whileLeader)),
+      Effect.flatMap(Option.match({ onSome: Effect.succeed, onNone: () => lead(whileLeader) }))
+    )
+
+  return {
+    isLeader: Effect.sync(() => leading),
+    lead: (whileLeader) => Effect.annotateLogs(lead(whileLeader), { lease: `${namespace}/${name}`, identity })
+  }
+})

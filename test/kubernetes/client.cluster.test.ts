@@ -1,0 +1,140 @@
+import { expect, layer } from "@effect/vitest"
+import { Context, Effect, Fiber, Layer, Schema, Stream } from "effect"
+import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { type Credentials, fromKubeconfig } from "../../src/kubernetes/credentials.ts"
+import { configMaps, decoding, pods, serviceAccounts } from "../../src/kubernetes/kinds.ts"
+import { Cluster, RealCluster } from "./real-cluster.ts"
+
+const clientWith = (change: (credentials: Credentials) => Credentials) =>
+  Layer.build(Kubernetes.layer(Effect.map(fromKubeconfig(), change))).pipe(Effect.map((built) => Context.get(built, Kubernetes)))
+
+layer(RealCluster, { excludeTestServices: true })("a real API server", (it) => {
+  const setup = Effect.gen(function*() {
+    const { namespace, things } = yield* Cluster
+    return { kubernetes: yield* Kubernetes, namespace, things, at: (name: string) => ({ namespace, name }) }
+  })
+
+  it.effect("creates once, reads, and deletes", () =>
+    Effect.gen(function*() {
+      const { at, kubernetes } = yield* setup
+      const made = yield* kubernetes.create(configMaps, { metadata: at("once"), data: { key: "value" } })
+      const typed = decoding(configMaps, Schema.Struct({ data: Schema.Record(Schema.String, Schema.String) }))
+      expect(yield* kubernetes.get(typed, at("once"))).toEqual({ data: { key: "value" } })
+      expect((yield* Effect.flip(kubernetes.create(configMaps, { metadata: at("once") })))._tag).toBe("AlreadyExists")
+      yield* kubernetes.delete(configMaps, at("once"), { uid: made.metadata.uid, resourceVersion: made.metadata.resourceVersion })
+      expect((yield* Effect.flip(kubernetes.get(configMaps, at("once"))))._tag).toBe("NotFound")
+      expect((yield* Effect.flip(kubernetes.delete(configMaps, at("once"))))._tag).toBe("NotFound")
+    }))
+
+  it.effect("applies fields of its own, and takes over those of others only by force", () =>
+    Effect.gen(function*() {
+      const { at, kubernetes } = yield* setup
+      yield* kubernetes.create(configMaps, { metadata: at("shared"), data: { key: "theirs" } })
+      const ours = { metadata: at("shared"), data: { key: "ours" } }
+      const error = yield* Effect.flip(kubernetes.apply(configMaps, ours, { force: false }))
+      expect(error).toMatchObject({ _tag: "Conflict", causes: [{ field: ".data.key", reason: "FieldManagerConflict" }] })
+      expect(yield* kubernetes.apply(configMaps, ours)).toMatchObject({ data: { key: "ours" } })
+    }))
+
+  it.effect("refuses every write that is meant for an object of another UID, and creates nothing", () =>
+    Effect.gen(function*() {
+      const { at, kubernetes, things } = yield* setup
+      const gone = yield* kubernetes.create(things, { metadata: at("reborn"), spec: { size: 1 } })
+      const guarded = { metadata: { ...at("reborn"), uid: gone.metadata.uid }, spec: { size: 2 } }
+      yield* kubernetes.delete(things, at("reborn"), { uid: gone.metadata.uid })
+      expect((yield* Effect.flip(kubernetes.apply(things, guarded)))._tag).toBe("NotFound")
+      expect((yield* Effect.flip(kubernetes.get(things, at("reborn"))))._tag).toBe("NotFound")
+      const other = yield* kubernetes.create(things, { metadata: at("reborn"), spec: { size: 1 } })
+      const stale = { metadata: { ...at("reborn"), uid: gone.metadata.uid, resourceVersion: other.metadata.resourceVersion } }
+      for (const write of [
+        kubernetes.apply(things, guarded),
+        kubernetes.update(things, stale),
+        kubernetes.updateStatus(things, { ...stale, status: { phase: "Lost" } }),
+        kubernetes.delete(things, at("reborn"), { uid: gone.metadata.uid })
+      ]) expect((yield* Effect.flip<unknown, { readonly _tag: string }, never>(write))._tag).toBe("NotFound")
+      expect((yield* kubernetes.get(things, at("reborn"))).metadata).toEqual(other.metadata)
+    }))
+
+  it.effect("lets one of two writers of the same version win", () =>
+    Effect.gen(function*() {
+      const { at, kubernetes, things } = yield* setup
+      const made = yield* kubernetes.create(things, { metadata: at("raced"), spec: { size: 1 } })
+      const claimed = yield* kubernetes.updateStatus(things, { ...made, status: { phase: "Running", note: "first" } })
+      expect(claimed).toMatchObject({ spec: { size: 1 }, status: { phase: "Running" } })
+      expect((yield* Effect.flip(kubernetes.updateStatus(things, { ...made, status: { note: "second" } })))._tag).toBe("Conflict")
+      expect((yield* Effect.flip(kubernetes.update(things, { ...made, spec: { size: 2 } })))._tag).toBe("Conflict")
+      const { resourceVersion } = made.metadata
+      expect((yield* Effect.flip(kubernetes.patchStatus(things, at("raced"), { note: "third" }, { resourceVersion })))._tag).toBe("Conflict")
+      expect((yield* Effect.flip(kubernetes.delete(things, at("raced"), { resourceVersion })))._tag).toBe("Conflict")
+      const patched = yield* kubernetes.patchStatus(things, at("raced"), { note: null }, { resourceVersion: claimed.metadata.resourceVersion })
+      expect(patched["status"]).toEqual({ phase: "Running" })
+    }))
+
+  it.effect("names the fields that break a schema or a rule", () =>
+    Effect.gen(function*() {
+      const { at, kubernetes, things } = yield* setup
+      const schema = yield* Effect.flip(kubernetes.create(things, { metadata: at("invalid"), spec: { size: 11, name: 5 } }))
+      expect(schema._tag === "Invalid" && schema.causes.map(({ field }) => field).sort()).toEqual(["spec.name", "spec.size"])
+      const rule = yield* Effect.flip(kubernetes.create(things, { metadata: at("invalid"), spec: { size: 3 } }))
+      expect(rule.message).toMatch(/^Cannot create Thing .*: spec: .*three is taken; correct the named fields\.$/u)
+    }))
+
+  it.effect("tells who may not from who is not known", () =>
+    Effect.gen(function*() {
+      const { at, namespace } = yield* setup
+      const nobody = yield* clientWith((credentials) => ({
+        ...credentials,
+        headers: Effect.map(credentials.headers, (headers) => ({ ...headers, "impersonate-user": "nobody" }))
+      }))
+      const forbidden = yield* Effect.flip(nobody.get(pods, at("any")))
+      expect([forbidden._tag, forbidden.message]).toEqual(["Forbidden", expect.stringContaining(`Cannot get Pod ${namespace}/any: pods "any" is forbidden: User "nobody" cannot get`)])
+      const stranger = yield* clientWith(({ tls: { ca }, ...credentials }) => ({ ...credentials, tls: ca === undefined ? {} : { ca }, headers: Effect.succeed({ authorization: "Bearer unknown" }) }))
+      expect((yield* Effect.flip(stranger.get(pods, at("any"))))._tag).toBe("Unauthorized")
+    }))
+
+  it.effect("asks the right place for a log", () =>
+    Effect.gen(function*() {
+      const { at, kubernetes } = yield* setup
+      yield* kubernetes.create(serviceAccounts, { metadata: at("tester") })
+      yield* kubernetes.create(pods, {
+        metadata: at("gated"),
+        spec: { serviceAccountName: "tester", schedulingGates: [{ name: "agent-job.io/test" }], containers: [{ name: "main", image: "none" }] }
+      })
+      const log = (name: string, container: string) => Stream.mkString(Stream.decodeText(kubernetes.logs(at(name), { container, follow: true, tailLines: 1 })))
+      expect((yield* Effect.flip(log("missing", "main")))._tag).toBe("NotFound")
+      expect(yield* Effect.flip(log("gated", "other"))).toMatchObject({ _tag: "Rejected", code: 400, detail: expect.stringContaining("container other is not valid") })
+      expect(yield* log("gated", "main")).toBe("")
+    }))
+
+  it.effect("lists page by page, and selects", () =>
+    Effect.gen(function*() {
+      const { at, kubernetes, namespace } = yield* setup
+      const names = ["p1", "p2", "p3", "p4", "p5"]
+      yield* Effect.forEach(names, (name) => kubernetes.create(configMaps, { metadata: { ...at(name), labels: { page: name === "p5" ? "no" : "yes" } } }))
+      const first = yield* kubernetes.list(configMaps, { namespace, labelSelector: "page", limit: 2 })
+      expect(first.continue).toBeDefined()
+      const all = yield* Stream.runCollect(kubernetes.listAll(configMaps, { namespace, labelSelector: "page", limit: 2 }))
+      expect(all.map(({ metadata }) => metadata.name)).toEqual(names)
+      expect((yield* kubernetes.list(configMaps, { namespace, labelSelector: "page=yes", fieldSelector: "metadata.name!=p1" })).items).toHaveLength(3)
+    }))
+
+  it.effect("watches: changes in order, then a bookmark, then the end", () =>
+    Effect.gen(function*() {
+      const { at, kubernetes, namespace } = yield* setup
+      const { resourceVersion } = yield* kubernetes.list(configMaps, { namespace, limit: 1 })
+      const watch = kubernetes.watch(configMaps, { namespace, resourceVersion, labelSelector: "watched", timeoutSeconds: 5 })
+      const seen = yield* Effect.forkChild(Stream.runCollect(watch))
+      const metadata = { ...at("watched"), labels: { watched: "" } }
+      yield* kubernetes.create(configMaps, { metadata })
+      yield* kubernetes.apply(configMaps, { metadata, data: { key: "value" } })
+      yield* kubernetes.delete(configMaps, at("watched"))
+      const types = (yield* Fiber.join(seen)).map(({ type }) => type)
+      expect(types.slice(0, 4)).toEqual(["ADDED", "MODIFIED", "DELETED", "BOOKMARK"])
+    }))
+
+  it.effect("says that a version is too old to watch from", () =>
+    Effect.gen(function*() {
+      const { kubernetes, namespace, things } = yield* setup
+      expect((yield* Effect.flip(Stream.runDrain(kubernetes.watch(things, { namespace, resourceVersion: "1" }))))._tag).toBe("Gone")
+    }))
+})

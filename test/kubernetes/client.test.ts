@@ -1,0 +1,269 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Context, Duration, Effect, Fiber, Layer, Schema, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { Kubernetes } from "../../src/kubernetes/client.ts"
+import type { Credentials } from "../../src/kubernetes/credentials.ts"
+import { agentTasks, configMaps, decoding, jobs } from "../../src/kubernetes/kinds.ts"
+import { type Answer, ScriptedServer } from "./scripted-server.ts"
+
+const at = { namespace: "team", name: "demo" }
+const stored = (name = "demo") => ({ metadata: { namespace: "team", name, uid: `uid-${name}`, resourceVersion: "7" }, data: { key: "value" } })
+const found: Answer = { body: stored() }
+const status = (code: number, reason: string, more: object = {}, headers: Record<string, string> = {}): Answer =>
+  ({ status: code, headers, body: { kind: "Status", code, reason, message: `about ${reason}`, ...more } })
+const lines = (...events: ReadonlyArray<unknown>): Answer => (response) => {
+  response.writeHead(200, { "content-type": "application/json" }).end(events.map((event) => JSON.stringify(event) + "\n").join(""))
+}
+
+/** A client of a scripted server, whose token is "first" until it is refreshed. */
+const setup = Effect.gen(function*() {
+  const { server, url } = yield* ScriptedServer.make
+  let token = "first"
+  const credentials: Credentials = {
+    server: url,
+    namespace: "team",
+    tls: {},
+    headers: Effect.sync(() => ({ authorization: `Bearer ${token}` })),
+    refresh: Effect.sync(() => { token = "second" })
+  }
+  const kubernetes = Context.get(yield* Layer.build(Kubernetes.layer(Effect.succeed(credentials))), Kubernetes)
+  return { kubernetes, server, url }
+})
+const until = (condition: () => boolean) => Effect.promise(() => expect.poll(condition, { interval: 5, timeout: 5000 }).toBe(true))
+
+describe("the paths and bodies of requests", () => {
+  it.live("are those of the Kubernetes API", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      server.otherwise = found
+      yield* kubernetes.get(jobs, at)
+      yield* kubernetes.create(configMaps, { metadata: at, data: { key: "value" } })
+      yield* kubernetes.apply(configMaps, { metadata: { ...at, uid: "u" } }, { force: false })
+      yield* kubernetes.update(configMaps, { metadata: { ...at, resourceVersion: "7" } })
+      yield* kubernetes.updateStatus(agentTasks, { metadata: { ...at, resourceVersion: "7" }, status: { phase: "Queued" } })
+      yield* kubernetes.patchStatus(agentTasks, at, { phase: "Queued" }, { resourceVersion: "7" })
+      yield* kubernetes.delete(jobs, at, { uid: "u", propagation: "Foreground", gracePeriodSeconds: 5 })
+      expect(server.asked.map(({ method, url }) => `${method} ${url}`)).toEqual([
+        "GET /apis/batch/v1/namespaces/team/jobs/demo",
+        "POST /api/v1/namespaces/team/configmaps?fieldManager=agent-job",
+        "PATCH /api/v1/namespaces/team/configmaps/demo?fieldManager=agent-job&force=false",
+        "PUT /api/v1/namespaces/team/configmaps/demo?fieldManager=agent-job",
+        "PUT /apis/scalr.io/v1/namespaces/team/atasks/demo/status?fieldManager=agent-job",
+        "PATCH /apis/scalr.io/v1/namespaces/team/atasks/demo/status?fieldManager=agent-job",
+        "DELETE /apis/batch/v1/namespaces/team/jobs/demo"
+      ])
+      expect(server.asked[2]?.headers["content-type"]).toBe("application/apply-patch+yaml")
+      expect(server.asked[5]?.headers["content-type"]).toBe("application/merge-patch+json")
+      const bodies = server.asked.map(({ body }) => body === "" ? undefined : JSON.parse(body))
+      expect(bodies[1]).toEqual({ apiVersion: "v1", kind: "ConfigMap", metadata: at, data: { key: "value" } })
+      expect(bodies[5]).toEqual({ metadata: { resourceVersion: "7" }, status: { phase: "Queued" } })
+      expect(bodies[6]).toMatchObject({ propagationPolicy: "Foreground", gracePeriodSeconds: 5, preconditions: { uid: "u" } })
+    }))
+
+  it.live("cannot leave their place: a name with a slash is quoted", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      server.otherwise = found
+      yield* kubernetes.get(jobs, { namespace: "team", name: "../secrets/key?x" })
+      expect(server.asked[0]?.url).toBe("/apis/batch/v1/namespaces/team/jobs/..%2Fsecrets%2Fkey%3Fx")
+    }))
+
+  it.live("share pooled connections, whether they succeed or are refused", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      for (let count = 0; count < 50; count++) {
+        server.script.push(count % 2 === 0 ? found : status(404, "NotFound"))
+        yield* Effect.ignore(kubernetes.get(jobs, at))
+      }
+      expect(server.connections.size).toBeLessThanOrEqual(2)
+    }))
+})
+
+describe("a refusal", () => {
+  const causes = [{ field: "spec.source", reason: "FieldValueInvalid", message: "exactly one is required" }]
+  const uidCauses = [{ field: "metadata.uid", reason: "FieldValueInvalid", message: "field is immutable" }]
+  it.live.each([
+    { given: "404", answer: status(404, "NotFound"), tag: "NotFound", says: "not there" },
+    { given: "409 for a taken name", answer: status(409, "AlreadyExists"), tag: "AlreadyExists", says: "exists already" },
+    { given: "409 for a newer version", answer: status(409, "Conflict"), tag: "Conflict", says: "about Conflict; read it again" },
+    { given: "409 for a UID that is gone", answer: status(409, "Conflict", { message: "uid mismatch: …" }), tag: "NotFound", says: "not there" },
+    { given: "422 for a UID that is another's", answer: status(422, "Invalid", { details: { causes: uidCauses } }), tag: "NotFound", says: "not there" },
+    { given: "422", answer: status(422, "Invalid", { details: { causes } }), tag: "Invalid", says: "spec.source: exactly one is required; correct" },
+    { given: "410", answer: status(410, "Expired"), tag: "Gone", says: "list again" },
+    { given: "403 by RBAC", answer: status(403, "Forbidden"), tag: "Forbidden", says: "grant it" },
+    { given: "403 by a quota", answer: status(403, "Forbidden", { message: "exceeded quota: pods" }), tag: "Forbidden", says: "free room" },
+    { given: "405", answer: status(405, "MethodNotAllowed"), tag: "Rejected", says: "405 MethodNotAllowed" },
+    { given: "429 with a long delay", answer: status(429, "TooManyRequests", {}, { "retry-after": "30" }), tag: "TooManyRequests", says: "try again in 30s" },
+    { given: "503 with a long delay", answer: status(503, "ServiceUnavailable", {}, { "retry-after": "30" }), tag: "TooManyRequests", says: "try again in 30s" },
+    { given: "500", answer: status(500, "InternalError"), tag: "Unreachable", says: "HTTP 500 InternalError" },
+    { given: "a page of a proxy", answer: { status: 502, body: "<html>" } satisfies Answer, tag: "Unreachable", says: "HTTP 502" },
+    { given: "an answer of another shape", answer: { body: { hello: 1 } } satisfies Answer, tag: "Malformed", says: "not a Kubernetes object" }
+  ])("is told apart: $given", ({ answer, says, tag }) =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      server.script.push(answer)
+      const error = yield* Effect.flip(kubernetes.create(jobs, { metadata: at }))
+      expect(error._tag).toBe(tag)
+      expect(error.message).toMatch(/^Cannot create Job team\/demo: [^\n]*\.$/u)
+      expect(error.message).toContain(says)
+    }))
+
+  it.live("names the fields of an answer that does not fit the schema, and none of their values", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      server.otherwise = found
+      const strict = decoding(configMaps, Schema.Struct({ data: Schema.Struct({ key: Schema.Int }) }))
+      const error = yield* Effect.flip(kubernetes.get(strict, at))
+      expect([error._tag, error.message]).toEqual(["Malformed", expect.stringContaining("data.key")])
+      expect(error.message).not.toContain("value")
+      const fitting = decoding(configMaps, Schema.Struct({ data: Schema.Struct({ key: Schema.String }) }))
+      expect(yield* kubernetes.get(fitting, at)).toEqual({ data: { key: "value" } })
+    }))
+})
+
+describe("trying again", () => {
+  it.live("reads through two lost answers, and gives up at the third", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      server.script.push("reset", status(500, "InternalError"), found)
+      yield* kubernetes.get(jobs, at)
+      server.script.push("reset", "reset", "reset")
+      expect(yield* Effect.flip(kubernetes.get(jobs, at))).toMatchObject({ _tag: "Unreachable", verb: "get", object: "Job team/demo" })
+      expect(server.asked).toHaveLength(6)
+    }))
+
+  it.live("never sends a create or a guarded write again when its answer was lost", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      const versioned = { metadata: { ...at, resourceVersion: "7" } }
+      for (const write of [kubernetes.create(jobs, { metadata: at }), kubernetes.update(jobs, versioned), kubernetes.updateStatus(jobs, versioned), kubernetes.patchStatus(jobs, at, {})]) {
+        server.script.push("reset", found)
+        expect((yield* Effect.flip(write))._tag).toBe("Unreachable")
+        server.script.length = 0
+      }
+      expect(server.asked).toHaveLength(4)
+    }))
+
+  it.live("obeys a short Retry-After for every verb", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      server.script.push(status(429, "TooManyRequests", {}, { "retry-after": "1" }), found)
+      const [took] = yield* Effect.timed(kubernetes.create(jobs, { metadata: at }))
+      expect(Duration.toMillis(took)).toBeGreaterThanOrEqual(1000)
+      expect(server.asked).toHaveLength(2)
+    }))
+
+  it.live("leaves a long Retry-After to the caller", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      server.script.push(status(429, "TooManyRequests", {}, { "retry-after": "30" }))
+      expect(yield* Effect.flip(kubernetes.get(jobs, at))).toMatchObject({ retryAfter: Duration.seconds(30) })
+    }))
+
+  it.live("reads the credentials anew after a 401, once", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      server.script.push(status(401, "Unauthorized"), found)
+      yield* kubernetes.create(jobs, { metadata: at })
+      expect(server.asked.map(({ headers }) => headers["authorization"])).toEqual(["Bearer first", "Bearer second"])
+      server.script.push(status(401, "Unauthorized"), status(401, "Unauthorized"))
+      const error = yield* Effect.flip(kubernetes.get(jobs, at))
+      expect(error._tag).toBe("Unauthorized")
+      expect(JSON.stringify(error) + error.message).not.toContain("second")
+    }))
+
+  it.effect("ends a call that is never answered", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      server.script.push("silence")
+      const call = yield* Effect.forkChild(Effect.flip(kubernetes.create(jobs, { metadata: at })))
+      yield* until(() => server.asked.length === 1)
+      yield* TestClock.adjust("30 seconds")
+      expect(yield* Fiber.join(call)).toMatchObject({ _tag: "Unreachable", detail: expect.stringContaining("no answer in 30s") })
+    }))
+
+  it.live("says where nobody listens", () =>
+    Effect.gen(function*() {
+      const { url } = yield* Effect.scoped(ScriptedServer.make)
+      const credentials: Credentials = { server: url, namespace: "team", tls: {}, headers: Effect.succeed({}), refresh: Effect.void }
+      const kubernetes = Context.get(yield* Layer.build(Kubernetes.layer(Effect.succeed(credentials))), Kubernetes)
+      const error = yield* Effect.flip(kubernetes.create(jobs, { metadata: at }))
+      expect(error.message).toContain(`Cannot create Job team/demo: the API server gave no usable answer (${url}: connect ECONNREFUSED`)
+    }))
+})
+
+describe("a list", () => {
+  const page = (names: ReadonlyArray<string>, next?: string): Answer => ({ body: { metadata: { resourceVersion: "9", ...(next && { continue: next }) }, items: names.map(stored) } })
+
+  it.live("asks for page after page", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      server.script.push(page(["a", "b"], "more"), page(["c"]))
+      const all = yield* Stream.runCollect(kubernetes.listAll(jobs, { namespace: "team", labelSelector: "app=x", limit: 2 }))
+      expect(all.map(({ metadata }) => metadata.name)).toEqual(["a", "b", "c"])
+      expect(server.asked.map(({ url }) => url)).toEqual([
+        "/apis/batch/v1/namespaces/team/jobs?labelSelector=app%3Dx&limit=2",
+        "/apis/batch/v1/namespaces/team/jobs?labelSelector=app%3Dx&continue=more&limit=2"
+      ])
+    }))
+
+  it.live("takes `items: null` as empty, and tells an expired page", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      server.script.push({ body: { metadata: { resourceVersion: "9" }, items: null } }, status(410, "Expired"))
+      expect(yield* kubernetes.list(jobs)).toEqual({ items: [], resourceVersion: "9", continue: undefined })
+      const error = yield* Effect.flip(kubernetes.list(jobs, { continue: "old" }))
+      expect([error._tag, error.message]).toEqual(["Gone", expect.stringContaining("Cannot list jobs in all namespaces")])
+    }))
+})
+
+describe("a watch", () => {
+  const watch = (kubernetes: Kubernetes["Service"]) => kubernetes.watch(jobs, { namespace: "team", resourceVersion: "5", timeoutSeconds: 60 })
+
+  it.live("gives events and bookmarks, and ends when the server ends it", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      server.script.push(lines({ type: "ADDED", object: stored() }, { type: "BOOKMARK", object: { metadata: { resourceVersion: "8" } } }, { type: "DELETED", object: stored() }))
+      expect(yield* Stream.runCollect(watch(kubernetes))).toEqual([
+        { type: "ADDED", object: stored() }, { type: "BOOKMARK", resourceVersion: "8" }, { type: "DELETED", object: stored() }
+      ])
+      expect(server.asked[0]?.url).toBe("/apis/batch/v1/namespaces/team/jobs?resourceVersion=5&timeoutSeconds=60&watch=true&allowWatchBookmarks=true")
+    }))
+
+  it.live("fails on an ERROR event, as a response with that code would", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      server.script.push(lines({ type: "ERROR", object: { kind: "Status", code: 410, reason: "Expired", message: "too old" } }))
+      expect((yield* Effect.flip(Stream.runDrain(watch(kubernetes))))._tag).toBe("Gone")
+      server.script.push(lines({ type: "ERROR", object: { kind: "Status", message: "internal" } }))
+      expect((yield* Effect.flip(Stream.runDrain(watch(kubernetes))))._tag).toBe("Unreachable")
+    }))
+
+  it.live("gives the whole lines before one that breaks off", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      server.script.push((response) => response.writeHead(200).end(`${JSON.stringify({ type: "ADDED", object: stored() })}\n{"type":"MODI`))
+      const seen: Array<string> = []
+      const error = yield* watch(kubernetes).pipe(Stream.runForEach(({ type }) => Effect.sync(() => void seen.push(type))), Effect.flip)
+      expect([seen, error._tag]).toEqual([["ADDED"], "Unreachable"])
+    }))
+
+  it.live("closes its connection with its consumer", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      server.script.push((response) => void response.writeHead(200).write(JSON.stringify({ type: "ADDED", object: stored() }) + "\n"))
+      yield* Stream.runDrain(Stream.take(watch(kubernetes), 1))
+      yield* until(() => server.connections.size === 0)
+    }))
+})
+
+describe("a Pod's log", () => {
+  it.live("comes as bytes, with the options Kubernetes knows", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      server.script.push((response) => response.writeHead(200).end("one\ntwo\n"))
+      const text = yield* kubernetes.logs(at, { container: "worker", follow: true, tailLines: 10 }).pipe(Stream.decodeText(), Stream.mkString)
+      expect(text).toBe("one\ntwo\n")
+      expect(server.asked[0]?.url).toBe("/api/v1/namespaces/team/pods/demo/log?container=worker&follow=true&tailLines=10")
+    }))
+})

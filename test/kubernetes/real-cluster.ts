@@ -1,0 +1,52 @@
+// A namespace and a custom resource of its own in the API server that KUBECONFIG names, both gone afterwards.
+// The custom resource has a status, a rule and no history, which a real API server is needed to judge.
+// Used by the *.cluster.test.ts files of this folder.
+import { Context, Effect, Layer, Schedule } from "effect"
+import { randomBytes } from "node:crypto"
+import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
+import { type Kind, namespaces } from "../../src/kubernetes/kinds.ts"
+
+export class Cluster extends Context.Service<Cluster, { readonly namespace: string; readonly things: Kind }>()("test/Cluster") {}
+
+const customResourceDefinitions: Kind = { ...namespaces, apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", plural: "customresourcedefinitions" }
+const openAPIV3Schema = {
+  type: "object",
+  properties: {
+    spec: {
+      type: "object",
+      properties: { size: { type: "integer", maximum: 10 }, name: { type: "string" } },
+      "x-kubernetes-validations": [{ rule: "self.size != 3", message: "three is taken" }]
+    },
+    status: { type: "object", properties: { phase: { type: "string" }, note: { type: "string" } } }
+  }
+}
+
+const cluster = Layer.effect(Cluster, Effect.gen(function*() {
+  const kubernetes = yield* Kubernetes
+  const suffix = randomBytes(4).toString("hex")
+  const namespace = `test-kubernetes-${suffix}`
+  const group = `t${suffix}.test.agent-job.io`
+  const things: Kind = { ...namespaces, apiVersion: `${group}/v1`, kind: "Thing", plural: "things" }
+  yield* Effect.acquireRelease(
+    kubernetes.create(namespaces, { metadata: { name: namespace } }),
+    () => Effect.ignore(kubernetes.delete(namespaces, { name: namespace }))
+  )
+  yield* Effect.acquireRelease(
+    kubernetes.create(customResourceDefinitions, {
+      metadata: { name: `things.${group}` },
+      spec: {
+        group,
+        scope: "Namespaced",
+        names: { kind: "Thing", plural: "things" },
+        versions: [{ name: "v1", served: true, storage: true, subresources: { status: {} }, schema: { openAPIV3Schema } }]
+      }
+    }),
+    () => Effect.ignore(kubernetes.delete(customResourceDefinitions, { name: `things.${group}` }))
+  )
+  yield* kubernetes.list(things, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") })) // until it is served
+  return { namespace, things }
+}))
+
+/** A client with the credentials of KUBECONFIG, and what is its own in that cluster. */
+export const RealCluster = cluster.pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)

@@ -1,0 +1,57 @@
+// An HTTP server on loopback that answers with what a test puts in its script, and remembers what it was asked.
+// Nothing in it knows Kubernetes; the real API server is in the *.cluster.test.ts files.
+// Used by the client's tests.
+import { Effect, type Scope } from "effect"
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import type { AddressInfo } from "node:net"
+
+export interface Asked {
+  readonly method: string
+  readonly url: string
+  readonly headers: IncomingMessage["headers"]
+  readonly body: string
+}
+
+/** One answer; "reset" drops the connection, "silence" never answers, a function does as it likes. */
+export type Answer =
+  | { readonly status?: number; readonly headers?: Record<string, string>; readonly body?: unknown }
+  | "reset"
+  | "silence"
+  | ((response: ServerResponse) => void)
+
+export class ScriptedServer {
+  /** Answers to come, in order; when there are none left, `otherwise` answers. */
+  readonly script: Array<Answer> = []
+  otherwise: Answer = { status: 200, body: {} }
+  readonly asked: Array<Asked> = []
+  readonly connections = new Set<unknown>()
+  readonly #server = createServer((request, response) => void this.#answer(request, response))
+
+  static readonly make: Effect.Effect<{ readonly server: ScriptedServer; readonly url: string }, never, Scope.Scope> = Effect.gen(function*() {
+    const server = yield* Effect.acquireRelease(Effect.sync(() => new ScriptedServer()), (server) => Effect.promise(() => server.#close()))
+    return { server, url: yield* Effect.promise(() => server.#listen()) }
+  })
+
+  async #listen(): Promise<string> {
+    this.#server.on("connection", (socket) => {
+      this.connections.add(socket)
+      socket.on("close", () => this.connections.delete(socket))
+    })
+    await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve))
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+  async #close() {
+    this.#server.closeAllConnections()
+    await new Promise((resolve) => this.#server.close(resolve))
+  }
+  async #answer(request: IncomingMessage, response: ServerResponse) {
+    let body = ""
+    for await (const chunk of request) body += chunk
+    this.asked.push({ method: request.method ?? "", url: request.url ?? "", headers: request.headers, body })
+    const answer = this.script.shift() ?? this.otherwise
+    if (answer === "silence") return
+    if (answer === "reset") return void request.socket.destroy()
+    if (typeof answer === "function") return answer(response)
+    response.writeHead(answer.status ?? 200, { "content-type": "application/json", ...answer.headers }).end(JSON.stringify(answer.body ?? {}))
+  }
+}
