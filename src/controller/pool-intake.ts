@@ -1,7 +1,7 @@
 // Takes work from the pool by long poll: each assignment becomes an AgentTask and its token a Secret, and only then is it acknowledged.
 // A crash at any point loses nothing: what is not acknowledged is offered again, and finds its task under the same name.
 // Run by controller/controller while it leads.
-import { Duration, Effect, Option, Schedule } from "effect"
+import { Clock, Effect, Option, Ref, Schedule } from "effect"
 import { isRunnable, specOf, taskName, taskNameOfId, tokenSecretName } from "../core/intake.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
@@ -26,6 +26,8 @@ const waitSeconds = 30
 /** Beyond the limit this many may wait here, so that a freed slot is filled at once. */
 const backlog = 100
 const retry = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("30 seconds")]).pipe(Schedule.jittered)
+
+const now = Effect.map(Clock.currentTimeMillis, (millis) => new Date(millis).toISOString())
 
 const managed = { "app.kubernetes.io/managed-by": "agent-job" }
 
@@ -60,7 +62,7 @@ const accept = Effect.fn("PoolIntake.accept")(function*(intake: Intake, assignme
       outcome: "failed",
       reason: "InvalidConfiguration",
       message: `A ${assignment.stage} stage ${assignment.planSha256 === undefined ? "needs an approved plan" : "cannot be given a plan"}; nothing was run.`,
-      finishedAt: new Date().toISOString()
+      finishedAt: yield* now
     })
   }
   const task = yield* persist(intake, assignment)
@@ -88,29 +90,28 @@ const cancel = Effect.fn("PoolIntake.cancel")(function*({ namespace }: Intake, i
   const pool = yield* Pool
   const name = taskNameOfId(id)
   if (Option.isNone(name)) return
-  const task = yield* Effect.option(kubernetes.get(agentTasks, { namespace, name: name.value }))
-  yield* Option.match(task, {
-    onNone: () =>
-      pool.report(id, { outcome: "cancelled", reason: "Cancelled", message: "Cancelled before it started; nothing was run.", finishedAt: new Date().toISOString() }),
-    onSome: ({ metadata: { name, uid } }) => Effect.asVoid(kubernetes.apply(agentTasks, { metadata: { name, namespace, uid }, spec: { cancel: true } }))
-  })
-})
-
-const followCancellations = Effect.fnUntraced(function*(intake: Intake) {
-  const pool = yield* Pool
-  let after = 0
-  yield* Effect.suspend(() => pool.cancellations(after, waitSeconds)).pipe(
-    Effect.tap(({ ids }) => Effect.forEach(ids, (id) => cancel(intake, id), { discard: true })),
-    Effect.map(({ next }) => {
-      after = next
-    }),
-    Effect.forever
+  yield* kubernetes.get(agentTasks, { namespace, name: name.value }).pipe(
+    Effect.flatMap(({ metadata: { name, uid } }) => kubernetes.apply(agentTasks, { metadata: { name, namespace, uid }, spec: { cancel: true } })),
+    Effect.catchTag("NotFound", () => Effect.flatMap(now, (finishedAt) =>
+      pool.report(id, { outcome: "cancelled", reason: "Cancelled", message: "Cancelled before it started; nothing was run.", finishedAt })))
   )
 })
 
-const persistently = <A, E extends { readonly message: string }, R>(loop: Effect.Effect<A, E, R>) =>
-  loop.pipe(Effect.tapError(({ message }) => Effect.logWarning(message)), Effect.retry(retry))
+/** The next cancellations after the cursor; gives the new cursor. */
+const followCancellations = Effect.fnUntraced(function*(intake: Intake, after: number) {
+  const pool = yield* Pool
+  const { ids, next } = yield* pool.cancellations(after, waitSeconds)
+  yield* Effect.forEach(ids, (id) => cancel(intake, id), { discard: true })
+  return next
+})
+
+/** Each step is tried until it succeeds; the backoff starts anew with the next. */
+const persistently = <A, E extends { readonly message: string }, R>(step: Effect.Effect<A, E, R>) =>
+  step.pipe(Effect.tapError(({ message }) => Effect.logWarning(message)), Effect.retry(retry))
 
 /** Takes assignments and cancellations until interrupted. */
-export const poolIntake = (intake: Intake) =>
-  Effect.all([persistently(take(intake)).pipe(Effect.repeat(Schedule.spaced(Duration.zero))), persistently(followCancellations(intake))], { concurrency: 2, discard: true })
+export const poolIntake = Effect.fnUntraced(function*(intake: Intake) {
+  const cursor = yield* Ref.make(0)
+  const cancellations = Ref.get(cursor).pipe(Effect.flatMap((after) => persistently(followCancellations(intake, after))), Effect.flatMap((next) => Ref.set(cursor, next)))
+  return yield* Effect.all([Effect.forever(persistently(take(intake))), Effect.forever(cancellations)], { concurrency: 2, discard: true })
+})

@@ -145,15 +145,13 @@ export const finishNotStarted: Respond = (_) => {
   return end(_, "Failed", reason, `${message} Nothing was run.`)
 }
 
-export const launchAgainOrFail: Respond = (_) => {
-  const { job, task: { status } } = _.observed
-  const launches = status.launches ?? 1
-  if (launches >= _.policy.maxLaunches) {
-    const { reason, message } = Option.isSome(job) ? notStarted(_) : { reason: "Lost" as const, message: "Its Job was deleted before the worker took the task." }
-    return end(_, "Failed", reason, `${message} Nothing was run.`)
-  }
-  return Option.isSome(job) ? deleteJob(_) : launch(_)
+export const clearAwayOrFail: Respond = (_) => {
+  const { message, reason } = notStarted(_)
+  if ((_.observed.task.status.launches ?? 1) >= _.policy.maxLaunches) return end(_, "Failed", reason, `${message} Nothing was run.`)
+  return tell(_, { phase: "Starting", reason, message: `${message} It is launched again.` }, deleteJob(_).actions)
 }
+
+export const finishVanished: Respond = (_) => end(_, "Failed", "Lost", "Its Job was deleted before the worker took the task. Nothing was run.")
 
 export const showStarting: Respond = (_) => {
   const trouble = Option.flatMap(_.observed.pod, startTrouble)

@@ -49,7 +49,7 @@ export const holds = {
   refusedForGood: ({ observed: { refusal } }) => Option.exists(refusal, ({ kind }) => kind === "NameTaken" || kind === "Denied"),
   foreignJob: ({ observed: { job, task } }) => Option.exists(job, ({ owner }) => !Option.contains(owner, task.metadata.uid)),
   launchFailed: (_) => jobThere(_) && (jobEnded(_) || podOver(_)),
-  launchVanished: ({ observed: { job, task } }) => Option.isNone(job) && (task.status.launches ?? 0) > 0,
+  launchesSpent: ({ observed: { job, task }, policy }) => Option.isNone(job) && (task.status.launches ?? 0) >= policy.maxLaunches,
   cannotStart: (_) => jobThere(_) && Option.exists(Option.flatMap(_.observed.pod, startTrouble), ({ final }) => final),
   startOverdue: overdue,
   starting: jobThere,

@@ -1,0 +1,90 @@
+// The controller as a whole: the mirror feeds a world, a queue of tasks is worked off while this replica leads, the pool gives work.
+// Standby replicas keep their caches warm and write nothing; a stop drains what runs, gives the lead back and ends with 0.
+// Started by cli/controller.
+import { Deferred, Duration, Effect, Layer, Metric, Option, Ref } from "effect"
+import type { ResolvedConfig } from "../core/resolve.ts"
+import { Kubernetes } from "../kubernetes/client.ts"
+import { discover } from "../kubernetes/credentials.ts"
+import * as Election from "../kubernetes/lease.ts"
+import * as KeyedQueue from "../queue/keyed-queue.ts"
+import { type ConfigurationInvalid, loadConfig } from "./config.ts"
+import { Executor } from "./execute.ts"
+import { Health } from "./health.ts"
+import { mirror } from "./mirror.ts"
+import { Pool } from "./pool.ts"
+import { poolIntake } from "./pool-intake.ts"
+import { Reconciler } from "./reconcile.ts"
+import * as World from "./world.ts"
+
+export interface ControllerOptions {
+  /** Path of the values file. */
+  readonly values: string
+  /** Of the installation. */
+  readonly name: string
+  readonly namespace: string
+  readonly healthPort: number
+  /** Unique to this process: its Pod's name. */
+  readonly identity: string
+  /** Where the pool's token is; read anew for every request. */
+  readonly poolTokenFile: string
+}
+
+const concurrency = 16
+const drainLimit = Duration.seconds(20)
+const backoff = KeyedQueue.exponential(Duration.seconds(1), Duration.minutes(1))
+
+const leader = Metric.gauge("agent_job_leader", { description: "1 while this replica leads." })
+const depth = Metric.gauge("agent_job_queue_depth", { description: "Tasks that wait to be looked at." })
+
+interface Parts {
+  readonly world: World.World
+  readonly config: ResolvedConfig
+  readonly identity: string
+  /** Where the mirror sends the keys of changed tasks. */
+  readonly sink: Ref.Ref<(key: string) => Effect.Effect<void>>
+}
+
+/** What only the leader does. Leaving its scope first lets the passes that run come to their end. */
+const whileLeader = Effect.fnUntraced(function*({ config, identity, sink, world }: Parts) {
+  const reconciler = yield* Reconciler
+  const queue = yield* KeyedQueue.make({ concurrency, work: reconciler.reconcile, backoff })
+  yield* Effect.addFinalizer(() => queue.drain.pipe(Effect.timeoutOption(drainLimit), Effect.andThen(Metric.update(leader, 0)), Effect.andThen(Effect.logInfo("no longer leads"))))
+  yield* Effect.logInfo("leads")
+  yield* Metric.update(leader, 1)
+  yield* Ref.set(sink, (key) => Effect.andThen(queue.add(key), Effect.flatMap(queue.depth, ({ waiting }) => Metric.update(depth, waiting))))
+  yield* Effect.forEach([...world.tasks()], ([key]) => queue.add(key), { discard: true })
+  const pool = yield* Effect.serviceOption(Pool)
+  return yield* Option.match(Option.all([pool, Option.fromUndefinedOr(config.pool)]), {
+    onNone: () => Effect.never,
+    onSome: ([pool, { url }]) =>
+      poolIntake({ url, namespace: config.taskNamespace, identity, limits: config.policy.limits, world }).pipe(Effect.provideService(Pool, pool))
+  })
+})
+
+const run = Effect.fnUntraced(function*({ healthPort, identity, name, namespace }: ControllerOptions, config: ResolvedConfig, world: World.World) {
+  const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
+  const synced = yield* Deferred.make<void>()
+  const { stale, synced: inStep } = yield* mirror(world, config.taskNamespace, (key) => Effect.flatMap(Ref.get(sink), (add) => add(key)))
+  const ready = Effect.flatMap(Deferred.isDone(synced), (done) => done ? stale : Effect.succeed(["the first list of tasks, Jobs and Pods"]))
+  yield* Layer.build(Health(healthPort, ready))
+  yield* inStep
+  yield* Deferred.succeed(synced, undefined)
+  yield* Effect.logInfo("ready", { tasks: [...world.tasks()].length })
+  const election = yield* Election.make({ namespace, name: `${name}-controller`, identity })
+  return yield* election.lead(Effect.scoped(whileLeader({ world, config, identity, sink })))
+})
+
+/** Runs until interrupted. Fails with what keeps it from starting: the values, the credentials, or the health port. */
+export const controller = Effect.fnUntraced(function*(options: ControllerOptions) {
+  const config = yield* loadConfig(options.values, options)
+  const world = World.make(config.policy)
+  const pool = config.pool === undefined ? Layer.empty : Pool.layer(config.pool.url, options.poolTokenFile)
+  const parts = Reconciler.layer(world, config.policy).pipe(
+    Layer.provide(Executor.layer({ config, identity: options.identity, created: world.created })),
+    Layer.provideMerge(pool),
+    Layer.provideMerge(Kubernetes.layer(discover({})))
+  )
+  return yield* run(options, config, world).pipe(Effect.provide(parts), Effect.scoped)
+})
+
+export type { ConfigurationInvalid }

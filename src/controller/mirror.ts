@@ -1,0 +1,68 @@
+// Keeps the world in step with the cluster: one informer a kind, each event put into the world and its task looked at.
+// A task that ends, or goes, frees a slot or a workspace, so all that wait are looked at too.
+// Used by controller/controller.
+import { Deferred, Duration, Effect, Option, Result, Schema, type Scope } from "effect"
+import { isOver } from "../core/status.ts"
+import type { Kubernetes } from "../kubernetes/client.ts"
+import * as Informer from "../kubernetes/informer.ts"
+import { agentTasks, jobs, type Kind, pods } from "../kubernetes/kinds.ts"
+import type { KubernetesObject } from "../kubernetes/object.ts"
+import { AgentTask } from "../schema/agent-task.ts"
+import { projectJob, projectPod } from "./project.ts"
+import type { World } from "./world.ts"
+
+export interface Mirror {
+  readonly synced: Effect.Effect<void>
+  /** The kinds whose API has been silent for too long; nothing when all are in step. */
+  readonly stale: Effect.Effect<ReadonlyArray<string>>
+}
+
+/** Our Jobs and Pods; others are never even listed. */
+const ours = "app.kubernetes.io/managed-by=agent-job,app.kubernetes.io/component=task"
+
+const decodeTask = Schema.decodeUnknownSync(AgentTask)
+
+const follow = Effect.fnUntraced(function*<A>(
+  selection: { readonly kind: Kind<unknown>; readonly namespace: string; readonly labelSelector?: string },
+  project: (object: KubernetesObject) => A,
+  changed: (key: string, seen: Option.Option<A>) => Effect.Effect<void>
+): Effect.fn.Return<Informer.Informer<A>, never, Kubernetes | Scope.Scope> {
+  const made = yield* Deferred.make<Informer.Informer<A>>()
+  const informer = yield* Informer.make({
+    ...selection,
+    project,
+    changed: (key) => Effect.flatMap(Deferred.await(made), ({ objects }) => changed(key, Option.fromUndefinedOr(objects.get(key))))
+  })
+  yield* Deferred.succeed(made, informer)
+  return informer
+})
+
+export const mirror = Effect.fnUntraced(function*(
+  world: World,
+  namespace: string,
+  enqueue: (key: string) => Effect.Effect<void>
+): Effect.fn.Return<Mirror, never, Kubernetes | Scope.Scope> {
+  const enqueueOwner = (uid: Option.Option<string>) => Option.match(Option.flatMap(uid, world.keyOf), { onNone: () => Effect.void, onSome: enqueue })
+
+  const taskChanged = (key: string, task: Option.Option<AgentTask>) =>
+    Effect.suspend(() => {
+      const before = world.task(key)
+      world.setTask(key, task)
+      const ended = Option.exists(before, (_) => !isOver(_.status.phase)) && !Option.exists(task, (_) => !isOver(_.status.phase))
+      return Effect.andThen(enqueue(key), ended ? Effect.forEach(world.waiting(), enqueue, { discard: true }) : Effect.void)
+    })
+
+  const tasks = yield* follow({ kind: agentTasks, namespace }, decodeTask, taskChanged)
+  const [ourJobs, ourPods] = [
+    yield* follow({ kind: jobs, namespace, labelSelector: ours }, (object) => Result.getOrThrow(projectJob(object)), (key, job) => Effect.suspend(() => enqueueOwner(world.setJob(key, job)))),
+    yield* follow({ kind: pods, namespace, labelSelector: ours }, (object) => Result.getOrThrow(projectPod(object)), (key, pod) => Effect.suspend(() => enqueueOwner(world.setPod(key, pod))))
+  ]
+  const all: ReadonlyArray<readonly [string, Informer.Informer<unknown>]> = [["tasks", tasks], ["Jobs", ourJobs], ["Pods", ourPods]]
+  return {
+    synced: Effect.forEach(all, ([, { synced }]) => synced, { discard: true }),
+    stale: Effect.map(
+      Effect.filter(all, ([, { silence }]) => Effect.map(silence, (_) => Duration.isGreaterThan(_, Duration.times(Informer.longestWatch, 2)))),
+      (silent) => silent.map(([name]) => name)
+    )
+  }
+})

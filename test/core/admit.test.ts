@@ -1,0 +1,90 @@
+// Who may start: limits are kept, applies of a workspace exclude each other, every wait is explained, and nobody starves.
+import { describe, expect, it } from "@effect/vitest"
+import { Option, Schema } from "effect"
+import { admit, type Candidate, shownPosition } from "../../src/core/admit.ts"
+import { Uid } from "../../src/schema/names.ts"
+
+const Task = Schema.Struct({
+  workspace: Schema.Literals(["a", "b", "c"]),
+  stage: Schema.Literals(["plan", "apply", "destroy"]),
+  second: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9 })),
+  occupies: Schema.Boolean
+})
+const Tasks = Schema.Array(Task).check(Schema.isMaxLength(20))
+const Limits = Schema.Struct({
+  total: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 8 })),
+  perWorkspace: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 4 }))
+})
+
+const candidates = (tasks: typeof Tasks.Type): ReadonlyArray<Candidate> =>
+  tasks.map(({ second, ...task }, index) => ({ ...task, uid: Uid.make(`uid-${index}`), name: `task-${index}`, createdAt: `2026-01-01T00:00:0${second}Z` }))
+
+const changes = ({ stage }: Candidate): boolean => stage !== "plan"
+const perWorkspace = (tasks: ReadonlyArray<Candidate>) => ["a", "b", "c"].map((workspace) => tasks.filter((_) => _.workspace === workspace))
+
+/** Only worlds that admission itself could have made: at most one change runs in a workspace. */
+const legal = (tasks: ReadonlyArray<Candidate>): boolean => perWorkspace(tasks.filter((_) => _.occupies)).every((own) => own.filter(changes).length <= 1)
+
+describe("admit", () => {
+  it.prop("never exceeds a limit by what it admits", [Tasks, Limits], ([seeds, limits]) => {
+    const tasks = candidates(seeds)
+    const turns = admit(tasks, limits)
+    const admitted = tasks.filter(({ occupies, uid }) => !occupies && turns.get(uid)?._tag === "Admitted")
+    const all = [...tasks.filter((_) => _.occupies), ...admitted]
+    if (admitted.length > 0) expect(all.length).toBeLessThanOrEqual(limits.total)
+    perWorkspace(all).forEach((own, index) => {
+      if (perWorkspace(admitted)[index]?.length !== 0) expect(own.length).toBeLessThanOrEqual(limits.perWorkspace)
+    })
+  })
+
+  it.prop("lets one apply or destroy a workspace run", [Tasks, Limits], ([seeds, limits]) => {
+    const tasks = candidates(seeds)
+    if (!legal(tasks)) return
+    const turns = admit(tasks, limits)
+    const running = tasks.filter(({ uid }) => turns.get(uid)?._tag === "Admitted")
+    for (const own of perWorkspace(running)) expect(own.filter(changes).length).toBeLessThanOrEqual(1)
+  })
+
+  it.prop("explains every wait, with a blocker that exists and blocks", [Tasks, Limits], ([seeds, limits]) => {
+    const tasks = candidates(seeds)
+    for (const [uid, turn] of admit(tasks, limits)) {
+      if (turn._tag === "Admitted") continue
+      expect(turn.position).toBeGreaterThanOrEqual(1)
+      const self = tasks.find((_) => _.uid === uid)
+      if (turn.reason !== "WorkspaceBusy") continue
+      const blocker = tasks.find(({ name }) => Option.contains(turn.blockedBy, name))
+      expect(blocker).toMatchObject({ workspace: self?.workspace })
+      expect(blocker !== undefined && changes(blocker)).toBe(true)
+    }
+  })
+
+  it.prop("gives every task a turn, and somebody a start while there is room", [Tasks, Limits], ([seeds, limits]) => {
+    const tasks = candidates(seeds).map((_) => ({ ..._, occupies: false }))
+    const turns = admit(tasks, limits)
+    expect(turns.size).toBe(tasks.length)
+    if (tasks.length > 0) expect([...turns.values()].some(({ _tag }) => _tag === "Admitted")).toBe(true)
+  })
+
+  it.prop("lets nobody starve: repeated often enough, every task gets its start", [Tasks, Limits], ([seeds, limits]) => {
+    let waiting = candidates(seeds).map((_) => ({ ..._, occupies: false }))
+    for (let round = 0; waiting.length > 0; round++) {
+      expect(round).toBeLessThanOrEqual(seeds.length)
+      const turns = admit(waiting, limits)
+      waiting = waiting.filter(({ uid }) => turns.get(uid)?._tag !== "Admitted")
+    }
+  })
+
+  it("serves a workspace that has nothing running before the second task of another", () => {
+    const tasks = candidates([
+      { workspace: "a", stage: "plan", second: 0, occupies: false },
+      { workspace: "a", stage: "plan", second: 1, occupies: false },
+      { workspace: "b", stage: "plan", second: 2, occupies: false }
+    ])
+    const turns = [...admit(tasks, { total: 2, perWorkspace: 2 })]
+    expect(turns.filter(([, { _tag }]) => _tag === "Admitted").map(([uid]) => uid)).toEqual(["uid-0", "uid-2"])
+  })
+
+  it.each([[1, 1], [4, 4], [5, 8], [9, 16], [100, 128]])("shows position %i as %i, so that a long queue is not a flood of writes", (position, shown) => {
+    expect(shownPosition(position)).toBe(shown)
+  })
+})

@@ -1,0 +1,31 @@
+// From the pool's assignment to an AgentTask, and from the assignment's id back to the task's name.
+import { describe, expect, it } from "@effect/vitest"
+import { Option, Schema } from "effect"
+import { isRunnable, specOf, taskName, taskNameOfId } from "../../src/core/intake.ts"
+import { AgentTaskSpec } from "../../src/schema/agent-task.ts"
+import { Assignment } from "../../src/schema/pool-api.ts"
+
+describe("an assignment", () => {
+  it.prop("finds its task again by its id", [Assignment], ([assignment]) => {
+    if (assignment.attempt < 1) return
+    const id = `${assignment.runId}.${assignment.stage}.${assignment.attempt}`
+    expect(taskNameOfId(id)).toEqual(Option.some(taskName(assignment)))
+  })
+  it.prop("becomes a spec that the API server takes, if it may run at all", [Assignment], ([assignment]) => {
+    const { attempt, options, timeoutSeconds, engine, workingDirectory, ...sound } = assignment
+    if (!isRunnable(assignment)) return
+    const spec = specOf({ ...sound, attempt: 1 }, "http://pool")
+    expect(Option.isSome(Schema.decodeUnknownOption(AgentTaskSpec)(spec))).toBe(true)
+  })
+  it.each(["", "run-1.plan", "run-1.plan.x", "run-1.other.1", "../run-1.plan.1"])("is not found by the id %j", (id) => {
+    expect(taskNameOfId(id)).toEqual(Option.none())
+  })
+  it.each([["plan", undefined, true], ["plan", "a", false], ["apply", undefined, false], ["apply", "a", true], ["destroy", undefined, false]] as const)(
+    "to %s with plan %s may run: %s",
+    (stage, digest, expected) => {
+      const planSha256 = digest === undefined ? {} : { planSha256: Schema.decodeUnknownSync(Assignment.fields.archiveSha256)(digest.repeat(64)) }
+      const plain = { id: "", runId: "run-1", workspace: "demo", stage, attempt: 1, archiveSha256: "b".repeat(64), taskToken: "" }
+      expect(isRunnable({ ...Schema.decodeUnknownSync(Assignment)(plain), ...planSha256 })).toBe(expected)
+    }
+  )
+})

@@ -1,0 +1,84 @@
+// The laws of `plan`, for any world that a seed can make.
+import { describe, expect, it } from "@effect/vitest"
+import { Equal } from "effect"
+import { plan } from "../../src/core/plan.ts"
+import { isOver, mayFollow } from "../../src/core/status.ts"
+import { noon, perform, policyOf, Seed, worldOf } from "./worlds.ts"
+
+const decide = (seed: Seed) => plan(policyOf(seed), worldOf(seed), noon)
+const starts = (seed: Seed): boolean => decide(seed).actions.some(({ _tag }) => _tag === "CreateJob")
+
+describe("plan", () => {
+  it.prop("comes to rest: after a few passes of its own, nothing is left to do or to write", [Seed], ([seed]) => {
+    let world = worldOf(seed)
+    for (let pass = 0; pass < 6; pass++) world = perform(world, plan(policyOf(seed), world, noon))
+    const last = plan(policyOf(seed), world, noon)
+    const quiet = last.actions.filter(({ _tag }) => _tag !== "Release") // in the model an object that was let go is still there
+    expect(quiet).toEqual([])
+    expect(Equal.equals(last.status, world.task.status)).toBe(true)
+  })
+
+  it.prop("keeps a final phase, reason and result, whatever is seen", [Seed], ([seed]) => {
+    const { task: { status } } = worldOf(seed)
+    if (!isOver(status.phase)) return
+    const { phase, reason, result } = decide(seed).status
+    expect({ phase, reason, result }).toEqual({ phase: status.phase, reason: status.reason, result: status.result })
+  })
+
+  it.prop("only moves phases forward", [Seed], ([seed]) => {
+    expect(mayFollow(worldOf(seed).task.status.phase, decide(seed).status.phase ?? "Pending")).toBe(true)
+  })
+
+  it.prop("never starts what was claimed", [Seed], ([seed]) => {
+    if (worldOf(seed).task.status.claim !== undefined) expect(starts(seed)).toBe(false)
+  })
+
+  it.prop("never starts what was cancelled, deleted or is over", [Seed], ([seed]) => {
+    expect(starts({ ...seed, cancel: true })).toBe(false)
+    expect(starts({ ...seed, deleted: true })).toBe(false)
+    if (isOver(worldOf(seed).task.status.phase)) expect(starts(seed)).toBe(false)
+  })
+
+  it.prop("never makes a Job while one is there, while it waits, or past the limit of launches", [Seed], ([seed]) => {
+    if (!starts(seed)) return
+    const { job, task, turn } = worldOf(seed)
+    expect(job._tag).toBe("None")
+    expect(turn._tag).toBe("Admitted")
+    expect(task.status.launches ?? 0).toBeLessThan(seed.maxLaunches)
+  })
+
+  it.prop("lets an apply or destroy start only with its workspace in hand", [Seed], ([seed]) => {
+    const { actions } = decide(seed)
+    const made = actions.findIndex(({ _tag }) => _tag === "CreateJob")
+    if (made < 0 || seed.stage === "plan") return
+    const took = actions.findIndex(({ _tag }) => _tag === "TakeWorkspace")
+    expect(worldOf(seed).holder._tag === "Mine" || (took >= 0 && took < made)).toBe(true)
+    expect(seed.holder).not.toBe("taken")
+  })
+
+  it.prop("never calls anything a success without the worker's own result", [Seed], ([seed]) => {
+    const { pod, task } = worldOf(seed)
+    const wordOfWorker = task.status.result !== undefined || (pod._tag === "Some" && pod.value.lastWords._tag === "Some")
+    if (decide(seed).status.phase === "Succeeded") expect(wordOfWorker).toBe(true)
+  })
+
+  it.prop("never changes a claim, nor a result that is there", [Seed], ([seed]) => {
+    const { status } = worldOf(seed).task
+    expect(decide(seed).status.claim).toEqual(status.claim)
+    if (status.result !== undefined) expect(decide(seed).status.result).toEqual(status.result)
+  })
+
+  it.prop("explains every wait: who is queued has a reason, a position and a sentence", [Seed], ([seed]) => {
+    const { message, phase, queue, reason } = decide(seed).status
+    if (phase !== "Queued" || worldOf(seed).task.metadata.deletionTimestamp !== undefined) return
+    expect(queue).toMatchObject({ reason, position: expect.any(Number) })
+    expect(message).toMatch(/\S/u)
+  })
+
+  it.prop("leaves a claimed stage alone while its node does not answer", [Seed], ([seed]) => {
+    const silent: Seed = { ...seed, life: "claimed", pod: "silent", worker: "running", deleted: false }
+    const { actions, status } = decide(silent)
+    expect(status).toMatchObject({ phase: "Running", reason: "NodeUnreachable" })
+    expect(actions.filter(({ _tag }) => _tag !== "ReportWait")).toEqual([])
+  })
+})

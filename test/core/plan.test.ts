@@ -1,0 +1,79 @@
+// What the table of situations answers, case by case: what was seen, what is done, what the status says.
+import { describe, expect, it } from "@effect/vitest"
+import { Option } from "effect"
+import { plan, rows } from "../../src/core/plan.ts"
+import { noon, plainSeed, policyOf, type Seed, worldOf } from "./worlds.ts"
+
+interface Case {
+  readonly given: string
+  readonly seed: Partial<Seed>
+  readonly situation: string
+  readonly actions: ReadonlyArray<string>
+  readonly phase?: string
+  readonly reason?: string
+}
+
+const cases: ReadonlyArray<Case> = [
+  { given: "a new plan whose turn it is", seed: {}, situation: "its turn", actions: ["CreateJob"], phase: "Starting", reason: "JobCreated" },
+  { given: "a new apply in a free workspace", seed: { stage: "apply" }, situation: "its turn, and the workspace is free", actions: ["TakeWorkspace", "CreateJob"], phase: "Starting" },
+  { given: "an apply that holds its workspace", seed: { stage: "apply", holder: "mine" }, situation: "its turn", actions: ["CreateJob"], phase: "Starting" },
+  { given: "an apply whose workspace another holds", seed: { stage: "apply", holder: "taken" }, situation: "another task holds the workspace", actions: [], phase: "Queued", reason: "WorkspaceBusy" },
+  { given: "a task behind another of its workspace", seed: { turn: "busy" }, situation: "not its turn", actions: [], phase: "Queued", reason: "WorkspaceBusy" },
+  { given: "a task over the limit, from a pool", seed: { turn: "limit", pool: true }, situation: "not its turn", actions: ["ReportWait"], phase: "Queued", reason: "ConcurrencyLimit" },
+  { given: "a Job that a quota refused", seed: { refusal: "QuotaExceeded" }, situation: "the API server refused its Job for now", actions: [], phase: "Queued", reason: "QuotaExceeded" },
+  { given: "a Job that policy refused for good", seed: { refusal: "Denied" }, situation: "the API server refused its Job for good", actions: ["Emit"], phase: "Failed", reason: "Denied" },
+  { given: "a stranger's Job under its name", seed: { job: "foreign" }, situation: "a stranger's Job has its name", actions: ["Emit"], phase: "Failed", reason: "NameTaken" },
+  { given: "a Job that was just made", seed: { life: "starting", job: "active" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "JobCreated" },
+  { given: "an image that does not come", seed: { life: "starting", job: "active", pod: "Pending", worker: "ImagePullBackOff" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "ImagePull" },
+  { given: "an image that did not come in time", seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "Pending", worker: "ImagePullBackOff" }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "ImagePull" },
+  { given: "an image whose name is none", seed: { life: "starting", job: "active", pod: "Pending", worker: "InvalidImageName" }, situation: "its Pod cannot start, ever", actions: ["Emit"], phase: "Failed", reason: "ImagePull" },
+  { given: "a Secret that is missing, too long", seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "Pending", worker: "CreateContainerConfigError" }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "InvalidConfiguration" },
+  { given: "a Pod that no node can take, too long", seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "unschedulable" }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "StartupTimeout" },
+  { given: "a worker out of memory before the claim", seed: { life: "starting", job: "failed", pod: "Failed", worker: "OOMKilled" }, situation: "its Job ended before the claim", actions: ["Emit"], phase: "Failed", reason: "OutOfMemory" },
+  { given: "a failed launch with one more to go", seed: { life: "starting", launches: 1, maxLaunches: 2, job: "failed", pod: "Evicted" }, situation: "its Job ended before the claim", actions: ["DeleteJob"], phase: "Starting" },
+  { given: "a Job deleted before the claim, one more to go", seed: { life: "starting", launches: 1, maxLaunches: 2 }, situation: "its turn", actions: ["CreateJob"], phase: "Starting" },
+  { given: "a Job deleted before the claim, none to go", seed: { life: "starting", launches: 1 }, situation: "its last Job vanished before the claim", actions: ["Emit"], phase: "Failed", reason: "Lost" },
+  { given: "a cancel before the claim", seed: { life: "starting", job: "active", cancel: true }, situation: "cancelled before the claim", actions: ["Emit"], phase: "Cancelled", reason: "Cancelled" },
+  { given: "a cancelled task whose Job still starts", seed: { life: "cancelled", job: "active", cancel: true }, situation: "over, but a Job still starts", actions: ["DeleteJob"], phase: "Cancelled" },
+  { given: "a claimed task that runs", seed: { life: "claimed", job: "active", pod: "Running", worker: "running" }, situation: "claimed", actions: [], phase: "Running", reason: "Claimed" },
+  { given: "a cancel after the claim", seed: { life: "claimed", job: "active", pod: "Running", worker: "running", cancel: true }, situation: "claimed, and to be cancelled", actions: [], phase: "Running", reason: "Stopping" },
+  { given: "a claimed task on a silent node", seed: { life: "claimed", job: "active", pod: "silent", worker: "running" }, situation: "claimed, and its node does not answer", actions: [], phase: "Running", reason: "NodeUnreachable" },
+  { given: "a claimed task whose Pod is gone", seed: { life: "claimed" }, situation: "claimed, and the worker is over without a result", actions: ["Emit"], phase: "Failed", reason: "NodeLost" },
+  { given: "a claimed task whose Pod was evicted", seed: { life: "claimed", job: "failed", pod: "Evicted" }, situation: "claimed, and the worker is over without a result", actions: ["Emit"], phase: "Failed", reason: "Evicted" },
+  { given: "a worker that exits 0 without a result", seed: { life: "claimed", job: "complete", pod: "Succeeded", worker: "Completed" }, situation: "claimed, and the worker is over without a result", actions: ["Emit"], phase: "Failed", reason: "Lost" },
+  { given: "a result in the termination message only", seed: { life: "claimed", job: "complete", pod: "Succeeded", worker: "Completed", lastWords: true }, situation: "claimed, and the worker left its last words", actions: [], phase: "Succeeded", reason: "Completed" },
+  { given: "an end that the pool does not know", seed: { life: "failed", pool: true }, situation: "over, and the pool does not know", actions: ["ReportResult"], phase: "Failed" },
+  { given: "an end that the pool knows", seed: { life: "failed", pool: true, reported: true }, situation: "over", actions: [], phase: "Failed" },
+  { given: "a deleted task of a pool that runs", seed: { life: "claimed", pool: true, deleted: true, job: "active", pod: "Running", worker: "running" }, situation: "deleted, not cancelled yet", actions: ["Cancel"], phase: "Running" },
+  { given: "a deleted task of a pool that is over and told", seed: { life: "cancelled", pool: true, reported: true, deleted: true }, situation: "over, deleted and reported", actions: ["Release"], phase: "Cancelled" },
+  { given: "a finished task past the history limit", seed: { life: "succeeded", pool: true, reported: true, expired: true }, situation: "over, and past the history limit", actions: ["DeleteTask"], phase: "Succeeded" }
+]
+
+describe("plan", () => {
+  it.each(cases)("answers $given", ({ actions, phase, reason, seed, situation }) => {
+    const whole = { ...plainSeed, ...seed }
+    const decision = plan(policyOf(whole), worldOf(whole), noon)
+    expect({ situation: decision.situation, actions: decision.actions.map(({ _tag }) => _tag), phase: decision.status.phase }).toEqual({ situation, actions, phase })
+    if (reason !== undefined) expect(decision.status.reason).toBe(reason)
+  })
+
+  it("has a case for every row of its table", () => {
+    const covered = new Set(cases.map(({ situation }) => situation))
+    expect(rows.map(({ situation }) => situation).filter((_) => !covered.has(_))).toEqual(["deleted, without a pool"])
+  })
+
+  it("looks again when the start would be overdue, and not before", () => {
+    const whole: Seed = { ...plainSeed, life: "starting", job: "active", jobAgeSeconds: 10 }
+    expect(plan(policyOf(whole), worldOf(whole), noon).requeueAfterMillis).toEqual(Option.some(170_000))
+  })
+
+  it("leaves a deleted task without a pool to Kubernetes", () => {
+    const whole: Seed = { ...plainSeed, life: "claimed", deleted: true, job: "active", pod: "Running", worker: "running" }
+    expect(plan(policyOf(whole), worldOf(whole), noon)).toMatchObject({ situation: "deleted, without a pool", actions: [] })
+  })
+
+  it("says in the message of a lost apply what a person should look at", () => {
+    const whole: Seed = { ...plainSeed, stage: "apply", life: "claimed" }
+    expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe("The Pod is gone and left no result. Look at the state before the next run.")
+  })
+})

@@ -1,0 +1,43 @@
+// How a status moves: forward only, with kstatus conditions whose times change only when they do.
+import { describe, expect, it } from "@effect/vitest"
+import { advance, claimed, finished, mayFollow } from "../../src/core/status.ts"
+import { Phase } from "../../src/schema/agent-task.ts"
+import { Uid } from "../../src/schema/names.ts"
+import { before, noon, success } from "./worlds.ts"
+
+const claim = { podUid: Uid.make("pod-uid"), nonce: "nonce", epoch: 0, at: before(60) }
+const running = claimed({ phase: "Starting", launches: 1 }, claim, { name: "pod", node: "node" }, 1)
+const says = (type: string) => running.conditions?.find((_) => _.type === type)?.status
+
+describe("advance", () => {
+  it.prop("never goes back, whatever step it is given", [Phase, Phase], ([from, to]) => {
+    const { phase } = advance({ phase: from }, { phase: to, reason: "Lost", message: "", generation: 1, now: noon })
+    expect(phase).toBe(mayFollow(from, to) ? to : from)
+  })
+  it("keeps a condition's time while its status stays, and is equal to itself", () => {
+    const step = { phase: "Running", reason: "Claimed", message: "again", generation: 1, now: noon } as const
+    const once = advance(running, step)
+    expect(once.conditions?.map((_) => _.lastTransitionTime)).toEqual([before(60), before(60), before(60)])
+    expect(advance(once, { ...step, now: "2027-01-01T00:00:00.000Z" })).toEqual(once)
+  })
+  it("forgets the queue once the task is past it", () => {
+    const queued = { phase: "Queued", queue: { position: 1, reason: "WorkspaceBusy" } } as const
+    expect(advance(queued, { phase: "Starting", reason: "JobCreated", message: "", generation: 1, now: noon }).queue).toBeUndefined()
+  })
+})
+
+describe("claimed and finished", () => {
+  it("show a task under way as Reconciling and neither Ready nor Stalled", () => {
+    expect([says("Ready"), says("Reconciling"), says("Stalled")]).toEqual(["False", "True", "False"])
+  })
+  it.each([
+    { outcome: "succeeded", phase: "Succeeded", ready: "True", stalled: "False" },
+    { outcome: "failed", phase: "Failed", ready: "False", stalled: "True" },
+    { outcome: "cancelled", phase: "Cancelled", ready: "False", stalled: "True" }
+  ] as const)("end a $outcome stage as $phase, with its duration and the claim kept", ({ outcome, phase, ready, stalled }) => {
+    const status = finished(running, { ...success, outcome, finishedAt: noon }, 1, true)
+    expect(status).toMatchObject({ phase, claim, reportedAt: noon, finishedAt: noon, durationSeconds: 60 })
+    expect(status.conditions?.find((_) => _.type === "Ready")?.status).toBe(ready)
+    expect(status.conditions?.find((_) => _.type === "Stalled")?.status).toBe(stalled)
+  })
+})

@@ -1,0 +1,144 @@
+// Worlds for the laws of the core: a small seed that any generator can make, and the world of one task that it stands for.
+// `perform` is the one model of what the cluster does with a plan; it knows no time and no faults.
+// Used by the tests beside it.
+import { Option, Schema } from "effect"
+import type { Action } from "../../src/core/action.ts"
+import { Holder, type JobSeen, type Observed, type PodSeen, Turn } from "../../src/core/observed.ts"
+import type { Plan } from "../../src/core/plan.ts"
+import type { TaskPolicy } from "../../src/core/task-policy.ts"
+import type { AgentTask, AgentTaskStatus } from "../../src/schema/agent-task.ts"
+import { RunId, Uid, WorkspaceName } from "../../src/schema/names.ts"
+import type { StageResult } from "../../src/schema/stage-result.ts"
+
+export const noon = "2026-01-01T12:00:00.000Z"
+export const before = (seconds: number): string => new Date(Date.parse(noon) - seconds * 1000).toISOString()
+
+export const policy: TaskPolicy = {
+  basename: "agent-job",
+  limits: { total: 10, perWorkspace: 5 },
+  startupTimeoutSeconds: 180,
+  maxLaunches: 1,
+  historyPerWorkspace: 20,
+  configHash: "c0ffee"
+}
+
+const small = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3 }))
+const containers = Schema.Literals(["none", "running", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "Completed", "OOMKilled", "Error"])
+
+export const Seed = Schema.Struct({
+  stage: Schema.Literals(["plan", "apply", "destroy"]),
+  pool: Schema.Boolean,
+  cancel: Schema.Boolean,
+  deleted: Schema.Boolean,
+  life: Schema.Literals(["new", "queued", "starting", "claimed", "succeeded", "failed", "cancelled", "lost"]),
+  reported: Schema.Boolean,
+  launches: small,
+  maxLaunches: Schema.Literals([1, 2, 3]),
+  job: Schema.Literals(["none", "active", "complete", "failed", "foreign"]),
+  jobDeleting: Schema.Boolean,
+  jobAgeSeconds: Schema.Literals([0, 10, 179, 180, 4000]),
+  pod: Schema.Literals(["none", "Pending", "Running", "Failed", "Succeeded", "silent", "unschedulable", "Evicted"]),
+  worker: containers,
+  runner: containers,
+  lastWords: Schema.Boolean,
+  turn: Schema.Literals(["admitted", "busy", "limit"]),
+  holder: Schema.Literals(["free", "mine", "over", "taken"]),
+  refusal: Schema.Literals(["none", "QuotaExceeded", "Refused", "NameHeld", "NameTaken", "Denied"]),
+  expired: Schema.Boolean
+})
+export type Seed = typeof Seed.Type
+
+export const plainSeed: Seed = {
+  stage: "plan", pool: false, cancel: false, deleted: false, life: "new", reported: false, launches: 0, maxLaunches: 1, job: "none", jobDeleting: false,
+  jobAgeSeconds: 0, pod: "none", worker: "none", runner: "none", lastWords: false, turn: "admitted", holder: "free", refusal: "none", expired: false
+}
+
+const uid = Uid.make("task-uid")
+export const success: StageResult = { outcome: "succeeded", reason: "Completed", message: "done", exitCode: 0, finishedAt: before(1) }
+
+const statusOf = ({ launches, life, reported }: Seed): AgentTaskStatus => {
+  const claim = { podUid: Uid.make("pod-uid"), nonce: "n", epoch: 1, at: before(60) }
+  const reportedAt = reported ? { reportedAt: noon } : {}
+  const claimed = { claim, pod: { name: "pod", uid: claim.podUid, node: "node" }, job: { name: "agent-job-task" }, startedAt: claim.at, launches: Math.max(launches, 1) }
+  switch (life) {
+    case "new": return {}
+    case "queued": return { phase: "Queued", ...(launches > 0 && { launches }) }
+    case "starting": return { phase: "Starting", launches: Math.max(launches, 1), job: { name: "agent-job-task" } }
+    case "claimed": return { phase: "Running", reason: "Claimed", ...claimed }
+    case "succeeded": return { phase: "Succeeded", reason: "Completed", ...claimed, result: success, ...reportedAt }
+    case "failed": return { phase: "Failed", reason: "ImagePull", message: "no image", ...reportedAt }
+    case "cancelled": return { phase: "Cancelled", reason: "Cancelled", ...reportedAt }
+    case "lost": return { phase: "Failed", reason: "Lost", ...claimed, ...reportedAt }
+  }
+}
+
+const taskOf = (seed: Seed): AgentTask => ({
+  metadata: {
+    name: "task", namespace: "tasks", uid, resourceVersion: "1", generation: 1, creationTimestamp: before(600), ...(seed.deleted && { deletionTimestamp: noon })
+  },
+  spec: {
+    workspace: WorkspaceName.make("demo"),
+    stage: seed.stage,
+    source: { inline: { "main.tf": "" } },
+    ...(seed.cancel && { cancel: true }),
+    ...(seed.pool && { pool: { url: "http://pool", runId: RunId.make("run-1"), tokenSecret: { name: "token" } } })
+  },
+  status: statusOf(seed)
+})
+
+const job = ({ job, jobAgeSeconds, jobDeleting }: Seed): Option.Option<JobSeen> =>
+  job === "none" ? Option.none() : Option.some({
+    name: "agent-job-task", uid: Uid.make("job-uid"), owner: job === "foreign" ? Option.none() : Option.some(uid), state: job === "foreign" ? "active" : job,
+    reason: "", message: "", deleting: jobDeleting, createdAt: before(jobAgeSeconds)
+  })
+
+const container = (name: Seed["worker"]): PodSeen["worker"] => {
+  const ended = name === "Completed" || name === "OOMKilled" || name === "Error"
+  return name === "none" ? Option.none() : Option.some({
+    state: ended ? "terminated" : name === "running" ? "running" : "waiting", reason: name === "running" ? "" : name, message: "", lastReason: "",
+    exitCode: ended ? Option.some(name === "Completed" ? 0 : 137) : Option.none()
+  })
+}
+
+const pod = ({ lastWords, pod, runner, worker }: Seed): Option.Option<PodSeen> =>
+  pod === "none" ? Option.none() : Option.some({
+    name: "pod", uid: Uid.make("pod-uid"), node: "node", phase: pod === "silent" || pod === "Evicted" || pod === "unschedulable" ? pod === "Evicted" ? "Failed" : "Pending" : pod,
+    reason: pod === "Evicted" ? "Evicted" : "", message: "", deleting: false, nodeAnswers: pod !== "silent", unschedulable: pod === "unschedulable" ? "0/1 nodes are available" : "",
+    worker: container(worker), runner: container(runner), install: Option.none(), lastWords: lastWords && worker === "Completed" ? Option.some(success) : Option.none()
+  })
+
+const holders: Readonly<Record<Seed["holder"], Holder>> = {
+  free: Holder.Free(), mine: Holder.Mine({ epoch: 1 }), over: Holder.Over({ resourceVersion: "7", epoch: 1 }), taken: Holder.Taken({ by: "other" })
+}
+
+export const policyOf = ({ maxLaunches }: Seed): TaskPolicy => ({ ...policy, maxLaunches })
+
+export const worldOf = (seed: Seed): Observed => ({
+  task: taskOf(seed),
+  job: job(seed),
+  pod: pod(seed),
+  turn: seed.turn === "admitted" ? Turn.Admitted() : Turn.Waiting({ reason: seed.turn === "busy" ? "WorkspaceBusy" : "ConcurrencyLimit", position: 1, blockedBy: seed.turn === "busy" ? Option.some("other") : Option.none() }),
+  holder: seed.stage === "plan" ? Holder.NotAsked() : holders[seed.holder],
+  refusal: seed.refusal === "none" ? Option.none() : Option.some({ kind: seed.refusal, message: "the server's words" }),
+  expired: seed.expired
+})
+
+const after = (world: Observed, action: Action): Observed => {
+  switch (action._tag) {
+    case "TakeWorkspace": return { ...world, holder: Holder.Mine({ epoch: 1 }) }
+    case "CreateJob": return { ...world, job: job({ ...plainSeed, job: "active" }), pod: Option.none() }
+    case "DeleteJob": return { ...world, job: Option.none(), pod: Option.none() }
+    case "Cancel": return { ...world, task: { ...world.task, spec: { ...world.task.spec, cancel: true } } }
+    case "Release":
+    case "DeleteTask": return { ...world, task: { ...world.task, metadata: { ...world.task.metadata, deletionTimestamp: noon } }, expired: false }
+    case "ReportResult":
+    case "ReportWait":
+    case "Emit": return world
+  }
+}
+
+/** The world once the plan's actions have happened and its status is written; a refusal is over when the Job was asked for again. */
+export const perform = (world: Observed, { actions, status }: Plan): Observed => {
+  const changed = actions.reduce(after, world)
+  return { ...changed, task: { ...changed.task, status } }
+}
