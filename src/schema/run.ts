@@ -42,6 +42,7 @@ export const RunView = Schema.Struct({
   status: RunStatus,
   final: Schema.Boolean,
   cancelAsked: Schema.Boolean,
+  failure: Schema.optionalKey(Schema.String.annotate({ description: "Why it ended as errored, in one sentence." })),
   message: Schema.optionalKey(Schema.String),
   planOnly: Schema.Boolean,
   autoApply: Schema.Boolean,

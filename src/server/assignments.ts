@@ -111,7 +111,7 @@ const make = Effect.gen(function*() {
     const Cancelled = Schema.Struct({ id: Schema.String, cancelSeq: Schema.Int })
     const found = yield* commits.await("cancellations", waitSeconds, Effect.map(
       rows(Cancelled)(sql`SELECT id, cancelSeq FROM stages WHERE cancelSeq > ${after} AND result IS NULL ORDER BY cancelSeq`),
-      (cancelled) => ({ found: cancelled.length === 0 ? Option.none() : Option.some(cancelled) })
+      (cancelled) => ({ found: cancelled.length === 0 ? Option.none<ReadonlyArray<typeof Cancelled.Type>>() : Option.some(cancelled) })
     ))
     const cancelled = Option.getOrElse(found, () => [])
     return { ids: cancelled.map(({ id }) => id), next: cancelled.at(-1)?.cancelSeq ?? after }

@@ -4,7 +4,7 @@
 import { Data } from "effect"
 
 export class Refused extends Data.TaggedError("Refused")<{
-  readonly status: 400 | 401 | 404 | 409 | 413 | 422 | 503
+  readonly status: 400 | 401 | 404 | 409 | 413 | 422 | 423 | 503
   readonly error: string
   readonly message: string
   /** More for programs: the holder of a lock, the true end of a log. */

@@ -40,9 +40,8 @@ export interface NewState {
   readonly bytes: Uint8Array
   readonly sha256: string | undefined
   readonly lockId: string | undefined
-  /** Absent for stock clients, which know no epoch: the id of a lock is never given twice. */
-  readonly epoch: number | undefined
-  readonly runId: RunId | undefined
+  /** Who writes: for a stage the lock must be its own and of this epoch. Stock clients know no epoch; the id of a lock is never given twice. */
+  readonly by: { readonly holder: string; readonly epoch: number; readonly runId: RunId } | undefined
 }
 
 const decode = Schema.decodeUnknownResult(Schema.fromJsonString(State))
@@ -77,12 +76,12 @@ const make = Effect.gen(function*() {
       return workspace.epoch + 1
     })))
 
-  /** A lock that is gone already is success, somebody else's is refused. */
-  const unlock = Effect.fn("StateVersions.unlock")((workspaceId: string, lockId: string | undefined) =>
+  /** A lock that is gone already is success, another one is refused; a stage (`holder`) opens only its own. */
+  const unlock = Effect.fn("StateVersions.unlock")((workspaceId: string, lockId: string, holder?: string) =>
     sql.withTransaction(Effect.gen(function*() {
       const workspace = yield* workspaces.get(workspaceId)
       if (workspace.lockInfo === null) return
-      if (workspace.lockInfo.ID !== lockId) return yield* locked(workspace)
+      if (workspace.lockInfo.ID !== lockId || (holder ?? workspace.lockHolder) !== workspace.lockHolder) return yield* locked(workspace)
       yield* sql`UPDATE workspaces SET lockInfo = NULL, lockHolder = NULL WHERE id = ${workspaceId}`
     })))
 
@@ -99,19 +98,20 @@ const make = Effect.gen(function*() {
   })
 
   /** Stores a state as the workspace's next version; the same body under the same serial is success and no new version. */
-  const accept = Effect.fn("StateVersions.accept")(function*(workspaceId: string, { bytes, epoch, lockId, runId, sha256 }: NewState) {
+  const accept = Effect.fn("StateVersions.accept")(function*(workspaceId: string, { by, bytes, lockId, sha256 }: NewState) {
     const { lineage, serial } = yield* parse(bytes)
     const blob = yield* blobs.put(Stream.succeed(bytes), { limitBytes: stateLimitBytes, expected: sha256 })
     yield* sql.withTransaction(Effect.gen(function*() {
       const workspace = yield* workspaces.get(workspaceId)
       if (workspace.lockInfo === null) return yield* conflict("not-locked", `The state of ${workspace.name} is not locked; lock it before writing.`)
-      if (workspace.lockInfo.ID !== lockId || (epoch ?? workspace.epoch) !== workspace.epoch) return yield* locked(workspace)
+      const isOwn = by === undefined || (by.holder === workspace.lockHolder && by.epoch === workspace.epoch)
+      if (workspace.lockInfo.ID !== lockId || !isOwn) return yield* locked(workspace)
       const before = yield* current(workspaceId)
       if (before !== undefined) {
         if (before.serial === serial && before.sha256 === blob.sha256) return
         yield* Effect.fromResult(mayFollow(before, { lineage, serial }))
       }
-      yield* insert(workspace, { ...blob, lineage, serial, runId: runId ?? null })
+      yield* insert(workspace, { ...blob, lineage, serial, runId: by?.runId ?? null })
     }))
   })
 

@@ -1,0 +1,45 @@
+// The pool API: what agents ask and say, by the contract of schema/pool-api.
+// Every request may be repeated. Takes the pool token only.
+// Used by server/server.
+import { Effect, Schema } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+import { AcquireRequest, CancellationsRequest, poolPath, WaitRequest } from "../schema/pool-api.ts"
+import { StageResult } from "../schema/stage-result.ts"
+import { jsonOf, noContent, problem } from "./answer.ts"
+import { Assignments } from "./assignments.ts"
+import { routesFor } from "./authorize.ts"
+
+const acquireRequest = jsonOf(AcquireRequest)
+const cancellationsRequest = jsonOf(CancellationsRequest)
+const waitRequest = jsonOf(WaitRequest.check(Schema.makeFilter(({ message }) => message.length <= 4096)))
+const result = jsonOf(StageResult)
+
+export const poolRoutes = HttpRouter.addAll(Effect.gen(function*() {
+  const assignments = yield* Assignments
+  const route = yield* routesFor("isPool", problem)
+  const id = ({ id = "" }: { readonly id?: string }) => id
+  return [
+    route("POST", poolPath.acquire, (request) =>
+      Effect.gen(function*() {
+        const { agent, max, waitSeconds } = yield* acquireRequest(request)
+        return HttpServerResponse.jsonUnsafe({ assignments: yield* assignments.acquire(agent, waitSeconds, max) })
+      })),
+    route("POST", poolPath.cancellations, (request) =>
+      Effect.gen(function*() {
+        const { after, waitSeconds } = yield* cancellationsRequest(request)
+        return HttpServerResponse.jsonUnsafe(yield* assignments.cancellations(after, waitSeconds))
+      })),
+    route("POST", "/api/pool/v1/assignments/:id/acknowledge", (_, params) => Effect.as(assignments.acknowledge(id(params)), noContent)),
+    route("POST", "/api/pool/v1/assignments/:id/wait", (request, params) =>
+      Effect.gen(function*() {
+        const { message, reason } = yield* waitRequest(request)
+        yield* assignments.wait(id(params), reason, message)
+        return noContent
+      })),
+    route("POST", "/api/pool/v1/assignments/:id/result", (request, params) =>
+      Effect.gen(function*() {
+        yield* assignments.end(id(params), yield* result(request))
+        return noContent
+      }))
+  ]
+}))

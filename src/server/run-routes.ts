@@ -1,0 +1,41 @@
+// Our own JSON beside the TFE API: runs with what those shapes lack.
+// Used by server/server; the CLI's get and run ask here why something waits.
+import { Effect } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+import { runPath } from "../schema/run.ts"
+import { problem, queryOf } from "./answer.ts"
+import { routesFor } from "./authorize.ts"
+import { baseUrl } from "./links.ts"
+import { notFound } from "./refused.ts"
+import { makeRunViews } from "./run-view.ts"
+import { Runs } from "./runs.ts"
+import { Settings } from "./settings.ts"
+import { Workspaces } from "./workspaces.ts"
+
+const listLimit = 100
+
+export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
+  const { publicUrl } = yield* Settings
+  const runs = yield* Runs
+  const view = yield* makeRunViews
+  const workspaces = yield* Workspaces
+  const route = yield* routesFor("isUser", problem)
+
+  const listed = Effect.fnUntraced(function*(name: string | undefined) {
+    if (name === undefined) return yield* runs.newest(listLimit)
+    const workspace = yield* workspaces.find(name)
+    return workspace === undefined ? yield* notFound() : yield* runs.list(workspace.id, listLimit, 0)
+  })
+
+  return [
+    route("GET", runPath.list, (request) =>
+      Effect.gen(function*() {
+        const found = yield* listed(queryOf(request, "workspace"))
+        return HttpServerResponse.jsonUnsafe({ runs: yield* Effect.forEach(found, (run) => view(run, baseUrl(publicUrl, request))) })
+      })),
+    route("GET", "/api/agent-job/v1/runs/:id", (request, { id = "" }) =>
+      Effect.gen(function*() {
+        return HttpServerResponse.jsonUnsafe(yield* view(yield* runs.get(id), baseUrl(publicUrl, request)))
+      }))
+  ]
+}))

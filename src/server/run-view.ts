@@ -1,0 +1,98 @@
+// A run as our own JSON shows it, with what the TFE shapes lack: why it waits, behind whom, and what each stage came to.
+// Used by the run routes; the shape is schema/run.
+import { Effect } from "effect"
+import { isFinal } from "../core/run-machine.ts"
+import type { RunView, StageView } from "../schema/run.ts"
+import { Assignments } from "./assignments.ts"
+import { logUrl } from "./links.ts"
+import { type Run, Runs } from "./runs.ts"
+import { type StageRow, Stages, stepOf, stepStatus } from "./stages.ts"
+import { Tokens } from "./tokens.ts"
+
+const statusOf = (stage: StageRow): StageView["status"] => {
+  const status = stepStatus(stage)
+  if (status === "pending") return stage.offeredAt === null ? "waiting" : "offered"
+  return status === "running" && stage.startedAt === null ? "offered" : status
+}
+
+const stageView = (stage: StageRow, url: string): StageView => {
+  const reason = stage.result?.reason ?? stage.waitReason
+  const message = stage.result?.message ?? stage.waitMessage
+  const startedAt = stage.startedAt ?? stage.acknowledgedAt
+  return {
+    id: stage.id,
+    stage: stage.stage,
+    attempt: stage.attempt,
+    status: statusOf(stage),
+    ...(stage.agent !== null && { agent: stage.agent }),
+    ...(reason !== null && { reason }),
+    ...(message !== null && { message }),
+    ...(startedAt !== null && { startedAt }),
+    ...(stage.endedAt !== null && { finishedAt: stage.endedAt }),
+    logUrl: url,
+    ...(stage.result !== null && { result: stage.result })
+  }
+}
+
+const failureOf = (run: Run, stages: ReadonlyArray<StageRow>) => run.failure ?? stages.at(-1)?.result?.message
+
+export const makeRunViews = Effect.gen(function*() {
+  const assignments = yield* Assignments
+  const runs = yield* Runs
+  const stages = yield* Stages
+  const tokens = yield* Tokens
+
+  const queueOf = Effect.fnUntraced(function*(run: Run, open: StageRow | undefined) {
+    if (isFinal(run.status) || run.status === "planned" || (open !== undefined && open.startedAt !== null)) return undefined
+    if (open === undefined) {
+      const { currentRunId } = yield* runs.workspaceOf(run)
+      const holder = currentRunId === null ? undefined : yield* runs.find(currentRunId)
+      return {
+        position: 1 + (yield* runs.pendingBefore(run)),
+        ...(holder !== undefined && { blockedBy: holder.id }),
+        message: holder === undefined
+          ? "It waits for its turn in the workspace."
+          : holder.status === "planned"
+          ? `The run ${holder.id} holds the workspace and waits for somebody to apply or discard it.`
+          : `The run ${holder.id} holds the workspace and is ${holder.status}.`
+      }
+    }
+    if (open.waitMessage !== null) return { position: 1, message: open.waitMessage }
+    if (open.acknowledgedAt !== null) return { position: 1, message: `The agent ${open.agent} has it and is about to start its Pod.` }
+    return {
+      position: 1,
+      message: (yield* assignments.connected) === 0
+        ? "No agent has asked for work in the last 90 seconds; check that the controller runs and that its pool token is right."
+        : "It is offered to the agents and waits for one to take it."
+    }
+  })
+
+  /** `base`: the server's URL as the one who asks knows it. */
+  return Effect.fn("RunViews.view")(function*(run: Run, base: string) {
+    const rows = yield* stages.ofRun(run.id)
+    const queue = yield* queueOf(run, rows.findLast(({ endedAt }) => endedAt === null))
+    const failure = run.status === "errored" ? failureOf(run, rows) : undefined
+    const view: RunView = {
+      id: run.id,
+      workspace: run.workspace,
+      status: run.status,
+      final: isFinal(run.status),
+      cancelAsked: run.cancelAsked,
+      ...(run.message !== "" && { message: run.message }),
+      ...(failure !== undefined && { failure }),
+      planOnly: run.planOnly,
+      autoApply: run.autoApply,
+      destroy: run.destroy,
+      ...(run.engine !== null && { engine: run.engine }),
+      archiveSha256: run.archiveSha256,
+      ...(run.planSha256 !== null && { planSha256: run.planSha256 }),
+      ...(run.hasChanges !== null && { hasChanges: run.hasChanges }),
+      ...(run.changes !== null && { changes: run.changes }),
+      ...(queue !== undefined && { queue }),
+      stages: rows.map((stage) => stageView(stage, logUrl(tokens, base, run.id, stepOf(stage.stage)))),
+      createdAt: run.createdAt,
+      timestamps: run.timestamps
+    }
+    return view
+  })
+})

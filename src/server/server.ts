@@ -1,0 +1,75 @@
+// `agent-job server`: one process, one SQLite file and a directory of blobs, all APIs on one port.
+// Ends in order: long polls are answered empty first, then open requests get two seconds, then the database is closed.
+// Used by cli/server and the tests.
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { Duration, Effect, Layer } from "effect"
+import { HttpRouter, type HttpServer } from "effect/http"
+import { createServer } from "node:http"
+import { mkdir } from "node:fs/promises"
+import { join } from "node:path"
+import { Assignments } from "./assignments.ts"
+import { Blobs } from "./blobs.ts"
+import { Commits } from "./commits.ts"
+import { Configurations } from "./configurations.ts"
+import { layerDatabase } from "./database.ts"
+import { healthRoutes } from "./health-routes.ts"
+import { Logs } from "./logs.ts"
+import { poolRoutes } from "./pool-routes.ts"
+import { runRoutes } from "./run-routes.ts"
+import { Runs } from "./runs.ts"
+import { ServerError, type ServerOptions, Settings } from "./settings.ts"
+import { Stages } from "./stages.ts"
+import { stateRoutes } from "./state-routes.ts"
+import { StateVersions } from "./state-versions.ts"
+import { taskRoutes } from "./task-routes.ts"
+import { tfeRunRoutes } from "./tfe-run-routes.ts"
+import { tfeStateRoutes } from "./tfe-state-routes.ts"
+import { tfeWorkspaceRoutes } from "./tfe-workspace-routes.ts"
+import { Tokens } from "./tokens.ts"
+import { Variables } from "./variables.ts"
+import { Workspaces } from "./workspaces.ts"
+
+const routes = Layer.mergeAll(healthRoutes, poolRoutes, taskRoutes, stateRoutes, runRoutes, tfeWorkspaceRoutes, tfeRunRoutes, tfeStateRoutes)
+
+const dataDirectory = (directory: string) =>
+  Layer.effectDiscard(Effect.tryPromise({
+    try: () => mkdir(directory, { recursive: true, mode: 0o700 }),
+    catch: (cause) => new ServerError({ message: `The data directory ${directory} cannot be made (${cause instanceof Error ? cause.message : cause}); choose another one or make it writable.` })
+  }))
+
+/** Everything that is stored, from the bottom up. */
+const stores = (options: ServerOptions) =>
+  Assignments.layer.pipe(
+    Layer.provideMerge(Logs.layer),
+    Layer.provideMerge(Runs.layer),
+    Layer.provideMerge(Stages.layer),
+    Layer.provideMerge(Layer.mergeAll(Configurations.layer, StateVersions.layer, Variables.layer)),
+    Layer.provideMerge(Workspaces.layer),
+    Layer.provideMerge(Commits.layer),
+    Layer.provideMerge(layerDatabase(join(options.dataDir, "agent-job.sqlite"))),
+    Layer.provideMerge(Blobs.layer(join(options.dataDir, "blobs"))),
+    Layer.provideMerge(Tokens.layer(options)),
+    Layer.provideMerge(Layer.succeed(Settings, { dataDir: options.dataDir, publicUrl: options.publicUrl, organization: options.organization ?? "default" })),
+    Layer.provideMerge(dataDirectory(options.dataDir))
+  )
+
+const listen = (port: number) =>
+  NodeHttpServer.layer(() => createServer({ keepAliveTimeout: 65_000, requestTimeout: 0 }), { port, gracefulShutdownTimeout: Duration.seconds(2) }).pipe(
+    Layer.catchTag("ServeError", ({ cause }) =>
+      Layer.effectContext(Effect.fail(new ServerError({
+        message: cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE"
+          ? `Port ${port} is in use; stop what listens there or choose another one with --port.`
+          : `The server cannot listen on port ${port} (${cause instanceof Error ? cause.message : cause}).`
+      }))))
+  )
+
+/** The stores, the routes and the port; its HttpServer tells the address. */
+export const ServerWithAddress = (options: ServerOptions): Layer.Layer<HttpServer.HttpServer | Commits, ServerError> =>
+  Layer.effectDiscard(Effect.flatMap(Commits, (commits) => Effect.addFinalizer(() => commits.stop))).pipe(
+    Layer.provideMerge(HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true })),
+    Layer.provideMerge(listen(options.port)),
+    Layer.provideMerge(stores(options))
+  )
+
+/** The whole server, for as long as the layer lives. */
+export const Server = (options: ServerOptions): Layer.Layer<never, ServerError> => Layer.effectDiscard(Effect.void).pipe(Layer.provide(ServerWithAddress(options)))

@@ -1,0 +1,60 @@
+// The state API for people: what the stock `http` backend of tofu and terraform asks for, locking included.
+//   backend "http" { address = lock_address = unlock_address = ".../api/state/v1/workspaces/NAME", lock_method = "PUT", unlock_method = "DELETE", password = the user token }
+// Used by server/server.
+import { Effect } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+import { WorkspaceName } from "../schema/names.ts"
+import { LockInfo, taskHeader } from "../schema/task-api.ts"
+import { bytesOf, jsonOf, noContent, type Params, problem, queryOf } from "./answer.ts"
+import { routesFor } from "./authorize.ts"
+import { invalid, notFound, Refused } from "./refused.ts"
+import { stateLimitBytes, StateVersions } from "./state-versions.ts"
+import { Workspaces } from "./workspaces.ts"
+
+const lockInfo = jsonOf(LockInfo)
+const address = "/api/state/v1/workspaces/:name"
+
+/** 423 is what the backend reads as "somebody else has it", with that lock as the body. */
+const asLocked = (refused: Refused) => refused.error === "locked" ? problem(new Refused({ ...refused, status: 423 })) : problem(refused)
+
+export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
+  const states = yield* StateVersions
+  const workspaces = yield* Workspaces
+  const route = yield* routesFor("isUser", asLocked)
+
+  const existing = ({ name = "" }: Params) => Effect.flatMap(workspaces.find(name), (found) => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found))
+  /** The first lock of a name makes its workspace, so that a state can be moved here with nothing but a backend block. */
+  const made = ({ name = "" }: Params) =>
+    WorkspaceName.makeOption(name).pipe(
+      Effect.fromOption,
+      Effect.mapError(() => invalid("A workspace's name has letters, digits, '-' and '_', and begins with a letter or digit.")),
+      Effect.flatMap((valid) => workspaces.ensure(valid))
+    )
+
+  return [
+    route("GET", address, (_, params) =>
+      Effect.gen(function*() {
+        const version = yield* states.current((yield* existing(params)).id)
+        if (version === undefined) return yield* notFound()
+        return HttpServerResponse.uint8Array(yield* states.read(version), { contentType: "application/json", headers: { [taskHeader.digest]: version.sha256 } })
+      })),
+    route("POST", address, (request, params) =>
+      Effect.gen(function*() {
+        const { id } = yield* existing(params)
+        const bytes = yield* bytesOf(request, stateLimitBytes)
+        yield* states.accept(id, { bytes, sha256: request.headers[taskHeader.digest], lockId: queryOf(request, "ID"), by: undefined })
+        return noContent
+      })),
+    route("PUT", address, (request, params) =>
+      Effect.gen(function*() {
+        const { id } = yield* made(params)
+        return HttpServerResponse.jsonUnsafe({ epoch: yield* states.lock(id, yield* lockInfo(request), "person") })
+      })),
+    route("DELETE", address, (request, params) =>
+      Effect.gen(function*() {
+        const { id } = yield* existing(params)
+        yield* states.unlock(id, (yield* lockInfo(request)).ID)
+        return noContent
+      }))
+  ]
+}))

@@ -1,0 +1,116 @@
+// The task API: what the worker of one stage fetches and leaves, by the contract of schema/task-api.
+// The token says which stage it is, so no path names one; when the stage has its result, only that same result may be said again.
+// Used by server/server.
+import { Effect, Option, Schema } from "effect"
+import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
+import { StageResult } from "../schema/stage-result.ts"
+import { LockInfo, taskHeader, taskPath, type TaskDetails } from "../schema/task-api.ts"
+import { type Answer, blobAnswer, bytesOf, countOf, jsonOf, noContent, problem, routesWith } from "./answer.ts"
+import { Assignments } from "./assignments.ts"
+import { Blobs } from "./blobs.ts"
+import { Logs } from "./logs.ts"
+import { conflict, invalid, Refused, unauthorized } from "./refused.ts"
+import { type Run, Runs } from "./runs.ts"
+import type { StageRow } from "./stages.ts"
+import { stateLimitBytes, StateVersions } from "./state-versions.ts"
+import { tokenOf } from "./tokens.ts"
+import { Variables, variablesOf } from "./variables.ts"
+
+const planLimitBytes = 256 * 1024 * 1024
+const logChunkLimitBytes = 4 * 1024 * 1024
+
+const result = jsonOf(StageResult)
+const lockInfo = jsonOf(LockInfo)
+const noState = new Refused({ status: 404, error: "no-state", message: "The workspace has no state yet." })
+const epochOf = Schema.decodeUnknownOption(Schema.FiniteFromString.check(Schema.isInt()))
+
+export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
+  const assignments = yield* Assignments
+  const blobs = yield* Blobs
+  const logs = yield* Logs
+  const runs = yield* Runs
+  const states = yield* StateVersions
+  const variables = yield* Variables
+  const route = routesWith(problem)
+
+  const stageOf = (request: HttpServerRequest.HttpServerRequest) =>
+    Option.match(tokenOf(request.headers.authorization), { onNone: () => Effect.succeed(undefined), onSome: assignments.byToken })
+
+  /** For the holder of the token of a stage that is not over. */
+  const task = (method: "GET" | "POST" | "PUT", path: HttpRouter.PathInput, handler: (request: HttpServerRequest.HttpServerRequest, stage: StageRow, run: Run) => Answer) =>
+    route(method, path, (request) =>
+      Effect.gen(function*() {
+        const stage = yield* stageOf(request)
+        if (stage === undefined || stage.endedAt !== null) return yield* unauthorized()
+        return yield* handler(request, stage, yield* runs.get(stage.runId))
+      }))
+
+  const details = (stage: StageRow, run: Run) =>
+    Effect.gen(function*() {
+      const { workingDirectory } = yield* runs.workspaceOf(run)
+      const task: TaskDetails = {
+        id: stage.id,
+        runId: run.id,
+        workspace: run.workspace,
+        stage: stage.stage,
+        archiveSha256: run.archiveSha256,
+        ...(stage.stage !== "plan" && run.planSha256 !== null && { planSha256: run.planSha256 }),
+        ...(workingDirectory !== "" && { workingDirectory }),
+        options: run.options,
+        variables: variablesOf(yield* variables.list(run.workspaceId), run.variables)
+      }
+      return HttpServerResponse.jsonUnsafe(task)
+    })
+
+  return [
+    task("GET", taskPath.assignment, (_, stage, run) => details(stage, run)),
+    task("GET", taskPath.archive, (_, __, run) => blobAnswer(blobs, run.archiveSha256)),
+    task("GET", taskPath.plan, (_, __, run) =>
+      run.planSha256 === null ? Effect.fail(new Refused({ status: 404, error: "no-plan", message: "The run has no saved plan." })) : blobAnswer(blobs, run.planSha256)),
+    task("PUT", taskPath.plan, (request, stage, run) =>
+      Effect.gen(function*() {
+        if (stage.stage !== "plan") return yield* conflict("wrong-stage", "Only the plan stage stores a saved plan.")
+        const expected = request.headers[taskHeader.digest]
+        if (expected === undefined) return yield* invalid(`A saved plan needs its SHA-256 in the header ${taskHeader.digest}.`)
+        const { sha256 } = yield* blobs.put(request.stream, { limitBytes: planLimitBytes, expected })
+        yield* runs.savePlan(run.id, sha256)
+        return noContent
+      })),
+    task("POST", taskPath.log, (request, stage) =>
+      Effect.gen(function*() {
+        const offset = yield* countOf(request, "offset", 0)
+        return HttpServerResponse.jsonUnsafe({ offset: yield* logs.append(stage.id, offset, yield* bytesOf(request, logChunkLimitBytes)) })
+      })),
+    task("GET", taskPath.state, (_, __, run) =>
+      Effect.flatMap(states.current(run.workspaceId), (version) => version === undefined ? Effect.fail(noState) : Effect.map(states.read(version), (bytes) =>
+        HttpServerResponse.uint8Array(bytes, { contentType: "application/json", headers: { [taskHeader.digest]: version.sha256 } })))),
+    task("POST", taskPath.state, (request, stage, run) =>
+      Effect.gen(function*() {
+        if (stage.stage === "plan") return yield* conflict("wrong-stage", "A plan stage writes no state.")
+        const { [taskHeader.digest]: sha256, [taskHeader.lockEpoch]: epoch, [taskHeader.lockId]: lockId } = request.headers
+        yield* states.accept(run.workspaceId, {
+          bytes: yield* bytesOf(request, stateLimitBytes),
+          sha256,
+          lockId,
+          by: { holder: stage.id, epoch: Option.getOrElse(epochOf(epoch), () => -1), runId: run.id }
+        })
+        return noContent
+      })),
+    task("POST", taskPath.lock, (request, stage, run) =>
+      Effect.gen(function*() {
+        return HttpServerResponse.jsonUnsafe({ epoch: yield* states.lock(run.workspaceId, yield* lockInfo(request), stage.id) })
+      })),
+    task("POST", taskPath.unlock, (request, stage, run) =>
+      Effect.gen(function*() {
+        yield* states.unlock(run.workspaceId, (yield* lockInfo(request)).ID, stage.id)
+        return noContent
+      })),
+    route("POST", taskPath.result, (request) =>
+      Effect.gen(function*() {
+        const stage = yield* stageOf(request)
+        if (stage === undefined || (stage.endedAt !== null && stage.result === null)) return yield* unauthorized()
+        yield* assignments.end(stage.id, yield* result(request))
+        return noContent
+      }))
+  ]
+}))

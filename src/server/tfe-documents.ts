@@ -1,0 +1,160 @@
+// Our records in the shapes of the TFE v2 JSON:API: pure, one function a type, no more than its clients read.
+// Every shape has the relationships and permissions without which stock clients crash.
+// Used by the TFE routes.
+import { isFinal, wishes } from "../core/run-machine.ts"
+import type { ConfigurationVersion } from "./configurations.ts"
+import { stepId } from "./ids.ts"
+import type { Run } from "./runs.ts"
+import { type StageRow, stepOf, stepStatus } from "./stages.ts"
+import type { State, StateVersion } from "./state-versions.ts"
+import type { WorkspaceVariable } from "./variables.ts"
+import type { Workspace } from "./workspaces.ts"
+
+const relation = (type: string, id: string | null) => ({ data: id === null ? null : { type, id } })
+
+export const entitlements = (organization: string) => ({
+  id: organization,
+  type: "entitlement-sets",
+  attributes: { operations: true, "state-storage": true, "cost-estimation": false, sentinel: false, "private-module-registry": false, teams: false, "vcs-integrations": false }
+})
+
+/** `holder`: its current run. A holder still pending does not count as a lock: clients would call that a manual one. */
+export const workspaceDocument = (workspace: Workspace, organization: string, holder: Run | undefined) => ({
+  id: workspace.id,
+  type: "workspaces",
+  attributes: {
+    name: workspace.name,
+    "auto-apply": workspace.autoApply,
+    "execution-mode": "remote",
+    "terraform-version": workspace.terraformVersion,
+    "working-directory": workspace.workingDirectory,
+    locked: holder !== undefined && holder.status !== "pending",
+    operations: true,
+    "created-at": workspace.createdAt,
+    "structured-run-output-enabled": false,
+    "tag-names": [],
+    "vcs-repo": null,
+    permissions: {
+      "can-update": true, "can-destroy": false, "can-queue-run": true, "can-queue-apply": true, "can-queue-destroy": true,
+      "can-read-settings": true, "can-read-variable": true, "can-update-variable": true, "can-lock": true, "can-unlock": true, "can-force-unlock": true, "can-force-delete": false
+    }
+  },
+  relationships: { organization: relation("organizations", organization), "current-run": relation("runs", workspace.currentRunId) }
+})
+
+export const configurationVersionDocument = (version: ConfigurationVersion, uploadUrl?: string) => ({
+  id: version.id,
+  type: "configuration-versions",
+  attributes: {
+    status: version.status,
+    speculative: version.speculative,
+    "auto-queue-runs": false,
+    source: "tfe-api",
+    "error-message": version.status === "errored" ? "The upload was not a gzipped tar archive." : null,
+    ...(uploadUrl !== undefined && { "upload-url": uploadUrl })
+  }
+})
+
+const timestampsOf = ({ timestamps }: Run) => Object.fromEntries(Object.entries(timestamps).map(([status, at]) => [`${status.replaceAll("_", "-")}-at`, at]))
+
+/** `position`: of a pending run among all pending ones, 0 for others. */
+export const runDocument = (run: Run, position: number) => {
+  const may = wishes(run)
+  return {
+    id: run.id,
+    type: "runs",
+    attributes: {
+      status: run.status,
+      message: run.message,
+      source: "tfe-api",
+      "has-changes": run.hasChanges === true,
+      "is-destroy": run.destroy,
+      "plan-only": run.planOnly,
+      "auto-apply": run.autoApply,
+      refresh: run.options.refresh ?? true,
+      "refresh-only": run.options.refreshOnly ?? false,
+      "target-addrs": run.options.targets ?? [],
+      "replace-addrs": run.options.replace ?? [],
+      variables: run.variables.map(({ key, value }) => ({ key, value })),
+      "position-in-queue": position,
+      "created-at": run.createdAt,
+      "status-timestamps": timestampsOf(run),
+      actions: { "is-cancelable": may.cancel, "is-confirmable": may.confirm, "is-discardable": may.discard, "is-force-cancelable": false },
+      permissions: { "can-apply": true, "can-cancel": true, "can-discard": true, "can-force-cancel": false, "can-force-execute": false }
+    },
+    relationships: {
+      workspace: relation("workspaces", run.workspaceId),
+      plan: relation("plans", stepId(run.id, "plan")),
+      apply: relation("applies", stepId(run.id, "apply")),
+      "configuration-version": relation("configuration-versions", run.configurationVersionId)
+    }
+  }
+}
+
+/** A plan or an apply. Its status is read with the run's in one transaction, so it never ends before the run has moved on. */
+export const stepDocument = (run: Run, stages: ReadonlyArray<StageRow>, step: "plan" | "apply", logUrl: string) => {
+  const stage = stages.findLast((candidate) => stepOf(candidate.stage) === step)
+  const never = run.status === "canceled" ? "canceled" : "unreachable"
+  const changes = stage?.result?.changes ?? (step === "plan" ? run.changes : null)
+  return {
+    id: stepId(run.id, step),
+    type: step === "plan" ? "plans" : "applies",
+    attributes: {
+      status: stage !== undefined ? stepStatus(stage) : isFinal(run.status) ? never : "pending",
+      "log-read-url": logUrl,
+      ...(step === "plan" && { "has-changes": run.hasChanges === true }),
+      "resource-additions": changes?.add ?? 0,
+      "resource-changes": changes?.change ?? 0,
+      "resource-destructions": changes?.destroy ?? 0
+    }
+  }
+}
+
+export const variableDocument = (variable: WorkspaceVariable) => ({
+  id: variable.id,
+  type: "vars",
+  attributes: {
+    key: variable.key,
+    value: variable.sensitive ? null : variable.value,
+    description: variable.description,
+    category: variable.category,
+    hcl: variable.hcl,
+    sensitive: variable.sensitive
+  },
+  relationships: { configurable: relation("workspaces", variable.workspaceId) }
+})
+
+export const stateVersionDocument = (version: StateVersion, base: string) => ({
+  id: version.id,
+  type: "state-versions",
+  attributes: {
+    serial: version.serial,
+    lineage: version.lineage,
+    size: version.sizeBytes,
+    status: "finalized",
+    "created-at": version.createdAt,
+    "hosted-state-download-url": `${base}/api/v2/state-versions/${version.id}/download`
+  },
+  relationships: { run: relation("runs", version.runId) }
+})
+
+/** The id says which version and which output: its name in hex, since an id may hold no slash. */
+export const outputId = (version: StateVersion, name: string): string => `wsout-${version.id}-${Buffer.from(name, "utf8").toString("hex")}`
+
+export const parseOutputId = (id: string): { readonly versionId: string; readonly name: string } | undefined => {
+  const [, versionId, hex] = /^wsout-(sv-[a-z0-9]+)-((?:[0-9a-f]{2})+)$/u.exec(id) ?? []
+  return versionId === undefined || hex === undefined ? undefined : { versionId, name: Buffer.from(hex, "hex").toString("utf8") }
+}
+
+/** `reveal`: also a sensitive value, for whoever asks for this one output. */
+export const outputDocument = (version: StateVersion, name: string, output: NonNullable<State["outputs"]>[string], reveal: boolean) => ({
+  id: outputId(version, name),
+  type: "state-version-outputs",
+  attributes: {
+    name,
+    value: output.sensitive === true && !reveal ? null : output.value,
+    sensitive: output.sensitive === true,
+    type: typeof output.type === "string" ? output.type : Array.isArray(output.type) ? String(output.type[0]) : "string",
+    "detailed-type": output.type ?? "dynamic"
+  }
+})

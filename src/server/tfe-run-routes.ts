@@ -1,0 +1,147 @@
+// The TFE API's configuration versions, runs, plans and applies.
+// Logs and uploads are asked without a token: the last part of their path is the secret.
+// Used by server/server.
+import { Effect } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+import { RunEvent } from "../core/run-machine.ts"
+import { CreateConfigurationVersion, CreateRun } from "../schema/tfe-api.ts"
+import type { PlanOptions } from "../schema/agent-task.ts"
+import { countOf, jsonApiErrors, jsonOf, noContent, queryOf, routesWith } from "./answer.ts"
+import { Configurations } from "./configurations.ts"
+import { runOfStep } from "./ids.ts"
+import { isLogSecret, isUploadSecret, logUrl, uploadUrl } from "./links.ts"
+import { Logs } from "./logs.ts"
+import { invalid, notFound } from "./refused.ts"
+import { type Run, Runs } from "./runs.ts"
+import { Stages } from "./stages.ts"
+import { document, documents, makeTfe } from "./tfe.ts"
+import { configurationVersionDocument, runDocument, stepDocument, workspaceDocument } from "./tfe-documents.ts"
+import { Tokens } from "./tokens.ts"
+import { Workspaces } from "./workspaces.ts"
+
+const createConfigurationVersion = jsonOf(CreateConfigurationVersion)
+const createRun = jsonOf(CreateRun)
+
+const logReadLimitBytes = 1024 * 1024
+const longestWaitSeconds = 30
+
+const optionsOf = (attributes: CreateRun["data"]["attributes"]): PlanOptions => ({
+  ...(attributes["is-destroy"] === true && { destroy: true }),
+  ...(attributes.refresh === false && { refresh: false }),
+  ...(attributes["refresh-only"] === true && { refreshOnly: true }),
+  ...(attributes["target-addrs"] != null && { targets: attributes["target-addrs"] }),
+  ...(attributes["replace-addrs"] != null && { replace: attributes["replace-addrs"] })
+})
+
+export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
+  const { base, member, organization, route } = yield* makeTfe
+  const configurations = yield* Configurations
+  const logs = yield* Logs
+  const runs = yield* Runs
+  const stages = yield* Stages
+  const tokens = yield* Tokens
+  const workspaces = yield* Workspaces
+  const open = routesWith(jsonApiErrors)
+
+  const positionOf = (run: Run) =>
+    run.status === "pending" ? Effect.map(runs.withStatus(["pending"]), (pending) => 1 + pending.findIndex(({ id }) => id === run.id)) : Effect.succeed(0)
+  const shown = (run: Run) => Effect.map(positionOf(run), (position) => runDocument(run, position))
+
+  const step = (which: "plan" | "apply", id: string, url: string) =>
+    Effect.gen(function*() {
+      const rows = yield* stages.ofRun(runOfStep(id)) // before the run: a stage must not look over while its run does not
+      return stepDocument(yield* runs.get(runOfStep(id)), rows, which, logUrl(tokens, url, runOfStep(id), which))
+    })
+
+  const included = (run: Run, wanted: string, url: string) =>
+    Effect.gen(function*() {
+      const names = wanted.split(",")
+      const workspace = yield* workspaces.get(run.workspaceId)
+      const holder = workspace.currentRunId === null ? undefined : yield* runs.find(workspace.currentRunId)
+      return [
+        ...(names.includes("workspace") ? [workspaceDocument(workspace, organization, holder)] : []),
+        ...(names.includes("plan") ? [yield* step("plan", run.id, url)] : []),
+        ...(names.includes("apply") ? [yield* step("apply", run.id, url)] : [])
+      ]
+    })
+
+  const create = Effect.fnUntraced(function*({ data: { attributes, relationships } }: CreateRun) {
+    const asked = relationships?.["configuration-version"]?.data.id
+    const workspace = yield* workspaces.get(relationships?.workspace.data.id ?? "")
+    const version = asked === undefined ? yield* configurations.latest(workspace.id) : yield* configurations.get(asked)
+    if (version === undefined || version.workspaceId !== workspace.id || version.status !== "uploaded" || version.sha256 === null) {
+      return yield* invalid("The run needs a configuration version of its workspace whose archive is uploaded; upload one first.")
+    }
+    return yield* runs.create({
+      workspaceId: workspace.id,
+      configurationVersionId: version.id,
+      archiveSha256: version.sha256,
+      planOnly: attributes["plan-only"] === true || version.speculative,
+      autoApply: attributes["save-plan"] !== true && (attributes["auto-apply"] ?? workspace.autoApply),
+      destroy: attributes["is-destroy"] === true,
+      message: attributes.message ?? "",
+      engine: attributes.engine ?? undefined,
+      options: optionsOf(attributes),
+      variables: attributes.variables ?? []
+    })
+  })
+
+  const action = (name: "apply" | "discard" | "cancel", event: RunEvent) =>
+    route("POST", `/api/v2/runs/:id/actions/${name}`, (_, { id = "" }) => Effect.as(runs.step(id, event), HttpServerResponse.empty({ status: 202 })))
+
+  return [
+    route("POST", "/api/v2/workspaces/:id/configuration-versions", (request, { id = "" }) =>
+      Effect.gen(function*() {
+        const workspace = yield* workspaces.get(id)
+        const { data: { attributes } } = yield* createConfigurationVersion(request)
+        const version = yield* configurations.create(workspace.id, attributes.speculative === true)
+        return document(configurationVersionDocument(version, uploadUrl(tokens, base(request), version.id)), 201)
+      })),
+    route("GET", "/api/v2/configuration-versions/:id", (_, { id = "" }) => Effect.map(configurations.get(id), (version) => document(configurationVersionDocument(version)))),
+    open("PUT", "/api/v2/uploads/:id/:secret", (request, { id = "", secret = "" }) =>
+      isUploadSecret(tokens, id, secret) ? Effect.as(configurations.upload(id, request.stream), noContent) : Effect.fail(notFound())),
+
+    route("POST", "/api/v2/runs", (request) => Effect.map(Effect.flatMap(Effect.flatMap(createRun(request), create), shown), (shape) => document(shape, 201))),
+    route("GET", "/api/v2/runs/:id", (request, { id = "" }) =>
+      Effect.gen(function*() {
+        const run = yield* runs.get(id)
+        const wanted = queryOf(request, "include")
+        return document(yield* shown(run), 200, wanted === undefined ? undefined : yield* included(run, wanted, base(request)))
+      })),
+    route("GET", "/api/v2/workspaces/:id/runs", (request, { id = "" }) =>
+      Effect.gen(function*() {
+        const workspace = yield* workspaces.get(id)
+        const number = Math.max(1, yield* countOf(request, "page[number]", 1))
+        const size = Math.min(100, Math.max(1, yield* countOf(request, "page[size]", 20)))
+        const found = yield* runs.list(workspace.id, size + 1, (number - 1) * size)
+        return documents(yield* Effect.forEach(found.slice(0, size), shown), { number, size, more: found.length > size })
+      })),
+    route("GET", "/api/v2/organizations/:organization/runs/queue", (_, params) =>
+      Effect.gen(function*() {
+        yield* member(params)
+        return documents((yield* runs.withStatus(["pending"])).map((run, before) => runDocument(run, before + 1)))
+      })),
+    route("GET", "/api/v2/organizations/:organization/capacity", (_, params) =>
+      Effect.gen(function*() {
+        yield* member(params)
+        const pending = yield* runs.withStatus(["pending"])
+        const running = yield* runs.withStatus(["planning", "applying"])
+        return document({ id: organization, type: "organization-capacity", attributes: { pending: pending.length, running: running.length } })
+      })),
+    route("GET", "/api/v2/runs/:id/run-events", (_, { id = "" }) => Effect.as(runs.get(id), documents([]))),
+    action("apply", RunEvent.Confirm()),
+    action("discard", RunEvent.Discard()),
+    action("cancel", RunEvent.Cancel()),
+
+    route("GET", "/api/v2/plans/:id", (request, { id = "" }) => Effect.map(step("plan", id, base(request)), (shape) => document(shape))),
+    route("GET", "/api/v2/applies/:id", (request, { id = "" }) => Effect.map(step("apply", id, base(request)), (shape) => document(shape))),
+    open("GET", "/api/v2/logs/:id/:secret", (request, { id = "", secret = "" }) =>
+      Effect.gen(function*() {
+        if (!isLogSecret(tokens, id, secret)) return yield* notFound()
+        const offset = yield* countOf(request, "offset", 0)
+        const limit = Math.min(logReadLimitBytes, yield* countOf(request, "limit", logReadLimitBytes))
+        const wait = Math.min(longestWaitSeconds, yield* countOf(request, "wait", 0))
+        return HttpServerResponse.uint8Array(yield* logs.read(id, offset, limit, wait), { contentType: "application/octet-stream" })
+      }))
+  ]
+}))

@@ -1,0 +1,51 @@
+// The TFE API's states, as far as they are read: the current one, its outputs, and the download.
+// A sensitive output's value is given only to who asks for that one output, as stock clients do.
+// Used by server/server.
+import { Effect, Schema } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+import { notFound } from "./refused.ts"
+import { State, type StateVersion, StateVersions } from "./state-versions.ts"
+import { document, documents, makeTfe } from "./tfe.ts"
+import { outputDocument, parseOutputId, stateVersionDocument } from "./tfe-documents.ts"
+import { Workspaces } from "./workspaces.ts"
+
+const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(State))
+
+export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
+  const { base, route } = yield* makeTfe
+  const states = yield* StateVersions
+  const workspaces = yield* Workspaces
+
+  const outputsOf = (version: StateVersion) =>
+    Effect.gen(function*() {
+      const state = yield* Effect.orDie(decode(new TextDecoder().decode(yield* states.read(version)))) // it was decoded when it was accepted
+      return state.outputs ?? {}
+    })
+  const existing = (version: StateVersion | undefined) => version === undefined ? Effect.fail(notFound()) : Effect.succeed(version)
+
+  return [
+    route("GET", "/api/v2/workspaces/:id/current-state-version", (request, { id = "" }) =>
+      Effect.map(Effect.flatMap(states.current(id), existing), (version) => document(stateVersionDocument(version, base(request))))),
+    route("GET", "/api/v2/workspaces/:id/current-state-version-outputs", (_, { id = "" }) =>
+      Effect.gen(function*() {
+        const workspace = yield* workspaces.get(id)
+        const version = yield* states.current(workspace.id)
+        if (version === undefined) return documents([])
+        return documents(Object.entries(yield* outputsOf(version)).map(([name, output]) => outputDocument(version, name, output, false)))
+      })),
+    route("GET", "/api/v2/state-version-outputs/:id", (_, { id = "" }) =>
+      Effect.gen(function*() {
+        const parsed = parseOutputId(id)
+        const version = yield* Effect.flatMap(states.find(parsed?.versionId ?? ""), existing)
+        const output = Object.entries(yield* outputsOf(version)).find(([name]) => name === parsed?.name)
+        return output === undefined ? yield* notFound() : document(outputDocument(version, ...output, true))
+      })),
+    route("GET", "/api/v2/state-versions/:id", (request, { id = "" }) =>
+      Effect.map(Effect.flatMap(states.find(id), existing), (version) => document(stateVersionDocument(version, base(request))))),
+    route("GET", "/api/v2/state-versions/:id/download", (_, { id = "" }) =>
+      Effect.gen(function*() {
+        const version = yield* Effect.flatMap(states.find(id), existing)
+        return HttpServerResponse.uint8Array(yield* states.read(version), { contentType: "application/json" })
+      }))
+  ]
+}))

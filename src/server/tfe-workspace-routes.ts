@@ -1,0 +1,86 @@
+// The TFE API's workspaces and their variables, and what clients ask before anything else.
+// Used by server/server.
+import { Effect } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+import { CreateVariable, CreateWorkspace, tfePath, UpdateWorkspace } from "../schema/tfe-api.ts"
+import { jsonApiErrors, jsonOf, queryOf, routesWith } from "./answer.ts"
+import { notFound } from "./refused.ts"
+import { Runs } from "./runs.ts"
+import { document, documents, makeTfe } from "./tfe.ts"
+import { entitlements, variableDocument, workspaceDocument } from "./tfe-documents.ts"
+import { Variables } from "./variables.ts"
+import { type Workspace, type WorkspaceSettings, Workspaces } from "./workspaces.ts"
+
+const createWorkspace = jsonOf(CreateWorkspace)
+const updateWorkspace = jsonOf(UpdateWorkspace)
+const createVariable = jsonOf(CreateVariable)
+
+/** Absolute URLs are not needed here: these are relative to the document. */
+const services = { "tfe.v2": "/api/v2/", "tfe.v2.1": "/api/v2/", "tfe.v2.2": "/api/v2/", "state.v2": "/api/v2/" }
+
+const settingsOf = (attributes: (typeof UpdateWorkspace.Type)["data"]["attributes"]): Partial<WorkspaceSettings> => {
+  const { "auto-apply": autoApply, "terraform-version": terraformVersion, "working-directory": workingDirectory } = attributes
+  return {
+    ...(typeof autoApply === "boolean" && { autoApply }),
+    ...(typeof terraformVersion === "string" && { terraformVersion }),
+    ...(typeof workingDirectory === "string" && { workingDirectory })
+  }
+}
+
+export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
+  const { member, organization, route } = yield* makeTfe
+  const runs = yield* Runs
+  const variables = yield* Variables
+  const workspaces = yield* Workspaces
+  const open = routesWith(jsonApiErrors)
+
+  const shown = (workspace: Workspace) =>
+    Effect.map(workspace.currentRunId === null ? Effect.succeed(undefined) : runs.find(workspace.currentRunId), (holder) => workspaceDocument(workspace, organization, holder))
+  const named = (name: string | undefined) => Effect.flatMap(workspaces.find(name ?? ""), (found) => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found))
+
+  return [
+    open("GET", tfePath.discovery, () => Effect.succeed(HttpServerResponse.jsonUnsafe(services))),
+    route("GET", "/api/v2/ping", () => Effect.succeed(HttpServerResponse.empty({ status: 204, headers: { "TFP-API-Version": "2.6" } }))),
+    route("GET", "/api/v2/account/details", () => Effect.succeed(document({ id: "user-default", type: "users", attributes: { username: "user" } }))),
+    route("GET", "/api/v2/organizations/:organization/entitlement-set", (_, params) => Effect.as(member(params), document(entitlements(organization)))),
+    route("GET", "/api/v2/organizations/:organization/workspaces", (request, params) =>
+      Effect.gen(function*() {
+        yield* member(params)
+        const wanted = queryOf(request, "search[name]") ?? ""
+        const found = (yield* workspaces.list).filter(({ name }) => name.includes(wanted))
+        return documents(yield* Effect.forEach(found, shown))
+      })),
+    route("POST", "/api/v2/organizations/:organization/workspaces", (request, params) =>
+      Effect.gen(function*() {
+        yield* member(params)
+        const { data: { attributes } } = yield* createWorkspace(request)
+        return document(yield* Effect.flatMap(workspaces.ensure(attributes.name, settingsOf(attributes)), shown), 201)
+      })),
+    route("GET", "/api/v2/organizations/:organization/workspaces/:name", (_, params) =>
+      Effect.gen(function*() {
+        yield* member(params)
+        return document(yield* Effect.flatMap(named(params.name), shown))
+      })),
+    route("GET", "/api/v2/workspaces/:id", (_, { id = "" }) => Effect.map(Effect.flatMap(workspaces.get(id), shown), (shape) => document(shape))),
+    route("PATCH", "/api/v2/workspaces/:id", (request, { id = "" }) =>
+      Effect.gen(function*() {
+        yield* workspaces.get(id)
+        const { data: { attributes } } = yield* updateWorkspace(request)
+        return document(yield* Effect.flatMap(workspaces.update(id, settingsOf(attributes)), shown))
+      })),
+    route("GET", "/api/v2/workspaces/:id/vars", (_, { id = "" }) =>
+      Effect.gen(function*() {
+        yield* workspaces.get(id)
+        return documents((yield* variables.list(id)).map(variableDocument))
+      })),
+    route("POST", "/api/v2/workspaces/:id/vars", (request, { id = "" }) =>
+      Effect.gen(function*() {
+        const { id: workspaceId } = yield* workspaces.get(id)
+        const { data: { attributes: { category, description, hcl, key, sensitive, value } } } = yield* createVariable(request)
+        const stored = yield* variables.set({
+          workspaceId, key, value: value ?? "", description: description ?? "", category: category ?? "terraform", hcl: hcl ?? false, sensitive: sensitive ?? false
+        })
+        return document(variableDocument(stored), 201)
+      }))
+  ]
+}))

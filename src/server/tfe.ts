@@ -1,0 +1,41 @@
+// What all TFE routes have together: who asks, from which URL, and the two envelopes of JSON:API.
+// Used by the tfe-*-routes.
+import { Effect } from "effect"
+import { type HttpServerRequest, HttpServerResponse } from "effect/http"
+import { jsonApiErrors, type Params } from "./answer.ts"
+import { routesFor } from "./authorize.ts"
+import { baseUrl } from "./links.ts"
+import { notFound } from "./refused.ts"
+import { Settings } from "./settings.ts"
+
+const contentType = "application/vnd.api+json"
+
+export const document = (data: unknown, status = 200, included?: ReadonlyArray<unknown>) =>
+  HttpServerResponse.jsonUnsafe({ data, ...(included !== undefined && { included }) }, { status, contentType })
+
+/** One page of a list; without paging it is all there is. */
+export const documents = (data: ReadonlyArray<unknown>, page?: { readonly number: number; readonly size: number; readonly more: boolean }) =>
+  HttpServerResponse.jsonUnsafe({
+    data,
+    meta: {
+      pagination: {
+        "current-page": page?.number ?? 1,
+        "page-size": page?.size ?? data.length,
+        "prev-page": page !== undefined && page.number > 1 ? page.number - 1 : null,
+        "next-page": page?.more === true ? page.number + 1 : null,
+        "total-pages": (page?.number ?? 1) + (page?.more === true ? 1 : 0),
+        "total-count": ((page?.number ?? 1) - 1) * (page?.size ?? 0) + data.length + (page?.more === true ? 1 : 0)
+      }
+    }
+  }, { contentType })
+
+export const makeTfe = Effect.gen(function*() {
+  const { organization, publicUrl } = yield* Settings
+  return {
+    organization,
+    route: yield* routesFor("isUser", jsonApiErrors),
+    base: (request: HttpServerRequest.HttpServerRequest) => baseUrl(publicUrl, request),
+    /** 404 for any organization but ours. */
+    member: ({ organization: asked }: Params) => asked === organization ? Effect.void : Effect.fail(notFound())
+  }
+})

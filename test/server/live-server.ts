@@ -1,0 +1,163 @@
+// A real server on a free port and a real SQLite file, and the three who speak to it: a person, an agent and a worker.
+// Used by the tests of the server; a restart is a second `serve` on the same directory.
+import { Effect, Layer, Schema } from "effect"
+import { HttpServer } from "effect/http"
+import { createHash } from "node:crypto"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { gzipSync } from "node:zlib"
+import { AcquireResponse, type Assignment, CancellationsResponse, poolPath } from "../../src/schema/pool-api.ts"
+import { type RunView, RunView as RunViewSchema, runPath } from "../../src/schema/run.ts"
+import type { StageResult } from "../../src/schema/stage-result.ts"
+import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
+import { tfePath } from "../../src/schema/tfe-api.ts"
+import { ServerWithAddress } from "../../src/server/server.ts"
+
+export const userToken = "user-token-0123456789"
+export const poolToken = "pool-token-0123456789"
+
+export const sha256 = (bytes: string | Uint8Array) => createHash("sha256").update(bytes).digest("hex")
+
+/** A directory with the two token files, gone with the scope. */
+export const directory = Effect.acquireRelease(
+  Effect.sync(() => {
+    const made = mkdtempSync(join(tmpdir(), "agent-job-server-"))
+    writeFileSync(join(made, "user.token"), `# people\n${userToken}\n`)
+    writeFileSync(join(made, "pool.token"), poolToken)
+    return made
+  }),
+  (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+)
+
+export const optionsIn = (made: string) => ({ port: 0, dataDir: join(made, "data"), userTokenFile: join(made, "user.token"), poolTokenFile: join(made, "pool.token") })
+
+/** Serves for as long as the scope lives; gives the URL. */
+export const serve = (made: string) =>
+  Effect.gen(function*() {
+    const context = yield* Layer.build(ServerWithAddress(optionsIn(made)))
+    return yield* Effect.map(HttpServer.HttpServer.pipe(Effect.provide(context)), ({ address }) => {
+      if (address._tag === "UnixPathAddress") throw new Error("not a TCP address")
+      return `http://127.0.0.1:${address.port}`
+    })
+  })
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  readonly json: any // whatever was answered; each test says what it expects
+}
+
+export const ask = (url: string, token: string | undefined, method = "GET", body?: unknown, headers: Record<string, string> = {}) =>
+  Effect.promise(async (signal): Promise<Answer> => {
+    const isRaw = typeof body === "string" || body instanceof Uint8Array
+    const response = await fetch(url, {
+      method,
+      signal,
+      headers: { ...(token !== undefined && { authorization: `Bearer ${token}` }), ...headers },
+      ...(body !== undefined && { body: isRaw ? Buffer.from(body) : JSON.stringify(body) })
+    })
+    const text = await response.text()
+    return { status: response.status, headers: response.headers, text, json: text.startsWith("{") ? JSON.parse(text) : undefined }
+  })
+
+export const person = (url: string) => {
+  const as = (method: string, path: string, body?: unknown, headers?: Record<string, string>) => ask(path.startsWith("http") ? path : url + path, userToken, method, body, headers)
+  const workspace = (name: string, settings: Record<string, unknown> = {}) =>
+    Effect.map(as("POST", tfePath.workspaces("default"), { data: { type: "workspaces", attributes: { name, ...settings } } }), ({ json }): string => json.data.id)
+  const upload = (workspaceId: string, archive: Uint8Array, speculative = false) =>
+    Effect.gen(function*() {
+      const made = yield* as("POST", tfePath.configurationVersions(workspaceId), { data: { type: "configuration-versions", attributes: { speculative } } })
+      const { id, attributes } = made.json.data
+      const stored = yield* ask(attributes["upload-url"], undefined, "PUT", archive)
+      return { id: String(id), uploadUrl: String(attributes["upload-url"]), status: stored.status, answer: stored }
+    })
+  const run = (workspaceId: string, attributes: Record<string, unknown> = {}, version?: string) =>
+    as("POST", tfePath.runs, {
+      data: {
+        type: "runs",
+        attributes,
+        relationships: {
+          workspace: { data: { type: "workspaces", id: workspaceId } },
+          ...(version !== undefined && { "configuration-version": { data: { type: "configuration-versions", id: version } } })
+        }
+      }
+    })
+  /** A new run of a workspace, both made on the way. */
+  const start = (name: string, attributes: Record<string, unknown> = {}) =>
+    Effect.gen(function*() {
+      const workspaceId = yield* workspace(name)
+      yield* upload(workspaceId, archiveOf({ "main.tf": "output \"m\" { value = 1 }" }))
+      const made = yield* run(workspaceId, attributes)
+      return String(made.json.data.id)
+    })
+  const view = (id: string): Effect.Effect<RunView> => Effect.map(as("GET", runPath.run(id)), ({ json }) => Schema.decodeUnknownSync(RunViewSchema)(json))
+  const act = (id: string, action: "apply" | "discard" | "cancel") => as("POST", tfePath.action(id, action), {})
+  return { as, workspace, upload, run, start, view, act }
+}
+
+export const agent = (url: string, name = "agent-1") => {
+  const post = (path: string, body: unknown) => ask(url + path, poolToken, "POST", body)
+  const acquire = (waitSeconds = 0, max = 10) =>
+    Effect.map(post(poolPath.acquire, { agent: name, waitSeconds, max }), ({ json }) => Schema.decodeUnknownSync(AcquireResponse)(json).assignments)
+  const acknowledge = (id: string) => post(poolPath.acknowledge(id), {})
+  const wait = (id: string, reason: string, message: string) => post(poolPath.wait(id), { reason, message })
+  const report = (id: string, result: StageResult) => post(poolPath.result(id), result)
+  const cancellations = (after = 0, waitSeconds = 0) =>
+    Effect.map(post(poolPath.cancellations, { after, waitSeconds }), ({ json }) => Schema.decodeUnknownSync(CancellationsResponse)(json))
+  /** The one assignment there should be, acknowledged. */
+  const take = Effect.gen(function*() {
+    const [assignment, ...others] = yield* acquire()
+    if (assignment === undefined || others.length > 0) throw new Error(`expected one assignment, got ${others.length + Number(assignment !== undefined)}`)
+    yield* acknowledge(assignment.id)
+    return assignment
+  })
+  return { acquire, acknowledge, wait, report, cancellations, take, post }
+}
+
+export const worker = (url: string, { taskToken }: Assignment) => {
+  const as = (method: string, path: string, body?: unknown, headers?: Record<string, string>) => ask(url + path, taskToken, method, body, headers)
+  return {
+    as,
+    log: (offset: number, text: string) => as("POST", `${taskPath.log}?offset=${offset}`, text),
+    savePlan: (plan: string) => as("PUT", taskPath.plan, plan, { [taskHeader.digest]: sha256(plan) }),
+    lock: (ID: string) => as("POST", taskPath.lock, { ID, Who: "worker", Operation: "OperationTypeApply" }),
+    unlock: (ID: string) => as("POST", taskPath.unlock, { ID }),
+    pushState: (state: unknown, lockId: string, epoch: number) =>
+      as("POST", taskPath.state, JSON.stringify(state), { [taskHeader.lockId]: lockId, [taskHeader.lockEpoch]: String(epoch), [taskHeader.digest]: sha256(JSON.stringify(state)) }),
+    result: (result: StageResult) => as("POST", taskPath.result, result)
+  }
+}
+
+export const succeeded = (more: Partial<StageResult> = {}): StageResult => ({
+  outcome: "succeeded", reason: "Completed", message: "The stage ended with success.", exitCode: 0, finishedAt: "2026-01-31T12:00:00Z", ...more
+})
+export const failed = (message = "The engine ended with exit code 1."): StageResult => ({ outcome: "failed", reason: "ExitCode", message, exitCode: 1, finishedAt: "2026-01-31T12:00:00Z" })
+export const cancelled: StageResult = { outcome: "cancelled", reason: "Cancelled", message: "The task was cancelled.", finishedAt: "2026-01-31T12:00:00Z" }
+export const withChanges = { changes: { add: 1, change: 0, destroy: 0 }, hasChanges: true }
+
+/** A gzipped tar of files, as plain as tar can be. */
+export const archiveOf = (files: Readonly<Record<string, string>>): Uint8Array => {
+  const entries = Object.entries(files).map(([name, content]) => {
+    const header = Buffer.alloc(512)
+    header.write(name, 0)
+    header.write("0000644\0", 100)
+    header.write(Buffer.byteLength(content).toString(8).padStart(11, "0") + "\0", 124)
+    header.write("        ", 148)
+    header.write("0", 156)
+    header.write("ustar\0" + "00", 257)
+    header.write(header.reduce((sum, byte) => sum + byte, 0).toString(8).padStart(6, "0") + "\0 ", 148)
+    return Buffer.concat([header, Buffer.from(content), Buffer.alloc((512 - Buffer.byteLength(content) % 512) % 512)])
+  })
+  return gzipSync(Buffer.concat([...entries, Buffer.alloc(1024)]))
+}
+
+/** The current run of the worker until its plan is stored and reported. */
+export const planWith = (url: string, plan = "the plan", result: StageResult = succeeded(withChanges)) =>
+  Effect.gen(function*() {
+    const assignment = yield* agent(url).take
+    yield* worker(url, assignment).savePlan(plan)
+    yield* worker(url, assignment).result({ ...result, ...(result.hasChanges === true && { planDigest: sha256(plan) as never }) })
+    return assignment
+  })
