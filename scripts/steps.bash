@@ -33,8 +33,11 @@ progress() {
 	fi
 }
 
-# step WHAT COMMAND...: runs it with its output in a log, and stops the script with the log's end if it fails.
-step() {
+# step WHAT COMMAND...: runs it with its output in a log; if it fails, shows why and stops the script.
+step() { try_step "$@" || exit; }
+
+# try_step WHAT COMMAND...: the same, but only gives back the exit status.
+try_step() {
 	local what=$1 log=$step_logs/${1//[^a-z0-9]/-}.log since shown='' told=0 now
 	shift
 	since=$(milliseconds)
@@ -58,11 +61,11 @@ step() {
 		step_process=
 		printf '  ok  %-34s %10s  %s\n' "$what" "$(elapsed "$since")" "$(sed -n 's/^note: //p' "$log" | tail -n 1)"
 	else
-		step_failed "$what" "$since" "$log" $?
+		tell_failure "$what" "$since" "$log" $?
 	fi
 }
 
-step_failed() { # step_failed WHAT SINCE LOG STATUS
+tell_failure() { # tell_failure WHAT SINCE LOG STATUS
 	step_process=
 	printf ' FAIL %-34s %10s\n' "$1" "$(elapsed "$2")"
 	if grep -aqi 'no space left on device' "$3"; then
@@ -73,5 +76,5 @@ step_failed() { # step_failed WHAT SINCE LOG STATUS
 		tail -n 25 "$3"
 		say "error: '$1' failed; all of its output is in $3"
 	fi >&2
-	exit "$4"
+	return "$4"
 }
