@@ -93,6 +93,7 @@ export const make = Effect.fnUntraced(function*(
     const transitions = (before.leaseTransitions ?? 0) + (before.holderIdentity === identity ? 0 : 1)
     return Option.some(yield* write(replace(found.value), { acquireTime: yield* microTime, leaseTransitions: transitions }))
   }).pipe(
+    Effect.timeout(callLimit),
     Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.succeed(Option.none<Held>())),
     Effect.catch((error) => Effect.as(Effect.logWarning("cannot look at the lease", error.message), Option.none<Held>()))
   )

@@ -1,0 +1,93 @@
+// One collection of a pretended API server, in memory and without a socket, so that informers can be tested under TestClock.
+// It keeps every event since the last compaction, as the real one does; a test may break, end or mute its watches.
+// Used by the informer's tests.
+import { Cause, Effect, Layer, Queue, Stream } from "effect"
+import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { Gone, type KubernetesError, Unreachable } from "../../src/kubernetes/errors.ts"
+import type { KubernetesObject, WatchEvent } from "../../src/kubernetes/object.ts"
+
+const call = { verb: "watch", object: "jobs in team" } as const
+export const gone = new Gone({ ...call, code: 410, reason: "Expired", detail: "too old" })
+export const unreachable = new Unreachable({ ...call, detail: "connection reset" })
+
+export class FakeCollection {
+  readonly objects = new Map<string, KubernetesObject>()
+  /** The resource version each watch began at, in order. */
+  readonly watchedFrom: Array<string> = []
+  lists = 0
+  /** Watches from before this version get 410. */
+  compacted = 0
+  /** What the next lists and watches fail with, in order. */
+  readonly failures: Array<KubernetesError> = []
+  /** New watches stay silent, as on a half-open connection. */
+  muted = false
+  pageSize = 500
+  #version = 100
+  readonly #history: Array<WatchEvent & { readonly version: number }> = []
+  #open: Array<Queue.Queue<WatchEvent, KubernetesError | Cause.Done>> = []
+
+  put(name: string): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const type = this.objects.has(name) ? "MODIFIED" : "ADDED"
+      const uid = this.objects.get(name)?.metadata.uid ?? `uid-${this.#version}`
+      const object = { metadata: { namespace: "team", name, uid, resourceVersion: String(++this.#version) }, spec: { large: "x".repeat(100) } }
+      this.objects.set(name, object)
+      return this.#emit({ type, object })
+    })
+  }
+  remove(name: string): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const object = this.objects.get(name)
+      if (object === undefined) return Effect.void
+      this.objects.delete(name)
+      return this.#emit({ type: "DELETED", object: { ...object, metadata: { ...object.metadata, resourceVersion: String(++this.#version) } } })
+    })
+  }
+  bookmark(): Effect.Effect<void> {
+    return Effect.suspend(() => this.#emit({ type: "BOOKMARK", resourceVersion: String(++this.#version) }))
+  }
+  /** Forgets the past: whoever has not seen all of it must list again. */
+  compact(): void {
+    this.compacted = this.#version
+  }
+  /** Ends the open watches, in order or with an error. */
+  end(error?: KubernetesError): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const open = this.#open
+      this.#open = []
+      return Effect.forEach(open, (queue) => error === undefined ? Queue.end(queue) : Queue.fail(queue, error), { discard: true })
+    })
+  }
+  #emit(event: WatchEvent): Effect.Effect<void> {
+    this.#history.push({ ...event, version: this.#version })
+    return Effect.forEach(this.#open, (queue) => Queue.offer(queue, event), { discard: true })
+  }
+
+  readonly layer = Layer.mock(Kubernetes, {
+    namespace: "team",
+    list: (_, { continue: next } = {}) =>
+      Effect.suspend(() => {
+        this.lists++
+        const failure = this.failures.shift()
+        if (failure !== undefined) return Effect.fail(failure)
+        const from = next === undefined ? 0 : Number(next)
+        const items = [...this.objects.values()].slice(from, from + this.pageSize)
+        return Effect.succeed({
+          items,
+          resourceVersion: String(this.#version),
+          continue: from + this.pageSize < this.objects.size ? String(from + this.pageSize) : undefined
+        })
+      }),
+    watch: (_, { resourceVersion }) =>
+      Stream.unwrap(Effect.gen({ self: this }, function*() {
+        this.watchedFrom.push(resourceVersion)
+        const failure = Number(resourceVersion) < this.compacted ? gone : this.failures.shift()
+        if (failure !== undefined) return Stream.fail(failure)
+        if (this.muted) return Stream.never
+        const queue = yield* Queue.unbounded<WatchEvent, KubernetesError | Cause.Done>()
+        yield* Queue.offerAll(queue, this.#history.filter(({ version }) => version > Number(resourceVersion)))
+        this.#open.push(queue)
+        return Stream.fromQueue(queue)
+      }))
+  })
+}

@@ -1,0 +1,51 @@
+// One Lease in a pretended API server with compare-and-swap, and for each contender a connection to it that a test may cut.
+// Used by the lease's tests.
+import { Effect, Layer } from "effect"
+import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { AlreadyExists, Conflict, type KubernetesError, NotFound, Unreachable } from "../../src/kubernetes/errors.ts"
+import type { Kind } from "../../src/kubernetes/kinds.ts"
+import type { KubernetesObject, Writable } from "../../src/kubernetes/object.ts"
+
+/** "lost": a write happens and its answer does not arrive; "hangs": no call ends. */
+export interface Connection { state: "works" | "refused" | "lost" | "hangs" }
+
+const refusal = { verb: "update", object: "Lease team/leader", code: 0, reason: "", detail: "" } as const
+const unreachable = new Unreachable({ verb: "update", object: "Lease team/leader", detail: "connection refused" })
+
+export class FakeLease {
+  lease: KubernetesObject | undefined
+  #version = 0
+
+  put(object: Writable): KubernetesObject {
+    this.lease = { ...object, metadata: { ...object.metadata, namespace: "team", name: "leader", uid: "u", resourceVersion: String(++this.#version) } }
+    return this.lease
+  }
+  /** Somebody else writes this spec, or these labels. */
+  edit({ spec = this.lease?.["spec"], labels = this.lease?.metadata.labels }: { readonly spec?: unknown; readonly labels?: Record<string, string> | undefined }): void {
+    this.put({ ...this.lease, metadata: { ...this.lease?.metadata, ...(labels && { labels }) }, ...{ spec } })
+  }
+
+  connect(connection: Connection) {
+    const over = (call: Effect.Effect<KubernetesObject, KubernetesError>, isWrite: boolean): Effect.Effect<KubernetesObject, KubernetesError> =>
+      Effect.suspend(() => {
+        switch (connection.state) {
+          case "works": return call
+          case "refused": return Effect.fail(unreachable)
+          case "lost": return isWrite ? Effect.andThen(call, Effect.fail(unreachable)) : Effect.fail(unreachable)
+          case "hangs": return Effect.never
+        }
+      })
+    const decoded = <A>(kind: Kind<A>, call: Effect.Effect<KubernetesObject, KubernetesError>) => Effect.flatMap(call, (object) => Effect.orDie(Effect.fromResult(kind.decode(object))))
+    return Layer.mock(Kubernetes, {
+      namespace: "team",
+      get: (kind) => decoded(kind, over(Effect.suspend(() => this.lease === undefined ? Effect.fail(new NotFound(refusal)) : Effect.succeed(this.lease)), false)),
+      create: (kind, object) => decoded(kind, over(Effect.suspend(() => this.lease === undefined ? Effect.succeed(this.put(object)) : Effect.fail(new AlreadyExists(refusal))), true)),
+      update: (kind, object) =>
+        decoded(kind, over(Effect.suspend((): Effect.Effect<KubernetesObject, KubernetesError> =>
+          this.lease === undefined ? Effect.fail(new NotFound(refusal))
+          : this.lease.metadata.resourceVersion === object.metadata.resourceVersion ? Effect.succeed(this.put(object))
+          : Effect.fail(new Conflict({ ...refusal, causes: [] }))
+        ), true))
+    })
+  }
+}

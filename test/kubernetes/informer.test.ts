@@ -1,0 +1,231 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, Effect, Fiber, Schema } from "effect"
+import { TestClock } from "effect/testing"
+import { TooManyRequests } from "../../src/kubernetes/errors.ts"
+import { longestWatch, make } from "../../src/kubernetes/informer.ts"
+import { jobs } from "../../src/kubernetes/kinds.ts"
+import { FakeCollection, gone, unreachable } from "./fake-collection.ts"
+
+interface Slim { readonly uid: string; readonly version: string }
+
+/** An informer of `collection`, with what it reported as changed. */
+const informerOf = Effect.fnUntraced(function*(collection: FakeCollection, refused?: string) {
+  const changed: Array<string> = []
+  const informer = yield* make<Slim>({
+    kind: jobs,
+    namespace: "team",
+    project: ({ metadata: { name, uid, resourceVersion } }) => {
+      if (name === refused) throw new Error("cannot read this one")
+      return { uid, version: resourceVersion }
+    },
+    changed: (key) => Effect.sync(() => void changed.push(key))
+  }).pipe(Effect.provide(collection.layer))
+  return { informer, changed }
+})
+const setup = Effect.gen(function*() {
+  const collection = new FakeCollection()
+  yield* collection.put("old")
+  const { changed, informer } = yield* informerOf(collection)
+  yield* informer.synced
+  yield* TestClock.adjust("1 second")
+  changed.length = 0
+  return { changed, collection, informer }
+})
+const names = (objects: ReadonlyMap<string, unknown>) => [...objects.keys()].sort()
+
+describe("an informer", () => {
+  it.effect("mirrors a collection as projections, and reports each change once", () =>
+    Effect.gen(function*() {
+      const { changed, collection, informer } = yield* setup
+      expect(informer.objects.get("team/old")).toEqual({ uid: "uid-100", version: "101" })
+      yield* collection.put("new")
+      yield* collection.put("old")
+      yield* collection.remove("old")
+      yield* TestClock.adjust("1 second")
+      expect(names(informer.objects)).toEqual(["team/new"])
+      expect(changed).toEqual(["team/new", "team/old", "team/old"])
+    }))
+
+  it.effect("is synced only after the last page", () =>
+    Effect.gen(function*() {
+      const collection = new FakeCollection()
+      collection.pageSize = 2
+      yield* Effect.forEach(["a", "b", "c", "d", "e"], (name) => collection.put(name))
+      collection.failures.push(unreachable)
+      const { informer } = yield* informerOf(collection)
+      const synced = yield* Effect.forkChild(informer.synced)
+      yield* TestClock.adjust("1 millis")
+      expect(synced.pollUnsafe()).toBeUndefined()
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(synced)
+      expect(informer.objects.size).toBe(5)
+      expect(collection.lists).toBe(4)
+    }))
+
+  it.effect("resumes a broken watch where it stopped, without a list", () =>
+    Effect.gen(function*() {
+      const { changed, collection, informer } = yield* setup
+      yield* collection.put("seen")
+      yield* collection.bookmark()
+      yield* TestClock.adjust("1 second")
+      yield* collection.end(unreachable)
+      yield* collection.put("while-away")
+      yield* TestClock.adjust("1 second")
+      expect(informer.objects.has("team/while-away")).toBe(true)
+      expect(changed).toEqual(["team/seen", "team/while-away"])
+      yield* collection.end(unreachable)
+      yield* TestClock.adjust("1 second")
+      expect([collection.lists, collection.watchedFrom]).toEqual([1, ["101", "103", "104"]])
+    }))
+
+  it.effect("lists again after 410, and notices what vanished and what changed meanwhile", () =>
+    Effect.gen(function*() {
+      const { changed, collection, informer } = yield* setup
+      yield* collection.put("kept")
+      yield* TestClock.adjust("1 second")
+      changed.length = 0
+      yield* collection.end(unreachable)
+      yield* collection.remove("old")
+      yield* collection.put("fresh")
+      collection.compact()
+      yield* TestClock.adjust("5 seconds")
+      expect(names(informer.objects)).toEqual(["team/fresh", "team/kept"])
+      expect(changed).toEqual(["team/fresh", "team/old"])
+      expect(collection.lists).toBe(2)
+    }))
+
+  it.effect("starts the list anew when a page has expired", () =>
+    Effect.gen(function*() {
+      const collection = new FakeCollection()
+      collection.pageSize = 1
+      yield* collection.put("a")
+      yield* collection.put("b")
+      collection.failures.push(gone)
+      const { informer } = yield* informerOf(collection)
+      yield* TestClock.adjust("2 seconds")
+      yield* informer.synced
+      expect(names(informer.objects)).toEqual(["team/a", "team/b"])
+    }))
+
+  it.effect("asks a failing server ever more seldom, and at the usual pace once it has answered", () =>
+    Effect.gen(function*() {
+      const { collection } = yield* setup
+      collection.failures.push(...Array.from({ length: 200 }, () => unreachable))
+      yield* collection.end(unreachable)
+      const before = collection.watchedFrom.length
+      yield* TestClock.adjust("10 minutes")
+      const tries = collection.watchedFrom.length - before
+      expect(tries).toBeGreaterThan(10)
+      expect(tries).toBeLessThan(30) // a wait of 30 to 39 s after the first six
+      collection.failures.length = 0
+      yield* TestClock.adjust("40 seconds")
+      yield* collection.put("progress")
+      yield* collection.end(unreachable)
+      const recovered = collection.watchedFrom.length
+      yield* TestClock.adjust("200 millis")
+      expect(collection.watchedFrom.length).toBe(recovered + 1)
+    }))
+
+  it.effect("does not open a watch again and again that ends at once with nothing", () =>
+    Effect.gen(function*() {
+      const { collection } = yield* setup
+      const before = collection.watchedFrom.length
+      for (let second = 0; second < 120; second++) {
+        yield* collection.end()
+        yield* TestClock.adjust("1 second")
+      }
+      expect(collection.watchedFrom.length - before).toBeLessThan(12)
+    }))
+
+  it.effect("waits as long as an overloaded server asks", () =>
+    Effect.gen(function*() {
+      const { collection } = yield* setup
+      const overloaded = new TooManyRequests({ verb: "watch", object: "jobs", code: 429, reason: "TooManyRequests", detail: "", retryAfter: Duration.seconds(60) })
+      collection.failures.push(overloaded)
+      yield* collection.end(unreachable)
+      yield* TestClock.adjust("5 seconds")
+      const asked = collection.watchedFrom.length
+      yield* TestClock.adjust("50 seconds")
+      expect(collection.watchedFrom.length).toBe(asked)
+      yield* TestClock.adjust("30 seconds")
+      expect(collection.watchedFrom.length).toBe(asked + 1)
+    }))
+
+  it.effect("gives up a watch that stalls, and tells how long it has heard nothing", () =>
+    Effect.gen(function*() {
+      const { collection, informer } = yield* setup
+      collection.muted = true
+      yield* collection.end(unreachable)
+      yield* TestClock.adjust("1 second")
+      const opened = collection.watchedFrom.length
+      yield* TestClock.adjust(longestWatch)
+      expect(collection.watchedFrom.length).toBe(opened + 1)
+      expect(Duration.toSeconds(yield* informer.silence)).toBeGreaterThanOrEqual(330)
+      yield* collection.put("missed")
+      collection.muted = false
+      yield* TestClock.adjust(longestWatch)
+      expect(informer.objects.has("team/missed")).toBe(true)
+      expect(Duration.toSeconds(yield* informer.silence)).toBeLessThan(330)
+    }))
+
+  it.effect("counts the orderly end of an idle watch as a sign of life", () =>
+    Effect.gen(function*() {
+      const { collection, informer } = yield* setup
+      yield* TestClock.adjust("299 seconds")
+      yield* collection.end()
+      yield* TestClock.adjust("1 second")
+      expect(Duration.toSeconds(yield* informer.silence)).toBeLessThan(2)
+    }))
+
+  it.effect("leaves out an object it cannot use, and no other", () =>
+    Effect.gen(function*() {
+      const collection = new FakeCollection()
+      yield* Effect.forEach(["a", "poison", "z"], (name) => collection.put(name))
+      const { changed, informer } = yield* informerOf(collection, "poison")
+      yield* informer.synced
+      expect(names(informer.objects)).toEqual(["team/a", "team/z"])
+      expect(changed).toEqual(["team/a", "team/poison", "team/z"])
+    }))
+
+  it.effect("reports every key again at each resync", () =>
+    Effect.gen(function*() {
+      const { changed } = yield* setup
+      yield* TestClock.adjust("10 minutes")
+      expect(changed).toEqual(["team/old"])
+    }))
+
+  const Step = Schema.Struct({
+    connection: Schema.Literals(["keep", "break", "end", "fail", "mute", "unmute"]),
+    change: Schema.Literals(["put", "remove", "bookmark"]),
+    name: Schema.Literals(["a", "b", "c"]),
+    compact: Schema.Boolean,
+    seconds: Schema.Literals([0, 0, 1, 60])
+  })
+  it.effect.prop("ends with the same objects, and reports the last change of each, whatever happens to its connection", { steps: Schema.Array(Step) }, ({ steps }) =>
+    Effect.gen(function*() {
+      const collection = new FakeCollection()
+      collection.pageSize = 2
+      const reported = new Map<string, string | undefined>()
+      const informer = yield* make<string>({
+        kind: jobs,
+        project: ({ metadata }) => metadata.resourceVersion,
+        changed: (key) => Effect.sync(() => void reported.set(key, collection.objects.get(key.slice(5))?.metadata.resourceVersion)),
+        resync: "1 day"
+      }).pipe(Effect.provide(collection.layer))
+      for (const { change, compact, connection, name, seconds } of steps) {
+        if (connection === "break") yield* collection.end(unreachable)
+        if (connection === "end") yield* collection.end()
+        if (connection === "fail") collection.failures.push(unreachable, gone)
+        if (connection === "mute" || connection === "unmute") collection.muted = connection === "mute"
+        yield* change === "bookmark" ? collection.bookmark() : collection[change](name)
+        if (compact) collection.compact()
+        yield* TestClock.adjust(Duration.seconds(seconds))
+      }
+      collection.muted = false
+      collection.failures.length = 0
+      yield* TestClock.adjust("30 minutes")
+      const expected = new Map([...collection.objects].map(([name, { metadata }]) => [`team/${name}`, metadata.resourceVersion]))
+      expect(new Map(informer.objects)).toEqual(expected)
+      for (const key of new Set([...reported.keys(), ...expected.keys()])) expect(reported.get(key)).toBe(expected.get(key))
+    }).pipe(Effect.scoped, Effect.provide(TestClock.layer())))
+})

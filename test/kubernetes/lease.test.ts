@@ -1,0 +1,173 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Clock, Duration, Effect, Fiber, Schema } from "effect"
+import { TestClock } from "effect/testing"
+import { make } from "../../src/kubernetes/lease.ts"
+import { type Connection, FakeLease } from "./fake-lease.ts"
+
+const seconds = Effect.map(Clock.currentTimeMillis, (now) => now / 1000)
+
+/** One process that leads for ever, or until it is stopped; `log` has when it began and ended to lead. */
+const contender = Effect.fnUntraced(function*(fake: FakeLease, identity: string, lastWords: Effect.Effect<void> = Effect.void) {
+  const connection: Connection = { state: "works" }
+  const log: Array<string> = []
+  let leads = false
+  const election = yield* make({ namespace: "team", name: "leader", identity }).pipe(Effect.provide(fake.connect(connection)))
+  const say = (what: string) => Effect.map(seconds, (now) => void log.push(`${what}@${now}`))
+  const whileLeader = Effect.suspend(() => {
+    leads = true
+    return Effect.andThen(say("begins"), Effect.never)
+  }).pipe(Effect.ensuring(Effect.andThen(lastWords, Effect.suspend(() => {
+    leads = false
+    return say("ends")
+  }))))
+  const fiber = yield* Effect.forkChild(election.lead(whileLeader))
+  return { connection, election, log, leads: () => leads, stop: Fiber.interrupt(fiber) }
+})
+
+describe("leader election", () => {
+  it.effect("takes a lease that does not exist, renews it, and gives it back at the end", () =>
+    Effect.gen(function*() {
+      const fake = new FakeLease()
+      const a = yield* contender(fake, "a")
+      yield* TestClock.adjust("1 second")
+      expect(yield* a.election.isLeader).toBe(true)
+      expect(fake.lease).toMatchObject({
+        metadata: { namespace: "team", name: "leader" },
+        spec: { holderIdentity: "a", leaseDurationSeconds: 15, acquireTime: "1970-01-01T00:00:00.000000Z", renewTime: "1970-01-01T00:00:00.000000Z", leaseTransitions: 0 }
+      })
+      yield* TestClock.adjust("1 minute")
+      expect(fake.lease).toMatchObject({ spec: { acquireTime: "1970-01-01T00:00:00.000000Z", renewTime: "1970-01-01T00:01:00.000000Z" } })
+      yield* a.stop
+      expect(a.log).toEqual(["begins@0", "ends@61"])
+      expect(fake.lease).toMatchObject({ spec: { holderIdentity: "" } })
+      expect(yield* a.election.isLeader).toBe(false)
+    }))
+
+  it.effect("ends with what it leads, and answers with its result", () =>
+    Effect.gen(function*() {
+      const fake = new FakeLease()
+      const election = yield* make({ namespace: "team", name: "leader", identity: "a" }).pipe(Effect.provide(fake.connect({ state: "works" })))
+      expect(yield* election.lead(Effect.succeed(42))).toBe(42)
+      expect(yield* Effect.flip(election.lead(Effect.fail("no")))).toBe("no")
+      expect(fake.lease).toMatchObject({ spec: { holderIdentity: "" } })
+    }))
+
+  it.effect.each(["2001-01-01T00:00:00.000000Z", "2099-01-01T00:00:00.000000Z"])("waits a whole duration after it last saw a change, even if the holder's clock says %s", (renewTime) =>
+    Effect.gen(function*() {
+      const fake = new FakeLease()
+      const spec = { holderIdentity: "other", leaseDurationSeconds: 30, renewTime, leaseTransitions: 4 }
+      fake.edit({ spec })
+      const a = yield* contender(fake, "a")
+      yield* TestClock.adjust("20 seconds")
+      fake.edit({ spec: { ...spec, renewTime: "2050-01-01T00:00:00.000000Z" } })
+      yield* TestClock.adjust("30 seconds")
+      expect(a.leads()).toBe(false)
+      fake.edit({ labels: { touched: "by a person" } }) // no sign of life of the holder
+      yield* TestClock.adjust("5 seconds")
+      expect(a.leads()).toBe(true)
+      expect(fake.lease).toMatchObject({ metadata: { labels: { touched: "by a person" } }, spec: { holderIdentity: "a", leaseDurationSeconds: 15, leaseTransitions: 5 } })
+    }))
+
+  it.effect("goes on through a short outage, a lost answer, and a label that somebody sets", () =>
+    Effect.gen(function*() {
+      const fake = new FakeLease()
+      const a = yield* contender(fake, "a")
+      yield* TestClock.adjust("3 seconds")
+      for (const state of ["refused", "hangs", "lost"] as const) {
+        a.connection.state = state
+        yield* TestClock.adjust("5 seconds")
+        a.connection.state = "works"
+        yield* TestClock.adjust("10 seconds")
+      }
+      fake.edit({ labels: { team: "infra" } })
+      yield* TestClock.adjust("20 seconds")
+      expect(a.log).toEqual(["begins@0"])
+      expect(fake.lease?.metadata.labels).toEqual({ team: "infra" })
+    }))
+
+  it.effect.each(["refused", "hangs", "lost"] as const)("stops before another may begin when its connection %s for long, and leads again later", (state) =>
+    Effect.gen(function*() {
+      const fake = new FakeLease()
+      const a = yield* contender(fake, "a")
+      yield* TestClock.adjust("3 seconds")
+      const b = yield* contender(fake, "b")
+      yield* TestClock.adjust("3 seconds")
+      a.connection.state = state
+      yield* TestClock.adjust("1 minute")
+      const [, ended] = a.log.map((entry) => Number(entry.split("@")[1]))
+      const [began] = b.log.map((entry) => Number(entry.split("@")[1]))
+      expect(ended).toBeLessThan(18)
+      expect(began).toBeGreaterThanOrEqual(19)
+      a.connection.state = "works"
+      yield* TestClock.adjust("1 minute")
+      yield* b.stop
+      yield* TestClock.adjust("5 seconds")
+      expect([a.leads(), b.leads()]).toEqual([true, false])
+    }))
+
+  it.effect("stops at once when another one holds the lease, and when it is deleted", () =>
+    Effect.gen(function*() {
+      const fake = new FakeLease()
+      const a = yield* contender(fake, "a")
+      yield* TestClock.adjust("1 second")
+      fake.edit({ spec: { holderIdentity: "thief", leaseDurationSeconds: 15 } })
+      yield* TestClock.adjust("2 seconds")
+      expect(a.log).toEqual(["begins@0", "ends@2"])
+      expect(fake.lease).toMatchObject({ spec: { holderIdentity: "thief" } })
+      yield* TestClock.adjust("20 seconds")
+      expect(a.leads()).toBe(true)
+      fake.lease = undefined
+      yield* TestClock.adjust("5 seconds")
+      expect(a.log.map((entry) => entry.split("@")[0])).toEqual(["begins", "ends", "begins", "ends", "begins"])
+    }))
+
+  it.effect("keeps the lease until what it leads has come to its end, then hands it over", () =>
+    Effect.gen(function*() {
+      const fake = new FakeLease()
+      const a = yield* contender(fake, "a", Effect.sleep("40 seconds"))
+      yield* TestClock.adjust("1 second")
+      const b = yield* contender(fake, "b")
+      const stopping = yield* Effect.forkChild(a.stop)
+      yield* TestClock.adjust("39 seconds")
+      expect([a.leads(), b.leads()]).toEqual([true, false])
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.join(stopping)
+      expect([a.leads(), b.leads()]).toEqual([false, true])
+    }))
+
+  it.effect("does not hold up a shutdown when the API server does not answer", () =>
+    Effect.gen(function*() {
+      const fake = new FakeLease()
+      const a = yield* contender(fake, "a")
+      yield* TestClock.adjust("1 second")
+      a.connection.state = "hangs"
+      const stopping = yield* Effect.forkChild(a.stop)
+      yield* TestClock.adjust("4 seconds")
+      yield* Fiber.join(stopping)
+      expect(fake.lease).toMatchObject({ spec: { holderIdentity: "a" } })
+    }))
+
+  const Step = Schema.Struct({
+    who: Schema.Literals([0, 1, 2]),
+    state: Schema.Literals(["works", "refused", "lost", "hangs"]),
+    wait: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 25 }))
+  })
+  it.effect.prop("never has two leaders, and always one again once the connections work", { steps: Schema.Array(Step) }, ({ steps }) =>
+    Effect.gen(function*() {
+      const fake = new FakeLease()
+      const contenders = yield* Effect.forEach(["a", "b", "c"], (identity) => contender(fake, identity))
+      const leaders = () => contenders.filter(({ leads }) => leads()).length
+      for (const { state, wait, who } of steps) {
+        const chosen = contenders[who]
+        if (chosen !== undefined) chosen.connection.state = state
+        for (let second = 0; second < wait; second++) {
+          yield* TestClock.adjust(Duration.seconds(1))
+          expect(leaders()).toBeLessThanOrEqual(1)
+        }
+      }
+      for (const { connection } of contenders) connection.state = "works"
+      yield* TestClock.adjust("40 seconds")
+      expect(leaders()).toBe(1)
+      yield* Effect.forEach(contenders, ({ stop }) => stop)
+    }).pipe(Effect.scoped, Effect.provide(TestClock.layer())))
+})
