@@ -12,30 +12,39 @@ export interface Command {
   readonly cwd: string
 }
 
-// Names that a POSIX shell gives a meaning of its own: it refuses them, or changes what it passes on.
-const shellNames = new Set(["BASHOPTS", "BASH_VERSINFO", "EUID", "LINENO", "OPTIND", "PPID", "SHELLOPTS", "UID"])
+// Names that bash or dash refuses, or gives a value of its own.
+const shellName = /^(?:_|BASH.*|DIRSTACK|EPOCHREALTIME|EPOCHSECONDS|EUID|FUNCNAME|GROUPS|HISTCMD|LINENO|OPTIND|PPID|RANDOM|SECONDS|SHELLOPTS|SHLVL|SRANDOM|UID)$/u
+const identifier = /^[A-Za-z_][A-Za-z0-9_]*$/u
 
 const quote = (value: string) => `'${value.replaceAll("'", `'\\''`)}'`
-const exportable = (name: string) => /^[A-Za-z_][A-Za-z0-9_]*$/u.test(name) && !shellNames.has(name)
+const hasNul = (value: string) => value.includes("\0")
+
+/** Why no shell can pass the command on as it is, in a sentence without the values; undefined when it can. */
+const refusal = ({ argv: [program, ...args], cwd, env }: Command) => {
+  const badName = Object.keys(env).find((name) => !identifier.test(name))
+  const shellsOwn = Object.keys(env).find((name) => shellName.test(name))
+  const badValue = Object.entries(env).find(([, value]) => hasNul(value))?.[0]
+  if (badName !== undefined) return `The environment variable ${JSON.stringify(badName)} cannot be set; use only letters, digits and underscores in its name`
+  if (shellsOwn !== undefined) return `The environment variable ${shellsOwn} belongs to the runner's shell; choose another name`
+  if (badValue !== undefined) return `The environment variable ${badValue} has a NUL byte in its value; remove it`
+  if (program === "" || program.startsWith("-") || hasNul(program)) return `${JSON.stringify(program)} is not the name of a program; give a path or a name in PATH`
+  if (args.some(hasNul)) return `An argument of ${program} has a NUL byte in it; remove it`
+  if (!cwd.startsWith("/") || hasNul(cwd)) return `${JSON.stringify(cwd)} is not an absolute path; give one to run ${program} in`
+  return undefined
+}
 
 /**
- * The script that announces command `id` on descriptor 4 and becomes it.
- * Fails with a sentence for what no shell can pass on: a NUL byte, a variable's name, a relative directory.
+ * The script that announces command `id` on descriptor 4 and becomes it; it ends with 126 when the directory cannot be entered.
+ * Fails with a sentence that says what to change.
  */
-export const commandScript = (id: string, { argv, cwd, env }: Command): Result.Result<string, string> => {
-  const nameRefused = Object.keys(env).find((name) => !exportable(name))
-  if (nameRefused !== undefined) {
-    return Result.fail(`the environment variable ${JSON.stringify(nameRefused)} cannot be set by a shell; use letters, digits and underscores, and none of the shell's own names`)
-  }
-  const nul = Object.entries(env).find(([, value]) => value.includes("\0"))
-  if (nul !== undefined) return Result.fail(`the value of the environment variable ${nul[0]} contains a NUL byte; remove it`)
-  if (argv.some((argument) => argument.includes("\0"))) return Result.fail(`an argument of ${JSON.stringify(argv[0])} contains a NUL byte; remove it`)
-  if (!cwd.startsWith("/") || cwd.includes("\0")) return Result.fail(`the directory ${JSON.stringify(cwd)} is not an absolute path; give one`)
+export const commandScript = (id: string, command: Command): Result.Result<string, string> => {
+  const refused = refusal(command)
+  if (refused !== undefined) return Result.fail(refused)
   return Result.succeed([
-    `cd ${quote(cwd)} || exit 126`,
-    ...Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}`),
+    `cd ${quote(command.cwd)} || exit 126`,
+    ...Object.entries(command.env).map(([name, value]) => `export ${name}=${quote(value)}`),
     `echo ${quote(`started ${id}`)} >&4`,
-    `exec ${argv.map(quote).join(" ")} 4>&-`,
+    `exec ${command.argv.map(quote).join(" ")} 4>&-`,
     ""
   ].join("\n"))
 }

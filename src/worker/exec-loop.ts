@@ -2,10 +2,10 @@
 // Always holds: a command starts at most once, and what the runner writes can end, delay or fill the output of its own commands, nothing else.
 // Used by worker/engine.ts and worker/stop.ts.
 import { randomUUID } from "node:crypto"
-import { closeSync, constants, fchmodSync, lstatSync, mkdirSync, openSync, renameSync, unlinkSync, watch, writeFileSync } from "node:fs"
+import { closeSync, constants, fchmodSync, mkdirSync, openSync, renameSync, unlinkSync, watch, writeFileSync } from "node:fs"
 import { Context, Data, Deferred, type Duration, Effect, Layer, type Scope, Stream } from "effect"
 import { type Command, commandScript } from "./command-script.ts"
-import { attempt, type FifoReader, type FileUnusable, inside, openDirectory, openFifo, readFifo, writeLine } from "./fifo.ts"
+import { attempt, type FifoReader, type FileUnusable, inside, isFifo, openDirectory, openFifo, readFifo, writeLine } from "./fifo.ts"
 
 export interface Output {
   readonly stream: "stdout" | "stderr"
@@ -104,8 +104,12 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", s
     const base = yield* openDirectory(directory)
     yield* fifoAppears(directory, inside(base, "replies")) // the last thing that the loop makes
     const replies = yield* readFifo(inside(base, "replies"))
-    const lines = Stream.mapAccum(replies.chunks, () => "", readReplies)
-    yield* Effect.forkIn(Stream.runForEach(lines, follow), layerScope)
+    yield* replies.chunks.pipe(
+      Stream.mapAccum(() => "", readReplies),
+      Stream.filter(({ name, what }) => what === "boot" || entries.has(name)),
+      Stream.runForEach(follow),
+      Effect.forkIn(layerScope)
+    )
     const opened = {
       commands: yield* openDirectory(inside(base, "commands")),
       requests: yield* openFifo(inside(base, "requests")),
@@ -173,7 +177,7 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", s
     }))
     yield* attend(id, entry, script, opened).pipe(
       Effect.scoped,
-      Effect.catch((error) => Deferred.fail(opened, unusable("VolumeUnusable")(error))),
+      Effect.catch((error) => Effect.andThen(writeLine(signals, `KILL ${id}`), Deferred.fail(opened, unusable("VolumeUnusable")(error)))),
       Effect.ensuring(Effect.sync(() => entries.delete(id))),
       Effect.forkIn(layerScope, { startImmediately: true }) // published when this returns, so that it can be withdrawn
     )
@@ -230,9 +234,9 @@ const fifoAppears = (directory: string, path: string) =>
     (watcher) =>
       Effect.callback<void>((resume) => {
         const look = () => {
-          if (lstatSync(path, { throwIfNoEntry: false })?.isFIFO()) resume(Effect.void)
+          if (isFifo(path)) resume(Effect.void)
         }
-        watcher.on("change", look)
+        watcher.on("change", look).on("error", look)
         look()
       }),
     (watcher) => Effect.sync(() => watcher.close())

@@ -1,7 +1,7 @@
 // Named pipes and directories on a volume that others write too: opened without following a link, read by the event loop alone.
 // Always holds: no call here waits for the other side or occupies a thread, and a reader holds one chunk at most that nobody asked for.
 // Used by worker/exec-loop.ts.
-import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs"
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, writeSync } from "node:fs"
 import { Socket } from "node:net"
 import { basename } from "node:path"
 import { Data, Effect, type Scope, Stream } from "effect"
@@ -45,6 +45,14 @@ export const openDirectory = (path: string) => openScoped(path, O_RDONLY | O_DIR
 /** A named pipe to write to; closed with the scope. It is its own reader too, so a write never fails for want of one. */
 export const openFifo = (path: string) => openScoped(path, O_RDWR, "named pipe")
 
+export const isFifo = (path: string) => {
+  try {
+    return lstatSync(path).isFIFO()
+  } catch {
+    return false
+  }
+}
+
 /** Writes a short line if there is room: a full pipe means that nobody reads, and then there is nothing to wait for. */
 export const writeLine = (fifo: number, line: string) => Effect.ignore(attempt("named pipe", () => writeSync(fifo, `${line}\n`)))
 
@@ -70,7 +78,7 @@ const listen = (path: string): FifoReader & { readonly close: () => void } => {
 
   const keep = (bytes: Uint8Array) => {
     wanted = false
-    if (!discarding) chunks.push(Uint8Array.from(bytes))
+    if (!discarding) chunks.push(new Uint8Array(bytes))
     wake()
     return wanted || discarding // false stops reading until the next `resume`; the consumer may have asked for more by now
   }

@@ -1,0 +1,169 @@
+// What the exec loop promises when one of the two sides dies, and what it costs when neither does.
+import { assert, describe, it } from "@effect/vitest"
+import { spawn } from "node:child_process"
+import { closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, renameSync, statSync, writeFileSync, writeSync } from "node:fs"
+import { join } from "node:path"
+import { Effect, Fiber, Stream } from "effect"
+import { Ended } from "../../src/worker/exec-loop.ts"
+import { client, collect, eventually, execute, type Place, place, session, shellCommand, shells, startLoop } from "./session.ts"
+
+const forever = "while :; do sleep 0.02; done"
+const lines = (path: string) => existsSync(path) ? readFileSync(path, "utf8").split("\n").slice(0, -1) : []
+
+/** A worker in a process of its own that runs `text`; killed when it has passed on the first output. */
+const workerThatDies = (at: Place, text: string, interrupt = "") =>
+  Effect.callback<void>((resume) => {
+    const worker = spawn(process.execPath, [join(import.meta.dirname, "dying-worker.ts"), at.directory, text, interrupt], { stdio: ["ignore", "pipe", "inherit"] })
+    let written = ""
+    worker.stdout.on("data", (bytes) => {
+      written += String(bytes)
+      if (written.includes(interrupt === "" ? "ready" : "INT")) worker.kill("SIGKILL")
+    })
+    worker.on("exit", () => resume(Effect.void))
+    return Effect.sync(() => worker.kill("SIGKILL"))
+  })
+
+/** The worker's end of the protocol by hand, up to the moment before it reads the outputs. */
+const rawWorker = (directory: string) => {
+  const [signals, requests] = ["signals", "requests"].map((name) => openSync(join(directory, name), constants.O_RDWR)) as [number, number]
+  return {
+    submit: (id: string, text: string) => {
+      mkdirSync(join(directory, "commands", `.${id}`))
+      writeFileSync(join(directory, "commands", `.${id}`, "command"), text)
+      renameSync(join(directory, "commands", `.${id}`), join(directory, "commands", id))
+      writeSync(requests, `run ${id}\n`)
+    },
+    die: () => [signals, requests].forEach((fd) => closeSync(fd))
+  }
+}
+
+const switches = (pid: number) =>
+  readFileSync(`/proc/${pid}/status`, "utf8").split("\n").filter((line) => line.includes("ctxt_switches")).map((line) => Number(line.split("\t")[1])).reduce((sum, count) => sum + count, 0)
+const children = (pid: number) => readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter((child) => child !== "").map(Number)
+
+describe.each(shells)("exec loop under %s", (shell) => {
+  it.live("ends with 0 on TERM when it is idle", () =>
+    Effect.gen(function*() {
+      const { execLoop, loop, ...at } = yield* session(shell)
+      yield* execute(execLoop, shellCommand(at, "true"))
+      loop.signal("SIGTERM")
+      assert.deepStrictEqual(yield* loop.exit, [0, null])
+    }))
+
+  it.live("ends with 0 on TERM after the running command, which it leaves alone and reports", () =>
+    Effect.gen(function*() {
+      const { execLoop, loop, ...at } = yield* session(shell)
+      const result = yield* Effect.scoped(Effect.gen(function*() {
+        const running = yield* execLoop.run(shellCommand(at, "mkfifo gate; echo ready; read line <gate; echo done; exit 4"))
+        const terminate = Effect.sync(() => {
+          loop.signal("SIGTERM")
+          writeFileSync(join(at.scratch, "gate"), "go on\n")
+        })
+        return yield* collect({ ...running, output: Stream.tap(running.output, ({ bytes }) => String(Buffer.from(bytes)) === "ready\n" ? terminate : Effect.void) })
+      }))
+      assert.strictEqual(result.stdout.toString(), "ready\ndone\n")
+      assert.deepStrictEqual(result.ended, Ended.Exited({ code: 4 }))
+      assert.deepStrictEqual(yield* loop.exit, [0, null])
+    }))
+
+  it.live("aborts what it was running when it is started again, never runs it twice, and serves the same worker", () =>
+    Effect.gen(function*() {
+      const { execLoop, loop, ...at } = yield* session(shell)
+      const counted = join(at.scratch, "counted")
+      const first = yield* Effect.forkChild(execute(execLoop, shellCommand(at, `echo run >>counted; ${forever}`)))
+      yield* eventually(() => lines(counted).length === 1)
+      const waiting = yield* Effect.forkChild(execute(execLoop, shellCommand(at, "echo waiting >>counted")))
+      yield* eventually(() => readdirSync(join(at.directory, "commands")).length === 1)
+      const pipes = ["requests", "replies", "signals"].map((name) => statSync(join(at.directory, name)).ino)
+      yield* loop.killAll
+      yield* startLoop(at)
+      const { ended } = yield* Fiber.join(first)
+      assert.strictEqual(ended._tag, "Aborted")
+      assert.match(ended._tag === "Aborted" ? ended.bootId : "", /^[0-9a-f-]{36}$/u)
+      assert.deepStrictEqual((yield* Fiber.join(waiting)).ended, Ended.Exited({ code: 0 }))
+      assert.strictEqual((yield* execute(execLoop, shellCommand(at, "echo again"))).stdout.toString(), "again\n")
+      assert.deepStrictEqual(lines(counted), ["run", "waiting"])
+      assert.deepStrictEqual(["requests", "replies", "signals"].map((name) => statSync(join(at.directory, name)).ino), pipes)
+    }))
+
+  it.live("runs a command whose request was lost with an earlier loop", () =>
+    Effect.gen(function*() {
+      const { execLoop, loop, ...at } = yield* session(shell)
+      yield* loop.killAll
+      const waiting = yield* Effect.forkChild(execute(execLoop, shellCommand(at, "echo ran")))
+      yield* eventually(() => readdirSync(join(at.directory, "commands")).length === 1)
+      const requests = openSync(join(at.directory, "requests"), constants.O_RDWR | constants.O_NONBLOCK)
+      assert.isAbove(readSync(requests, Buffer.alloc(4096)), 0)
+      closeSync(requests)
+      yield* startLoop(at)
+      assert.strictEqual((yield* Fiber.join(waiting)).stdout.toString(), "ran\n")
+    }))
+
+  it.live("interrupts the command once when its worker dies, lets it write on, and starts nothing more", () =>
+    Effect.gen(function*() {
+      const at = yield* place(shell)
+      const loop = yield* startLoop(at)
+      yield* workerThatDies(at, `trap 'head -c 300000 /dev/zero; echo INT >>"${at.scratch}/stopped"; exit' INT; echo ready; ${forever}`)
+      yield* eventually(() => existsSync(join(at.directory, "gone")))
+      yield* eventually(() => readdirSync(join(at.directory, "ended")).length === 1)
+      assert.deepStrictEqual(lines(join(at.scratch, "stopped")), ["INT"])
+      const raw = rawWorker(at.directory)
+      raw.submit("late", `: >"${at.scratch}/late"`)
+      yield* eventually(() => readdirSync(join(at.directory, "ended")).length === 2)
+      raw.die()
+      assert.isFalse(existsSync(join(at.scratch, "late")))
+      loop.signal("SIGTERM")
+      assert.deepStrictEqual(yield* loop.exit, [0, null])
+    }))
+
+  it.live("sends no second INT when a worker dies that had asked for one", () =>
+    Effect.gen(function*() {
+      const at = yield* place(shell)
+      yield* startLoop(at)
+      yield* workerThatDies(
+        at,
+        `trap 'echo INT; echo INT >>"${at.scratch}/stopped"' INT; echo ready; while [ ! -e gone ]; do sleep 0.02; done; sleep 0.2; echo end >>"${at.scratch}/stopped"`,
+        "interrupt"
+      )
+      yield* eventually(() => lines(join(at.scratch, "stopped")).includes("end"))
+      assert.deepStrictEqual(lines(join(at.scratch, "stopped")), ["INT", "end"])
+    }))
+
+  it.live("does not wait for the outputs of a worker that died before it read them", () =>
+    Effect.gen(function*() {
+      const at = yield* place(shell)
+      const loop = yield* startLoop(at)
+      yield* eventually(() => existsSync(join(at.directory, "replies")))
+      const raw = rawWorker(at.directory)
+      raw.submit("unread", `: >"${at.scratch}/ran"`)
+      yield* eventually(() => existsSync(join(at.directory, "taken", "unread", "pid")))
+      raw.die()
+      yield* eventually(() => readdirSync(join(at.directory, "ended")).length === 1)
+      assert.isFalse(existsSync(join(at.scratch, "ran")))
+      loop.signal("SIGTERM")
+      assert.deepStrictEqual(yield* loop.exit, [0, null])
+    }))
+
+  it.live("does nothing at all while it waits", () =>
+    Effect.gen(function*() {
+      const { execLoop, loop, ...at } = yield* session(shell)
+      yield* execute(execLoop, shellCommand(at, "true"))
+      yield* eventually(() => readdirSync(join(at.directory, "ended")).length === 1)
+      const processes = [loop.pid, ...children(loop.pid)]
+      assert.strictEqual(processes.length, 2)
+      // A window to look through, not a wait for something to happen: whoever polls is scheduled in it.
+      const before = processes.map(switches)
+      yield* Effect.sleep("700 millis")
+      assert.deepStrictEqual(processes.map(switches), before)
+    }))
+
+  it.live("is waited for by a worker that comes first", () =>
+    Effect.gen(function*() {
+      const at = yield* place(shell)
+      const early = yield* Effect.forkChild(client(at))
+      yield* Effect.yieldNow
+      yield* startLoop(at)
+      const execLoop = yield* Fiber.join(early)
+      assert.strictEqual((yield* execute(execLoop, shellCommand(at, "echo here"))).stdout.toString(), "here\n")
+    }))
+})
