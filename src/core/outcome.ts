@@ -1,0 +1,98 @@
+// What the end of a command, or of the whole stage, means: reason and one sentence, from the exit code and the end of the log.
+// Always holds: a stage succeeds only when its last command ended with 0 and every state the engine wrote is confirmed.
+// Used by worker/stage.ts.
+import { Option } from "effect"
+import type { FailureReason } from "../schema/reason.ts"
+import type { StageCommand } from "./stage-commands.ts"
+
+/** Why a stage has to stop before its end. */
+export type StopCause = "Cancelled" | "DeadlineExceeded" | "Evicted"
+
+/** How a command ended, as far as it matters here. */
+export type CommandEnd =
+  | { readonly _tag: "Exited"; readonly code: number }
+  | { readonly _tag: "ProgramMissing" }
+  | { readonly _tag: "NotStarted"; readonly code: number }
+  | { readonly _tag: "Aborted" }
+  /** It did not even end when it was killed, within the grace. */
+  | { readonly _tag: "Unending" }
+
+export interface Failure {
+  readonly reason: FailureReason
+  readonly message: string
+  readonly exitCode?: number
+}
+
+const escapeSequence = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/gu
+
+/** Text without colours and other terminal control. */
+export const plainText = (text: string): string => text.replace(escapeSequence, "").replace(/[^\P{C}\n]/gu, "")
+
+const longestSummary = 300
+
+/** The engine's own summary of its last error, from the end of its log. */
+export const errorSummary = (log: string): Option.Option<string> => {
+  const found = [...plainText(log).matchAll(/^[\s│╷|]*Error: +(.+)$/gmu)].at(-1)?.[1]?.trim().replace(/[.:]+$/u, "")
+  return Option.map(Option.fromUndefinedOr(found), (summary) => summary.length > longestSummary ? `${summary.slice(0, longestSummary)}…` : summary)
+}
+
+// The engine's own sentences. `init` says each of them as the summary of an error or in its first lines; none is said on success.
+const providerTrouble = [
+  /Failed to query available provider packages/u,
+  /Failed to install provider/u,
+  /Failed to resolve provider packages/u,
+  /provider registry .* does not have a provider named/u,
+  /Could not retrieve the list of available versions for provider/u,
+  /no available releases match the given constraints/u,
+  /Error while installing/u
+]
+const diskTrouble = /no space left on device|disk quota exceeded/iu
+
+const because = (log: string): string => Option.match(errorSummary(log), { onNone: () => "", onSome: (summary) => `: ${summary}` })
+
+/** What a failing `init` means: a provider that cannot be had, a full disk, or a configuration that is wrong. */
+const initFailure = (engine: string, log: string): Omit<Failure, "exitCode"> => {
+  const text = plainText(log).replace(/\s*\n[\s│╷|]*/gu, " ")
+  return providerTrouble.some((pattern) => pattern.test(text))
+    ? { reason: "ProviderMissing", message: `${engine} init cannot install a provider${because(log)}; put it in the runner's mirror or let the Pod reach its registry.` }
+    : { reason: "InvalidConfiguration", message: `${engine} init failed${because(log)}; correct the configuration, the log has the details.` }
+}
+
+/** Why a command that ended is a failure; nothing if it is none. `log` is the end of what it printed, secrets taken out. */
+export const commandFailure = (engine: string, { args, mutates, subcommand }: StageCommand, end: CommandEnd, log: string): Option.Option<Failure> => {
+  const name = `${engine} ${subcommand}`
+  const next = mutates ? " Look at the state before the next run." : ""
+  switch (end._tag) {
+    case "Exited": {
+      if (end.code === 0) return Option.none()
+      if (diskTrouble.test(log)) {
+        return Option.some({ reason: "DiskFull", message: `The Pod's volume was full when ${name} wrote to it; raise persistence.emptyDir.sizeLimit.${next}`, exitCode: end.code })
+      }
+      if (subcommand === "init") return Option.some({ ...initFailure(engine, log), exitCode: end.code })
+      return Option.some({ reason: "ExitCode", message: `${name} failed with exit code ${end.code}${because(log)}; the log has the details.`, exitCode: end.code })
+    }
+    case "ProgramMissing":
+      return Option.some({ reason: "EngineMissing", message: `The runner image has no ${engine} in its PATH; use an image that has it.` })
+    case "NotStarted":
+      return Option.some({ reason: "InvalidConfiguration", message: `The runner could not start ${engine} ${args[0] ?? subcommand} (exit code ${end.code} of its shell); check that its user may enter the data volume, and the log.` })
+    case "Aborted":
+      return Option.some({ reason: "OutOfMemory", message: `The runner's container was ended during ${name}, most likely because it used more memory than its limit; raise task.runner.resources.limits.memory.${next}` })
+    case "Unending":
+      return Option.some({ reason: "Lost", message: `${name} did not end even when it was killed.${mutates ? " Look at the state before the next run." : " Plan again."}` })
+  }
+}
+
+const stopped: Readonly<Record<StopCause, string>> = {
+  Cancelled: "The stage was cancelled",
+  DeadlineExceeded: "The stage ran longer than timeoutSeconds",
+  Evicted: "The Pod had to leave its node"
+}
+
+/** What is said of a stage that was stopped; `during` is the command that was interrupted, if one ran. */
+export const stopMessage = (cause: StopCause, during: Option.Option<{ readonly name: string; readonly mutates: boolean }>): string =>
+  Option.match(during, {
+    onNone: () => `${stopped[cause]} before a command ran; nothing was changed.`,
+    onSome: ({ mutates, name }) => mutates
+      ? `${stopped[cause]} during ${name}, which was interrupted; what it had made is in the state.`
+      : `${stopped[cause]} during ${name}; nothing was changed.`
+  })

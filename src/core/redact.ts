@@ -1,0 +1,148 @@
+// Takes secrets out of a stream of bytes, in the forms in which programs print them, wherever the stream is cut into chunks.
+// Always holds: every byte that belongs to an occurrence of a form is masked, and bytes are held back only while they may begin one.
+// Used by worker/log-shipper.ts and worker/report.ts.
+import { Base64, Base64Url, Hex } from "effect/encoding"
+
+/** Shorter values are too common to be taken out; in characters. */
+export const shortestSecret = 4
+
+const mask = "***"
+const shortestLine = 6
+/** Longer forms are looked for in pieces of this size, so that little is held back and a part of a long secret is hidden too. */
+const pieceBytes = 64
+
+const encoder = new TextEncoder()
+
+/** What base64 makes of the bytes when 0, 1 or 2 others come before: the characters that depend on these bytes alone. */
+const base64 = (bytes: Uint8Array, encode: (bytes: Uint8Array) => string): ReadonlyArray<string> =>
+  [0, 1, 2].map((shift) => {
+    const shifted = new Uint8Array(shift + bytes.length)
+    shifted.set(bytes, shift)
+    const text = encode(shifted).replaceAll("=", "")
+    return text.slice(Math.ceil((shift * 8) / 6), Math.floor((shifted.length * 8) / 6))
+  })
+
+const percent = (text: string): string => [...encoder.encode(text)].map((byte) =>
+  /[A-Za-z0-9_.~-]/u.test(String.fromCharCode(byte)) ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join("")
+
+const lowercasePercent = (text: string): string => text.replace(/%[0-9A-F]{2}/gu, (found) => found.toLowerCase())
+
+const json = (text: string): string => JSON.stringify(text).slice(1, -1)
+const jsonForHtml = (text: string): string => json(text).replace(/[<>&\u2028\u2029]/gu, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`)
+const hcl = (text: string): string => json(text).replaceAll("${", "$${").replaceAll("%{", "%%{")
+
+const lines = (secret: string): ReadonlyArray<string> =>
+  secret.includes("\n") ? secret.split(/\r?\n/u).map((line) => line.trim()).filter((line) => line.length >= shortestLine) : []
+
+/** Every spelling of a secret that is looked for. */
+export const forms = (secret: string): ReadonlyArray<string> => {
+  const bytes = encoder.encode(secret)
+  const texts = [secret, secret.trim(), ...lines(secret)]
+  return [...new Set([
+    ...texts.flatMap((text) => [text, json(text), jsonForHtml(text), hcl(text)]),
+    percent(secret),
+    lowercasePercent(percent(secret)),
+    percent(secret).replaceAll("%20", "+"),
+    encodeURIComponent(secret.toWellFormed()),
+    Hex.encode(bytes),
+    Hex.encode(bytes).toUpperCase(),
+    ...base64(bytes, Base64.encode),
+    ...base64(bytes, Base64Url.encode)
+  ])].filter((form) => form.length >= shortestSecret)
+}
+
+const pieces = (form: Uint8Array): ReadonlyArray<Uint8Array> =>
+  form.length <= pieceBytes
+    ? [form]
+    : Array.from({ length: Math.ceil(form.length / pieceBytes) }, (_, index) => {
+      const start = Math.min(index * pieceBytes, form.length - pieceBytes)
+      return form.subarray(start, start + pieceBytes)
+    })
+
+/** The forms by their first bytes, and every shorter beginning, so that most positions of a text are passed over at once. */
+interface Index {
+  readonly byFirstBytes: ReadonlyMap<number, ReadonlyArray<Uint8Array>>
+  readonly byFirstByte: ReadonlyArray<ReadonlyArray<Uint8Array>>
+}
+
+const firstBytes = (bytes: Uint8Array, at: number): number =>
+  ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)
+
+const indexOf = (secrets: ReadonlyArray<string>): Index => {
+  const unique = new Map(
+    secrets.filter((secret) => secret.length >= shortestSecret).flatMap(forms).flatMap((form) => pieces(encoder.encode(form))).map((piece) => [piece.join(), piece])
+  )
+  const longestFirst = [...unique.values()].sort((a, b) => b.length - a.length)
+  return {
+    byFirstBytes: Map.groupBy(longestFirst, (piece) => firstBytes(piece, 0)),
+    byFirstByte: Array.from({ length: 256 }, (_, byte) => longestFirst.filter((piece) => piece[0] === byte))
+  }
+}
+
+/** Does `form` stand at `at`, as far as the bytes go? */
+const agrees = (bytes: Uint8Array, at: number, form: Uint8Array): boolean => {
+  const end = Math.min(form.length, bytes.length - at)
+  for (let i = 0; i < end; i++) if (bytes[at + i] !== form[i]) return false
+  return true
+}
+
+const longestMatch = (index: Index, bytes: Uint8Array, at: number): number =>
+  index.byFirstBytes.get(firstBytes(bytes, at))?.find((form) => form.length <= bytes.length - at && agrees(bytes, at, form))?.length ?? 0
+
+/** Where the first form begins that the end of the bytes cuts off; their length if none does. */
+const undecidedFrom = ({ byFirstByte }: Index, bytes: Uint8Array): number => {
+  for (let at = Math.max(0, bytes.length - pieceBytes + 1); at < bytes.length; at++) {
+    if (byFirstByte[bytes[at] ?? 0]?.some((form) => form.length > bytes.length - at && agrees(bytes, at, form))) return at
+  }
+  return bytes.length
+}
+
+const joined = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
+  parts.reduce((at, part) => (all.set(part, at), at + part.length), 0)
+  return all
+}
+
+/** Between two chunks: what is held back, how much of its beginning is known to be secret, and whether the last byte given out was. */
+export interface Redaction {
+  readonly held: Uint8Array
+  readonly covered: number
+  readonly masking: boolean
+}
+
+export const begin: Redaction = { held: new Uint8Array(), covered: 0, masking: false }
+
+export interface Redactor {
+  /** The next chunk, and what of it and its predecessors may be shown. */
+  readonly next: (state: Redaction, chunk: Uint8Array) => readonly [Redaction, Uint8Array]
+  /** What is still held back, at the end of the stream. */
+  readonly end: (state: Redaction) => Uint8Array
+  /** A whole text at once. */
+  readonly text: (text: string) => string
+}
+
+const maskBytes = encoder.encode(mask)
+
+export const redactor = (secrets: ReadonlyArray<string>): Redactor => {
+  const index = indexOf(secrets)
+
+  const step = (state: Redaction, chunk: Uint8Array, last: boolean): readonly [Redaction, Uint8Array] => {
+    const bytes = state.held.length === 0 ? chunk : joined([state.held, chunk])
+    const until = last ? bytes.length : undecidedFrom(index, bytes)
+    const shown: Array<Uint8Array> = []
+    let { covered, masking } = state
+    let clearFrom = 0
+    for (let at = 0; at < until; at++) {
+      covered = Math.max(covered, at + longestMatch(index, bytes, at))
+      if (at < covered && !masking) shown.push(bytes.subarray(clearFrom, at), maskBytes)
+      if (at >= covered && masking) clearFrom = at
+      masking = at < covered
+    }
+    if (!masking) shown.push(bytes.subarray(clearFrom, until))
+    return [{ held: bytes.slice(until), covered: Math.max(0, covered - until), masking }, joined(shown)]
+  }
+
+  const next: Redactor["next"] = (state, chunk) => step(state, chunk, false)
+  const end: Redactor["end"] = (state) => step(state, new Uint8Array(), true)[1]
+  return { next, end, text: (text) => new TextDecoder().decode(step(begin, encoder.encode(text), true)[1]) }
+}

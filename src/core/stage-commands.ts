@@ -1,0 +1,51 @@
+// Which commands of the engine make up a stage, in order; the same for OpenTofu and Terraform.
+// Always holds: what a user wrote is an argument of its own after `=`, so that it can never be read as a flag.
+// Used by worker/stage.ts.
+import type { PlanOptions, Stage } from "../schema/agent-task.ts"
+
+/** The saved plan, in the working directory; also its name inside the archive that the pool keeps. */
+export const savedPlanName = "plan.tfplan"
+export const lockFileName = ".terraform.lock.hcl"
+
+export interface StageCommand {
+  readonly subcommand: "version" | "init" | "plan" | "show" | "apply"
+  /** All arguments after the engine's name. */
+  readonly args: ReadonlyArray<string>
+  /** Printed: the output is the log. Captured: it is for us, and is not logged. */
+  readonly output: "printed" | "captured"
+  /** It may change resources or the state. */
+  readonly mutates: boolean
+}
+
+export interface StageSpec {
+  readonly stage: Stage
+  readonly options?: PlanOptions | undefined
+  /** A saved plan is in the working directory and nothing else may be applied. */
+  readonly savedPlan: boolean
+}
+
+const printed = (subcommand: StageCommand["subcommand"], args: ReadonlyArray<string>, mutates = false): StageCommand =>
+  ({ subcommand, args: [subcommand, ...args], output: "printed", mutates })
+
+const init = printed("init", ["-input=false"])
+const show: StageCommand = { subcommand: "show", args: ["show", "-json", savedPlanName], output: "captured", mutates: false }
+
+const planFlags = (options: PlanOptions = {}): ReadonlyArray<string> => [
+  ...(options.destroy === true ? ["-destroy"] : []),
+  ...(options.refresh === false ? ["-refresh=false"] : []),
+  ...(options.refreshOnly === true ? ["-refresh-only"] : []),
+  ...(options.targets ?? []).map((target) => `-target=${target}`),
+  ...(options.replace ?? []).map((address) => `-replace=${address}`)
+]
+
+/** A plan writes no state, so it takes no lock. */
+const plan = (options?: PlanOptions) => printed("plan", ["-input=false", "-lock=false", `-out=${savedPlanName}`, ...planFlags(options)])
+
+const apply = ({ options, savedPlan, stage }: StageSpec): StageCommand =>
+  savedPlan
+    ? printed("apply", ["-input=false", savedPlanName], true)
+    : printed("apply", ["-input=false", "-auto-approve", ...planFlags(stage === "destroy" ? { ...options, destroy: true } : options)], true)
+
+/** At least one command; the last one decides what the stage came to. */
+export const stageCommands = (spec: StageSpec): ReadonlyArray<StageCommand> =>
+  spec.stage === "plan" ? [init, plan(spec.options), show] : [init, apply(spec)]

@@ -1,0 +1,86 @@
+// Takes the task for this process, once: an update of its status under the version that was read, with a nonce that only memory has.
+// Always holds: nothing of the stage is begun before this succeeded, and a container started again in the same Pod is a loser too.
+// Used by worker/worker.ts, first of all.
+import { Data, DateTime, Effect, Runtime, Schedule } from "effect"
+import { isOver, claimed } from "../core/status.ts"
+import { Kubernetes } from "../kubernetes/client.ts"
+import type { KubernetesError } from "../kubernetes/errors.ts"
+import { agentTasks, decoding } from "../kubernetes/kinds.ts"
+import { AgentTask, type Claim } from "../schema/agent-task.ts"
+import { Uid } from "../schema/names.ts"
+import { Settings } from "./settings.ts"
+
+export const taskKind = decoding(agentTasks, AgentTask)
+
+/** Another process has the task, or nobody may have it any more. Exit code 75, which the Job ignores. */
+export class ClaimLost extends Data.TaggedError("ClaimLost")<{ readonly task: string; readonly why: string }> {
+  override readonly [Runtime.errorExitCode] = 75
+  override get message() {
+    return `AgentTask ${this.task} ${this.why}; this Pod runs nothing.`
+  }
+}
+
+/** Who wants the task. */
+export interface Claimant {
+  readonly podUid: string
+  readonly nonce: string
+}
+
+export type Standing = Data.TaggedEnum<{
+  /** Nobody has it. */
+  Free: {}
+  /** An earlier write of this very process, whose answer was lost, has taken it. */
+  Mine: { readonly claim: Claim }
+  Lost: { readonly why: string }
+}>
+export const Standing = Data.taggedEnum<Standing>()
+
+/** How the task stands for the claimant. */
+export const standing = ({ metadata, spec, status }: AgentTask, { nonce, podUid }: Claimant): Standing => {
+  const { claim } = status
+  if (claim?.podUid === podUid && claim.nonce === nonce) return Standing.Mine({ claim })
+  if (claim?.podUid === podUid) return Standing.Lost({ why: "was taken by an earlier start of this container" })
+  if (claim !== undefined) return Standing.Lost({ why: `is taken by the Pod with UID ${claim.podUid}` })
+  if (isOver(status.phase)) return Standing.Lost({ why: `is over (${status.phase})` })
+  if (spec.cancel === true) return Standing.Lost({ why: "is cancelled" })
+  if (metadata.deletionTimestamp !== undefined) return Standing.Lost({ why: "is being deleted" })
+  return Standing.Free()
+}
+
+const now = Effect.map(DateTime.now, DateTime.formatIso)
+
+/** Worth another look at the task: the write may have happened, was late, or came before the controller's own. */
+const mayChange = ({ _tag }: KubernetesError): boolean =>
+  _tag === "Conflict" || _tag === "Unreachable" || _tag === "TooManyRequests" || _tag === "Invalid" || _tag === "Unauthorized"
+
+const patience = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")]).pipe(
+  Schedule.jittered,
+  Schedule.while(({ elapsed }) => elapsed < 60_000)
+)
+
+/** The task with the claim in it. */
+export const claimTask = Effect.fn("Claim.take")(function*(): Effect.fn.Return<{ readonly task: AgentTask; readonly claim: Claim }, ClaimLost | KubernetesError, Kubernetes | Settings> {
+  const kubernetes = yield* Kubernetes
+  const { epoch, namespace, pod, task: name, taskUid } = yield* Settings
+  const claimant: Claimant = { podUid: pod.uid, nonce: crypto.randomUUID() }
+  const lost = (why: string) => new ClaimLost({ task: name, why })
+
+  const attempt = Effect.gen(function*() {
+    const task = yield* kubernetes.get(taskKind, { namespace, name }).pipe(
+      Effect.catchTag("NotFound", () => Effect.fail(lost("does not exist any more")))
+    )
+    if (taskUid._tag === "Some" && taskUid.value !== task.metadata.uid) return yield* lost("is not the one this Pod was made for")
+    const stands = standing(task, claimant)
+    if (stands._tag === "Lost") return yield* lost(stands.why)
+    if (stands._tag === "Mine") return { task, claim: stands.claim }
+    const claim: Claim = { podUid: Uid.make(pod.uid), nonce: claimant.nonce, epoch, at: yield* now }
+    const { metadata, status } = task
+    const taken = yield* kubernetes.updateStatus(taskKind, {
+      metadata: { name, namespace, uid: metadata.uid, resourceVersion: metadata.resourceVersion },
+      spec: task.spec, // ignored, but the object has to be a valid one
+      status: claimed(status, claim, pod, metadata.generation)
+    })
+    return { task: taken, claim }
+  })
+  return yield* Effect.retry(attempt, { while: (error) => error._tag !== "ClaimLost" && mayChange(error), schedule: patience })
+})

@@ -1,0 +1,134 @@
+// One command of the engine in the runner: its output to the log, its end as data, and the signals that a stop brings.
+// Always holds: no command starts once a stop was asked for, and none is left running when this returns.
+// Used by worker/stage.ts.
+import { Context, Data, Effect, Fiber, Layer, Option, Stream } from "effect"
+import { commandFailure, type CommandEnd, type StopCause } from "../core/outcome.ts"
+import type { StageCommand } from "../core/stage-commands.ts"
+import { ExecLoop, type ExecLoopError, type Output, type Running } from "./exec-loop.ts"
+import { Log } from "./log-shipper.ts"
+import { StageFailed } from "./stage-failed.ts"
+import { Stop } from "./stop.ts"
+
+/** The stage had to stop; `during` says which command was interrupted, if one ran. */
+export class StageStopped extends Data.TaggedError("StageStopped")<{
+  readonly cause: StopCause
+  readonly during: Option.Option<{ readonly name: string; readonly mutates: boolean }>
+  readonly exitCode?: number
+}> {}
+
+/** Where and as what the engine runs. */
+export interface Workplace {
+  /** `tofu` or `terraform`. */
+  readonly engine: string
+  readonly directory: string
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** What one command gets beside the workplace's environment; secret values are kept out of the log. */
+export interface CommandEnv {
+  readonly env: Readonly<Record<string, string>>
+  readonly secrets: ReadonlyArray<string>
+}
+
+export interface Finished {
+  /** What it printed on stdout, if that is captured and not larger than `captureBytes`. */
+  readonly captured: Option.Option<string>
+  /** The stop that came while it ran and did not keep it from ending well. */
+  readonly stop: Option.Option<StopCause>
+}
+
+/** More than the JSON of a plan with ten thousand resources. */
+const captureBytes = 32 * 1024 * 1024
+
+export class Engine extends Context.Service<Engine, {
+  /** Runs the command to its end. Fails when it fails, or was stopped and did not end with 0. */
+  readonly run: (workplace: Workplace, command: StageCommand, extra?: CommandEnv) => Effect.Effect<Finished, StageFailed | StageStopped>
+  /** The engine's version, from its own JSON. */
+  readonly version: (workplace: Workplace) => Effect.Effect<string, StageFailed | StageStopped>
+}>()("agent-job/worker/Engine") {
+  static readonly layer = Layer.effect(Engine, Effect.gen(function*() {
+    const execLoop = yield* ExecLoop
+    const stop = yield* Stop
+    const log = yield* Log
+
+    /** What a stop does to a running command, one signal after another. */
+    const signals = Effect.fnUntraced(function*(running: Running) {
+      yield* stop.asked
+      let past = 0
+      for (const { afterMillis, name } of stop.plan.signals) {
+        yield* Effect.sleep(afterMillis - past)
+        past = afterMillis
+        yield* running.signal(name)
+      }
+      yield* stop.tooLate
+    })
+
+    const started = (workplace: Workplace, { args }: Pick<StageCommand, "args">, extra: CommandEnv) =>
+      execLoop.run({ argv: [workplace.engine, ...args], env: { ...workplace.env, ...extra.env }, cwd: workplace.directory }).pipe(
+        Effect.mapError(execLoopFailure),
+        Effect.raceFirst(Effect.flatMap(stop.asked, (cause) => Effect.fail(new StageStopped({ cause, during: Option.none() }))))
+      )
+
+    const perform = Effect.fnUntraced(function*(workplace: Workplace, command: StageCommand, extra: CommandEnv) {
+      const running = yield* started(workplace, command, extra)
+      const capture = new Capture(command.output === "captured")
+      const output = yield* Effect.forkChild(log.show(Stream.filter(running.output, (part) => !capture.keeps(part)), extra.secrets))
+      const end: CommandEnd = yield* Effect.raceFirst(running.ended, Effect.as(signals(running), { _tag: "Unending" } as const))
+      if (end._tag === "Unending") return { end, log: "", captured: Option.none<string>() }
+      return { end, log: yield* Fiber.join(output), captured: capture.text() }
+    }, Effect.scoped)
+
+    const run: Engine["Service"]["run"] = Effect.fn("Engine.run")(function*(workplace, command, extra = { env: {}, secrets: [] }) {
+      const before = yield* stop.now
+      if (Option.isSome(before)) return yield* new StageStopped({ cause: before.value, during: Option.none() })
+      if (command.output === "printed") yield* log.line(`\n\u001b[1m$ ${workplace.engine} ${command.subcommand}\u001b[0m`)
+      const { captured, end, log: printed } = yield* perform(workplace, command, extra)
+      const failure = commandFailure(workplace.engine, command, end, printed)
+      const after = yield* stop.now
+      if (Option.isNone(failure)) return { captured, stop: after }
+      const { exitCode } = failure.value
+      const code = exitCode === undefined ? {} : { exitCode }
+      if (Option.isNone(after) || end._tag === "Aborted") return yield* new StageFailed(failure.value)
+      const during = Option.some({ name: `${workplace.engine} ${command.subcommand}`, mutates: command.mutates })
+      return yield* new StageStopped({ cause: after.value, during, ...code })
+    })
+
+    return Engine.of({ run, version: (workplace) => Effect.flatMap(run(workplace, versionCommand), ({ captured }) => versionOf(workplace.engine, captured)) })
+  }))
+}
+
+const versionCommand: StageCommand = { subcommand: "version", args: ["version", "-json"], output: "captured", mutates: false }
+
+const versionOf = (engine: string, captured: Option.Option<string>): Effect.Effect<string, StageFailed> => {
+  const found = Option.flatMap(captured, (text) => Option.fromNullishOr(/"terraform_version"\s*:\s*"([^"]{1,64})"/u.exec(text)?.[1]))
+  return Effect.mapError(Effect.fromOption(found), () =>
+    new StageFailed({ reason: "InvalidConfiguration", message: `The program ${engine} of the runner image does not say its version; use an image with OpenTofu or Terraform.` }))
+}
+
+/** The runner cannot be given commands. */
+export const execLoopFailure = (error: ExecLoopError): StageFailed =>
+  new StageFailed({ reason: "InvalidConfiguration", message: `${error.message}.` })
+
+/** stdout of a captured command, dropped when it becomes too large. */
+class Capture {
+  private chunks: Array<Uint8Array> = []
+  private bytes = 0
+  private readonly wanted: boolean
+
+  constructor(wanted: boolean) {
+    this.wanted = wanted
+  }
+
+  /** True when this part of the output is for us and not for the log. */
+  keeps({ bytes, stream }: Output): boolean {
+    if (!this.wanted || stream !== "stdout") return false
+    this.bytes += bytes.length
+    if (this.bytes <= captureBytes) this.chunks.push(bytes)
+    else this.chunks = []
+    return true
+  }
+
+  text(): Option.Option<string> {
+    return this.wanted && this.bytes <= captureBytes ? Option.some(Buffer.concat(this.chunks).toString("utf8")) : Option.none()
+  }
+}

@@ -1,0 +1,141 @@
+// Directories on a volume that others write too: entered step by step from an open descriptor, so that no link is ever followed.
+// Always holds: a path given here leads nowhere outside the directory it starts in, whatever the runner does meanwhile.
+// Used by worker/provision, worker/archive and worker/stage for everything they write or read beside the runner.
+import { closeSync, constants, fchmodSync, fstatSync, mkdirSync, openSync, readSync, symlinkSync, writeSync } from "node:fs"
+import { Effect, Option } from "effect"
+import { inside } from "./fifo.ts"
+import { fileTrouble, type StageFailed } from "./stage-failed.ts"
+
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants
+
+/** Worker and runner may be different users of one group, whatever the umask. */
+const directoryMode = 0o2770
+const fileMode = { plain: 0o660, executable: 0o770 } as const
+
+/** Names below a directory, none of them empty, `.` or `..`. */
+export type Segments = ReadonlyArray<string>
+
+/** The names in a relative path; nothing if it leaves the directory it starts in. */
+export const segmentsOf = (path: string): Option.Option<Segments> => {
+  const names = path.split("/").filter((name) => name !== "" && name !== ".")
+  return path.startsWith("/") || path.includes("\0") || names.includes("..") ? Option.none() : Option.some(names)
+}
+
+const isTaken = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "EEXIST"
+
+const make = (path: string): void => {
+  mkdirSync(path)
+  const fd = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+  try {
+    fchmodSync(fd, directoryMode)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+const makeUnlessThere = (path: string): void => {
+  try {
+    make(path)
+  } catch (error) {
+    if (!isTaken(error)) throw error
+  }
+}
+
+/** Opens the directory at `segments` below `parent`, makes what is missing if asked to, and closes it after use. */
+const enter = <A>(parent: number, segments: Segments, create: boolean, use: (directory: number) => A): A => {
+  const [first, ...rest] = segments
+  if (first === undefined) return use(parent)
+  const path = inside(parent, first)
+  if (create) makeUnlessThere(path)
+  const child = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+  try {
+    return enter(child, rest, create, use)
+  } finally {
+    closeSync(child)
+  }
+}
+
+const inParent = <A>(root: number, segments: Segments, use: (path: string) => A): A => {
+  const name = segments.at(-1)
+  if (name === undefined) throw new Error("a path without a name")
+  return enter(root, segments.slice(0, -1), true, (directory) => use(inside(directory, name)))
+}
+
+/** Makes the directory and those above it. Throws what the file system says, as do the others here that are not effects. */
+export const makeFolder = (root: number, segments: Segments): void => enter(root, segments, true, () => undefined)
+
+/** Opens a file to write, making it and the directories above it; `replace` takes one that is there, but never a link. */
+export const createFile = (root: number, segments: Segments, options: { readonly executable: boolean; readonly replace: boolean }): number =>
+  inParent(root, segments, (path) => {
+    const fd = openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | (options.replace ? O_TRUNC : O_EXCL))
+    fchmodSync(fd, fileMode[options.executable ? "executable" : "plain"])
+    return fd
+  })
+
+export const writeAll = (fd: number, bytes: Uint8Array): void => {
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at)
+}
+
+/** A symbolic link; where it leads is the caller's care. */
+export const makeLink = (root: number, segments: Segments, target: string): void => inParent(root, segments, (path) => symlinkSync(target, path))
+
+/** Descriptor of a directory, closed with the scope. */
+export const openFolder = (path: string) =>
+  Effect.acquireRelease(
+    Effect.try({ try: () => openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), catch: fileTrouble(path) }),
+    (fd) => Effect.sync(() => closeSync(fd))
+  )
+
+/** Makes a directory that must not be there yet. */
+export const newFolder = (path: string): Effect.Effect<void, StageFailed> => Effect.try({ try: () => make(path), catch: fileTrouble(path) })
+
+export const writeFile = (root: number, segments: Segments, content: string | Uint8Array): Effect.Effect<void, StageFailed> =>
+  Effect.try({
+    try: () => {
+      const fd = createFile(root, segments, { executable: false, replace: true })
+      try {
+        writeAll(fd, typeof content === "string" ? Buffer.from(content) : content)
+      } finally {
+        closeSync(fd)
+      }
+    },
+    catch: fileTrouble(segments.join("/"))
+  })
+
+const isMissing = (error: unknown): boolean => error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR")
+
+const readRegular = (path: string, limit: number): Option.Option<Uint8Array> => {
+  const fd = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  try {
+    if (!fstatSync(fd).isFile()) return Option.none()
+    const buffer = Buffer.alloc(Math.min(limit, fstatSync(fd).size) + 1)
+    let length = 0
+    for (let read = 1; read > 0 && length < buffer.length; length += read) read = readSync(fd, buffer, length, buffer.length - length, null)
+    return length > limit ? Option.none() : Option.some(buffer.subarray(0, length))
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** The content of a regular file of at most `limit` bytes; nothing if there is none, or another kind of thing, or a larger one. */
+export const readFile = (root: number, segments: Segments, limit: number): Effect.Effect<Option.Option<Uint8Array>, StageFailed> =>
+  Effect.try({
+    try: () => {
+      try {
+        return enter(root, segments.slice(0, -1), false, (directory) => readRegular(inside(directory, segments.at(-1) ?? ""), limit))
+      } catch (error) {
+        if (isMissing(error)) return Option.none()
+        throw error
+      }
+    },
+    catch: fileTrouble(segments.join("/"))
+  })
+
+/** Is there a directory, reached through none but directories? */
+export const isFolder = (root: number, segments: Segments): boolean => {
+  try {
+    return enter(root, segments, false, () => true)
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,76 @@
+// Puts the configuration into the working directory: its files, the values of its variables, the backend, and for an apply the saved plan.
+// Always holds: nothing is unpacked whose digest is not the approved one, and nothing is written outside the directory.
+// Used by worker/stage.ts.
+import { readdirSync, readFileSync, statSync } from "node:fs"
+import { join } from "node:path"
+import { Effect, Option } from "effect"
+import { backendFile, backendFileName, variablesFile, variablesFileName } from "../core/hcl.ts"
+import type { AgentTaskSpec } from "../schema/agent-task.ts"
+import { isFolder, newFolder, openFolder, type Segments, segmentsOf, writeFile } from "./folder.ts"
+import { Settings } from "./settings.ts"
+import { fileTrouble, StageFailed } from "./stage-failed.ts"
+import type { Variables } from "./variables.ts"
+
+const invalid = (message: string) => new StageFailed({ reason: "InvalidConfiguration", message })
+
+const pathIn = (what: string, path: string): Effect.Effect<Segments, StageFailed> =>
+  Effect.mapError(Effect.fromOption(segmentsOf(path)), () => invalid(`${what} ${JSON.stringify(path)} leads outside the configuration; give a relative path without "..".`))
+
+const writeAllFiles = (root: number, files: Readonly<Record<string, string | Uint8Array>>): Effect.Effect<void, StageFailed> =>
+  Effect.forEach(Object.entries(files), ([name, content]) => Effect.flatMap(pathIn("The file name", name), (path) => writeFile(root, path, content)), { discard: true })
+
+/** The keys of a mounted ConfigMap. The kubelet makes each a link into a directory of its own, whose name begins with two dots. */
+const readMounted = Effect.fnUntraced(function*() {
+  const { sourceDirectory } = yield* Settings
+  const directory = yield* Effect.mapError(Effect.fromOption(sourceDirectory), () => invalid("The Pod has no mount for the ConfigMap of the source; let the controller make it anew."))
+  return yield* Effect.try({
+    try: () => Object.fromEntries(
+      readdirSync(directory).filter((name) => !name.startsWith("..") && statSync(join(directory, name)).isFile()).map((name) => [name, readFileSync(join(directory, name))])
+    ),
+    catch: fileTrouble("the mounted ConfigMap")
+  })
+})
+
+/** Where the engine works, and what is there besides the configuration. */
+export interface Provisioned {
+  /** Descriptor of the root of the configuration. */
+  readonly root: number
+  /** Of the root module, below the root. */
+  readonly directory: Segments
+  /** The same as an absolute path, for the runner. */
+  readonly path: string
+}
+
+/** Brings the configuration of a pool or an archive below `root`. */
+export type Unpack = (root: number) => Effect.Effect<void, StageFailed>
+
+export const provision = Effect.fn("Provision.source")(function*(spec: AgentTaskSpec, variables: Variables, unpack: Option.Option<Unpack>) {
+  const { dataDirectory } = yield* Settings
+  const path = join(dataDirectory, "work")
+  yield* newFolder(path)
+  const root = yield* openFolder(path)
+  if (spec.source.inline !== undefined) yield* writeAllFiles(root, spec.source.inline)
+  if (spec.source.configMap !== undefined) yield* writeAllFiles(root, yield* readMounted())
+  if (Option.isSome(unpack)) yield* unpack.value(root)
+
+  const directory = yield* pathIn("workingDirectory", spec.workingDirectory ?? "")
+  if (!isFolder(root, directory)) return yield* invalid(`The source has no directory ${directory.join("/")}; correct workingDirectory.`)
+  if (variables.inputs.length > 0) yield* writeFile(root, [...directory, variablesFileName], variablesFile(variables.inputs))
+  const backend = backendOf(spec)
+  if (Option.isSome(backend)) yield* writeFile(root, [...directory, backendFileName], backend.value)
+  return { root, directory, path: join(path, ...directory) } satisfies Provisioned
+})
+
+/** The state of a pool's workspace goes through the worker; what the gateway's address is, the environment says. */
+const backendOf = ({ backend, pool }: AgentTaskSpec): Option.Option<string> => {
+  if (pool !== undefined) return Option.some(backendFile("http"))
+  return backend === undefined ? Option.none() : Option.some(backendFile(backend.type, backend.config))
+}
+
+/** Directories of the engine's own beside the configuration, as absolute paths. */
+export const makeEngineFolders = Effect.fnUntraced(function*() {
+  const { dataDirectory } = yield* Settings
+  const folders = { home: join(dataDirectory, "home"), data: join(dataDirectory, "engine"), temporary: join(dataDirectory, "tmp") }
+  yield* Effect.forEach(Object.values(folders), newFolder, { discard: true })
+  return folders
+})

@@ -1,0 +1,62 @@
+// The three roads of a result: the container's last words, the pool, and the status of the AgentTask.
+// Always holds: each goes its way whatever becomes of the others; a result that is there already is never replaced.
+// Used by worker/worker.ts, last of all.
+import { writeFileSync } from "node:fs"
+import { Duration, Effect, Equal, Option, Schedule } from "effect"
+import { lastWords } from "../core/last-words.ts"
+import { finished } from "../core/status.ts"
+import { Kubernetes } from "../kubernetes/client.ts"
+import type { StageResult } from "../schema/stage-result.ts"
+import { taskKind } from "./claim.ts"
+import { Settings } from "./settings.ts"
+import { fileTrouble } from "./stage-failed.ts"
+
+/** Tells the pool; succeeds when it has confirmed. */
+export type TellPool = (result: StageResult) => Effect.Effect<void, { readonly message: string }>
+
+const writeLastWords = Effect.fnUntraced(function*(result: StageResult) {
+  const { terminationLog } = yield* Settings
+  yield* Effect.try({ try: () => writeFileSync(terminationLog, lastWords(result)), catch: fileTrouble(terminationLog) }) // the kubelet's file: no rename
+})
+
+/** How long the status waits for the pool's word, which it is to carry. The controller reports what is not confirmed by then. */
+const poolFirst = Duration.seconds(20)
+const patience = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(
+  Schedule.jittered,
+  Schedule.while(({ elapsed }) => elapsed < 120_000)
+)
+
+const writeStatus = Effect.fnUntraced(function*(result: StageResult, reported: boolean) {
+  const kubernetes = yield* Kubernetes
+  const { namespace, task: name } = yield* Settings
+  const attempt = Effect.gen(function*() {
+    const { metadata, spec, status } = yield* kubernetes.get(taskKind, { namespace, name })
+    if (status.result !== undefined) {
+      if (!Equal.equals(status.result, result)) yield* Effect.logError(`AgentTask ${name} has another result already; this one is not written.`)
+      return
+    }
+    yield* kubernetes.updateStatus(taskKind, {
+      metadata: { name, namespace, uid: metadata.uid, resourceVersion: metadata.resourceVersion },
+      spec,
+      status: finished(status, result, metadata.generation, reported)
+    })
+  })
+  yield* Effect.retry(attempt, { while: ({ _tag }) => _tag !== "NotFound" && _tag !== "Forbidden" && _tag !== "Malformed", schedule: patience })
+})
+
+/** Logs what goes wrong, so that nothing here keeps the others from their way. */
+const onItsOwn = <E extends { readonly message: string }, R>(road: string, effect: Effect.Effect<void, E, R>): Effect.Effect<boolean, never, R> =>
+  Effect.matchCauseEffect(effect, {
+    onFailure: (cause) => Effect.as(Effect.logError(`The result could not be given to ${road}`, cause), false),
+    onSuccess: () => Effect.succeed(true)
+  })
+
+/** Goes all three roads. Bounded: a minute or two, however little answers. */
+export const report = Effect.fn("Report.result")(function*(result: StageResult, tellPool: Option.Option<TellPool>) {
+  yield* onItsOwn("the kubelet", writeLastWords(result))
+  const reported = yield* Option.match(tellPool, {
+    onNone: () => Effect.succeed(false),
+    onSome: (tell) => Effect.map(Effect.timeoutOption(onItsOwn("the pool", tell(result)), poolFirst), Option.getOrElse(() => false))
+  })
+  yield* onItsOwn("the AgentTask", writeStatus(result, reported))
+})

@@ -1,0 +1,22 @@
+// The one way in which the parts of the worker say that a stage cannot go on: a reason of the closed list and a sentence.
+// Always holds: the message has no secret in it; what the operating system or a library said is cut down to its cause.
+// Used by every part of the worker, turned into the result by worker/stage.ts.
+import { Data, Predicate } from "effect"
+import type { FailureReason } from "../schema/reason.ts"
+
+export class StageFailed extends Data.TaggedError("StageFailed")<{
+  readonly reason: FailureReason
+  readonly message: string
+  readonly exitCode?: number
+}> {}
+
+const codeOf = (cause: unknown): string => Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : ""
+
+const isFull = (cause: unknown): boolean =>
+  codeOf(cause) === "ENOSPC" || codeOf(cause) === "EDQUOT" || (Predicate.hasProperty(cause, "cause") && cause.cause !== undefined && isFull(cause.cause))
+
+/** A file that cannot be written or read: the disk is full, or the Pod is not as it should be. `what` is named as a person would. */
+export const fileTrouble = (what: string) => (cause: unknown): StageFailed =>
+  isFull(cause)
+    ? new StageFailed({ reason: "DiskFull", message: `The Pod's volume was full when the worker wrote ${what}; raise persistence.emptyDir.sizeLimit.` })
+    : new StageFailed({ reason: "InvalidConfiguration", message: `The worker cannot use ${what} (${codeOf(cause) || "unexpected file"}); check the volumes of the Pod and who owns them.` })

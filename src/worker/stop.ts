@@ -1,0 +1,76 @@
+// Why and since when the stage has to stop: a cancel of its AgentTask, SIGTERM of the Pod, or its own deadline, whichever comes first.
+// Always holds: there is at most one stop, so that the engine gets at most one interrupt.
+// Used by worker/stage, worker/engine and everything that waits for a server.
+import { Context, Deferred, type Duration, Effect, Layer, Option, Schedule, type Scope, Stream } from "effect"
+import type { StopCause } from "../core/outcome.ts"
+import { type SignalPlan, signalPlan } from "../core/signal-plan.ts"
+import { Kubernetes } from "../kubernetes/client.ts"
+import type { KubernetesObject } from "../kubernetes/object.ts"
+import { taskKind } from "./claim.ts"
+import { Settings } from "./settings.ts"
+
+export class Stop extends Context.Service<Stop, {
+  /** Completes when the stage has to stop. */
+  readonly asked: Effect.Effect<StopCause>
+  /** The cause, if it has to stop by now. */
+  readonly now: Effect.Effect<Option.Option<StopCause>>
+  /** What the engine gets from that moment on. */
+  readonly plan: SignalPlan
+  /** Completes when the stage had to stop and what is left of the grace is for the result alone. */
+  readonly tooLate: Effect.Effect<void>
+}>()("agent-job/worker/Stop") {
+  /** `deadline` counts from now. */
+  static readonly layer = (deadline: Duration.Input) => Layer.effect(Stop, listen(deadline))
+}
+
+const listen = Effect.fnUntraced(function*(deadline: Duration.Input): Effect.fn.Return<Stop["Service"], never, Kubernetes | Settings | Scope.Scope> {
+  const { graceSeconds } = yield* Settings
+  const plan = signalPlan(graceSeconds)
+  const first = Deferred.makeUnsafe<StopCause>()
+  const tooLate = Deferred.makeUnsafe<void>()
+  const ask = (cause: StopCause) => Deferred.succeed(first, cause)
+  yield* Effect.forkScoped(Effect.andThen(sigterm, ask("Evicted")), { startImmediately: true })
+  yield* Effect.forkScoped(Effect.andThen(cancelled, ask("Cancelled")))
+  yield* Effect.forkScoped(Effect.andThen(Effect.sleep(deadline), ask("DeadlineExceeded")))
+  yield* Deferred.await(first).pipe(
+    Effect.andThen(Effect.sleep(plan.giveUpAfterMillis)),
+    Effect.andThen(Deferred.succeed(tooLate, undefined)),
+    Effect.forkScoped
+  )
+  return Stop.of({
+    asked: Deferred.await(first),
+    now: Effect.suspend(() => Deferred.isDoneUnsafe(first) ? Effect.asSome(Deferred.await(first)) : Effect.succeedNone),
+    plan,
+    tooLate: Deferred.await(tooLate)
+  })
+})
+
+/** Node would end the process at once if nobody listened. */
+const sigterm = Effect.callback<void>((resume) => {
+  const hear = () => resume(Effect.void)
+  process.once("SIGTERM", hear)
+  return Effect.sync(() => process.removeListener("SIGTERM", hear))
+})
+
+const isCancel = ({ spec }: KubernetesObject): boolean => typeof spec === "object" && spec !== null && "cancel" in spec && spec.cancel === true
+
+/** True when the AgentTask is cancelled; false when there is no more to be learned from this watch. */
+const look = Effect.gen(function*() {
+  const kubernetes = yield* Kubernetes
+  const { namespace, task: name } = yield* Settings
+  const { metadata, spec } = yield* kubernetes.get(taskKind, { namespace, name })
+  if (spec.cancel === true) return true
+  const seen = yield* kubernetes.watch(taskKind, { namespace, fieldSelector: `metadata.name=${name}`, resourceVersion: metadata.resourceVersion, timeoutSeconds: 240 }).pipe(
+    Stream.filter((event) => event.type !== "BOOKMARK" && isCancel(event.object)),
+    Stream.runHead,
+    Effect.timeoutOrElse({ duration: "270 seconds", orElse: () => Effect.succeedNone }) // a connection may be dead without a word
+  )
+  return Option.isSome(seen)
+})
+
+/** Completes when the AgentTask is cancelled. Where it may not watch, or nobody answers, it asks again every two seconds. */
+const cancelled = look.pipe(
+  Effect.tapError((error) => Effect.logDebug("cannot watch the own AgentTask", error.message)),
+  Effect.orElseSucceed(() => false),
+  Effect.repeat({ until: (isCancelled) => isCancelled, schedule: Schedule.spaced("2 seconds") })
+)

@@ -1,0 +1,51 @@
+// The variables of a task by where they go: input variables, the engine's environment, and the values that no log may show.
+// Always holds: whatever came from a Secret is a secret, marked as sensitive or not.
+// Used by worker/stage.ts.
+import { Effect, Redacted } from "effect"
+import type { InputValue } from "../core/hcl.ts"
+import { shortestSecret } from "../core/redact.ts"
+import type { Variable } from "../schema/agent-task.ts"
+import { referencedValue } from "./settings.ts"
+import { StageFailed } from "./stage-failed.ts"
+
+export interface Variables {
+  readonly inputs: ReadonlyArray<InputValue>
+  readonly env: Readonly<Record<string, string>>
+  readonly secrets: ReadonlyArray<string>
+  /** Names of secrets that are too short to be taken out of a log. */
+  readonly shown: ReadonlyArray<string>
+}
+
+interface Valued {
+  readonly variable: Variable
+  readonly value: string
+  readonly secret: boolean
+}
+
+/** The values of `spec.variables`; the kubelet has resolved their references by their place in the list. */
+const ofSpec = (variables: ReadonlyArray<Variable>): Effect.Effect<ReadonlyArray<Valued>, StageFailed> =>
+  Effect.forEach(variables, (variable, index) =>
+    variable.value !== undefined
+      ? Effect.succeed({ variable, value: variable.value, secret: variable.sensitive === true })
+      : referencedValue(index).pipe(
+        Effect.mapBoth({
+          onFailure: () => new StageFailed({ reason: "InvalidConfiguration", message: `The Pod has no value for the variable ${variable.name}; check the Secret it refers to.` }),
+          onSuccess: (value) => ({ variable, value: Redacted.value(value), secret: true })
+        })
+      ))
+
+const ofPool = (variables: ReadonlyArray<Variable>): ReadonlyArray<Valued> =>
+  variables.map((variable) => ({ variable, value: variable.value ?? "", secret: variable.sensitive === true }))
+
+/** All of them; one of the task itself wins over one of the pool. */
+export const variablesOf = Effect.fnUntraced(function*(spec: ReadonlyArray<Variable>, pool: ReadonlyArray<Variable>): Effect.fn.Return<Variables, StageFailed> {
+  const all = [...ofPool(pool), ...(yield* ofSpec(spec))]
+  const forEngine = all.filter(({ variable }) => variable.category !== "env")
+  const secrets = all.filter(({ secret }) => secret)
+  return {
+    inputs: forEngine.map(({ value, variable }) => ({ name: variable.name, value, hcl: variable.hcl === true })),
+    env: Object.fromEntries(all.filter(({ variable }) => variable.category === "env").map(({ value, variable }) => [variable.name, value])),
+    secrets: secrets.map(({ value }) => value),
+    shown: secrets.filter(({ value }) => value.length < shortestSecret && value !== "").map(({ variable }) => variable.name)
+  }
+})

@@ -1,0 +1,82 @@
+// One AgentTask in memory that behaves like the API server's: versions, conflicts, the write-once rules, and a watch.
+// Answers only what the worker asks for; anything else is a defect of the test.
+// Used by the tests of the worker's parts; the real API server is in the *.cluster tests.
+import { Effect, Layer, PubSub, Result, Stream } from "effect"
+import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { Conflict, Invalid, type KubernetesError, NotFound, Unreachable } from "../../src/kubernetes/errors.ts"
+import type { Kind } from "../../src/kubernetes/kinds.ts"
+import type { KubernetesObject, WatchEvent } from "../../src/kubernetes/object.ts"
+import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
+
+export interface Stored extends KubernetesObject {
+  readonly spec: Record<string, unknown>
+  readonly status: AgentTaskStatus
+}
+
+export interface FakeKubernetes {
+  readonly layer: Layer.Layer<Kubernetes>
+  readonly task: () => Stored
+  /** What the server does next to the next write of a status; in order, one a write. */
+  readonly disturb: (...next: ReadonlyArray<"lose answer" | "drop" | "conflict">) => void
+  readonly change: (next: (task: Stored) => Partial<Stored>) => Effect.Effect<void>
+  readonly cancel: Effect.Effect<void>
+  readonly writes: () => number
+}
+
+const call = { verb: "update the status of", object: "AgentTask demo" } as const
+
+export const fakeKubernetes = (spec: Record<string, unknown>, status: AgentTaskStatus = { phase: "Starting" }): FakeKubernetes => {
+  let task: Stored = {
+    metadata: { name: "demo", namespace: "tasks", uid: "task-uid", resourceVersion: "1", generation: 1, creationTimestamp: "2026-01-01T00:00:00Z" },
+    spec,
+    status
+  }
+  let writes = 0
+  const disturbances: Array<"lose answer" | "drop" | "conflict"> = []
+  const changes = Effect.runSync(PubSub.unbounded<WatchEvent>())
+
+  const change: FakeKubernetes["change"] = (next) =>
+    Effect.suspend(() => {
+      task = { ...task, ...next(task), metadata: { ...task.metadata, ...next(task).metadata, resourceVersion: String(Number(task.metadata.resourceVersion) + 1) } }
+      return PubSub.publish(changes, { type: "MODIFIED", object: task })
+    }).pipe(Effect.asVoid)
+
+  const decode = <A>(kind: Kind<A>): Effect.Effect<A, KubernetesError> =>
+    Effect.suspend(() => Effect.fromResult(Result.getOrThrowWith(Result.succeed(kind.decode(task)), () => new Error()))).pipe(Effect.orDie)
+
+  const updateStatus: Kubernetes["Service"]["updateStatus"] = (kind, object) =>
+    Effect.gen(function*() {
+      const next = (object as unknown as Stored).status
+      const disturbance = disturbances.shift()
+      if (disturbance === "drop") return yield* new Unreachable({ ...call, detail: "connection reset" })
+      if (disturbance === "conflict") yield* change(() => ({}))
+      if (object.metadata.resourceVersion !== task.metadata.resourceVersion) {
+        return yield* new Conflict({ ...call, code: 409, reason: "Conflict", detail: "the object has been modified", causes: [] })
+      }
+      const rewritten = (task.status.claim !== undefined && JSON.stringify(next.claim) !== JSON.stringify(task.status.claim)) || task.status.result !== undefined
+      if (rewritten) return yield* new Invalid({ ...call, code: 422, reason: "Invalid", detail: "written once", causes: [] })
+      writes++
+      yield* change(() => ({ status: JSON.parse(JSON.stringify(next)) }))
+      if (disturbance === "lose answer") return yield* new Unreachable({ ...call, detail: "connection reset" })
+      return yield* decode(kind)
+    })
+
+  const gone = () => task.metadata.name === ""
+  return {
+    layer: Layer.mock(Kubernetes, {
+      namespace: "tasks",
+      get: (kind) => Effect.suspend(() => gone() ? Effect.fail(new NotFound({ ...call, code: 404, reason: "NotFound", detail: "gone" })) : decode(kind)),
+      updateStatus,
+      watch: (_, { resourceVersion }) =>
+        Stream.concat(
+          Stream.suspend(() => Number(task.metadata.resourceVersion) > Number(resourceVersion) ? Stream.succeed<WatchEvent>({ type: "MODIFIED", object: task }) : Stream.empty),
+          Stream.fromPubSub(changes)
+        )
+    }),
+    task: () => task,
+    disturb: (...next) => void disturbances.push(...next),
+    change,
+    cancel: change(({ spec: before }) => ({ spec: { ...before, cancel: true } })),
+    writes: () => writes
+  }
+}
