@@ -1,0 +1,36 @@
+// The command line as a whole: which commands there are, and what a newcomer reads first.
+// Invariant: importing this loads no server, controller, worker or cluster client; each command loads its own.
+// Run by main.ts.
+import { Command } from "effect/cli"
+import { approve, discard } from "./approve.ts"
+import { cancel } from "./cancel.ts"
+import { controller } from "./controller.ts"
+import { get } from "./get.ts"
+import { logs } from "./logs.ts"
+import { run } from "./run.ts"
+import { server } from "./server.ts"
+import { version } from "./version.ts"
+import { install, worker } from "./worker.ts"
+
+const description = [
+  "agent-job runs every stage of OpenTofu and Terraform (plan, apply, destroy) as a Kubernetes Job of its own, in a cluster that you own.",
+  "  You give it a directory; it plans there, shows you what would change, and applies exactly that once you say yes.",
+  "  Start with:  agent-job run DIR --workspace NAME",
+  "",
+  "  AGENT_JOB_URL and AGENT_JOB_TOKEN say where the server is and who you are; KUBECONFIG where the cluster is.",
+  "  Exit codes: 0 success, 1 the run failed, 2 bad input, 3 nothing there, 4 server or cluster unreachable, 5 token refused, 6 cancelled or discarded."
+].join("\n")
+
+export const agentJob = Command.make("agent-job").pipe(
+  Command.withDescription(description),
+  Command.withSubcommands([
+    { group: "RUNS", commands: [run, get, logs, approve, discard, cancel] },
+    { group: "INSTALLATION", commands: [server, controller, version] },
+    { group: "INSIDE A TASK'S POD", commands: [worker, install] }
+  ]),
+  Command.withExamples([
+    { command: "agent-job run examples/quickstart --workspace demo", description: "Plan, ask, apply" },
+    { command: "agent-job get runs", description: "What runs, what waits and why" },
+    { command: "agent-job logs -f run-k3v9x2", description: "Watch a run" }
+  ])
+)

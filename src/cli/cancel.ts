@@ -1,0 +1,36 @@
+// `agent-job cancel RUN|TASK`: stops a run on the server, or an AgentTask in the cluster; either saves its state first.
+// Used by agent-job.ts.
+import { Effect } from "effect"
+import { Argument, Command } from "effect/cli"
+import { BadInput } from "./failure.ts"
+import { lazily } from "./lazily.ts"
+import { isRunId, isTaskName } from "./run-or-task.ts"
+import { clusterFlags, connection, serverFlags } from "./settings.ts"
+
+const flags = {
+  name: Argument.String("RUN|TASK").pipe(Argument.withDescription("A run's id, or the name of an AgentTask.")),
+  ...serverFlags,
+  ...clusterFlags
+}
+
+export const cancel = Command.make("cancel", flags, Effect.fn("cancel")(function*(given) {
+  const { name } = given
+  if (isRunId(name)) {
+    const server = yield* connection(given)
+    return yield* lazily(async () => {
+      const [{ Screen }, { ServerClient }] = await Promise.all([import("./screen.ts"), import("./server-client.ts")])
+      return Effect.gen(function*() {
+        yield* (yield* ServerClient).act(name, "cancel")
+        yield* (yield* Screen).line(`${name} is asked to stop; see how it ends with: agent-job get ${name}`)
+      }).pipe(Effect.provide(ServerClient.layer(server)), Effect.provide(Screen.layer({ colours: true, forProgram: false })))
+    })
+  }
+  if (!isTaskName(name)) return yield* new BadInput({ message: `${JSON.stringify(name)} is neither a run's id nor the name of an AgentTask.` })
+  return yield* lazily(async () => {
+    const [{ cancelTask, cluster }, { Screen }] = await Promise.all([import("./tasks.ts"), import("./screen.ts")])
+    return cancelTask(given.namespace, name).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer({ colours: true, forProgram: false })))
+  })
+})).pipe(
+  Command.withDescription("Stop a run or an AgentTask; what it has done by then is saved in its state."),
+  Command.withExamples([{ command: "agent-job cancel run-k3v9x2" }, { command: "agent-job cancel plan --namespace agent-job-tasks" }])
+)

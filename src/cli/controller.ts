@@ -1,0 +1,25 @@
+// `agent-job controller`: the part that watches AgentTasks and makes their Jobs, with work from a server's pool if the values name one.
+// Used by the controller's Deployment; by hand it serves whatever cluster the kubeconfig names.
+import { Config, Effect, Option } from "effect"
+import { Command, Flag } from "effect/cli"
+import { hostname } from "node:os"
+import { lazily } from "./lazily.ts"
+import { serve } from "./serve.ts"
+
+const flags = {
+  values: Flag.Path("values").pipe(Flag.withAlias("f"), Flag.withMetavar("FILE"), Flag.withDescription("The values file (YAML).")),
+  name: Flag.String("name").pipe(Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("The name of this installation.")),
+  namespace: Flag.String("namespace").pipe(Flag.withAlias("n"), Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("The namespace of this installation.")),
+  healthPort: Flag.Int("health-port").pipe(Flag.withDefault(8081), Flag.withDescription("Serves /healthz, /readyz and /metrics.")),
+  poolTokenFile: Flag.Path("pool-token-file").pipe(
+    Flag.withMetavar("FILE"), Flag.withDefault("/etc/agent-job/pool-token/token"),
+    Flag.withDescription("The pool token, read anew for every request; wanted only when the values name a server.")
+  )
+}
+
+/** Unique to this process: in a Pod its name, else the host and the process. */
+const identity = Effect.map(Effect.option(Config.String("POD_NAME")), Option.getOrElse(() => `${hostname()}-${process.pid}`))
+
+export const controller = Command.make("controller", flags, (given) =>
+  serve(Effect.flatMap(identity, (identity) => lazily(async () => (await import("../controller/controller.ts")).controller({ ...given, identity }))))
+).pipe(Command.withDescription("Watch AgentTasks and run each as a Job."))

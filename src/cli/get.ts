@@ -1,0 +1,72 @@
+// `agent-job get [runs|tasks|RUN|TASK]`: what runs, what waits and why, as a table or for programs.
+// Used by agent-job.ts.
+import { Clock, Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { BadInput } from "./failure.ts"
+import { lazily } from "./lazily.ts"
+import { isRunId, isTaskName } from "./run-or-task.ts"
+import { clusterFlags, type ClusterFlags, connection, serverFlags, type ServerFlags } from "./settings.ts"
+
+const flags = {
+  what: Argument.String("what").pipe(Argument.withDefault("runs"), Argument.withDescription("runs (of the server), tasks (AgentTasks of the cluster), a run's id, or a task's name.")),
+  workspace: Flag.String("workspace").pipe(Flag.withAlias("w"), Flag.withMetavar("NAME"), Flag.optional, Flag.withDescription("Only runs of this workspace.")),
+  output: Flag.Literals("output", ["table", "json", "yaml"]).pipe(Flag.withAlias("o"), Flag.withDefault("table"), Flag.withDescription("How to print it.")),
+  ...serverFlags,
+  ...clusterFlags
+}
+
+type Format = "table" | "json" | "yaml"
+
+/** `lines` for a person, `document` for a program. */
+interface Answer { readonly document: unknown; readonly lines: ReadonlyArray<string> }
+
+const print = (format: Format, { document, lines }: Answer) =>
+  lazily(async () => {
+    const { Screen } = await import("./screen.ts")
+    const text = format === "table" ? lines.join("\n") : format === "json" ? JSON.stringify(document, null, 2) : (await import("yaml")).stringify(document)
+    return Effect.flatMap(Screen, ({ result }) => result(text)).pipe(Effect.provide(Screen.layer({ colours: false, forProgram: true })))
+  })
+
+const fromServer = (given: ServerFlags, what: string, workspace: Option.Option<string>) =>
+  Effect.flatMap(connection(given), (server) => lazily(async () => {
+    const [{ ServerClient }, { runDetails, runTable }] = await Promise.all([import("./server-client.ts"), import("./rows.ts")])
+    return Effect.gen(function*() {
+      const client = yield* ServerClient
+      const now = yield* Clock.currentTimeMillis
+      if (isRunId(what)) {
+        const run = yield* client.run(what)
+        return { document: run, lines: runDetails(run, now) } satisfies Answer
+      }
+      const runs = yield* client.runs(workspace)
+      return { document: { runs }, lines: runs.length === 0 ? ["No runs yet; start one with: agent-job run DIR"] : runTable(runs, now) } satisfies Answer
+    }).pipe(Effect.provide(ServerClient.layer(server)))
+  }))
+
+const fromCluster = (given: ClusterFlags, what: string) =>
+  lazily(async () => {
+    const [{ cluster, getTask, listTasks }, { taskTable }] = await Promise.all([import("./tasks.ts"), import("./rows.ts")])
+    return Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      const { namespace } = given
+      if (what !== "tasks") {
+        const { object, task } = yield* getTask(namespace, what)
+        return { document: object, lines: taskTable([task], now) } satisfies Answer
+      }
+      const { objects, tasks } = yield* listTasks(namespace)
+      return { document: { apiVersion: "v1", kind: "List", items: objects }, lines: tasks.length === 0 ? [`No AgentTasks in namespace ${namespace}.`] : taskTable(tasks, now) } satisfies Answer
+    }).pipe(Effect.provide(cluster(given)))
+  })
+
+export const get = Command.make("get", flags, Effect.fn("get")(function*(given) {
+  const what = given.what === "run" || given.what === "task" ? `${given.what}s` : given.what
+  if (what !== "runs" && !isTaskName(what)) return yield* new BadInput({ message: `${JSON.stringify(what)} is neither "runs", "tasks", a run's id nor the name of an AgentTask.` })
+  const answer = yield* what === "runs" || isRunId(what) ? fromServer(given, what, given.workspace) : fromCluster(given, what)
+  return yield* print(given.output, answer)
+})).pipe(
+  Command.withDescription("List runs or AgentTasks, or look at one: its status, its changes, why it waits."),
+  Command.withExamples([
+    { command: "agent-job get runs --workspace demo" },
+    { command: "agent-job get run-k3v9x2 -o json" },
+    { command: "agent-job get tasks --namespace agent-job-tasks" }
+  ])
+)

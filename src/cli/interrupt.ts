@@ -1,0 +1,59 @@
+// What Ctrl-C (or SIGTERM) means while a run is followed: the run is cancelled and its end is waited for; a second one leaves at once.
+// Invariant: the run is never left without saying so, and how to come back to it.
+// Used by run; the exit code is left in process.exitCode, which main's teardown reads after an interrupt.
+import { Effect, Exit } from "effect"
+import type { RunView } from "../schema/run.ts"
+import { exitCode } from "./failure.ts"
+import { type Followed, followStep } from "./follow-run.ts"
+import { Screen } from "./screen.ts"
+import { ServerClient } from "./server-client.ts"
+
+/** What a shell expects of a program that was interrupted. */
+export const interrupted = 130
+
+const signals = ["SIGINT", "SIGTERM"] as const
+
+const nextSignal = Effect.callback<void>((resume) => {
+  const heard = () => resume(Effect.void)
+  signals.forEach((signal) => process.once(signal, heard))
+  return Effect.sync(() => signals.forEach((signal) => process.off(signal, heard)))
+})
+
+const endOf = ({ id, status }: RunView) => {
+  switch (status) {
+    case "canceled": return { text: `${id} is cancelled.`, code: exitCode.cancelled }
+    case "errored": return { text: `${id} failed before it could be cancelled.`, code: exitCode.failed }
+    default: return { text: `${id} was faster than the cancel: it is ${status.replaceAll("_", " ")}.`, code: interrupted }
+  }
+}
+
+/** Cancels the run and follows it to its end. */
+const cancelAndWait = Effect.fnUntraced(function*(runId: string, followed: Followed) {
+  const screen = yield* Screen
+  const server = yield* ServerClient
+  yield* screen.step(`Cancelling ${runId}; it ends once its state is safe. Ctrl-C again leaves it to the server.`)
+  yield* server.act(runId, "cancel")
+  const { code, text } = endOf(yield* followStep(runId, followed))
+  yield* screen.step(text)
+  return code
+})
+
+const left = Effect.fnUntraced(function*(runId: string) {
+  yield* nextSignal
+  const screen = yield* Screen
+  yield* screen.step(`Left ${runId} to the server; look after it with: agent-job logs -f ${runId}`)
+  return interrupted
+})
+
+/** Finalizer of a run that is followed; `followed` is undefined while a person is asked, when there is nothing to stop. */
+export const onInterrupt = Effect.fn("onInterrupt")(function*(runId: string, followed: Followed | undefined) {
+  const screen = yield* Screen
+  if (followed === undefined) {
+    yield* screen.step(`${runId} stays planned and keeps its workspace: agent-job approve ${runId}, or agent-job discard ${runId}`)
+    process.exitCode = interrupted
+    return
+  }
+  const end = yield* Effect.exit(Effect.raceFirst(Effect.interruptible(cancelAndWait(runId, followed)), Effect.interruptible(left(runId))))
+  process.exitCode = Exit.isSuccess(end) ? end.value : exitCode.unreachable
+  if (Exit.isFailure(end)) yield* screen.step(`Cannot cancel ${runId}; try again with: agent-job cancel ${runId}`)
+})

@@ -1,0 +1,46 @@
+// `agent-job logs [RUN|TASK]`: the log of a run from the server, or of an AgentTask from its Pod.
+// Used by agent-job.ts.
+import { Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { BadInput } from "./failure.ts"
+import { lazily } from "./lazily.ts"
+import { isRunId, isTaskName } from "./run-or-task.ts"
+import { clusterFlags, connection, noColor, serverFlags, toggle } from "./settings.ts"
+
+const flags = {
+  name: Argument.String("RUN|TASK").pipe(Argument.optional, Argument.withDescription("A run's id or the name of an AgentTask; by default the newest run.")),
+  workspace: Flag.String("workspace").pipe(Flag.withAlias("w"), Flag.withMetavar("NAME"), Flag.optional, Flag.withDescription("The newest run of this workspace.")),
+  stage: Flag.Literals("stage", ["plan", "apply"]).pipe(Flag.optional, Flag.withDescription("Only this stage of the run; destroying is an apply.")),
+  follow: toggle("follow", "Stay until it ends.").pipe(Flag.withAlias("f")),
+  noColor,
+  ...serverFlags,
+  ...clusterFlags
+}
+
+export const logs = Command.make("logs", flags, Effect.fn("logs")(function*(given) {
+  const { follow, name, noColor, stage, workspace } = given
+  if (Option.isSome(name) && !isRunId(name.value)) {
+    const task = name.value
+    if (!isTaskName(task)) return yield* new BadInput({ message: `${JSON.stringify(task)} is neither a run's id nor the name of an AgentTask.` })
+    if (Option.isSome(stage) || Option.isSome(workspace)) return yield* new BadInput({ message: "--stage and --workspace are for runs; an AgentTask is one stage already." })
+    return yield* lazily(async () => {
+      const [{ cluster, showTaskLog }, { Screen }] = await Promise.all([import("./tasks.ts"), import("./screen.ts")])
+      return showTaskLog(given.namespace, task, follow).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer({ colours: !noColor, forProgram: false })))
+    })
+  }
+  const server = yield* connection(given)
+  return yield* lazily(async () => {
+    const [{ showRunLog }, { Screen }, { ServerClient }] = await Promise.all([import("./run-log.ts"), import("./screen.ts"), import("./server-client.ts")])
+    return showRunLog({ run: name, workspace, step: stage, follow }).pipe(
+      Effect.provide(ServerClient.layer(server)),
+      Effect.provide(Screen.layer({ colours: !noColor, forProgram: false }))
+    )
+  })
+})).pipe(
+  Command.withDescription("Print the log of a run or an AgentTask, as it grows with -f."),
+  Command.withExamples([
+    { command: "agent-job logs --workspace demo", description: "The newest run of a workspace" },
+    { command: "agent-job logs -f run-k3v9x2", description: "Watch it to its end" },
+    { command: "agent-job logs run-k3v9x2-plan", description: "From the Pod of its AgentTask, without the server" }
+  ])
+)

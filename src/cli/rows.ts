@@ -1,0 +1,38 @@
+// Runs, their stages and AgentTasks as rows of tables.
+// Pure: the time is an argument.
+// Used by get.
+import type { AgentTask } from "../schema/agent-task.ts"
+import type { RunView, StageView } from "../schema/run.ts"
+import { age, elapsed } from "./elapsed.ts"
+import { shortChanges } from "./summary.ts"
+import { fit, table } from "./table.ts"
+
+const widestReason = 60
+
+/** Why it waits, or why it ended as it did; in one cell. */
+const reasonOf = ({ failure, queue, stages, status }: RunView): string =>
+  fit(status === "planned" ? "waits for a decision" : queue?.message ?? failure ?? stages.at(-1)?.result?.reason ?? stages.at(-1)?.reason ?? "", widestReason)
+
+export const runTable = (runs: ReadonlyArray<RunView>, now: number): ReadonlyArray<string> =>
+  table(["RUN", "WORKSPACE", "STATUS", "CHANGES", "AGE", "REASON"], runs.map((run) => [run.id, run.workspace, run.status, shortChanges(run.changes), age(run.createdAt, now), reasonOf(run)]))
+
+const lasted = ({ finishedAt, startedAt }: StageView, now: number): string =>
+  startedAt === undefined ? "" : elapsed((finishedAt === undefined ? now : Date.parse(finishedAt)) - Date.parse(startedAt))
+
+/** One run: what it is, then its stages. */
+export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => [
+  `${run.id}   workspace ${run.workspace}   ${run.status}${run.cancelAsked && !run.final ? ", to be cancelled" : ""}   ${age(run.createdAt, now)} ago`,
+  ...(run.changes === undefined ? [] : [`Changes: ${run.changes.add} to add, ${run.changes.change} to change, ${run.changes.destroy} to destroy`]),
+  ...(run.queue === undefined ? [] : [`Waits: ${run.queue.message}`]),
+  ...(run.failure === undefined ? [] : [`Failed: ${run.failure}`]),
+  ...(run.stages.length === 0 ? [] : ["", ...table(
+    ["STAGE", "STATUS", "AGENT", "TOOK", "REASON"],
+    run.stages.map((stage) => [stage.stage, stage.status, stage.agent ?? "", lasted(stage, now), stage.result?.reason ?? stage.reason ?? ""])
+  )])
+]
+
+/** The columns of kubectl. */
+export const taskTable = (tasks: ReadonlyArray<AgentTask>, now: number): ReadonlyArray<string> =>
+  table(["NAME", "WORKSPACE", "STAGE", "PHASE", "CHANGES", "REASON", "AGE"], tasks.map(({ metadata, spec, status }) => [
+    metadata.name, spec.workspace, spec.stage, status.phase ?? "", shortChanges(status.result?.changes), status.reason ?? "", age(metadata.creationTimestamp, now)
+  ]))

@@ -1,0 +1,104 @@
+// A directory through a whole run on the server: upload, plan, approval, apply, outputs; told as it happens.
+// Invariant: what is applied was approved, by an answer, by --auto-approve or elsewhere.
+// Used by run.
+import { Effect, Option } from "effect"
+import type { RunView } from "../schema/run.ts"
+import { decide } from "./approval.ts"
+import { archiveOf } from "./archive.ts"
+import { Cancelled, Failed } from "./failure.ts"
+import { follow, type Followed, followStep } from "./follow-run.ts"
+import { onInterrupt } from "./interrupt.ts"
+import type { RunVariable } from "./run-variables.ts"
+import { Screen } from "./screen.ts"
+import { type Output, ServerClient } from "./server-client.ts"
+import { applySummary, approvalHint, failure, nextSteps, outputLines, planSummary, size, type Step } from "./summary.ts"
+
+export interface RunRequest {
+  readonly directory: string
+  readonly workspace: string
+  readonly autoApprove: boolean
+  readonly destroy: boolean
+  readonly planOnly: boolean
+  readonly variables: ReadonlyArray<RunVariable>
+  /** One JSON document at the end instead of a summary for people. */
+  readonly json: boolean
+}
+
+/** What `-o json` prints, also of a run that failed. */
+interface Report { readonly run: RunView; readonly outputs: ReadonlyArray<Output>; readonly stateSerial: number | null }
+
+/** Uploads the directory and starts a run of it. */
+const start = Effect.fn("start")(function*({ autoApprove, destroy, directory, planOnly, variables, workspace }: RunRequest) {
+  const screen = yield* Screen
+  const server = yield* ServerClient
+  const archive = yield* archiveOf(directory)
+  yield* screen.step(`Archived ${directory}: ${archive.files} ${archive.files === 1 ? "file" : "files"}, ${size(archive.contentBytes)}`)
+  yield* screen.status(`Asking ${server.url}`)
+  const { created, id: workspaceId } = yield* server.ensureWorkspace(workspace)
+  if (created) yield* screen.step(`Made the workspace ${workspace}`)
+  yield* screen.status(`Uploading ${size(archive.bytes.length)}`)
+  const configurationVersionId = yield* server.upload(workspaceId, archive.bytes, { speculative: planOnly })
+  const runId = yield* server.createRun({ workspaceId, configurationVersionId, destroy, autoApply: autoApprove, planOnly, variables })
+  yield* screen.step(`Started ${runId} in workspace ${workspace}`)
+  return { runId, workspaceId }
+})
+
+/** Plan, decision, apply. `at` says what is followed now, for an interrupt. */
+const through = Effect.fn("through")(function*(runId: string, at: (followed: Followed | undefined) => void) {
+  const screen = yield* Screen
+  const step = (step: Step) => Effect.suspend(() => {
+    const followed = follow(step, screen.colours)
+    at(followed)
+    return followStep(runId, followed)
+  })
+  const planned = yield* step("plan")
+  if (planned.status === "errored" || planned.status === "canceled") return planned
+  yield* screen.line("")
+  yield* screen.line(planSummary(planned), "bold")
+  at(undefined)
+  const decided = planned.status === "planned" ? yield* decide(planned) : planned
+  return decided.status === "confirmed" || decided.status === "applying" || decided.status === "applied" ? yield* step("apply") : decided
+})
+
+const outputsOf = Effect.fnUntraced(function*({ planOnly, status }: RunView, workspaceId: string) {
+  const server = yield* ServerClient
+  const settled = status === "applied" || (status === "planned_and_finished" && !planOnly)
+  return settled
+    ? { outputs: yield* server.outputs(workspaceId), stateSerial: Option.getOrNull(yield* server.stateSerial(workspaceId)) }
+    : { outputs: [], stateSerial: null }
+})
+
+/** For a person: what was done, the outputs, what to do next. */
+const tell = Effect.fnUntraced(function*({ outputs, run, stateSerial }: Report, directory: string) {
+  const screen = yield* Screen
+  if (run.status === "applied") {
+    yield* screen.line("")
+    yield* screen.line(`${applySummary(run)}${stateSerial === null ? "" : ` The state is at serial ${stateSerial}.`}`, "good")
+  }
+  if (run.status === "planned") yield* Effect.forEach(approvalHint(run), (text) => screen.line(text))
+  if (outputs.length > 0) {
+    yield* screen.line("\nOutputs", "bold")
+    yield* Effect.forEach(outputLines(outputs), (text) => screen.line(text))
+  }
+  const next = nextSteps(run, directory)
+  if (next.length === 0) return
+  yield* screen.line("\nNext", "bold")
+  yield* Effect.forEach(next, (text) => screen.line(text))
+})
+
+/** Fails with `Failed` or `Cancelled` when the run does. */
+export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequest) {
+  const screen = yield* Screen
+  const { runId, workspaceId } = yield* start(request)
+  let at: Followed | undefined
+  const run = yield* through(runId, (followed) => { at = followed }).pipe(Effect.onInterrupt(() => onInterrupt(runId, at)))
+  const report: Report = { run, ...(yield* outputsOf(run, workspaceId)) }
+  if (request.json) yield* screen.result(JSON.stringify(report, null, 2))
+  else yield* tell(report, request.directory)
+  switch (run.status) {
+    case "errored": return yield* new Failed({ message: failure(run, run.timestamps.confirmed === undefined ? "plan" : "apply") })
+    case "canceled": return yield* new Cancelled({ message: `${run.id} was cancelled.` })
+    case "discarded": return yield* new Cancelled({ message: `${run.id} was discarded; nothing was changed.` })
+    default: return
+  }
+})

@@ -1,0 +1,70 @@
+// The log of a run that somebody else started, or that is over: what is there, or all of it as it grows.
+// Used by logs.
+import { Duration, Effect, Option, Schedule } from "effect"
+import type { RunView } from "../schema/run.ts"
+import { NothingThere } from "./failure.ts"
+import { follow, followStep, patiently, showLog } from "./follow-run.ts"
+import { Screen } from "./screen.ts"
+import { ServerClient } from "./server-client.ts"
+import { stageOf, type Step, waiting } from "./summary.ts"
+
+export interface LogRequest {
+  /** The newest if none. */
+  readonly run: Option.Option<string>
+  readonly workspace: Option.Option<string>
+  /** Both if none. */
+  readonly step: Option.Option<Step>
+  readonly follow: boolean
+}
+
+const lookEvery = Duration.seconds(2)
+
+const newest = Effect.fnUntraced(function*(workspace: Option.Option<string>) {
+  const [run] = yield* (yield* ServerClient).runs(workspace)
+  if (run !== undefined) return run
+  const where = Option.match(workspace, { onNone: () => "", onSome: (name) => ` in workspace ${name}` })
+  return yield* new NothingThere({ message: `There is no run yet${where}; start one with: agent-job run DIR` })
+})
+
+/** The run once it is no longer planned. */
+const decided = Effect.fnUntraced(function*(run: RunView) {
+  const screen = yield* Screen
+  const server = yield* ServerClient
+  if (run.status !== "planned") return run
+  yield* screen.status(`${run.id} waits for a decision: agent-job approve ${run.id}, or agent-job discard ${run.id}`)
+  return yield* patiently(server.run(run.id)).pipe(Effect.repeat({ while: ({ status }) => status === "planned", schedule: Schedule.spaced(lookEvery) }))
+})
+
+const followAll = Effect.fnUntraced(function*(run: RunView, steps: ReadonlyArray<Step>) {
+  const screen = yield* Screen
+  let now = run
+  for (const step of steps) {
+    if (step === "apply") now = yield* decided(now)
+    if (step === "apply" && now.timestamps.confirmed === undefined) return now
+    now = yield* followStep(run.id, follow(step, screen.colours))
+  }
+  return now
+})
+
+const showAll = Effect.fnUntraced(function*(run: RunView, steps: ReadonlyArray<Step>) {
+  const screen = yield* Screen
+  for (const step of steps) {
+    const stage = stageOf(run, step)
+    if (stage === undefined) continue
+    const followed = follow(step, screen.colours)
+    yield* showLog(followed, stage.logUrl, 0)
+    yield* screen.text(followed.text.rest())
+  }
+})
+
+/** Shows the log; says so when there is none yet. */
+export const showRunLog = Effect.fn("showRunLog")(function*({ follow, run: id, step, workspace }: LogRequest) {
+  const screen = yield* Screen
+  const server = yield* ServerClient
+  const run = yield* Option.match(id, { onNone: () => newest(workspace), onSome: server.run })
+  const steps = Option.match(step, { onNone: () => ["plan", "apply"] as const, onSome: (step) => [step] })
+  const missing = steps.every((step) => stageOf(run, step) === undefined)
+  if (follow) yield* followAll(run, steps)
+  else if (missing) yield* screen.line(`${run.id} has no ${Option.getOrElse(step, () => "plan")} log yet. ${waiting(run, "plan")}`)
+  else yield* showAll(run, steps)
+})

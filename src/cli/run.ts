@@ -1,0 +1,76 @@
+// `agent-job run DIR`: plans a directory on the server, asks, and applies that very plan.
+// The work is in run-directory.ts; here is what may be typed.
+// Used by agent-job.ts.
+import { Effect, Option, Result, Schema } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { WorkspaceName } from "../schema/names.ts"
+import { BadInput } from "./failure.ts"
+import { lazily } from "./lazily.ts"
+import { runVariable } from "./run-variables.ts"
+import { connection, noColor, serverFlags, toggle } from "./settings.ts"
+
+const flags = {
+  directory: Argument.Path("DIR").pipe(Argument.withDescription("The directory with the configuration.")),
+  workspace: Flag.String("workspace").pipe(
+    Flag.withAlias("w"), Flag.withMetavar("NAME"), Flag.optional,
+    Flag.withDescription("Where state and variables are kept; made when it is missing. By default the directory's name.")
+  ),
+  autoApprove: toggle("auto-approve", "Apply without asking."),
+  destroy: toggle("destroy", "Plan to destroy everything in the workspace."),
+  planOnly: toggle("plan-only", "Only show what would change."),
+  variables: Flag.String("var").pipe(
+    Flag.withMetavar("key=value"),
+    Flag.filterMap((given) => Result.getSuccess(runVariable(given)), (given) => Result.match(runVariable(given), { onFailure: (problem) => problem, onSuccess: () => "" })),
+    Flag.atLeast(0),
+    Flag.withDescription("Set an input variable, once for each. A value that begins with [, { or \" is an HCL expression.")
+  ),
+  output: Flag.Literals("output", ["text", "json"]).pipe(
+    Flag.withAlias("o"), Flag.withDefault("text"),
+    Flag.withDescription("json: one document on stdout at the end, everything else on stderr.")
+  ),
+  noColor,
+  ...serverFlags
+}
+
+const isName = Schema.is(WorkspaceName)
+
+/** The name given, or the directory's. */
+const workspaceOf = Effect.fnUntraced(function*(given: Option.Option<string>, directory: string) {
+  if (Option.isSome(given)) {
+    if (isName(given.value)) return given.value
+    return yield* new BadInput({ message: `${JSON.stringify(given.value)} cannot be the name of a workspace; use letters, digits, "-" and "_", beginning with a letter or digit, at most 90.` })
+  }
+  const { nameOfDirectory } = yield* Effect.promise(() => import("./archive.ts"))
+  const name = nameOfDirectory(directory)
+  if (isName(name)) return name
+  return yield* new BadInput({ message: `The name of the directory, ${JSON.stringify(name)}, cannot be the name of a workspace; give one with --workspace.` })
+})
+
+export const run = Command.make("run", flags, Effect.fn("run")(function*(given) {
+  const { autoApprove, destroy, directory, noColor, output, planOnly, variables } = given
+  if (planOnly && autoApprove) return yield* new BadInput({ message: "--plan-only and --auto-approve exclude each other; give one of them." })
+  const server = yield* connection(given)
+  const workspace = yield* workspaceOf(given.workspace, directory)
+  const json = output === "json"
+  return yield* lazily(async () => {
+    const [{ runDirectory }, { Screen }, { ServerClient }] = await Promise.all([import("./run-directory.ts"), import("./screen.ts"), import("./server-client.ts")])
+    return runDirectory({ directory, workspace, autoApprove, destroy, planOnly, variables, json }).pipe(
+      Effect.provide(ServerClient.layer(server)),
+      Effect.provide(Screen.layer({ colours: !noColor, forProgram: json }))
+    )
+  })
+})).pipe(
+  Command.withShortDescription("Plan a directory, ask, and apply that very plan."),
+  Command.withDescription([
+    "Uploads DIR to the server and plans it in a Pod of its own; shows the log as it grows and asks before it applies that very plan, in another Pod.",
+    "  Without a terminal it stops after the plan and says how to approve it, unless --auto-approve is given.",
+    "  Ctrl-C cancels the run and waits until its state is safe; a second one leaves at once.",
+    "  What .terraformignore names stays here, and so do .git and .terraform."
+  ].join("\n")),
+  Command.withExamples([
+    { command: "agent-job run examples/quickstart --workspace demo", description: "Plan, ask, apply" },
+    { command: "agent-job run . --plan-only", description: "Only look" },
+    { command: "agent-job run . --var region=eu-west-1 --var 'zones=[\"a\",\"b\"]' --auto-approve", description: "In a pipeline" },
+    { command: "agent-job run examples/quickstart --workspace demo --destroy", description: "Remove everything again" }
+  ])
+)

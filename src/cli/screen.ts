@@ -1,0 +1,111 @@
+// Where a command tells a person what happens: lines that stay, one line that changes in place, the engine's log, and a question.
+// Invariant: results for programs (-o json, yaml) are alone on stdout; then everything told to a person goes to stderr.
+// Provided by each command of people; tests give one that keeps what it is told.
+import { Clock, Context, Effect, Layer, Option, Schedule, type Scope, Terminal } from "effect"
+import { TerminalCapabilities } from "effect/cli"
+import { elapsed } from "./elapsed.ts"
+import { fit } from "./table.ts"
+
+export type Style = "plain" | "good" | "bad" | "bold" | "faint"
+
+export class Screen extends Context.Service<Screen, {
+  readonly colours: boolean
+  /** Whether a person is there to answer a question. */
+  readonly interactive: boolean
+  /** A line that stays, with the time since the command began in front. */
+  readonly step: (text: string) => Effect.Effect<void>
+  /** What happens now: in place on a terminal, elsewhere a line whenever it changes. Gone with the next step, line or text. */
+  readonly status: (text: string) => Effect.Effect<void>
+  readonly line: (text: string, style?: Style) => Effect.Effect<void>
+  /** Text as it is, such as a piece of a log. */
+  readonly text: (text: string) => Effect.Effect<void>
+  /** For programs: on stdout, whatever else is told. */
+  readonly result: (text: string) => Effect.Effect<void>
+  /** What was typed; none when the input ended without an answer. */
+  readonly ask: (question: string) => Effect.Effect<Option.Option<string>>
+}>()("agent-job/cli/Screen") {
+  static readonly layer = (options: ScreenOptions): Layer.Layer<Screen, never, Terminal.Terminal> => Layer.effect(Screen, make(options))
+}
+
+export interface ScreenOptions {
+  readonly colours: boolean
+  /** stdout belongs to a program. */
+  readonly forProgram: boolean
+}
+
+const codes: Readonly<Record<Exclude<Style, "plain">, string>> = { good: "32", bad: "31", bold: "1", faint: "2" }
+const spinner = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"]
+const eraseLine = "\r\u001b[2K"
+
+/** A reader that went away (`| head`) ends the command; what it did on the server goes on. */
+const leaveWithReader = (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0)
+  throw error
+}
+
+const make = Effect.fnUntraced(function*({ colours: wanted, forProgram }: ScreenOptions): Effect.fn.Return<Screen["Service"], never, Terminal.Terminal | Scope.Scope> {
+  const terminal = yield* Terminal.Terminal
+  const capabilities = yield* TerminalCapabilities.TerminalCapabilities
+  const began = yield* Clock.currentTimeMillis
+  const out = forProgram ? process.stderr : process.stdout
+  const colours = wanted && capabilities.canColor && (!forProgram || process.stderr.isTTY)
+  const inPlace = out.isTTY && process.env.TERM !== "dumb"
+  let shown: Option.Option<string> = Option.none()
+  let atLineStart = true
+  let turn = 0
+
+  yield* Effect.acquireRelease(
+    Effect.sync(() => [process.stdout, process.stderr].forEach((stream) => stream.on("error", leaveWithReader))),
+    () => Effect.sync(() => {
+      clear()
+      ;[process.stdout, process.stderr].forEach((stream) => stream.off("error", leaveWithReader))
+    })
+  )
+
+  const write = (text: string) => void out.write(text)
+  const clear = () => {
+    if (inPlace && Option.isSome(shown)) write(eraseLine)
+    shown = Option.none()
+  }
+  const paint = (text: string, style: Style) => colours && style !== "plain" ? `\u001b[${codes[style]}m${text}\u001b[0m` : text
+  const newLine = () => atLineStart ? "" : "\n"
+  const text = (text: string) => Effect.sync(() => {
+    if (text === "") return
+    clear()
+    write(text)
+    atLineStart = text.endsWith("\n")
+  })
+  const line = (content: string, style: Style = "plain") => Effect.suspend(() => text(`${newLine()}${paint(content, style)}\n`))
+  const since = Effect.map(Clock.currentTimeMillis, (now) => elapsed(now - began).padStart(6))
+
+  const draw = Effect.map(since, (time) => {
+    if (!inPlace || !Option.isSome(shown)) return
+    turn = (turn + 1) % spinner.length
+    const width = (out.columns ?? 80) - 1
+    write(`${eraseLine}${paint(time, "faint")}  ${spinner[turn]} ${fit(shown.value, width - time.length - 4)}`)
+  })
+  if (inPlace) yield* draw.pipe(Effect.repeat(Schedule.spaced("100 millis")), Effect.forkScoped)
+
+  return Screen.of({
+    colours,
+    interactive: capabilities.canPrompt,
+    step: (content) => Effect.flatMap(since, (time) => text(`${newLine()}${paint(time, "faint")}  ${content}\n`)),
+    status: (content) => Effect.gen(function*() {
+      const changed = !Option.contains(shown, content)
+      if (inPlace && changed && !atLineStart) yield* text("\n")
+      shown = Option.some(content)
+      if (inPlace) yield* draw
+      else if (changed) {
+        write(`${newLine()}${yield* since}  ${content}\n`)
+        atLineStart = true
+      }
+    }),
+    line,
+    text,
+    result: (content) => Effect.andThen(Effect.sync(clear), Effect.sync(() => void process.stdout.write(content.endsWith("\n") ? content : `${content}\n`))),
+    ask: (question) => Effect.andThen(
+      Effect.suspend(() => text(`${newLine()}${paint(question, "bold")}\n  > `)),
+      Effect.ensuring(Effect.option(terminal.readLine), Effect.sync(() => { atLineStart = true }))
+    )
+  })
+})

@@ -1,0 +1,23 @@
+// How the long-running commands live: logs as JSON lines on stdout, what ends them as the last of these lines, SIGTERM as a good end.
+// Used by controller, server and worker.
+import { Cause, Config, Effect, Layer, Logger, Option, References } from "effect"
+import { AlreadyLogged, exitCodeOf } from "./failure.ts"
+
+const level = Layer.unwrap(Effect.map(Config.option(Config.LogLevel("LOG_LEVEL")), Option.match({
+  onNone: () => Layer.empty,
+  onSome: (level) => Layer.succeed(References.MinimumLogLevel, level)
+})))
+
+/** A failure is one line without a stack trace; a defect keeps it, since only that says where the mistake is. */
+const lastWords = (cause: Cause.Cause<unknown>): Effect.Effect<never, AlreadyLogged> => {
+  const error = Cause.squash(cause)
+  const said = Option.match(Cause.findErrorOption(cause), { onNone: () => Effect.logFatal(cause), onSome: () => Effect.logFatal(error instanceof Error ? error.message : String(error)) })
+  return Effect.andThen(said, Effect.fail(new AlreadyLogged({ code: exitCodeOf(error) })))
+}
+
+export const serve = <A, E, R>(program: Effect.Effect<A, E, R>) =>
+  program.pipe(
+    Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : lastWords(cause)),
+    Effect.onInterrupt(() => Effect.sync(() => { process.exitCode = 0 })), // how Kubernetes says goodbye
+    Effect.provide(Layer.merge(Logger.layer([Logger.consoleJson]), level))
+  )

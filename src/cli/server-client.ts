@@ -1,0 +1,178 @@
+// The server's user API as the commands of people use it: workspaces, uploads and runs in the TFE shapes, and our own view of a run.
+// Invariant: every call ends within its time limit with a value or one of four errors, and no error holds the token.
+// Used by run, logs, get, cancel, approve and discard.
+import { layerUndici } from "@effect/platform-node/NodeHttpClient"
+import { Context, Duration, Effect, Layer, Option, Predicate, Redacted, Schema } from "effect"
+import { HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { RunList, runPath, RunView } from "../schema/run.ts"
+import { tfePath } from "../schema/tfe-api.ts"
+import { NothingThere, ServerRefused, ServerUnreachable, TokenRefused } from "./failure.ts"
+import type { RunVariable } from "./run-variables.ts"
+import type { Connection } from "./settings.ts"
+
+export type ServerFailure = ServerUnreachable | TokenRefused | NothingThere | ServerRefused
+
+export interface NewRun {
+  readonly workspaceId: string
+  readonly configurationVersionId: string
+  readonly destroy: boolean
+  readonly autoApply: boolean
+  readonly planOnly: boolean
+  readonly variables: ReadonlyArray<RunVariable>
+}
+
+const document = <F extends Schema.Struct.Fields>(attributes: F) => Schema.Struct({ data: Schema.Struct({ id: Schema.String, attributes: Schema.Struct(attributes) }) })
+
+const Identified = document({})
+const ConfigurationVersion = document({ "upload-url": Schema.String })
+const StateVersion = document({ serial: Schema.Int })
+const Output = Schema.Struct({ attributes: Schema.Struct({ name: Schema.String, sensitive: Schema.Boolean, value: Schema.Unknown }) })
+export type Output = typeof Output.Type["attributes"]
+
+/** JSON:API errors of the TFE paths, or the problem of our own. */
+const Refusal = Schema.Union([
+  Schema.Struct({ errors: Schema.NonEmptyArray(Schema.Struct({ title: Schema.optionalKey(Schema.String), detail: Schema.optionalKey(Schema.String) })) }),
+  Schema.Struct({ message: Schema.String })
+])
+
+const organization = "default"
+const callTimeout = Duration.seconds(30)
+const uploadTimeout = Duration.minutes(5)
+/** Bytes of a log asked for at once. */
+const logLimit = 65_536
+
+export class ServerClient extends Context.Service<ServerClient, {
+  readonly url: string
+  /** Makes the workspace when there is none of that name. */
+  readonly ensureWorkspace: (name: string) => Effect.Effect<{ readonly id: string; readonly created: boolean }, ServerFailure>
+  /** Uploads an archive (tar.gz); gives the id of the configuration version. */
+  readonly upload: (workspaceId: string, archive: Uint8Array, options: { readonly speculative: boolean }) => Effect.Effect<string, ServerFailure>
+  readonly createRun: (run: NewRun) => Effect.Effect<string, ServerFailure>
+  readonly run: (id: string) => Effect.Effect<RunView, ServerFailure>
+  /** Newest first, 100 at most. */
+  readonly runs: (workspace: Option.Option<string>) => Effect.Effect<ReadonlyArray<RunView>, ServerFailure>
+  /** Doing it again is success; at the wrong moment it is refused. */
+  readonly act: (id: string, action: "apply" | "discard" | "cancel") => Effect.Effect<void, ServerFailure>
+  /** The bytes that a stage's log has from `offset`, as many as come at once; waits up to `waitSeconds` for the first, and gives none when there is none. */
+  readonly log: (logUrl: string, offset: number, waitSeconds: number) => Effect.Effect<Uint8Array, ServerFailure>
+  /** Of the workspace's state; none before there is one. */
+  readonly outputs: (workspaceId: string) => Effect.Effect<ReadonlyArray<Output>, ServerFailure>
+  readonly stateSerial: (workspaceId: string) => Effect.Effect<Option.Option<number>, ServerFailure>
+}>()("agent-job/cli/ServerClient") {
+  static readonly layer = (connection: Connection): Layer.Layer<ServerClient> =>
+    Layer.effect(ServerClient, Effect.map(HttpClient.HttpClient, (http) => make(connection, http))).pipe(Layer.provide(Layer.fresh(layerUndici)))
+}
+
+const words: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "connection refused",
+  ECONNRESET: "the connection was closed",
+  ENOTFOUND: "there is no host of that name",
+  EAI_AGAIN: "the name of the host cannot be looked up now",
+  EHOSTUNREACH: "no way to that host",
+  ETIMEDOUT: "no answer",
+  UND_ERR_CONNECT_TIMEOUT: "no answer",
+  UND_ERR_SOCKET: "the connection was closed"
+}
+
+/** The innermost cause in plain words. */
+const reasonOf = (error: unknown): string => {
+  if (HttpClientError.isHttpClientError(error)) return reasonOf(error.reason)
+  if (Predicate.hasProperty(error, "code") && typeof error.code === "string" && words[error.code] !== undefined) return words[error.code] ?? ""
+  if (Predicate.hasProperty(error, "cause") && error.cause !== undefined) return reasonOf(error.cause)
+  return error instanceof Error && error.message !== "" ? error.message : String(error)
+}
+
+const saidBy = (text: string): string | undefined => {
+  const refusal = Schema.decodeUnknownOption(Schema.fromJsonString(Refusal))(text)
+  if (Option.isNone(refusal)) return undefined
+  if ("message" in refusal.value) return refusal.value.message
+  const [{ detail, title }] = refusal.value.errors
+  return detail ?? title
+}
+
+const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerClient["Service"] => {
+  const unreachable = (error: unknown) => new ServerUnreachable({ url, detail: reasonOf(error) })
+
+  /** Paths that hold their own secret are reached the way the server was, whatever address it knows itself by. */
+  const here = (secretUrl: string) => `${new URL(url).origin}${URL.canParse(secretUrl) ? new URL(secretUrl).pathname : secretUrl}`
+
+  const refused = (status: number, text: string, thing: string): ServerFailure => {
+    if (status === 401 || status === 403) return new TokenRefused({ url, given: Option.isSome(token) })
+    if (status === 404) return new NothingThere({ message: `There is no ${thing} on ${url}; \`agent-job get runs\` lists what there is.` })
+    if (status >= 500) return new ServerUnreachable({ url, detail: `it answers ${status}${saidBy(text) === undefined ? "" : `: ${saidBy(text)}`}` })
+    return new ServerRefused({ status, message: saidBy(text) ?? `The server at ${url} refused the request with ${status}; check that it has the same version as this program.` })
+  }
+
+  const send = (request: Request.HttpClientRequest, thing: string, timeout = callTimeout): Effect.Effect<HttpClientResponse.HttpClientResponse, ServerFailure> =>
+    http.execute(request).pipe(
+      Effect.mapError(unreachable),
+      Effect.flatMap((response) => response.status < 400
+        ? Effect.succeed(response)
+        : Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => Effect.fail(refused(response.status, text, thing)))),
+      Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(unreachable(`no answer in ${Duration.format(timeout)}`)) })
+    )
+
+  const authorised = (request: Request.HttpClientRequest) => {
+    const local = request.pipe(Request.prependUrl(url), Request.accept("application/vnd.api+json, application/json"))
+    return Option.match(token, { onNone: () => local, onSome: (token) => Request.bearerToken(local, Redacted.value(token)) })
+  }
+  const decoded = <S extends Schema.ConstraintDecoder<unknown>>(schema: S, request: Request.HttpClientRequest, thing: string): Effect.Effect<S["Type"], ServerFailure> =>
+    send(authorised(request), thing).pipe(
+      Effect.flatMap((response) => Effect.mapError(response.json, unreachable)),
+      Effect.flatMap((answer) => Effect.mapError(Schema.decodeUnknownEffect(schema)(answer), () =>
+        new ServerUnreachable({ url, detail: "what answers there is no agent-job server of this version" })))
+    )
+  const jsonApi = (request: Request.HttpClientRequest, data: object) => Request.bodyText(request, JSON.stringify({ data }), "application/vnd.api+json")
+  const related = (type: string, id: string) => ({ data: { type, id } })
+
+  return ServerClient.of({
+    url,
+    ensureWorkspace: Effect.fn("ServerClient.ensureWorkspace")(function*(name) {
+      const get = decoded(Identified, Request.get(tfePath.workspace(organization, name)), `workspace ${name}`)
+      const create = jsonApi(Request.post(tfePath.workspaces(organization)), { type: "workspaces", attributes: { name } })
+      return yield* get.pipe(
+        Effect.map(({ data }) => ({ id: data.id, created: false })),
+        Effect.catchTag("NothingThere", () => decoded(Identified, create, "organization").pipe(
+          Effect.map(({ data }) => ({ id: data.id, created: true })),
+          // Somebody else may have made it in between.
+          Effect.catchTag("ServerRefused", (refusal) => get.pipe(
+            Effect.map(({ data }) => ({ id: data.id, created: false })),
+            Effect.catchTag("NothingThere", () => Effect.fail(refusal))
+          ))
+        ))
+      )
+    }),
+    upload: Effect.fn("ServerClient.upload")(function*(workspaceId, archive, { speculative }) {
+      const request = jsonApi(Request.post(tfePath.configurationVersions(workspaceId)), { type: "configuration-versions", attributes: { speculative, "auto-queue-runs": false } })
+      const { data } = yield* decoded(ConfigurationVersion, request, "workspace")
+      yield* send(Request.put(here(data.attributes["upload-url"])).pipe(Request.bodyUint8Array(archive, "application/octet-stream")), "upload", uploadTimeout)
+      return data.id
+    }),
+    createRun: ({ autoApply, configurationVersionId, destroy, planOnly, variables, workspaceId }) =>
+      decoded(Identified, jsonApi(Request.post(tfePath.runs), {
+        type: "runs",
+        attributes: { "is-destroy": destroy, "auto-apply": autoApply, "plan-only": planOnly, variables },
+        relationships: { workspace: related("workspaces", workspaceId), "configuration-version": related("configuration-versions", configurationVersionId) }
+      }), "workspace").pipe(Effect.map(({ data }) => data.id)),
+    run: (id) => decoded(RunView, Request.get(runPath.run(id)), `run ${id}`),
+    runs: (workspace) =>
+      decoded(RunList, Request.get(runPath.list, { urlParams: Option.match(workspace, { onNone: () => ({}), onSome: (workspace) => ({ workspace }) }) }), "such workspace").pipe(
+        Effect.map(({ runs }) => runs)
+      ),
+    act: (id, action) => Effect.asVoid(send(authorised(jsonApi(Request.post(tfePath.action(id, action)), {})), `run ${id}`)),
+    log: (logUrl, offset, wait) =>
+      send(Request.get(here(logUrl), { urlParams: { limit: logLimit, offset, wait } }), "log").pipe(
+        Effect.flatMap((response) => Effect.mapError(response.arrayBuffer, unreachable)),
+        Effect.map((buffer) => new Uint8Array(buffer))
+      ),
+    outputs: (workspaceId) =>
+      decoded(Schema.Struct({ data: Schema.Array(Output) }), Request.get(tfePath.outputs(workspaceId)), "workspace").pipe(
+        Effect.map(({ data }) => data.map(({ attributes }) => attributes))
+      ),
+    stateSerial: (workspaceId) =>
+      decoded(StateVersion, Request.get(`/api/v2/workspaces/${encodeURIComponent(workspaceId)}/current-state-version`), "state").pipe(
+        Effect.map(({ data }) => Option.some(data.attributes.serial)),
+        Effect.catchTag("NothingThere", () => Effect.succeed(Option.none()))
+      )
+  })
+}

@@ -1,0 +1,65 @@
+// Where the server and the cluster are and how to log in: the flags that several commands share, and the environment behind them.
+// Invariant: a token comes from the environment or a file, never from the command line, where other users of the machine would see it.
+// Used by the commands of people.
+import { Config, Effect, FileSystem, Option, Redacted } from "effect"
+import { Flag } from "effect/cli"
+import { BadInput } from "./failure.ts"
+
+export const toggle = (name: string, description: string) => Flag.Boolean(name).pipe(Flag.withDefault(false), Flag.withoutNegation, Flag.withDescription(description))
+
+export const serverFlags = {
+  url: Flag.String("url").pipe(Flag.withMetavar("URL"), Flag.optional, Flag.withDescription("The server; by default what AGENT_JOB_URL says.")),
+  tokenFile: Flag.Path("token-file", { pathType: "either" }).pipe(
+    Flag.withMetavar("FILE"),
+    Flag.optional,
+    Flag.withDescription("A file with the user token; by default AGENT_JOB_TOKEN is the token.")
+  )
+}
+
+export const clusterFlags = {
+  context: Flag.String("context").pipe(Flag.withMetavar("NAME"), Flag.optional, Flag.withDescription("A context of the kubeconfig (KUBECONFIG); by default the current one.")),
+  namespace: Flag.String("namespace").pipe(
+    Flag.withAlias("n"),
+    Flag.withMetavar("NAME"),
+    Flag.withDefault("agent-job-tasks"),
+    Flag.withDescription("Where the AgentTasks are; agent-job-tasks by default.")
+  )
+}
+
+export const noColor = toggle("no-color", "No colours; NO_COLOR=1 does the same.")
+
+export interface ServerFlags { readonly url: Option.Option<string>; readonly tokenFile: Option.Option<string> }
+export interface ClusterFlags { readonly context: Option.Option<string>; readonly namespace: string }
+
+export interface Connection {
+  /** Without a slash at its end. */
+  readonly url: string
+  readonly token: Option.Option<Redacted.Redacted>
+}
+
+const checkedUrl = (given: string) =>
+  URL.canParse(given) && /^https?:$/u.test(new URL(given).protocol)
+    ? Effect.succeed(given.replace(/\/+$/u, ""))
+    : Effect.fail(new BadInput({ message: `${JSON.stringify(given)} is not the address of a server; write it like http://127.0.0.1:8080.` }))
+
+const noServer = new BadInput({
+  message: "No server is named; set AGENT_JOB_URL or --url, such as http://127.0.0.1:8080 (after `make run`: eval \"$(make -s env)\")."
+})
+
+const tokenOf = (path: string) =>
+  FileSystem.FileSystem.use((files) => files.readFileString(path)).pipe(
+    Effect.mapError(() => new BadInput({ message: `Cannot read the token file ${path}; check its name and that you may read it.` })),
+    Effect.map((text) => Redacted.make(text.trim()))
+  )
+
+/** Fails when no server is named or what names it is not usable; nothing is asked of the server yet. */
+export const connection = Effect.fn("connection")(function*({ tokenFile, url }: ServerFlags) {
+  const environment = yield* Config.all({
+    url: Config.option(Config.String("AGENT_JOB_URL")),
+    token: Config.option(Config.Redacted("AGENT_JOB_TOKEN"))
+  }).pipe(Effect.mapError(({ message }) => new BadInput({ message: `The environment is not usable: ${message}; correct AGENT_JOB_URL and AGENT_JOB_TOKEN.` })))
+  const given = Option.orElse(url, () => environment.url)
+  if (Option.isNone(given)) return yield* noServer
+  const token = Option.isSome(tokenFile) ? Option.some(yield* tokenOf(tokenFile.value)) : environment.token
+  return { url: yield* checkedUrl(given.value), token } satisfies Connection
+})

@@ -1,0 +1,102 @@
+// What a run comes to, in sentences: from its numbers and reasons, never from the engine's text.
+// Pure.
+// Used by run, get and the commands that act on a run.
+import { reasons } from "../schema/reason.ts"
+import type { RunView, StageView } from "../schema/run.ts"
+import type { Changes } from "../schema/stage-result.ts"
+import { columns } from "./table.ts"
+
+export type Step = "plan" | "apply"
+
+/** The newest attempt of a step; applying a plan to destroy is an apply as well. */
+export const stageOf = ({ stages }: RunView, step: Step): StageView | undefined => stages.findLast(({ stage }) => (stage === "plan") === (step === "plan"))
+
+export const stepIsOver = ({ status }: RunView, step: Step): boolean =>
+  step === "plan" ? status !== "pending" && status !== "planning" : status !== "confirmed" && status !== "applying"
+
+/** "+1 ~2 -0", for a column. */
+export const shortChanges = (changes: Changes | undefined): string => changes === undefined ? "" : `+${changes.add} ~${changes.change} -${changes.destroy}`
+
+const nothing = (changes: Changes) => changes.add + changes.change + changes.destroy === 0
+
+export const planSummary = ({ changes, hasChanges, workspace }: RunView): string => {
+  if (hasChanges === false) return `No changes: ${workspace} is as its configuration says.`
+  if (changes === undefined) return "Planned."
+  return nothing(changes) ? "Plan: no resource changes, but the outputs do." : `Plan: ${changes.add} to add, ${changes.change} to change, ${changes.destroy} to destroy.`
+}
+
+export const applySummary = (run: RunView): string => {
+  const changes = stageOf(run, "apply")?.result?.changes ?? run.changes
+  return changes === undefined ? "Applied." : `Applied: ${changes.add} added, ${changes.change} changed, ${changes.destroy} destroyed.`
+}
+
+const sentence = (text: string) => text.replace(/[.\s]*$/u, ".")
+
+const adviceFor = (reason: string | undefined): string | undefined => Object.entries(reasons).find(([name]) => name === reason)?.[1]
+
+/** Why a step failed: what the worker or controller says, and what its reason means. */
+export const failure = (run: RunView, step: Step): string => {
+  const stage = stageOf(run, step)
+  const reason = stage?.result?.reason ?? stage?.reason
+  const said = stage?.result?.message ?? stage?.message ?? run.message
+  const advice = adviceFor(reason)
+  return [
+    said === undefined ? `The ${step} of ${run.id} failed.` : `The ${step} of ${run.id} failed: ${sentence(said)}`,
+    ...(advice === undefined || said === advice ? [] : [`${reason}: ${advice}`])
+  ].join("\n")
+}
+
+/** Why a step has not begun: the queue, or what keeps its Pod from starting. */
+export const waiting = (run: RunView, step: Step): string => {
+  const stage = stageOf(run, step)
+  if (run.cancelAsked) return "Stopping"
+  if (run.queue !== undefined) return `Waiting: ${run.queue.message.replace(/\.$/u, "")}${run.queue.position > 1 ? ` (number ${run.queue.position} in line)` : ""}`
+  if (stage?.message !== undefined && stage.status !== "running") return `Waiting: ${stage.message.replace(/\.$/u, "")}`
+  switch (stage?.status) {
+    case "running": return step === "plan" ? "Planning" : "Applying"
+    case "offered": return `An agent has taken the ${step}; its Pod starts`
+    default: return `Waiting for an agent to take the ${step}`
+  }
+}
+
+const value = (output: unknown): string => {
+  const short = JSON.stringify(output)
+  return short !== undefined && short.length <= 80 ? short : JSON.stringify(output, null, 2) ?? "null"
+}
+
+/** Lines of "name = value"; what is sensitive stays hidden. */
+export const outputLines = (outputs: ReadonlyArray<{ readonly name: string; readonly sensitive: boolean; readonly value: unknown }>): ReadonlyArray<string> => {
+  const names = columns(outputs.map(({ name }) => [name, ""]), " ")
+  const width = Math.max(...outputs.map(({ name }) => name.length))
+  return outputs.flatMap((output, index) =>
+    `  ${(names[index] ?? output.name).padEnd(width)} = ${output.sensitive ? "(sensitive)" : value(output.value).replaceAll("\n", "\n  ")}`.split("\n"))
+}
+
+/** "3.1 kB": sizes as people read them. */
+export const size = (bytes: number): string =>
+  bytes < 1000 ? `${bytes} B` : bytes < 1_000_000 ? `${(bytes / 1000).toFixed(1)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`
+
+export const question = ({ destroy, workspace }: RunView): string =>
+  destroy ? `Destroy all of this in ${workspace}? Only "yes" destroys it.` : `Apply these changes to ${workspace}? Only "yes" applies them.`
+
+const commands = (rows: ReadonlyArray<readonly [command: string, what: string]>) => columns(rows.map(([command, what]) => [`  ${command}`, what]), "   ")
+
+/** For a run that waits for a decision. */
+export const approvalHint = ({ id }: RunView): ReadonlyArray<string> => [
+  `${id} waits for your decision and keeps its workspace until then:`,
+  ...commands([
+    [`agent-job approve ${id}`, "apply this very plan"],
+    [`agent-job discard ${id}`, "change nothing"]
+  ])
+]
+
+/** Two or three things to try after a run that went well; `directory` as it was typed. */
+export const nextSteps = (run: RunView, directory: string): ReadonlyArray<string> => {
+  const again = `agent-job run ${directory} --workspace ${run.workspace}`
+  const look = [`agent-job get ${run.id}`, "what happened, stage by stage"] as const
+  switch (run.status) {
+    case "applied": return commands(run.destroy ? [[again, "make it all again"], look] : [[again, "run again after a change"], [`${again} --destroy`, "remove it all"], look])
+    case "planned_and_finished": return commands(run.planOnly && run.hasChanges === true ? [[again, "plan again, and apply"], look] : [look])
+    default: return []
+  }
+}

@@ -1,0 +1,75 @@
+// AgentTasks of a cluster as the commands of people use them: list, read the log of the Pod, cancel.
+// Invariant: asks the API server only, so it works without any server of ours.
+// Used by get, logs and cancel.
+import { Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
+import { Kubernetes } from "../kubernetes/client.ts"
+import { discover } from "../kubernetes/credentials.ts"
+import { agentTasks, decoding } from "../kubernetes/kinds.ts"
+import type { KubernetesObject } from "../kubernetes/object.ts"
+import { AgentTask, type Phase } from "../schema/agent-task.ts"
+import { Failed } from "./failure.ts"
+import { logText } from "./log-text.ts"
+import { Screen } from "./screen.ts"
+import type { ClusterFlags } from "./settings.ts"
+
+const kind = decoding(agentTasks, AgentTask)
+
+/** The Kubernetes client for the context that was asked for. */
+export const cluster = ({ context }: ClusterFlags) => Kubernetes.layer(discover({ context: Option.getOrUndefined(context) }))
+
+const over: ReadonlyArray<Phase> = ["Succeeded", "Failed", "Cancelled"]
+const isOver = ({ status }: AgentTask) => status.phase !== undefined && over.includes(status.phase)
+
+/** All tasks of a namespace as the API server has them, and those that are decoded. */
+export const listTasks = Effect.fn("listTasks")(function*(namespace: string) {
+  const kubernetes = yield* Kubernetes
+  const objects: ReadonlyArray<KubernetesObject> = yield* Stream.runCollect(kubernetes.listAll(agentTasks, { namespace }))
+  return { objects, tasks: objects.map((object) => Schema.decodeUnknownResult(AgentTask)(object)).filter(Result.isSuccess).map(({ success }) => success) }
+})
+
+/** One task, as the API server has it and decoded. */
+export const getTask = Effect.fn("getTask")(function*(namespace: string, name: string) {
+  const kubernetes = yield* Kubernetes
+  return { object: yield* kubernetes.get(agentTasks, { namespace, name }), task: yield* kubernetes.get(kind, { namespace, name }) }
+})
+
+export const cancelTask = Effect.fn("cancelTask")(function*(namespace: string, name: string) {
+  const kubernetes = yield* Kubernetes
+  const screen = yield* Screen
+  const task = yield* kubernetes.get(kind, { namespace, name })
+  if (isOver(task)) return yield* new Failed({ message: `AgentTask ${name} is ${task.status.phase} already; there is nothing to cancel.` })
+  yield* kubernetes.apply(agentTasks, { metadata: { name, namespace, uid: task.metadata.uid }, spec: { cancel: true } })
+  yield* screen.line(`AgentTask ${name} is asked to stop; see how it ends with: agent-job get ${name}`)
+})
+
+const lookEvery = Duration.seconds(1)
+
+const phaseAndWhy = ({ status }: AgentTask) => [status.phase ?? "Pending", status.message ?? status.reason].filter((part) => part !== undefined).join(": ")
+
+/** The task once its worker has a log, or at its end. */
+const withLog = Effect.fnUntraced(function*(namespace: string, name: string, follow: boolean) {
+  const kubernetes = yield* Kubernetes
+  const screen = yield* Screen
+  const hasLog = (task: AgentTask) => task.status.claim !== undefined || isOver(task)
+  return yield* kubernetes.get(kind, { namespace, name }).pipe(
+    Effect.tap((task) => hasLog(task) || !follow ? Effect.void : screen.status(phaseAndWhy(task))),
+    Effect.repeat({ while: (task) => follow && !hasLog(task), schedule: Schedule.spaced(lookEvery) })
+  )
+})
+
+/** The log of the worker's container; `follow` waits for it to begin and stays until it ends. */
+export const showTaskLog = Effect.fn("showTaskLog")(function*(namespace: string, name: string, follow: boolean) {
+  const kubernetes = yield* Kubernetes
+  const screen = yield* Screen
+  const task = yield* withLog(namespace, name, follow)
+  const { pod } = task.status
+  if (pod === undefined || task.status.claim === undefined) return yield* new Failed({ message: `AgentTask ${name} has no log, since nothing ran for it (${phaseAndWhy(task)}); see kubectl -n ${namespace} describe atask ${name}.` })
+  const text = logText(screen.colours)
+  yield* kubernetes.logs({ namespace, name: pod.name }, { container: "worker", follow }).pipe(
+    Stream.runForEach((bytes) => screen.text(text.push(bytes))),
+    Effect.catchTag("NotFound", () => Effect.fail(new Failed({
+      message: `The Pod ${pod.name} of AgentTask ${name} is gone, and its log with it; ${task.spec.pool === undefined ? "run the task again under another name" : `the server still has it: agent-job logs ${task.spec.pool.runId}`}.`
+    })))
+  )
+  yield* screen.text(text.rest())
+})

@@ -1,0 +1,21 @@
+// The program: the command line on Node, its errors as one sentence each, its exit codes. Layers and run, nothing else.
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Cause, Console, Effect, Exit, Layer, Runtime } from "effect"
+import { Command, TerminalCapabilities } from "effect/cli"
+import { agentJob } from "./cli/agent-job.ts"
+import { exitCodeOf, isPrinted, lastSentence } from "./cli/failure.ts"
+import { programVersion } from "./cli/version.ts"
+
+/** An interrupted command says with process.exitCode how it ended; without a word it is what a shell expects. */
+const teardown: Runtime.Teardown = (exit, onExit) => {
+  if (Exit.isSuccess(exit)) return onExit(0)
+  if (Cause.hasInterruptsOnly(exit.cause)) return onExit(Number(process.exitCode ?? 130))
+  return onExit(exitCodeOf(Cause.squash(exit.cause)))
+}
+
+Command.run(agentJob, { version: programVersion }).pipe(
+  Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) || isPrinted(Cause.squash(cause)) ? Effect.void : Console.error(lastSentence(cause, process.env.AGENT_JOB_DEBUG !== undefined))),
+  Effect.provide(TerminalCapabilities.layer.pipe(Layer.provideMerge(NodeServices.layer))),
+  NodeRuntime.runMain({ teardown, disableErrorReporting: true })
+)
