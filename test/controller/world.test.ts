@@ -1,0 +1,77 @@
+// The controller's memory: the same facts in any order and any number give the same answers, and a slot is never given twice.
+import { describe, expect, it } from "@effect/vitest"
+import { Option, Schema } from "effect"
+import { make, type World } from "../../src/controller/world.ts"
+import type { AgentTask } from "../../src/schema/agent-task.ts"
+import { Uid } from "../../src/schema/names.ts"
+import { plainSeed, policy, worldOf } from "../core/worlds.ts"
+
+const task = (index: number, life: "new" | "succeeded" = "new"): AgentTask => {
+  const { task } = worldOf({ ...plainSeed, life })
+  return { ...task, metadata: { ...task.metadata, name: `task-${index}`, uid: Uid.make(`uid-${index}`), creationTimestamp: `2026-01-01T00:00:0${index}Z` } }
+}
+const key = (index: number): string => `tasks/task-${index}`
+const job = (index: number) => {
+  const seen = Option.getOrThrow(worldOf({ ...plainSeed, job: "active" }).job)
+  return { taskUid: `uid-${index}`, seen: { ...seen, name: `job-${index}` } }
+}
+const pod = (index: number) => {
+  const seen = Option.getOrThrow(worldOf({ ...plainSeed, pod: "Running", worker: "running" }).pod)
+  return { taskUid: `uid-${index}`, seen: { ...seen, name: `pod-${index}` } }
+}
+
+const facts: ReadonlyArray<(world: World) => void> = [
+  ...[0, 1, 2].map((index) => (world: World) => world.setTask(key(index), Option.some(task(index)))),
+  (world) => void world.setJob("tasks/job-0", Option.some(job(0))),
+  (world) => void world.setPod("tasks/pod-0", Option.some(pod(0))),
+  (world) => world.setTask(key(3), Option.none())
+]
+const answers = (world: World) => ({
+  jobs: [0, 1, 2].map((index) => world.job(`uid-${index}`)),
+  pods: [0, 1, 2].map((index) => world.pods(`uid-${index}`)),
+  turns: [0, 1, 2].map((index) => Option.map(world.task(key(index)), world.turn)),
+  waiting: [...world.waiting()].sort()
+})
+
+describe("the world", () => {
+  const Order = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: facts.length - 1 })))
+  it.prop("answers the same whatever the order of events, and however often each comes", [Order], ([order]) => {
+    const straight = make({ ...policy, limits: { total: 2, perWorkspace: 2 } })
+    for (const fact of facts) fact(straight)
+    const mixed = make({ ...policy, limits: { total: 2, perWorkspace: 2 } })
+    for (const index of order) facts[index]?.(mixed)
+    for (const fact of [...facts].reverse()) fact(mixed)
+    expect(answers(mixed)).toEqual(answers(straight))
+  })
+
+  it("counts a slot from the decision on, before any informer has seen the Job", () => {
+    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+    for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
+    expect(world.turn(task(0))._tag).toBe("Admitted")
+    world.reserve("uid-0")
+    world.setTask(key(2), Option.some({ ...task(2), metadata: { ...task(2).metadata, creationTimestamp: "2025-01-01T00:00:00Z" } }))
+    expect([task(1), task(2)].map((_) => world.turn(_)._tag)).toEqual(["Waiting", "Waiting"])
+  })
+
+  it("gives the slot back when the Job was refused, and when the task is over", () => {
+    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+    for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
+    world.reserve("uid-0")
+    expect(world.waiting()).toEqual([key(1)])
+    world.refuse("uid-0", Option.some({ kind: "QuotaExceeded", message: "full" }))
+    expect(world.waiting()).toEqual([key(0), key(1)])
+    world.reserve("uid-0")
+    world.setTask(key(0), Option.some(task(0, "succeeded")))
+    expect(world.turn(task(1))._tag).toBe("Admitted")
+  })
+
+  it("forgets everything of a task that was deleted and made again under its name", () => {
+    const world = make(policy)
+    world.setTask(key(0), Option.some(task(0)))
+    world.created("uid-0", job(0).seen)
+    world.setTask(key(0), Option.some({ ...task(0), metadata: { ...task(0).metadata, uid: Uid.make("uid-again") } }))
+    expect(world.job("uid-0")).toEqual(Option.none())
+    expect(world.keyOf("uid-0")).toEqual(Option.none())
+    expect(world.keyOf("uid-again")).toEqual(Option.some(key(0)))
+  })
+})

@@ -1,0 +1,92 @@
+// Yes-or-no questions to the source itself: imports point down, headers are there, nothing is left over, the documents name what exists.
+import { describe, expect, it } from "@effect/vitest"
+import { existsSync, globSync, readFileSync } from "node:fs"
+import { dirname, join, normalize } from "node:path"
+
+const files = globSync("src/**/*.ts").sort()
+const tests = globSync("test/**/*.ts").sort()
+const read = (file: string): string => readFileSync(file, "utf8")
+const lines = (pattern: RegExp, all: ReadonlyArray<string>): ReadonlyArray<string> =>
+  all.flatMap((file) => read(file).split("\n").flatMap((line, index) => pattern.test(line) ? [`${file}:${index + 1}: ${line.trim()}`] : []))
+
+/** What each folder may import, itself left out. */
+const below: Readonly<Record<string, ReadonlyArray<string>>> = {
+  schema: [],
+  core: ["schema"],
+  kubernetes: ["schema"],
+  queue: [],
+  controller: ["schema", "core", "kubernetes", "queue"],
+  server: ["schema", "core"],
+  worker: ["schema", "core", "kubernetes"],
+  cli: ["schema", "core", "kubernetes", "controller", "server", "worker"],
+  generate: ["schema", "core", "server", "cli"],
+  "main.ts": ["cli"]
+}
+
+const folderOf = (file: string): string => file.split("/")[1] ?? ""
+const imports = (file: string): ReadonlyArray<string> =>
+  [...read(file).matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/gu)].map(([, target]) => target ?? "")
+const localImports = (file: string): ReadonlyArray<string> =>
+  imports(file).filter((_) => _.startsWith(".")).map((target) => normalize(join(dirname(file), target)))
+
+describe("the source", () => {
+  it("imports only downwards", () => {
+    const wrong = files.flatMap((file) =>
+      localImports(file).filter((target) => target.startsWith("src/") && folderOf(target) !== folderOf(file) && !below[folderOf(file)]?.includes(folderOf(target)))
+        .map((target) => `${file} imports ${target}`))
+    expect(wrong).toEqual([])
+  })
+
+  it("has no Node API and no Effect value in schema and core", () => {
+    const effects = /import \{[^}]*\b(?:Clock|Random|Layer|FileSystem|Fiber|Queue|Stream|Schedule)\b[^}]*\} from "effect"/u
+    const inner = files.filter((file) => ["schema", "core"].includes(folderOf(file)))
+    expect(inner.flatMap((file) => imports(file).filter((_) => _.startsWith("node:")).map((_) => `${file} imports ${_}`))).toEqual([])
+    expect(lines(effects, inner)).toEqual([])
+    expect(lines(/\bDate\.now\(|\bnew Date\(\)|Math\.random|\bprocess\./u, inner)).toEqual([])
+  })
+
+  it("has no cycle of value imports", () => {
+    const values = (file: string) => [...read(file).matchAll(/^import (?!type)[^"]*"(\.[^"]+)"/gmu)].map(([, target]) => normalize(join(dirname(file), target ?? "")))
+    const done = new Set<string>()
+    const cycles: Array<string> = []
+    const walk = (file: string, path: ReadonlyArray<string>): void => {
+      if (path.includes(file)) return void cycles.push([...path.slice(path.indexOf(file)), file].join(" → "))
+      if (done.has(file)) return
+      for (const target of values(file)) walk(target, [...path, file])
+      done.add(file)
+    }
+    for (const file of files) walk(file, [])
+    expect(cycles).toEqual([])
+  })
+
+  it("begins every file with a header of at most three lines", () => {
+    const header = (file: string) => read(file).split("\n").findIndex((line) => !line.startsWith("//"))
+    expect(files.filter((file) => header(file) < 1 || header(file) > 3)).toEqual([])
+  })
+
+  it("has no escape from its types", () => {
+    expect(lines(/(?:: |<|\bas )any(?=\s*(?:[;,)>\]=|&]|\/\/|$))|@ts-(?:ignore|expect-error|nocheck)/u, [...files, ...tests].filter((_) => _ !== "test/tidy.test.ts"))).toEqual([])
+  })
+
+  it("has no file whose name says nothing", () => {
+    expect(files.filter((file) => /(?:^|\/)(?:utils?|helpers?|common|misc|shared|types)(?:\.ts|\/)/u.test(file))).toEqual([])
+  })
+})
+
+describe("what is left over", () => {
+  const marks = new RegExp(`\\b(?:${["TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"].join("|")})\\b`, "u")
+  it("is nothing: no marks for later", () => expect(lines(marks, [...files, ...tests])).toEqual([]))
+  it("is no test that is switched off", () => expect(lines(/\b(?:it|test|describe)\.(?:skip|only|todo|fails)\b/u, tests.filter((_) => _ !== "test/tidy.test.ts"))).toEqual([]))
+})
+
+describe("ARCHITECTURE.md", () => {
+  const text = read("ARCHITECTURE.md")
+  it("names only what exists", () => {
+    const paths = [...text.matchAll(/`((?:src|test|docs|kustomize|schemas|images|scripts|examples)(?:\/[^`*]*)?)`/gu)].map(([, path]) => path ?? "")
+    expect(paths.filter((path) => !existsSync(path))).toEqual([])
+  })
+  it("has a word on every folder of src", () => {
+    expect(Object.keys(below).filter((folder) => !text.includes(`src/${folder}`))).toEqual([])
+  })
+  it("stays under 200 lines", () => expect(text.split("\n").length).toBeLessThan(200))
+})
