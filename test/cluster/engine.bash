@@ -25,6 +25,13 @@ engine_run() {
 	"$engine" "${storage[@]}" "$@"
 }
 
+# engine_images: what it has, a line each, like localhost/name:tag.
+engine_images() {
+	local name=Repository
+	[[ $engine != buildah ]] || name=Name
+	engine_run images --format "{{.$name}}:{{.Tag}}"
+}
+
 engine_has() { engine_run inspect --type image "$1" >/dev/null 2>&1; }
 
 # engine_build TAG CONTAINERFILE CONTEXT [NAME=VALUE...]: the pairs are build arguments.
@@ -40,8 +47,7 @@ engine_save() {
 	rm -f "$2.new"
 	case $engine in
 	docker) docker save -o "$2.new" "$1" ;;
-	podman) engine_run save --quiet --format docker-archive -o "$2.new" "$1" ;;
-	buildah) engine_run push --quiet "$1" "docker-archive:$2.new:$1" >/dev/null ;;
+	*) engine_run push --quiet "$1" "docker-archive:$2.new:$1" >/dev/null ;; # "save" would put localhost/ before the name
 	esac
 	mv "$2.new" "$2"
 }
