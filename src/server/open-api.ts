@@ -1,0 +1,64 @@
+// Our own APIs (pool, task, state, runs) as an OpenAPI document, made of the very schemas that the routes decode with.
+// A description only: the routes are plain ones, since half of them stream bytes. The TFE shapes are not ours to describe.
+// Used by the generator of schemas/server.openapi.json; a test asks the server for every path in it.
+import { Schema } from "effect"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, HttpApiSchema, HttpApiSecurity, OpenApi } from "effect/http-api"
+import { AcquireRequest, AcquireResponse, CancellationsRequest, CancellationsResponse, poolPath, WaitRequest } from "../schema/pool-api.ts"
+import { Problem } from "../schema/problem.ts"
+import { RunList, runPath, RunView } from "../schema/run.ts"
+import { StageResult } from "../schema/stage-result.ts"
+import { LockGranted, LockInfo, LogPosition, taskHeader, TaskDetails, taskPath } from "../schema/task-api.ts"
+
+const bearer = (description: string) => HttpApiSecurity.bearer.pipe(HttpApiSecurity.annotate(OpenApi.Description, description))
+
+class UserToken extends HttpApiMiddleware.Service<UserToken>()("UserToken", { security: { user: bearer("A token of the user token file; also taken as the password of basic authentication.") } }) {}
+class PoolToken extends HttpApiMiddleware.Service<PoolToken>()("PoolToken", { security: { pool: bearer("A token of the pool token file.") } }) {}
+class TaskToken extends HttpApiMiddleware.Service<TaskToken>()("TaskToken", { security: { task: bearer("The token of one assignment; over with the stage's result.") } }) {}
+
+const refusals = [401, 404, 409, 413, 422, 503].map((status) => Problem.pipe(HttpApiSchema.status(status)))
+const bytes = HttpApiSchema.StreamUint8Array()
+const done = HttpApiSchema.NoContent
+const id = { id: Schema.String }
+const digest = { [taskHeader.digest]: Schema.optionalKey(Schema.String) }
+
+const pool = HttpApiGroup.make("pool").add(
+  HttpApiEndpoint.post("acquire", poolPath.acquire, { payload: AcquireRequest, success: AcquireResponse, error: refusals }),
+  HttpApiEndpoint.post("cancellations", poolPath.cancellations, { payload: CancellationsRequest, success: CancellationsResponse, error: refusals }),
+  HttpApiEndpoint.post("acknowledge", "/api/pool/v1/assignments/:id/acknowledge", { params: id, success: done, error: refusals }),
+  HttpApiEndpoint.post("wait", "/api/pool/v1/assignments/:id/wait", { params: id, payload: WaitRequest, success: done, error: refusals }),
+  HttpApiEndpoint.post("result", "/api/pool/v1/assignments/:id/result", { params: id, payload: StageResult, success: done, error: refusals })
+).middleware(PoolToken)
+
+const task = HttpApiGroup.make("task").add(
+  HttpApiEndpoint.get("assignment", taskPath.assignment, { success: TaskDetails, error: refusals }),
+  HttpApiEndpoint.get("archive", taskPath.archive, { success: bytes, error: refusals }),
+  HttpApiEndpoint.get("plan", taskPath.plan, { success: bytes, error: refusals }),
+  HttpApiEndpoint.put("savePlan", taskPath.plan, { headers: { [taskHeader.digest]: Schema.String }, payload: bytes, success: done, error: refusals }),
+  HttpApiEndpoint.post("appendLog", taskPath.log, { query: { offset: Schema.optionalKey(Schema.FiniteFromString) }, payload: bytes, success: LogPosition, error: refusals }),
+  HttpApiEndpoint.post("taskResult", taskPath.result, { payload: StageResult, success: done, error: refusals }),
+  HttpApiEndpoint.get("readState", taskPath.state, { success: bytes, error: refusals }),
+  HttpApiEndpoint.post("writeState", taskPath.state, {
+    headers: { ...digest, [taskHeader.lockId]: Schema.String, [taskHeader.lockEpoch]: Schema.String }, payload: bytes, success: done, error: refusals
+  }),
+  HttpApiEndpoint.post("lockState", taskPath.lock, { payload: LockInfo, success: LockGranted, error: refusals }),
+  HttpApiEndpoint.post("unlockState", taskPath.unlock, { payload: LockInfo, success: done, error: refusals })
+).middleware(TaskToken)
+
+const stateAddress = "/api/state/v1/workspaces/:name"
+const name = { name: Schema.String }
+const state = HttpApiGroup.make("state").add(
+  HttpApiEndpoint.get("readWorkspaceState", stateAddress, { params: name, success: bytes, error: refusals }),
+  HttpApiEndpoint.post("writeWorkspaceState", stateAddress, { params: name, query: { ID: Schema.String }, payload: bytes, success: done, error: refusals }),
+  HttpApiEndpoint.put("lockWorkspaceState", stateAddress, { params: name, payload: LockInfo, success: LockGranted, error: refusals }),
+  HttpApiEndpoint.make("DELETE")("unlockWorkspaceState", stateAddress, { params: name, success: done, error: refusals })
+).middleware(UserToken)
+
+const runs = HttpApiGroup.make("runs").add(
+  HttpApiEndpoint.get("listRuns", runPath.list, { query: { workspace: Schema.optionalKey(Schema.String) }, success: RunList, error: refusals }),
+  HttpApiEndpoint.get("getRun", "/api/agent-job/v1/runs/:id", { params: id, success: RunView, error: refusals })
+).middleware(UserToken)
+
+const api = HttpApi.make("agent-job").add(pool, task, state, runs).annotateMerge(OpenApi.annotations({ title: "agent-job server", version: "1" }))
+
+/** The document, OpenAPI 3.1. */
+export const openApi = (): unknown => OpenApi.fromApi(api)

@@ -1,0 +1,161 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import { taskPath } from "../../src/schema/task-api.ts"
+import { agent, cancelled, directory, failed, person, planWith, serve, succeeded, withChanges, worker } from "./live-server.ts"
+
+const server = Effect.flatMap(directory, serve)
+
+describe("an assignment", () => {
+  it.effect("is offered to another agent again when it was not acknowledged for 30 seconds", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      expect((yield* agent(url, "one").acquire()).map((_) => _.id)).toEqual([`${id}.plan.1`])
+      expect(yield* agent(url, "two").acquire()).toEqual([])
+      yield* TestClock.adjust("29 seconds")
+      expect(yield* agent(url, "two").acquire()).toEqual([])
+      yield* TestClock.adjust("1 second")
+      const [again] = yield* agent(url, "two").acquire()
+      expect(again?.id).toBe(`${id}.plan.1`)
+      yield* agent(url, "two").acknowledge(`${id}.plan.1`)
+      yield* TestClock.adjust("1 hour")
+      expect(yield* agent(url, "one").acquire()).toEqual([])
+    }))
+
+  it.live("is offered at once to the same agent that asks again, with a token of its own, and every offered token is good", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      yield* person(url).start("demo")
+      const [first] = yield* agent(url).acquire()
+      const [second] = yield* agent(url).acquire()
+      expect(second?.id).toBe(first?.id)
+      expect(second?.taskToken).not.toBe(first?.taskToken)
+      for (const offer of [first, second]) expect((yield* worker(url, offer!).as("GET", taskPath.assignment)).status).toBe(200)
+    }))
+
+  it.live("wakes a waiting agent with the commit that makes it", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const waiting = yield* Effect.forkChild(agent(url).acquire(60))
+      const id = yield* person(url).start("demo")
+      const [woken] = yield* Fiber.join(waiting)
+      expect(woken?.id).toBe(`${id}.plan.1`)
+    }))
+
+  it.live("is empty when the wait is over", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      expect(yield* agent(url).acquire(1)).toEqual([])
+    }))
+
+  it.live("takes acknowledgements and results again, but no other result", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo", { "plan-only": true })
+      const plan = yield* agent(url).take
+      expect((yield* agent(url).acknowledge(plan.id)).status).toBe(204)
+      const result = succeeded(withChanges)
+      expect((yield* worker(url, plan).result(result)).status).toBe(204)
+      expect((yield* worker(url, plan).result(result)).status).toBe(204)
+      expect((yield* agent(url).report(plan.id, { ...result, changes: { destroy: 0, add: 1, change: 0 } })).status).toBe(204)
+      const other = yield* agent(url).report(plan.id, failed())
+      expect([other.status, other.json.error]).toEqual([409, "result-exists"])
+      expect((yield* agent(url).acknowledge(plan.id)).status).toBe(204)
+      expect((yield* person(url).view(id)).status).toBe("planned_and_finished")
+    }))
+
+  it.live("counts as arrived once its token is used, though the acknowledgement was lost", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      const [plan] = yield* agent(url).acquire()
+      yield* worker(url, plan!).as("GET", taskPath.assignment)
+      expect((yield* person(url).view(id)).status).toBe("planning")
+      expect(yield* agent(url).acquire()).toEqual([])
+    }))
+
+  it.live("says why it has not started, until it does", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      const plan = yield* agent(url).take
+      yield* agent(url).wait(plan.id, "ConcurrencyLimit", "5 of 5 tasks run.")
+      expect(yield* person(url).view(id)).toMatchObject({ queue: { message: "5 of 5 tasks run." }, stages: [{ reason: "ConcurrencyLimit", status: "offered" }] })
+      yield* worker(url, plan).as("GET", taskPath.assignment)
+      const view = yield* person(url).view(id)
+      expect([view.queue, view.stages[0]?.status]).toEqual([undefined, "running"])
+    }))
+
+  it.live("is unknown when no run made it", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      for (const answer of [yield* agent(url).acknowledge("run-x.plan.1"), yield* agent(url).report("run-x.plan.1", failed()), yield* agent(url).wait("run-x.plan.1", "a", "b")]) {
+        expect(answer.status).toBe(404)
+      }
+    }))
+
+  it.live("is never given to two of many agents at once", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const workspaceIds = yield* Effect.forEach(["a", "b", "c", "d", "e", "f"], (name) => person(url).start(name))
+      const given = yield* Effect.all(Array.from({ length: 12 }, (_, n) => agent(url, `agent-${n}`).acquire(0, 1)), { concurrency: "unbounded" })
+      expect(given.flat().map((_) => _.runId).sort()).toEqual([...workspaceIds].sort())
+    }))
+})
+
+describe("the feed of cancellations", () => {
+  it.live("names what to cancel from a cursor on, wakes who waits, and forgets what has its result", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const one = yield* person(url).start("one")
+      const two = yield* person(url).start("two")
+      for (const { id } of yield* agent(url).acquire()) yield* agent(url).acknowledge(id)
+      expect(yield* agent(url).cancellations()).toEqual({ ids: [], next: 0 })
+      const waiting = yield* Effect.forkChild(agent(url).cancellations(0, 60))
+      yield* person(url).act(one, "cancel")
+      const first = yield* Fiber.join(waiting)
+      expect(first.ids).toEqual([`${one}.plan.1`])
+      yield* person(url).act(two, "cancel")
+      expect((yield* agent(url).cancellations(first.next)).ids).toEqual([`${two}.plan.1`])
+      expect((yield* agent(url).cancellations(0)).ids).toHaveLength(2)
+      yield* agent(url).report(`${one}.plan.1`, cancelled)
+      expect((yield* agent(url).cancellations(0)).ids).toEqual([`${two}.plan.1`])
+    }))
+
+  it.live("names an assignment that was withdrawn between offer and acknowledgement, whose token is over", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      const [plan] = yield* agent(url).acquire()
+      yield* person(url).act(id, "cancel")
+      expect((yield* person(url).view(id)).status).toBe("canceled")
+      expect((yield* agent(url).acknowledge(plan!.id)).status).toBe(204)
+      expect((yield* agent(url).cancellations()).ids).toEqual([plan!.id])
+      expect((yield* worker(url, plan!).as("GET", taskPath.assignment)).status).toBe(401)
+      expect((yield* agent(url).report(plan!.id, cancelled)).status).toBe(204)
+      expect((yield* agent(url).cancellations()).ids).toEqual([])
+      expect((yield* person(url).view(id)).status).toBe("canceled")
+    }))
+})
+
+describe("a plan's result", () => {
+  it.live("ends the run as errored when the plan it speaks of is not the one stored", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      const plan = yield* agent(url).take
+      yield* worker(url, plan).savePlan("the plan")
+      yield* worker(url, plan).result(succeeded({ ...withChanges, planDigest: "0".repeat(64) as never }))
+      expect(yield* person(url).view(id)).toMatchObject({ status: "errored", failure: expect.stringContaining("saved plan") })
+    }))
+
+  it.live("makes the apply stage by itself with auto-apply, named destroy for a run that destroys", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo", { "auto-apply": true, "is-destroy": true })
+      expect((yield* planWith(url)).options).toEqual({ destroy: true })
+      expect((yield* agent(url).take).id).toBe(`${id}.destroy.1`)
+      expect((yield* person(url).view(id)).status).toBe("applying")
+    }))
+})

@@ -1,0 +1,90 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { taskPath } from "../../src/schema/task-api.ts"
+import { agent, ask, directory, person, serve, succeeded, worker } from "./live-server.ts"
+
+const planning = Effect.gen(function*() {
+  const url = yield* Effect.flatMap(directory, serve)
+  const id = yield* person(url).start("demo", { "plan-only": true })
+  const shipper = worker(url, yield* agent(url).take)
+  const logUrl = (yield* person(url).view(id)).stages[0]!.logUrl
+  const read = (offset: number, query = "") => Effect.map(ask(`${logUrl}?offset=${offset}${query}`, undefined), ({ text }) => text)
+  return { url, id, shipper, logUrl, read }
+})
+
+describe("a log", () => {
+  it.live("takes bytes at its end, the same bytes again, and an overlap; a gap is told the true end", () =>
+    Effect.gen(function*() {
+      const { read, shipper } = yield* planning
+      expect((yield* shipper.log(0, "one\n")).json).toEqual({ offset: 4 })
+      expect((yield* shipper.log(0, "one\n")).json).toEqual({ offset: 4 })
+      expect((yield* shipper.log(2, "e\ntwo\n")).json).toEqual({ offset: 8 })
+      const gap = yield* shipper.log(20, "lost")
+      expect([gap.status, gap.json.offset]).toEqual([409, 8])
+      expect(yield* read(0)).toBe("\x02one\ntwo\n")
+    }))
+
+  it.live("counts bytes, not characters", () =>
+    Effect.gen(function*() {
+      const { read, shipper } = yield* planning
+      expect((yield* shipper.log(0, "é→\n")).json).toEqual({ offset: 6 })
+      yield* shipper.log(6, "end")
+      expect(yield* read(7)).toBe("end")
+    }))
+
+  it.live("is read from any offset with any limit, as if it were one piece", () =>
+    Effect.gen(function*() {
+      const { read, shipper } = yield* planning
+      for (const [n, text] of ["abc", "defg", "h"].entries()) yield* shipper.log([0, 3, 7][n]!, text)
+      yield* shipper.result(succeeded({ hasChanges: false }))
+      const whole = "\x02abcdefgh\x03"
+      for (let offset = 0; offset <= whole.length + 2; offset++) {
+        for (const limit of [1, 2, 5, 100]) expect(yield* read(offset, `&limit=${limit}`)).toBe(whole.slice(offset, offset + limit))
+      }
+    }))
+
+  it.live("ends with 0x03 only when its stage is over", () =>
+    Effect.gen(function*() {
+      const { read, shipper } = yield* planning
+      yield* shipper.log(0, "x")
+      expect(yield* read(0)).toBe("\x02x")
+      expect(yield* read(2)).toBe("")
+      yield* shipper.result(succeeded({ hasChanges: false }))
+      expect(yield* read(2)).toBe("\x03")
+      expect(yield* read(3)).toBe("")
+    }))
+
+  it.live("comes to a waiting reader with the commit that appends it", () =>
+    Effect.gen(function*() {
+      const { read, shipper } = yield* planning
+      const waiting = yield* Effect.forkChild(read(1, "&wait=30"))
+      yield* shipper.log(0, "news")
+      expect(yield* Fiber.join(waiting)).toBe("news")
+    }))
+
+  it.live("is kept up to 64 MiB, then a notice; what follows is acknowledged", () =>
+    Effect.gen(function*() {
+      const { read, shipper } = yield* planning
+      const chunk = "x".repeat(4 * 1024 * 1024)
+      for (let n = 0; n < 17; n++) expect((yield* shipper.log(n * chunk.length, chunk)).json).toEqual({ offset: (n + 1) * chunk.length })
+      expect((yield* shipper.log(17 * chunk.length, "more")).json).toEqual({ offset: 17 * chunk.length + 4 })
+      yield* shipper.result(succeeded({ hasChanges: false }))
+      expect(yield* read(16 * chunk.length - 1)).toBe("xx\n[The log is longer than 64 MiB; the rest of it is not kept.]\n\x03")
+    }))
+
+  it.live("takes no chunk over 4 MiB and no offset that is no number", () =>
+    Effect.gen(function*() {
+      const { shipper } = yield* planning
+      expect((yield* shipper.log(0, "x".repeat(4 * 1024 * 1024 + 1))).status).toBe(413)
+      expect((yield* shipper.as("POST", `${taskPath.log}?offset=-1`, "x")).status).toBe(422)
+    }))
+
+  it.live("is not there for a wrong secret, nor under another's", () =>
+    Effect.gen(function*() {
+      const { id, logUrl, url } = yield* planning
+      const secret = logUrl.split("/").at(-1)!
+      expect((yield* ask(logUrl.replace(secret, "0".repeat(64)), undefined)).status).toBe(404)
+      expect((yield* ask(`${url}/api/v2/logs/apply-${id.slice(4)}/${secret}`, undefined)).status).toBe(404)
+      expect((yield* ask(`${url}/api/v2/logs/plan-other/${secret}`, undefined)).status).toBe(404)
+    }))
+})

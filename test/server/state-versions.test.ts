@@ -1,0 +1,134 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
+import { agent, ask, directory, failed, person, planWith, serve, succeeded, userToken, withChanges, worker } from "./live-server.ts"
+
+const state = (serial: number, lineage = "l-1", more: object = {}) => ({ version: 4, serial, lineage, outputs: {}, resources: [], ...more })
+
+/** A run in its apply stage. */
+const applying = (name = "demo") =>
+  Effect.gen(function*() {
+    const url = yield* Effect.flatMap(directory, serve)
+    const id = yield* person(url).start(name, { "auto-apply": true })
+    yield* planWith(url)
+    const apply = yield* agent(url).take
+    return { url, id, apply, applier: worker(url, apply), address: `${url}/api/state/v1/workspaces/${name}` }
+  })
+
+describe("a state of a stage", () => {
+  it.live("needs the current lock and its epoch", () =>
+    Effect.gen(function*() {
+      const { applier } = yield* applying()
+      expect((yield* applier.pushState(state(1), "a", 1)).status).toBe(409)
+      const { epoch } = (yield* applier.lock("a")).json
+      expect(epoch).toBe(1)
+      expect((yield* applier.pushState(state(1), "b", epoch)).status).toBe(409)
+      expect((yield* applier.pushState(state(1), "a", epoch + 1)).status).toBe(409)
+      expect((yield* applier.as("POST", taskPath.state, JSON.stringify(state(1)), { [taskHeader.lockId]: "a" })).status).toBe(409)
+      expect((yield* applier.pushState(state(1), "a", epoch)).status).toBe(204)
+    }))
+
+  it.live("never falls in its serial, keeps its lineage, and takes the same body again", () =>
+    Effect.gen(function*() {
+      const { applier } = yield* applying()
+      const { epoch } = (yield* applier.lock("a")).json
+      const push = (body: unknown) => Effect.map(applier.pushState(body, "a", epoch), ({ json, status }) => json === undefined ? status : json.error)
+      expect(yield* push(state(5))).toBe(204)
+      expect(yield* push(state(5))).toBe(204)
+      expect(yield* push(state(5, "l-1", { resources: [1] }))).toBe("old-serial")
+      expect(yield* push(state(4))).toBe("old-serial")
+      expect(yield* push(state(6, "l-2"))).toBe("other-lineage")
+      expect(yield* push(state(6))).toBe(204)
+      expect((yield* applier.as("GET", taskPath.state)).json.serial).toBe(6)
+    }))
+
+  it.live("is refused when the body is not what its digest says, or no state at all", () =>
+    Effect.gen(function*() {
+      const { applier } = yield* applying()
+      const { epoch } = (yield* applier.lock("a")).json
+      const headers = { [taskHeader.lockId]: "a", [taskHeader.lockEpoch]: String(epoch) }
+      const torn = yield* applier.as("POST", taskPath.state, JSON.stringify(state(1)), { ...headers, [taskHeader.digest]: "0".repeat(64) })
+      expect([torn.status, torn.json.error]).toEqual([409, "digest-mismatch"])
+      expect((yield* applier.as("POST", taskPath.state, "{ half", headers)).status).toBe(422)
+      expect((yield* applier.as("GET", taskPath.state)).status).toBe(404)
+    }))
+
+  it.live("of a late writer is refused once a person has taken the lock over", () =>
+    Effect.gen(function*() {
+      const { address, applier, url } = yield* applying()
+      const { epoch } = (yield* applier.lock("a")).json
+      yield* applier.pushState(state(1), "a", epoch)
+      expect((yield* ask(address, userToken, "DELETE", { ID: "a" })).status).toBe(204)
+      expect((yield* ask(address, userToken, "PUT", { ID: "mine", Who: "me" })).json.epoch).toBe(epoch + 1)
+      const late = yield* applier.pushState(state(2), "a", epoch)
+      expect([late.status, late.json.ID, late.json.Who]).toEqual([409, "mine", "me"])
+      expect((yield* applier.pushState(state(2), "mine", epoch + 1)).status).toBe(409)
+      expect((yield* applier.unlock("mine")).status).toBe(409)
+      expect((yield* ask(`${url}/api/state/v1/workspaces/demo`, userToken)).json.serial).toBe(1)
+    }))
+
+  it.live("is not written by a plan", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      yield* person(url).start("demo")
+      const planner = worker(url, yield* agent(url).take)
+      const { epoch } = (yield* planner.lock("p")).json
+      expect((yield* planner.pushState(state(1), "p", epoch)).json.error).toBe("wrong-stage")
+    }))
+})
+
+describe("a lock", () => {
+  it.live("is given again to who has it, refused to others with its holder, and raises the epoch each time", () =>
+    Effect.gen(function*() {
+      const { address, applier } = yield* applying()
+      expect((yield* applier.lock("a")).json.epoch).toBe(1)
+      expect((yield* applier.lock("a")).json.epoch).toBe(1)
+      expect((yield* applier.lock("b")).json).toMatchObject({ error: "locked", ID: "a", Who: "worker" })
+      expect((yield* ask(address, userToken, "PUT", { ID: "a" })).status).toBe(423)
+      expect((yield* applier.unlock("b")).status).toBe(409)
+      expect((yield* applier.unlock("a")).status).toBe(204)
+      expect((yield* applier.unlock("a")).status).toBe(204)
+      expect((yield* applier.lock("c")).json.epoch).toBe(2)
+    }))
+
+  it.live("ends with the stage that holds it, so that the next run is not stuck", () =>
+    Effect.gen(function*() {
+      const { address, apply, applier, url } = yield* applying()
+      yield* applier.lock("a")
+      yield* agent(url).report(apply.id, failed("The node is gone."))
+      expect((yield* ask(address, userToken, "PUT", { ID: "next" })).json.epoch).toBe(2)
+      expect((yield* applier.pushState(state(1), "a", 1)).status).toBe(401)
+    }))
+})
+
+describe("the state API for people", () => {
+  it.live("serves the stock http backend: lock, write, read, unlock, with the token as basic password", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const address = `${url}/api/state/v1/workspaces/moved`
+      const basic = { authorization: `Basic ${Buffer.from(`anybody:${userToken}`).toString("base64")}` }
+      const as = (method: string, path: string, body?: unknown) => ask(path, undefined, method, body, basic)
+      expect((yield* as("GET", address)).status).toBe(404)
+      expect((yield* as("PUT", address, { ID: "x", Who: "me@here" })).status).toBe(200)
+      const second = yield* as("PUT", address, { ID: "y" })
+      expect([second.status, second.json.ID, second.json.Who]).toEqual([423, "x", "me@here"])
+      expect((yield* as("POST", `${address}?ID=y`, state(1))).status).toBe(423)
+      expect((yield* as("POST", address, state(1))).status).toBe(423)
+      expect((yield* as("POST", `${address}?ID=x`, state(1))).status).toBe(204)
+      expect((yield* as("GET", address)).json).toEqual(state(1))
+      expect((yield* as("DELETE", address, { ID: "y" })).status).toBe(423)
+      expect((yield* as("DELETE", address, { ID: "x" })).status).toBe(204)
+      expect((yield* as("POST", `${address}?ID=x`, state(2))).status).toBe(409)
+      expect((yield* as("PUT", `${url}/api/state/v1/workspaces/a%2Fb`, { ID: "x" })).status).toBe(422)
+    }))
+
+  it.live("shows the state that a run has written", () =>
+    Effect.gen(function*() {
+      const { address, applier, id, url } = yield* applying()
+      yield* applier.lock("a")
+      yield* applier.pushState(state(3), "a", 1)
+      yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
+      expect((yield* ask(address, userToken)).json.serial).toBe(3)
+      expect((yield* person(url).view(id)).status).toBe("applied")
+    }))
+})
