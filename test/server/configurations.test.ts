@@ -1,0 +1,115 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { gzipSync } from "node:zlib"
+import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
+import { tfePath } from "../../src/schema/tfe-api.ts"
+import { agent, archiveOf, ask, directory, person, serve, sha256, userToken, worker } from "./live-server.ts"
+
+const server = Effect.flatMap(directory, serve)
+
+describe("an upload", () => {
+  it.live("is taken once; the same archive again is success, another one is refused", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const archive = archiveOf({ "main.tf": "" })
+      const version = yield* me.upload(yield* me.workspace("demo"), archive)
+      expect((yield* me.as("GET", `/api/v2/configuration-versions/${version.id}`)).json.data.attributes).toMatchObject({ status: "uploaded" })
+      expect((yield* ask(version.uploadUrl, undefined, "PUT", archive)).status).toBe(204)
+      expect((yield* ask(version.uploadUrl, undefined, "PUT", archiveOf({ "other.tf": "" }))).status).toBe(409)
+    }))
+
+  it.live("is refused when it is no gzipped tar, and the version says so until a good one comes", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const workspaceId = yield* me.workspace("demo")
+      for (const bad of [new Uint8Array(0), Buffer.from("not an archive"), gzipSync("not a tar"), gzipSync(Buffer.alloc(2000, "x")), archiveOf({ a: "b" }).subarray(0, 20)]) {
+        const version = yield* me.upload(workspaceId, bad)
+        expect([version.status, version.answer.json.errors[0].detail]).toEqual([422, expect.stringContaining("not a gzipped tar archive")])
+        expect((yield* me.as("GET", `/api/v2/configuration-versions/${version.id}`)).json.data.attributes.status).toBe("errored")
+        expect((yield* ask(version.uploadUrl, undefined, "PUT", archiveOf({ a: "b" }))).status).toBe(204)
+      }
+    }))
+
+  it.live("is not there under a wrong secret", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const { uploadUrl } = yield* me.upload(yield* me.workspace("demo"), archiveOf({}))
+      expect((yield* ask(uploadUrl.slice(0, -1) + (uploadUrl.endsWith("0") ? "1" : "0"), undefined, "PUT", archiveOf({}))).status).toBe(404)
+    }))
+
+  it.live("has its address from the request, or from what was forwarded", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const workspaceId = yield* person(url).workspace("demo")
+      const made = yield* ask(url + tfePath.configurationVersions(workspaceId), userToken, "POST", { data: { attributes: {} } }, { "x-forwarded-proto": "https" })
+      expect(made.json.data.attributes["upload-url"]).toMatch(new RegExp(`^${url.replace("http:", "https:")}/api/v2/uploads/cv-`, "u"))
+    }))
+})
+
+describe("a saved plan", () =>
+  it.live("needs its digest, is kept once, and is not there before", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      yield* person(url).start("demo")
+      const planner = worker(url, yield* agent(url).take)
+      expect((yield* planner.as("GET", taskPath.plan)).status).toBe(404)
+      expect((yield* planner.as("PUT", taskPath.plan, "the plan")).status).toBe(422)
+      const torn = yield* planner.as("PUT", taskPath.plan, "the pla", { [taskHeader.digest]: sha256("the plan") })
+      expect([torn.status, torn.json.error]).toEqual([409, "digest-mismatch"])
+      expect((yield* planner.savePlan("the plan")).status).toBe(204)
+      expect((yield* planner.savePlan("the plan")).status).toBe(204)
+      expect((yield* planner.savePlan("another")).json.error).toBe("plan-exists")
+      const read = yield* planner.as("GET", taskPath.plan)
+      expect([read.text, read.headers.get(taskHeader.digest), read.headers.get("content-length")]).toEqual(["the plan", sha256("the plan"), "8"])
+    })))
+
+describe("a request that is not as expected", () =>
+  it.live("is told which field, never its value", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const workspaceId = yield* me.workspace("demo")
+      const bad = yield* me.as("POST", tfePath.variables(workspaceId), { data: { attributes: { key: "k", value: ["s3cret"], sensitive: true } } })
+      expect([bad.status, bad.json.errors[0].detail]).toEqual([422, expect.stringContaining("data.attributes.value")])
+      expect(bad.text).not.toContain("s3cret")
+      expect((yield* me.as("POST", tfePath.workspaces("default"), { data: { attributes: { name: "a/b" } } })).json.errors[0].detail).toContain("letters, digits")
+      expect((yield* me.as("POST", tfePath.runs, "{ half")).status).toBe(422)
+      expect((yield* me.as("POST", tfePath.runs, "")).status).toBe(422)
+      expect((yield* agent(url).post("/api/pool/v1/acquire", { agent: "a", waitSeconds: 61, max: 1 })).status).toBe(422)
+    })))
+
+describe("a workspace", () => {
+  it.live("shows its variables without the sensitive values, and setting one again replaces it", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const workspaceId = yield* me.workspace("demo")
+      const set = (attributes: object) => me.as("POST", tfePath.variables(workspaceId), { data: { attributes } })
+      expect((yield* set({ key: "token", value: "s3cret", sensitive: true })).text).not.toContain("s3cret")
+      yield* set({ key: "region", value: "eu" })
+      yield* set({ key: "region", value: "us", hcl: true })
+      const listed = yield* me.as("GET", tfePath.variables(workspaceId))
+      expect(listed.text).not.toContain("s3cret")
+      expect(listed.json.data.map((_: any) => [_.attributes.key, _.attributes.value])).toEqual([["region", "us"], ["token", null]])
+    }))
+
+  it.live("is what stock clients need before anything else", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      expect((yield* ask(`${url}/.well-known/terraform.json`, undefined)).json).toMatchObject({ "tfe.v2": "/api/v2/", "tfe.v2.1": "/api/v2/" })
+      expect((yield* me.as("GET", "/api/v2/ping")).headers.get("tfp-api-version")).toBe("2.6")
+      expect((yield* me.as("GET", "/api/v2/organizations/default/entitlement-set")).json.data.attributes.operations).toBe(true)
+      expect((yield* me.as("GET", tfePath.workspace("default", "demo"))).status).toBe(404)
+      const workspaceId = yield* me.workspace("demo", { "working-directory": "live", "auto-apply": true })
+      expect((yield* me.as("PATCH", `/api/v2/workspaces/${workspaceId}`, { data: { attributes: { "terraform-version": "1.12.6" } } })).status).toBe(200)
+      const shown = (yield* me.as("GET", tfePath.workspace("default", "demo"))).json.data
+      expect(shown).toMatchObject({ id: workspaceId, attributes: { "execution-mode": "remote", "working-directory": "live", "auto-apply": true, "terraform-version": "1.12.6", permissions: { "can-queue-run": true } }, relationships: { "current-run": { data: null } } })
+      expect((yield* me.as("PATCH", `/api/v2/workspaces/${workspaceId}`, { data: { attributes: { "working-directory": "../up" } } })).status).toBe(422)
+      expect((yield* me.as("GET", `/api/v2/workspaces/${workspaceId}/current-state-version`)).status).toBe(404)
+      expect((yield* me.as("GET", `/api/v2/workspaces/${workspaceId}/current-state-version-outputs`)).json.data).toEqual([])
+    }))
+})

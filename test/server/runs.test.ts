@@ -1,0 +1,192 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { taskPath } from "../../src/schema/task-api.ts"
+import { agent, archiveOf, cancelled, directory, failed, person, planWith, serve, succeeded, withChanges, worker } from "./live-server.ts"
+
+const server = Effect.flatMap(directory, serve)
+
+describe("a second run of a workspace", () => {
+  it.live("waits behind the one that holds it, says so, and starts when that is over", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const first = yield* me.start("demo")
+      const second = yield* me.start("demo")
+      const third = yield* me.start("demo")
+      yield* planWith(url)
+      expect(yield* agent(url).acquire()).toEqual([])
+      expect((yield* me.view(second)).queue).toEqual({ position: 1, blockedBy: first, message: `The run ${first} holds the workspace and waits for somebody to apply or discard it.` })
+      expect((yield* me.view(third)).queue).toMatchObject({ position: 2, blockedBy: first })
+      const workspace = (yield* me.as("GET", "/api/v2/organizations/default/workspaces/demo")).json.data
+      expect([workspace.attributes.locked, workspace.relationships["current-run"].data.id]).toEqual([true, first])
+      expect((yield* me.as("GET", "/api/v2/organizations/default/runs/queue")).json.data.map((_: any) => [_.id, _.attributes["position-in-queue"]])).toEqual([[second, 1], [third, 2]])
+      yield* me.act(first, "discard")
+      expect((yield* agent(url).take).runId).toBe(second)
+    }))
+
+  it.live("waits not when it only plans, and two workspaces never wait for each other", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const runs = [yield* me.start("demo"), yield* me.start("demo", { "plan-only": true }), yield* me.start("other")]
+      expect((yield* agent(url).acquire()).map((_) => _.runId)).toEqual(runs)
+    }))
+
+  it.live("goes on waiting when a waiting one before it is cancelled", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const [first, second, third] = [yield* me.start("demo"), yield* me.start("demo"), yield* me.start("demo")]
+      yield* agent(url).take
+      yield* me.act(second, "cancel")
+      expect((yield* me.view(third)).queue).toMatchObject({ position: 1, blockedBy: first })
+      expect(yield* agent(url).acquire()).toEqual([])
+    }))
+
+  it.live("gives its turn on after a failure", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const first = yield* me.start("demo")
+      const second = yield* me.start("demo")
+      const plan = yield* agent(url).take
+      yield* agent(url).report(plan.id, failed("The provider could not be installed."))
+      expect(yield* me.view(first)).toMatchObject({ status: "errored", failure: "The provider could not be installed." })
+      expect((yield* agent(url).take).runId).toBe(second)
+    }))
+})
+
+describe("a run that waits for an agent", () =>
+  it.live("says whether there is one", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      expect((yield* person(url).view(id)).queue?.message).toContain("No agent has asked for work")
+      yield* agent(url).acquire()
+      expect((yield* person(url).view(id)).queue?.message).toContain("offered")
+    })))
+
+describe("a cancel", () => {
+  it.live("ends a pending run, and nobody gets it", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      expect((yield* person(url).act(id, "cancel")).status).toBe(202)
+      expect((yield* person(url).act(id, "cancel")).status).toBe(202)
+      expect(yield* person(url).view(id)).toMatchObject({ status: "canceled", final: true })
+      expect(yield* agent(url).acquire()).toEqual([])
+      const plan = (yield* person(url).as("GET", `/api/v2/plans/plan-${id.slice(4)}`)).json.data
+      expect(plan.attributes.status).toBe("canceled")
+    }))
+
+  it.live("of a planning run waits for the agent, and a plan that succeeds all the same is not applied", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo", { "auto-apply": true })
+      const plan = yield* agent(url).take
+      yield* person(url).act(id, "cancel")
+      expect(yield* person(url).view(id)).toMatchObject({ status: "planning", cancelAsked: true })
+      expect((yield* agent(url).cancellations()).ids).toEqual([plan.id])
+      yield* worker(url, plan).savePlan("the plan")
+      yield* worker(url, plan).result(succeeded(withChanges))
+      expect((yield* person(url).view(id)).status).toBe("canceled")
+      expect(yield* agent(url).acquire()).toEqual([])
+    }))
+
+  it.live("of a planned run ends it", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      yield* planWith(url)
+      yield* person(url).act(id, "cancel")
+      expect((yield* person(url).view(id)).status).toBe("canceled")
+      const late = yield* person(url).act(id, "apply")
+      expect([late.status, late.json.errors[0].detail]).toEqual([409, `The run ${id} is canceled and cannot be applied.`])
+    }))
+
+  it.live("of a confirmed run that no agent has is final, and its offer's token cannot apply", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const [apply] = yield* agent(url).acquire()
+      yield* person(url).act(id, "cancel")
+      expect((yield* person(url).view(id)).status).toBe("canceled")
+      expect((yield* worker(url, apply!).as("GET", taskPath.plan)).status).toBe(401)
+    }))
+
+  it.live("of an applying run keeps the state that the agent still pushes", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const id = yield* me.start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const apply = yield* agent(url).take
+      const applier = worker(url, apply)
+      const { epoch } = (yield* applier.lock("a")).json
+      yield* me.act(id, "cancel")
+      expect((yield* agent(url).cancellations()).ids).toEqual([apply.id])
+      expect((yield* applier.pushState({ version: 4, serial: 1, lineage: "l" }, "a", epoch)).status).toBe(204)
+      yield* applier.result({ ...cancelled, statePushed: true })
+      expect((yield* me.view(id)).status).toBe("canceled")
+      expect((yield* me.as("GET", "/api/state/v1/workspaces/demo")).json.serial).toBe(1)
+    }))
+})
+
+describe("a run", () => {
+  it.live("ends with its plan when nothing changes, and its apply is unreachable", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      yield* planWith(url, "the plan", succeeded({ hasChanges: false, changes: { add: 0, change: 0, destroy: 0 } }))
+      expect((yield* person(url).view(id)).status).toBe("planned_and_finished")
+      expect((yield* person(url).as("GET", `/api/v2/applies/apply-${id.slice(4)}`)).json.data.attributes.status).toBe("unreachable")
+    }))
+
+  it.live("takes repeated confirmations as one", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      yield* planWith(url)
+      const answers = yield* Effect.all([1, 2, 3].map(() => person(url).act(id, "apply")), { concurrency: "unbounded" })
+      expect(answers.map(({ status }) => status)).toEqual([202, 202, 202])
+      expect(yield* agent(url).acquire()).toHaveLength(1)
+    }))
+
+  it.live("is refused without an uploaded archive of its own workspace", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const [demo, other] = [yield* me.workspace("demo"), yield* me.workspace("other")]
+      expect((yield* me.run(demo)).status).toBe(422)
+      const { id } = yield* me.upload(other, archiveOf({ "main.tf": "" }))
+      expect((yield* me.run(demo, {}, id)).status).toBe(422)
+      expect((yield* me.run(demo, {}, "cv-none")).status).toBe(404)
+      expect((yield* me.run("ws-none", {}, id)).status).toBe(404)
+    }))
+
+  it.live("has what it was asked for in its document, and unknown includes are ignored", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const id = yield* me.start("demo", { "is-destroy": true, refresh: false, "replace-addrs": ["a.b"], message: "why" })
+      const { data, included } = (yield* me.as("GET", `/api/v2/runs/${id}?include=workspace,plan,task_stages,unheard_of`)).json
+      expect(data.attributes).toMatchObject({ "is-destroy": true, refresh: false, "replace-addrs": ["a.b"], message: "why", actions: { "is-cancelable": true, "is-confirmable": false } })
+      expect(included.map((_: any) => _.type)).toEqual(["workspaces", "plans"])
+      expect(data.attributes["created-at"]).toMatch(/Z$/u)
+      expect((yield* me.as("GET", `/api/v2/runs/${id}/run-events`)).json.data).toEqual([])
+    }))
+
+  it.live("is listed newest first, page by page", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const ids = [yield* me.start("demo"), yield* me.start("demo"), yield* me.start("demo")]
+      const workspaceId = yield* me.workspace("demo")
+      const page = (n: number) => Effect.map(me.as("GET", `/api/v2/workspaces/${workspaceId}/runs?page[number]=${n}&page[size]=2`), ({ json }) => [json.data.map((_: any) => _.id), json.meta.pagination["next-page"]])
+      expect(yield* page(1)).toEqual([[ids[2], ids[1]], 2])
+      expect(yield* page(2)).toEqual([[ids[0]], null])
+      expect((yield* me.as("GET", "/api/agent-job/v1/runs?workspace=demo")).json.runs.map((_: any) => _.id)).toEqual([...ids].reverse())
+      expect((yield* me.as("GET", "/api/agent-job/v1/runs?workspace=none")).status).toBe(404)
+    }))
+})

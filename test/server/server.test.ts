@@ -1,0 +1,148 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Exit, Layer, Scope } from "effect"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs"
+import { createServer } from "node:http"
+import { join } from "node:path"
+import { Server } from "../../src/server/server.ts"
+import { agent, archiveOf, ask, directory, optionsIn, person, planWith, poolToken, serve, succeeded, userToken, withChanges, worker } from "./live-server.ts"
+
+const starting = (options: Parameters<typeof Server>[0]) => Effect.map(Effect.flip(Effect.scoped(Layer.build(Server(options)))), ({ message }) => message)
+
+describe("a restart on the same files", () => {
+  it.live("keeps runs, logs, saved plans, states, locks, tokens and what an agent has acknowledged", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const scope = yield* Scope.make()
+      const before = yield* serve(made).pipe(Scope.provide(scope))
+      const me = person(before)
+      const id = yield* me.start("demo", { "auto-apply": true })
+      const waiting = yield* me.start("demo")
+      yield* planWith(before)
+      const apply = yield* agent(before).take
+      const applier = worker(before, apply)
+      yield* applier.log(0, "Applying…\n")
+      const { epoch } = (yield* applier.lock("a")).json
+      yield* applier.pushState({ version: 4, serial: 1, lineage: "l" }, "a", epoch)
+      const logUrl = (yield* me.view(id)).stages[1]!.logUrl
+      const view = yield* me.view(id)
+      yield* Scope.close(scope, Exit.void)
+
+      const after = yield* serve(made)
+      const moved = (url: string) => url.replace(before, after)
+      const later = worker(after, apply)
+      expect(yield* person(after).view(id)).toEqual({ ...view, stages: view.stages.map((stage) => ({ ...stage, logUrl: moved(stage.logUrl) })) })
+      expect((yield* ask(moved(logUrl), undefined)).text).toContain("Applying…\n")
+      expect((yield* later.as("GET", "/api/task/v1/plan")).text).toBe("the plan")
+      expect(yield* agent(after).acquire()).toEqual([])
+      expect((yield* later.pushState({ version: 4, serial: 2, lineage: "l" }, "a", epoch)).status).toBe(204)
+      expect((yield* later.log(12, "done\n")).status).toBe(200)
+      expect((yield* later.result(succeeded({ ...withChanges, statePushed: true }))).status).toBe(204)
+      expect((yield* person(after).view(id)).status).toBe("applied")
+      expect((yield* agent(after).take).runId).toBe(waiting)
+    }))
+
+  it.live("offers again what was offered and not acknowledged", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const scope = yield* Scope.make()
+      const before = yield* serve(made).pipe(Scope.provide(scope))
+      yield* person(before).start("demo")
+      const [offered] = yield* agent(before).acquire()
+      yield* Scope.close(scope, Exit.void)
+      const after = yield* serve(made)
+      expect((yield* agent(after).take).id).toBe(offered?.id)
+    }))
+})
+
+describe("the data directory", () =>
+  it.live("holds no token in any file", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const scope = yield* Scope.make()
+      const url = yield* serve(made).pipe(Scope.provide(scope))
+      yield* person(url).start("demo", { "auto-apply": true })
+      const plan = yield* planWith(url)
+      const apply = yield* agent(url).take
+      const { uploadUrl } = yield* person(url).upload(yield* person(url).workspace("demo"), archiveOf({}))
+      yield* Scope.close(scope, Exit.void)
+      const data = join(made, "data")
+      const files = readdirSync(data, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+      expect(files.some((file) => file.endsWith("agent-job.sqlite"))).toBe(true)
+      for (const secret of [userToken, poolToken, plan.taskToken, apply.taskToken, uploadUrl.split("/").at(-1)!]) {
+        expect(files.filter((file) => readFileSync(file).includes(secret))).toEqual([])
+      }
+    })))
+
+describe("a start that cannot be", () => {
+  it.live("names the port that is in use", () =>
+    Effect.gen(function*() {
+      const taken = yield* Effect.acquireRelease(
+        Effect.callback<ReturnType<typeof createServer>>((resume) => {
+          const server = createServer()
+          server.listen(0, () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
+      )
+      const address = taken.address()
+      const port = typeof address === "object" ? address?.port ?? 0 : 0
+      expect(yield* starting({ ...optionsIn(yield* directory), port })).toBe(`Port ${port} is in use; stop what listens there or choose another one with --port.`)
+    }))
+
+  it.live("names the token file that is missing, empty or too weak", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      expect(yield* starting({ ...optionsIn(made), userTokenFile: join(made, "none") })).toContain(`The user token file ${join(made, "none")} cannot be read`)
+      writeFileSync(join(made, "pool.token"), "\n# nothing\n")
+      expect(yield* starting(optionsIn(made))).toContain("must hold at least one token")
+      writeFileSync(join(made, "pool.token"), "short")
+      expect(yield* starting(optionsIn(made))).toContain("16 characters or more")
+    }))
+
+  it.live("refuses a database that another server has open", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const url = yield* serve(made)
+      expect(yield* starting(optionsIn(made))).toContain("Another process has the database")
+      expect((yield* ask(`${url}/readyz`, undefined)).status).toBe(200)
+    }))
+
+  it.live("refuses a file that is no database, and a data directory that is a file", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      mkdirSync(join(made, "data"))
+      writeFileSync(join(made, "data", "agent-job.sqlite"), "not a database ".repeat(100))
+      expect(yield* starting(optionsIn(made))).toContain("cannot be opened")
+      writeFileSync(join(made, "file"), "")
+      expect(yield* starting({ ...optionsIn(made), dataDir: join(made, "file") })).toContain("cannot be made")
+    }))
+})
+
+describe("SIGTERM", () =>
+  it.live("answers the waiting long polls with nothing and ends the process with 0 within three seconds", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const child = spawn(process.execPath, [new URL("./serve.ts", import.meta.url).pathname, made], { stdio: ["ignore", "pipe", "inherit"] })
+      const [line] = yield* Effect.promise(() => once(child.stdout, "data"))
+      const url = String(line).trim().replace("0.0.0.0", "127.0.0.1").replace("[::]", "127.0.0.1")
+      const polls = Promise.all([Effect.runPromise(agent(url).acquire(60)), Effect.runPromise(agent(url).cancellations(7, 60))])
+      yield* Effect.promise(async () => {
+        for (let waiting = ""; !waiting.includes("agent_job_server_agents 1");) waiting = await (await fetch(`${url}/metrics`)).text()
+      })
+      const at = performance.now()
+      child.kill("SIGTERM")
+      const [code] = yield* Effect.promise(() => once(child, "exit"))
+      expect([code, performance.now() - at < 3000]).toEqual([0, true])
+      expect(yield* Effect.promise(() => polls)).toEqual([[], { ids: [], next: 7 }])
+    })))
+
+describe("health", () =>
+  it.live("needs no token and says how many runs there are", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      yield* person(url).start("demo")
+      expect((yield* ask(`${url}/healthz`, undefined)).text).toBe("ok\n")
+      expect((yield* ask(`${url}/readyz`, undefined)).text).toBe("ok\n")
+      expect((yield* ask(`${url}/metrics`, undefined)).text).toContain("agent_job_server_runs{status=\"pending\"} 1\n")
+    })))
