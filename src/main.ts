@@ -1,10 +1,11 @@
 // The program: the command line on Node, its errors as one sentence each, its exit codes. Layers and run, nothing else.
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Console, Effect, Exit, Layer, Runtime } from "effect"
-import { Command, TerminalCapabilities } from "effect/cli"
+import { Cause, Console, Effect, Exit, Layer, type Runtime } from "effect"
+import { CliConfig, CliOutput, Command, TerminalCapabilities } from "effect/cli"
 import { agentJob } from "./cli/agent-job.ts"
 import { exitCodeOf, isPrinted, lastSentence } from "./cli/failure.ts"
+import { builtIns, presenter } from "./cli/help.ts"
 import { programVersion } from "./cli/version.ts"
 
 /** An interrupted command says with process.exitCode how it ended; without a word it is what a shell expects. */
@@ -14,8 +15,10 @@ const teardown: Runtime.Teardown = (exit, onExit) => {
   return onExit(exitCodeOf(Cause.squash(exit.cause)))
 }
 
+const surroundings = Layer.mergeAll(TerminalCapabilities.layer, CliConfig.layer({ builtIns }), CliOutput.layerPresenter(presenter)).pipe(Layer.provideMerge(NodeServices.layer))
+
 Command.run(agentJob, { version: programVersion }).pipe(
   Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) || isPrinted(Cause.squash(cause)) ? Effect.void : Console.error(lastSentence(cause, process.env.AGENT_JOB_DEBUG !== undefined))),
-  Effect.provide(TerminalCapabilities.layer.pipe(Layer.provideMerge(NodeServices.layer))),
+  Effect.provide(surroundings),
   NodeRuntime.runMain({ teardown, disableErrorReporting: true })
 )
