@@ -12,7 +12,7 @@ const flags = {
   namespace: Flag.String("namespace").pipe(Flag.withAlias("n"), Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("The namespace of this installation.")),
   healthPort: Flag.Int("health-port").pipe(Flag.withDefault(8081), Flag.withDescription("Serves /healthz, /readyz and /metrics.")),
   poolTokenFile: Flag.Path("pool-token-file").pipe(
-    Flag.withMetavar("FILE"), Flag.withDefault("/etc/agent-job/pool-token/token"),
+    Flag.withMetavar("FILE"), Flag.withDefault("/var/run/agent-job/pool/token"),
     Flag.withDescription("The pool token, read anew for every request; wanted only when the values name a server.")
   )
 }
