@@ -1,0 +1,21 @@
+// The token of the Kubernetes API as a volume: mounted where clients look for it, in one container of a Pod and in no other.
+// The kubelet renews it before it ends; it dies with the Pod.
+// Used by core/manifest/volumes and core/manifest/deployment.
+import type { V1Volume, V1VolumeMount } from "@kubernetes/client-node"
+import { place } from "./places.ts"
+
+const name = "api-token"
+
+/** `expirationSeconds`: at least 600, as the API server demands. */
+export const apiTokenVolume = (expirationSeconds: number): V1Volume => ({
+  name,
+  projected: {
+    sources: [
+      { serviceAccountToken: { expirationSeconds, path: "token" } },
+      { configMap: { name: "kube-root-ca.crt", items: [{ key: "ca.crt", path: "ca.crt" }] } },
+      { downwardAPI: { items: [{ path: "namespace", fieldRef: { fieldPath: "metadata.namespace" } }] } }
+    ]
+  }
+})
+
+export const apiTokenMount: V1VolumeMount = { name, mountPath: place.apiToken, readOnly: true }

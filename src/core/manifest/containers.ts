@@ -1,0 +1,60 @@
+// The containers of a task's Pod: install (puts the exec loop on the shared volume), runner (the user's image) and worker (ours, in charge).
+// The runner is a native sidecar, so the kubelet stops it after the worker, and its end is not the Pod's.
+// Used by core/manifest/pod.
+import type { V1Container, V1ResourceRequirements } from "@kubernetes/client-node"
+import type { AgentTask } from "../../schema/agent-task.ts"
+import type { ContainerConfig, ResolvedConfig } from "../resolve.ts"
+import { fromValues, workerEnvironment } from "./environment.ts"
+import { execDir } from "./places.ts"
+import { installMounts, runnerMounts, workerMounts } from "./volumes.ts"
+
+/** Where the worker says that it holds the claim. */
+export const workerHealthPort = 8082
+
+const imageOf = ({ image, imagePullPolicy }: ContainerConfig) => ({ image, imagePullPolicy })
+
+export const install = (config: ResolvedConfig): V1Container => ({
+  name: "install",
+  ...imageOf(config.task.worker),
+  args: ["install", config.dataDir],
+  resources: config.task.worker.resources, // no more than the worker's, so the Pod asks for no more
+  volumeMounts: installMounts(config),
+  securityContext: config.task.worker.securityContext
+})
+
+const runnerResources = ({ spec }: AgentTask, { task: { runner: { resources } } }: ResolvedConfig): V1ResourceRequirements => {
+  const { limits, requests } = spec.jobTemplate?.runner?.resources ?? {}
+  return {
+    ...resources,
+    ...(limits !== undefined && { limits: { ...resources.limits, ...limits } }),
+    ...(requests !== undefined && { requests: { ...resources.requests, ...requests } })
+  }
+}
+
+export const runner = (task: AgentTask, config: ResolvedConfig): V1Container => ({
+  name: "runner",
+  ...imageOf(config.task.runner),
+  ...(task.spec.jobTemplate?.runner?.image !== undefined && { image: task.spec.jobTemplate.runner.image }),
+  command: ["/bin/sh", `${execDir(config.dataDir)}/exec-loop.sh`, execDir(config.dataDir)],
+  env: fromValues(config.task.runner.env),
+  resources: runnerResources(task, config),
+  restartPolicy: "Always",
+  volumeMounts: runnerMounts(task, config),
+  securityContext: config.task.runner.securityContext
+})
+
+export const worker = (task: AgentTask, config: ResolvedConfig, epoch: number): V1Container => ({
+  name: "worker",
+  ...imageOf(config.task.worker),
+  args: ["worker"],
+  ports: [{ name: "health", containerPort: workerHealthPort }],
+  env: workerEnvironment(task, config, epoch),
+  resources: config.task.worker.resources,
+  volumeMounts: workerMounts(task, config),
+  // Ready means "holds the claim": of two Pods, Kubernetes removes the one that is not ready.
+  readinessProbe: { httpGet: { path: "/readyz", port: workerHealthPort }, periodSeconds: 5 },
+  securityContext: config.task.worker.securityContext
+})
+
+/** Of the values: native sidecars too, so that one that never ends does not keep the Job from ending. */
+export const sidecars = (config: ResolvedConfig): ReadonlyArray<V1Container> => config.task.sidecars.map((container) => ({ restartPolicy: "Always", ...container }))

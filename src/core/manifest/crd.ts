@@ -1,0 +1,63 @@
+// The CustomResourceDefinition of AgentTask, made from the schema that decodes it, with the rules only an API server can hold.
+// Invariant: what our decoder takes, the API server takes, and the other way round.
+// Used by core/manifest/install; written to kustomize/base/crd by generate.
+import { AgentTaskSpec, AgentTaskStatus, agentTaskTransitions } from "../../schema/agent-task.ts"
+import { type Structural, structuralSchema } from "../../schema/structural.ts"
+
+/** As the API server wants it; the generated client's type has other names for some keys. */
+export interface CustomResourceDefinition {
+  readonly apiVersion: "apiextensions.k8s.io/v1"
+  readonly kind: "CustomResourceDefinition"
+  readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> }
+  readonly spec: object
+}
+
+const schema = (): Structural => ({
+  description: "One stage of one run of OpenTofu or Terraform, carried out as a Job of its own.",
+  type: "object",
+  required: ["spec"],
+  properties: {
+    apiVersion: { type: "string" },
+    kind: { type: "string" },
+    metadata: { type: "object" },
+    spec: structuralSchema(AgentTaskSpec),
+    status: { ...structuralSchema(AgentTaskStatus), default: { observedGeneration: -1 } }
+  },
+  ...agentTaskTransitions
+})
+
+const wide = 1
+
+const columns = [
+  { name: "Workspace", type: "string", jsonPath: ".spec.workspace" },
+  { name: "Stage", type: "string", jsonPath: ".spec.stage" },
+  { name: "Phase", type: "string", jsonPath: ".status.phase" },
+  { name: "Add", type: "integer", jsonPath: ".status.result.changes.add" },
+  { name: "Change", type: "integer", jsonPath: ".status.result.changes.change" },
+  { name: "Destroy", type: "integer", jsonPath: ".status.result.changes.destroy" },
+  { name: "Reason", type: "string", jsonPath: ".status.reason" },
+  { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
+  { name: "Job", type: "string", jsonPath: ".status.job.name", priority: wide },
+  { name: "Pod", type: "string", jsonPath: ".status.pod.name", priority: wide },
+  { name: "Node", type: "string", jsonPath: ".status.pod.node", priority: wide },
+  { name: "Seconds", type: "integer", jsonPath: ".status.durationSeconds", priority: wide }
+]
+
+export const crd = (): CustomResourceDefinition => ({
+  apiVersion: "apiextensions.k8s.io/v1",
+  kind: "CustomResourceDefinition",
+  metadata: { name: "atasks.scalr.io", labels: { "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/managed-by": "agent-job" } },
+  spec: {
+    group: "scalr.io",
+    scope: "Namespaced",
+    names: { kind: "AgentTask", listKind: "AgentTaskList", plural: "atasks", singular: "atask", shortNames: ["at"] },
+    versions: [{
+      name: "v1",
+      served: true,
+      storage: true,
+      schema: { openAPIV3Schema: schema() },
+      subresources: { status: {} },
+      additionalPrinterColumns: columns
+    }]
+  }
+})

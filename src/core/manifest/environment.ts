@@ -1,0 +1,40 @@
+// Environments of our containers: what the values give, and over it what the programs are told.
+// Invariant: nothing of ours is ever in the runner's; a Secret's value is only ever referred to.
+// Used by core/manifest/containers and core/manifest/deployment.
+import type { V1EnvVar } from "@kubernetes/client-node"
+import type { AgentTask } from "../../schema/agent-task.ts"
+import type { ResolvedConfig, Variables } from "../resolve.ts"
+import { place } from "./places.ts"
+import { taskTokenKey } from "./volumes.ts"
+
+export const fromValues = (variables: Variables): Array<V1EnvVar> => Object.entries(variables).map(([name, value]) => ({ name, value }))
+
+export const fromField = (name: string, fieldPath: string): V1EnvVar => ({ name, valueFrom: { fieldRef: { fieldPath } } })
+
+/** Ours win: the program would not know what to do otherwise. */
+export const over = (values: Variables, ours: ReadonlyArray<V1EnvVar>): Array<V1EnvVar> => [
+  ...fromValues(values).filter(({ name }) => !ours.some((_) => _.name === name)),
+  ...ours
+]
+
+/** Values of variables that are in Secrets: the kubelet reads them, so that no account of ours may. */
+const secretVariables = ({ spec: { variables = [] } }: AgentTask): Array<V1EnvVar> =>
+  variables.flatMap(({ valueFrom }, index) =>
+    valueFrom === undefined ? [] : [{ name: `AGENT_JOB_VARIABLE_${index}`, valueFrom: { secretKeyRef: valueFrom.secretKeyRef } }])
+
+/** `epoch`: how often the workspace changed hands; 0 for plans. */
+export const workerEnvironment = (task: AgentTask, config: ResolvedConfig, epoch: number): Array<V1EnvVar> =>
+  over(config.task.worker.env, [
+    fromField("AGENT_JOB_NAMESPACE", "metadata.namespace"),
+    { name: "AGENT_JOB_TASK", value: task.metadata.name },
+    fromField("AGENT_JOB_POD_NAME", "metadata.name"),
+    fromField("AGENT_JOB_POD_UID", "metadata.uid"),
+    fromField("AGENT_JOB_NODE", "spec.nodeName"),
+    { name: "AGENT_JOB_EPOCH", value: String(epoch) },
+    { name: "AGENT_JOB_DATA_DIR", value: config.dataDir },
+    { name: "AGENT_JOB_PRIVATE_DIR", value: place.private },
+    ...(task.spec.pool === undefined ? [] : [{ name: "AGENT_JOB_TOKEN_FILE", value: `${place.taskToken}/${taskTokenKey}` }]),
+    ...(task.spec.source.configMap === undefined ? [] : [{ name: "AGENT_JOB_SOURCE_DIR", value: place.source }]),
+    { name: "AGENT_JOB_GRACE_SECONDS", value: String(config.task.pod.terminationGracePeriodSeconds) },
+    ...secretVariables(task)
+  ])

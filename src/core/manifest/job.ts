@@ -1,0 +1,48 @@
+// The Job of an AgentTask: one Pod that may run the stage, and rules under which Kubernetes never makes that two.
+// Invariant: the same task, configuration and epoch give the same Job, under a name derived from the task's.
+// Created by controller/execute; printed by cli/render.
+import type { V1Job, V1OwnerReference } from "@kubernetes/client-node"
+import type { AgentTask } from "../../schema/agent-task.ts"
+import { jobName } from "../job-name.ts"
+import type { ResolvedConfig } from "../resolve.ts"
+import { taskLabels } from "./labels.ts"
+import { pod } from "./pod.ts"
+
+/** What the worker exits with when another one holds the claim; it must not end the Job, and with it the winner. */
+export const claimLostExitCode = 75
+
+/** Seconds a task may take that does not say. */
+export const defaultTimeoutSeconds = 3600
+
+const ownerReference = ({ metadata: { name, uid } }: AgentTask): V1OwnerReference => ({
+  apiVersion: "scalr.io/v1",
+  kind: "AgentTask",
+  name,
+  uid,
+  controller: true,
+  blockOwnerDeletion: true
+})
+
+/** The worker interrupts the engine at the task's timeout; this is for a worker that cannot any more. */
+const activeDeadlineSeconds = ({ spec: { timeoutSeconds = defaultTimeoutSeconds } }: AgentTask, { policy, task }: ResolvedConfig): number =>
+  timeoutSeconds + policy.startupTimeoutSeconds + task.pod.terminationGracePeriodSeconds + 120
+
+/** `epoch`: how often the workspace changed hands; 0 for plans. */
+export const job = (task: AgentTask, config: ResolvedConfig, epoch: number): V1Job => ({
+  apiVersion: "batch/v1",
+  kind: "Job",
+  metadata: {
+    name: jobName(config.policy.basename, task.metadata.name),
+    namespace: task.metadata.namespace,
+    labels: taskLabels(task, config),
+    ownerReferences: [ownerReference(task)]
+  },
+  spec: {
+    activeDeadlineSeconds: activeDeadlineSeconds(task, config),
+    backoffLimit: config.task.backoffLimit, // launches only: who comes second does not get the claim
+    podFailurePolicy: { rules: [{ action: "Ignore", onExitCodes: { containerName: "worker", operator: "In", values: [claimLostExitCode] } }] },
+    podReplacementPolicy: "Failed", // a second Pod starts only when the first is certainly over
+    ttlSecondsAfterFinished: config.task.ttlSecondsAfterFinished,
+    template: pod(task, config, epoch)
+  }
+})

@@ -1,0 +1,55 @@
+// The Pod of a task: who runs in it, what it may reach, where it may be scheduled, and what must not disturb it.
+// Invariant: it passes Pod Security "restricted" unless the values themselves ask for more.
+// Used by core/manifest/job.
+import type { V1PodTemplateSpec, V1Toleration } from "@kubernetes/client-node"
+import type { AgentTask } from "../../schema/agent-task.ts"
+import type { ResolvedConfig } from "../resolve.ts"
+import { install, runner, sidecars, worker } from "./containers.ts"
+import { taskLabels } from "./labels.ts"
+import { volumes } from "./volumes.ts"
+
+/** A stage that is moved is a stage that is killed. */
+const undisturbed = {
+  "kubectl.kubernetes.io/default-container": "worker",
+  "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+  "karpenter.sh/do-not-disrupt": "true"
+}
+
+/** A healthy apply outlives a partition of its node: for ever, since nothing may take its place meanwhile. */
+const staysOnSilentNodes: ReadonlyArray<V1Toleration> = ["not-ready", "unreachable"].map((taint) => ({
+  key: `node.kubernetes.io/${taint}`,
+  operator: "Exists",
+  effect: "NoExecute"
+}))
+
+const tolerations = ({ spec: { stage } }: AgentTask, config: ResolvedConfig): Array<V1Toleration> => [
+  ...config.task.pod.tolerations,
+  ...(stage === "plan" ? [] : staysOnSilentNodes)
+]
+
+export const pod = (task: AgentTask, config: ResolvedConfig, epoch: number): V1PodTemplateSpec => {
+  const { annotations, affinity, securityContext, terminationGracePeriodSeconds } = config.task.pod
+  const nodeSelector = { ...config.task.pod.nodeSelector, ...task.spec.jobTemplate?.nodeSelector }
+  const tolerated = tolerations(task, config)
+  return {
+    metadata: {
+      labels: taskLabels(task, config),
+      annotations: { ...undisturbed, ...annotations, ...task.spec.jobTemplate?.annotations }
+    },
+    spec: {
+      ...(config.imagePullSecrets.length > 0 && { imagePullSecrets: [...config.imagePullSecrets] }),
+      serviceAccountName: config.taskAccountName,
+      automountServiceAccountToken: false, // the worker mounts its own
+      enableServiceLinks: false,
+      restartPolicy: "Never",
+      terminationGracePeriodSeconds,
+      ...(Object.keys(nodeSelector).length > 0 && { nodeSelector }),
+      ...(Object.keys(affinity).length > 0 && { affinity }),
+      ...(tolerated.length > 0 && { tolerations: tolerated }),
+      securityContext,
+      initContainers: [install(config), ...sidecars(config), runner(task, config)],
+      containers: [worker(task, config, epoch)],
+      volumes: volumes(task, config)
+    }
+  }
+}

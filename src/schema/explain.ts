@@ -1,0 +1,60 @@
+// Decoding at a border, closed and total: every problem at once, each a line with its path, an unknown key with the nearest known one.
+// Invariant: nothing that the schema does not name gets in.
+// Used wherever people write what we read: values, AgentTasks, files of runs.
+import { Result, Schema, SchemaIssue } from "effect"
+import type { SchemaAST } from "effect"
+
+/** How many letters to change, add or leave out to get from `a` to `b` (Levenshtein). */
+const distance = (a: string, b: string): number => {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (const [i, letter] of [...a].entries()) {
+    const next = [i + 1]
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (letter === b[j - 1] ? 0 : 1)))
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}
+
+/** The known word that was most likely meant, if any is near: a third of its letters may differ, two in a short one. */
+export const nearest = (word: string, known: ReadonlyArray<string>): string | undefined =>
+  known.map((name) => ({ name, distance: distance(word.toLowerCase(), name.toLowerCase()) }))
+    .filter(({ distance, name }) => distance <= Math.max(2, name.length / 3)).sort((a, b) => a.distance - b.distance)[0]?.name
+
+const keysOf = (ast: SchemaAST.AST): ReadonlyArray<string> =>
+  ast._tag === "Objects" ? ast.propertySignatures.map(({ name }) => String(name)) : []
+
+const standard = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** `a.b[0].c`, as people write it. */
+const shown = (path: ReadonlyArray<PropertyKey>): string =>
+  path.map((key, index) => typeof key === "number" ? `[${key}]` : `${index === 0 ? "" : "."}${String(key)}`).join("") || "the file"
+
+/** One line a problem, `path: what is wrong`. */
+export const explain = (issue: SchemaIssue.Issue, path: ReadonlyArray<PropertyKey> = []): ReadonlyArray<string> => {
+  switch (issue._tag) {
+    case "Pointer":
+      return explain(issue.issue, [...path, ...issue.path])
+    case "Encoding":
+      return explain(issue.issue, path)
+    case "Composite":
+      return issue.issues.flatMap((_) => explain(_, path))
+    case "UnexpectedKey": {
+      const known = keysOf(issue.ast)
+      const guess = nearest(String(path.at(-1)), known)
+      return [`${shown(path)}: unknown key${guess === undefined ? `; known here are ${known.join(", ")}` : `, did you mean "${guess}"?`}`]
+    }
+    default:
+      return standard(issue).issues.map((_) => `${shown([...path, ...(_.path ?? []).map((_) => typeof _ === "object" ? _.key : _)])}: ${_.message}`)
+  }
+}
+
+/** Closedness belongs to the decoder, not to the schema. */
+const strict: SchemaAST.ParseOptions = { onExcessProperty: "error", errors: "all" }
+
+/** Decodes, or gives every problem as a line for a person. */
+export const parse = <S extends Schema.ConstraintDecoder<unknown>>(schema: S): (input: unknown) => Result.Result<S["Type"], ReadonlyArray<string>> => {
+  const decode = Schema.decodeUnknownResult(schema, strict)
+  return (input) => Result.mapError(decode(input), ({ issue }) => explain(issue))
+}

@@ -1,0 +1,106 @@
+// The Kubernetes pieces of the values: quantities, security contexts, tolerations, mounts, labels, environment.
+// Small ones are closed, so that a typing error is found here; a volume, a container or an affinity is as Kubernetes says, checked by the API server.
+// Used by schema/values.ts, and through it by core/resolve.ts.
+import type { V1Affinity, V1Container, V1Volume } from "@kubernetes/client-node"
+import { Schema } from "effect"
+import { ObjectName } from "./names.ts"
+
+const maybe = Schema.optionalKey
+const text = maybe(Schema.String)
+const whole = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+const list = <S extends Schema.Constraint>(item: S) => Schema.mutable(Schema.Array(item))
+
+/** As a quantity in Kubernetes: 500m, 2, 1.5, 512Mi, 20Gi, 1e3. */
+export const Quantity = Schema.Union([
+  Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)),
+  Schema.String.check(Schema.isPattern(/^(\d+\.?\d*|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?$/u, { expected: "a quantity such as 500m, 2, 512Mi or 20Gi" }))
+])
+export type Quantity = typeof Quantity.Type
+
+const quantities = Schema.Record(Schema.String, Quantity)
+export const Resources = Schema.Struct({ limits: maybe(quantities), requests: maybe(quantities), claims: maybe(list(Schema.Struct({ name: Schema.String, request: text }))) })
+export type Resources = typeof Resources.Type
+
+export const Capabilities = Schema.Struct({ add: maybe(list(Schema.String)), drop: maybe(list(Schema.String)) })
+export const SeLinuxOptions = Schema.Struct({ user: text, role: text, type: text, level: text })
+export const SeccompProfile = Schema.Struct({ type: Schema.Literals(["RuntimeDefault", "Localhost", "Unconfined"]), localhostProfile: text })
+export const UserId = whole
+export const Sysctl = Schema.Struct({ name: Schema.String, value: Schema.String })
+
+/** A container's own security context; where the values leave it empty, another one is inherited. */
+export const SecurityContext = Schema.Struct({
+  allowPrivilegeEscalation: maybe(Schema.Boolean),
+  appArmorProfile: maybe(Schema.Struct({ type: Schema.String, localhostProfile: text })),
+  capabilities: maybe(Capabilities),
+  privileged: maybe(Schema.Boolean),
+  procMount: text,
+  readOnlyRootFilesystem: maybe(Schema.Boolean),
+  runAsGroup: maybe(UserId),
+  runAsNonRoot: maybe(Schema.Boolean),
+  runAsUser: maybe(UserId),
+  seLinuxOptions: maybe(SeLinuxOptions),
+  seccompProfile: maybe(SeccompProfile)
+})
+export type SecurityContext = typeof SecurityContext.Type
+
+export const Toleration = Schema.Struct({
+  key: text,
+  operator: maybe(Schema.Literals(["Exists", "Equal", "Lt", "Gt"])),
+  value: text,
+  effect: maybe(Schema.Literals(["NoSchedule", "PreferNoSchedule", "NoExecute"])),
+  tolerationSeconds: maybe(Schema.Int)
+})
+export const Tolerations = list(Toleration)
+
+export const VolumeMount = Schema.Struct({
+  name: Schema.String,
+  mountPath: Schema.String,
+  mountPropagation: text,
+  readOnly: maybe(Schema.Boolean),
+  recursiveReadOnly: text,
+  subPath: text,
+  subPathExpr: text
+})
+export const VolumeMounts = list(VolumeMount)
+
+export const PullSecrets = list(Schema.Struct({ name: ObjectName }))
+export const SupplementalGroups = list(UserId)
+export const Sysctls = list(Sysctl)
+export const PullPolicy = Schema.Literals(["Always", "IfNotPresent", "Never"])
+
+const isRecord = (input: unknown): input is Readonly<Record<string, unknown>> => typeof input === "object" && input !== null && !Array.isArray(input)
+const isNamed = (input: unknown): boolean => isRecord(input) && typeof input["name"] === "string"
+
+/** It is JSON already. */
+const inJson = () => undefined
+
+export const Affinity = Schema.declare<V1Affinity>((input): input is V1Affinity => isRecord(input), { expected: "an affinity as in a Pod", toCodecJson: inJson })
+export const Volume = Schema.declare<V1Volume>((input): input is V1Volume => isNamed(input), { expected: "a volume as in a Pod, with a name", toCodecJson: inJson })
+export const Container = Schema.declare<V1Container>((input): input is V1Container => isNamed(input), { expected: "a container as in a Pod, with a name", toCodecJson: inJson })
+
+/** Problems with some keys of a record, each at its key. */
+const eachEntry = (problem: (key: string, value: string) => string | undefined) =>
+  Schema.makeFilter<Readonly<Record<string, string>>>((record) =>
+    Object.entries(record).flatMap(([key, value]) => {
+      const issue = problem(key, value)
+      return issue === undefined ? [] : [{ path: [key], issue }]
+    })
+  )
+
+const qualifiedName = /^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/u
+const badKey = (key: string): string | undefined => qualifiedName.test(key) ? undefined : `the key must be a name like example.com/purpose, up to 63 letters, digits, '-', '_' or '.' after the '/'`
+
+/** A valid label value, the empty one included. */
+export const isLabelValue = (value: string): boolean => /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/u.test(value)
+
+const texts = Schema.Record(Schema.String, Schema.String)
+export const Annotations = texts.check(eachEntry(badKey))
+export const Labels = texts.check(eachEntry((key, value) => badKey(key) ?? (isLabelValue(value) ? undefined : "a label's value has up to 63 letters, digits, '-', '_' or '.'")))
+
+/** Variables by name. Numbers and booleans are taken as they are written. */
+export const Environment = Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Finite, Schema.Boolean])).check(
+  Schema.makeFilter((record) =>
+    Object.keys(record).filter((key) => !/^[-._a-zA-Z][-._a-zA-Z0-9]*$/u.test(key)).map((key) => ({ path: [key], issue: "a variable's name has letters, digits, '_', '-' or '.', and no digit first" }))
+  )
+)
+export type Environment = typeof Environment.Type
