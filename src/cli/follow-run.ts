@@ -14,12 +14,15 @@ export interface Followed {
   readonly text: LogText
   /** In bytes, the frame included. */
   offset: number
+  /** Told before the first text, if anything. */
+  readonly heading: string | undefined
   /** Whether there was any text yet. */
   begun: boolean
 }
 
 /** An apply's log has three lines in front that stock clients expect and throw away. */
-export const follow = (step: Step, colours: boolean): Followed => ({ step, text: logText(colours, step === "apply" ? 3 : 0), offset: 0, begun: false })
+export const follow = (step: Step, colours: boolean, heading?: string): Followed =>
+  ({ step, text: logText(colours, step === "apply" ? 3 : 0), offset: 0, heading, begun: false })
 
 /** How long the server may keep a question about the log, and how soon to ask again one that does not keep it. */
 const waitSeconds = 1
@@ -49,7 +52,10 @@ export const showLog = Effect.fnUntraced(function*(followed: Followed, logUrl: s
     followed.offset += bytes.length
     wait = 0
     const text = followed.text.push(bytes)
-    followed.begun ||= text !== ""
+    if (!followed.begun && text !== "") {
+      followed.begun = true
+      if (followed.heading !== undefined) yield* screen.step(followed.heading)
+    }
     yield* screen.text(text)
   }
 })

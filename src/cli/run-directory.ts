@@ -47,7 +47,7 @@ const start = Effect.fn("start")(function*({ autoApprove, destroy, directory, pl
 const through = Effect.fn("through")(function*(runId: string, at: (followed: Followed | undefined) => void) {
   const screen = yield* Screen
   const step = (step: Step) => Effect.suspend(() => {
-    const followed = follow(step, screen.colours)
+    const followed = follow(step, screen.colours, step === "plan" ? "Planning" : "Applying")
     at(followed)
     return followStep(runId, followed)
   })
@@ -75,14 +75,16 @@ const tell = Effect.fnUntraced(function*({ outputs, run, stateSerial }: Report, 
     yield* screen.line("")
     yield* screen.line(`${applySummary(run)}${stateSerial === null ? "" : ` The state is at serial ${stateSerial}.`}`, "good")
   }
-  if (run.status === "planned") yield* Effect.forEach(approvalHint(run), (text) => screen.line(text))
+  if (run.status === "planned") yield* Effect.forEach(["", ...approvalHint(run)], (text) => screen.line(text))
   if (outputs.length > 0) {
-    yield* screen.line("\nOutputs", "bold")
+    yield* screen.line("")
+    yield* screen.line("Outputs", "bold")
     yield* Effect.forEach(outputLines(outputs), (text) => screen.line(text))
   }
   const next = nextSteps(run, directory)
   if (next.length === 0) return
-  yield* screen.line("\nNext", "bold")
+  yield* screen.line("")
+  yield* screen.line("Next", "bold")
   yield* Effect.forEach(next, (text) => screen.line(text))
 })
 

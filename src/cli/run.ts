@@ -10,7 +10,7 @@ import { runVariable } from "./run-variables.ts"
 import { connection, noColor, serverFlags, toggle } from "./settings.ts"
 
 const flags = {
-  directory: Argument.Path("DIR").pipe(Argument.withDescription("The directory with the configuration.")),
+  directory: Argument.String("DIR").pipe(Argument.withDescription("The directory with the configuration.")),
   workspace: Flag.String("workspace").pipe(
     Flag.withAlias("w"), Flag.withMetavar("NAME"), Flag.optional,
     Flag.withDescription("Where state and variables are kept; made when it is missing. By default the directory's name.")

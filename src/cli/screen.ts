@@ -14,7 +14,7 @@ export class Screen extends Context.Service<Screen, {
   readonly interactive: boolean
   /** A line that stays, with the time since the command began in front. */
   readonly step: (text: string) => Effect.Effect<void>
-  /** What happens now: in place on a terminal, elsewhere a line whenever it changes. Gone with the next step, line or text. */
+  /** What happens now: in place on a terminal until something else is told; elsewhere a line, once it was said again after a second. */
   readonly status: (text: string) => Effect.Effect<void>
   readonly line: (text: string, style?: Style) => Effect.Effect<void>
   /** Text as it is, such as a piece of a log. */
@@ -35,6 +35,8 @@ export interface ScreenOptions {
 
 const codes: Readonly<Record<Exclude<Style, "plain">, string>> = { good: "32", bad: "31", bold: "1", faint: "2" }
 const spinner = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"]
+/** Milliseconds after which a state of affairs is worth a line of its own. */
+const settledAfter = 1000
 const eraseLine = "\r\u001b[2K"
 
 /** A reader that went away (`| head`) ends the command; what it did on the server goes on. */
@@ -51,6 +53,8 @@ const make = Effect.fnUntraced(function*({ colours: wanted, forProgram }: Screen
   const colours = wanted && capabilities.canColor && (!forProgram || process.stderr.isTTY)
   const inPlace = out.isTTY && process.env.TERM !== "dumb"
   let shown: Option.Option<string> = Option.none()
+  let since = began // when what is shown was said first
+  let printed: string | undefined // where nothing can be changed in place
   let atLineStart = true
   let turn = 0
 
@@ -76,12 +80,12 @@ const make = Effect.fnUntraced(function*({ colours: wanted, forProgram }: Screen
     atLineStart = text.endsWith("\n")
   })
   const line = (content: string, style: Style = "plain") => Effect.suspend(() => text(`${newLine()}${paint(content, style)}\n`))
-  const since = Effect.map(Clock.currentTimeMillis, (now) => elapsed(now - began).padStart(6))
+  const time = Effect.map(Clock.currentTimeMillis, (now) => elapsed(now - began).padStart(6))
 
-  const draw = Effect.map(since, (time) => {
+  const draw = Effect.map(time, (time) => {
     if (!inPlace || !Option.isSome(shown)) return
     turn = (turn + 1) % spinner.length
-    const width = (out.columns ?? 80) - 1
+    const width = (out.columns || 80) - 1
     write(`${eraseLine}${paint(time, "faint")}  ${spinner[turn]} ${fit(shown.value, width - time.length - 4)}`)
   })
   if (inPlace) yield* draw.pipe(Effect.repeat(Schedule.spaced("100 millis")), Effect.forkScoped)
@@ -89,23 +93,30 @@ const make = Effect.fnUntraced(function*({ colours: wanted, forProgram }: Screen
   return Screen.of({
     colours,
     interactive: capabilities.canPrompt,
-    step: (content) => Effect.flatMap(since, (time) => text(`${newLine()}${paint(time, "faint")}  ${content}\n`)),
-    status: (content) => Effect.gen(function*() {
-      const changed = !Option.contains(shown, content)
-      if (inPlace && changed && !atLineStart) yield* text("\n")
-      shown = Option.some(content)
+    step: (content) => Effect.flatMap(time, (time) => text(`${newLine()}${paint(time, "faint")}  ${content}\n`)),
+    status: Effect.fnUntraced(function*(content) {
+      const now = yield* Clock.currentTimeMillis
+      if (!Option.contains(shown, content)) {
+        if (inPlace && !atLineStart) yield* text("\n")
+        shown = Option.some(content)
+        since = now
+      }
       if (inPlace) yield* draw
-      else if (changed) {
-        write(`${newLine()}${yield* since}  ${content}\n`)
+      else if (printed !== content && now - since >= settledAfter) {
+        write(`${newLine()}${yield* time}  ${content}\n`)
+        printed = content
         atLineStart = true
       }
     }),
     line,
     text,
     result: (content) => Effect.andThen(Effect.sync(clear), Effect.sync(() => void process.stdout.write(content.endsWith("\n") ? content : `${content}\n`))),
-    ask: (question) => Effect.andThen(
-      Effect.suspend(() => text(`${newLine()}${paint(question, "bold")}\n  > `)),
-      Effect.ensuring(Effect.option(terminal.readLine), Effect.sync(() => { atLineStart = true }))
-    )
+    ask: Effect.fnUntraced(function*(question) {
+      yield* line("")
+      yield* text(`${paint(question, "bold")}\n  > `)
+      const typed = yield* Effect.option(terminal.readLine)
+      atLineStart = Option.isSome(typed) // the terminal has echoed the end of the line
+      return typed
+    })
   })
 })

@@ -12,12 +12,18 @@ const level = Layer.unwrap(Effect.map(Config.option(Config.LogLevel("LOG_LEVEL")
 const lastWords = (cause: Cause.Cause<unknown>): Effect.Effect<never, AlreadyLogged> => {
   const error = Cause.squash(cause)
   const said = Option.match(Cause.findErrorOption(cause), { onNone: () => Effect.logFatal(cause), onSome: () => Effect.logFatal(error instanceof Error ? error.message : String(error)) })
-  return Effect.andThen(said, Effect.fail(new AlreadyLogged({ code: exitCodeOf(error) })))
+  const code = exitCodeOf(error)
+  // Also for a program that came to its own end after a SIGTERM, as the worker does: then the exit is an interrupt.
+  const ended = Effect.suspend(() => {
+    process.exitCode = code
+    return Effect.fail(new AlreadyLogged({ code }))
+  })
+  return Effect.andThen(said, ended)
 }
 
 export const serve = <A, E, R>(program: Effect.Effect<A, E, R>) =>
   program.pipe(
     Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : lastWords(cause)),
-    Effect.onInterrupt(() => Effect.sync(() => { process.exitCode = 0 })), // how Kubernetes says goodbye
+    Effect.onInterrupt(() => Effect.sync(() => { process.exitCode ??= 0 })), // how Kubernetes says goodbye
     Effect.provide(Layer.merge(Logger.layer([Logger.consoleJson]), level))
   )

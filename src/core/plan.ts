@@ -28,11 +28,11 @@ interface Row {
 
 export const rows: ReadonlyArray<Row> = [
   // it is over
-  { situation: "over, but a Job still starts", means: "delete the Job: its Pod can no longer claim the task", holds: holds.leftover, respond: respond.deleteJob },
+  { situation: "over, but its Job goes on", means: "delete the Job: nobody can claim the task any more; one whose worker gave a result has 90 s to end by itself", holds: holds.leftover, respond: respond.deleteJob },
   { situation: "over, and the pool does not know", means: "report the result until the pool confirms it", holds: holds.unreported, respond: respond.report },
   { situation: "over, deleted and reported", means: "let the object go", holds: holds.releasable, respond: respond.release },
   { situation: "over, and past the history limit", means: "delete the task; only those of a pool, Git keeps its own", holds: holds.expired, respond: respond.deleteTask },
-  { situation: "over", means: "keep it as it is, for ever", holds: holds.final, respond: respond.keep },
+  { situation: "over", means: "keep it as it is, for ever", holds: holds.final, respond: respond.keepOver },
   // somebody wants it away
   { situation: "deleted, not cancelled yet", means: "cancel it first, so that its stage ends in order", holds: holds.deletedUncancelled, respond: respond.cancel },
   { situation: "deleted, without a pool", means: "nothing: Kubernetes removes Job and Pod, the worker stops in order", holds: holds.deletedByGit, respond: respond.keep },

@@ -3,7 +3,7 @@
 // Called by the CLI, the controller and generate; its tables are in test/core/resolve.test.ts.
 import type { V1Affinity, V1Container, V1LocalObjectReference, V1PodSecurityContext, V1ResourceRequirements, V1SecurityContext, V1Toleration, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
 import type { Environment, Quantity, Resources, SecurityContext } from "../schema/pod-values.ts"
-import type { Values } from "../schema/values.ts"
+import { overrides, type Tree, type Values } from "../schema/values.ts"
 import { fingerprint } from "./fingerprint.ts"
 import type { TaskPolicy } from "./task-policy.ts"
 
@@ -104,6 +104,8 @@ export interface ResolvedConfig {
   readonly restrictMetadataService: boolean
   readonly controller: ControllerConfig
   readonly task: TaskConfig
+  /** The values file that the controller gets: it resolves to the same, and has no token in it. */
+  readonly controllerValues: Tree
 }
 
 const nameLimit = 40
@@ -219,6 +221,15 @@ const canonical = (data: unknown): string =>
   JSON.stringify(data, (_, value: unknown) =>
     typeof value === "object" && value !== null && !Array.isArray(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1)) : value)
 
+/** A token is replaced by the name of its Secret, and what the name was made of by nothing: the controller is told the full name. */
+const forController = (values: Values, token: TokenConfig | undefined): Tree =>
+  overrides({
+    ...values,
+    fullnameOverride: "",
+    nameOverride: "",
+    agent: { ...values.agent, token: "", auth: { token: "" }, ...(token !== undefined && { tokenExistingSecret: token.secret }) }
+  })
+
 export const resolve = (values: Values, { name: release, namespace, version }: Release): ResolvedConfig => {
   const name = fullName(values, release)
   const { controller, runner, worker } = containers(values, version)
@@ -260,6 +271,7 @@ export const resolve = (values: Values, { name: release, namespace, version }: R
     ...(token !== undefined && values.agent.url !== "" && { pool: { url: values.agent.url, tokenSecret: token.secret } }),
     account: accountOf(values.serviceAccount, name),
     restrictMetadataService: values.restrictMetadataService,
-    controller: { pod: podConfig(values, values.controller), container: controller }
+    controller: { pod: podConfig(values, values.controller), container: controller },
+    controllerValues: forController(values, token)
   }
 }

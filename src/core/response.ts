@@ -9,7 +9,7 @@ import { Action } from "./action.ts"
 import { jobName } from "./job-name.ts"
 import { endOf, startTrouble } from "./pod-trouble.ts"
 import type { Plan } from "./plan.ts"
-import { millisSince, type Situation } from "./situation.ts"
+import { jobGoesOn, millisSince, millisSinceEnd, patienceMillis, type Situation } from "./situation.ts"
 import { advance, finished } from "./status.ts"
 
 type Response = Omit<Plan, "situation">
@@ -62,6 +62,8 @@ const end = (situation: Situation, phase: "Failed" | "Cancelled", reason: Failur
 // ── it is over ──
 
 export const keep: Respond = (_) => unchanged(_)
+
+export const keepOver: Respond = (_) => jobGoesOn(_) ? later(unchanged(_), patienceMillis - millisSinceEnd(_)) : unchanged(_)
 
 export const deleteJob: Respond = (_) =>
   unchanged(_, Option.match(_.observed.job, { onNone: () => [], onSome: ({ deleting, name, uid }) => deleting ? [] : [Action.DeleteJob({ name, uid })] }))

@@ -16,6 +16,12 @@ export interface Situation {
 
 export const millisSince = (from: string, now: string): number => Date.parse(now) - Date.parse(from)
 
+/** How long a Job may outlive the worker's result; usually it is about a second. */
+export const patienceMillis = 90_000
+
+export const millisSinceEnd = ({ now, observed: { task: { metadata, status } } }: Situation): number =>
+  millisSince(status.finishedAt ?? metadata.creationTimestamp, now)
+
 type Holds = (situation: Situation) => boolean
 
 const taskOver: Holds = ({ observed: { task } }) => isOver(task.status.phase)
@@ -23,6 +29,7 @@ const fromPool: Holds = ({ observed: { task } }) => task.spec.pool !== undefined
 const deleted: Holds = ({ observed: { task } }) => task.metadata.deletionTimestamp !== undefined
 const isClaimed: Holds = ({ observed: { task } }) => task.status.claim !== undefined
 const jobThere: Holds = ({ observed: { job } }) => Option.isSome(job)
+export const jobGoesOn: Holds = ({ observed: { job } }) => Option.exists(job, ({ deleting, state }) => state === "active" && !deleting)
 const jobEnded: Holds = ({ observed: { job } }) => Option.exists(job, (_) => _.state !== "active")
 const podOver: Holds = ({ observed: { pod } }) => Option.exists(pod, isPodOver)
 const mutates: Holds = ({ observed: { task } }) => task.spec.stage !== "plan"
@@ -33,8 +40,7 @@ const overdue: Holds = ({ now, observed: { job }, policy }) =>
 
 export const holds = {
   unreported: (_) => taskOver(_) && fromPool(_) && _.observed.task.status.reportedAt === undefined,
-  leftover: (_) =>
-    taskOver(_) && _.observed.task.status.result === undefined && Option.exists(_.observed.job, (job) => job.state === "active" && !job.deleting),
+  leftover: (_) => taskOver(_) && jobGoesOn(_) && (_.observed.task.status.result === undefined || millisSinceEnd(_) >= patienceMillis),
   releasable: (_) => taskOver(_) && deleted(_) && fromPool(_),
   expired: (_) => taskOver(_) && _.observed.expired && !deleted(_),
   final: taskOver,

@@ -93,12 +93,15 @@ const maxLineBytes = 16 * 1024 * 1024
 /** `fresh`, or every undici client of the program is one and the same, certificates included. HTTP/2 where the server offers it. */
 const connections = ({ tls }: Credentials) => Layer.fresh(layerUndiciOptions({ connect: { ...tls }, connections: 64 }))
 
+/** A name that would change what the path means gets a colon, and so is one that nothing here has: the answer is `NotFound`. */
+const segment = (name: string): string => encodeURIComponent(["", ".", ".."].includes(name) ? `:${name}` : name)
+
 const pathOf = ({ apiVersion, plural }: Kind<unknown>, { name, namespace }: Target, subresource?: "status" | "log"): string =>
   [
     apiVersion.includes("/") ? `apis/${apiVersion}` : `api/${apiVersion}`,
-    ...(namespace === undefined ? [] : ["namespaces", encodeURIComponent(namespace)]),
+    ...(namespace === undefined ? [] : ["namespaces", segment(namespace)]),
     plural,
-    ...(name === undefined ? [] : [encodeURIComponent(name)]),
+    ...(name === undefined ? [] : [segment(name)]),
     ...(subresource === undefined ? [] : [subresource])
   ].join("/")
 
@@ -200,7 +203,7 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
     },
     apply: (kind, object, { force = true } = {}) => {
       const request = Request.patch(pathOf(kind, object.metadata), { urlParams: { fieldManager, force } })
-      return single(kind, json(request, whole(kind, object), "application/apply-patch+yaml"), one("apply", kind, object.metadata), { idempotent: true })
+      return single(kind, json(request, whole(kind, object), "application/apply-patch+yaml"), one("apply", kind, object.metadata), { idempotent: object.metadata.uid !== undefined })
     },
     update: (kind, object) =>
       single(kind, json(Request.put(pathOf(kind, object.metadata), { urlParams: { fieldManager } }), whole(kind, object)), one("update", kind, object.metadata), { idempotent: false }),
@@ -213,7 +216,7 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
     delete: (kind, place, { propagation = "Background", gracePeriodSeconds, ...guard } = {}) => {
       const preconditions = guard.uid === undefined && guard.resourceVersion === undefined ? undefined : guard
       const body = { apiVersion: "v1", kind: "DeleteOptions", propagationPolicy: propagation, gracePeriodSeconds, preconditions }
-      return Effect.asVoid(unary(json(Request.delete(pathOf(kind, place)), body), one("delete", kind, place), { idempotent: true }))
+      return Effect.asVoid(unary(json(Request.delete(pathOf(kind, place)), body), one("delete", kind, place), { idempotent: preconditions !== undefined }))
     },
     logs: (pod, options = {}) => stream(Request.get(pathOf(pods, pod, "log"), { urlParams: { ...options } }), one("read the logs of", pods, pod))
   })

@@ -1,7 +1,7 @@
 // Where the API server is and how to log in to it: from inside a Pod, or from a kubeconfig.
 // A token is read again at least every minute, and at once after a 401; no credential is ever part of an error.
 // Given to client.ts by main and the command line.
-import { Config, Effect, Exit, Option } from "effect"
+import { Config, Effect, Exit, Option, Schema } from "effect"
 import { readFile } from "node:fs/promises"
 import type { RequestOptions } from "node:https"
 import { homedir } from "node:os"
@@ -80,12 +80,17 @@ const kubeconfigFiles = Effect.fnUntraced(function*(path: string | undefined) {
   return files.length > 0 ? files : [join(homedir(), ".kube", "config")]
 })
 
+const Users = Schema.Struct({
+  users: Schema.Array(Schema.Struct({ name: Schema.String, user: Schema.NullOr(Schema.Struct({ tokenFile: Schema.optionalKey(Schema.String) })) }))
+})
+const decodeUsers = Schema.decodeUnknownOption(Users)
+
 /** The standard `tokenFile` of a user, which client-node does not read. */
-const tokenFileOf = async (text: string, user: string): Promise<string | undefined> => {
+const tokenFileOf = async (text: string, wanted: string): Promise<string | undefined> => {
   if (!text.includes("tokenFile")) return undefined
   const { parse } = await import("yaml")
-  const document: { readonly users?: ReadonlyArray<{ readonly name: string; readonly user?: { readonly tokenFile?: string } }> } = parse(text)
-  return document.users?.find(({ name }) => name === user)?.user?.tokenFile
+  const users = Option.match(decodeUsers(parse(text)), { onNone: () => [], onSome: (document) => document.users })
+  return users.find(({ name }) => name === wanted)?.user?.tokenFile
 }
 
 /** Loads and merges the files that exist, as kubectl does; the first one that names a thing wins. */

@@ -57,11 +57,12 @@ export const make = Effect.fnUntraced(function*<A>(
 
   const store = (object: KubernetesObject): Effect.Effect<void> =>
     Effect.suspend(() => {
-      const key = keyOf(object.metadata)
-      if (versions.get(key) === object.metadata.resourceVersion) return Effect.void
-      versions.set(key, object.metadata.resourceVersion)
+      const { managedFields: _, ...metadata } = object.metadata
+      const key = keyOf(metadata)
+      if (versions.get(key) === metadata.resourceVersion) return Effect.void
+      versions.set(key, metadata.resourceVersion)
       try {
-        objects.set(key, project(object))
+        objects.set(key, project({ ...object, metadata }))
       } catch (error) {
         objects.delete(key)
         return Effect.logError("cannot use an object, so it is left out", error).pipe(Effect.annotateLogs({ key }), Effect.andThen(changed(key)))

@@ -122,13 +122,12 @@ export const make = Effect.fnUntraced(function*(
     )
   })
 
-  /** Gives the lease back at once, so that a standby need not wait until it runs out. */
+  /** Gives the lease back at once, so that a standby need not wait until it runs out; does nothing to the lease of another. */
   const release = (lease: KubernetesObject) => {
     const free = (newest: KubernetesObject) =>
       Effect.flatMap(microTime, (renewTime) => kubernetes.update(leases, { ...newest, spec: { ...specOf(newest), holderIdentity: "", leaseDurationSeconds: 1, renewTime } }))
     return free(lease).pipe(
       Effect.catchTag("Conflict", () => Effect.flatMap(reread, free)), // the answer to the last renewal did not arrive
-      Effect.interruptible, // a finalizer is not, and then its limit would not hold
       Effect.timeout(releaseLimit),
       Effect.catch((error) => Effect.logWarning("cannot give the lease back, so it must run out", error.message))
     )
@@ -138,11 +137,10 @@ export const make = Effect.fnUntraced(function*(
   const term = <A, E, R>(first: Held, whileLeader: Effect.Effect<A, E, R>) =>
     Effect.scopedWith((scope) => Effect.gen(function*() {
       let current = first
-      let lost = false
       leading = true
       yield* Scope.addFinalizer(scope, Effect.suspend(() => {
         leading = false
-        return lost ? Effect.void : release(current.lease)
+        return release(current.lease)
       }))
       const renewals = yield* Effect.suspend(() => renew(current)).pipe(
         Effect.map((next) => { current = next }),
@@ -150,7 +148,6 @@ export const make = Effect.fnUntraced(function*(
         Effect.forever,
         Effect.catchTag("LeaseLost", ({ message }) => {
           leading = false
-          lost = true
           return Effect.logError("lost the lease", message)
         }),
         Effect.forkIn(scope)

@@ -25,6 +25,8 @@ export interface ObjectMeta {
   readonly annotations?: Readonly<Record<string, string>>
   readonly ownerReferences?: ReadonlyArray<OwnerReference>
   readonly finalizers?: ReadonlyArray<string>
+  /** Often half of an object, and of no use here; informers drop it. */
+  readonly managedFields?: unknown
 }
 
 /** An object as read; everything but the metadata is unchecked. */

@@ -191,8 +191,23 @@ export const Values = section({
 ]))
 export type Values = typeof Values.Type
 
-type Tree = { readonly [key: string]: unknown }
+/** Data of a YAML file. */
+export type Tree = { readonly [key: string]: unknown }
 const isTree = (input: unknown): input is Tree => typeof input === "object" && input !== null && !Array.isArray(input)
+
+const sameData = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
+
+/** What must be merged over `below` to get `above`. */
+const difference = (below: Tree, above: Tree): Tree =>
+  Object.fromEntries(
+    [...new Set([...Object.keys(below), ...Object.keys(above)])].flatMap((key) => {
+      const [under, over] = [below[key], above[key]]
+      if (!Object.hasOwn(above, key)) return [[key, null]]
+      if (!isTree(under) || !isTree(over)) return sameData(under, over) ? [] : [[key, over]]
+      const inside = difference(under, over)
+      return Object.keys(inside).length === 0 ? [] : [[key, inside]]
+    })
+  )
 
 /** As Helm merges: maps key by key, lists and scalars replace, null takes a key away. */
 const merge = (below: Tree, above: Tree): Tree =>
@@ -214,3 +229,6 @@ export const parseValues = (input: unknown): Result.Result<Values, ReadonlyArray
   isTree(input) || input === null || input === undefined
     ? decode(merge(defaultValues, input ?? {}))
     : Result.fail([`the file: must be a map of keys, such as agent or task`])
+
+/** The shortest file that gives these values. */
+export const overrides = (values: Values): Tree => difference(defaultValues, values)

@@ -97,3 +97,6 @@ export const blobAnswer = (blobs: Blobs["Service"], sha256: string, contentType 
 
 /** Yes, and nothing more to say. */
 export const noContent = HttpServerResponse.empty({ status: 204 })
+
+/** The same to an unlock: the engines' http backend takes exactly 200 there (tofu 1.12.6: "Unexpected HTTP response code 204"). */
+export const unlocked = HttpServerResponse.empty({ status: 200 })

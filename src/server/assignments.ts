@@ -18,7 +18,7 @@ import { now, Workspaces } from "./workspaces.ts"
 const offerMillis = 30_000
 
 /** An agent counts as connected for this long after it last asked; a long poll takes up to 60 s. */
-export const connectedMillis = 90_000
+const connectedMillis = 90_000
 
 /** A number is enough to go on with: without one, a plan that succeeded is taken to change something, so that a person looks. */
 const factsOf = (run: Run, result: StageResult): RunFacts & { readonly event: RunEvent } => {

@@ -11,12 +11,12 @@ import { Sha256 } from "../schema/names.ts"
 import { conflict, Refused } from "./refused.ts"
 import { ServerError } from "./settings.ts"
 
-export interface Blob {
+interface Blob {
   readonly sha256: Sha256
   readonly sizeBytes: number
 }
 
-export interface Limits {
+interface Limits {
   readonly limitBytes: number
   /** What the sender says the SHA-256 is. */
   readonly expected?: string | undefined
@@ -41,7 +41,7 @@ const storage = (cause: unknown) => {
   return new Refused({
     status: 503,
     error: "storage",
-    message: code === "ENOSPC" || code === "EDQUOT"
+    message: code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG"
       ? "The server's disk is full, so nothing was stored; make room in its data directory and repeat."
       : `The server cannot use its data directory (${code}), so nothing was stored; look at its log and repeat.`
   })

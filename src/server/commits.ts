@@ -4,7 +4,7 @@
 import { Clock, Context, Deferred, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 
-export type Topic = "assignments" | "cancellations" | "logs"
+type Topic = "assignments" | "cancellations" | "logs"
 
 /** What one look gave: an answer, or from when on (milliseconds since 1970) another look may give one without any commit. */
 export interface Look<A> {

@@ -27,7 +27,7 @@ export const archiveLimitBytes = 256 * 1024 * 1024
 const tarBlock = 512
 
 /** Is this the beginning of a gzipped tar? `head`: the archive's first bytes, some of them enough for one tar block. */
-export const looksLikeArchive = (head: Uint8Array): Effect.Effect<boolean> =>
+const looksLikeArchive = (head: Uint8Array): Effect.Effect<boolean> =>
   Effect.callback((resume) => {
     gunzip(head, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: 64 * 1024 * 1024 }, (error, tar) =>
       resume(Effect.succeed(error === null && tar.byteLength >= tarBlock && isTarHeader(tar.subarray(0, tarBlock)))))

@@ -45,7 +45,7 @@ const make = Effect.fnUntraced(function*(file: string) {
   const db = yield* Effect.acquireRelease(
     Effect.try({
       try: () => {
-        const opened = new DatabaseSync(file, { timeout: 1000, enableForeignKeyConstraints: true })
+        const opened = new DatabaseSync(file, { timeout: 3000, enableForeignKeyConstraints: true })
         opened.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; BEGIN EXCLUSIVE; COMMIT")
         return opened
       },

@@ -13,7 +13,7 @@ export const newId = (prefix: "ws" | "cv" | "sv" | "var") => Effect.sync(() => `
 
 export const newRunId = Effect.sync(() => RunId.make(`run-${random()}`))
 
-export type StepId = `${"plan" | "apply"}-${string}`
+type StepId = `${"plan" | "apply"}-${string}`
 
 export const stepId = (runId: string, step: "plan" | "apply"): StepId => `${step}-${runId.slice("run-".length)}`
 

@@ -12,7 +12,7 @@ import { type Run, Runs } from "./runs.ts"
 import { Stages, stepOf, stepStatus } from "./stages.ts"
 
 /** Bytes of a log that are kept. */
-export const logLimitBytes = 64 * 1024 * 1024
+const logLimitBytes = 64 * 1024 * 1024
 
 const notice = new TextEncoder().encode("\n[The log is longer than 64 MiB; the rest of it is not kept.]\n")
 

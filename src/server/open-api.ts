@@ -41,7 +41,7 @@ const task = HttpApiGroup.make("task").add(
     headers: { ...digest, [taskHeader.lockId]: Schema.String, [taskHeader.lockEpoch]: Schema.String }, payload: bytes, success: done, error: refusals
   }),
   HttpApiEndpoint.post("lockState", taskPath.lock, { payload: LockInfo, success: LockGranted, error: refusals }),
-  HttpApiEndpoint.post("unlockState", taskPath.unlock, { payload: LockInfo, success: done, error: refusals })
+  HttpApiEndpoint.post("unlockState", taskPath.unlock, { payload: LockInfo, success: HttpApiSchema.Empty(200), error: refusals })
 ).middleware(TaskToken)
 
 const stateAddress = "/api/state/v1/workspaces/:name"
@@ -50,7 +50,7 @@ const state = HttpApiGroup.make("state").add(
   HttpApiEndpoint.get("readWorkspaceState", stateAddress, { params: name, success: bytes, error: refusals }),
   HttpApiEndpoint.post("writeWorkspaceState", stateAddress, { params: name, query: { ID: Schema.String }, payload: bytes, success: done, error: refusals }),
   HttpApiEndpoint.put("lockWorkspaceState", stateAddress, { params: name, payload: LockInfo, success: LockGranted, error: refusals }),
-  HttpApiEndpoint.make("DELETE")("unlockWorkspaceState", stateAddress, { params: name, success: done, error: refusals })
+  HttpApiEndpoint.make("DELETE")("unlockWorkspaceState", stateAddress, { params: name, success: HttpApiSchema.Empty(200), error: refusals })
 ).middleware(UserToken)
 
 const runs = HttpApiGroup.make("runs").add(

@@ -3,7 +3,7 @@
 // Used by cli/server and the tests.
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Duration, Effect, Layer } from "effect"
-import { HttpRouter, type HttpServer } from "effect/http"
+import { HttpRouter, HttpServer } from "effect/http"
 import { createServer } from "node:http"
 import { mkdir } from "node:fs/promises"
 import { join } from "node:path"
@@ -72,4 +72,7 @@ export const ServerWithAddress = (options: ServerOptions): Layer.Layer<HttpServe
   )
 
 /** The whole server, for as long as the layer lives. */
-export const Server = (options: ServerOptions): Layer.Layer<never, ServerError> => Layer.effectDiscard(Effect.void).pipe(Layer.provide(ServerWithAddress(options)))
+export const Server = (options: ServerOptions): Layer.Layer<never, ServerError> =>
+  Layer.effectDiscard(HttpServer.addressFormattedWith((address) => Effect.logInfo("the server listens", { address, dataDir: options.dataDir }))).pipe(
+    Layer.provide(ServerWithAddress(options))
+  )

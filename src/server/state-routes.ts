@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { WorkspaceName } from "../schema/names.ts"
 import { LockInfo, taskHeader } from "../schema/task-api.ts"
-import { bytesOf, jsonOf, noContent, type Params, problem, queryOf } from "./answer.ts"
+import { bytesOf, jsonOf, noContent, type Params, problem, queryOf, unlocked } from "./answer.ts"
 import { routesFor } from "./authorize.ts"
 import { invalid, notFound, Refused } from "./refused.ts"
 import { stateLimitBytes, StateVersions } from "./state-versions.ts"
@@ -54,7 +54,7 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.gen(function*() {
         const { id } = yield* existing(params)
         yield* states.unlock(id, (yield* lockInfo(request)).ID)
-        return noContent
+        return unlocked
       }))
   ]
 }))

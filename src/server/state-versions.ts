@@ -36,7 +36,7 @@ export type State = typeof State.Type
 /** Bytes of a state, at most; it is held in memory once. */
 export const stateLimitBytes = 64 * 1024 * 1024
 
-export interface NewState {
+interface NewState {
   readonly bytes: Uint8Array
   readonly sha256: string | undefined
   readonly lockId: string | undefined

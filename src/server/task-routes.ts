@@ -5,7 +5,7 @@ import { Effect, Option, Schema } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { StageResult } from "../schema/stage-result.ts"
 import { LockInfo, taskHeader, taskPath, type TaskDetails } from "../schema/task-api.ts"
-import { type Answer, blobAnswer, bytesOf, countOf, jsonOf, noContent, problem, routesWith } from "./answer.ts"
+import { type Answer, blobAnswer, bytesOf, countOf, jsonOf, noContent, problem, routesWith, unlocked } from "./answer.ts"
 import { Assignments } from "./assignments.ts"
 import { Blobs } from "./blobs.ts"
 import { Logs } from "./logs.ts"
@@ -103,7 +103,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
     task("POST", taskPath.unlock, (request, stage, run) =>
       Effect.gen(function*() {
         yield* states.unlock(run.workspaceId, (yield* lockInfo(request)).ID, stage.id)
-        return noContent
+        return unlocked
       })),
     route("POST", taskPath.result, (request) =>
       Effect.gen(function*() {

@@ -57,7 +57,7 @@ export const configurationVersionDocument = (version: ConfigurationVersion, uplo
 
 const timestampsOf = ({ timestamps }: Run) => Object.fromEntries(Object.entries(timestamps).map(([status, at]) => [`${status.replaceAll("_", "-")}-at`, at]))
 
-/** `position`: of a pending run among all pending ones, 0 for others. */
+/** `position`: how many pending runs are before this one; clients print it as what they wait for. */
 export const runDocument = (run: Run, position: number) => {
   const may = wishes(run)
   return {
@@ -139,7 +139,7 @@ export const stateVersionDocument = (version: StateVersion, base: string) => ({
 })
 
 /** The id says which version and which output: its name in hex, since an id may hold no slash. */
-export const outputId = (version: StateVersion, name: string): string => `wsout-${version.id}-${Buffer.from(name, "utf8").toString("hex")}`
+const outputId = (version: StateVersion, name: string): string => `wsout-${version.id}-${Buffer.from(name, "utf8").toString("hex")}`
 
 export const parseOutputId = (id: string): { readonly versionId: string; readonly name: string } | undefined => {
   const [, versionId, hex] = /^wsout-(sv-[a-z0-9]+)-((?:[0-9a-f]{2})+)$/u.exec(id) ?? []

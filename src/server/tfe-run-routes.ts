@@ -14,7 +14,7 @@ import { Logs } from "./logs.ts"
 import { invalid, notFound } from "./refused.ts"
 import { type Run, Runs } from "./runs.ts"
 import { Stages } from "./stages.ts"
-import { document, documents, makeTfe } from "./tfe.ts"
+import { document, documents, makeTfe } from "./tfe-envelope.ts"
 import { configurationVersionDocument, runDocument, stepDocument, workspaceDocument } from "./tfe-documents.ts"
 import { Tokens } from "./tokens.ts"
 import { Workspaces } from "./workspaces.ts"
@@ -44,7 +44,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const open = routesWith(jsonApiErrors)
 
   const positionOf = (run: Run) =>
-    run.status === "pending" ? Effect.map(runs.withStatus(["pending"]), (pending) => 1 + pending.findIndex(({ id }) => id === run.id)) : Effect.succeed(0)
+    run.status === "pending" ? Effect.map(runs.withStatus(["pending"]), (pending) => Math.max(0, pending.findIndex(({ id }) => id === run.id))) : Effect.succeed(0)
   const shown = (run: Run) => Effect.map(positionOf(run), (position) => runDocument(run, position))
 
   const step = (which: "plan" | "apply", id: string, url: string) =>
@@ -119,7 +119,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("GET", "/api/v2/organizations/:organization/runs/queue", (_, params) =>
       Effect.gen(function*() {
         yield* member(params)
-        return documents((yield* runs.withStatus(["pending"])).map((run, before) => runDocument(run, before + 1)))
+        return documents((yield* runs.withStatus(["pending"])).map((run, before) => runDocument(run, before)))
       })),
     route("GET", "/api/v2/organizations/:organization/capacity", (_, params) =>
       Effect.gen(function*() {

@@ -5,7 +5,7 @@ import { Effect, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { notFound } from "./refused.ts"
 import { State, type StateVersion, StateVersions } from "./state-versions.ts"
-import { document, documents, makeTfe } from "./tfe.ts"
+import { document, documents, makeTfe } from "./tfe-envelope.ts"
 import { outputDocument, parseOutputId, stateVersionDocument } from "./tfe-documents.ts"
 import { Workspaces } from "./workspaces.ts"
 

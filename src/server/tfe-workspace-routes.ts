@@ -6,7 +6,7 @@ import { CreateVariable, CreateWorkspace, tfePath, UpdateWorkspace } from "../sc
 import { jsonApiErrors, jsonOf, queryOf, routesWith } from "./answer.ts"
 import { notFound } from "./refused.ts"
 import { Runs } from "./runs.ts"
-import { document, documents, makeTfe } from "./tfe.ts"
+import { document, documents, makeTfe } from "./tfe-envelope.ts"
 import { entitlements, variableDocument, workspaceDocument } from "./tfe-documents.ts"
 import { Variables } from "./variables.ts"
 import { type Workspace, type WorkspaceSettings, Workspaces } from "./workspaces.ts"

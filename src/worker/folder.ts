@@ -104,32 +104,46 @@ export const writeFile = (root: number, segments: Segments, content: string | Ui
 
 const isMissing = (error: unknown): boolean => error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR")
 
-const readRegular = (path: string, limit: number): Option.Option<Uint8Array> => {
-  const fd = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+/** A regular file open to read, and its size; nothing if there is none, or another kind of thing. The caller closes it. */
+const openRegular = (root: number, segments: Segments): Option.Option<{ readonly fd: number; readonly size: number }> => {
   try {
-    if (!fstatSync(fd).isFile()) return Option.none()
-    const buffer = Buffer.alloc(Math.min(limit, fstatSync(fd).size) + 1)
-    let length = 0
-    for (let read = 1; read > 0 && length < buffer.length; length += read) read = readSync(fd, buffer, length, buffer.length - length, null)
-    return length > limit ? Option.none() : Option.some(buffer.subarray(0, length))
-  } finally {
+    const fd = enter(root, segments.slice(0, -1), false, (directory) => openSync(inside(directory, segments.at(-1) ?? ""), O_RDONLY | O_NOFOLLOW | O_NONBLOCK))
+    const stat = fstatSync(fd)
+    if (stat.isFile()) return Option.some({ fd, size: stat.size })
     closeSync(fd)
+    return Option.none()
+  } catch (error) {
+    if (isMissing(error)) return Option.none()
+    throw error
+  }
+}
+
+/** The same, closed with the scope. */
+export const openFile = (root: number, segments: Segments) =>
+  Effect.acquireRelease(
+    Effect.try({ try: () => openRegular(root, segments), catch: fileTrouble(segments.join("/")) }),
+    Option.match({ onNone: () => Effect.void, onSome: ({ fd }) => Effect.sync(() => closeSync(fd)) })
+  )
+
+/** What the runner wrote, at most `limit` bytes of it. */
+export function* chunksOf(fd: number, limit: number): Generator<Uint8Array> {
+  for (let left = limit; left > 0;) {
+    const buffer = Buffer.alloc(Math.min(left, 64 * 1024))
+    const length = readSync(fd, buffer)
+    if (length === 0) return
+    yield buffer.subarray(0, length)
+    left -= length
   }
 }
 
 /** The content of a regular file of at most `limit` bytes; nothing if there is none, or another kind of thing, or a larger one. */
 export const readFile = (root: number, segments: Segments, limit: number): Effect.Effect<Option.Option<Uint8Array>, StageFailed> =>
-  Effect.try({
-    try: () => {
-      try {
-        return enter(root, segments.slice(0, -1), false, (directory) => readRegular(inside(directory, segments.at(-1) ?? ""), limit))
-      } catch (error) {
-        if (isMissing(error)) return Option.none()
-        throw error
-      }
-    },
-    catch: fileTrouble(segments.join("/"))
-  })
+  Effect.gen(function*() {
+    const found = yield* openFile(root, segments)
+    if (Option.isNone(found) || found.value.size > limit) return Option.none()
+    const { fd, size } = found.value
+    return Option.some(yield* Effect.try({ try: () => Buffer.concat([...chunksOf(fd, size)]), catch: fileTrouble(segments.join("/")) }))
+  }).pipe(Effect.scoped)
 
 /** Is there a directory, reached through none but directories? */
 export const isFolder = (root: number, segments: Segments): boolean => {

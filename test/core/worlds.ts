@@ -58,7 +58,7 @@ export const success: StageResult = { outcome: "succeeded", reason: "Completed",
 
 const statusOf = ({ launches, life, reported }: Seed): AgentTaskStatus => {
   const claim = { podUid: Uid.make("pod-uid"), nonce: "n", epoch: 1, at: before(60) }
-  const reportedAt = reported ? { reportedAt: noon } : {}
+  const reportedAt = { finishedAt: before(1), ...(reported && { reportedAt: noon }) }
   const claimed = { claim, pod: { name: "pod", uid: claim.podUid, node: "node" }, job: { name: "agent-job-task" }, startedAt: claim.at, launches: Math.max(launches, 1) }
   switch (life) {
     case "new": return {}

@@ -22,7 +22,8 @@ export class FakeLease {
   }
   /** Somebody else writes this spec, or these labels. */
   edit({ spec = this.lease?.["spec"], labels = this.lease?.metadata.labels }: { readonly spec?: unknown; readonly labels?: Record<string, string> | undefined }): void {
-    this.put({ ...this.lease, metadata: { ...this.lease?.metadata, ...(labels && { labels }) }, ...{ spec } })
+    const edited = { ...this.lease, metadata: { ...this.lease?.metadata, ...(labels && { labels }) }, spec }
+    this.put(edited)
   }
 
   connect(connection: Connection) {

@@ -56,8 +56,9 @@ describe("a log", () => {
 
   it.live("comes to a waiting reader with the commit that appends it", () =>
     Effect.gen(function*() {
-      const { read, shipper } = yield* planning
+      const { id, read, shipper, url } = yield* planning
       const waiting = yield* Effect.forkChild(read(1, "&wait=30"))
+      for (let n = 0; n < 3; n++) yield* person(url).view(id) // the reader waits by now
       yield* shipper.log(0, "news")
       expect(yield* Fiber.join(waiting)).toBe("news")
     }))

@@ -1,12 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope } from "effect"
-import { spawn } from "node:child_process"
-import { once } from "node:events"
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { join } from "node:path"
 import { Server } from "../../src/server/server.ts"
 import { agent, archiveOf, ask, directory, optionsIn, person, planWith, poolToken, serve, succeeded, userToken, withChanges, worker } from "./live-server.ts"
+import { ended, started } from "./process.ts"
 
 const starting = (options: Parameters<typeof Server>[0]) => Effect.map(Effect.flip(Effect.scoped(Layer.build(Server(options)))), ({ message }) => message)
 
@@ -123,16 +122,13 @@ describe("SIGTERM", () =>
   it.live("answers the waiting long polls with nothing and ends the process with 0 within three seconds", () =>
     Effect.gen(function*() {
       const made = yield* directory
-      const child = spawn(process.execPath, [new URL("./serve.ts", import.meta.url).pathname, made], { stdio: ["ignore", "pipe", "inherit"] })
-      const [line] = yield* Effect.promise(() => once(child.stdout, "data"))
-      const url = String(line).trim().replace("0.0.0.0", "127.0.0.1").replace("[::]", "127.0.0.1")
+      const { child, url } = yield* started(made)
       const polls = Promise.all([Effect.runPromise(agent(url).acquire(60)), Effect.runPromise(agent(url).cancellations(7, 60))])
       yield* Effect.promise(async () => {
         for (let waiting = ""; !waiting.includes("agent_job_server_agents 1");) waiting = await (await fetch(`${url}/metrics`)).text()
       })
       const at = performance.now()
-      child.kill("SIGTERM")
-      const [code] = yield* Effect.promise(() => once(child, "exit"))
+      const code = yield* Effect.promise(() => ended(child, "SIGTERM"))
       expect([code, performance.now() - at < 3000]).toEqual([0, true])
       expect(yield* Effect.promise(() => polls)).toEqual([[], { ids: [], next: 7 }])
     })))

@@ -40,7 +40,7 @@ const columns = [
   { name: "Job", type: "string", jsonPath: ".status.job.name", priority: wide },
   { name: "Pod", type: "string", jsonPath: ".status.pod.name", priority: wide },
   { name: "Node", type: "string", jsonPath: ".status.pod.node", priority: wide },
-  { name: "Seconds", type: "integer", jsonPath: ".status.durationSeconds", priority: wide }
+  { name: "Duration", type: "integer", description: "Seconds from start to end.", jsonPath: ".status.durationSeconds", priority: wide }
 ]
 
 export const crd = (): CustomResourceDefinition => ({

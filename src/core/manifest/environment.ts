@@ -5,7 +5,6 @@ import type { V1EnvVar } from "@kubernetes/client-node"
 import type { AgentTask } from "../../schema/agent-task.ts"
 import type { ResolvedConfig, Variables } from "../resolve.ts"
 import { place } from "./places.ts"
-import { taskTokenKey } from "./volumes.ts"
 
 export const fromValues = (variables: Variables): Array<V1EnvVar> => Object.entries(variables).map(([name, value]) => ({ name, value }))
 
@@ -33,7 +32,7 @@ export const workerEnvironment = (task: AgentTask, config: ResolvedConfig, epoch
     { name: "AGENT_JOB_EPOCH", value: String(epoch) },
     { name: "AGENT_JOB_DATA_DIR", value: config.dataDir },
     { name: "AGENT_JOB_PRIVATE_DIR", value: place.private },
-    ...(task.spec.pool === undefined ? [] : [{ name: "AGENT_JOB_TOKEN_FILE", value: `${place.taskToken}/${taskTokenKey}` }]),
+    ...(task.spec.pool === undefined ? [] : [{ name: "AGENT_JOB_TOKEN_FILE", value: `${place.taskToken}/token` }]),
     ...(task.spec.source.configMap === undefined ? [] : [{ name: "AGENT_JOB_SOURCE_DIR", value: place.source }]),
     { name: "AGENT_JOB_GRACE_SECONDS", value: String(config.task.pod.terminationGracePeriodSeconds) },
     ...secretVariables(task)

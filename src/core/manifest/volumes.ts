@@ -7,10 +7,11 @@ import type { CacheConfig, ResolvedConfig } from "../resolve.ts"
 import { apiTokenMount, apiTokenVolume } from "./api-token.ts"
 import { cacheDir, place } from "./places.ts"
 
-/** Readable by the owner; the kubelet adds the Pod's group. */
-const secretMode = 0o400
-
-export const taskTokenKey = "token"
+/** One key of a Secret, as the file `token`, readable by the owner; the kubelet adds the Pod's group. */
+export const secretFile = (name: string, secretName: string, key: string): V1Volume => ({
+  name,
+  secret: { secretName, items: [{ key, path: "token" }], defaultMode: 0o400 }
+})
 
 const stateVolumes = ({ spec: { jobTemplate } }: AgentTask): ReadonlyArray<V1Volume> =>
   (jobTemplate?.volumeClaims ?? []).map(({ claimName }, index) => ({ name: `claim-${index}`, persistentVolumeClaim: { claimName } }))
@@ -25,7 +26,7 @@ export const volumes = (task: AgentTask, config: ResolvedConfig): Array<V1Volume
     { name: "private", emptyDir: { sizeLimit: config.dataSizeLimit } },
     { name: "tmp", emptyDir: { sizeLimit: "1Gi" } },
     apiTokenVolume(config.tokenTtlSeconds),
-    ...(pool === undefined ? [] : [{ name: "task-token", secret: { secretName: pool.tokenSecret.name, items: [{ key: taskTokenKey, path: taskTokenKey }], defaultMode: secretMode } }]),
+    ...(pool === undefined ? [] : [secretFile("task-token", pool.tokenSecret.name, "token")]),
     ...(source.configMap === undefined ? [] : [{ name: "source", configMap: { name: source.configMap.name } }]),
     ...(config.cache === undefined ? [] : [{ name: "cache", persistentVolumeClaim: { claimName: config.cache.claimName } }]),
     ...stateVolumes(task),
