@@ -1,0 +1,108 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { randomBytes } from "node:crypto"
+import { gzipSync } from "node:zlib"
+import { agent, archiveOf, ask, directory, person, planWith, serve, succeeded, userToken, worker } from "./live-server.ts"
+import { ended, started } from "./process.ts"
+
+const state = (serial: number) => ({ version: 4, serial, lineage: "l", outputs: {}, resources: [{ filler: "x".repeat(20_000) }] })
+
+describe("what was acknowledged", () =>
+  it.live("survives SIGKILL in the middle of state pushes, log appends and new runs", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const { child, url } = yield* started(made)
+      yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const apply = yield* agent(url).take
+      const applier = worker(url, apply)
+      const { epoch } = (yield* applier.lock("a")).json
+      const acknowledged = { serial: 0, log: 0, runs: 0 }
+      const lost = () => undefined // the server died before it answered
+      const push = async () => {
+        for (let serial = 1;; serial++) {
+          const answer = await Effect.runPromise(applier.pushState(state(serial), "a", epoch)).catch(lost)
+          if (answer?.status !== 204) return
+          acknowledged.serial = serial
+        }
+      }
+      const append = async () => {
+        for (;;) {
+          const answer = await Effect.runPromise(applier.log(acknowledged.log, "x".repeat(1000))).catch(lost)
+          if (answer?.status !== 200) return
+          acknowledged.log = answer.json.offset
+        }
+      }
+      const create = async () => {
+        const workspaceId = await Effect.runPromise(person(url).workspace("demo"))
+        for (;;) {
+          const answer = await Effect.runPromise(person(url).run(workspaceId)).catch(lost)
+          if (answer?.status !== 201) return
+          acknowledged.runs++
+        }
+      }
+      const writers = Promise.all([push(), append(), create()])
+      yield* Effect.promise(async () => {
+        const deadline = Date.now() + 20_000
+        while (Math.min(...Object.values(acknowledged)) < 20 && Date.now() < deadline) await fetch(`${url}/healthz`)
+        await ended(child, "SIGKILL")
+        await writers
+      })
+      expect(Math.min(...Object.values(acknowledged))).toBeGreaterThanOrEqual(20)
+
+      const after = yield* serve(made)
+      const stored = (yield* ask(`${after}/api/state/v1/workspaces/demo`, userToken)).json
+      expect(stored.serial).toBeGreaterThanOrEqual(acknowledged.serial)
+      expect(stored).toEqual(state(stored.serial))
+      expect((yield* worker(after, apply).log(0, "")).json.offset).toBeGreaterThanOrEqual(acknowledged.log)
+      const listed = (yield* person(after).as("GET", "/api/agent-job/v1/runs?workspace=demo")).json.runs
+      expect(listed.length).toBeGreaterThanOrEqual(Math.min(100, acknowledged.runs + 1))
+      expect((yield* worker(after, apply).pushState(state(stored.serial + 1), "a", epoch)).status).toBe(204)
+    })))
+
+describe("a full disk", () =>
+  it.live("is one clear sentence, loses nothing that was acknowledged, and ends with the room", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const { child, url } = yield* started(made, 1024)
+      const me = person(url)
+      const id = yield* me.start("demo", { "plan-only": true })
+      const plan = yield* agent(url).take
+      const shipper = worker(url, plan)
+      const big = yield* me.upload(yield* me.workspace("demo"), gzipSync(randomBytes(2 * 1024 * 1024)))
+      expect([big.status, big.answer.json.errors[0].detail]).toEqual([503, expect.stringContaining("disk is full")])
+
+      let end = 0
+      let refusal = yield* shipper.log(end, "x".repeat(64 * 1024))
+      while (refusal.status === 200) {
+        end = refusal.json.offset
+        refusal = yield* shipper.log(end, "x".repeat(64 * 1024))
+      }
+      expect([refusal.status, refusal.json.error]).toEqual([503, "storage"])
+      expect(end).toBeGreaterThan(0)
+      const logUrl = (yield* me.view(id)).stages[0]!.logUrl
+      expect((yield* ask(logUrl, undefined)).text).toHaveLength(1 + end)
+      expect((yield* ask(`${url}/healthz`, undefined)).status).toBe(200)
+
+      expect(yield* Effect.promise(() => ended(child, "SIGTERM"))).toBe(0)
+      const roomy = yield* serve(made)
+      expect((yield* worker(roomy, plan).log(end, "more")).status).toBe(200)
+    })))
+
+describe("what is stored once", () =>
+  it.live("is whole after the request that brought it broke off", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const me = person(url)
+      const version = yield* me.upload(yield* me.workspace("demo"), archiveOf({ a: "b" }))
+      const controller = new AbortController()
+      const broken = fetch(version.uploadUrl, {
+        method: "PUT", signal: controller.signal, duplex: "half",
+        body: new ReadableStream({ pull: (stream) => { stream.enqueue(randomBytes(1000)); controller.abort() } })
+      } as RequestInit).then(() => "answered", () => "broken")
+      expect(yield* Effect.promise(() => broken)).toBe("broken")
+      expect((yield* ask(version.uploadUrl, undefined, "PUT", archiveOf({ a: "b" }))).status).toBe(204)
+      yield* me.run(yield* me.workspace("demo"), { "plan-only": true }, version.id)
+      const plan = yield* agent(url).take
+      expect((yield* worker(url, plan).result(succeeded({ hasChanges: false }))).status).toBe(204)
+    })))

@@ -1,0 +1,30 @@
+// The server as a process of its own, for the tests that end it with a signal or take its disk away.
+// Used by server.test.ts and durability.test.ts.
+import { Effect } from "effect"
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { fileURLToPath } from "node:url"
+
+const program = fileURLToPath(new URL("./serve.ts", import.meta.url))
+
+/** Started on a directory, with files of at most `fileKilobytes` if given; killed with the scope when it still runs. */
+export const started = (made: string, fileKilobytes?: number) =>
+  Effect.gen(function*() {
+    const limit = fileKilobytes === undefined ? "" : `ulimit -f ${fileKilobytes}; `
+    const child = yield* Effect.acquireRelease(
+      Effect.sync(() => spawn("bash", ["-c", `${limit}exec "$0" "$@"`, process.execPath, program, made], { stdio: ["ignore", "pipe", "inherit"] })),
+      (running) => Effect.promise(() => ended(running, "SIGKILL"))
+    )
+    const [line] = yield* Effect.promise(() => once(child.stdout, "data"))
+    return { child, url: `http://127.0.0.1:${/(\d+)\s*$/u.exec(String(line))?.[1]}` }
+  })
+
+/** The exit code, null after a signal. */
+export const ended = async (child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> => {
+  if (child.exitCode === null && child.signalCode === null) {
+    const exit = once(child, "exit")
+    child.kill(signal)
+    await exit
+  }
+  return child.exitCode
+}
