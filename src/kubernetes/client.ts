@@ -34,9 +34,10 @@ export interface LogOptions {
 }
 
 /**
- * Errors of every method: see errors.ts. Idempotent calls (get, list, apply, delete) are tried up to three times after an `Unreachable`, all
- * calls after a `TooManyRequests` whose delay is at most five seconds; a longer delay is the caller's to wait. A 401 is tried once more
- * with credentials read anew. A write that fails with `Unreachable` may have happened: read before writing again.
+ * Errors of every method: see errors.ts. What may be repeated (get, list, and apply and delete with a guard) is tried up to three times
+ * after an `Unreachable`, everything after a `TooManyRequests` whose delay is at most five seconds; a longer delay is the caller's to
+ * wait. A 401 is tried once more with credentials read anew. Any other write that fails with `Unreachable` may have happened: read before
+ * writing again. A try ends after 30 s; streams (`watch`, `logs`) have no limit of their own and are never tried again.
  */
 export class Kubernetes extends Context.Service<Kubernetes, {
   /** The namespace of the credentials: the Pod's own, or the kubeconfig context's. */

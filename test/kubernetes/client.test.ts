@@ -3,7 +3,8 @@ import { Context, Duration, Effect, Fiber, Layer, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import type { Credentials } from "../../src/kubernetes/credentials.ts"
-import { agentTasks, configMaps, decoding, jobs } from "../../src/kubernetes/kinds.ts"
+import type { KubernetesError } from "../../src/kubernetes/errors.ts"
+import { agentTasks, configMaps, decoding, jobs, pods } from "../../src/kubernetes/kinds.ts"
 import { type Answer, ScriptedServer } from "./scripted-server.ts"
 
 const at = { namespace: "team", name: "demo" }
@@ -60,12 +61,20 @@ describe("the paths and bodies of requests", () => {
       expect(bodies[6]).toMatchObject({ propagationPolicy: "Foreground", gracePeriodSeconds: 5, preconditions: { uid: "u" } })
     }))
 
-  it.live("cannot leave their place: a name with a slash is quoted", () =>
+  it.live("cannot leave their place, whatever the name", () =>
     Effect.gen(function*() {
       const { kubernetes, server } = yield* setup
       server.otherwise = found
       yield* kubernetes.get(jobs, { namespace: "team", name: "../secrets/key?x" })
-      expect(server.asked[0]?.url).toBe("/apis/batch/v1/namespaces/team/jobs/..%2Fsecrets%2Fkey%3Fx")
+      for (const name of ["", ".", ".."]) yield* kubernetes.delete(pods, { namespace: "team", name })
+      yield* kubernetes.delete(pods, { namespace: "..", name: "demo" })
+      expect(server.asked.map(({ url }) => url)).toEqual([
+        "/apis/batch/v1/namespaces/team/jobs/..%2Fsecrets%2Fkey%3Fx",
+        "/api/v1/namespaces/team/pods/%3A",
+        "/api/v1/namespaces/team/pods/%3A.",
+        "/api/v1/namespaces/team/pods/%3A..",
+        "/api/v1/namespaces/%3A../pods/demo"
+      ])
     }))
 
   it.live("share pooled connections, whether they succeed or are refused", () =>
@@ -132,16 +141,25 @@ describe("trying again", () => {
       expect(server.asked).toHaveLength(6)
     }))
 
-  it.live("never sends a create or a guarded write again when its answer was lost", () =>
+  it.live("repeats an apply and a delete that are guarded by a UID", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      server.script.push("reset", found, "reset", found)
+      yield* kubernetes.apply(jobs, { metadata: { ...at, uid: "u" } })
+      yield* kubernetes.delete(jobs, at, { uid: "u" })
+      expect(server.asked).toHaveLength(4)
+    }))
+
+  it.live("never repeats a write that might make, change or delete another object by then", () =>
     Effect.gen(function*() {
       const { kubernetes, server } = yield* setup
       const versioned = { metadata: { ...at, resourceVersion: "7" } }
-      for (const write of [kubernetes.create(jobs, { metadata: at }), kubernetes.update(jobs, versioned), kubernetes.updateStatus(jobs, versioned), kubernetes.patchStatus(jobs, at, {})]) {
+      for (const write of [kubernetes.create(jobs, { metadata: at }), kubernetes.update(jobs, versioned), kubernetes.updateStatus(jobs, versioned), kubernetes.patchStatus(jobs, at, {}), kubernetes.apply(jobs, { metadata: at }), kubernetes.delete(jobs, at)]) {
         server.script.push("reset", found)
-        expect((yield* Effect.flip(write))._tag).toBe("Unreachable")
+        expect((yield* Effect.flip<unknown, KubernetesError, never>(write))._tag).toBe("Unreachable")
         server.script.length = 0
       }
-      expect(server.asked).toHaveLength(4)
+      expect(server.asked).toHaveLength(6)
     }))
 
   it.live("obeys a short Retry-After for every verb", () =>

@@ -1,0 +1,179 @@
+import { describe, expect, it } from "@effect/vitest"
+import { ConfigProvider, Effect } from "effect"
+import { TestClock } from "effect/testing"
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { discover, fromKubeconfig, inCluster } from "../../src/kubernetes/credentials.ts"
+
+/** A directory with these files, for the length of the test. */
+const directoryWith = (files: Record<string, string>) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const directory = await mkdtemp(join(tmpdir(), "credentials-"))
+      for (const [name, text] of Object.entries(files)) await writeFile(join(directory, name), text)
+      return directory
+    }),
+    (directory) => Effect.promise(() => rm(directory, { recursive: true }))
+  )
+const write = (directory: string, name: string, text: string) => Effect.promise(() => writeFile(join(directory, name), text))
+const environment = (variables: Record<string, string>) => Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(variables)))
+const inPod = environment({ KUBERNETES_SERVICE_HOST: "10.0.0.1", KUBERNETES_SERVICE_PORT: "443" })
+
+const kubeconfig = ({ user = { token: "t" }, cluster = {}, current = "main" }: { readonly user?: object; readonly cluster?: object; readonly current?: string }) =>
+  JSON.stringify({
+    apiVersion: "v1",
+    kind: "Config",
+    "current-context": current,
+    contexts: [
+      { name: "main", context: { cluster: "here", user: "me", namespace: "team" } },
+      { name: "other", context: { cluster: "there", user: "me" } }
+    ],
+    clusters: [
+      { name: "here", cluster: { server: "https://here.example:6443/", ...cluster } },
+      { name: "there", cluster: { server: "https://there.example" } }
+    ],
+    users: [{ name: "me", user }]
+  })
+const from = (text: string, options: { readonly context?: string } = {}) =>
+  Effect.flatMap(directoryWith({ config: text }), (directory) => fromKubeconfig({ path: join(directory, "config"), ...options }))
+
+describe("credentials in a Pod", () => {
+  const files = { "ca.crt": "PEM", token: "one\n", namespace: "team\n" }
+
+  it.effect("are the mounted token, authority and namespace", () =>
+    Effect.gen(function*() {
+      const credentials = yield* inCluster({ directory: yield* directoryWith(files) })
+      expect(credentials).toMatchObject({ server: "https://10.0.0.1:443", namespace: "team", tls: { ca: "PEM" } })
+      expect(yield* credentials.headers).toEqual({ authorization: "Bearer one" })
+    }).pipe(inPod))
+
+  it.effect("work from a projected volume that has no namespace, and with an IPv6 address", () =>
+    Effect.gen(function*() {
+      const credentials = yield* inCluster({ directory: yield* directoryWith({ "ca.crt": "PEM", token: "one" }) })
+      expect(credentials).toMatchObject({ server: "https://[fd00::1]:443", namespace: "default" })
+    }).pipe(environment({ KUBERNETES_SERVICE_HOST: "fd00::1", KUBERNETES_SERVICE_PORT: "443" })))
+
+  it.effect("follow the token file after a minute, and at once when told that they were refused", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith(files)
+      const { headers, refresh } = yield* inCluster({ directory })
+      yield* write(directory, "token", "two")
+      yield* TestClock.adjust("59 seconds")
+      expect(yield* headers).toEqual({ authorization: "Bearer one" })
+      yield* TestClock.adjust("2 seconds")
+      expect(yield* headers).toEqual({ authorization: "Bearer two" })
+      yield* write(directory, "token", "three")
+      yield* refresh
+      expect(yield* headers).toEqual({ authorization: "Bearer three" })
+    }).pipe(inPod))
+
+  it.effect("recover from a token file that was missing for a moment", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith(files)
+      const { headers, refresh } = yield* inCluster({ directory })
+      yield* Effect.promise(() => rm(join(directory, "token")))
+      yield* refresh
+      expect((yield* Effect.flip(headers)).message).toContain("token")
+      yield* write(directory, "token", "back")
+      expect(yield* headers).toEqual({ authorization: "Bearer back" })
+    }).pipe(inPod))
+
+  it.effect("say what is missing", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ "ca.crt": "PEM" })
+      expect((yield* inCluster({ directory }).pipe(inPod, Effect.flip)).message).toMatch(/^Cannot read \S+\/token: .*; mount a service account token there\.$/u)
+      expect((yield* inCluster({ directory }).pipe(environment({}), Effect.flip)).message).toBe(
+        "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not both set; run this in a Pod, or give a kubeconfig."
+      )
+    }))
+})
+
+describe("credentials of a kubeconfig", () => {
+  it.effect("are those of the current context, or of the one asked for", () =>
+    Effect.gen(function*() {
+      const current = yield* from(kubeconfig({ user: { token: "t0ken" } }))
+      expect(current).toMatchObject({ server: "https://here.example:6443", namespace: "team", tls: {} })
+      expect(yield* current.headers).toEqual({ authorization: "Bearer t0ken" })
+      expect(yield* from(kubeconfig({}), { context: "other" })).toMatchObject({ server: "https://there.example", namespace: "default" })
+    }))
+
+  it.effect("have certificates and keys as PEM, decoded once", () =>
+    Effect.gen(function*() {
+      const base64 = (text: string) => Buffer.from(text).toString("base64")
+      const { headers, tls } = yield* from(kubeconfig({
+        user: { "client-certificate-data": base64("CERTIFICATE"), "client-key-data": base64("KEY") },
+        cluster: { "certificate-authority-data": base64("AUTHORITY"), "tls-server-name": "kubernetes" }
+      }))
+      expect({ ...tls, ca: String(tls.ca), cert: String(tls.cert), key: String(tls.key) }).toEqual({ ca: "AUTHORITY", cert: "CERTIFICATE", key: "KEY", servername: "kubernetes" })
+      expect(yield* headers).toEqual({})
+    }))
+
+  it.effect("find files beside the kubeconfig, and follow a token file", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({
+        config: kubeconfig({ user: { tokenFile: "token" }, cluster: { "certificate-authority": "ca.crt" } }),
+        token: "one\n",
+        "ca.crt": "AUTHORITY"
+      })
+      const { headers, refresh, tls } = yield* fromKubeconfig({ path: join(directory, "config") })
+      expect(String(tls.ca)).toBe("AUTHORITY")
+      expect(yield* headers).toEqual({ authorization: "Bearer one" })
+      yield* write(directory, "token", "two")
+      yield* refresh
+      expect(yield* headers).toEqual({ authorization: "Bearer two" })
+    }))
+
+  it.effect("come from an exec plugin, which runs again only after a refusal", () =>
+    Effect.gen(function*() {
+      const plugin = `#!/bin/sh
+echo run >>"$(dirname "$0")/runs"
+echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"ExecCredential\\",\\"status\\":{\\"token\\":\\"run-$(wc -l <"$(dirname "$0")/runs" | tr -d ' ')\\"}}"
+`
+      const directory = yield* directoryWith({ plugin })
+      yield* Effect.promise(() => chmod(join(directory, "plugin"), 0o755))
+      yield* write(directory, "config", kubeconfig({ user: { exec: { apiVersion: "client.authentication.k8s.io/v1", command: join(directory, "plugin"), interactiveMode: "Never" } } }))
+      const { headers, refresh } = yield* fromKubeconfig({ path: join(directory, "config") })
+      const first = yield* headers
+      yield* TestClock.adjust("5 minutes")
+      expect(yield* headers).toEqual(first)
+      yield* refresh
+      expect(yield* headers).not.toEqual(first)
+    }))
+
+  it.effect("merge the files of KUBECONFIG that exist, the first one winning", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ a: kubeconfig({ user: { token: "first" }, current: "" }), b: kubeconfig({ user: { token: "second" }, current: "other" }) })
+      const credentials = yield* discover().pipe(environment({ KUBECONFIG: ["a", "missing", "b"].map((file) => join(directory, file)).join(":") }))
+      expect(credentials.server).toBe("https://there.example")
+      expect(yield* credentials.headers).toEqual({ authorization: "Bearer first" })
+    }))
+
+  it.effect("are preferred in a Pod only when asked for", () =>
+    Effect.gen(function*() {
+      const directory = yield* directoryWith({ config: kubeconfig({}), "ca.crt": "PEM", token: "mounted" })
+      expect((yield* discover({ directory })).server).toBe("https://10.0.0.1:443")
+      expect((yield* discover({ directory, path: join(directory, "config") })).server).toBe("https://here.example:6443")
+    }).pipe(inPod))
+
+  it.effect.each([
+    { given: "no such context", text: kubeconfig({}), context: "nope", says: "has no usable context nope (it has: main, other); name one of them." },
+    { given: "no current context", text: kubeconfig({ current: "" }), says: "The kubeconfig has no current context (it has: main, other)" },
+    { given: "an empty file", text: "", says: "the kubeconfig" },
+    { given: "not YAML", text: "users: [", says: "Cannot understand the kubeconfig" },
+    { given: "a proxy", text: kubeconfig({ cluster: { "proxy-url": "http://proxy" } }), says: "behind proxy-url, which is not supported" },
+    { given: "a plugin that is not installed", text: kubeconfig({ user: { exec: { command: "/no/such/plugin" } } }), says: "Cannot log in with the context main" },
+    { given: "a missing certificate", text: kubeconfig({ user: { "client-certificate": "/no/such/cert" } }), says: "Cannot log in with the context main" }
+  ])("say what is wrong with $given", ({ context, says, text }) =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(from(text, context === undefined ? {} : { context }))
+      expect(error._tag).toBe("NoCredentials")
+      expect(error.message).toContain(says)
+    }))
+
+  it.effect("say where they were looked for", () =>
+    Effect.gen(function*() {
+      const { message } = yield* discover().pipe(environment({ KUBECONFIG: "/no/such/file" }), Effect.flip)
+      expect(message).toBe("There is no Kubernetes cluster to talk to: no kubeconfig can be read at /no/such/file; set KUBECONFIG to one, or run this in a Pod.")
+    }))
+})
