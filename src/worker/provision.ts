@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { Effect, Option } from "effect"
 import { backendFile, backendFileName, variablesFile, variablesFileName } from "../core/hcl.ts"
 import type { AgentTaskSpec } from "../schema/agent-task.ts"
+import type { Backing } from "./backing.ts"
 import { isFolder, newFolder, openFolder, type Segments, segmentsOf, writeFile } from "./folder.ts"
 import { Settings } from "./settings.ts"
 import { fileTrouble, StageFailed } from "./stage-failed.ts"
@@ -41,17 +42,15 @@ export interface Provisioned {
   readonly path: string
 }
 
-/** Brings the configuration of a pool or an archive below `root`. */
-export type Unpack = (root: number) => Effect.Effect<void, StageFailed>
-
-export const provision = Effect.fn("Provision.source")(function*(spec: AgentTaskSpec, variables: Variables, unpack: Option.Option<Unpack>) {
+/** `bringSource` brings the configuration of a pool or a URL. */
+export const provision = Effect.fn("Provision.source")(function*(spec: AgentTaskSpec, variables: Variables, bringSource: Backing["bringSource"]) {
   const { dataDirectory } = yield* Settings
   const path = join(dataDirectory, "work")
   yield* newFolder(path)
   const root = yield* openFolder(path)
   if (spec.source.inline !== undefined) yield* writeAllFiles(root, spec.source.inline)
   if (spec.source.configMap !== undefined) yield* writeAllFiles(root, yield* readMounted())
-  if (Option.isSome(unpack)) yield* unpack.value(root)
+  if (Option.isSome(bringSource)) yield* bringSource.value(root)
 
   const directory = yield* pathIn("workingDirectory", spec.workingDirectory ?? "")
   if (!isFolder(root, directory)) return yield* invalid(`The source has no directory ${directory.join("/")}; correct workingDirectory.`)

@@ -2,16 +2,17 @@
 // Always holds: whatever goes wrong ends as a result with a reason of the closed list; `succeeded` needs every command to end with 0.
 // Used by worker/worker.ts.
 import { join } from "node:path"
-import { type Cause, Effect, Layer, Option } from "effect"
-import { plannedChanges, type PlannedChanges } from "../core/plan-changes.ts"
+import { type Cause, Effect, Exit, Layer, Option, Ref } from "effect"
 import { stopMessage } from "../core/outcome.ts"
-import { stageCommands } from "../core/stage-commands.ts"
-import type { AgentTask } from "../schema/agent-task.ts"
+import { plannedChanges } from "../core/plan-changes.ts"
+import { type StageCommand, stageCommands } from "../core/stage-commands.ts"
+import type { AgentTaskSpec } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
+import type { Backing } from "./backing.ts"
 import { Engine, execLoopFailure, StageStopped, type Workplace } from "./engine.ts"
 import { ExecLoop } from "./exec-loop.ts"
 import { Log } from "./log-shipper.ts"
-import { makeEngineFolders, provision } from "./provision.ts"
+import { makeEngineFolders, provision, type Provisioned } from "./provision.ts"
 import { Settings } from "./settings.ts"
 import { StageFailed } from "./stage-failed.ts"
 import { Stop } from "./stop.ts"
@@ -19,26 +20,40 @@ import { type Variables, variablesOf } from "./variables.ts"
 
 export type Outcome = Omit<StageResult, "finishedAt">
 
+/** What is known of the stage so far, whatever becomes of it. */
+type Facts = Pick<StageResult, "changes" | "hasChanges" | "planDigest" | "statePushed">
+
 const printed = (bytes: Uint8Array) => Effect.callback<void>((resume) => void process.stdout.write(bytes, () => resume(Effect.void)))
 
-/** What the stage came to; never fails. */
-export const runStage = Effect.fn("Stage.run")(function*(task: AgentTask) {
-  const variables = yield* variablesOf(task.spec.variables ?? [], [])
-  const log = Log.layer({ secrets: variables.secrets, ship: Option.none(), print: printed })
-  const { dataDirectory, runnerPatience } = yield* Settings
-  const execLoop = ExecLoop.layer({ directory: join(dataDirectory, "exec"), startDeadline: runnerPatience })
-  return yield* stage(task, variables).pipe(
-    Effect.provide(Layer.provide(Engine.layer, execLoop)),
-    Effect.catchTags({ StageFailed: failed, StageStopped: stopped, ExecLoopError: (error) => failed(execLoopFailure(error)) }),
-    Effect.tap((outcome) => outcome.outcome === "succeeded" ? Effect.void : Effect.flatMap(Log, ({ line }) => line(`\n\u001b[1m${outcome.message}\u001b[0m`))),
-    Effect.provide(log)
-  )
-}, Effect.catchTag("StageFailed", (failure) => failed(failure)), Effect.catchCause((cause) => unexpected(cause)))
+/** How long the end of the log may take to the server, past the end of the stage. */
+const logPatience = "15 seconds"
 
-const stage = Effect.fnUntraced(function*({ spec }: AgentTask, variables: Variables) {
+/** What the stage came to; never fails. `backing` may, as when the pool does not answer. */
+export const runStage = Effect.fn("Stage.run")(
+  function*<R>(spec: AgentTaskSpec, backing: Effect.Effect<Backing, StageFailed, R>) {
+    const behind = yield* untilStopped(backing)
+    const variables = yield* variablesOf(spec.variables ?? [], behind.variables)
+    const { dataDirectory, runnerPatience } = yield* Settings
+    const facts = yield* Ref.make<Facts>({})
+    const logged = Effect.gen(function*() {
+      const log = yield* Log
+      const outcome = yield* stage(spec, behind, variables, facts).pipe(
+        Effect.provide(Layer.provide(Engine.layer, ExecLoop.layer({ directory: join(dataDirectory, "exec"), startDeadline: runnerPatience }))),
+        Effect.catchTag("ExecLoopError", (error) => Effect.fail(execLoopFailure(error))),
+        orItsFailure
+      )
+      const message = log.redact(outcome.message)
+      if (outcome.outcome !== "succeeded") yield* log.line(`\n\u001b[1m${message}\u001b[0m`)
+      yield* log.flush(logPatience)
+      return { ...outcome, ...(yield* Ref.get(facts)), message: message.slice(0, 2048) }
+    })
+    return yield* Effect.provide(logged, Log.layer({ secrets: [...variables.secrets, ...behind.secrets], ship: behind.ship, print: printed }))
+  },
+  (effect) => orItsFailure(effect)
+)
+
+const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing, variables: Variables, facts: Ref.Ref<Facts>) {
   const engine = yield* Engine
-  const log = yield* Log
-  const { pod } = yield* Settings
   const name = spec.engine?.name ?? "tofu"
   const folders = yield* makeEngineFolders()
   const env = {
@@ -52,34 +67,53 @@ const stage = Effect.fnUntraced(function*({ spec }: AgentTask, variables: Variab
   }
   const [version, place] = yield* Effect.all([
     engine.version({ engine: name, directory: folders.home, env }),
-    untilStopped(provision(spec, variables, Option.none()))
+    untilStopped(Effect.tap(provision(spec, variables, backing.bringSource), (_) => Option.isSome(backing.bringPlan) ? backing.bringPlan.value(_) : Effect.void))
   ], { concurrency: 2 })
-  if (spec.engine?.version !== undefined && spec.engine.version !== version) {
-    return yield* new StageFailed({
-      reason: "InvalidConfiguration",
-      message: `The runner image has ${name} ${version}, but the task asks for ${spec.engine.version}; use another image or leave engine.version out.`
-    })
-  }
-  yield* log.line(`Worker: Pod ${pod.name} on node ${pod.node}`)
-  yield* log.line(`Engine: ${name} ${version}`)
-  yield* log.line(`Workspace: ${spec.workspace}, ${spec.stage}`)
-  yield* Effect.forEach(variables.shown, (variable) => log.line(`The value of ${variable} is too short to be kept out of this log.`))
+  yield* introduce(spec, name, version, variables.shown)
 
   const workplace: Workplace = { engine: name, directory: place.path, env }
-  let planned = Option.none<PlannedChanges>()
-  for (const command of stageCommands({ stage: spec.stage, options: spec.options, savedPlan: false })) {
-    const { captured } = yield* engine.run(workplace, command)
-    if (command.subcommand === "show") planned = Option.flatMap(captured, (json) => plannedChanges(json, spec.options?.refreshOnly === true))
+  for (const command of stageCommands({ stage: spec.stage, options: spec.options, savedPlan: Option.isSome(backing.bringPlan) })) {
+    if (command.mutates) yield* backing.mayChange(folders.data)
+    const done = yield* Effect.exit(perform(workplace, command, backing))
+    if (command.mutates) yield* settle(backing, place, facts)
+    const captured = yield* done
+    if (command.subcommand === "show") yield* Ref.update(facts, (_) => ({ ..._, ...Option.getOrElse(plannedOf(spec, captured), () => ({})) }))
   }
-  const succeeded: Outcome = {
-    outcome: "succeeded",
-    reason: "Completed",
-    message: `${name} ${spec.stage} ended with success.`,
-    exitCode: 0,
-    ...Option.getOrElse(planned, () => ({}))
+  if (spec.stage === "plan") {
+    const digest = yield* untilStopped(backing.keepPlan(place))
+    if (Option.isSome(digest)) yield* Ref.update(facts, (_) => ({ ..._, planDigest: digest.value }))
   }
-  return succeeded
+  return { outcome: "succeeded", reason: "Completed", message: `${name} ${spec.stage} ended with success.`, exitCode: 0 } satisfies Outcome
 }, Effect.scoped)
+
+/** The first lines of the log. Refuses an engine of another version than the task asks for. */
+const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, name: string, version: string, shown: ReadonlyArray<string>) {
+  const { line } = yield* Log
+  const { pod } = yield* Settings
+  yield* line(`Worker: Pod ${pod.name} on node ${pod.node}`)
+  yield* line(`Engine: ${name} ${version}`)
+  yield* line(`Workspace: ${spec.workspace}, ${spec.stage}`)
+  yield* Effect.forEach(shown, (variable) => line(`The value of ${variable} is too short to be kept out of this log.`), { discard: true })
+  const wanted = spec.engine?.version
+  if (wanted !== undefined && wanted !== version) {
+    return yield* new StageFailed({ reason: "InvalidConfiguration", message: `The runner image has ${name} ${version}, but the task asks for ${wanted}; use another image or leave engine.version out.` })
+  }
+})
+
+/** One command with what its backing opens for it, and for no longer than it runs. Gives what it printed, if that was captured. */
+const perform = Effect.fnUntraced(function*(workplace: Workplace, command: StageCommand, backing: Backing) {
+  const engine = yield* Engine
+  return (yield* engine.run(workplace, command, yield* backing.openFor(command))).captured
+}, Effect.scoped)
+
+const settle = Effect.fnUntraced(function*(backing: Backing, place: Provisioned, facts: Ref.Ref<Facts>) {
+  const settled = yield* Effect.exit(backing.settleState(place))
+  const statePushed = Exit.isSuccess(settled) ? settled.value : Option.some(false)
+  if (Option.isSome(statePushed)) yield* Ref.update(facts, (_) => ({ ..._, statePushed: statePushed.value }))
+  yield* settled
+})
+
+const plannedOf = (spec: AgentTaskSpec, captured: Option.Option<string>) => Option.flatMap(captured, (json) => plannedChanges(json, spec.options?.refreshOnly === true))
 
 /** Ends the effect when the stage has to stop. */
 const untilStopped = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
@@ -87,11 +121,14 @@ const untilStopped = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 
 const exitCodeOf = ({ exitCode }: { readonly exitCode?: number }) => exitCode === undefined ? {} : { exitCode }
 
-const failed = (failure: StageFailed): Effect.Effect<Outcome> =>
-  Effect.succeed({ outcome: "failed", reason: failure.reason, message: failure.message, ...exitCodeOf(failure) })
-
-const stopped = (stop: StageStopped): Effect.Effect<Outcome> =>
-  Effect.succeed({ outcome: stop.cause === "Cancelled" ? "cancelled" : "failed", reason: stop.cause, message: stopMessage(stop.cause, stop.during), ...exitCodeOf(stop) })
+const orItsFailure = <R>(effect: Effect.Effect<Outcome, StageFailed | StageStopped, R>): Effect.Effect<Outcome, never, R> =>
+  effect.pipe(
+    Effect.catchTags({
+      StageFailed: (failure) => Effect.succeed<Outcome>({ outcome: "failed", reason: failure.reason, message: failure.message, ...exitCodeOf(failure) }),
+      StageStopped: (stop) => Effect.succeed<Outcome>({ outcome: stop.cause === "Cancelled" ? "cancelled" : "failed", reason: stop.cause, message: stopMessage(stop.cause, stop.during), ...exitCodeOf(stop) })
+    }),
+    Effect.catchCause(unexpected)
+  )
 
 /** A mistake of ours: all that is known is that nothing more will come. */
 const unexpected = (cause: Cause.Cause<unknown>): Effect.Effect<Outcome> =>

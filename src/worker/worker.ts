@@ -1,13 +1,19 @@
 // The worker of a Pod: claims its AgentTask, runs the stage, and gives the result on three roads.
 // Always holds: without the claim nothing is begun; with it there is a result, whatever stops the worker in between.
 // Run by the command `agent-job worker`.
-import { Data, DateTime, Duration, Effect, Fiber, Option, Runtime } from "effect"
+import { Data, DateTime, Duration, Effect, Fiber, Layer, Option, Runtime } from "effect"
+import type { AgentTaskSpec } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
+import { type Backing, ownBacking } from "./backing.ts"
 import { claimTask } from "./claim.ts"
+import { Platform } from "./platform.ts"
+import { poolBacking } from "./pool-backing.ts"
 import { serveReadiness } from "./readiness.ts"
-import { report } from "./report.ts"
+import { report, type TellPool } from "./report.ts"
 import { Settings } from "./settings.ts"
 import { runStage } from "./stage.ts"
+import type { StageFailed } from "./stage-failed.ts"
+import { StateDelivery } from "./state-delivery.ts"
 import { Stop } from "./stop.ts"
 
 /** The stage did not succeed; its result says why. Exit code 1. */
@@ -18,17 +24,30 @@ export class StageUnsuccessful extends Data.TaggedError("StageUnsuccessful")<{ r
   }
 }
 
-const defaultTimeout = Duration.hours(1)
+const defaultTimeoutSeconds = 3600
 
 const claimed = Effect.gen(function*() {
-  const settings = yield* Settings
-  const ready = yield* serveReadiness(settings.readyPort)
-  const { task } = yield* claimTask()
+  const { readyPort } = yield* Settings
+  const ready = yield* serveReadiness(readyPort)
+  const { task: { spec } } = yield* claimTask()
   yield* ready
-  const timeout = task.spec.timeoutSeconds === undefined ? defaultTimeout : Duration.seconds(task.spec.timeoutSeconds)
-  const outcome = yield* Effect.provide(runStage(task), Stop.layer(timeout))
+  yield* Effect.provide(spec.pool === undefined ? finish(spec, ownBacking(spec), Option.none()) : ofPool(spec, spec.pool.url), Stop.layer(Duration.seconds(spec.timeoutSeconds ?? defaultTimeoutSeconds)))
+})
+
+/** A pool that cannot even be asked is a failure of the stage like any other, but the pool does not hear of it. */
+const ofPool = (spec: AgentTaskSpec, url: string) =>
+  Effect.gen(function*() {
+    const { patiently, tellResult } = yield* Platform
+    yield* finish(spec, poolBacking(spec), Option.some((result) => patiently(tellResult(result))))
+  }).pipe(
+    Effect.provide(Layer.provideMerge(StateDelivery.layer, Platform.layer(url))),
+    Effect.catchTag("StageFailed", (failure) => finish(spec, Effect.fail(failure), Option.none()))
+  )
+
+const finish = Effect.fnUntraced(function*<R>(spec: AgentTaskSpec, backing: Effect.Effect<Backing, StageFailed, R>, tellPool: Option.Option<TellPool>) {
+  const outcome = yield* runStage(spec, backing)
   const result: StageResult = { ...outcome, finishedAt: DateTime.formatIso(yield* DateTime.now) }
-  yield* report(result, Option.none())
+  yield* report(result, tellPool)
   if (result.outcome !== "succeeded") return yield* new StageUnsuccessful({ result })
 })
 

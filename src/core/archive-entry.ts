@@ -1,0 +1,68 @@
+// What to do with one entry of an archive that nobody vouches for: write it below the root, skip it, or refuse the whole archive.
+// Always holds: only directories, regular files and links that stay below the root are written, with plain permissions.
+// Used by worker/archive.ts; that no parent is a link is seen to there, when the directories are entered.
+import { Data, Option } from "effect"
+
+/** The part of a tar header that matters; `type` as effect/encoding has it. */
+export interface EntryHeader {
+  readonly path: string
+  readonly type: string
+  readonly mode: number
+  readonly linkTarget?: string | undefined
+}
+
+export type EntryAction = Data.TaggedEnum<{
+  WriteFile: { readonly segments: ReadonlyArray<string>; readonly executable: boolean }
+  MakeFolder: { readonly segments: ReadonlyArray<string> }
+  MakeLink: { readonly segments: ReadonlyArray<string>; readonly target: string }
+  /** The root itself. */
+  Skip: {}
+  /** `why` completes "it holds <path>, …". */
+  Refuse: { readonly why: string }
+}>
+export const EntryAction = Data.taggedEnum<EntryAction>()
+
+/** Bytes of a whole path and of one name in it, and directories above one another. */
+export const pathLimits = { path: 1024, name: 255, depth: 32 } as const
+
+const size = (text: string): number => new TextEncoder().encode(text).length
+
+/** Why the path cannot be one of ours, or its names. */
+const parse = (path: string): ReadonlyArray<string> | string => {
+  if (path === "") return "which has no name"
+  if (/[\u0000-\u001f\u007f\\]/u.test(path)) return "whose name has a backslash or control character"
+  if (path.startsWith("/") || /^[A-Za-z]:/u.test(path)) return "an absolute path"
+  const names = path.split("/").filter((name) => name !== "" && name !== ".")
+  if (names.includes("..")) return "which leads outside the archive"
+  if (size(path) > pathLimits.path || names.some((name) => size(name) > pathLimits.name)) return "whose name is too long"
+  return names.length > pathLimits.depth ? "which is too deep" : names
+}
+
+/**
+ * Why a link of that many parent directories may not lead there. `..` is allowed at the beginning only: after a name it would be resolved
+ * from wherever a link of that name leads.
+ */
+const linkTrouble = (target: string, depth: number): Option.Option<string> => {
+  if (target === "" || target.startsWith("/") || /[\u0000-\u001f\u007f\\]/u.test(target) || size(target) > pathLimits.path) return Option.some("a link to an absolute or impossible path")
+  const names = target.split("/").filter((name) => name !== "" && name !== ".")
+  const up = names.findIndex((name) => name !== "..")
+  const climbs = up === -1 ? names.length : up
+  return climbs > depth || names.slice(climbs).includes("..") ? Option.some("a link that leads outside the archive") : Option.none()
+}
+
+const kinds: Readonly<Record<string, string>> = { Hardlink: "a hard link", CharDevice: "a device", BlockDevice: "a device", Fifo: "a named pipe" }
+
+export const entryAction = ({ linkTarget = "", mode, path, type }: EntryHeader): EntryAction => {
+  const segments = parse(path)
+  if (typeof segments === "string") return EntryAction.Refuse({ why: segments })
+  if (type === "Directory") return segments.length === 0 ? EntryAction.Skip() : EntryAction.MakeFolder({ segments })
+  if (segments.length === 0) return EntryAction.Refuse({ why: "which has no name" })
+  if (type === "File") return path.endsWith("/") ? EntryAction.Refuse({ why: "a file with the name of a directory" }) : EntryAction.WriteFile({ segments, executable: (mode & 0o100) !== 0 })
+  if (type === "Symlink") {
+    return Option.match(linkTrouble(linkTarget, segments.length - 1), {
+      onNone: () => EntryAction.MakeLink({ segments, target: linkTarget }),
+      onSome: (why) => EntryAction.Refuse({ why })
+    })
+  }
+  return EntryAction.Refuse({ why: kinds[type] ?? "something that is no file" })
+}

@@ -1,0 +1,70 @@
+// Fetches the archive that a task names by its URL.
+// Always holds: no credential is sent along, not even one in the URL itself, and a message never has the URL's query, which may be one.
+// Used by worker/stage.ts.
+import { layerUndiciOptions } from "@effect/platform-node/NodeHttpClient"
+import { Data, Effect, Layer, Option, Schedule, Stream } from "effect"
+import { Headers, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { archiveLimitBytes, save } from "./download.ts"
+import { causeOf } from "./platform.ts"
+import { StageFailed } from "./stage-failed.ts"
+
+/** The name of the packed archive in the worker's own directory. */
+export const archiveFile = "configuration.tar.gz"
+
+const redirects = 3
+/** From the request to the next bytes, and for all of it. */
+const silence = "30 seconds"
+const allInAll = "10 minutes"
+
+class NotNow extends Data.TaggedError("NotNow")<{ readonly failure: StageFailed }> {}
+
+const invalid = (message: string) => new StageFailed({ reason: "InvalidConfiguration", message })
+const place = ({ host, pathname, protocol }: URL) => `${protocol}//${host}${pathname}`
+
+/** The URL, if we may ask it: http or https, without user and password. */
+export const archiveUrl = (text: string, base?: URL): Effect.Effect<URL, StageFailed> => {
+  const url = URL.canParse(text, base?.href) ? new URL(text, base) : undefined
+  if (url === undefined || (url.protocol !== "https:" && url.protocol !== "http:")) return Effect.fail(invalid("source.archive.url is not an http or https URL; correct it."))
+  if (url.username !== "" || url.password !== "") return Effect.fail(invalid(`source.archive.url has a user or password in it (${place(url)}); use a URL that needs none.`))
+  if (base?.protocol === "https:" && url.protocol === "http:") return Effect.fail(invalid(`${place(base)} redirects from https to http; use another source.archive.url.`))
+  return Effect.succeed(url)
+}
+
+const ask = (url: URL, left: number): Effect.Effect<HttpClientResponse.HttpClientResponse, StageFailed | NotNow, HttpClient.HttpClient> =>
+  Effect.gen(function*() {
+    const cannot = (why: string) => invalid(`The archive cannot be fetched from ${place(url)} (${why}); check source.archive.url and the network.`)
+    const later = (why: string) => new NotNow({ failure: cannot(why) })
+    const response = yield* HttpClient.execute(Request.get(url)).pipe(
+      Effect.mapError((error) => later(causeOf(error))),
+      Effect.timeoutOrElse({ duration: silence, orElse: () => Effect.fail(later(`no answer in ${silence}`)) })
+    )
+    if (response.status === 200) return response
+    yield* Effect.ignore(Stream.runDrain(Stream.take(response.stream, 1))) // else its connection stays taken
+    if (response.status === 429 || response.status >= 500) return yield* later(`it answers ${response.status}`)
+    const location = Headers.get(response.headers, "location")
+    if (response.status < 300 || response.status > 399 || Option.isNone(location)) return yield* cannot(`it answers ${response.status}`)
+    if (left === 0) return yield* cannot("it redirects too often")
+    return yield* ask(yield* archiveUrl(location.value, url), left - 1)
+  })
+
+/** Into `file`, checked against `sha256`; tried for a minute while there is no answer. */
+export const fetchArchive = Effect.fn("Archive.fetch")(function*(text: string, sha256: string, file: string): Effect.fn.Return<void, StageFailed> {
+  const url = yield* archiveUrl(text)
+  const later = (why: string) => new NotNow({ failure: invalid(`The archive cannot be fetched from ${place(url)} (${why}); check source.archive.url and the network.`) })
+  const once = ask(url, redirects).pipe(
+    Effect.flatMap((response) => save(
+      response.stream.pipe(
+        Stream.mapError((error) => later(causeOf(error))),
+        Stream.timeoutOrElse({ duration: silence, orElse: () => Stream.fail(later(`nothing more in ${silence}`)) })
+      ),
+      file,
+      { what: "the configuration archive", sha256, limitBytes: archiveLimitBytes }
+    )),
+    Effect.timeoutOrElse({ duration: allInAll, orElse: () => Effect.fail(later(`not all of it in ${allInAll}`).failure) })
+  )
+  yield* once.pipe(
+    Effect.retry({ while: ({ _tag }) => _tag === "NotNow", schedule: Schedule.exponential("500 millis").pipe(Schedule.while(({ elapsed }) => elapsed < 60_000)) }),
+    Effect.catchTag("NotNow", ({ failure }) => Effect.fail(failure)),
+    Effect.provide(Layer.fresh(layerUndiciOptions({ connections: 1, allowH2: false })))
+  )
+})

@@ -1,0 +1,97 @@
+// Unpacks a configuration archive, a tar.gz that nobody vouches for, below an open directory.
+// Always holds: nothing comes to lie outside that directory, and what is written and read stays within the limits.
+// Used by worker/source.ts, after the archive's digest was found right.
+import { closeSync, createReadStream, statSync } from "node:fs"
+import { pipeline } from "node:stream"
+import { createGunzip } from "node:zlib"
+import { Effect, Predicate, Stream } from "effect"
+import { Tar } from "effect/encoding"
+import { EntryAction, entryAction } from "../core/archive-entry.ts"
+import { createFile, makeFolder, makeLink, type Segments, writeAll } from "./folder.ts"
+import { fileTrouble, StageFailed } from "./stage-failed.ts"
+
+export interface ArchiveLimits {
+  readonly entries: number
+  /** Of everything unpacked, headers included. */
+  readonly bytes: number
+  /** Unpacked bytes to one packed byte, once there are more than `ratioFromBytes`. */
+  readonly ratio: number
+  readonly ratioFromBytes: number
+}
+
+export const archiveLimits: ArchiveLimits = { entries: 50_000, bytes: 1024 ** 3, ratio: 100, ratioFromBytes: 16 * 1024 ** 2 }
+
+const refused = (what: string) => new StageFailed({ reason: "InvalidArchive", message: `The configuration archive ${what}.` })
+const notAnArchive = () => refused("is not a tar archive packed with gzip; make it with tar -czf")
+
+const named = (path: string): string => JSON.stringify(path.length > 200 ? `${path.slice(0, 200)}…` : path)
+const codeOf = (cause: unknown): string => Predicate.hasProperty(cause, "code") ? String(cause.code) : ""
+
+/** What the file system says when two entries are in each other's way, or one would go through a link. */
+const collisions = new Set(["EEXIST", "ENOTDIR", "EISDIR", "ELOOP", "ENAMETOOLONG"])
+
+const entryTrouble = (path: string) => (cause: unknown): StageFailed =>
+  collisions.has(codeOf(cause))
+    ? refused(`holds ${named(path)}, which is there twice or lies below a file or link; remove it`)
+    : fileTrouble(named(path))(cause)
+
+const readTrouble = (cause: unknown): StageFailed => {
+  if (cause instanceof StageFailed) return cause
+  switch (codeOf(cause)) {
+    case "Z_DATA_ERROR":
+      return notAnArchive()
+    case "Z_BUF_ERROR":
+      return refused("is cut off; make it again")
+    default:
+      return fileTrouble("the configuration archive")(cause)
+  }
+}
+
+const tarTrouble = (error: Tar.TarError): StageFailed =>
+  error.kind === "Truncated" ? refused("is cut off; make it again") : error.kind === "Unsupported" ? refused("holds a sparse file; make it with plain tar -czf") : notAnArchive()
+
+/** The bytes of the tar archive, as long as they are within the limits. */
+const unpacked = (file: string, limits: ArchiveLimits): Stream.Stream<Uint8Array, StageFailed> =>
+  Stream.suspend(() => {
+    const allowed = Math.min(limits.bytes, Math.max(limits.ratioFromBytes, statSync(file).size * limits.ratio))
+    const gunzip = createGunzip({ chunkSize: 64 * 1024 })
+    pipeline(createReadStream(file), gunzip, () => {}) // an error reaches us through the iteration
+    return Stream.fromAsyncIterable(gunzip, readTrouble).pipe(
+      Stream.mapAccum(() => 0, (sum, chunk: Uint8Array) => [sum + chunk.length, [{ chunk, sum: sum + chunk.length }]]),
+      Stream.mapEffect(({ chunk, sum }) =>
+        sum <= allowed
+          ? Effect.succeed(chunk)
+          : Effect.fail(refused(sum > limits.bytes ? `unpacks to more than ${limits.bytes / 1024 ** 2} MiB; leave out what is not configuration` : `unpacks to more than ${limits.ratio} times its size; leave out what is not configuration`)))
+    )
+  })
+
+const writeFile = (root: number, segments: Segments, executable: boolean, body: Tar.Entry<StageFailed | Tar.TarError>["body"], trouble: (cause: unknown) => StageFailed) =>
+  Effect.acquireUseRelease(
+    Effect.try({ try: () => createFile(root, segments, { executable, replace: false }), catch: trouble }),
+    (fd) => Stream.runForEach(body, (chunk) => Effect.try({ try: () => writeAll(fd, chunk), catch: trouble })),
+    (fd) => Effect.sync(() => closeSync(fd))
+  )
+
+const unpackEntry = (root: number) => ({ body, header }: Tar.Entry<StageFailed | Tar.TarError>): Effect.Effect<void, StageFailed | Tar.TarError> => {
+  const trouble = entryTrouble(header.path)
+  return EntryAction.$match(entryAction(header), {
+    WriteFile: ({ executable, segments }) => writeFile(root, segments, executable, body, trouble),
+    MakeFolder: ({ segments }) => Effect.try({ try: () => makeFolder(root, segments), catch: trouble }),
+    MakeLink: ({ segments, target }) => Effect.try({ try: () => makeLink(root, segments, target), catch: trouble }),
+    Skip: () => Effect.void,
+    Refuse: ({ why }) => Effect.fail(refused(`holds ${named(header.path)}, ${why}; remove it`))
+  })
+}
+
+/** Unpacks the file below the directory `root` is open at. Fails with InvalidArchive, or DiskFull; what was written until then stays. */
+export const unpack = Effect.fn("Archive.unpack")((file: string, root: number, limits: ArchiveLimits = archiveLimits) =>
+  unpacked(file, limits).pipe(
+    Stream.pipeThroughChannel(Tar.decode<StageFailed>()),
+    Stream.mapAccum(() => 0, (count, entry) => [count + 1, [{ entry, count: count + 1 }]]),
+    Stream.runFoldEffect(() => 0, (_, { count, entry }) =>
+      count > limits.entries
+        ? Effect.fail(refused(`has more than ${limits.entries} entries; leave out what is not configuration`))
+        : Effect.as(unpackEntry(root)(entry), count)),
+    Effect.catchTag("TarError", (error) => Effect.fail(tarTrouble(error))),
+    Effect.flatMap((count) => count === 0 ? Effect.fail(refused("is empty")) : Effect.void)
+  ))

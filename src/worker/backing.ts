@@ -1,0 +1,69 @@
+// What differs between a stage of a pool and one of its own: where its files come from, where its state and its plan go.
+// Always holds: a stage that changes anything has a place for its state that outlives the Pod.
+// Made by worker/pool-backing or here, used by worker/stage.ts.
+import { Effect, Option, type Scope } from "effect"
+import { join } from "node:path"
+import { stateTrouble } from "../core/state-place.ts"
+import type { StageCommand } from "../core/stage-commands.ts"
+import type { AgentTaskSpec, Variable } from "../schema/agent-task.ts"
+import type { Sha256 } from "../schema/names.ts"
+import { archiveFile, fetchArchive } from "./archive-url.ts"
+import { unpack } from "./archive.ts"
+import type { CommandEnv } from "./engine.ts"
+import { openFolder, readFile } from "./folder.ts"
+import type { Ship } from "./log-shipper.ts"
+import type { Provisioned } from "./provision.ts"
+import { Settings } from "./settings.ts"
+import { StageFailed } from "./stage-failed.ts"
+
+export interface Backing {
+  /** The pool's, beside those of the task. */
+  readonly variables: ReadonlyArray<Variable>
+  /** Secrets beside the variables'. */
+  readonly secrets: ReadonlyArray<string>
+  readonly ship: Option.Option<Ship>
+  /** Brings the archive of the configuration below an open directory. */
+  readonly bringSource: Option.Option<(root: number) => Effect.Effect<void, StageFailed, Settings>>
+  /** Puts the approved plan into the working directory. */
+  readonly bringPlan: Option.Option<(place: Provisioned) => Effect.Effect<void, StageFailed, Settings>>
+  /** What a command gets beside the environment of all. */
+  readonly openFor: (command: StageCommand) => Effect.Effect<CommandEnv, StageFailed, Scope.Scope>
+  /** After `init` and before the first command that changes something; `engineDirectory` is the engine's own (TF_DATA_DIR). */
+  readonly mayChange: (engineDirectory: string) => Effect.Effect<void, StageFailed, Settings>
+  /** After that command, however it ended: whether the last state is saved, if any was written. */
+  readonly settleState: (place: Provisioned) => Effect.Effect<Option.Option<boolean>, StageFailed>
+  /** Stores the plan that a plan stage made; gives its digest. */
+  readonly keepPlan: (place: Provisioned) => Effect.Effect<Option.Option<Sha256>, StageFailed>
+}
+
+const backendLimitBytes = 1024 * 1024
+
+const mayChange = Effect.fnUntraced(function*(engineDirectory: string) {
+  const { dataDirectory } = yield* Settings
+  const found = yield* Effect.flatMap(openFolder(engineDirectory), (directory) => readFile(directory, ["terraform.tfstate"], backendLimitBytes))
+  const trouble = stateTrouble(Option.map(found, (bytes) => new TextDecoder().decode(bytes)), dataDirectory)
+  if (Option.isSome(trouble)) return yield* new StageFailed({ reason: "InvalidConfiguration", message: trouble.value })
+}, Effect.scoped)
+
+const nothing: CommandEnv = { env: {}, secrets: [] }
+
+/** For a task without a pool: it has its configuration from the cluster or a URL, and its state where its backend says. */
+export const ownBacking = ({ plan, source }: AgentTaskSpec): Effect.Effect<Backing, StageFailed> =>
+  plan !== undefined
+    ? Effect.fail(new StageFailed({ reason: "InvalidConfiguration", message: "spec.plan needs spec.pool, which keeps the saved plan; leave it out, or let the pool make the task." }))
+    : Effect.succeed({
+      variables: [],
+      secrets: [],
+      ship: Option.none(),
+      bringSource: Option.map(Option.fromUndefinedOr(source.archive), ({ sha256, url }) => Effect.fnUntraced(function*(root: number) {
+        const { privateDirectory } = yield* Settings
+        const file = join(privateDirectory, archiveFile)
+        yield* fetchArchive(url, sha256, file)
+        yield* unpack(file, root)
+      })),
+      bringPlan: Option.none(),
+      openFor: () => Effect.succeed(nothing),
+      mayChange,
+      settleState: () => Effect.succeedNone,
+      keepPlan: () => Effect.succeedNone
+    })

@@ -1,0 +1,40 @@
+// The copy of a state that the server has not acknowledged yet, in a file of the worker's own volume.
+// Always holds: the file is whole and on the disk when the write succeeds, or is the one before it.
+// Used by worker/state-delivery.ts.
+import { closeSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs"
+import { join } from "node:path"
+import { Effect } from "effect"
+import { writeAll } from "./folder.ts"
+import { fileTrouble, type StageFailed } from "./stage-failed.ts"
+
+export const keptStateFile = (privateDirectory: string): string => join(privateDirectory, "unsaved.tfstate")
+
+const sync = (path: string): void => {
+  const fd = openSync(path, "r")
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+export const keepCopy = (privateDirectory: string, bytes: Uint8Array): Effect.Effect<void, StageFailed> =>
+  Effect.try({
+    try: () => {
+      const file = keptStateFile(privateDirectory)
+      const fd = openSync(`${file}.new`, "w", 0o600)
+      try {
+        writeAll(fd, bytes)
+        fsyncSync(fd)
+      } finally {
+        closeSync(fd)
+      }
+      renameSync(`${file}.new`, file)
+      sync(privateDirectory)
+    },
+    catch: fileTrouble("a copy of the state")
+  })
+
+/** Best effort: a copy too many does no harm. */
+export const removeCopy = (privateDirectory: string): Effect.Effect<void> =>
+  Effect.ignore(Effect.try({ try: () => rmSync(keptStateFile(privateDirectory), { force: true }), catch: fileTrouble("a copy of the state") }))

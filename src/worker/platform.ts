@@ -1,0 +1,182 @@
+// The task API of the pool's server, as the worker calls it with the token of its stage.
+// Always holds: the token goes to the server's own address and nowhere else, and is read anew for every request.
+// Used by worker/source, worker/saved-plan, worker/state-gateway, worker/stage and worker/report.
+import { layerUndiciOptions } from "@effect/platform-node/NodeHttpClient"
+import { createReadStream, readFileSync, statSync } from "node:fs"
+import { Context, Data, Duration, Effect, Layer, Option, Predicate, Schedule, Schema, Stream } from "effect"
+import { HttpBody, HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { StageResult } from "../schema/stage-result.ts"
+import { type LockInfo, LockGranted, LogPosition, taskHeader, taskPath, TaskDetails } from "../schema/task-api.ts"
+import { archiveLimitBytes, save } from "./download.ts"
+import type { Shipped } from "./log-shipper.ts"
+import { Settings } from "./settings.ts"
+import { fileTrouble, StageFailed } from "./stage-failed.ts"
+
+/** No answer, a broken one, 429 or 5xx: asking again may help. */
+export class NoAnswer extends Data.TaggedError("NoAnswer")<{ readonly detail: string }> {
+  override get message() {
+    return `The pool's server gives no answer (${this.detail}); check pool.url and the network.`
+  }
+}
+
+/** 401 or 403, after the token was read again. */
+export class TokenRefused extends Data.TaggedError("TokenRefused")<{ readonly status: number }> {
+  override get message() {
+    return `The pool's server refuses the token of this stage (${this.status}); it is over, or another one has the stage.`
+  }
+}
+
+/** Any other no; `body` is what the server said, such as the holder of a lock. */
+export class Declined extends Data.TaggedError("Declined")<{ readonly status: number; readonly message: string; readonly body: unknown }> {}
+
+export type PlatformError = NoAnswer | TokenRefused | Declined
+
+/** The lock that a state is written under. */
+export interface StateLock {
+  readonly id: string
+  readonly epoch: number
+}
+
+export class Platform extends Context.Service<Platform, {
+  /** What the pool says of this stage, its variables among it. */
+  readonly details: Effect.Effect<TaskDetails, StageFailed>
+  /** Into a file, checked against its digest. */
+  readonly download: (what: "archive" | "plan", file: string, sha256: string) => Effect.Effect<void, StageFailed>
+  readonly storePlan: (file: string, sha256: string) => Effect.Effect<void, StageFailed>
+  // Asked once each; whoever calls knows how long to go on.
+  readonly appendLog: (offset: number, bytes: Uint8Array) => Effect.Effect<Shipped, PlatformError>
+  readonly tellResult: (result: StageResult) => Effect.Effect<void, PlatformError>
+  readonly state: Effect.Effect<Option.Option<Uint8Array>, PlatformError>
+  readonly pushState: (bytes: Uint8Array, sha256: string, lock: StateLock) => Effect.Effect<void, PlatformError>
+  readonly lockState: (info: LockInfo) => Effect.Effect<StateLock, PlatformError>
+  readonly unlockState: (info: LockInfo) => Effect.Effect<void, PlatformError>
+  /** Asks again while there is no answer, for as long as the settings say. */
+  readonly patiently: <A, E extends { readonly _tag: string; readonly message: string }>(ask: Effect.Effect<A, E>) => Effect.Effect<A, E>
+}>()("agent-job/worker/Platform") {
+  /** For the server at `url`, `https:` or `http:`. */
+  static readonly layer = (url: string) => Layer.effect(Platform, make(url)).pipe(Layer.provide(Layer.fresh(layerUndiciOptions({ connections: 16, allowH2: false }))))
+}
+
+/** The innermost reason of a failed request, such as ECONNREFUSED: what wraps it says only that it failed. */
+export const causeOf = (error: unknown): string => {
+  if (HttpClientError.isHttpClientError(error)) return causeOf(error.reason)
+  if (Predicate.hasProperty(error, "cause") && error.cause !== undefined) return causeOf(error.cause)
+  if (Predicate.hasProperty(error, "code") && typeof error.code === "string") return error.code
+  return error instanceof Error && error.message !== "" ? error.message : "the connection broke"
+}
+
+const smallBodyTimeout = Duration.seconds(30)
+const largeBodyTimeout = Duration.minutes(10)
+
+const decodeProblem = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ message: Schema.String })))
+const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(text))
+
+const refusalOf = (status: number, text: string): PlatformError => {
+  if (status === 429 || status >= 500) return new NoAnswer({ detail: `it answers ${status}` })
+  if (status === 401 || status === 403) return new TokenRefused({ status })
+  const message = Option.match(decodeProblem(text), { onNone: () => `The pool's server answers ${status}.`, onSome: (problem) => problem.message })
+  return new Declined({ status, message, body: Option.getOrUndefined(parseJson(text)) })
+}
+
+/** What a refusal means for a stage that cannot go on without the answer. */
+export const stageFailure = (error: PlatformError): StageFailed => {
+  switch (error._tag) {
+    case "NoAnswer":
+      return new StageFailed({ reason: "PoolUnreachable", message: error.message })
+    case "TokenRefused":
+      return new StageFailed({ reason: "TokenRefused", message: error.message })
+    case "Declined":
+      return new StageFailed({ reason: "InvalidConfiguration", message: `The pool's server does not give what the stage needs: ${error.message}` })
+  }
+}
+
+const make = Effect.fnUntraced(function*(url: string) {
+  const { poolPatience, tokenFile } = yield* Settings
+  const path = yield* Effect.mapError(Effect.fromOption(tokenFile), () => new StageFailed({ reason: "InvalidConfiguration", message: "The Pod has no token of the pool; let the controller make it anew." }))
+  const base = URL.canParse(url) && /^https?:$/u.test(new URL(url).protocol) ? url.replace(/\/+$/u, "") : undefined
+  if (base === undefined) return yield* new StageFailed({ reason: "InvalidConfiguration", message: "pool.url is not an http or https URL; correct it." })
+  const http = yield* HttpClient.HttpClient
+
+  /** Read for each request: the kubelet replaces the file when the Secret changes. */
+  const token = Effect.try({ try: () => readFileSync(path, "utf8").trim(), catch: (cause) => new NoAnswer({ detail: `the token in ${path} cannot be read: ${causeOf(cause)}` }) })
+
+  const once = (request: Request.HttpClientRequest): Effect.Effect<HttpClientResponse.HttpClientResponse, PlatformError> =>
+    token.pipe(
+      Effect.flatMap((secret) => http.execute(request.pipe(Request.prependUrl(base), Request.bearerToken(secret)))),
+      Effect.mapError((error) => error._tag === "NoAnswer" ? error : new NoAnswer({ detail: causeOf(error) })),
+      Effect.flatMap((response) => response.status >= 200 && response.status < 300 ? Effect.succeed(response) : response.text.pipe(
+        Effect.orElseSucceed(() => ""),
+        Effect.flatMap((text) => Effect.fail(refusalOf(response.status, text)))
+      ))
+    )
+  /** Once more after a 401: the token may just have been replaced. */
+  const send = (request: Request.HttpClientRequest) => Effect.catchTag(once(request), "TokenRefused", () => Effect.delay(once(request), "1 second"))
+
+  const within = <A, E>(limit: Duration.Duration, effect: Effect.Effect<A, E | PlatformError>) =>
+    Effect.timeoutOrElse(effect, { duration: limit, orElse: () => Effect.fail(new NoAnswer({ detail: `not in ${Duration.format(limit)}` })) })
+
+  const read = <A, E>(request: Request.HttpClientRequest, body: (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<A, E>, limit = smallBodyTimeout): Effect.Effect<A, PlatformError> =>
+    within(limit, Effect.flatMap(send(request), (response) => Effect.mapError(body(response), (error) => new NoAnswer({ detail: causeOf(error) }))))
+  const json = <S extends Schema.ConstraintDecoder<unknown>>(request: Request.HttpClientRequest, schema: S): Effect.Effect<S["Type"], PlatformError> =>
+    Effect.flatMap(read(request, (response) => response.text), (text) =>
+      Effect.mapError(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(text), () => new Declined({ status: 200, message: "The pool's server answers what this version of agent-job does not understand; give both the same version.", body: undefined })))
+  const done = (request: Request.HttpClientRequest, limit = smallBodyTimeout) => Effect.asVoid(read(request, (response) => response.text, limit))
+
+  const patiently: Platform["Service"]["patiently"] = (ask) =>
+    Effect.tapError(ask, (error) => Effect.logDebug(error.message)).pipe(
+      Effect.retry({
+        while: ({ _tag }) => _tag === "NoAnswer",
+        schedule: Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]).pipe(
+          Schedule.jittered,
+          Schedule.while(({ elapsed }) => elapsed < Duration.toMillis(poolPatience))
+        )
+      })
+    )
+
+  const download: Platform["Service"]["download"] = (what, file, sha256) => {
+    const name = what === "archive" ? "the configuration archive" : "the saved plan"
+    const failed = (error: PlatformError | StageFailed) => error._tag === "StageFailed" ? error : stageFailure(error)
+    const body = Effect.map(send(Request.get(taskPath[what])), (response) => Stream.mapError(response.stream, (error) => new NoAnswer({ detail: causeOf(error) })))
+    const attempt = within(largeBodyTimeout, save(Stream.unwrap(body), file, { what: name, sha256, limitBytes: archiveLimitBytes }))
+    return Effect.mapError(patiently(attempt), failed)
+  }
+
+  return Platform.of({
+    details: Effect.mapError(patiently(json(Request.get(taskPath.assignment), TaskDetails)), stageFailure),
+    download,
+    storePlan: (file, sha256) =>
+      Effect.suspend(() => {
+        const body = HttpBody.stream(Stream.fromAsyncIterable(createReadStream(file), fileTrouble("the saved plan")), "application/octet-stream", statSync(file).size)
+        return patiently(done(Request.put(taskPath.plan).pipe(Request.setHeader(taskHeader.digest, sha256), Request.setBody(body)), largeBodyTimeout))
+      }).pipe(Effect.mapError(stageFailure)),
+    appendLog: (offset, bytes) =>
+      json(Request.post(taskPath.log, { urlParams: { offset } }).pipe(Request.bodyUint8Array(bytes)), LogPosition).pipe(
+        Effect.map(({ offset }): Shipped => ({ _tag: "StoredUpTo", offset })),
+        Effect.catchTag("Declined", ({ body, status }) => Effect.succeed(Option.match(decodePosition(status, body), {
+          onNone: (): Shipped => ({ _tag: "Refused" }),
+          onSome: ({ offset }): Shipped => ({ _tag: "StoredUpTo", offset })
+        }))),
+        Effect.catchTag("TokenRefused", () => Effect.succeed<Shipped>({ _tag: "Refused" }))
+      ),
+    tellResult: (result) => done(Request.bodyText(Request.post(taskPath.result), encodeResult(result), "application/json")),
+    state: Effect.asSome(read(Request.get(taskPath.state), (response) => response.arrayBuffer, largeBodyTimeout)).pipe(
+      Effect.map(Option.map((buffer) => new Uint8Array(buffer))),
+      Effect.catchIf((error) => error._tag === "Declined" && error.status === 404, () => Effect.succeedNone)
+    ),
+    pushState: (bytes, sha256, { epoch, id }) =>
+      done(
+        Request.post(taskPath.state).pipe(
+          Request.setHeaders({ [taskHeader.digest]: sha256, [taskHeader.lockId]: id, [taskHeader.lockEpoch]: String(epoch) }),
+          Request.bodyUint8Array(bytes, "application/json")
+        ),
+        largeBodyTimeout
+      ),
+    lockState: (info) => Effect.map(json(Request.bodyText(Request.post(taskPath.lock), JSON.stringify(info), "application/json"), LockGranted), ({ epoch }) => ({ id: info.ID, epoch })),
+    unlockState: (info) => done(Request.bodyText(Request.post(taskPath.unlock), JSON.stringify(info), "application/json")),
+    patiently
+  })
+})
+
+const encodeResult = Schema.encodeSync(Schema.fromJsonString(StageResult))
+const decodeLogPosition = Schema.decodeUnknownOption(LogPosition)
+const decodePosition = (status: number, body: unknown) => status === 409 ? decodeLogPosition(body) : Option.none()

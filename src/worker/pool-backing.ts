@@ -1,0 +1,69 @@
+// What a stage of a pool has behind it: archive, variables and saved plan by the task's token, and its state through the gateway.
+// Always holds: an apply runs the approved plan or nothing; what the engine wrote last is confirmed, or the result says it is not.
+// Used by worker/worker.ts.
+import { join } from "node:path"
+import { Effect, Option } from "effect"
+import type { AgentTaskSpec } from "../schema/agent-task.ts"
+import { archiveFile } from "./archive-url.ts"
+import { unpack } from "./archive.ts"
+import type { Backing } from "./backing.ts"
+import { readFile } from "./folder.ts"
+import { keptStateFile } from "./kept-state.ts"
+import { Platform } from "./platform.ts"
+import type { Provisioned } from "./provision.ts"
+import { packPlan, unpackPlan } from "./saved-plan.ts"
+import { Settings } from "./settings.ts"
+import { StageFailed } from "./stage-failed.ts"
+import { StateDelivery } from "./state-delivery.ts"
+import { openGateway } from "./state-gateway.ts"
+
+const planFile = "saved-plan.tar"
+/** What the engine leaves in its directory when it could not push its state. */
+const erroredState = "errored.tfstate"
+const stateLimitBytes = 64 * 1024 * 1024
+
+const refuse = (message: string) => Effect.fail(new StageFailed({ reason: "InvalidConfiguration", message }))
+
+/** Asks the pool for the stage's details; the rest is asked for when it is needed. */
+export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: AgentTaskSpec) {
+  const platform = yield* Platform
+  const delivery = yield* StateDelivery
+  const { pod, privateDirectory } = yield* Settings
+  if (stage !== "plan" && plan === undefined) return yield* refuse(`spec.plan is missing: the ${stage} of a pool's run applies the plan that was approved, and only that; plan again.`)
+  const { variables } = yield* platform.details
+
+  const settleState = Effect.fnUntraced(function*({ directory, root }: Provisioned) {
+    const left = yield* readFile(root, [...directory, erroredState], stateLimitBytes)
+    const { pushed, trouble } = yield* delivery.settle(left)
+    if (Option.isNone(trouble)) return pushed
+    return yield* new StageFailed({
+      reason: "StateNotSaved",
+      message: `The pool's server has not confirmed the last state (${trouble.value}) A copy is in ${keptStateFile(privateDirectory)} of Pod ${pod.name} on node ${pod.node}; save it before the Pod is deleted.`
+    })
+  })
+
+  return {
+    variables,
+    secrets: [],
+    ship: Option.some(platform.appendLog),
+    bringSource: Option.map(Option.fromUndefinedOr(source.pool), ({ archiveSha256 }) => Effect.fnUntraced(function*(root: number) {
+      const file = join(privateDirectory, archiveFile)
+      yield* platform.download("archive", file, archiveSha256)
+      yield* unpack(file, root)
+    })),
+    bringPlan: Option.map(Option.fromUndefinedOr(plan), ({ sha256 }) => Effect.fnUntraced(function*({ directory, root }: Provisioned) {
+      const file = join(privateDirectory, planFile)
+      yield* platform.download("plan", file, sha256)
+      yield* unpackPlan(file, root, directory)
+    })),
+    openFor: ({ mutates }) => Effect.provideService(openGateway(mutates), StateDelivery, delivery),
+    mayChange: () => Effect.void,
+    settleState,
+    keepPlan: Effect.fnUntraced(function*({ directory, root }: Provisioned) {
+      const file = join(privateDirectory, planFile)
+      const sha256 = yield* packPlan(root, directory, file)
+      yield* platform.storePlan(file, sha256)
+      return Option.some(sha256)
+    })
+  } satisfies Backing
+})

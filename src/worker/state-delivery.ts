@@ -1,0 +1,115 @@
+// What the worker knows of the state while a stage runs: the lock, and which state the server has not acknowledged yet.
+// Always holds: states go one after another under the lock they were made under; the lock is given back only when none is left over.
+// Used by worker/state-gateway for the engine, and by worker/pool-backing when the engine is gone.
+import { createHash, randomUUID } from "node:crypto"
+import { Context, Effect, Fiber, Layer, Option, Schedule, type Scope, Semaphore } from "effect"
+import type { LockInfo } from "../schema/task-api.ts"
+import { keepCopy, removeCopy } from "./kept-state.ts"
+import { Declined, NoAnswer, Platform, type PlatformError, type StateLock } from "./platform.ts"
+import { Settings } from "./settings.ts"
+import { Stop } from "./stop.ts"
+
+/** How it stands when the engine is gone. */
+export interface Settled {
+  /** The last state that was written is confirmed; nothing if none was written. */
+  readonly pushed: Option.Option<boolean>
+  /** Why the last state is not confirmed. */
+  readonly trouble: Option.Option<string>
+}
+
+export class StateDelivery extends Context.Service<StateDelivery, {
+  /** The newest state; nothing if there is none yet. */
+  readonly read: Effect.Effect<Option.Option<Uint8Array>, PlatformError>
+  readonly lock: (info: LockInfo) => Effect.Effect<void, PlatformError>
+  /** Succeeds when the server has it, however long it takes within the stage's time. */
+  readonly push: (bytes: Uint8Array) => Effect.Effect<void, PlatformError>
+  readonly unlock: (info: LockInfo) => Effect.Effect<void, PlatformError>
+  /** Sends what is not confirmed, or the state that the engine left in a file of its own, and gives the lock back. */
+  readonly settle: (left: Option.Option<Uint8Array>) => Effect.Effect<Settled>
+}>()("agent-job/worker/StateDelivery") {
+  static readonly layer = Layer.effect(StateDelivery, Effect.suspend(() => make()))
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
+const notLocked = new Declined({ status: 409, message: "The state is not locked, so it may not be written.", body: undefined })
+
+const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Service"], never, Platform | Settings | Stop | Scope.Scope> {
+  const { pod, privateDirectory } = yield* Settings
+  const { tooLate } = yield* Stop
+  const platform = yield* Platform
+  const scope = yield* Effect.scope
+  const inTurn = Semaphore.makeUnsafe(1)
+  let held: { readonly info: LockInfo; readonly lock: StateLock } | undefined
+  let unconfirmed: Uint8Array | undefined
+  let confirmed: string | undefined
+
+  /** Through an outage, for as long as the stage may take; a token may be renewed meanwhile. */
+  const stubbornly = <A>(ask: Effect.Effect<A, PlatformError>): Effect.Effect<A, PlatformError> =>
+    Effect.tapError(ask, (error) => Effect.logWarning("The state is not saved yet", error.message)).pipe(
+      Effect.retry({
+        while: ({ _tag }) => _tag !== "Declined",
+        schedule: Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
+      }),
+      Effect.raceFirst(Effect.andThen(tooLate, Effect.fail(new NoAnswer({ detail: "not before the end of the grace period" }))))
+    )
+
+  const deliver = (bytes: Uint8Array, ask: (push: Effect.Effect<void, PlatformError>) => Effect.Effect<void, PlatformError>) =>
+    Effect.gen(function*() {
+      if (held === undefined) return yield* notLocked
+      const digest = sha256(bytes)
+      unconfirmed = bytes
+      yield* keepCopy(privateDirectory, bytes).pipe(Effect.catch((error) => Effect.logWarning(error.message))) // the server is asked all the same
+      yield* ask(platform.pushState(bytes, digest, held.lock))
+      unconfirmed = undefined
+      confirmed = digest
+      yield* removeCopy(privateDirectory)
+    })
+
+  /** Goes on when the engine has hung up. */
+  const detached = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> => Effect.flatMap(Effect.forkIn(inTurn.withPermit(effect), scope), Fiber.join)
+
+  const lock = (info: LockInfo) =>
+    Effect.gen(function*() {
+      held = { info, lock: yield* platform.patiently(platform.lockState(info)) }
+    })
+
+  /** The server opens the lock itself when the stage is over, so what fails here does no harm. */
+  const giveBack = Effect.gen(function*() {
+    if (held === undefined) return
+    const { info } = held
+    held = undefined
+    yield* platform.patiently(platform.unlockState(info)).pipe(
+      Effect.raceFirst(tooLate),
+      Effect.catch((error) => Effect.logWarning("The lock of the state was not given back", error.message))
+    )
+  })
+
+  const rescue = (left: Option.Option<Uint8Array>) =>
+    Effect.gen(function*() {
+      const wanted = Option.getOrUndefined(Option.filter(left, (bytes) => sha256(bytes) !== confirmed)) ?? unconfirmed
+      if (wanted === undefined) return Option.none<string>()
+      unconfirmed = wanted
+      if (held === undefined) yield* lock({ ID: randomUUID(), Operation: "rescue", Who: pod.name })
+      yield* deliver(wanted, platform.patiently)
+      return Option.none<string>()
+    }).pipe(
+      Effect.raceFirst(Effect.andThen(tooLate, Effect.fail(new NoAnswer({ detail: "not before the end of the grace period" })))),
+      Effect.catch((error) => Effect.succeedSome(error.message))
+    )
+
+  return StateDelivery.of({
+    read: platform.patiently(platform.state),
+    lock: (info) => detached(lock(info)),
+    push: (bytes) => detached(deliver(bytes, stubbornly)),
+    unlock: (info) => detached(Effect.suspend(() => {
+      if (held?.info.ID !== info.ID) return platform.patiently(platform.unlockState(info))
+      return unconfirmed === undefined ? giveBack : Effect.void // not before that one is saved: see `settle`
+    })),
+    settle: (left) => inTurn.withPermit(Effect.gen(function*() {
+      const trouble = yield* rescue(left)
+      if (unconfirmed !== undefined) yield* keepCopy(privateDirectory, unconfirmed).pipe(Effect.catch((error) => Effect.logWarning(error.message)))
+      yield* giveBack
+      return { pushed: unconfirmed === undefined && confirmed === undefined ? Option.none() : Option.some(unconfirmed === undefined), trouble }
+    }))
+  })
+})

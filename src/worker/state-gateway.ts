@@ -1,0 +1,112 @@
+// The engine's way to its state: an HTTP address on loopback, for one command alone, with the pool's server behind it.
+// Always holds: whoever has not this command's address and password gets nothing, and a state is acknowledged only after the server did.
+// Used by worker/pool-backing.ts.
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { randomBytes, timingSafeEqual } from "node:crypto"
+import { createServer } from "node:http"
+import { Effect, Option, Schema, Stream } from "effect"
+import { type HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { LockInfo } from "../schema/task-api.ts"
+import type { CommandEnv } from "./engine.ts"
+import type { PlatformError } from "./platform.ts"
+import { StageFailed } from "./stage-failed.ts"
+import { StateDelivery } from "./state-delivery.ts"
+
+/** What the server takes too. */
+const stateLimitBytes = 64 * 1024 * 1024
+const lockLimitBytes = 64 * 1024
+
+const user = "worker"
+const secret = () => randomBytes(24).toString("base64url")
+
+const equal = (a: string, b: string): boolean => {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)]
+  return left.length === right.length && timingSafeEqual(left, right)
+}
+
+class TooLarge extends Schema.TaggedError<TooLarge>()("TooLarge", {}) {}
+
+const bodyOf = (request: HttpServerRequest.HttpServerRequest, limit: number): Effect.Effect<Uint8Array, TooLarge | HttpServerError.HttpServerError> =>
+  Stream.runFoldEffect(request.stream, (): { readonly size: number; readonly chunks: Array<Uint8Array> } => ({ size: 0, chunks: [] }), ({ chunks, size }, chunk) => {
+    if (size + chunk.length > limit) return Effect.fail(new TooLarge())
+    chunks.push(chunk)
+    return Effect.succeed({ size: size + chunk.length, chunks })
+  }).pipe(Effect.map(({ chunks }) => Buffer.concat(chunks)))
+
+const decodeLock = Schema.decodeUnknownEffect(Schema.fromJsonString(LockInfo))
+const text = (status: number, message: string) => HttpServerResponse.text(message, { status })
+
+/** The engine shows the body of a refusal, and reads the holder of a lock out of it. */
+const refusal = (error: PlatformError) =>
+  error._tag === "Declined"
+    ? error.body === undefined ? text(error.status, error.message) : HttpServerResponse.jsonUnsafe(error.body, { status: error.status })
+    : text(503, error.message)
+
+const answer = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest, place: string, writable: boolean) {
+  const delivery = yield* StateDelivery
+  const lockInfo = Effect.flatMap(bodyOf(request, lockLimitBytes), (bytes) => decodeLock(new TextDecoder().decode(bytes)))
+  const { pathname } = new URL(request.url, "http://127.0.0.1")
+  switch (`${request.method} ${pathname.startsWith(place) ? pathname.slice(place.length) : "elsewhere"}`) {
+    case "GET ":
+      return Option.match(yield* delivery.read, {
+        onNone: () => HttpServerResponse.empty({ status: 404 }),
+        onSome: (bytes) => HttpServerResponse.uint8Array(bytes, { contentType: "application/json" })
+      })
+    case "POST ":
+      if (!writable) break
+      yield* delivery.push(yield* bodyOf(request, stateLimitBytes))
+      return HttpServerResponse.empty({ status: 200 })
+    case "POST /lock":
+      if (!writable) break
+      yield* delivery.lock(yield* lockInfo)
+      return HttpServerResponse.empty({ status: 200 })
+    case "POST /unlock":
+      if (!writable) break
+      yield* delivery.unlock(yield* lockInfo)
+      return HttpServerResponse.empty({ status: 200 })
+  }
+  return text(405, "This command may not do that with the state.")
+})
+
+/**
+ * Listens until the scope closes; gives what the command's environment has to say of it. Unless `writable`, the state can only be read.
+ * By environment and not by configuration, so that nothing of it comes into a saved plan.
+ */
+export const openGateway = Effect.fn("StateGateway.open")(function*(writable: boolean) {
+  const place = `/${secret()}`
+  const password = secret()
+  const expected = `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`
+  const server = yield* NodeHttpServer.make(() => createServer(), { port: 0, host: "127.0.0.1", gracefulShutdownTimeout: "1 second" }).pipe(
+    Effect.mapError(() => new StageFailed({ reason: "InvalidConfiguration", message: "The worker cannot listen on 127.0.0.1 for the engine's state; the Pod's network needs a loopback address." }))
+  )
+  yield* server.serve(Effect.gen(function*() {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    if (!equal(request.headers.authorization ?? "", expected)) return text(401, "This is the state of another command.")
+    return yield* answer(request, place, writable)
+  }).pipe(
+    Effect.catchTags({
+      NoAnswer: (error) => Effect.succeed(refusal(error)),
+      TokenRefused: (error) => Effect.succeed(refusal(error)),
+      Declined: (error) => Effect.succeed(refusal(error)),
+      TooLarge: () => Effect.succeed(text(413, `A state may have ${stateLimitBytes / 1024 ** 2} MiB at most.`)),
+      SchemaError: () => Effect.succeed(text(400, "This is no lock.")),
+      HttpServerError: () => Effect.succeed(text(400, "The request broke off."))
+    })
+  ))
+  if (server.address._tag === "UnixPathAddress") return yield* Effect.die(new Error("not a TCP address"))
+  const address = `http://127.0.0.1:${server.address.port}${place}`
+  return {
+    env: {
+      TF_HTTP_ADDRESS: address,
+      TF_HTTP_UPDATE_METHOD: "POST",
+      TF_HTTP_LOCK_ADDRESS: `${address}/lock`,
+      TF_HTTP_LOCK_METHOD: "POST",
+      TF_HTTP_UNLOCK_ADDRESS: `${address}/unlock`,
+      TF_HTTP_UNLOCK_METHOD: "POST",
+      TF_HTTP_USERNAME: user,
+      TF_HTTP_PASSWORD: password,
+      TF_HTTP_RETRY_MAX: "0" // what fails here has been tried long enough
+    },
+    secrets: [password, place]
+  } satisfies CommandEnv
+})

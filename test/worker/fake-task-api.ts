@@ -1,0 +1,154 @@
+// The task API in memory, with the rules of the real server and faults on demand: down, slow to be believed, or refusing.
+// Keeps every request's outcome, so that a test can say what really reached it.
+// Used by the tests of the worker's pool side.
+import { Effect, type Scope } from "effect"
+import { createHash } from "node:crypto"
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import type { AddressInfo } from "node:net"
+import { Tar } from "effect/encoding"
+import { Stream } from "effect"
+import { gzipSync } from "node:zlib"
+import type { Variable } from "../../src/schema/agent-task.ts"
+import { taskHeader } from "../../src/schema/task-api.ts"
+
+/** What happens to the next request of a kind: "lose answer" does it and then breaks the connection. */
+export type Fault = "break" | "lose answer" | 401 | 409 | 500
+
+export interface TaskApi {
+  readonly url: string
+  readonly token: string
+  /** Faults for `METHOD path`, in order, one a request. */
+  readonly fault: (request: string, ...faults: ReadonlyArray<Fault>) => void
+  /** Every request breaks until the returned function is called. */
+  readonly goDown: () => () => void
+  archive: Uint8Array
+  plan: Uint8Array | undefined
+  variables: ReadonlyArray<Variable>
+  state: Uint8Array | undefined
+  /** Every accepted state's serial. */
+  readonly serials: Array<number>
+  log: Uint8Array
+  lock: { ID: string } | undefined
+  epoch: number
+  readonly results: Array<unknown>
+  /** `METHOD path status` of every request that was answered. */
+  readonly requests: Array<string>
+  /** Called when a request arrives, before it is answered. */
+  onRequest: (request: string) => void
+}
+
+export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
+
+/** A tar.gz of these files. */
+export const tarGz = (files: Readonly<Record<string, string>>): Uint8Array =>
+  gzipSync(Buffer.concat(Effect.runSync(Stream.runCollect(Stream.fromIterable(Object.entries(files).map(([name, content]) => Tar.file(name, content))).pipe(Stream.pipeThroughChannel(Tar.encode()))))))
+
+const read = async (request: IncomingMessage): Promise<Buffer> => {
+  const chunks: Array<Buffer> = []
+  for await (const chunk of request) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(function*() {
+  const faults = new Map<string, Array<Fault>>()
+  let down = false
+  const token = "task-token-0123456789"
+  const prefix = "/api/task/v1"
+
+  type Reply = readonly [status: number, body?: Uint8Array | object]
+
+  const locked = (): Reply => [409, { error: "locked", message: "The state is locked by somebody.", ...api.lock }]
+
+  const answer = async (name: string, request: IncomingMessage, url: URL): Promise<Reply> => {
+    const body = await read(request)
+    switch (name) {
+      case "GET /assignment":
+        return [200, { id: "run-a.plan.1", runId: "run-a", workspace: "demo", stage: "plan", archiveSha256: sha256(api.archive), variables: api.variables }]
+      case "GET /archive":
+        return [200, api.archive]
+      case "GET /plan":
+        return api.plan === undefined ? [404, { error: "no-plan", message: "The run has no saved plan." }] : [200, api.plan]
+      case "PUT /plan":
+        if (sha256(body) !== request.headers[taskHeader.digest]) return [422, { error: "digest", message: "The digest differs." }]
+        api.plan = body
+        return [204]
+      case "POST /log": {
+        const offset = Number(url.searchParams.get("offset"))
+        if (offset > api.log.length) return [409, { error: "log-gap", message: "A gap.", offset: api.log.length }]
+        api.log = Buffer.concat([api.log.subarray(0, Math.max(offset, api.log.length)), body.subarray(api.log.length - offset)])
+        return [200, { offset: api.log.length }]
+      }
+      case "GET /state":
+        return api.state === undefined ? [404, { error: "no-state", message: "No state." }] : [200, api.state]
+      case "POST /state": {
+        const state = JSON.parse(body.toString("utf8"))
+        if (api.lock === undefined || api.lock.ID !== request.headers[taskHeader.lockId] || String(api.epoch) !== request.headers[taskHeader.lockEpoch]) return locked()
+        if (sha256(body) !== request.headers[taskHeader.digest]) return [422, { error: "digest", message: "The digest differs." }]
+        const last = api.serials.at(-1) ?? -1
+        if (api.state !== undefined && sha256(body) === sha256(api.state)) return [204]
+        if (state.serial <= last) return [409, { error: "old-serial", message: "An old serial." }]
+        api.state = body
+        api.serials.push(state.serial)
+        return [204]
+      }
+      case "POST /state/lock": {
+        const info = JSON.parse(body.toString("utf8"))
+        if (api.lock !== undefined && api.lock.ID !== info.ID) return locked()
+        if (api.lock === undefined) api.epoch++
+        api.lock = info
+        return [200, { epoch: api.epoch }]
+      }
+      case "POST /state/unlock":
+        if (api.lock !== undefined && api.lock.ID !== JSON.parse(body.toString("utf8")).ID) return locked()
+        api.lock = undefined
+        return [204]
+      case "POST /result":
+        api.results.push(JSON.parse(body.toString("utf8")))
+        return [204]
+      default:
+        return [404, { error: "not-found", message: "There is nothing here." }]
+    }
+  }
+
+  const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const url = new URL(request.url ?? "/", "http://localhost")
+    const name = `${request.method} ${url.pathname.slice(prefix.length)}`
+    api.onRequest(name)
+    const fault = faults.get(name)?.shift()
+    if (down || fault === "break") return void request.socket.destroy()
+    if (typeof fault === "number") return void response.writeHead(fault).end(JSON.stringify({ error: "fault", message: `Refused with ${fault}.` }))
+    const [status, body = ""] = request.headers.authorization === `Bearer ${token}` ? await answer(name, request, url) : [401, { error: "unauthorized", message: "No." }] as const
+    if (fault === "lose answer") return void request.socket.destroy()
+    api.requests.push(`${name} ${status}`)
+    response.writeHead(status).end(body instanceof Uint8Array ? body : body === "" ? "" : JSON.stringify(body))
+  }
+
+  const server = createServer((request, response) => {
+    respond(request, response).catch((error: unknown) => response.writeHead(500).end(String(error)))
+  })
+  yield* Effect.acquireRelease(
+    Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
+    () => Effect.sync(() => (server.close(), server.closeAllConnections()))
+  )
+  const api: TaskApi = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    token,
+    fault: (request, ...next) => void faults.set(request, [...(faults.get(request) ?? []), ...next]),
+    goDown: () => {
+      down = true
+      return () => void (down = false)
+    },
+    archive: new Uint8Array(),
+    plan: undefined,
+    variables: [],
+    state: undefined,
+    serials: [],
+    log: new Uint8Array(),
+    lock: undefined,
+    epoch: 0,
+    results: [],
+    requests: [],
+    onRequest: () => {}
+  }
+  return api
+})
