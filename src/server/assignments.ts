@@ -1,5 +1,5 @@
 // What agents take from the pool: stages, offered until acknowledged, each with a token of its own, ended by one result.
-// An offer that was not acknowledged is made again after 30 s, or at once to the same agent, since it asks because it has none.
+// An offer that was not acknowledged is made again after 30 s, and after 2 s to the same agent, which asks because it has not got it.
 // Used by the pool routes and, for whoever shows a stage's token, by the task routes.
 import { Clock, Context, DateTime, Effect, Equal, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
@@ -16,6 +16,11 @@ import { newTaskToken, tokenHash } from "./tokens.ts"
 import { now, Workspaces } from "./workspaces.ts"
 
 const offerMillis = 30_000
+/** Not at once, or an agent that cannot keep what it is offered would be asked in a tight loop. */
+const sameAgentMillis = 2_000
+
+const dueAt = ({ agent, offeredAt }: StageRow, asking: string): number =>
+  offeredAt === null ? 0 : Date.parse(offeredAt) + (agent === asking ? sameAgentMillis : offerMillis)
 
 /** An agent counts as connected for this long after it last asked; a long poll takes up to 60 s. */
 const connectedMillis = 90_000
@@ -76,11 +81,9 @@ const make = Effect.gen(function*() {
     Effect.gen(function*() {
       const at = yield* Clock.currentTimeMillis
       const open = yield* rows(Row)(sql`SELECT * FROM stages WHERE acknowledgedAt IS NULL AND endedAt IS NULL ORDER BY seq`)
-      const isDue = (stage: StageRow) => stage.offeredAt === null || stage.agent === agent || Date.parse(stage.offeredAt) + offerMillis <= at
-      const due = open.filter(isDue).slice(0, max)
+      const due = open.filter((stage) => dueAt(stage, agent) <= at).slice(0, max)
       if (due.length === 0) {
-        const offers = open.map(({ offeredAt }) => Date.parse(offeredAt ?? "") + offerMillis)
-        return { found: Option.none<ReadonlyArray<Assignment>>(), ...(offers.length > 0 && { againAt: Math.min(...offers) }) }
+        return { found: Option.none<ReadonlyArray<Assignment>>(), ...(open.length > 0 && { againAt: Math.min(...open.map((stage) => dueAt(stage, agent))) }) }
       }
       const assignments = yield* sql.withTransaction(Effect.forEach(due, (stage) => offer(stage, agent)))
       return { found: Option.some<ReadonlyArray<Assignment>>(assignments) }

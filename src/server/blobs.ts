@@ -30,6 +30,8 @@ export class Blobs extends Context.Service<Blobs, {
   readonly sizeBytes: (sha256: string) => Effect.Effect<number, Refused>
   /** Whole, checked against its digest; 503 when it is damaged. For states. */
   readonly read: (sha256: string) => Effect.Effect<Uint8Array, Refused>
+  /** Removes all others. */
+  readonly keepOnly: (named: ReadonlySet<string>) => Effect.Effect<void, Refused>
   /** Can the disk take a blob now? */
   readonly probe: Effect.Effect<void, Refused>
 }>()("agent-job/server/Blobs") {
@@ -61,11 +63,7 @@ const syncDirectory = async (directory: string) => {
 const make = Effect.fnUntraced(function*(directory: string) {
   const path = (sha256: string) => join(directory, Sha256.make(sha256))
   yield* Effect.tryPromise({
-    try: async () => {
-      await mkdir(directory, { recursive: true, mode: 0o700 })
-      const torn = (await readdir(directory)).filter((name) => name.startsWith("new-"))
-      await Promise.all(torn.map((name) => rm(join(directory, name))))
-    },
+    try: () => mkdir(directory, { recursive: true, mode: 0o700 }),
     catch: (cause) => new ServerError({ message: `The directory ${directory} cannot be used (${cause instanceof Error ? cause.message : cause}); check its permissions and the disk.` })
   })
 
@@ -123,6 +121,9 @@ const make = Effect.fnUntraced(function*(directory: string) {
     }),
     sizeBytes: (sha256) => Effect.map(onDisk(() => stat(path(sha256))), ({ size }) => size),
     read,
+    keepOnly: (named) => onDisk(async () => {
+      for (const name of await readdir(directory)) if (!named.has(name)) await rm(join(directory, name), { force: true })
+    }),
     probe: onDisk(async () => {
       const file = join(directory, `new-${randomUUID()}`)
       await (await open(file, "wx", 0o600)).close()

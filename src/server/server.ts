@@ -21,6 +21,7 @@ import { ServerError, type ServerOptions, Settings } from "./settings.ts"
 import { Stages } from "./stages.ts"
 import { stateRoutes } from "./state-routes.ts"
 import { StateVersions } from "./state-versions.ts"
+import { sweep } from "./sweep.ts"
 import { taskRoutes } from "./task-routes.ts"
 import { tfeRunRoutes } from "./tfe-run-routes.ts"
 import { tfeStateRoutes } from "./tfe-state-routes.ts"
@@ -68,7 +69,7 @@ export const ServerWithAddress = (options: ServerOptions): Layer.Layer<HttpServe
   Layer.effectDiscard(Effect.flatMap(Commits, (commits) => Effect.addFinalizer(() => commits.stop))).pipe(
     Layer.provideMerge(HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true })),
     Layer.provideMerge(listen(options.port)),
-    Layer.provideMerge(stores(options))
+    Layer.provideMerge(sweep.pipe(Layer.provideMerge(stores(options))))
   )
 
 /** The whole server, for as long as the layer lives. */

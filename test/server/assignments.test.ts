@@ -23,15 +23,25 @@ describe("an assignment", () => {
       expect(yield* agent(url, "one").acquire()).toEqual([])
     }))
 
-  it.live("is offered at once to the same agent that asks again, with a token of its own, and every offered token is good", () =>
+  it.effect("is offered to the same agent again after 2 seconds, with a token of its own, and every offered token is good", () =>
     Effect.gen(function*() {
       const url = yield* server
       yield* person(url).start("demo")
       const [first] = yield* agent(url).acquire()
+      expect(yield* agent(url).acquire()).toEqual([])
+      yield* TestClock.adjust("2 seconds")
       const [second] = yield* agent(url).acquire()
       expect(second?.id).toBe(first?.id)
       expect(second?.taskToken).not.toBe(first?.taskToken)
       for (const offer of [first, second]) expect((yield* worker(url, offer!).as("GET", taskPath.assignment)).status).toBe(200)
+    }))
+
+  it.live("is offered again within a poll that waits that long, without any commit", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      yield* person(url).start("demo")
+      const [first] = yield* agent(url).acquire()
+      expect((yield* agent(url).acquire(30)).map(({ id }) => id)).toEqual([first?.id])
     }))
 
   it.live("wakes a waiting agent with the commit that makes it", () =>
