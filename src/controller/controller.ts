@@ -7,7 +7,7 @@ import { Kubernetes } from "../kubernetes/client.ts"
 import { discover } from "../kubernetes/credentials.ts"
 import * as Election from "../kubernetes/lease.ts"
 import * as KeyedQueue from "../queue/keyed-queue.ts"
-import { type ConfigurationInvalid, loadConfig } from "./config.ts"
+import { loadConfig } from "./config.ts"
 import { Executor } from "./execute.ts"
 import { Health } from "./health.ts"
 import { mirror } from "./mirror.ts"
@@ -48,8 +48,7 @@ interface Parts {
 const whileLeader = Effect.fnUntraced(function*({ config, identity, sink, world }: Parts) {
   const reconciler = yield* Reconciler
   const queue = yield* KeyedQueue.make({ concurrency, work: reconciler.reconcile, backoff })
-  yield* Effect.addFinalizer(() => queue.drain.pipe(Effect.timeoutOption(drainLimit), Effect.andThen(Metric.update(leader, 0)), Effect.andThen(Effect.logInfo("no longer leads"))))
-  yield* Effect.logInfo("leads")
+  yield* Effect.addFinalizer(() => queue.drain.pipe(Effect.timeoutOption(drainLimit), Effect.andThen(Metric.update(leader, 0))))
   yield* Metric.update(leader, 1)
   yield* Ref.set(sink, (key) => Effect.andThen(queue.add(key), Effect.flatMap(queue.depth, ({ waiting }) => Metric.update(depth, waiting))))
   yield* Effect.forEach([...world.tasks()], ([key]) => queue.add(key), { discard: true })
@@ -86,5 +85,3 @@ export const controller = Effect.fnUntraced(function*(options: ControllerOptions
   )
   return yield* run(options, config, world).pipe(Effect.provide(parts), Effect.scoped)
 })
-
-export type { ConfigurationInvalid }

@@ -1,0 +1,110 @@
+// A namespace for AgentTasks on the API server that KUBECONFIG names, a controller that serves it, and a hand in the worker's place.
+// Jobs select a node that does not exist, so that no Pod runs whatever else the cluster can do.
+// Used by the *.cluster.test.ts files of this folder.
+import { Context, Effect, Layer, Option, Schedule, type Scope } from "effect"
+import { randomBytes } from "node:crypto"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { controller } from "../../src/controller/controller.ts"
+import { crd } from "../../src/core/manifest/crd.ts"
+import { claimed, finished } from "../../src/core/status.ts"
+import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
+import { agentTasks, decoding, jobs, type Kind, namespaces } from "../../src/kubernetes/kinds.ts"
+import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../../src/schema/agent-task.ts"
+import { Uid, WorkspaceName } from "../../src/schema/names.ts"
+import type { StageResult } from "../../src/schema/stage-result.ts"
+
+const customResourceDefinitions: Kind = { ...namespaces, apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", plural: "customresourcedefinitions" }
+export const tasks = decoding(agentTasks, AgentTask)
+
+export class Tasks extends Context.Service<Tasks, { readonly namespace: string }>()("test/Tasks") {}
+
+const freePort = Effect.callback<number>((resume) => {
+  const server = createServer().listen(0, "127.0.0.1", () => {
+    const address = server.address()
+    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
+  })
+})
+
+export const TaskCluster = Layer.effect(Tasks, Effect.gen(function*() {
+  const kubernetes = yield* Kubernetes
+  const namespace = `test-tasks-${randomBytes(4).toString("hex")}`
+  const { metadata, spec } = crd()
+  yield* kubernetes.apply(customResourceDefinitions, { metadata, spec })
+  yield* Effect.acquireRelease(
+    kubernetes.create(namespaces, { metadata: { name: namespace } }),
+    () => Effect.ignore(kubernetes.delete(namespaces, { name: namespace }))
+  )
+  yield* kubernetes.list(tasks, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") })) // until it is served
+  return { namespace }
+})).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
+
+/** Runs a controller until the scope ends. */
+export const runController = Effect.fnUntraced(function*(
+  options: { readonly values?: object; readonly identity?: string; readonly task?: object } = {}
+): Effect.fn.Return<{ readonly healthPort: number }, never, Tasks | Scope.Scope> {
+  const { namespace } = yield* Tasks
+  const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "controller-"))), (_) => Effect.sync(() => rmSync(_, { recursive: true })))
+  const values = join(directory, "values.yaml")
+  writeFileSync(values, JSON.stringify({ ...options.values, task: { nodeSelector: { "test/nowhere": "true" }, ...options.task } }))
+  const healthPort = yield* freePort
+  yield* controller({ values, name: "agent-job", namespace, healthPort, identity: options.identity ?? "test", poolTokenFile: "/none" }).pipe(Effect.forkScoped)
+  return { healthPort }
+})
+
+export const plainSpec = (spec: Partial<AgentTaskSpec> = {}): AgentTaskSpec => ({ workspace: WorkspaceName.make("demo"), stage: "plan", source: { inline: { "main.tf": "" } }, ...spec })
+
+export const createTask = Effect.fnUntraced(function*(name: string, spec: Partial<AgentTaskSpec> = {}) {
+  const { namespace } = yield* Tasks
+  return yield* (yield* Kubernetes).create(tasks, { metadata: { name, namespace }, spec: plainSpec(spec) })
+})
+
+const every = Schedule.spaced("50 millis")
+
+/** Reads until what was read is as wanted; fails after 20 s with what was seen last. */
+export const until = <A, E, R>(what: string, read: Effect.Effect<A, E, R>, wanted: (seen: A) => boolean): Effect.Effect<A, E, R> =>
+  Effect.gen(function*() {
+    let last: A | undefined
+    return yield* Effect.map(read, (_) => (last = _)).pipe(
+      Effect.repeat({ until: wanted, schedule: every }),
+      Effect.timeoutOrElse({ duration: "20 seconds", orElse: () => Effect.die(new Error(`${what} did not come about; last seen: ${JSON.stringify(last)}`)) })
+    )
+  })
+
+export const getTask = Effect.fnUntraced(function*(name: string) {
+  const { namespace } = yield* Tasks
+  return yield* (yield* Kubernetes).get(tasks, { name, namespace })
+})
+
+export const untilStatus = (name: string, wanted: (status: AgentTaskStatus) => boolean) =>
+  Effect.map(until(`the status of ${name}`, getTask(name), ({ status }) => wanted(status)), ({ status }) => status)
+
+export const jobNames = Effect.gen(function*() {
+  const { namespace } = yield* Tasks
+  const { items } = yield* (yield* Kubernetes).list(jobs, { namespace })
+  return items.map(({ metadata }) => metadata.name).sort()
+})
+
+/** As a worker does when somebody else wrote the status meanwhile. */
+const readAgain = <A, E extends { readonly _tag: string }, R>(write: Effect.Effect<A, E, R>) => Effect.retry(write, { while: ({ _tag }) => _tag === "Conflict", times: 10 })
+
+/** Takes the task as its worker would. */
+export const claim = (name: string) => readAgain(claimOnce(name))
+const claimOnce = Effect.fnUntraced(function*(name: string) {
+  const { metadata, spec, status } = yield* getTask(name)
+  const at = new Date().toISOString()
+  const next = claimed(status, { podUid: Uid.make(`pod-of-${name}`), nonce: "nonce", epoch: 0, at }, { name: `pod-of-${name}`, node: "node" }, metadata.generation)
+  return yield* (yield* Kubernetes).updateStatus(tasks, { metadata, spec, status: next })
+})
+
+export const finish = (name: string, result: Partial<StageResult> = {}) => readAgain(finishOnce(name, result))
+const finishOnce = Effect.fnUntraced(function*(name: string, result: Partial<StageResult>) {
+  const { metadata, spec, status } = yield* getTask(name)
+  const whole: StageResult = { outcome: "succeeded", reason: "Completed", message: "Done.", exitCode: 0, finishedAt: new Date().toISOString(), ...result }
+  return yield* (yield* Kubernetes).updateStatus(tasks, { metadata, spec, status: finished(status, whole, metadata.generation, false) })
+})
+
+export const found = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<boolean, never, R> => Effect.map(Effect.option(effect), Option.isSome)
