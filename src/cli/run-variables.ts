@@ -12,7 +12,7 @@ const quoted = (text: string): string =>
     .replaceAll("\n", "\\n")
     .replaceAll("\r", "\\r")
     .replaceAll("\t", "\\t")
-    .replaceAll("${", "$${")
+    .replaceAll("${", () => "$${") // as a text, "$$" would mean "$"
     .replaceAll("%{", "%%{")}"`
 
 /** A value that begins with `[`, `{` or `"` is an HCL expression; anything else is text, which the engine converts to the variable's type. */

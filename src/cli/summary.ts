@@ -30,7 +30,8 @@ export const applySummary = (run: RunView): string => {
   return changes === undefined ? "Applied." : `Applied: ${changes.add} added, ${changes.change} changed, ${changes.destroy} destroyed.`
 }
 
-const sentence = (text: string) => text.replace(/[.\s]*$/u, ".")
+const unpointed = (text: string) => text.replace(/[.\s]*$/u, "")
+const sentence = (text: string) => `${unpointed(text)}.`
 
 const adviceFor = (reason: string | undefined): string | undefined => Object.entries(reasons).find(([name]) => name === reason)?.[1]
 
@@ -38,7 +39,7 @@ const adviceFor = (reason: string | undefined): string | undefined => Object.ent
 export const failure = (run: RunView, step: Step): string => {
   const stage = stageOf(run, step)
   const reason = stage?.result?.reason ?? stage?.reason
-  const said = stage?.result?.message ?? stage?.message ?? run.message
+  const said = stage?.result?.message ?? stage?.message ?? run.failure
   const advice = adviceFor(reason)
   return [
     said === undefined ? `The ${step} of ${run.id} failed.` : `The ${step} of ${run.id} failed: ${sentence(said)}`,
@@ -50,8 +51,8 @@ export const failure = (run: RunView, step: Step): string => {
 export const waiting = (run: RunView, step: Step): string => {
   const stage = stageOf(run, step)
   if (run.cancelAsked) return "Stopping"
-  if (run.queue !== undefined) return `Waiting: ${run.queue.message.replace(/\.$/u, "")}${run.queue.position > 1 ? ` (number ${run.queue.position} in line)` : ""}`
-  if (stage?.message !== undefined && stage.status !== "running") return `Waiting: ${stage.message.replace(/\.$/u, "")}`
+  if (run.queue !== undefined) return `${unpointed(run.queue.message)}${run.queue.position > 1 ? ` (number ${run.queue.position} in line)` : ""}`
+  if (stage?.message !== undefined && stage.status !== "running") return unpointed(stage.message)
   switch (stage?.status) {
     case "running": return step === "plan" ? "Planning" : "Applying"
     case "offered": return `An agent has taken the ${step}; its Pod starts`

@@ -1,0 +1,49 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { runDetails, runTable, taskTable } from "../../src/cli/rows.ts"
+import { AgentTask } from "../../src/schema/agent-task.ts"
+import { applied, failed, pending, planned } from "./run-views.ts"
+
+const now = Date.parse("2026-01-31T12:00:00Z")
+
+describe("the table of runs", () => {
+  it("says of each what it does, and why it waits or failed", () =>
+    expect(runTable([pending, planned, applied, failed], now)).toEqual([
+      "RUN      WORKSPACE   STATUS    CHANGES    AGE   REASON",
+      "run-a1   demo        pending   -          2m    The run run-b2 holds the workspace and is applying.",
+      "run-a1   demo        planned   +1 ~2 -3   2m    waits for a decision",
+      "run-a1   demo        applied   +1 ~2 -3   2m    Completed",
+      "run-a1   demo        errored   -          2m    tofu ended with exit code 1."
+    ]))
+})
+
+describe("one run", () => {
+  it("is told with its stages", () =>
+    expect(runDetails(applied, now)).toEqual([
+      "run-a1   workspace demo   applied   2m ago",
+      "Changes: 1 to add, 2 to change, 3 to destroy",
+      "",
+      "STAGE   STATUS     AGENT     TOOK    REASON",
+      "plan    finished   agent-1   30.0s   -",
+      "apply   finished   agent-1   10.0s   Completed"
+    ]))
+  it("is told with why it waits", () => expect(runDetails(pending, now)).toEqual(["run-a1   workspace demo   pending   2m ago", "Waits: The run run-b2 holds the workspace and is applying."]))
+  it("is told with why it failed", () => expect(runDetails(failed, now)[1]).toBe("Failed: tofu ended with exit code 1."))
+})
+
+describe("the table of AgentTasks", () => {
+  const task = (name: string, status: object) => Schema.decodeUnknownSync(AgentTask)({
+    metadata: { name, namespace: "n", uid: name, resourceVersion: "1", creationTimestamp: "2026-01-31T11:00:00Z" },
+    spec: { workspace: "demo", stage: "plan", source: { inline: { "main.tf": "" } } },
+    status
+  })
+  it("has the columns of kubectl", () =>
+    expect(taskTable([
+      task("a", {}),
+      task("b", { phase: "Succeeded", reason: "Completed", result: { outcome: "succeeded", reason: "Completed", message: "", changes: { add: 1, change: 0, destroy: 0 }, finishedAt: "2026-01-31T11:30:00Z" } })
+    ], now)).toEqual([
+      "NAME   WORKSPACE   STAGE   PHASE       CHANGES    REASON      AGE",
+      "a      demo        plan    -           -          -           1h",
+      "b      demo        plan    Succeeded   +1 ~0 -0   Completed   1h"
+    ]))
+})
