@@ -8,39 +8,43 @@ import { WorkspaceName } from "./names.ts"
 const maybe = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 const request = <A extends Schema.Struct.Fields, R extends Schema.Struct.Fields>(attributes: A, relationships: R) =>
   Schema.Struct({ data: Schema.Struct({ attributes: Schema.Struct(attributes), relationships: Schema.optionalKey(Schema.Struct(relationships)) }) })
+const text = (maxLength: number) => Schema.String.check(Schema.isMaxLength(maxLength))
+/** As narrow as the AgentTask that it becomes part of. */
+const variableName = text(253).check(Schema.isPattern(/^[A-Za-z_][-A-Za-z0-9_]*$/u, { expected: "a variable's name" }))
+const addresses = Schema.Array(text(512)).check(Schema.isMaxLength(64))
 const to = Schema.Struct({ data: Schema.Struct({ id: Schema.String }) })
 
 const workspaceSettings = {
   "auto-apply": maybe(Schema.Boolean),
   "terraform-version": maybe(Schema.String),
-  "working-directory": maybe(Schema.String)
+  "working-directory": maybe(text(512))
 }
 export const CreateWorkspace = request({ name: WorkspaceName, ...workspaceSettings }, {})
 export const UpdateWorkspace = request(workspaceSettings, {})
 
 export const CreateConfigurationVersion = request({ speculative: maybe(Schema.Boolean) }, {})
 
-const RunVariable = Schema.Struct({ key: Schema.String, value: Schema.String.annotate({ description: "An HCL expression: a text comes in quotes." }) })
+const RunVariable = Schema.Struct({ key: variableName, value: text(65_536).annotate({ description: "An HCL expression: a text comes in quotes." }) })
 
 export const CreateRun = request({
-  message: maybe(Schema.String),
+  message: maybe(text(4096)),
   "is-destroy": maybe(Schema.Boolean),
   "auto-apply": maybe(Schema.Boolean),
   "plan-only": maybe(Schema.Boolean),
   "save-plan": maybe(Schema.Boolean),
   refresh: maybe(Schema.Boolean),
   "refresh-only": maybe(Schema.Boolean),
-  "target-addrs": maybe(Schema.Array(Schema.String)),
-  "replace-addrs": maybe(Schema.Array(Schema.String)),
-  variables: maybe(Schema.Array(RunVariable)),
+  "target-addrs": maybe(addresses),
+  "replace-addrs": maybe(addresses),
+  variables: maybe(Schema.Array(RunVariable).check(Schema.isMaxLength(128))),
   engine: maybe(Engine.annotate({ description: "Ours, not in the TFE API." }))
 }, { workspace: to, "configuration-version": Schema.optionalKey(to) })
 export type CreateRun = typeof CreateRun.Type
 
 export const CreateVariable = request({
-  key: Schema.String.check(Schema.isPattern(/^[A-Za-z_][-A-Za-z0-9_]*$/u, { expected: "a variable's name" })),
-  value: maybe(Schema.String.check(Schema.isMaxLength(65_536))),
-  description: maybe(Schema.String),
+  key: variableName,
+  value: maybe(text(65_536)),
+  description: maybe(text(512)),
   category: maybe(Schema.Literals(["terraform", "env"])),
   hcl: maybe(Schema.Boolean),
   sensitive: maybe(Schema.Boolean)

@@ -164,6 +164,9 @@ describe("a run", () => {
       expect((yield* me.run(demo, {}, id)).status).toBe(422)
       expect((yield* me.run(demo, {}, "cv-none")).status).toBe(404)
       expect((yield* me.run("ws-none", {}, id)).status).toBe(404)
+      const bad = yield* me.run(other, { variables: [{ key: "a b", value: "\"s3cret\"" }] }, id)
+      expect([bad.status, bad.json.errors[0].detail]).toEqual([422, expect.stringContaining("data.attributes.variables.0.key")])
+      expect(bad.text).not.toContain("a b")
     }))
 
   it.live("has what it was asked for in its document, and unknown includes are ignored", () =>
