@@ -42,12 +42,12 @@ const image = (of: string, repository: string, pullPolicy: "IfNotPresent" | "") 
 
 const securityContext = (of: string, readOnlyRootFilesystem: boolean) =>
   section({
-    allowPrivilegeEscalation: value(Schema.Boolean, false, `May a process of ${of} gain more privileges than its parent.`),
-    capabilities: value(pod.Capabilities, { drop: ["ALL"] }, `Linux capabilities that ${of} gets (add) and loses (drop).`),
-    privileged: value(Schema.Boolean, false, `Runs ${of} with all privileges of the node.`),
-    readOnlyRootFilesystem: value(Schema.Boolean, readOnlyRootFilesystem, `Lets ${of} write to its volumes only.`),
+    allowPrivilegeEscalation: value(Schema.Boolean, false, `Lets a process in ${of} gain more privileges than its parent has.`),
+    capabilities: value(pod.Capabilities, { drop: ["ALL"] }, `Linux capabilities given to (add) and taken from (drop) ${of}.`),
+    privileged: value(Schema.Boolean, false, `Gives ${of} all privileges on the node.`),
+    readOnlyRootFilesystem: value(Schema.Boolean, readOnlyRootFilesystem, `Leaves nothing but volumes to write to in ${of}.`),
     runAsGroup: value(pod.UserId, 1001, `Group id of ${of}.`),
-    runAsNonRoot: value(Schema.Boolean, true, `Refuses to start ${of} as root.`),
+    runAsNonRoot: value(Schema.Boolean, true, `Refuses root in ${of}.`),
     runAsUser: value(pod.UserId, 1001, `User id of ${of}.`),
     seLinuxOptions: value(pod.SeLinuxOptions, {}, `SELinux label of ${of}.`),
     seccompProfile: value(pod.SeccompProfile, { type: "RuntimeDefault" }, `System call filter of ${of}.`)

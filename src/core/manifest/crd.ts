@@ -12,7 +12,8 @@ export interface CustomResourceDefinition {
   readonly spec: object
 }
 
-const schema = (): Structural => ({
+/** Of the whole object, root rules included. */
+export const agentTaskOpenApi = (): Structural => ({
   description: "One stage of one run of OpenTofu or Terraform, carried out as a Job of its own.",
   type: "object",
   required: ["spec"],
@@ -55,7 +56,7 @@ export const crd = (): CustomResourceDefinition => ({
       name: "v1",
       served: true,
       storage: true,
-      schema: { openAPIV3Schema: schema() },
+      schema: { openAPIV3Schema: agentTaskOpenApi() },
       subresources: { status: {} },
       additionalPrinterColumns: columns
     }]

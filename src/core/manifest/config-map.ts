@@ -1,0 +1,27 @@
+// The ConfigMap with the controller's values file, as the YAML a person would have written: only what differs from the defaults.
+// Invariant: no token in it, and reading it gives the same configuration again.
+// Used by core/manifest/install and core/manifest/deployment.
+import type { V1ConfigMap } from "@kubernetes/client-node"
+import type { Tree } from "../../schema/values.ts"
+import type { ResolvedConfig } from "../resolve.ts"
+import { labels } from "./labels.ts"
+
+export const configMapName = ({ name }: ResolvedConfig): string => `${name}-config`
+
+const isBranch = (value: unknown): value is Tree => typeof value === "object" && value !== null && !Array.isArray(value) && Object.keys(value).length > 0
+const key = (name: string): string => /^[A-Za-z][\w./-]*$/u.test(name) ? name : JSON.stringify(name)
+
+/** Maps as indented blocks, everything else as JSON, which is YAML too. */
+const yaml = (tree: Tree, indent = ""): string =>
+  Object.entries(tree).map(([name, value]) =>
+    isBranch(value) ? `${indent}${key(name)}:\n${yaml(value, `${indent}  `)}` : `${indent}${key(name)}: ${JSON.stringify(value)}\n`
+  ).join("")
+
+export const valuesFile = ({ controllerValues }: ResolvedConfig): string => yaml(controllerValues) || "{}\n"
+
+export const configMap = (config: ResolvedConfig): V1ConfigMap => ({
+  apiVersion: "v1",
+  kind: "ConfigMap",
+  metadata: { name: configMapName(config), namespace: config.namespace, labels: labels(config, "controller") },
+  data: { "values.yaml": valuesFile(config) }
+})

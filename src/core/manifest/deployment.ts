@@ -1,0 +1,76 @@
+// The controller's Deployment: one replica that leads; a second may stand by.
+// Invariant: tokens are files, never variables or arguments; a changed values file makes new Pods.
+// Used by core/manifest/install.
+import type { V1Deployment, V1Probe, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
+import { fingerprint } from "../fingerprint.ts"
+import type { ResolvedConfig, TokenConfig } from "../resolve.ts"
+import { apiTokenMount, apiTokenVolume } from "./api-token.ts"
+import { configMapName, valuesFile } from "./config-map.ts"
+import { fromField, over } from "./environment.ts"
+import { labels, selectorLabels } from "./labels.ts"
+import { place } from "./places.ts"
+import { secretFile } from "./volumes.ts"
+
+const healthPort = 8081
+const probe = (path: string): V1Probe => ({ httpGet: { path, port: healthPort }, periodSeconds: 10, timeoutSeconds: 5 })
+
+const tokenVolume = ({ secret }: TokenConfig): V1Volume => secretFile("pool-token", secret.name, secret.key)
+
+const volumes = (config: ResolvedConfig): Array<V1Volume> => [
+  { name: "config", configMap: { name: configMapName(config) } },
+  { name: "data", emptyDir: { sizeLimit: "1Gi" } },
+  apiTokenVolume(config.tokenTtlSeconds),
+  ...(config.token === undefined ? [] : [tokenVolume(config.token)])
+]
+
+const mounts = (config: ResolvedConfig): Array<V1VolumeMount> => [
+  { name: "config", mountPath: place.config, readOnly: true },
+  { name: "data", mountPath: config.dataDir },
+  apiTokenMount,
+  ...(config.token === undefined ? [] : [{ name: "pool-token", mountPath: place.poolToken, readOnly: true }])
+]
+
+export const deployment = (config: ResolvedConfig): V1Deployment => {
+  const { container, pod } = config.controller
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name: `${config.name}-controller`, namespace: config.namespace, labels: labels(config, "controller") },
+    spec: {
+      replicas: 1,
+      selector: { matchLabels: selectorLabels(config, "controller") },
+      strategy: { type: "RollingUpdate" },
+      template: {
+        metadata: {
+          labels: labels(config, "controller"),
+          annotations: { ...pod.annotations, "checksum/config": fingerprint(valuesFile(config)) }
+        },
+        spec: {
+          ...(config.imagePullSecrets.length > 0 && { imagePullSecrets: [...config.imagePullSecrets] }),
+          serviceAccountName: config.account.name,
+          automountServiceAccountToken: config.account.automountToken,
+          enableServiceLinks: false,
+          terminationGracePeriodSeconds: pod.terminationGracePeriodSeconds,
+          ...(Object.keys(pod.nodeSelector).length > 0 && { nodeSelector: pod.nodeSelector }),
+          ...(Object.keys(pod.affinity).length > 0 && { affinity: pod.affinity }),
+          ...(pod.tolerations.length > 0 && { tolerations: [...pod.tolerations] }),
+          securityContext: pod.securityContext,
+          containers: [{
+            name: "controller",
+            image: container.image,
+            imagePullPolicy: container.imagePullPolicy,
+            args: ["controller", "--values", `${place.config}/values.yaml`, "--name", config.name, "--namespace", config.namespace],
+            ports: [{ name: "health", containerPort: healthPort }],
+            env: over(container.env, [fromField("POD_NAME", "metadata.name"), fromField("POD_NAMESPACE", "metadata.namespace")]),
+            resources: container.resources,
+            volumeMounts: mounts(config),
+            livenessProbe: probe("/healthz"),
+            readinessProbe: probe("/readyz"),
+            securityContext: container.securityContext
+          }],
+          volumes: volumes(config)
+        }
+      }
+    }
+  }
+}

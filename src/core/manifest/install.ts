@@ -1,0 +1,36 @@
+// Everything an installation consists of, in an order in which it may be applied.
+// Invariant: no two objects of one kind, namespace and name; each refers only to what is there or what the values name.
+// Used by cli/render and generate.
+import type { V1ConfigMap, V1Deployment, V1NetworkPolicy, V1PersistentVolumeClaim, V1Role, V1RoleBinding, V1Secret, V1ServiceAccount } from "@kubernetes/client-node"
+import type { ResolvedConfig } from "../resolve.ts"
+import { configMap } from "./config-map.ts"
+import { crd, type CustomResourceDefinition } from "./crd.ts"
+import { deployment } from "./deployment.ts"
+import { networkPolicies } from "./network-policy.ts"
+import { rbac } from "./rbac.ts"
+import { controllerAccount, taskAccount } from "./service-account.ts"
+import { tokenSecret } from "./token-secret.ts"
+import { volumeClaim } from "./volume-claim.ts"
+
+export type InstalledObject =
+  | CustomResourceDefinition
+  | V1ServiceAccount
+  | V1Role
+  | V1RoleBinding
+  | V1Secret
+  | V1ConfigMap
+  | V1PersistentVolumeClaim
+  | V1NetworkPolicy
+  | V1Deployment
+
+export const install = (config: ResolvedConfig): ReadonlyArray<InstalledObject> => [
+  crd(),
+  ...controllerAccount(config),
+  taskAccount(config),
+  ...rbac(config),
+  ...tokenSecret(config),
+  configMap(config),
+  ...volumeClaim(config),
+  ...networkPolicies(config),
+  deployment(config)
+]

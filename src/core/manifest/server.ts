@@ -1,0 +1,82 @@
+// The server as Kubernetes runs it: one Pod with a volume of its own, a Service, and an account that may do nothing.
+// One replica, always: its database has one writer.
+// Used by generate for kustomize/components/server.
+import type { V1Probe, V1Service, V1ServiceAccount, V1StatefulSet } from "@kubernetes/client-node"
+import type { ResolvedConfig } from "../resolve.ts"
+import { labels, selectorLabels } from "./labels.ts"
+import { place } from "./places.ts"
+import { secretFile } from "./volumes.ts"
+
+const port = 8080
+const probe = (path: string): V1Probe => ({ httpGet: { path, port }, periodSeconds: 10, timeoutSeconds: 5 })
+const nameOf = ({ name }: ResolvedConfig): string => `${name}-server`
+const metadata = (config: ResolvedConfig) => ({ name: nameOf(config), namespace: config.namespace, labels: labels(config, "server") })
+
+const account = (config: ResolvedConfig): V1ServiceAccount => ({
+  apiVersion: "v1",
+  kind: "ServiceAccount",
+  metadata: metadata(config),
+  automountServiceAccountToken: false
+})
+
+const service = (config: ResolvedConfig): V1Service => ({
+  apiVersion: "v1",
+  kind: "Service",
+  metadata: metadata(config),
+  spec: { selector: selectorLabels(config, "server"), ports: [{ name: "http", port, targetPort: "http" }] }
+})
+
+const statefulSet = (config: ResolvedConfig): V1StatefulSet => {
+  const { container, pod } = config.controller
+  return {
+    apiVersion: "apps/v1",
+    kind: "StatefulSet",
+    metadata: metadata(config),
+    spec: {
+      replicas: 1,
+      serviceName: nameOf(config),
+      selector: { matchLabels: selectorLabels(config, "server") },
+      template: {
+        metadata: { labels: labels(config, "server") },
+        spec: {
+          serviceAccountName: nameOf(config),
+          automountServiceAccountToken: false,
+          enableServiceLinks: false,
+          terminationGracePeriodSeconds: 30,
+          securityContext: pod.securityContext,
+          containers: [{
+            name: "server",
+            image: container.image,
+            imagePullPolicy: container.imagePullPolicy,
+            args: [
+              "server", "--port", String(port), "--data-dir", place.serverData,
+              "--user-token-file", `${place.userToken}/token`, "--pool-token-file", `${place.poolToken}/token`
+            ],
+            ports: [{ name: "http", containerPort: port }],
+            resources: { limits: { cpu: "1", memory: "512Mi" }, requests: { cpu: "100m", memory: "128Mi" } },
+            volumeMounts: [
+              { name: "data", mountPath: place.serverData },
+              { name: "tmp", mountPath: place.tmp },
+              { name: "user-token", mountPath: place.userToken, readOnly: true },
+              { name: "pool-token", mountPath: place.poolToken, readOnly: true }
+            ],
+            livenessProbe: probe("/healthz"),
+            readinessProbe: probe("/readyz"),
+            securityContext: container.securityContext
+          }],
+          volumes: [
+            { name: "tmp", emptyDir: { sizeLimit: "1Gi" } },
+            secretFile("user-token", `${config.name}-user-token`, "token"),
+            secretFile("pool-token", `${config.name}-pool-token`, "token")
+          ]
+        }
+      },
+      volumeClaimTemplates: [{
+        metadata: { name: "data", labels: selectorLabels(config, "server") },
+        spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } }
+      }]
+    }
+  }
+}
+
+export const server = (config: ResolvedConfig): ReadonlyArray<V1ServiceAccount | V1Service | V1StatefulSet> => [account(config), service(config), statefulSet(config)]

@@ -1,0 +1,28 @@
+// Who the controller and the tasks are to the Kubernetes API: two accounts, so that a task's token is good for its status alone.
+// The tasks' account never mounts its token by itself; the worker's container does.
+// Used by core/manifest/install.
+import type { V1ServiceAccount } from "@kubernetes/client-node"
+import type { ResolvedConfig } from "../resolve.ts"
+import { labels } from "./labels.ts"
+
+/** None when the values name an account that exists. */
+export const controllerAccount = (config: ResolvedConfig): ReadonlyArray<V1ServiceAccount> =>
+  !config.account.create ? [] : [{
+    apiVersion: "v1",
+    kind: "ServiceAccount",
+    metadata: {
+      name: config.account.name,
+      namespace: config.namespace,
+      labels: { ...config.account.labels, ...labels(config, "controller") },
+      annotations: config.account.annotations
+    },
+    automountServiceAccountToken: config.account.automountToken
+  }]
+
+/** With the annotations of the controller's: cloud identity by annotation is there for the tasks. */
+export const taskAccount = (config: ResolvedConfig): V1ServiceAccount => ({
+  apiVersion: "v1",
+  kind: "ServiceAccount",
+  metadata: { name: config.taskAccountName, namespace: config.taskNamespace, labels: labels(config, "task"), annotations: config.account.annotations },
+  automountServiceAccountToken: false
+})

@@ -1,0 +1,52 @@
+// Writes every generated file anew; with --check it writes nothing and fails where that would have changed one.
+// Invariant: what it writes depends on the code alone. A file with our mark that nothing makes any more is removed.
+// Run by scripts/generate and scripts/verify.
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { type GeneratedFile, mark } from "./file.ts"
+import { kustomize } from "./kustomize.ts"
+import { referenceFiles } from "./reference.ts"
+import { valuesFiles, valuesTable } from "./values-schema.ts"
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
+const read = (path: string): string => existsSync(join(root, path)) ? readFileSync(join(root, path), "utf8") : ""
+
+const [begin, end] = ["<!-- values: generated -->", "<!-- /values -->"]
+
+/** A file of people with a part of ours, between two markers; nothing where it has no markers. */
+const readme = (): ReadonlyArray<GeneratedFile> => {
+  const text = read("README.md")
+  const [from, to] = [text.indexOf(begin), text.indexOf(end)]
+  if (from < 0 || to < from) return []
+  return [{ path: "README.md", content: `${text.slice(0, from)}${begin}\n${valuesTable().join("\n")}\n${text.slice(to)}` }]
+}
+
+const folders = ["kustomize/base", "kustomize/components/server", "schemas", "docs"]
+
+/** Generated once, by a generator that is no more. */
+const abandoned = (files: ReadonlyArray<GeneratedFile>): ReadonlyArray<string> =>
+  folders.flatMap((folder) => existsSync(join(root, folder)) ? readdirSync(join(root, folder)).map((name) => `${folder}/${name}`) : [])
+    .filter((path) => /\.(yaml|json|md)$/u.test(path) && !files.some((_) => _.path === path) && read(path).slice(0, 200).includes(mark))
+
+const files = [...kustomize(), ...valuesFiles(), ...referenceFiles(), ...readme()]
+const changed = files.filter(({ content, path }) => read(path) !== content)
+const gone = abandoned(files)
+
+if (process.argv.includes("--check")) {
+  for (const path of [...changed.map(({ path }) => path), ...gone]) console.error(`${path} is not up to date`)
+  if (changed.length + gone.length > 0) {
+    console.error("error: generated files are not up to date; run 'make generate' and commit what it changes")
+    process.exitCode = 1
+  }
+} else {
+  for (const { content, path } of changed) {
+    mkdirSync(dirname(join(root, path)), { recursive: true })
+    writeFileSync(join(root, path), content)
+    console.log(`wrote ${path}`)
+  }
+  for (const path of gone) {
+    rmSync(join(root, path))
+    console.log(`removed ${path}`)
+  }
+}

@@ -1,0 +1,38 @@
+// Reference documents and schemas made from the tables and schemas of the code: reasons, decisions, AgentTask, the server's API.
+// Called by generate/main.
+import { agentTaskOpenApi } from "../core/manifest/crd.ts"
+import { rows } from "../core/plan.ts"
+import { reasons } from "../schema/reason.ts"
+import { openApi } from "../server/open-api.ts"
+import { type GeneratedFile, jsonFile, markdownFile, table } from "./file.ts"
+
+const reasonsFile = (): GeneratedFile =>
+  markdownFile("docs/reasons.md", [
+    "# Reasons",
+    "",
+    "Why a task waits, or why it ended as it did: `.status.reason`, the Reason column of `kubectl get atasks`, and the reason of events.",
+    "",
+    ...table(["Reason", "What it means, and what to do"], Object.entries(reasons).map(([reason, meaning]) => [`\`${reason}\``, meaning]))
+  ])
+
+const decisionsFile = (): GeneratedFile =>
+  markdownFile("docs/decisions.md", [
+    "# What the controller does next",
+    "",
+    "It looks at one AgentTask, its Job and its Pod, reads this table from the top, and does what the first row that fits says.",
+    "If none fits, the task starts.",
+    "",
+    ...table(["When it is", "the controller will"], rows.map(({ means, situation }) => [situation, means]))
+  ])
+
+const isObject = (input: unknown): input is object => typeof input === "object" && input !== null
+
+export const referenceFiles = (): ReadonlyArray<GeneratedFile> => {
+  const api = openApi()
+  return [
+    reasonsFile(),
+    decisionsFile(),
+    jsonFile("schemas/agent-task.schema.json", agentTaskOpenApi()),
+    jsonFile("schemas/server.openapi.json", isObject(api) ? api : {})
+  ]
+}
