@@ -1,0 +1,34 @@
+// An AgentTask as people write it in a file: no identity yet, which only the API server gives.
+// Closed in its spec, so that a typing error is named; open in its metadata, which is Kubernetes' own.
+// Used by cli/render.
+import { Result, Schema } from "effect"
+import { type AgentTask, AgentTaskSpec } from "./agent-task.ts"
+import { parse } from "./explain.ts"
+import { ObjectName, Uid } from "./names.ts"
+
+const Metadata = Schema.StructWithRest(Schema.Struct({ name: ObjectName, namespace: Schema.optionalKey(ObjectName) }), [Schema.Record(Schema.String, Schema.Json)])
+
+const TaskFile = Schema.Struct({
+  apiVersion: Schema.Literal("scalr.io/v1"),
+  kind: Schema.Literal("AgentTask"),
+  metadata: Metadata,
+  spec: AgentTaskSpec,
+  status: Schema.optionalKey(Schema.Json)
+})
+
+const decode = parse(TaskFile)
+
+/** As the API server would hold it, with an identity that is plainly none. Fails with a line for every problem. */
+export const parseTaskFile = (namespace: string) => (input: unknown): Result.Result<AgentTask, ReadonlyArray<string>> =>
+  Result.map(decode(input), ({ metadata, spec }) => ({
+    metadata: {
+      name: metadata.name,
+      namespace: metadata.namespace ?? namespace,
+      uid: Uid.make("00000000-0000-0000-0000-000000000000"),
+      resourceVersion: "0",
+      generation: 1,
+      creationTimestamp: "1970-01-01T00:00:00Z"
+    },
+    spec,
+    status: {}
+  }))
