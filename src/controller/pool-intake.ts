@@ -25,7 +25,7 @@ export interface Intake {
 const waitSeconds = 30
 /** Beyond the limit this many may wait here, so that a freed slot is filled at once. */
 const backlog = 100
-const retry = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("30 seconds")]).pipe(Schedule.jittered)
+const retry = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
 
 const now = Effect.map(Clock.currentTimeMillis, (millis) => new Date(millis).toISOString())
 
