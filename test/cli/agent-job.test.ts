@@ -1,0 +1,128 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { describe, expect, it } from "@effect/vitest"
+import { ConfigProvider, Effect, Layer } from "effect"
+import { CliConfig, CliOutput, Command } from "effect/cli"
+import { TestConsole } from "effect/testing"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { agentJob } from "../../src/cli/agent-job.ts"
+import { exitCodeOf } from "../../src/cli/failure.ts"
+import { builtIns, presenter } from "../../src/cli/help.ts"
+
+/** Runs the command line in this process, with these arguments and this environment. */
+const typed = (environment: Record<string, string>, ...args: ReadonlyArray<string>) =>
+  Effect.gen(function*() {
+    const exit = yield* Effect.exit(Command.runWith(agentJob, { version: "1.2.3" })(args))
+    const error = exit._tag === "Failure" ? exit.cause.reasons.map((reason) => reason._tag === "Fail" ? reason.error : reason)[0] : undefined
+    return {
+      code: exit._tag === "Success" ? 0 : exitCodeOf(error),
+      said: [...(yield* TestConsole.errorLines), ...(error instanceof Error && error.message !== "Help requested" ? [`error: ${error.message}`] : [])].join("\n"),
+      out: (yield* TestConsole.logLines).join("\n")
+    }
+  }).pipe(
+    Effect.provide(Layer.mergeAll(
+      NodeServices.layer, CliConfig.layer({ builtIns }), CliOutput.layerPresenter(presenter), TestConsole.layer,
+      ConfigProvider.layer(ConfigProvider.fromUnknown(environment))
+    ))
+  )
+
+const nobody = "http://127.0.0.1:1"
+
+describe("what is typed wrong", () => {
+  it.effect.each<{ args: ReadonlyArray<string>; said: string }>([
+    { args: ["cancl"], said: "error: There is no command \"cancl\"; did you mean \"cancel\"?\nSee: agent-job --help" },
+    { args: ["frobnicate"], said: "error: There is no command \"frobnicate\"\nSee: agent-job --help" },
+    { args: ["run"], said: "error: DIR is missing\nSee: agent-job run --help" },
+    { args: ["run", ".", "--auto-aprove"], said: "error: There is no flag --auto-aprove; did you mean \"--auto-approve\"?\nSee: agent-job run --help" },
+    { args: ["run", ".", "--var", "x"], said: "error: --var cannot be \"x\": --var takes key=value, not \"x\"\nSee: agent-job run --help" },
+    { args: ["run", ".", "-o", "xml"], said: "error: --output cannot be \"xml\": \"text\" | \"json\"\nSee: agent-job run --help" },
+    { args: ["run", "a", "b"], said: "error: \"b\" is one argument too many\nSee: agent-job run --help" },
+    { args: ["run", ".", "--plan-only", "--auto-approve"], said: "error: --plan-only and --auto-approve exclude each other; give one of them." },
+    { args: ["run", ".", "--url", "localhost:8080"], said: "error: \"localhost:8080\" is not the address of a server; write it like http://127.0.0.1:8080." },
+    { args: ["run", "."], said: "error: No server is named; set AGENT_JOB_URL or --url, such as http://127.0.0.1:8080 (after `make run`: eval \"$(make -s env)\")." },
+    { args: ["run", ".", "--url", nobody, "--workspace", "a b"], said: "error: \"a b\" cannot be the name of a workspace; use letters, digits, \"-\" and \"_\", beginning with a letter or digit, at most 90." },
+    { args: ["run", "/", "--url", nobody], said: "error: The name of the directory, \"\", cannot be the name of a workspace; give one with --workspace." },
+    { args: ["run", ".", "--url", nobody, "--token-file", "/nope"], said: "error: Cannot read the token file /nope; check its name and that you may read it." },
+    { args: ["run", "nope", "--url", nobody], said: "error: There is no directory nope; name the one that has the configuration." },
+    { args: ["run", "docs", "--url", nobody], said: "error: There is no configuration in docs: no file there ends in .tf or .tofu; name the directory that has them." },
+    { args: ["get", "Rubbish!"], said: "error: \"Rubbish!\" is neither \"runs\", \"tasks\", a run's id nor the name of an AgentTask." },
+    { args: ["logs", "Rubbish!"], said: "error: \"Rubbish!\" is neither a run's id nor the name of an AgentTask." },
+    { args: ["logs", "a-task", "--stage", "plan"], said: "error: --stage and --workspace are for runs; an AgentTask is one stage already." },
+    { args: ["cancel"], said: "error: RUN|TASK is missing\nSee: agent-job cancel --help" },
+    { args: ["cancel", "Rubbish!"], said: "error: \"Rubbish!\" is neither a run's id nor the name of an AgentTask." },
+    { args: ["approve", "a-task", "--url", nobody], said: "error: \"a-task\" is not the id of a run; `agent-job get runs` lists them." },
+    { args: ["server"], said: "error: --data-dir is missing\nSee: agent-job server --help" },
+    { args: ["controller", "--values", "v.yaml", "--health-port", "x"], said: "error: --health-port cannot be \"x\": Expected a string representing a finite number\nSee: agent-job controller --help" }
+  ])("$args is told in a sentence, with exit code 2", ({ args, said }) =>
+    Effect.gen(function*() {
+      const answer = yield* typed({}, ...args)
+      expect([answer.said, answer.code, answer.out]).toEqual([said, 2, ""])
+    }))
+})
+
+describe("an unreachable", () => {
+  it.effect("server is exit code 4, whatever is asked of it", () =>
+    Effect.gen(function*() {
+      for (const args of [["run", "examples/quickstart"], ["get", "runs"], ["get", "run-a1"], ["logs", "run-a1"], ["cancel", "run-a1"], ["approve", "run-a1"], ["discard", "run-a1"]]) {
+        const answer = yield* typed({ AGENT_JOB_URL: nobody }, ...args)
+        expect([args.join(" "), answer.code, answer.said]).toEqual([
+          args.join(" "), 4,
+          `error: Cannot reach the agent-job server at ${nobody} (connection refused); check that it runs and that AGENT_JOB_URL or --url is right.`
+        ])
+      }
+    }))
+
+  it.live("cluster is exit code 4, and so is none at all", () =>
+    Effect.gen(function*() {
+      const directory = mkdtempSync(join(tmpdir(), "kubeconfig-"))
+      const kubeconfig = join(directory, "config")
+      writeFileSync(kubeconfig, JSON.stringify({
+        apiVersion: "v1", kind: "Config", "current-context": "here",
+        clusters: [{ name: "c", cluster: { server: "https://127.0.0.1:1" } }], users: [{ name: "u", user: { token: "t" } }], contexts: [{ name: "here", context: { cluster: "c", user: "u" } }]
+      }))
+      for (const args of [["get", "tasks"], ["get", "a-task"], ["logs", "a-task"], ["cancel", "a-task"]]) {
+        const answer = yield* typed({ KUBECONFIG: kubeconfig }, ...args)
+        expect([answer.code, answer.said]).toEqual([4, expect.stringMatching(/^error: Cannot (?:get|list) .*: the API server gave no usable answer \(https:\/\/127\.0\.0\.1:1: .*ECONNREFUSED.*\); check that the cluster is up and reachable\.$/u)])
+      }
+      const none = yield* typed({ KUBECONFIG: join(directory, "nope") }, "get", "tasks")
+      expect([none.code, none.said]).toEqual([4, `error: There is no Kubernetes cluster to talk to: no kubeconfig can be read at ${join(directory, "nope")}; set KUBECONFIG to one, or run this in a Pod.`])
+      const other = yield* typed({ KUBECONFIG: kubeconfig }, "get", "tasks", "--context", "there")
+      expect([other.code, other.said]).toEqual([4, "error: The kubeconfig has no usable context there (it has: here); name one of them."])
+      rmSync(directory, { recursive: true })
+    }))
+})
+
+describe("help", () => {
+  it.effect("of the program begins with what it is and the first command to type", () =>
+    Effect.gen(function*() {
+      const { code, out, said } = yield* typed({})
+      expect([code, said]).toEqual([0, ""])
+      expect(out.split("\n").slice(0, 4)).toEqual([
+        "DESCRIPTION",
+        "  agent-job runs every stage of OpenTofu and Terraform (plan, apply, destroy) as a Kubernetes Job of its own, in a cluster that you own.",
+        "  You give it a directory; it plans there, shows you what would change, and applies exactly that once you say yes.",
+        "  Start with:  agent-job run DIR --workspace NAME"
+      ])
+      const headings = out.split("\n").filter((line) => /^[A-Z][A-Z' ]+:?$/u.test(line))
+      expect(headings).toEqual(["DESCRIPTION", "USAGE", "RUNS:", "INSTALLATION:", "INSIDE A TASK'S POD:", "EXAMPLES", "FLAGS OF EVERY COMMAND"])
+      expect(out).toContain("Exit codes: 0 success, 1 the run failed, 2 bad input, 3 nothing there, 4 server or cluster unreachable, 5 token refused, 6 cancelled or discarded.")
+    }))
+  it.effect("of a command shows its own flags only", () =>
+    Effect.gen(function*() {
+      const { out } = yield* typed({}, "run", "--help")
+      expect(out).toContain("agent-job run [flags] <DIR>")
+      expect(out).not.toContain("--completions")
+    }))
+})
+
+describe("the version", () => {
+  it.effect("is that of package.json, with the Node it runs on", () =>
+    Effect.gen(function*() {
+      expect(JSON.parse((yield* typed({}, "version", "-o", "json")).out)).toEqual({ version: "0.1.0", node: process.versions.node, platform: `${process.platform}/${process.arch}` })
+    }))
+  it.effect("is short with --version", () =>
+    Effect.gen(function*() {
+      expect((yield* typed({}, "--version")).out).toBe("agent-job 1.2.3")
+    }))
+})

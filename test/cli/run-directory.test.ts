@@ -1,0 +1,280 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Effect, Exit, Fiber, Layer, Option, Redacted, Scope } from "effect"
+import { HttpServer } from "effect/http"
+import { archiveOf } from "../../src/cli/archive.ts"
+import { type RunRequest, runDirectory } from "../../src/cli/run-directory.ts"
+import { ServerClient } from "../../src/cli/server-client.ts"
+import { ServerWithAddress } from "../../src/server/server.ts"
+import { agent, directory, failed, optionsIn, person, serve, sha256, succeeded, userToken, worker } from "../server/live-server.ts"
+import { green, type Play, playing, quickstart } from "./fake-agent.ts"
+import { answers, silence, toldScreen } from "./told-screen.ts"
+
+const example = "examples/quickstart"
+
+const request = (more: Partial<RunRequest> = {}): RunRequest => ({
+  directory: example, workspace: "demo", autoApprove: false, destroy: false, planOnly: false, variables: [], json: false, ...more
+})
+
+const client = (url: string) => ServerClient.layer({ url, token: Option.some(Redacted.make(userToken)) })
+
+/** Runs the example against a real server whose agent plays `play`. */
+const running = Effect.fnUntraced(function*(screen: ReturnType<typeof toldScreen>, asked: RunRequest, play: Play = quickstart) {
+  const url = yield* Effect.flatMap(directory, serve)
+  yield* playing(url, play)
+  return { url, run: runDirectory(asked).pipe(Effect.provide(client(url)), Effect.provide(screen.layer)) }
+})
+
+const runId = (screen: ReturnType<typeof toldScreen>) => /run-[a-z0-9]+/u.exec(screen.of("step").find((text) => text.startsWith("Started")) ?? "")?.[0] ?? ""
+
+/** As long as any other run's id. */
+const anyRun = `run-${"0".repeat(16)}`
+
+/** What is new for each run made the same. */
+const settled = (screen: ReturnType<typeof toldScreen>) => screen.transcript().replaceAll(/run-[a-z0-9]{16}/gu, anyRun).replace(/\d+ files, [\d.]+ kB/u, "N files, SIZE")
+
+describe("a run", () => {
+  it.live("with --auto-approve is told from the archive to the outputs", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const { run } = yield* running(screen, request({ autoApprove: true }))
+      yield* run
+      expect(settled(screen)).toBe([
+        "Archived examples/quickstart: N files, SIZE",
+        "Made the workspace demo",
+        `Started ${anyRun} in workspace demo`,
+        "Planning",
+        "Initializing…",
+        `${green("+")} card.ada`,
+        "",
+        "Plan: 3 to add, 0 to change, 0 to destroy.",
+        "Applying",
+        "card.ada: Creating...",
+        green("Apply complete!"),
+        "",
+        "Applied: 3 added, 0 changed, 0 destroyed. The state is at serial 7.",
+        "",
+        "Outputs",
+        "  cards      = {\"ada\":\"hello, ada\"}",
+        "  created_at = \"2026-01-31T12:00:00Z\"",
+        "  session    = (sensitive)",
+        "",
+        "Next",
+        "  agent-job run examples/quickstart --workspace demo             run again after a change",
+        "  agent-job run examples/quickstart --workspace demo --destroy   remove it all",
+        `  agent-job get ${anyRun}                             what happened, stage by stage`,
+        ""
+      ].join("\n"))
+    }))
+
+  it.live("shows each piece of the log when it is written, not when the stage ends", () =>
+    Effect.gen(function*() {
+      const until = yield* Deferred.make<void>()
+      const screen = toldScreen()
+      const { run } = yield* running(screen, request({ planOnly: true }), { plan: { ...quickstart.plan, until } })
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("Initializing…")
+      expect(screen.transcript()).not.toContain("card.ada")
+      yield* Deferred.succeed(until, undefined)
+      yield* Fiber.join(fiber)
+      expect(screen.transcript()).toContain("card.ada")
+    }))
+
+  it.live("uploads the directory as it is, and its variables as expressions", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const { run, url } = yield* running(screen, request({ planOnly: true, variables: [{ key: "greeting", value: "\"goodbye\"" }] }))
+      yield* run
+      const view = yield* person(url).view(runId(screen))
+      const { json } = yield* person(url).as("GET", `/api/v2/runs/${view.id}`)
+      expect(view.archiveSha256).toBe(sha256((yield* archiveOf(example)).bytes))
+      expect(json.data.attributes.variables).toEqual([{ key: "greeting", value: "\"goodbye\"" }])
+    }))
+
+  it.live("without a terminal stays planned, and says how to go on", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const { run, url } = yield* running(screen, request())
+      yield* run
+      const id = runId(screen)
+      expect((yield* person(url).view(id)).status).toBe("planned")
+      expect(screen.of("line").slice(-3)).toEqual([
+        `${id} waits for your decision and keeps its workspace until then:`,
+        `  agent-job approve ${id}   apply this very plan`,
+        `  agent-job discard ${id}   change nothing`
+      ])
+    }))
+
+  it.live("that changes nothing ends without a question", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen(answers("yes"))
+      const { run } = yield* running(screen, request(), { plan: { log: ["No changes.\n"], result: succeeded({ changes: { add: 0, change: 0, destroy: 0 }, hasChanges: false }) } })
+      yield* run
+      expect(screen.of("ask")).toEqual([])
+      expect(screen.transcript()).toContain("No changes: demo is as its configuration says.")
+    }))
+
+  it.live("that fails says why, and fails", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const { run } = yield* running(screen, request(), { plan: { log: ["Error: Unsupported argument\n"], result: failed("The engine ended with exit code 1.") } })
+      const error = yield* Effect.flip(run)
+      expect(error).toMatchObject({ _tag: "Failed" })
+      expect(error.message.replace(/run-\w+/u, "RUN")).toBe("The plan of RUN failed: The engine ended with exit code 1.\nExitCode: The engine ended with an error; its log says which.")
+      expect(screen.transcript()).toContain("Error: Unsupported argument\n")
+    }))
+
+  it.live("whose apply fails says so of the apply", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const { run } = yield* running(screen, request({ autoApprove: true }), { plan: quickstart.plan, apply: { log: ["Error: no\n"], result: failed("tofu ended with exit code 1.") } })
+      expect((yield* Effect.flip(run)).message).toContain("The apply of run-")
+    }))
+
+  it.live("for a program is one document, sensitive values left out", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const { run } = yield* running(screen, request({ autoApprove: true, json: true }))
+      yield* run
+      const [result, ...others] = screen.of("result")
+      expect(others).toEqual([])
+      expect(result).not.toContain("swordfish")
+      expect(JSON.parse(result ?? "")).toMatchObject({
+        run: { status: "applied", workspace: "demo", changes: { add: 3, change: 0, destroy: 0 } },
+        stateSerial: 7,
+        outputs: [{ name: "cards", sensitive: false }, { name: "created_at" }, { name: "session", sensitive: true, value: null }]
+      })
+    }))
+
+  it.live("goes on when the server was started again meanwhile", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const first = yield* Scope.make()
+      const { address } = yield* HttpServer.HttpServer.pipe(Effect.provide(yield* Layer.buildWithScope(ServerWithAddress(optionsIn(made)), first)))
+      if (address._tag === "UnixPathAddress") throw new Error("not a TCP address")
+      const { port } = address
+      const screen = toldScreen()
+      const fiber = yield* Effect.forkChild(runDirectory(request({ planOnly: true })).pipe(Effect.provide(client(`http://127.0.0.1:${port}`)), Effect.provide(screen.layer)))
+      yield* screen.until("Started run-")
+      yield* Scope.close(first, Exit.void)
+      yield* screen.until("The server does not answer (connection refused); trying again")
+      yield* Layer.build(ServerWithAddress({ ...optionsIn(made), port }))
+      yield* playing(`http://127.0.0.1:${port}`, quickstart)
+      yield* Fiber.join(fiber)
+      expect(screen.transcript()).toContain("Plan: 3 to add, 0 to change, 0 to destroy.")
+    }))
+})
+
+describe("the question", () => {
+  it.live("answered with yes applies", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen(answers(" yes "))
+      const { run, url } = yield* running(screen, request())
+      yield* run
+      expect(screen.of("ask")).toEqual(["Apply these changes to demo? Only \"yes\" applies them."])
+      expect((yield* person(url).view(runId(screen))).status).toBe("applied")
+    }))
+
+  it.live.each(["no", "y", "YES", ""])("answered with %j discards", (typed) =>
+    Effect.gen(function*() {
+      const screen = toldScreen(answers(typed))
+      const { run, url } = yield* running(screen, request())
+      const error = yield* Effect.flip(run)
+      expect([error._tag, error.message.replace(/run-\w+/u, "RUN")]).toEqual(["Cancelled", "RUN was discarded; nothing was changed."])
+      expect((yield* person(url).view(runId(screen))).status).toBe("discarded")
+    }))
+
+  it.live("that gets no answer leaves the run planned", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen(silence)
+      const { run, url } = yield* running(screen, request())
+      yield* run
+      expect((yield* person(url).view(runId(screen))).status).toBe("planned")
+    }))
+
+  it.live("is over when the run is approved elsewhere", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen(Effect.never)
+      const { run, url } = yield* running(screen, request())
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("Apply these changes")
+      yield* person(url).act(runId(screen), "apply")
+      yield* Fiber.join(fiber)
+      expect(screen.transcript()).toContain("Decided elsewhere\n")
+      expect(screen.transcript()).toContain("Applied: 3 added")
+    }))
+
+  it.live("names what is destroyed", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen(answers("no"))
+      const { run } = yield* running(screen, request({ destroy: true }))
+      yield* Effect.flip(run)
+      expect(screen.of("ask")).toEqual(["Destroy all of this in demo? Only \"yes\" destroys it."])
+    }))
+})
+
+describe("an interrupt", () => {
+  const exitCode = Effect.acquireRelease(Effect.sync(() => process.exitCode), (before) => Effect.sync(() => { process.exitCode = before }))
+
+  it.live("while it plans cancels the run and waits for its end", () =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const until = yield* Deferred.make<void>()
+      const screen = toldScreen()
+      const { run, url } = yield* running(screen, request(), { plan: { ...quickstart.plan, until } })
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("Initializing…")
+      yield* Fiber.interrupt(fiber)
+      const id = runId(screen)
+      expect(screen.transcript()).toContain("Interrupted, the state is saved.\n")
+      expect(screen.of("step").slice(-2)).toEqual([`Cancelling ${id}; it ends once its state is safe. Ctrl-C again leaves it to the server.`, `${id} is cancelled.`])
+      expect((yield* person(url).view(id)).status).toBe("canceled")
+      expect(process.exitCode).toBe(6)
+    }))
+
+  it.live("while it applies keeps the log going until the state is safe", () =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const until = yield* Deferred.make<void>()
+      const screen = toldScreen()
+      const { run, url } = yield* running(screen, request({ autoApprove: true }), { plan: quickstart.plan, apply: { ...quickstart.apply!, until } })
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("card.ada: Creating...")
+      yield* Fiber.interrupt(fiber)
+      expect(screen.transcript().match(/card.ada: Creating/gu)).toHaveLength(1)
+      expect(screen.transcript()).toContain("Interrupted, the state is saved.\n")
+      expect((yield* person(url).view(runId(screen))).status).toBe("canceled")
+    }))
+
+  it.live("a second time leaves at once, and says how to come back", () =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const screen = toldScreen()
+      const url = yield* Effect.flatMap(directory, serve)
+      // An agent that took the plan and does not hear of the cancel.
+      const fiber = yield* Effect.forkChild(runDirectory(request()).pipe(Effect.provide(client(url)), Effect.provide(screen.layer)))
+      yield* screen.until("Started run-")
+      const taken = yield* agent(url).take
+      yield* worker(url, taken).log(0, "busy\n")
+      yield* screen.until("busy")
+      const stopping = yield* Effect.forkChild(Fiber.interrupt(fiber))
+      yield* screen.until("Cancelling run-")
+      process.emit("SIGINT")
+      yield* Fiber.join(stopping)
+      expect(screen.of("step").at(-1)).toBe(`Left ${runId(screen)} to the server; look after it with: agent-job logs -f ${runId(screen)}`)
+      expect(process.exitCode).toBe(130)
+    }))
+
+  it.live("at the question leaves the run planned", () =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const screen = toldScreen(Effect.never)
+      const { run, url } = yield* running(screen, request())
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("Apply these changes")
+      yield* Fiber.interrupt(fiber)
+      const id = runId(screen)
+      expect((yield* person(url).view(id)).status).toBe("planned")
+      expect(screen.of("step").at(-1)).toBe(`${id} stays planned and keeps its workspace: agent-job approve ${id}, or agent-job discard ${id}`)
+      expect(process.exitCode).toBe(130)
+    }))
+})

@@ -1,0 +1,39 @@
+// A screen that keeps what it is told, in order, and answers questions as a test says.
+// Used by the tests of commands that talk to a person.
+import { Deferred, Effect, Layer, Option, Schedule } from "effect"
+import { Screen } from "../../src/cli/screen.ts"
+
+export interface Told { readonly kind: "step" | "status" | "line" | "text" | "result" | "ask"; readonly text: string }
+
+/** `answer`: undefined when nobody is there to be asked. */
+export const toldScreen = (answer?: Effect.Effect<Option.Option<string>>) => {
+  const told: Array<Told> = []
+  const tell = (kind: Told["kind"]) => (text: string) => Effect.sync(() => void told.push({ kind, text }))
+  const of = (...kinds: ReadonlyArray<Told["kind"]>) => told.filter(({ kind }) => kinds.includes(kind)).map(({ text }) => text)
+  return {
+    told,
+    of,
+    /** Everything but what changes in place, as a person would read it. */
+    transcript: () => told.filter(({ kind }) => kind !== "status").map(({ kind, text }) => kind === "text" ? text : `${text}\n`).join(""),
+    /** Waits until something that was told has `part` in it. */
+    until: (part: string) =>
+      Effect.sync(() => told.some(({ text }) => text.includes(part))).pipe(
+        Effect.repeat({ until: (seen) => seen, schedule: Schedule.spaced("10 millis") }),
+        Effect.timeoutOrElse({ duration: "20 seconds", orElse: () => Effect.die(new Error(`never told: ${part}\ntold: ${JSON.stringify(told, null, 1)}`)) })
+      ),
+    layer: Layer.succeed(Screen, Screen.of({
+      colours: true,
+      interactive: answer !== undefined,
+      step: tell("step"),
+      status: tell("status"),
+      line: tell("line"),
+      text: tell("text"),
+      result: tell("result"),
+      ask: (question) => Effect.andThen(tell("ask")(question), answer ?? Effect.succeed(Option.none()))
+    }))
+  }
+}
+
+export const answers = (typed: string) => Effect.succeed(Option.some(typed))
+export const silence = Effect.succeed(Option.none<string>())
+export const answersWhen = (ready: Deferred.Deferred<string>) => Effect.map(Deferred.await(ready), Option.some)
