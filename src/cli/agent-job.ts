@@ -7,6 +7,7 @@ import { cancel } from "./cancel.ts"
 import { controller } from "./controller.ts"
 import { get } from "./get.ts"
 import { logs } from "./logs.ts"
+import { render } from "./render.ts"
 import { run } from "./run.ts"
 import { server } from "./server.ts"
 import { version } from "./version.ts"
@@ -25,7 +26,7 @@ export const agentJob = Command.make("agent-job").pipe(
   Command.withDescription(description),
   Command.withSubcommands([
     { group: "RUNS", commands: [run, get, logs, approve, discard, cancel] },
-    { group: "INSTALLATION", commands: [server, controller, version] },
+    { group: "INSTALLATION", commands: [render, server, controller, version] },
     { group: "INSIDE A TASK'S POD", commands: [worker, install] }
   ]),
   Command.withExamples([

@@ -118,8 +118,8 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
   }
   const decoded = <S extends Schema.ConstraintDecoder<unknown>>(schema: S, request: Request.HttpClientRequest, thing: string): Effect.Effect<S["Type"], ServerFailure> =>
     send(authorised(request), thing).pipe(
-      Effect.flatMap((response) => Effect.mapError(response.json, unreachable)),
-      Effect.flatMap((answer) => Effect.mapError(Schema.decodeUnknownEffect(schema)(answer), () =>
+      Effect.flatMap((response) => Effect.mapError(response.text, unreachable)),
+      Effect.flatMap((answer) => Effect.mapError(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(answer), () =>
         new ServerUnreachable({ url, detail: "what answers there is no agent-job server of this version" })))
     )
   const jsonApi = (request: Request.HttpClientRequest, data: object) => Request.bodyText(request, JSON.stringify({ data }), "application/vnd.api+json")
