@@ -54,6 +54,11 @@ watch() {
   done
 }
 
+leave() {
+  kill "$watcher" 2>/dev/null
+  exit 0
+}
+
 mkdir -p -m 2770 commands taken ended
 fifo requests
 fifo signals
@@ -62,9 +67,8 @@ exec 3<>requests 4<>replies
 
 running=
 stopping=
-watch 2>/dev/null &
-watcher=$!
-trap 'stopping=yes; if [ -z "$running" ]; then kill "$watcher"; exit 0; fi' TERM
+watcher=
+trap 'stopping=yes; [ -n "$running" ] || leave' TERM
 
 read -r boot </proc/sys/kernel/random/uuid || boot=$$
 reply boot "$boot"
@@ -73,12 +77,14 @@ for folder in taken/*; do
   reply aborted "${folder#taken/}"
   mv "$folder" ended/
 done
+watch 2>/dev/null & # after them, so that no late signal meets a process id that means another process by now
+watcher=$!
 
 # A request says only "look": what there is to do is in the directory, so a line that was lost with an earlier loop loses no command.
 while :; do
   for folder in commands/*; do
     [ -d "$folder" ] && run "${folder#commands/}"
-    [ -z "$stopping" ] || { kill "$watcher"; exit 0; }
+    [ -z "$stopping" ] || leave
   done
   read -r _ <&3 || exit 1
 done

@@ -3,7 +3,7 @@
 // Used by worker/engine.ts and worker/stop.ts.
 import { randomUUID } from "node:crypto"
 import { closeSync, constants, fchmodSync, mkdirSync, openSync, renameSync, unlinkSync, watch, writeFileSync } from "node:fs"
-import { Context, Data, Deferred, type Duration, Effect, Layer, type Scope, Stream } from "effect"
+import { Context, Data, Deferred, type Duration, Effect, Layer, Schedule, type Scope, Stream } from "effect"
 import { type Command, commandScript } from "./command-script.ts"
 import { attempt, type FifoReader, type FileUnusable, inside, isFifo, openDirectory, openFifo, readFifo, writeLine } from "./fifo.ts"
 
@@ -228,8 +228,10 @@ const writeScript = (path: string, script: string) => {
 /** Removes the script, which has the secrets of the environment in it. A shell that has it open reads on. */
 const forget = (folder: number) => Effect.ignore(attempt("command", () => unlinkSync(inside(folder, "command"))))
 
-const fifoAppears = (directory: string, path: string) =>
-  Effect.acquireUseRelease(
+/** Waits for the named pipe at `path`. The look once a second serves nodes that have no inotify instance left, or a kernel that loses an event. */
+const fifoAppears = (directory: string, path: string) => {
+  const seen = Effect.repeat(Effect.sync(() => isFifo(path)), { until: (there) => there, schedule: Schedule.spaced("1 second") })
+  const told = Effect.acquireUseRelease(
     attempt(directory, () => watch(directory)),
     (watcher) =>
       Effect.callback<void>((resume) => {
@@ -241,6 +243,8 @@ const fifoAppears = (directory: string, path: string) =>
       }),
     (watcher) => Effect.sync(() => watcher.close())
   )
+  return Effect.suspend(() => isFifo(path) ? Effect.void : Effect.raceFirst(Effect.catch(told, () => Effect.never), seen))
+}
 
 type Reply =
   | { readonly what: "boot" | "taken" | "started" | "aborted"; readonly name: string }

@@ -1,13 +1,13 @@
 // The client against a runner that answers wrongly, too much, late, or not at all.
 import { assert, describe, it } from "@effect/vitest"
 import { spawn } from "node:child_process"
-import { readdirSync, readFileSync } from "node:fs"
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { Effect, Layer, Stream } from "effect"
 import { Ended, ExecLoop } from "../../src/worker/exec-loop.ts"
-import { client, collect, eventually, execute, type Place, place, runningPids, session, shellCommand, startLoop } from "../runner/session.ts"
+import { client, collect, eventually, execute, onlyPrograms, type Place, place, runningPids, session, shellCommand, startLoop } from "../runner/session.ts"
 
 /** A loop that prepares everything as the real one does, boots with `boot`, and answers the first command, `$id`, with the given shell text. */
 const falseLoop = ({ directory }: Place, { answer = "", boot = "echo boot false-loop >&4", prepare = "" }) =>
@@ -100,6 +100,16 @@ describe("exec loop client", () => {
       yield* falseLoop(at, { boot: `id=none; { ${noise}; } >&4; echo boot false-loop >&4`, answer: `{ ${noise}; } >&4; ${wellBehaved}` })
       const { ended, stdout } = yield* Effect.flatMap(client(at), (execLoop) => execute(execLoop, command))
       assert.deepStrictEqual([ended, stdout.toString()], [Ended.Exited({ code: 3 }), "out\n"])
+    }))
+
+  it.live("tells that nothing has run when the runner has no room for a command's pipes", () =>
+    Effect.gen(function*() {
+      const at = yield* place("dash")
+      const programs = onlyPrograms(at, ["sh", "mkdir", "mv", "true"])
+      writeFileSync(join(programs, "mkfifo"), `#!/bin/sh\ncase "$*" in *taken*) exit 1 ;; esac\nPATH=${process.env.PATH} exec mkfifo "$@"\n`, { mode: 0o755 })
+      yield* startLoop(at, programs)
+      const { ended } = yield* Effect.flatMap(client(at), (execLoop) => execute(execLoop, command))
+      assert.deepStrictEqual(ended, Ended.NotStarted({ code: 1 }))
     }))
 
   it.live("does not grow by a flood of answers", () =>
