@@ -58,6 +58,11 @@ const initFailure = (engine: string, log: string): Omit<Failure, "exitCode"> => 
     : { reason: "InvalidConfiguration", message: `${engine} init failed${because(log)}; correct the configuration, the log has the details.` }
 }
 
+const outOfMemory = (what: string, next: string): Failure => ({
+  reason: "OutOfMemory",
+  message: `${what}, most likely because it used more memory than its limit; raise task.runner.resources.limits.memory.${next}`
+})
+
 /** Why a command that ended is a failure; nothing if it is none. `log` is the end of what it printed, secrets taken out. */
 export const commandFailure = (engine: string, { args, mutates, subcommand }: StageCommand, end: CommandEnd, log: string): Option.Option<Failure> => {
   const name = `${engine} ${subcommand}`
@@ -68,6 +73,7 @@ export const commandFailure = (engine: string, { args, mutates, subcommand }: St
       if (diskTrouble.test(log)) {
         return Option.some({ reason: "DiskFull", message: `The Pod's volume was full when ${name} wrote to it; raise persistence.emptyDir.sizeLimit.${next}`, exitCode: end.code })
       }
+      if (end.code === 128 + 9) return Option.some({ ...outOfMemory(`${name} was killed`, next), exitCode: end.code })
       if (subcommand === "init") return Option.some({ ...initFailure(engine, log), exitCode: end.code })
       return Option.some({ reason: "ExitCode", message: `${name} failed with exit code ${end.code}${because(log)}; the log has the details.`, exitCode: end.code })
     }
@@ -76,7 +82,7 @@ export const commandFailure = (engine: string, { args, mutates, subcommand }: St
     case "NotStarted":
       return Option.some({ reason: "InvalidConfiguration", message: `The runner could not start ${engine} ${args[0] ?? subcommand} (exit code ${end.code} of its shell); check that its user may enter the data volume, and the log.` })
     case "Aborted":
-      return Option.some({ reason: "OutOfMemory", message: `The runner's container was ended during ${name}, most likely because it used more memory than its limit; raise task.runner.resources.limits.memory.${next}` })
+      return Option.some(outOfMemory(`The runner's container was ended during ${name}`, next))
     case "Unending":
       return Option.some({ reason: "Lost", message: `${name} did not end even when it was killed.${mutates ? " Look at the state before the next run." : " Plan again."}` })
   }
@@ -91,7 +97,7 @@ const stopped: Readonly<Record<StopCause, string>> = {
 /** What is said of a stage that was stopped; `during` is the command that was interrupted, if one ran. */
 export const stopMessage = (cause: StopCause, during: Option.Option<{ readonly name: string; readonly mutates: boolean }>): string =>
   Option.match(during, {
-    onNone: () => `${stopped[cause]} before a command ran; nothing was changed.`,
+    onNone: () => `${stopped[cause]}; nothing was changed.`,
     onSome: ({ mutates, name }) => mutates
       ? `${stopped[cause]} during ${name}, which was interrupted; what it had made is in the state.`
       : `${stopped[cause]} during ${name}; nothing was changed.`

@@ -56,5 +56,5 @@ const strict: SchemaAST.ParseOptions = { onExcessProperty: "error", errors: "all
 /** Decodes, or gives every problem as a line for a person. */
 export const parse = <S extends Schema.ConstraintDecoder<unknown>>(schema: S): (input: unknown) => Result.Result<S["Type"], ReadonlyArray<string>> => {
   const decode = Schema.decodeUnknownResult(schema, strict)
-  return (input) => Result.mapError(decode(input), ({ issue }) => explain(issue))
+  return (input) => Result.mapError(decode(input), ({ issue }) => [...new Set(explain(issue))])
 }

@@ -78,13 +78,15 @@ export const Affinity = Schema.declare<V1Affinity>((input): input is V1Affinity 
 export const Volume = Schema.declare<V1Volume>((input): input is V1Volume => isNamed(input), { expected: "a volume as in a Pod, with a name", toCodecJson: inJson })
 export const Container = Schema.declare<V1Container>((input): input is V1Container => isNamed(input), { expected: "a container as in a Pod, with a name", toCodecJson: inJson })
 
-/** Problems with some keys of a record, each at its key. */
-const eachEntry = (problem: (key: string, value: string) => string | undefined) =>
-  Schema.makeFilter<Readonly<Record<string, string>>>((record) =>
-    Object.entries(record).flatMap(([key, value]) => {
-      const issue = problem(key, value)
-      return issue === undefined ? [] : [{ path: [key], issue }]
-    })
+/** Rules for the entries of a map, each problem at its key; editors know of the keys' pattern. */
+const entries = <V>(keys: RegExp, problem: (key: string, value: V) => string | undefined) =>
+  Schema.makeFilter<Readonly<Record<string, V>>>(
+    (record) =>
+      Object.entries(record).flatMap(([key, value]) => {
+        const issue = problem(key, value)
+        return issue === undefined ? [] : [{ path: [key], issue }]
+      }),
+    { toJsonSchema: () => ({ propertyNames: { pattern: keys.source } }) }
   )
 
 const qualifiedName = /^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/u
@@ -94,13 +96,15 @@ const badKey = (key: string): string | undefined => qualifiedName.test(key) ? un
 export const isLabelValue = (value: string): boolean => /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/u.test(value)
 
 const texts = Schema.Record(Schema.String, Schema.String)
-export const Annotations = texts.check(eachEntry(badKey))
-export const Labels = texts.check(eachEntry((key, value) => badKey(key) ?? (isLabelValue(value) ? undefined : "a label's value has up to 63 letters, digits, '-', '_' or '.'")))
+export const Annotations = texts.check(entries(qualifiedName, badKey))
+export const Labels = texts.check(
+  entries(qualifiedName, (key, value) => badKey(key) ?? (isLabelValue(value) ? undefined : "a label's value has up to 63 letters, digits, '-', '_' or '.'"))
+)
+
+const variableName = /^[-._a-zA-Z][-._a-zA-Z0-9]*$/u
 
 /** Variables by name. Numbers and booleans are taken as they are written. */
 export const Environment = Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Finite, Schema.Boolean])).check(
-  Schema.makeFilter((record) =>
-    Object.keys(record).filter((key) => !/^[-._a-zA-Z][-._a-zA-Z0-9]*$/u.test(key)).map((key) => ({ path: [key], issue: "a variable's name has letters, digits, '_', '-' or '.', and no digit first" }))
-  )
+  entries(variableName, (key) => variableName.test(key) ? undefined : "a variable's name has letters, digits, '_', '-' or '.', and no digit first")
 )
 export type Environment = typeof Environment.Type

@@ -26,6 +26,7 @@ export const workerEnvironment = (task: AgentTask, config: ResolvedConfig, epoch
   over(config.task.worker.env, [
     fromField("AGENT_JOB_NAMESPACE", "metadata.namespace"),
     { name: "AGENT_JOB_TASK", value: task.metadata.name },
+    { name: "AGENT_JOB_TASK_UID", value: task.metadata.uid }, // a later task of the same name is another one
     fromField("AGENT_JOB_POD_NAME", "metadata.name"),
     fromField("AGENT_JOB_POD_UID", "metadata.uid"),
     fromField("AGENT_JOB_NODE", "spec.nodeName"),

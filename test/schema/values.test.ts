@@ -1,0 +1,116 @@
+import { Arbitrary, Result, Schema } from "effect"
+import { describe, expect, it } from "@effect/vitest"
+import { valueKeys } from "../../src/generate/values-schema.ts"
+import { defaultValues, overrides, parseValues } from "../../src/schema/values.ts"
+import { chartKeys, ourKeys } from "./value-keys.ts"
+
+const at = (tree: unknown, key: string): unknown =>
+  key.split(".").reduce<unknown>((inner, part) => typeof inner === "object" && inner !== null ? Object.entries(inner).find(([name]) => name === part)?.[1] : undefined, tree)
+
+/** `{ a: { b: value } }` of "a.b". */
+const tree = (key: string, value: unknown): object => key.split(".").reduceRight<unknown>((inner, part) => ({ [part]: inner }), value) as object
+
+const problems = (input: unknown): ReadonlyArray<string> => Result.match(parseValues(input), { onFailure: (_) => _, onSuccess: () => [] })
+const parsed = (input: unknown) => Result.getOrThrow(parseValues(input))
+
+describe("the values", () => {
+  it.each([...chartKeys, ...ourKeys])("have %s with its default", (key, fallback) => {
+    expect(at(defaultValues, key)).toEqual(fallback)
+  })
+
+  it("are documented, each key with its default and nothing else", () => {
+    const documented = Object.fromEntries(valueKeys().map(({ fallback, key }) => [key, fallback]))
+    expect(documented).toEqual(Object.fromEntries([...chartKeys, ...ourKeys]))
+    expect(valueKeys().filter(({ description }) => !/^[A-Z].*\.$/u.test(description))).toEqual([])
+  })
+
+  it("are the defaults for an empty file", () => {
+    for (const empty of [{}, null, undefined, { agent: null, task: { job: null } }]) expect(parsed(empty)).toEqual(defaultValues)
+  })
+
+  it("are merged map by map, and lists and single values replace", () => {
+    const values = parsed({
+      agent: { securityContext: { runAsUser: 2000, capabilities: { add: ["CHOWN"] } } },
+      task: { runner: { resources: { limits: { cpu: 8 } } }, tolerations: [{ key: "a", operator: "Exists" }] }
+    })
+    expect(values.agent.securityContext).toEqual({ ...defaultValues.agent.securityContext, runAsUser: 2000, capabilities: { add: ["CHOWN"], drop: ["ALL"] } })
+    expect(values.task.runner.resources).toEqual({ limits: { cpu: 8, memory: "2048Mi" }, requests: { cpu: "500m", memory: "512Mi" } })
+    expect(values.task.tolerations).toEqual([{ key: "a", operator: "Exists" }])
+  })
+
+  it("lose a key that is null", () => {
+    expect(parsed({ controller: { resources: { limits: null } } }).controller.resources).toEqual({ requests: { cpu: "100m", memory: "128Mi" } })
+  })
+
+  it("take numbers and booleans as variables", () => {
+    expect(parsed({ global: { extraEnv: { A: 1, B: true, C: "" } } }).global.extraEnv).toEqual({ A: 1, B: true, C: "" })
+  })
+
+  it("tell every problem at once, each with its path", () => {
+    expect(problems({
+      controler: {},
+      task: { job: { backofLimit: 1, ttlSecondsAfterFinished: -1 }, runner: { extraVolumeMounts: [{ name: "a", mountPth: "/a" }] } },
+      persistence: { enabled: "yes" }
+    })).toEqual([
+      `controler: unknown key, did you mean "controller"?`,
+      `persistence.enabled: Expected boolean`,
+      `task.job.backofLimit: unknown key, did you mean "backoffLimit"?`,
+      `task.job.ttlSecondsAfterFinished: Expected a value greater than or equal to 0`,
+      `task.runner.extraVolumeMounts[0].mountPth: unknown key, did you mean "mountPath"?`,
+      `task.runner.extraVolumeMounts[0].mountPath: Missing key`
+    ])
+  })
+
+  it.each([
+    ["task.job.backoffLimit", "three", "Expected number"],
+    ["task.job.backoffLimit", 1.5, "Expected an integer"],
+    ["global.imagePullSecrets", "regcred", "Expected array"],
+    ["agent.image.pullPolicy", "Sometimes", `Expected "Always"`],
+    ["agent.image.tag", 1.1, "Expected"],
+    ["agent.dataDir", "data", "Expected an absolute path"],
+    ["agent.url", "server", "Expected"],
+    ["task.namespace", "Tasks", "Expected"],
+    ["task.limits.total", 0, "greater than or equal to 1"],
+    ["serviceAccount.tokenTTL", 60, "greater than or equal to 600"],
+    ["persistence.emptyDir.sizeLimit", "20GB", "Expected"],
+    ["task.runner.resources.limits.memory", "2 gigs", "Expected"],
+    ["controller.podAnnotations", { "bad key!": "x" }, "bad key!"],
+    ["controller.podAnnotations", { a: true }, "Expected string"],
+    ["serviceAccount.labels", { team: "has spaces" }, "team"],
+    ["global.extraEnv", { "1A": "x" }, "1A"],
+    ["task.extraVolumes", [{ emptyDir: {} }], "[0]"],
+    ["task.extraVolumes", [{ name: "data", emptyDir: {} }], `"data" is the name of a volume of ours`],
+    ["task.sidecars", [{ name: "worker", image: "a" }], `"worker" is the name of a container of ours`],
+    ["agent", "token", "Expected object"]
+  ])("refuse %s: %j", (key, value, told) => {
+    const [first = "", ...others] = problems(tree(key, value))
+    expect(others).toEqual([])
+    expect(first).toContain(key)
+    expect(first).toContain(told)
+  })
+
+  it("refuse a token that is given twice, and a server without one", () => {
+    expect(problems({ agent: { token: "a", tokenExistingSecret: { name: "b" } } })).toEqual(["agent.token: is given, and agent.tokenExistingSecret.name too; give one of them"])
+    expect(problems({ agent: { token: "a", auth: { token: "b" } } })).toEqual(["agent.auth.token: differs from agent.token; give the token once"])
+    expect(problems({ agent: { url: "https://example.com" } })).toEqual(["agent.url: needs a token: give agent.token or agent.tokenExistingSecret.name"])
+    expect(problems({ agent: { auth: { token: "a" }, url: "https://example.com" } })).toEqual([])
+  })
+
+  it("refuse what is no map at all", () => expect(problems(["agent"])).toEqual(["the file: must be a map of keys, such as agent or task"]))
+
+  const Some = Schema.Array(Schema.Literals([
+    { agent: { dataDir: "/data", image: { tag: "1.2" } } },
+    { agent: { securityContext: { capabilities: { drop: null, add: ["CHOWN"] } } } },
+    { controller: { resources: { limits: null, requests: { cpu: 1 } }, nodeSelector: { a: "b" } } },
+    { task: { job: { backoffLimit: 3 }, tolerations: [{ operator: "Exists" }], runner: { extraEnv: { A: 1 } } } },
+    { persistence: { enabled: true, persistentVolumeClaim: { storage: 5 } } },
+    { global: { imagePullSecrets: [{ name: "a" }] } }
+  ].map((_) => JSON.stringify(_))))
+  it.prop("are given again by the shortest file that says how they differ", [Arbitrary.schema(Some)], ([files]) => {
+    const values = files.map((file) => JSON.parse(file) as unknown).reduce<typeof defaultValues>((below, file) =>
+      Result.getOrThrow(parseValues({ ...overrides(below), ...file as object })), defaultValues)
+    expect(parsed(overrides(values))).toEqual(values)
+  })
+
+  it("differ in nothing by default", () => expect(overrides(defaultValues)).toEqual({}))
+})
