@@ -5,7 +5,7 @@ import { randomUUID } from "node:crypto"
 import { closeSync, constants, fchmodSync, mkdirSync, openSync, renameSync, unlinkSync, watch, writeFileSync } from "node:fs"
 import { Context, Data, Deferred, type Duration, Effect, Layer, Schedule, type Scope, Stream } from "effect"
 import { type Command, commandScript } from "./command-script.ts"
-import { attempt, type FifoReader, type FileUnusable, inside, isFifo, openDirectory, openFifo, readFifo, writeLine } from "./fifo.ts"
+import { attempt, type FifoReader, type FileUnusable, inside, isFifo, openDirectory, readFifo, writeFifo } from "./fifo.ts"
 
 export interface Output {
   readonly stream: "stdout" | "stderr"
@@ -100,7 +100,7 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", s
     return yield* Deferred.succeed(entry[reply.what], true)
   })
 
-  const { commands, requests, signals } = yield* Effect.gen(function*() {
+  const { commands, request, send } = yield* Effect.gen(function*() {
     const base = yield* openDirectory(directory)
     yield* fifoAppears(directory, inside(base, "replies")) // the last thing that the loop makes
     const replies = yield* readFifo(inside(base, "replies"))
@@ -112,8 +112,8 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", s
     )
     const opened = {
       commands: yield* openDirectory(inside(base, "commands")),
-      requests: yield* openFifo(inside(base, "requests")),
-      signals: yield* openFifo(inside(base, "signals"))
+      request: yield* writeFifo(inside(base, "requests")),
+      send: yield* writeFifo(inside(base, "signals"))
     }
     yield* Deferred.await(booted)
     return opened
@@ -136,7 +136,7 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", s
       writeScript(inside(folder, "command"), script)
       renameSync(hidden, inside(commands, id))
     })
-    yield* writeLine(requests, `run ${id}`)
+    yield* request(`run ${id}`)
     return folder
   })
 
@@ -157,7 +157,7 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", s
     yield* Effect.raceFirst(Deferred.await(entry.ended), Deferred.await(entry.left))
     if (!Deferred.isDoneUnsafe(entry.ended)) {
       outputs.forEach((output) => output.discard())
-      yield* writeLine(signals, `INT ${id}`)
+      yield* send(`INT ${id}`)
       yield* Deferred.await(entry.ended)
     }
     yield* Effect.raceFirst(Effect.sleep(linger), Deferred.await(entry.left))
@@ -177,7 +177,7 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", s
     }))
     yield* attend(id, entry, script, opened).pipe(
       Effect.scoped,
-      Effect.catch((error) => Effect.andThen(writeLine(signals, `KILL ${id}`), Deferred.fail(opened, unusable("VolumeUnusable")(error)))),
+      Effect.catch((error) => Effect.andThen(send(`KILL ${id}`), Deferred.fail(opened, unusable("VolumeUnusable")(error)))),
       Effect.ensuring(Effect.sync(() => entries.delete(id))),
       Effect.forkIn(layerScope, { startImmediately: true }) // published when this returns, so that it can be withdrawn
     )
@@ -185,7 +185,7 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", s
     return {
       output: Stream.merge(labelled("stdout", stdout), labelled("stderr", stderr)),
       ended: Deferred.await(entry.ended),
-      signal: (name: Signal) => Deferred.isDoneUnsafe(entry.ended) ? Effect.void : writeLine(signals, `${name} ${id}`)
+      signal: (name: Signal) => Deferred.isDoneUnsafe(entry.ended) ? Effect.void : send(`${name} ${id}`)
     }
   })
 

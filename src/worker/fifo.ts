@@ -28,7 +28,7 @@ export const attempt = <A>(path: string, call: () => A) =>
   })
 
 /** A descriptor that the caller closes. `O_NONBLOCK`, so that neither a missing other side nor a device can hold us up. */
-const openUnlinked = (path: string, flags: number, kind: "directory" | "named pipe") => {
+const openWithoutLinks = (path: string, flags: number, kind: "directory" | "named pipe") => {
   const fd = openSync(path, flags | O_NOFOLLOW | O_NONBLOCK)
   const stat = fstatSync(fd)
   if (kind === "directory" ? stat.isDirectory() : stat.isFIFO()) return fd
@@ -36,14 +36,27 @@ const openUnlinked = (path: string, flags: number, kind: "directory" | "named pi
   throw new Error(`it is not a ${kind}`)
 }
 
-const openScoped = (path: string, flags: number, kind: "directory" | "named pipe") =>
-  Effect.acquireRelease(attempt(path, () => openUnlinked(path, flags, kind)), (fd) => Effect.sync(() => closeSync(fd)))
-
 /** An open directory, to be used with `inside`; closed with the scope. */
-export const openDirectory = (path: string) => openScoped(path, O_RDONLY | O_DIRECTORY, "directory")
+export const openDirectory = (path: string) =>
+  Effect.acquireRelease(
+    attempt(path, () => openWithoutLinks(path, O_RDONLY | O_DIRECTORY, "directory")),
+    (fd) => Effect.sync(() => closeSync(fd))
+  )
 
-/** A named pipe to write to; closed with the scope. It is its own reader too, so a write never fails for want of one. */
-export const openFifo = (path: string) => openScoped(path, O_RDWR, "named pipe")
+/**
+ * Writes short lines to the named pipe at `path` until the scope closes. A line is dropped when the pipe is full, since then nobody reads and
+ * there is nothing to wait for. The pipe is opened for reading too, so that a write never fails for want of a reader.
+ */
+export const writeFifo = Effect.fnUntraced(function*(path: string): Effect.fn.Return<(line: string) => Effect.Effect<void>, FileUnusable, Scope.Scope> {
+  let fd: number | undefined = yield* attempt(path, () => openWithoutLinks(path, O_RDWR, "named pipe"))
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      if (fd !== undefined) closeSync(fd)
+      fd = undefined // the number may mean another file from now on
+    })
+  )
+  return (line) => Effect.ignore(attempt(path, () => fd === undefined ? 0 : writeSync(fd, `${line}\n`)))
+}, Effect.uninterruptible)
 
 export const isFifo = (path: string) => {
   try {
@@ -52,9 +65,6 @@ export const isFifo = (path: string) => {
     return false
   }
 }
-
-/** Writes a short line if there is room: a full pipe means that nobody reads, and then there is nothing to wait for. */
-export const writeLine = (fifo: number, line: string) => Effect.ignore(attempt("named pipe", () => writeSync(fifo, `${line}\n`)))
 
 export interface FifoReader {
   /** What is written, in order, until the last writer is gone or `cut`. For one consumer; when that leaves early, what follows is discarded. */
@@ -68,7 +78,7 @@ export interface FifoReader {
 }
 
 const listen = (path: string): FifoReader & { readonly close: () => void } => {
-  const fd = openUnlinked(path, O_RDONLY, "named pipe")
+  const fd = openWithoutLinks(path, O_RDONLY, "named pipe")
   let keeper: number | undefined = openSync(`/proc/self/fd/${fd}`, O_WRONLY | O_NONBLOCK)
   const chunks: Array<Uint8Array> = []
   let ended = false
@@ -127,6 +137,7 @@ const listen = (path: string): FifoReader & { readonly close: () => void } => {
     end()
   }
   const close = () => {
+    end()
     endWithWriters()
     socket.destroy()
   }
