@@ -50,11 +50,17 @@ const diskTrouble = /no space left on device|disk quota exceeded/iu
 
 const because = (log: string): string => Option.match(errorSummary(log), { onNone: () => "", onSome: (summary) => `: ${summary}` })
 
-/** What a failing `init` means: a provider that cannot be had, a full disk, or a configuration that is wrong. */
+/** The provider that an error speaks of, such as hashicorp/aws. */
+const providerIn = (text: string): string => {
+  const name = /Error: .*?provider ([a-z0-9.-]+(?:\/[A-Za-z0-9_-]+){1,2})/u.exec(text)?.[1]
+  return name === undefined ? "a provider" : `the provider ${name}`
+}
+
+/** What a failing `init` means: a provider that cannot be had, or a configuration that is wrong. */
 const initFailure = (engine: string, log: string): Omit<Failure, "exitCode"> => {
   const text = plainText(log).replace(/\s*\n[\s│╷|]*/gu, " ")
   return providerTrouble.some((pattern) => pattern.test(text))
-    ? { reason: "ProviderMissing", message: `${engine} init cannot install a provider${because(log)}; put it in the runner's mirror or let the Pod reach its registry.` }
+    ? { reason: "ProviderMissing", message: `${engine} init cannot install ${providerIn(text)}; put it in the runner's mirror, or let the Pod reach its registry.` }
     : { reason: "InvalidConfiguration", message: `${engine} init failed${because(log)}; correct the configuration, the log has the details.` }
 }
 

@@ -1,16 +1,15 @@
 // Takes the task for this process, once: an update of its status under the version that was read, with a nonce that only memory has.
 // Always holds: nothing of the stage is begun before this succeeded, and a container started again in the same Pod is a loser too.
 // Used by worker/worker.ts, first of all.
-import { Data, DateTime, Effect, Runtime, Schedule } from "effect"
+import { Data, DateTime, Effect, Option, Runtime, Schedule } from "effect"
 import { isOver, claimed } from "../core/status.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
-import { agentTasks, decoding } from "../kubernetes/kinds.ts"
-import { AgentTask, type Claim } from "../schema/agent-task.ts"
+import type { AgentTask, Claim } from "../schema/agent-task.ts"
 import { Uid } from "../schema/names.ts"
 import { Settings } from "./settings.ts"
-
-export const taskKind = decoding(agentTasks, AgentTask)
+import { Stop } from "./stop.ts"
+import { taskKind } from "./task-kind.ts"
 
 /** Another process has the task, or nobody may have it any more. Exit code 75, which the Job ignores. */
 export class ClaimLost extends Data.TaggedError("ClaimLost")<{ readonly task: string; readonly why: string }> {
@@ -59,17 +58,19 @@ const patience = Schedule.min([Schedule.exponential("50 millis"), Schedule.space
 )
 
 /** The task with the claim in it. */
-export const claimTask = Effect.fn("Claim.take")(function*(): Effect.fn.Return<{ readonly task: AgentTask; readonly claim: Claim }, ClaimLost | KubernetesError, Kubernetes | Settings> {
+export const claimTask = Effect.fn("Claim.take")(function*(): Effect.fn.Return<{ readonly task: AgentTask; readonly claim: Claim }, ClaimLost | KubernetesError, Kubernetes | Settings | Stop> {
   const kubernetes = yield* Kubernetes
+  const stop = yield* Stop
   const { epoch, namespace, pod, task: name, taskUid } = yield* Settings
   const claimant: Claimant = { podUid: pod.uid, nonce: crypto.randomUUID() }
   const lost = (why: string) => new ClaimLost({ task: name, why })
 
   const attempt = Effect.gen(function*() {
+    if (Option.isSome(yield* stop.now)) return yield* lost("has to wait for another Pod, since this one leaves its node")
     const task = yield* kubernetes.get(taskKind, { namespace, name }).pipe(
       Effect.catchTag("NotFound", () => Effect.fail(lost("does not exist any more")))
     )
-    if (taskUid._tag === "Some" && taskUid.value !== task.metadata.uid) return yield* lost("is not the one this Pod was made for")
+    if (Option.isSome(taskUid) && taskUid.value !== task.metadata.uid) return yield* lost("is not the one this Pod was made for")
     const stands = standing(task, claimant)
     if (stands._tag === "Lost") return yield* lost(stands.why)
     if (stands._tag === "Mine") return { task, claim: stands.claim }

@@ -2,7 +2,7 @@
 // Always holds: whatever goes wrong ends as a result with a reason of the closed list; `succeeded` needs every command to end with 0.
 // Used by worker/worker.ts.
 import { join } from "node:path"
-import { type Cause, Effect, Exit, Layer, Option, Ref } from "effect"
+import { type Cause, Context, Effect, Exit, Layer, Option, Ref, type Scope } from "effect"
 import { stopMessage } from "../core/outcome.ts"
 import { plannedChanges } from "../core/plan-changes.ts"
 import { type StageCommand, stageCommands } from "../core/stage-commands.ts"
@@ -25,31 +25,32 @@ type Facts = Pick<StageResult, "changes" | "hasChanges" | "planDigest" | "stateP
 
 const printed = (bytes: Uint8Array) => Effect.callback<void>((resume) => void process.stdout.write(bytes, () => resume(Effect.void)))
 
-/** How long the end of the log may take to the server, past the end of the stage. */
-const logPatience = "15 seconds"
+/** What the stage came to, and how to wait for the end of its log. */
+export interface Ended {
+  readonly outcome: Outcome
+  readonly flushLog: Log["Service"]["flush"]
+}
 
-/** What the stage came to; never fails. `backing` may, as when the pool does not answer. */
+/** Never fails, though `backing` may, as when the pool does not answer. The log goes on until the scope closes. */
 export const runStage = Effect.fn("Stage.run")(
-  function*<R>(spec: AgentTaskSpec, backing: Effect.Effect<Backing, StageFailed, R>) {
+  function*<R>(spec: AgentTaskSpec, backing: Effect.Effect<Backing, StageFailed, R>): Effect.fn.Return<Ended, StageFailed | StageStopped, R | Stop | Settings | Scope.Scope> {
     const behind = yield* untilStopped(backing)
     const variables = yield* variablesOf(spec.variables ?? [], behind.variables)
     const { dataDirectory, runnerPatience } = yield* Settings
     const facts = yield* Ref.make<Facts>({})
-    const logged = Effect.gen(function*() {
-      const log = yield* Log
-      const outcome = yield* stage(spec, behind, variables, facts).pipe(
-        Effect.provide(Layer.provide(Engine.layer, ExecLoop.layer({ directory: join(dataDirectory, "exec"), startDeadline: runnerPatience }))),
-        Effect.catchTag("ExecLoopError", (error) => Effect.fail(execLoopFailure(error))),
-        orItsFailure
-      )
-      const message = log.redact(outcome.message)
-      if (outcome.outcome !== "succeeded") yield* log.line(`\n\u001b[1m${message}\u001b[0m`)
-      yield* log.flush(logPatience)
-      return { ...outcome, ...(yield* Ref.get(facts)), message: message.slice(0, 2048) }
-    })
-    return yield* Effect.provide(logged, Log.layer({ secrets: [...variables.secrets, ...behind.secrets], ship: behind.ship, print: printed }))
+    const logging = yield* Layer.build(Log.layer({ secrets: [...variables.secrets, ...behind.secrets], ship: behind.ship, print: printed }))
+    const log = Context.get(logging, Log)
+    const outcome = yield* stage(spec, behind, variables, facts).pipe(
+      Effect.provide(Layer.provide(Engine.layer, ExecLoop.layer({ directory: join(dataDirectory, "exec"), startDeadline: runnerPatience }))),
+      Effect.catchTag("ExecLoopError", (error) => Effect.fail(execLoopFailure(error))),
+      Effect.provide(logging),
+      orItsFailure
+    )
+    const message = log.redact(outcome.message).slice(0, 2048)
+    if (outcome.outcome !== "succeeded") yield* log.line(`\n\u001b[1m${message}\u001b[0m`)
+    return { outcome: { ...outcome, ...(yield* Ref.get(facts)), message }, flushLog: log.flush }
   },
-  (effect) => orItsFailure(effect)
+  (effect) => Effect.catchCause(effect, (cause) => Effect.map(orItsFailure(Effect.failCause(cause)), (outcome): Ended => ({ outcome, flushLog: () => Effect.void })))
 )
 
 const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing, variables: Variables, facts: Ref.Ref<Facts>) {

@@ -6,8 +6,8 @@ import type { StopCause } from "../core/outcome.ts"
 import { type SignalPlan, signalPlan } from "../core/signal-plan.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesObject } from "../kubernetes/object.ts"
-import { taskKind } from "./claim.ts"
 import { Settings } from "./settings.ts"
+import { taskKind } from "./task-kind.ts"
 
 export class Stop extends Context.Service<Stop, {
   /** Completes when the stage has to stop. */
@@ -18,20 +18,22 @@ export class Stop extends Context.Service<Stop, {
   readonly plan: SignalPlan
   /** Completes when the stage had to stop and what is left of the grace is for the result alone. */
   readonly tooLate: Effect.Effect<void>
+  /** From the claim on: listens for a cancel, and stops the stage after this time. */
+  readonly begin: (timeout: Duration.Input) => Effect.Effect<void>
 }>()("agent-job/worker/Stop") {
-  /** `deadline` counts from now. */
-  static readonly layer = (deadline: Duration.Input) => Layer.effect(Stop, listen(deadline))
+  /** Hears SIGTERM from the beginning: what comes before the claim keeps the task from being claimed. */
+  static readonly layer = Layer.effect(Stop, Effect.suspend(() => listen()))
 }
 
-const listen = Effect.fnUntraced(function*(deadline: Duration.Input): Effect.fn.Return<Stop["Service"], never, Kubernetes | Settings | Scope.Scope> {
+const listen = Effect.fnUntraced(function*(): Effect.fn.Return<Stop["Service"], never, Kubernetes | Settings | Scope.Scope> {
   const { graceSeconds } = yield* Settings
+  const context = yield* Effect.context<Kubernetes | Settings>()
+  const scope = yield* Effect.scope
   const plan = signalPlan(graceSeconds)
   const first = Deferred.makeUnsafe<StopCause>()
   const tooLate = Deferred.makeUnsafe<void>()
-  const ask = (cause: StopCause) => Deferred.succeed(first, cause)
-  yield* Effect.forkScoped(Effect.andThen(sigterm, ask("Evicted")), { startImmediately: true })
-  yield* Effect.forkScoped(Effect.andThen(cancelled, ask("Cancelled")))
-  yield* Effect.forkScoped(Effect.andThen(Effect.sleep(deadline), ask("DeadlineExceeded")))
+  const after = (event: Effect.Effect<unknown>, cause: StopCause) => Effect.forkIn(Effect.andThen(event, Deferred.succeed(first, cause)), scope, { startImmediately: true })
+  yield* after(sigterm, "Evicted")
   yield* Deferred.await(first).pipe(
     Effect.andThen(Effect.sleep(plan.giveUpAfterMillis)),
     Effect.andThen(Deferred.succeed(tooLate, undefined)),
@@ -41,7 +43,8 @@ const listen = Effect.fnUntraced(function*(deadline: Duration.Input): Effect.fn.
     asked: Deferred.await(first),
     now: Effect.suspend(() => Deferred.isDoneUnsafe(first) ? Effect.asSome(Deferred.await(first)) : Effect.succeedNone),
     plan,
-    tooLate: Deferred.await(tooLate)
+    tooLate: Deferred.await(tooLate),
+    begin: (timeout) => Effect.asVoid(Effect.andThen(after(Effect.provide(cancelled, context), "Cancelled"), after(Effect.sleep(timeout), "DeadlineExceeded")))
   })
 })
 

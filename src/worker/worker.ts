@@ -1,7 +1,7 @@
 // The worker of a Pod: claims its AgentTask, runs the stage, and gives the result on three roads.
 // Always holds: without the claim nothing is begun; with it there is a result, whatever stops the worker in between.
 // Run by the command `agent-job worker`.
-import { Data, DateTime, Duration, Effect, Fiber, Layer, Option, Runtime } from "effect"
+import { Cause, Data, DateTime, Duration, Effect, Exit, Fiber, Layer, Option, Runtime } from "effect"
 import type { AgentTaskSpec } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { type Backing, ownBacking } from "./backing.ts"
@@ -31,7 +31,8 @@ const claimed = Effect.gen(function*() {
   const ready = yield* serveReadiness(readyPort)
   const { task: { spec } } = yield* claimTask()
   yield* ready
-  yield* Effect.provide(spec.pool === undefined ? finish(spec, ownBacking(spec), Option.none()) : ofPool(spec, spec.pool.url), Stop.layer(Duration.seconds(spec.timeoutSeconds ?? defaultTimeoutSeconds)))
+  yield* (yield* Stop).begin(Duration.seconds(spec.timeoutSeconds ?? defaultTimeoutSeconds))
+  yield* spec.pool === undefined ? finish(spec, ownBacking(spec), Option.none()) : ofPool(spec, spec.pool.url)
 })
 
 /** A pool that cannot even be asked is a failure of the stage like any other, but the pool does not hear of it. */
@@ -45,15 +46,21 @@ const ofPool = (spec: AgentTaskSpec, url: string) =>
   )
 
 const finish = Effect.fnUntraced(function*<R>(spec: AgentTaskSpec, backing: Effect.Effect<Backing, StageFailed, R>, tellPool: Option.Option<TellPool>) {
-  const outcome = yield* runStage(spec, backing)
+  const { flushLog, outcome } = yield* runStage(spec, backing)
   const result: StageResult = { ...outcome, finishedAt: DateTime.formatIso(yield* DateTime.now) }
-  yield* report(result, tellPool)
+  yield* report(result, { flushLog, tellPool })
   if (result.outcome !== "succeeded") return yield* new StageUnsuccessful({ result })
 })
 
-/** SIGTERM interrupts the program, but a stage ends in order: it hears of the signal itself. */
+/** SIGTERM interrupts the program, but a stage ends in order: it hears of the signal itself. Its exit code is left for who is interrupted. */
 const heedless = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.uninterruptible(Effect.flatMap(Effect.forkDetach(effect), Fiber.join))
+  Effect.suspend(() => {
+    let code = 0
+    const ended = Effect.flatMap(Effect.forkDetach(effect), Fiber.await).pipe(
+      Effect.tap((exit) => Effect.sync(() => { code = Exit.isSuccess(exit) ? 0 : Runtime.getErrorExitCode(Cause.squash(exit.cause)) }))
+    )
+    return Effect.flatten(Effect.uninterruptible(ended)).pipe(Effect.onInterrupt(() => Effect.sync(() => { process.exitCode = code })))
+  })
 
 /** Fails with `ClaimLost` (exit code 75) when another process has the task, and with `StageUnsuccessful` (1) when the stage did not succeed. */
-export const worker = heedless(Effect.scoped(Effect.provide(claimed, Settings.layer)))
+export const worker = heedless(Effect.scoped(Effect.provide(claimed, Layer.provideMerge(Stop.layer, Settings.layer))))

@@ -1,0 +1,108 @@
+// What OpenTofu 1.12.6 prints when it fails, colours included; captured, never edited but for a path.
+// Used by the tests that say what a failure means.
+
+export const providerNotInMirror = [
+  "",
+  "\u001b[0m\u001b[1mInitializing the backend...\u001b[0m",
+  "",
+  "\u001b[0m\u001b[1mInitializing provider plugins...\u001b[0m",
+  "- Finding latest version of hashicorp/random...",
+  "\u001b[31m╷\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[1m\u001b[31mError: \u001b[0m\u001b[0m\u001b[1mFailed to query available provider packages\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[0mCould not retrieve the list of available versions for provider",
+  "\u001b[31m│\u001b[0m \u001b[0mhashicorp/random: provider registry.opentofu.org/hashicorp/random was not",
+  "\u001b[31m│\u001b[0m \u001b[0mfound in any of the search locations",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m  - /mirror",
+  "\u001b[31m╵\u001b[0m\u001b[0m",
+  "",
+  ""
+].join("\n")
+
+export const providerVersionMissing = [
+  "",
+  "\u001b[0m\u001b[1mInitializing the backend...\u001b[0m",
+  "",
+  "\u001b[0m\u001b[1mInitializing provider plugins...\u001b[0m",
+  "- Finding hashicorp/time versions matching \"9.9.9\"...",
+  "\u001b[31m╷\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[1m\u001b[31mError: \u001b[0m\u001b[0m\u001b[1mFailed to resolve provider packages\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[0mCould not resolve provider hashicorp/time: no available releases match the",
+  "\u001b[31m│\u001b[0m \u001b[0mgiven constraints 9.9.9",
+  "\u001b[31m╵\u001b[0m\u001b[0m",
+  "",
+  ""
+].join("\n")
+
+export const registryUnreachable = [
+  "",
+  "\u001b[0m\u001b[1mInitializing the backend...\u001b[0m",
+  "",
+  "\u001b[0m\u001b[1mInitializing provider plugins...\u001b[0m",
+  "- Finding latest version of hashicorp/random...",
+  "\u001b[31m╷\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[1m\u001b[31mError: \u001b[0m\u001b[0m\u001b[1mFailed to resolve provider packages\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[0mCould not resolve provider hashicorp/random: could not connect to",
+  "\u001b[31m│\u001b[0m \u001b[0mregistry.opentofu.org: failed to request discovery document: Get",
+  "\u001b[31m│\u001b[0m \u001b[0m\"https://registry.opentofu.org/.well-known/terraform.json\": proxyconnect",
+  "\u001b[31m│\u001b[0m \u001b[0mtcp: dial tcp 127.0.0.1:1: connect: connection refused",
+  "\u001b[31m╵\u001b[0m\u001b[0m",
+  "",
+  ""
+].join("\n")
+
+export const syntaxError = [
+  "",
+  "\u001b[0mOpenTofu encountered problems during initialization, including problems",
+  "with the configuration, described below.",
+  "",
+  "The OpenTofu configuration must be valid before initialization so that",
+  "OpenTofu can determine which modules and providers need to be installed.\u001b[0m",
+  "\u001b[31m╷\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[1m\u001b[31mError: \u001b[0m\u001b[0m\u001b[1mUnclosed configuration block\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[0m  on main.tf line 1, in resource \"time_static\" \"x\":",
+  "\u001b[31m│\u001b[0m \u001b[0m   1: resource \"time_static\" \"x\" \u001b[4m{\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0mThere is no closing brace for this block before the end of the file. This",
+  "\u001b[31m│\u001b[0m \u001b[0mmay be caused by incorrect brace nesting elsewhere in this file.",
+  "\u001b[31m╵\u001b[0m\u001b[0m",
+  "",
+  ""
+].join("\n")
+
+export const moduleMissing = [
+  "",
+  "\u001b[0m\u001b[1mInitializing the backend...\u001b[0m",
+  "\u001b[0m\u001b[1mInitializing modules...\u001b[0m",
+  "- x in ",
+  "\u001b[31m╷\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[1m\u001b[31mError: \u001b[0m\u001b[0m\u001b[1mUnreadable module directory\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[0mUnable to evaluate directory symlink: lstat nope: no such file or directory",
+  "\u001b[31m╵\u001b[0m\u001b[0m",
+  "",
+  "\u001b[31m╷\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[1m\u001b[31mError: \u001b[0m\u001b[0m\u001b[1mUnreadable module directory\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[0mThe directory  could not be read for module \"x\" at main.tf:1.",
+  "\u001b[31m╵\u001b[0m\u001b[0m",
+  "",
+  ""
+].join("\n")
+
+export const unsupportedArgument = [
+  "\u001b[31m╷\u001b[0m\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[1m\u001b[31mError: \u001b[0m\u001b[0m\u001b[1mUnsupported argument\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m\u001b[0m  on main.tf line 7, in resource \"time_static\" \"x\":",
+  "\u001b[31m│\u001b[0m \u001b[0m   7:   \u001b[4mnope\u001b[0m = 1\u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0m",
+  "\u001b[31m│\u001b[0m \u001b[0mAn argument named \"nope\" is not expected here.",
+  "\u001b[31m╵\u001b[0m\u001b[0m",
+  ""
+].join("\n")
+

@@ -1,0 +1,29 @@
+// Counts of a saved plan's JSON, as the engine itself counts.
+import { describe, expect, it } from "@effect/vitest"
+import { Option } from "effect"
+import { plannedChanges } from "../../src/core/plan-changes.ts"
+
+const managed = (...actions: ReadonlyArray<string>) => ({ mode: "managed", change: { actions } })
+const json = (plan: object) => JSON.stringify({ format_version: "1.2", ...plan })
+
+describe("plannedChanges", () => {
+  it.each([
+    { given: "nothing", plan: {}, counts: [0, 0, 0], hasChanges: false },
+    { given: "resources to create, update and delete", plan: { resource_changes: [managed("create"), managed("update"), managed("delete"), managed("no-op")] }, counts: [1, 1, 1], hasChanges: true },
+    { given: "a replacement", plan: { resource_changes: [managed("delete", "create")] }, counts: [1, 0, 1], hasChanges: true },
+    { given: "a data source that is read", plan: { resource_changes: [{ mode: "data", change: { actions: ["read"] } }] }, counts: [0, 0, 0], hasChanges: false },
+    { given: "an output alone", plan: { output_changes: { a: { actions: ["create"] }, b: { actions: ["no-op"] } } }, counts: [0, 0, 0], hasChanges: true },
+    { given: "a resource that is only forgotten", plan: { resource_changes: [managed("forget")] }, counts: [0, 0, 0], hasChanges: true },
+    { given: "the engine's own word for it", plan: { applyable: true }, counts: [0, 0, 0], hasChanges: true }
+  ])("of $given are $counts", ({ counts: [add = 0, change = 0, destroy = 0], hasChanges, plan }) => {
+    expect(plannedChanges(json(plan), false)).toEqual(Option.some({ changes: { add, change, destroy }, hasChanges }))
+  })
+
+  it("count what drifted only when the plan is to take it over", () => {
+    const plan = json({ resource_drift: [{ change: { actions: ["update"] } }] })
+    expect(Option.map(plannedChanges(plan, true), (_) => _.hasChanges)).toEqual(Option.some(true))
+    expect(Option.map(plannedChanges(plan, false), (_) => _.hasChanges)).toEqual(Option.some(false))
+  })
+
+  it.each(["", "{", "[]", `{"resource_changes": 3}`])("are unknown for %s", (text) => expect(plannedChanges(text, false)).toEqual(Option.none()))
+})

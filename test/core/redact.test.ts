@@ -1,0 +1,108 @@
+// Secrets in a stream of bytes: none gets through in any spelling, however the stream is cut, and nothing else is touched.
+import { describe, expect, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { begin, forms, redactor, shortestSecret } from "../../src/core/redact.ts"
+
+const encode = (text: string) => new TextEncoder().encode(text)
+const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
+
+/** Few letters, so that secrets overlap each other and themselves. */
+const Letters = Schema.String.check(Schema.isPattern(/^[ab]{0,40}$/u))
+const Secret = Schema.String.check(Schema.isPattern(/^[ab]{4,9}$/u))
+const Any = Schema.String.check(Schema.isPattern(/^[ -~\n]{6,90}$/u))
+const Cuts = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 7 })))
+
+/** The same stream in pieces of these sizes, over and over. */
+const inPieces = (secrets: ReadonlyArray<string>, bytes: Uint8Array, sizes: ReadonlyArray<number>): string => {
+  const { end, next } = redactor(secrets)
+  let state = begin
+  const shown: Array<Uint8Array> = []
+  for (let at = 0, turn = 0; at < bytes.length; turn++) {
+    const size = sizes[turn % sizes.length] ?? bytes.length
+    const [after, out] = next(state, bytes.subarray(at, at + size))
+    state = after
+    shown.push(out)
+    at += size
+  }
+  return decode(Buffer.concat([...shown, end(state)]))
+}
+
+/** What it should be, found the slow way: every byte that is part of an occurrence goes, and a run of them becomes one mask. */
+const slowly = (secrets: ReadonlyArray<string>, text: string): string => {
+  const hidden = new Array<boolean>(text.length).fill(false)
+  for (const form of secrets.flatMap(forms)) {
+    for (let at = text.indexOf(form); at >= 0; at = text.indexOf(form, at + 1)) hidden.fill(true, at, at + form.length)
+  }
+  return [...text].map((letter, at) => hidden[at] ? hidden[at - 1] ? "" : "***" : letter).join("")
+}
+
+describe("redactor", () => {
+  it.prop("takes out exactly the bytes that belong to an occurrence", [Schema.Array(Secret), Letters], ([secrets, text]) => {
+    expect(redactor(secrets).text(text)).toBe(slowly(secrets, text))
+  })
+
+  it.prop("gives the same however the stream is cut", [Schema.Array(Secret), Letters, Cuts], ([secrets, text, cuts]) => {
+    expect(inPieces(secrets, encode(text), cuts)).toBe(redactor(secrets).text(text))
+  })
+
+  it.prop("gives the same for a long secret however the stream is cut", [Any, Any, Cuts], ([part, text, cuts]) => {
+    const secret = part.repeat(20)
+    const bytes = encode(`${text}${secret}${text}`)
+    expect(inPieces([secret], bytes, cuts)).toBe(redactor([secret]).text(decode(bytes)))
+    expect(inPieces([secret], bytes, cuts)).not.toContain(secret)
+  })
+
+  it.prop("lets no spelling of a secret through", [Any, Any, Cuts], ([secret, text, cuts]) => {
+    for (const form of forms(secret)) expect(inPieces([secret], encode(`${text}${form}${text}`), cuts)).not.toContain(form)
+  })
+
+  it.prop("finds a secret in the base64 of what is around it", [Any, Any], ([secret, around]) => {
+    for (const encoding of ["base64", "base64url"] as const) {
+      const shown = redactor([secret]).text(Buffer.from(`${around}${secret}${around}`).toString(encoding))
+      const inner = Buffer.from(secret).toString(encoding)
+      expect(shown).toContain("***")
+      expect(shown.length).toBeLessThan(Buffer.from(`${around}${around}`).toString(encoding).length + 12)
+      expect(shown).not.toContain(inner.slice(0, 8))
+    }
+  })
+
+  it.prop("leaves bytes alone that are no part of a secret, be they text or not", [Schema.Uint8Array, Cuts], ([bytes, cuts]) => {
+    const { end, next } = redactor(["a secret that does not occur"])
+    const [state, shown] = next(begin, bytes)
+    expect(Buffer.concat([shown, end(state)])).toEqual(Buffer.from(bytes))
+    expect(inPieces([], bytes, cuts)).toBe(decode(bytes))
+  })
+
+  it.prop("is done after one pass", [Schema.Array(Secret), Letters], ([secrets, text]) => {
+    const once = redactor(secrets).text(text)
+    expect(redactor(secrets).text(once)).toBe(once)
+  })
+
+  it("holds back only what may begin a secret", () => {
+    const { next } = redactor(["hunter2-password"])
+    const [held, shown] = next(begin, encode("Enter a value: hunter2"))
+    expect(decode(shown)).toBe("Enter a value: ")
+    expect(decode(next(held, encode("!"))[1])).toBe("hunter2!")
+  })
+
+  it.each([
+    { spelling: "as it is", printed: `token = S3cr<t"&/+ é` },
+    { spelling: "in JSON", printed: JSON.stringify({ token: `S3cr<t"&/+ é` }) },
+    { spelling: "in the JSON of Go", printed: `"S3cr\\u003ct\\"\\u0026/+ é"` },
+    { spelling: "in a URL", printed: `https://example.com/?t=${encodeURIComponent(`S3cr<t"&/+ é`)}` },
+    { spelling: "in a form", printed: new URLSearchParams({ t: `S3cr<t"&/+ é` }).toString() },
+    { spelling: "in a basic authorisation", printed: `Basic ${Buffer.from(`user:S3cr<t"&/+ é`).toString("base64")}` },
+    { spelling: "in hexadecimal", printed: Buffer.from(`S3cr<t"&/+ é`).toString("hex") }
+  ])("takes a secret out $spelling", ({ printed }) => {
+    const shown = redactor([`S3cr<t"&/+ é`]).text(printed)
+    expect(shown).toContain("***")
+    for (const form of forms(`S3cr<t"&/+ é`)) expect(shown).not.toContain(form)
+  })
+
+  it("takes out the lines of a secret that is printed with an indent", () => {
+    const key = "-----BEGIN KEY-----\nMIIEowIBAAKCAQEA\nAQAB\n-----END KEY-----\n"
+    expect(redactor([key]).text(key.split("\n").map((line) => `    ${line}`).join("\n"))).toBe("    ***\n    ***\n    AQAB\n    ***\n    ")
+  })
+
+  it(`leaves values under ${shortestSecret} characters alone`, () => expect(redactor(["abc", ""]).text("abcabc")).toBe("abcabc"))
+})

@@ -1,0 +1,43 @@
+// The engine's commands of every stage, as they are typed.
+import { describe, expect, it } from "@effect/vitest"
+import { type StageSpec, stageCommands } from "../../src/core/stage-commands.ts"
+
+const typed = (spec: StageSpec): ReadonlyArray<string> => stageCommands(spec).map(({ args }) => args.join(" "))
+
+const rows: ReadonlyArray<{ readonly given: string; readonly spec: StageSpec; readonly commands: ReadonlyArray<string> }> = [
+  {
+    given: "a plan",
+    spec: { stage: "plan", savedPlan: false },
+    commands: ["init -input=false", "plan -input=false -lock=false -out=plan.tfplan", "show -json plan.tfplan"]
+  },
+  {
+    given: "a plan of the destruction of two things without a refresh",
+    spec: { stage: "plan", options: { destroy: true, refresh: false, targets: ["a.b", "module.c"] }, savedPlan: false },
+    commands: ["init -input=false", "plan -input=false -lock=false -out=plan.tfplan -destroy -refresh=false -target=a.b -target=module.c", "show -json plan.tfplan"]
+  },
+  {
+    given: "a plan that only refreshes",
+    spec: { stage: "plan", options: { refreshOnly: true }, savedPlan: false },
+    commands: ["init -input=false", "plan -input=false -lock=false -out=plan.tfplan -refresh-only", "show -json plan.tfplan"]
+  },
+  { given: "an apply of a saved plan", spec: { stage: "apply", options: { targets: ["a.b"] }, savedPlan: true }, commands: ["init -input=false", "apply -input=false plan.tfplan"] },
+  { given: "a destroy of a saved plan", spec: { stage: "destroy", savedPlan: true }, commands: ["init -input=false", "apply -input=false plan.tfplan"] },
+  { given: "an apply without a pool", spec: { stage: "apply", options: { replace: ["a.b"] }, savedPlan: false }, commands: ["init -input=false", "apply -input=false -auto-approve -replace=a.b"] },
+  { given: "a destroy without a pool", spec: { stage: "destroy", savedPlan: false }, commands: ["init -input=false", "apply -input=false -auto-approve -destroy"] }
+]
+
+describe("stageCommands", () => {
+  it.each(rows)("are, for $given, those that a person would type", ({ commands, spec }) => expect(typed(spec)).toEqual(commands))
+
+  it("make no flag of what a user wrote", () => {
+    const { args } = stageCommands({ stage: "plan", options: { targets: ["-destroy"] }, savedPlan: false })[1] ?? { args: [] }
+    expect(args).not.toContain("-destroy")
+  })
+
+  it("say which of them may change something", () => {
+    const mutating = (spec: StageSpec) => stageCommands(spec).filter(({ mutates }) => mutates).map(({ subcommand }) => subcommand)
+    expect(mutating({ stage: "plan", savedPlan: false })).toEqual([])
+    expect(mutating({ stage: "apply", savedPlan: true })).toEqual(["apply"])
+    expect(mutating({ stage: "destroy", savedPlan: false })).toEqual(["apply"])
+  })
+})

@@ -1,0 +1,29 @@
+// Which notes of the engine mean that a state would go with its Pod.
+import { describe, expect, it } from "@effect/vitest"
+import { Option } from "effect"
+import { stateTrouble } from "../../src/core/state-place.ts"
+
+const note = (type: string, config: object | null = {}) => Option.some(JSON.stringify({ version: 3, backend: { type, config, hash: 1 } }))
+
+describe("stateTrouble", () => {
+  it.each([
+    { given: "no backend at all", found: Option.none(), says: /no backend/u },
+    { given: "a note without a backend", found: Option.some(`{"version": 3}`), says: /no backend/u },
+    { given: "a note that cannot be read", found: Option.some("{"), says: /no backend/u },
+    { given: "local in the working directory", found: note("local", { path: null }), says: /backend local/u },
+    { given: "local at a relative path", found: note("local", { path: "state/x.tfstate" }), says: /backend local/u },
+    { given: "local in the data directory", found: note("local", { path: "/opt/data/work/x.tfstate" }), says: /backend local/u },
+    { given: "local at a path that climbs", found: note("local", { path: "/state/../opt/data/x" }), says: /backend local/u },
+    { given: "inmem", found: note("inmem"), says: /inmem/u }
+  ])("refuses $given", ({ found, says }) => {
+    const trouble = Option.getOrElse(stateTrouble(found, "/opt/data/"), () => "nothing")
+    expect(trouble).toMatch(says)
+    expect(trouble).toMatch(/; give the configuration a backend, or set spec.backend\.$/u)
+  })
+  it.each([
+    { given: "s3", found: note("s3", { bucket: "b" }) },
+    { given: "cloud", found: note("cloud", null) },
+    { given: "local on a mounted volume", found: note("local", { path: "/mnt/state/x.tfstate" }) },
+    { given: "local in a directory whose name only begins alike", found: note("local", { path: "/opt/database/x.tfstate" }) }
+  ])("accepts $given", ({ found }) => expect(stateTrouble(found, "/opt/data")).toEqual(Option.none()))
+})
