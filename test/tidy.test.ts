@@ -65,7 +65,7 @@ describe("the source", () => {
   })
 
   it("has no escape from its types", () => {
-    expect(lines(/(?:: |<|\bas )any(?=\s*(?:[;,)>\]=|&]|\/\/|$))|@ts-(?:ignore|expect-error|nocheck)/u, [...files, ...tests].filter((_) => _ !== "test/tidy.test.ts"))).toEqual([])
+    expect(lines(/(?:: |<|\bas )any(?=\s*(?:[;,)>\]=|&]|\/\/|$))|@ts-(?:ignore|expect-error|nocheck)/u, files)).toEqual([])
   })
 
   it("has no file whose name says nothing", () => {

@@ -83,5 +83,5 @@ export const controller = Effect.fnUntraced(function*(options: ControllerOptions
     Layer.provideMerge(pool),
     Layer.provideMerge(Kubernetes.layer(discover({})))
   )
-  return yield* run(options, config, world).pipe(Effect.provide(parts), Effect.scoped)
+  return yield* run(options, config, world).pipe(Effect.scoped, Effect.provide(parts)) // what runs ends before the client it uses
 })

@@ -44,14 +44,14 @@ export const TaskCluster = Layer.effect(Tasks, Effect.gen(function*() {
 
 /** Runs a controller until the scope ends. */
 export const runController = Effect.fnUntraced(function*(
-  options: { readonly values?: object; readonly identity?: string; readonly task?: object } = {}
+  options: { readonly values?: object; readonly identity?: string; readonly task?: object; readonly poolTokenFile?: string } = {}
 ): Effect.fn.Return<{ readonly healthPort: number }, never, Tasks | Scope.Scope> {
   const { namespace } = yield* Tasks
   const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "controller-"))), (_) => Effect.sync(() => rmSync(_, { recursive: true })))
   const values = join(directory, "values.yaml")
   writeFileSync(values, JSON.stringify({ ...options.values, task: { nodeSelector: { "test/nowhere": "true" }, ...options.task } }))
   const healthPort = yield* freePort
-  yield* controller({ values, name: "agent-job", namespace, healthPort, identity: options.identity ?? "test", poolTokenFile: "/none" }).pipe(Effect.forkScoped)
+  yield* controller({ values, name: "agent-job", namespace, healthPort, identity: options.identity ?? "test", poolTokenFile: options.poolTokenFile ?? "/none" }).pipe(Effect.forkScoped)
   return { healthPort }
 })
 
@@ -79,8 +79,11 @@ export const getTask = Effect.fnUntraced(function*(name: string) {
   return yield* (yield* Kubernetes).get(tasks, { name, namespace })
 })
 
+/** It may not be made yet. */
+const onceThere = <A, E extends { readonly _tag: string }, R>(read: Effect.Effect<A, E, R>) => Effect.retry(read, { while: ({ _tag }) => _tag === "NotFound", schedule: every })
+
 export const untilStatus = (name: string, wanted: (status: AgentTaskStatus) => boolean) =>
-  Effect.map(until(`the status of ${name}`, getTask(name), ({ status }) => wanted(status)), ({ status }) => status)
+  Effect.map(until(`the status of ${name}`, onceThere(getTask(name)), ({ status }) => wanted(status)), ({ status }) => status)
 
 export const jobNames = Effect.gen(function*() {
   const { namespace } = yield* Tasks

@@ -116,7 +116,7 @@ export const agent = (url: string, name = "agent-1") => {
   return { acquire, acknowledge, wait, report, cancellations, take, post }
 }
 
-export const worker = (url: string, { taskToken }: Assignment) => {
+export const worker = (url: string, { taskToken }: Pick<Assignment, "taskToken">) => {
   const as = (method: string, path: string, body?: unknown, headers?: Record<string, string>) => ask(url + path, taskToken, method, body, headers)
   return {
     as,

@@ -1,0 +1,60 @@
+// The controller's client of the pool: what a person reads when the server does not answer or refuses, and what counts as told.
+import { expect, it } from "@effect/vitest"
+import { Context, Effect, Layer, Scope } from "effect"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { Pool } from "../../src/controller/pool.ts"
+import { directory, failed, person, poolToken, serve, succeeded } from "../server/live-server.ts"
+
+const clientOf = (url: string, tokenFile: string) => Effect.map(Layer.build(Pool.layer(url, tokenFile)), (built) => Context.get(built, Pool))
+const setUp = Effect.gen(function*() {
+  const made = yield* directory
+  const url = yield* serve(made)
+  return { made, url, people: person(url), pool: yield* clientOf(url, join(made, "pool.token")) }
+})
+
+it.live("takes work, says why it waits, and reports each stage once", () =>
+  Effect.gen(function*() {
+    const { people, pool } = yield* setUp
+    const run = yield* people.start("demo")
+    const [assignment] = yield* pool.acquire("agent", 5, 10)
+    expect(assignment).toMatchObject({ id: `${run}.plan.1`, workspace: "demo", stage: "plan" })
+    yield* pool.acknowledge(`${run}.plan.1`)
+    yield* pool.wait(`${run}.plan.1`, "ImagePull", "Container runner waits for its image: not found")
+    expect(JSON.stringify(yield* people.view(run))).toContain("waits for its image")
+    yield* pool.report(`${run}.plan.1`, failed())
+    yield* pool.report(`${run}.plan.1`, failed()) // the answer was lost
+    yield* pool.report(`${run}.plan.1`, succeeded()) // somebody else's word came first
+    expect((yield* people.view(run)).status).toBe("errored")
+    yield* pool.report("run-unknown.plan.1", failed()) // a server that was set up anew
+  }).pipe(Effect.scoped))
+
+it.live("answers with nothing when there is no work, after the time it was given", () =>
+  Effect.gen(function*() {
+    const { pool } = yield* setUp
+    expect(yield* pool.acquire("agent", 0, 1)).toEqual([])
+    expect((yield* pool.cancellations(0, 0)).ids).toEqual([])
+  }).pipe(Effect.scoped))
+
+it.live("names the Secret when the token is refused, and works once the file is right, without a restart", () =>
+  Effect.gen(function*() {
+    const { made, pool } = yield* setUp
+    writeFileSync(join(made, "pool.token"), "some-other-token-0123")
+    const error = yield* Effect.flip(pool.acquire("agent", 0, 1))
+    expect(error.message).toMatch(/^The pool at http\S+ refuses the token; put a valid pool token into the Secret that agent\.tokenExistingSecret names\.$/u)
+    expect(error.message).not.toContain("some-other")
+    writeFileSync(join(made, "pool.token"), `${poolToken}\n`)
+    yield* pool.acquire("agent", 0, 1)
+  }).pipe(Effect.scoped))
+
+it.live("says where it looked when the server is away or the token's file is missing", () =>
+  Effect.gen(function*() {
+    const made = yield* directory
+    const life = yield* Scope.make()
+    const url = yield* Scope.provide(serve(made), life)
+    yield* Scope.close(life, yield* Effect.exit(Effect.void))
+    const away = yield* clientOf(url, join(made, "pool.token"))
+    expect(yield* Effect.flip(away.acquire("agent", 0, 1))).toMatchObject({ _tag: "PoolUnreachable", message: expect.stringContaining(`${url} does not answer`) })
+    const fileless = yield* clientOf(url, join(made, "none"))
+    expect(yield* Effect.flip(fileless.acquire("agent", 0, 1))).toMatchObject({ _tag: "PoolUnreachable", message: expect.stringContaining("none") })
+  }).pipe(Effect.scoped))
