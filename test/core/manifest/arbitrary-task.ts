@@ -1,0 +1,38 @@
+// AgentTasks of every shape the schema allows, made from plain choices: rules like "exactly one" cannot be met by chance.
+// Used by the property tests of this folder.
+import { Arbitrary, Schema } from "effect"
+import { type AgentTask, JobTemplate, Stage } from "../../../src/schema/agent-task.ts"
+import { ObjectName, WorkspaceName } from "../../../src/schema/names.ts"
+import { taskOf } from "../configs.ts"
+
+const sources = {
+  inline: { inline: { "main.tf": "" } },
+  archive: { archive: { url: "https://example.com/a.tar.gz", sha256: "a".repeat(64) } },
+  configMap: { configMap: { name: "files" } },
+  pool: { pool: { archiveSha256: "b".repeat(64) } }
+}
+
+const Choices = Schema.Struct({
+  name: ObjectName,
+  workspace: WorkspaceName,
+  stage: Stage,
+  source: Schema.Literals(["inline", "archive", "configMap", "pool"]),
+  timeoutSeconds: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 604_800 }))),
+  secretVariables: Schema.Array(Schema.Boolean).check(Schema.isMaxLength(4)),
+  jobTemplate: Schema.optionalKey(JobTemplate),
+  epoch: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1000 }))
+})
+
+export interface Case { readonly task: AgentTask; readonly epoch: number }
+
+export const caseOf = ({ epoch, name, secretVariables, source, ...spec }: typeof Choices.Type): Case => ({
+  epoch,
+  task: taskOf({
+    ...spec,
+    source: sources[source],
+    ...(source === "pool" && { pool: { url: "https://example.com", runId: "run-1", tokenSecret: { name: "token" } } }),
+    variables: secretVariables.map((secret, index) => ({ name: `v${index}`, ...(secret ? { valueFrom: { secretKeyRef: { name: "s", key: "k" } } } : { value: "1" }) }))
+  }, { name })
+})
+
+export const choices = Arbitrary.schema(Choices)

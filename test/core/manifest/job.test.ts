@@ -1,0 +1,161 @@
+import type { V1Container, V1Job, V1PodSpec } from "@kubernetes/client-node"
+import { describe, expect, it } from "@effect/vitest"
+import { stringify } from "yaml"
+import { job } from "../../../src/core/manifest/job.ts"
+import type { ResolvedConfig } from "../../../src/core/resolve.ts"
+import type { AgentTask } from "../../../src/schema/agent-task.ts"
+import { configOf, fullTask, taskOf } from "../configs.ts"
+import { caseOf, choices } from "./arbitrary-task.ts"
+import { violations } from "./restricted.ts"
+
+const podOf = (made: V1Job): V1PodSpec => made.spec?.template.spec ?? { containers: [] }
+const containersOf = (pod: V1PodSpec): ReadonlyArray<V1Container> => [...pod.initContainers ?? [], ...pod.containers]
+const container = (made: V1Job, name: string): V1Container => containersOf(podOf(made)).find((_) => _.name === name) ?? { name: "none" }
+const build = (task: AgentTask, config: ResolvedConfig = configOf({ task: { namespace: "agent-job-tasks" } })) => job(task, config, 0)
+const places = ({ volumeMounts = [] }: V1Container) => Object.fromEntries(volumeMounts.map(({ mountPath, name }) => [mountPath, name]))
+const golden = (made: object) => stringify(made, { compat: "yaml-1.1", lineWidth: 0, aliasDuplicateObjects: false })
+
+describe("the Job of any task", () => {
+  const config = configOf()
+
+  it.prop("passes Pod Security restricted with default values", [choices], ([choices]) => {
+    const { epoch, task } = caseOf(choices)
+    expect(violations(podOf(job(task, config, epoch)))).toEqual([])
+  })
+
+  it.prop("has a name of at most 57 characters that a Pod's name may begin with, and labels of at most 63", [choices], ([choices]) => {
+    const { metadata, spec } = build(caseOf(choices).task, config)
+    expect(metadata?.name).toMatch(/^[a-z0-9]([-a-z0-9]{0,55}[a-z0-9])?$/u)
+    const ours = Object.entries(metadata?.labels ?? {}).filter(([key]) => key.startsWith("scalr.io/") || key.startsWith("app.kubernetes.io/"))
+    expect(ours.filter(([, value]) => !/^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/u.test(value))).toEqual([])
+    expect(spec?.template.metadata?.labels).toEqual(metadata?.labels)
+  })
+
+  it.prop("is the same each time, and of no `undefined`", [choices], ([choices]) => {
+    const { epoch, task } = caseOf(choices)
+    const made = job(task, config, epoch)
+    expect(job(task, config, epoch)).toStrictEqual(made)
+    expect(JSON.parse(JSON.stringify(made))).toStrictEqual(made)
+  })
+
+  it.prop("keeps what is the worker's alone from the runner", [choices], ([choices]) => {
+    const made = build(caseOf(choices).task, config)
+    const worker = new Set(Object.values(places(container(made, "worker"))))
+    const runner = Object.values(places(container(made, "runner")))
+    expect(runner.filter((volume) => worker.has(volume))).toEqual(["data"])
+    expect(container(made, "runner").env?.filter(({ name }) => name.startsWith("AGENT_JOB_"))).toEqual([])
+    expect(podOf(made).automountServiceAccountToken).toBe(false)
+  })
+
+  it.prop("mounts only volumes that the Pod has, each under one name", [choices], ([choices]) => {
+    const pod = podOf(build(caseOf(choices).task, config))
+    const names = (pod.volumes ?? []).map(({ name }) => name)
+    expect(new Set(names).size).toBe(names.length)
+    expect(containersOf(pod).flatMap(({ volumeMounts = [] }) => volumeMounts.map(({ name }) => name)).filter((name) => !names.includes(name))).toEqual([])
+  })
+})
+
+describe("the Job", () => {
+  it("is as in test/golden/job.yaml", () => expect(golden(build(taskOf()))).toMatchFileSnapshot("../../golden/job.yaml"))
+  it("of a task with everything is as in test/golden/job-full.yaml", () => expect(golden(build(fullTask()))).toMatchFileSnapshot("../../golden/job-full.yaml"))
+
+  it("never lets Kubernetes run a stage twice", () => {
+    const { spec } = build(taskOf())
+    expect(spec).toMatchObject({
+      backoffLimit: 0,
+      podReplacementPolicy: "Failed",
+      podFailurePolicy: { rules: [{ action: "Ignore", onExitCodes: { containerName: "worker", operator: "In", values: [75] } }] }
+    })
+    expect(spec?.template.spec?.restartPolicy).toBe("Never")
+  })
+
+  it("is owned by its task, which cannot be removed before it", () => {
+    expect(build(taskOf()).metadata?.ownerReferences).toEqual([
+      { apiVersion: "scalr.io/v1", kind: "AgentTask", name: "demo-plan", uid: "0a1b2c3d-0000-4000-8000-000000000001", controller: true, blockOwnerDeletion: true }
+    ])
+  })
+
+  it("ends some time after the task's own timeout, start and grace", () => {
+    expect(build(taskOf()).spec?.activeDeadlineSeconds).toBe(3600 + 180 + 360 + 120)
+    expect(job(taskOf({ timeoutSeconds: 60 }), configOf({ task: { startupTimeoutSeconds: 30, terminationGracePeriodSeconds: 10 } }), 0).spec?.activeDeadlineSeconds).toBe(60 + 30 + 10 + 120)
+  })
+
+  it("takes retries of a start from the values", () => expect(job(taskOf(), configOf({ task: { job: { backoffLimit: 2 } } }), 0).spec?.backoffLimit).toBe(2))
+
+  it("has no workspace label where the name is no label", () => {
+    expect(build(taskOf({ workspace: "a".repeat(64) })).metadata?.labels).not.toHaveProperty("scalr.io/workspace")
+    expect(build(taskOf({ workspace: "demo_1" })).metadata?.labels).toHaveProperty("scalr.io/workspace", "demo_1")
+  })
+})
+
+describe("the Pod", () => {
+  it("starts install, then sidecars and the runner, which live as long as the worker", () => {
+    const { containers, initContainers = [] } = podOf(job(taskOf(), configOf({ task: { sidecars: [{ name: "proxy", image: "proxy:1" }] } }), 0))
+    expect(initContainers.map(({ name, restartPolicy }) => [name, restartPolicy])).toEqual([["install", undefined], ["proxy", "Always"], ["runner", "Always"]])
+    expect(containers.map(({ name }) => name)).toEqual(["worker"])
+  })
+
+  it.each([["plan", 0], ["apply", 2], ["destroy", 2]])("of %s outlives a silent node by %i tolerations without a limit", (stage, count) => {
+    const forEver = podOf(build(taskOf({ stage }))).tolerations?.filter(({ effect, operator, tolerationSeconds }) => effect === "NoExecute" && operator === "Exists" && tolerationSeconds === undefined)
+    expect(forEver ?? []).toHaveLength(count)
+  })
+
+  it("tells the worker who it is, and where what is its own is", () => {
+    const env = Object.fromEntries((container(job(fullTask(), configOf(), 7), "worker").env ?? []).map(({ name, value, valueFrom }) => [name, value ?? valueFrom]))
+    expect(env).toEqual({
+      AGENT_JOB_NAMESPACE: { fieldRef: { fieldPath: "metadata.namespace" } },
+      AGENT_JOB_TASK: "run-1-apply",
+      AGENT_JOB_TASK_UID: "0a1b2c3d-0000-4000-8000-000000000001",
+      AGENT_JOB_POD_NAME: { fieldRef: { fieldPath: "metadata.name" } },
+      AGENT_JOB_POD_UID: { fieldRef: { fieldPath: "metadata.uid" } },
+      AGENT_JOB_NODE: { fieldRef: { fieldPath: "spec.nodeName" } },
+      AGENT_JOB_EPOCH: "7",
+      AGENT_JOB_DATA_DIR: "/var/lib/scalr-agent",
+      AGENT_JOB_PRIVATE_DIR: "/var/lib/agent-job/private",
+      AGENT_JOB_TOKEN_FILE: "/var/run/agent-job/token/token",
+      AGENT_JOB_GRACE_SECONDS: "360",
+      AGENT_JOB_VARIABLE_1: { secretKeyRef: { name: "database", key: "password" } }
+    })
+  })
+
+  it("lets no variable of the values take the place of one of ours", () => {
+    const env = container(job(taskOf(), configOf({ global: { extraEnv: { AGENT_JOB_TASK: "other" } } }), 0), "worker").env ?? []
+    expect(env.filter(({ name }) => name === "AGENT_JOB_TASK")).toEqual([{ name: "AGENT_JOB_TASK", value: "demo-plan" }])
+  })
+
+  it("mounts the files of a ConfigMap in the worker", () => {
+    const made = build(taskOf({ source: { configMap: { name: "files" } } }))
+    expect(places(container(made, "worker"))).toHaveProperty("/var/run/agent-job/source", "source")
+    expect(container(made, "worker").env).toContainEqual({ name: "AGENT_JOB_SOURCE_DIR", value: "/var/run/agent-job/source" })
+  })
+
+  it("shares the cache, which only the worker may write", () => {
+    const made = job(taskOf(), configOf({ persistence: { enabled: true, persistentVolumeClaim: { subPath: "a" } } }), 0)
+    const cache = (name: string) => container(made, name).volumeMounts?.find((_) => _.name === "cache")
+    expect(cache("worker")).toEqual({ name: "cache", mountPath: "/var/lib/scalr-agent/cache", subPath: "a" })
+    expect(cache("runner")).toEqual({ name: "cache", mountPath: "/var/lib/scalr-agent/cache", subPath: "a", readOnly: true })
+  })
+
+  it("lets a mount of the values take the place of one of ours", () => {
+    const made = job(taskOf(), configOf({ task: { extraVolumes: [{ name: "mine", emptyDir: {} }], worker: { extraVolumeMounts: [{ name: "mine", mountPath: "/tmp" }] } } }), 0)
+    expect(places(container(made, "worker"))).toHaveProperty("/tmp", "mine")
+  })
+
+  it("takes what the task's own template may change, and no more", () => {
+    const made = build(fullTask())
+    expect(container(made, "runner")).toMatchObject({ image: "example.com/tofu:1", resources: { limits: { cpu: "4000m", memory: "4Gi" }, requests: { cpu: "500m", memory: "512Mi" } } })
+    expect(places(container(made, "runner"))).toHaveProperty("/state")
+    expect(made.spec?.template.metadata?.annotations).toMatchObject({ "example.com/team": "a", "cluster-autoscaler.kubernetes.io/safe-to-evict": "false" })
+    expect(made.metadata?.labels).toMatchObject({ "example.com/cost": "b", "scalr.io/stage": "apply" })
+    expect(podOf(made).nodeSelector).toEqual({ pool: "terraform" })
+  })
+})
+
+describe("the check of Pod Security", () => {
+  it.each([
+    ["a privileged runner", { task: { runner: { securityContext: { privileged: true } } } }, "runner is privileged"],
+    ["a runner as root", { task: { runner: { securityContext: { runAsUser: 0, runAsNonRoot: false } } } }, "runner is root"],
+    ["a capability", { agent: { securityContext: { capabilities: { add: ["CHOWN"] } } } }, "worker adds capabilities"],
+    ["a directory of the node", { task: { extraVolumes: [{ name: "host", hostPath: { path: "/" } }] } }, "volume host"]
+  ])("finds %s", (_, values, violation) => expect(violations(podOf(job(taskOf(), configOf(values), 0)))).toContain(violation))
+})

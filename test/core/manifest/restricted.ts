@@ -1,0 +1,31 @@
+// Pod Security "restricted", as Kubernetes' documentation states it, written anew so that the builders are checked by something else.
+// Used by the tests of this folder.
+import type { V1Container, V1PodSpec } from "@kubernetes/client-node"
+
+const volumeKinds = ["configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"]
+const seLinuxTypes = [undefined, "container_t", "container_init_t", "container_kvm_t", "container_engine_t"]
+
+const ofContainer = (pod: V1PodSpec, { name, ports = [], securityContext: own = {} }: V1Container): ReadonlyArray<string> => {
+  const context = { ...pod.securityContext, ...own }
+  const seccomp = context.seccompProfile?.type
+  const rules: ReadonlyArray<readonly [boolean, string]> = [
+    [own.privileged === true, "is privileged"],
+    [own.allowPrivilegeEscalation !== false, "may gain privileges"],
+    [own.capabilities?.drop?.includes("ALL") !== true, "keeps capabilities"],
+    [(own.capabilities?.add ?? []).some((_) => _ !== "NET_BIND_SERVICE"), "adds capabilities"],
+    [context.runAsNonRoot !== true, "may be root"],
+    [context.runAsUser === 0, "is root"],
+    [seccomp !== "RuntimeDefault" && seccomp !== "Localhost", "has no system call filter"],
+    [own.procMount !== undefined && own.procMount !== "Default", "sees /proc unmasked"],
+    [!seLinuxTypes.includes(context.seLinuxOptions?.type), "has an SELinux type of its own"],
+    [ports.some(({ hostPort }) => hostPort !== undefined && hostPort !== 0), "has a port of the node"]
+  ]
+  return rules.flatMap(([broken, says]) => broken ? [`${name} ${says}`] : [])
+}
+
+/** What a Pod breaks of the standard; nothing when it passes. */
+export const violations = (pod: V1PodSpec): ReadonlyArray<string> => [
+  ...(["hostNetwork", "hostPID", "hostIPC"] as const).filter((key) => pod[key] === true),
+  ...(pod.volumes ?? []).filter((volume) => !Object.keys(volume).every((key) => key === "name" || volumeKinds.includes(key))).map(({ name }) => `volume ${name}`),
+  ...[...pod.initContainers ?? [], ...pod.containers].flatMap((_) => ofContainer(pod, _))
+]
