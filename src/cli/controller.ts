@@ -3,6 +3,7 @@
 import { Config, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { hostname } from "node:os"
+import { place } from "../core/manifest/places.ts"
 import { lazily } from "./lazily.ts"
 import { serve } from "./serve.ts"
 
@@ -12,7 +13,7 @@ const flags = {
   namespace: Flag.String("namespace").pipe(Flag.withAlias("n"), Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("The namespace of this installation.")),
   healthPort: Flag.Int("health-port").pipe(Flag.withDefault(8081), Flag.withDescription("Serves /healthz, /readyz and /metrics.")),
   poolTokenFile: Flag.Path("pool-token-file").pipe(
-    Flag.withMetavar("FILE"), Flag.withDefault("/var/run/agent-job/pool/token"),
+    Flag.withMetavar("FILE"), Flag.withDefault(`${place.poolToken}/token`),
     Flag.withDescription("The pool token, read anew for every request; wanted only when the values name a server.")
   )
 }

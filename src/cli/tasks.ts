@@ -39,7 +39,7 @@ export const cancelTask = Effect.fn("cancelTask")(function*(namespace: string, n
   const task = yield* kubernetes.get(kind, { namespace, name })
   if (isOver(task)) return yield* new Failed({ message: `AgentTask ${name} is ${task.status.phase} already; there is nothing to cancel.` })
   yield* kubernetes.apply(agentTasks, { metadata: { name, namespace, uid: task.metadata.uid }, spec: { cancel: true } })
-  yield* screen.line(`AgentTask ${name} is asked to stop; see how it ends with: agent-job get ${name}`)
+  yield* screen.line(`AgentTask ${name} is asked to stop; see how it ends with: agent-job get ${name} --namespace ${namespace}`)
 })
 
 const lookEvery = Duration.seconds(1)
