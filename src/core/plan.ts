@@ -1,29 +1,21 @@
 // What the controller does next for one AgentTask, decided from what was last observed: one table, read from the top.
 // Invariant: carrying the plan out and observing again gives an empty plan; a final phase stays; a claimed stage is never started again.
 // Called by controller/reconcile; printed into docs/decisions.md; its laws are in test/core/plan.laws.test.ts.
-import { Option } from "effect"
-import type { AgentTaskStatus } from "../schema/agent-task.ts"
-import type { Action } from "./action.ts"
 import type { Observed } from "./observed.ts"
 import * as respond from "./response.ts"
 import { holds, type Situation } from "./situation.ts"
 import type { TaskPolicy } from "./task-policy.ts"
 
-export interface Plan {
+export interface Plan extends respond.Response {
   /** Which row it was, for logs and metrics. */
   readonly situation: string
-  /** Carried out in this order, before the status is written; the first that fails ends the pass. */
-  readonly actions: ReadonlyArray<Action>
-  readonly status: AgentTaskStatus
-  /** Milliseconds until time alone may change the decision. */
-  readonly requeueAfterMillis: Option.Option<number>
 }
 
 interface Row {
   readonly situation: string
   readonly means: string
   readonly holds: (situation: Situation) => boolean
-  readonly respond: (situation: Situation) => Omit<Plan, "situation">
+  readonly respond: (situation: Situation) => respond.Response
 }
 
 export const rows: ReadonlyArray<Row> = [

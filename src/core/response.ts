@@ -2,17 +2,22 @@
 // Ends are written before Jobs are deleted: the status, guarded by its version, is what decides between a cancel and a claim.
 // Used by core/plan alone.
 import { Option } from "effect"
-import type { Phase } from "../schema/agent-task.ts"
+import type { AgentTaskStatus, Phase } from "../schema/agent-task.ts"
 import type { FailureReason, Reason, WaitReason } from "../schema/reason.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { Action } from "./action.ts"
 import { jobName } from "./job-name.ts"
 import { endOf, startTrouble } from "./pod-trouble.ts"
-import type { Plan } from "./plan.ts"
 import { jobGoesOn, millisSince, millisSinceEnd, patienceMillis, type Situation } from "./situation.ts"
 import { advance, finished } from "./status.ts"
 
-type Response = Omit<Plan, "situation">
+export interface Response {
+  /** Carried out in this order, before the status is written; the first that fails ends the pass. */
+  readonly actions: ReadonlyArray<Action>
+  readonly status: AgentTaskStatus
+  /** Milliseconds until time alone may change the decision. */
+  readonly requeueAfterMillis: Option.Option<number>
+}
 type Respond = (situation: Situation) => Response
 
 /** How long a refusal by a quota, or a name still held, is left alone. */

@@ -1,0 +1,46 @@
+// From what the API server stores to flat facts: whatever is in a Pod or Job, and above all when a node has gone silent.
+import { describe, expect, it } from "@effect/vitest"
+import { Option, Result } from "effect"
+import { projectJob, projectPod } from "../../src/controller/project.ts"
+
+const metadata = {
+  name: "pod", uid: "uid", resourceVersion: "1", creationTimestamp: "2026-01-01T00:00:00Z", labels: { "scalr.io/task-uid": "task" },
+  ownerReferences: [{ kind: "AgentTask", uid: "task", controller: true }]
+}
+const result = { outcome: "failed", reason: "ExitCode", message: "It failed.", exitCode: 1, finishedAt: "2026-01-01T00:00:00Z" }
+const pod = (status: object) => Result.getOrThrow(projectPod({ metadata, spec: { nodeName: "node" }, status })).seen
+const worker = (message: string) => ({ containerStatuses: [{ name: "worker", state: { terminated: { exitCode: 1, reason: "Error", message } } }] })
+
+describe("projectPod", () => {
+  it("finds the task by its label and the containers by their names, sidecars too", () => {
+    const projected = Result.getOrThrow(projectPod({ metadata, status: { initContainerStatuses: [{ name: "runner", state: { running: {} }, lastState: { terminated: { exitCode: 137, reason: "OOMKilled" } } }] } }))
+    expect(projected.taskUid).toBe("task")
+    expect(projected.seen.runner).toMatchObject(Option.some({ state: "running", lastReason: "OOMKilled" }))
+    expect(projected.seen.worker).toEqual(Option.none())
+  })
+  it.each([
+    { given: "a Pod that is ready", conditions: [{ type: "Ready", status: "True" }, { type: "ContainersReady", status: "True" }], answers: true },
+    { given: "a Pod that is not ready yet", conditions: [{ type: "Ready", status: "False" }, { type: "ContainersReady", status: "False" }], answers: true },
+    { given: "a Pod marked not ready though its containers were", conditions: [{ type: "Ready", status: "False" }, { type: "ContainersReady", status: "True" }], answers: false },
+    { given: "a Pod of which nobody knows", conditions: [{ type: "Ready", status: "Unknown" }], answers: false }
+  ])("takes $given as a node that answers: $answers", ({ answers, conditions }) => expect(pod({ conditions }).nodeAnswers).toBe(answers))
+  it("reads the worker's last words, and nothing into other words", () => {
+    expect(pod(worker(JSON.stringify(result))).lastWords).toEqual(Option.some(result))
+    for (const words of ["", "panic", "{}", JSON.stringify({ ...result, reason: "MadeUp" })]) expect(pod(worker(words)).lastWords).toEqual(Option.none())
+  })
+  it("fails on what is no Pod instead of guessing", () => expect(Result.isFailure(projectPod({ metadata: {} }))).toBe(true))
+})
+
+describe("projectJob", () => {
+  const job = (status: object, more: object = {}) => Result.getOrThrow(projectJob({ metadata: { ...metadata, ...more }, status })).seen
+  it.each([
+    { given: "no condition", conditions: [], state: "active" },
+    { given: "a condition that is not true", conditions: [{ type: "Failed", status: "False" }], state: "active" },
+    { given: "Complete", conditions: [{ type: "Complete", status: "True" }], state: "complete" },
+    { given: "Failed", conditions: [{ type: "Failed", status: "True", reason: "DeadlineExceeded" }], state: "failed" }
+  ])("takes $given as $state", ({ conditions, state }) => expect(job({ conditions }).state).toBe(state))
+  it("knows its owner only by the controller reference of an AgentTask", () => {
+    expect(job({}).owner).toEqual(Option.some("task"))
+    expect(job({}, { ownerReferences: [{ kind: "CronJob", uid: "other", controller: true }] }).owner).toEqual(Option.none())
+  })
+})

@@ -1,0 +1,28 @@
+// Which finished tasks may go: the oldest of each workspace, and only those that a pool knows the end of.
+import { describe, expect, it } from "@effect/vitest"
+import { expired } from "../../src/core/history.ts"
+import type { AgentTask } from "../../src/schema/agent-task.ts"
+import { Uid, WorkspaceName } from "../../src/schema/names.ts"
+import { plainSeed, type Seed, worldOf } from "./worlds.ts"
+
+const task = (uid: string, minute: number, workspace: string, seed: Partial<Seed> = {}): AgentTask => {
+  const { task } = worldOf({ ...plainSeed, life: "succeeded", pool: true, reported: true, ...seed })
+  return {
+    ...task,
+    metadata: { ...task.metadata, uid: Uid.make(uid) },
+    spec: { ...task.spec, workspace: WorkspaceName.make(workspace) },
+    status: { ...task.status, finishedAt: `2026-01-01T00:0${minute}:00Z` }
+  }
+}
+
+describe("expired", () => {
+  it("names the oldest beyond the limit, workspace by workspace", () => {
+    const tasks = [task("old", 1, "a"), task("new", 3, "a"), task("middle", 2, "a"), task("other", 0, "b")]
+    expect([...expired(tasks, 2)]).toEqual(["old"])
+  })
+  it.each([
+    { given: "that Git keeps, since it would run again", seed: { pool: false } },
+    { given: "whose end the pool does not know", seed: { reported: false } },
+    { given: "that runs", seed: { life: "claimed" } }
+  ] as const)("never names one $given", ({ seed }) => expect([...expired([task("one", 1, "a", seed)], 0)]).toEqual([]))
+})

@@ -1,0 +1,50 @@
+// What a Pod's state means: why a stage does not start, whether it is over, and why it ended without a result.
+import { describe, expect, it } from "@effect/vitest"
+import { Option } from "effect"
+import type { ContainerSeen, PodSeen } from "../../src/core/observed.ts"
+import { endOf, isPodOver, startTrouble } from "../../src/core/pod-trouble.ts"
+import { plainSeed, worldOf } from "./worlds.ts"
+
+const healthy: PodSeen = Option.getOrThrow(worldOf({ ...plainSeed, pod: "Running", worker: "running", runner: "running" }).pod)
+const container = (seen: Partial<ContainerSeen>): Option.Option<ContainerSeen> =>
+  Option.some({ state: "waiting", reason: "", message: "", exitCode: Option.none(), lastReason: "", ...seen })
+const waiting = (reason: string, message = "") => container({ reason, message })
+const ended = (reason: string, code: number) => container({ state: "terminated", reason, exitCode: Option.some(code) })
+
+describe("startTrouble", () => {
+  it("is nothing for a Pod on its way", () => {
+    expect(startTrouble(healthy)).toEqual(Option.none())
+    expect(startTrouble({ ...healthy, worker: waiting("PodInitializing"), runner: waiting("ContainerCreating") })).toEqual(Option.none())
+  })
+  it.each([
+    { given: "an image that does not exist", pod: { runner: waiting("ImagePullBackOff", "not found") }, reason: "ImagePull", final: false, says: "runner" },
+    { given: "an image whose name is none", pod: { worker: waiting("InvalidImageName") }, reason: "ImagePull", final: true, says: "worker" },
+    { given: "a Secret that is missing", pod: { worker: waiting("CreateContainerConfigError", "secret \"creds\" not found") }, reason: "InvalidConfiguration", final: false, says: "creds" },
+    { given: "a runner image without a shell", pod: { runner: container({ state: "terminated", reason: "StartError", lastReason: "StartError" }) }, reason: "InvalidConfiguration", final: false, says: "/bin/sh" },
+    { given: "an install that failed", pod: { install: ended("Error", 1) }, reason: "InvalidConfiguration", final: true, says: "install" },
+    { given: "no node for it", pod: { unschedulable: "0/1 nodes: insufficient memory" }, reason: "Unschedulable", final: false, says: "insufficient memory" }
+  ])("explains $given", ({ final, pod, reason, says }) => {
+    const trouble = Option.getOrThrow(startTrouble({ ...healthy, ...pod }))
+    expect(trouble).toMatchObject({ reason, final })
+    expect(trouble.message).toContain(says)
+  })
+})
+
+describe("isPodOver", () => {
+  it.each([
+    { given: "a running worker", pod: {}, over: false },
+    { given: "a worker that ended, whatever the runner does", pod: { worker: ended("Completed", 0) }, over: true },
+    { given: "a runner that ended while the worker runs", pod: { runner: ended("OOMKilled", 137) }, over: false },
+    { given: "an evicted Pod", pod: { phase: "Failed" as const, reason: "Evicted" }, over: true }
+  ])("says of $given: $over", ({ over, pod }) => expect(isPodOver({ ...healthy, ...pod })).toBe(over))
+})
+
+describe("endOf", () => {
+  it.each([
+    { given: "an eviction", pod: { reason: "Evicted", message: "low on memory" }, reason: "Evicted" },
+    { given: "a worker out of memory", pod: { worker: ended("OOMKilled", 137) }, reason: "OutOfMemory" },
+    { given: "a runner out of memory in its former life", pod: { worker: ended("Error", 1), runner: container({ state: "running", lastReason: "OOMKilled" }) }, reason: "OutOfMemory" },
+    { given: "a worker that just ended", pod: { worker: ended("Completed", 0) }, reason: "Lost" }
+  ])("blames $given on $reason", ({ pod, reason }) => expect(endOf(Option.some({ ...healthy, ...pod }), Option.none()).reason).toBe(reason))
+  it("calls a Pod that is gone a lost node", () => expect(endOf(Option.none(), Option.none()).reason).toBe("NodeLost"))
+})
