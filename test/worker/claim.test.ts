@@ -1,0 +1,120 @@
+// Who may run a task: one process, once, whatever becomes of the answers.
+import { describe, expect, it } from "@effect/vitest"
+import { Cause, ConfigProvider, Effect, Exit, Fiber, Layer, Option, Runtime } from "effect"
+import { TestClock } from "effect/testing"
+import { signalPlan } from "../../src/core/signal-plan.ts"
+import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
+import { Uid } from "../../src/schema/names.ts"
+import { claimTask } from "../../src/worker/claim.ts"
+import { Settings } from "../../src/worker/settings.ts"
+import { Stop } from "../../src/worker/stop.ts"
+import { type FakeKubernetes, fakeKubernetes } from "./fake-kubernetes.ts"
+
+const spec = { workspace: "demo", stage: "plan", source: { inline: {} } }
+const claim = (podUid: string) => ({ podUid: Uid.make(podUid), nonce: "another", epoch: 0, at: "2026-01-01T00:00:00Z" })
+
+const claiming = (kubernetes: FakeKubernetes, { env = {}, pod = "pod-uid", stopped = false }: { readonly env?: Record<string, string>; readonly pod?: string; readonly stopped?: boolean } = {}) =>
+  claimTask().pipe(
+    Effect.provide(Layer.mergeAll(
+      kubernetes.layer,
+      Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeed(stopped ? Option.some("Evicted") : Option.none()), plan: signalPlan(30), tooLate: Effect.never, begin: () => Effect.void })),
+      Settings.layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
+        AGENT_JOB_NAMESPACE: "tasks",
+        AGENT_JOB_TASK: "demo",
+        AGENT_JOB_POD_NAME: "demo-abcde",
+        AGENT_JOB_POD_UID: pod,
+        AGENT_JOB_NODE: "node-1",
+        AGENT_JOB_EPOCH: "3",
+        AGENT_JOB_DATA_DIR: "/none",
+        AGENT_JOB_PRIVATE_DIR: "/none",
+        ...env
+      }))))
+    )),
+    Effect.exit
+  )
+
+/** Runs it through its backoffs. */
+const soon = <A, E>(effect: Effect.Effect<A, E>) =>
+  Effect.gen(function*() {
+    const fiber = yield* Effect.forkChild(effect)
+    yield* TestClock.adjust("2 minutes")
+    return yield* Fiber.join(fiber)
+  })
+
+const errorOf = <A, E>(exit: Exit.Exit<A, E>): E | undefined => Exit.isFailure(exit) ? Option.getOrUndefined(Cause.findErrorOption(exit.cause)) : undefined
+
+describe("the claim", () => {
+  it.effect("is written with the Pod, a nonce and the epoch, and makes the task Running", () =>
+    Effect.gen(function*() {
+      const kubernetes = fakeKubernetes(spec)
+      const exit = yield* claiming(kubernetes)
+      expect(Exit.isSuccess(exit)).toBe(true)
+      expect(kubernetes.task().status).toMatchObject({
+        phase: "Running",
+        reason: "Claimed",
+        claim: { podUid: "pod-uid", epoch: 3, nonce: expect.stringMatching(/^[-0-9a-f]{36}$/u) },
+        pod: { name: "demo-abcde", uid: "pod-uid", node: "node-1" }
+      })
+    }))
+
+  it.effect.each([
+    { given: "another Pod has it", status: { phase: "Running", claim: claim("other-pod") }, says: /Pod with UID other-pod/u },
+    { given: "an earlier start of this container has it", status: { phase: "Running", claim: claim("pod-uid") }, says: /earlier start of this container/u },
+    { given: "it is over", status: { phase: "Failed" }, says: /is over \(Failed\)/u },
+    { given: "it is cancelled", status: { phase: "Starting" }, more: { cancel: true }, says: /is cancelled/u }
+  ] satisfies ReadonlyArray<{ given: string; status: AgentTaskStatus; more?: object; says: RegExp }>)("is lost when $given, without a write and with exit code 75", ({ more, says, status }) =>
+    Effect.gen(function*() {
+      const kubernetes = fakeKubernetes({ ...spec, ...more }, status)
+      const error = errorOf(yield* claiming(kubernetes))
+      expect(error?._tag).toBe("ClaimLost")
+      expect(error?.message).toMatch(says)
+      expect(Runtime.getErrorExitCode(error)).toBe(75)
+      expect(kubernetes.writes()).toBe(0)
+    }))
+
+  it.effect("is lost for a Pod that has to go before it began", () =>
+    Effect.gen(function*() {
+      const kubernetes = fakeKubernetes(spec)
+      expect(errorOf(yield* claiming(kubernetes, { stopped: true }))?._tag).toBe("ClaimLost")
+      expect(kubernetes.writes()).toBe(0)
+    }))
+
+  it.effect("is lost for a Pod that was made for an earlier task of that name", () =>
+    Effect.gen(function*() {
+      const kubernetes = fakeKubernetes(spec)
+      expect(errorOf(yield* claiming(kubernetes, { env: { AGENT_JOB_TASK_UID: "an-earlier-uid" } }))?._tag).toBe("ClaimLost")
+    }))
+
+  it.effect("is recognised by its nonce when the answer was lost", () =>
+    Effect.gen(function*() {
+      const kubernetes = fakeKubernetes(spec)
+      kubernetes.disturb("lose answer")
+      expect(Exit.isSuccess(yield* soon(claiming(kubernetes)))).toBe(true)
+      expect(kubernetes.writes()).toBe(1)
+    }))
+
+  it.effect("is tried again after a conflict and after a request that got lost", () =>
+    Effect.gen(function*() {
+      const kubernetes = fakeKubernetes(spec)
+      kubernetes.disturb("conflict", "drop", "conflict")
+      expect(Exit.isSuccess(yield* soon(claiming(kubernetes)))).toBe(true)
+      expect(kubernetes.writes()).toBe(1)
+    }))
+
+  it.effect("is had by one of twenty that race for it", () =>
+    Effect.gen(function*() {
+      const kubernetes = fakeKubernetes(spec)
+      kubernetes.disturb("lose answer", "drop", "conflict", "lose answer")
+      const exits = yield* soon(Effect.all(Array.from({ length: 20 }, (_, at) => claiming(kubernetes, { pod: `pod-${at}` })), { concurrency: "unbounded" }))
+      expect(exits.filter(Exit.isSuccess)).toHaveLength(1)
+      expect(exits.filter((exit) => errorOf(exit)?._tag === "ClaimLost")).toHaveLength(19)
+      expect(kubernetes.writes()).toBe(1)
+    }))
+
+  it.effect("is given up after a while when nobody answers", () =>
+    Effect.gen(function*() {
+      const kubernetes = fakeKubernetes(spec)
+      kubernetes.disturb(...Array.from({ length: 1000 }, () => "drop" as const))
+      expect(errorOf(yield* soon(claiming(kubernetes)))?._tag).toBe("Unreachable")
+    }))
+})

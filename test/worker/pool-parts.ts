@@ -1,0 +1,54 @@
+// The parts of the worker that speak to a pool, over the task API in memory, without a Pod around them.
+// Used by the tests of platform, state gateway and state delivery.
+import { ConfigProvider, Deferred, Effect, Layer, Option, type Scope } from "effect"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { signalPlan } from "../../src/core/signal-plan.ts"
+import { Platform } from "../../src/worker/platform.ts"
+import { Settings } from "../../src/worker/settings.ts"
+import { StateDelivery } from "../../src/worker/state-delivery.ts"
+import { Stop } from "../../src/worker/stop.ts"
+import { type TaskApi, taskApi } from "./fake-task-api.ts"
+
+export interface PoolParts {
+  readonly api: TaskApi
+  readonly privateDirectory: string
+  readonly tokenFile: string
+  /** What is left of the grace is over from now on. */
+  readonly endGrace: Effect.Effect<void>
+  readonly layer: Layer.Layer<Platform | Settings | StateDelivery | Stop>
+}
+
+export const poolParts = (patience = "2 seconds"): Effect.Effect<PoolParts, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const api = yield* taskApi
+    const privateDirectory = yield* Effect.acquireRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-pool-"))),
+      (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+    )
+    const tokenFile = join(privateDirectory, "token")
+    writeFileSync(tokenFile, api.token)
+    const tooLate = Deferred.makeUnsafe<void>()
+    const stop = Layer.succeed(Stop, Stop.of({
+      asked: Effect.never,
+      now: Effect.succeed(Option.none()),
+      plan: signalPlan(30),
+      tooLate: Deferred.await(tooLate),
+      begin: () => Effect.void
+    }))
+    const settings = Settings.layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
+      AGENT_JOB_NAMESPACE: "tasks",
+      AGENT_JOB_TASK: "demo",
+      AGENT_JOB_POD_NAME: "demo-abcde",
+      AGENT_JOB_POD_UID: "pod-uid",
+      AGENT_JOB_NODE: "node-1",
+      AGENT_JOB_DATA_DIR: privateDirectory,
+      AGENT_JOB_PRIVATE_DIR: privateDirectory,
+      AGENT_JOB_TOKEN_FILE: tokenFile,
+      AGENT_JOB_POOL_PATIENCE: patience
+    }))))
+    const base = Layer.merge(Layer.orDie(settings), stop)
+    const layer = StateDelivery.layer.pipe(Layer.provideMerge(Layer.orDie(Platform.layer(api.url))), Layer.provideMerge(base))
+    return { api, privateDirectory, tokenFile, endGrace: Effect.asVoid(Deferred.succeed(tooLate, undefined)), layer }
+  })

@@ -1,0 +1,134 @@
+// A result on its three roads: none of them waits for another that is closed, and none overwrites what is there.
+import { describe, expect, it } from "@effect/vitest"
+import { ConfigProvider, Effect, Fiber, Layer, Option, type Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { signalPlan } from "../../src/core/signal-plan.ts"
+import type { StageResult } from "../../src/schema/stage-result.ts"
+import { report, type TellPool } from "../../src/worker/report.ts"
+import { Settings } from "../../src/worker/settings.ts"
+import { Stop } from "../../src/worker/stop.ts"
+import { type FakeKubernetes, fakeKubernetes } from "./fake-kubernetes.ts"
+
+const result: StageResult = { outcome: "succeeded", reason: "Completed", message: "tofu plan ended with success.", exitCode: 0, finishedAt: "2026-01-01T00:01:00Z" }
+const running = { phase: "Running", startedAt: "2026-01-01T00:00:00Z" } as const
+const spec = { workspace: "demo", stage: "plan", source: { inline: {} } }
+
+interface World {
+  readonly kubernetes: FakeKubernetes
+  readonly lastWords: () => unknown
+  readonly send: (tellPool: Option.Option<TellPool>, how?: { readonly terminationLog?: string; readonly stopped?: boolean; readonly flushLog?: Effect.Effect<void> }) => Effect.Effect<void>
+}
+
+const world = (status: Parameters<typeof fakeKubernetes>[1] = running): Effect.Effect<World, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-report-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
+    const kubernetes = fakeKubernetes(spec, status)
+    const file = join(directory, "termination-log")
+    const send: World["send"] = (tellPool, { flushLog = Effect.void, stopped = false, terminationLog = file } = {}) =>
+      report(result, { flushLog: () => flushLog, tellPool }).pipe(Effect.provide(Layer.mergeAll(
+        kubernetes.layer,
+        Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeed(stopped ? Option.some("Evicted") : Option.none()), plan: signalPlan(30), tooLate: Effect.never, begin: () => Effect.void })),
+        Layer.orDie(Settings.layer).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
+          AGENT_JOB_NAMESPACE: "tasks",
+          AGENT_JOB_TASK: "demo",
+          AGENT_JOB_POD_NAME: "demo-abcde",
+          AGENT_JOB_POD_UID: "pod-uid",
+          AGENT_JOB_NODE: "node-1",
+          AGENT_JOB_DATA_DIR: directory,
+          AGENT_JOB_PRIVATE_DIR: directory,
+          AGENT_JOB_TERMINATION_LOG: terminationLog
+        }))))
+      )))
+    return { kubernetes, lastWords: () => JSON.parse(readFileSync(file, "utf8")), send }
+  })
+
+const soon = <A>(effect: Effect.Effect<A>) =>
+  Effect.gen(function*() {
+    const fiber = yield* Effect.forkChild(effect)
+    for (let minute = 0; minute < 5; minute++) yield* TestClock.adjust("1 minute")
+    return yield* Fiber.join(fiber)
+  })
+
+describe("the report", () => {
+  it.effect("goes to the kubelet, the pool and the status, which says that the pool knows", () =>
+    Effect.gen(function*() {
+      const { kubernetes, lastWords, send } = yield* world()
+      const told: Array<StageResult> = []
+      yield* send(Option.some((_) => Effect.sync(() => void told.push(_))))
+      expect(lastWords()).toEqual(result)
+      expect(told).toEqual([result])
+      expect(kubernetes.task().status).toMatchObject({ phase: "Succeeded", result, reportedAt: result.finishedAt, durationSeconds: 60 })
+    }))
+
+  it.effect("goes to the status although the pool and the kubelet do not take it", () =>
+    Effect.gen(function*() {
+      const { kubernetes, send } = yield* world()
+      yield* send(Option.some(() => Effect.fail({ message: "no" })), { terminationLog: "/no/such/directory/log" })
+      expect(kubernetes.task().status).toMatchObject({ phase: "Succeeded", result })
+      expect(kubernetes.task().status.reportedAt).toBeUndefined()
+    }))
+
+  it.effect("goes to the status although the pool never answers", () =>
+    Effect.gen(function*() {
+      const { kubernetes, send } = yield* world()
+      yield* soon(send(Option.some(() => Effect.never)))
+      expect(kubernetes.task().status.result).toEqual(result)
+    }))
+
+  it.effect("goes to the pool although the status cannot be written", () =>
+    Effect.gen(function*() {
+      const { kubernetes, lastWords, send } = yield* world()
+      kubernetes.disturb(...Array.from({ length: 1000 }, () => "drop" as const))
+      let told = 0
+      yield* soon(send(Option.some(() => Effect.sync(() => void told++))))
+      expect(told).toBe(1)
+      expect(lastWords()).toEqual(result)
+      expect(kubernetes.task().status.result).toBeUndefined()
+    }))
+
+  it.effect("is written once through conflicts and answers that are lost", () =>
+    Effect.gen(function*() {
+      const { kubernetes, send } = yield* world()
+      kubernetes.disturb("conflict", "drop", "lose answer")
+      yield* soon(send(Option.none()))
+      expect(kubernetes.writes()).toBe(1)
+      expect(kubernetes.task().status.result).toEqual(result)
+    }))
+
+  it.effect("never replaces a result that is there", () =>
+    Effect.gen(function*() {
+      const lost: StageResult = { outcome: "failed", reason: "Lost", message: "Gone.", finishedAt: "2026-01-01T00:00:30Z" }
+      const { kubernetes, send } = yield* world({ phase: "Failed", result: lost })
+      yield* send(Option.none())
+      expect(kubernetes.writes()).toBe(0)
+      expect(kubernetes.task().status.result).toEqual(lost)
+    }))
+
+  it.effect("adds the result to a task that was given up meanwhile, whose phase stays", () =>
+    Effect.gen(function*() {
+      const { kubernetes, send } = yield* world({ phase: "Failed", reason: "Lost" })
+      yield* send(Option.none())
+      expect(kubernetes.task().status).toMatchObject({ phase: "Failed", result })
+    }))
+
+  it.effect("tells the pool only after the log, since that ends the token", () =>
+    Effect.gen(function*() {
+      const { send } = yield* world()
+      const order: Array<string> = []
+      yield* send(Option.some(() => Effect.sync(() => void order.push("result"))), { flushLog: Effect.sync(() => void order.push("log")) })
+      expect(order).toEqual(["log", "result"])
+    }))
+
+  it.effect("writes the status at once when the Pod has to go", () =>
+    Effect.gen(function*() {
+      const { kubernetes, send } = yield* world()
+      const sending = yield* Effect.forkChild(send(Option.some(() => Effect.never), { stopped: true }))
+      yield* TestClock.adjust("1 millis")
+      expect(kubernetes.task().status.result).toEqual(result)
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.join(sending)
+    }))
+})

@@ -1,0 +1,206 @@
+// The engine's state through the worker: acknowledged only when the server has it, whatever happens on the way.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Fiber, Layer, Option } from "effect"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { openGateway } from "../../src/worker/state-gateway.ts"
+import { StateDelivery } from "../../src/worker/state-delivery.ts"
+import { type PoolParts, poolParts } from "./pool-parts.ts"
+
+type Env = Readonly<Record<string, string>>
+const lockInfo = { ID: "engine-lock", Operation: "OperationTypeApply", Who: "somebody" }
+const state = (serial: number) => JSON.stringify({ version: 4, serial, lineage: "one", resources: [] })
+
+/** One request as the engine's `http` backend makes it. */
+const ask = (env: Env, what: "read" | "write" | "lock" | "unlock", body?: string, authorization?: string) =>
+  Effect.promise(async (signal) => {
+    const url = { read: env.TF_HTTP_ADDRESS, write: env.TF_HTTP_ADDRESS, lock: env.TF_HTTP_LOCK_ADDRESS, unlock: env.TF_HTTP_UNLOCK_ADDRESS }[what] ?? ""
+    const response = await fetch(url, {
+      method: what === "read" ? "GET" : "POST",
+      headers: { authorization: authorization ?? `Basic ${Buffer.from(`${env.TF_HTTP_USERNAME}:${env.TF_HTTP_PASSWORD}`).toString("base64")}` },
+      ...(body !== undefined && { body }),
+      signal
+    })
+    return { status: response.status, text: await response.text() }
+  })
+const lock = (env: Env) => ask(env, "lock", JSON.stringify(lockInfo))
+const unlock = (env: Env) => ask(env, "unlock", JSON.stringify(lockInfo))
+const write = (env: Env, serial: number) => ask(env, "write", state(serial))
+
+const kept = ({ privateDirectory }: PoolParts) => join(privateDirectory, "unsaved.tfstate")
+const until = (holds: () => boolean) => Effect.repeat(Effect.sleep("10 millis"), { until: holds }).pipe(Effect.timeout("10 seconds"))
+
+/** With the gateway of one writing command open. */
+const withGateway = <A, E>(use: (env: Env, parts: PoolParts) => Effect.Effect<A, E, StateDelivery>, writable = true) =>
+  Effect.gen(function*() {
+    const parts = yield* poolParts("300 millis")
+    const context = yield* Layer.build(parts.layer)
+    return yield* Effect.gen(function*() {
+      const { env } = yield* openGateway(writable)
+      return yield* use(env, parts)
+    }).pipe(Effect.provide(context))
+  }).pipe(Effect.scoped)
+
+describe("the state gateway", () => {
+  it.live("is read, locked, written and unlocked like a server", () =>
+    withGateway(Effect.fnUntraced(function*(env, { api, ...parts }) {
+      expect((yield* ask(env, "read")).status).toBe(404)
+      expect((yield* lock(env)).status).toBe(200)
+      expect((yield* write(env, 1)).status).toBe(200)
+      expect((yield* ask(env, "read")).text).toBe(state(1))
+      expect((yield* unlock(env)).status).toBe(200)
+      expect(api).toMatchObject({ serials: [1], lock: undefined, epoch: 1 })
+      expect(existsSync(kept({ api, ...parts }))).toBe(false)
+      expect(yield* (yield* StateDelivery).settle(Option.none())).toEqual({ pushed: Option.some(true), trouble: Option.none() })
+    })))
+
+  it.live("answers nobody without the password of this command", () =>
+    withGateway(Effect.fnUntraced(function*(env, { api }) {
+      const address = env.TF_HTTP_ADDRESS ?? ""
+      expect((yield* ask(env, "read", undefined, "Basic d29ya2VyOndyb25n")).status).toBe(401)
+      expect((yield* ask(env, "lock", JSON.stringify(lockInfo), "")).status).toBe(401)
+      expect((yield* ask({ ...env, TF_HTTP_ADDRESS: address.replace(/\/[^/]+$/u, "/elsewhere") }, "read")).status).toBe(405)
+      expect(api.requests).toEqual([])
+    })))
+
+  it.live("listens no longer than its command runs, and never twice with the same words", () =>
+    Effect.gen(function*() {
+      const first = yield* withGateway((env) => Effect.succeed(env))
+      const second = yield* withGateway((env) => Effect.succeed(env))
+      expect(second.TF_HTTP_PASSWORD).not.toBe(first.TF_HTTP_PASSWORD)
+      expect(yield* Effect.exit(Effect.tryPromise(() => fetch(first.TF_HTTP_ADDRESS ?? "")))).toMatchObject({ _tag: "Failure" })
+    }))
+
+  it.live("lets a command that changes nothing only read", () =>
+    withGateway(Effect.fnUntraced(function*(env, { api }) {
+      api.state = Buffer.from(state(7))
+      expect((yield* ask(env, "read")).text).toBe(state(7))
+      expect((yield* lock(env)).status).toBe(405)
+      expect((yield* write(env, 8)).status).toBe(405)
+      expect(api.requests).toEqual(["GET /state 200"])
+    }), false))
+
+  it.live("refuses a state without a lock", () =>
+    withGateway(Effect.fnUntraced(function*(env, { api }) {
+      expect((yield* write(env, 1)).status).toBe(409)
+      expect(api.requests).toEqual([])
+    })))
+
+  it.live("refuses a state that is too large", () =>
+    withGateway(Effect.fnUntraced(function*(env) {
+      yield* lock(env)
+      expect((yield* ask(env, "write", "x".repeat(65 * 1024 ** 2))).status).toBe(413)
+    })))
+
+  it.live("names the holder of a lock to the engine", () =>
+    withGateway(Effect.fnUntraced(function*(env, { api }) {
+      api.lock = { ID: "somebody-else" }
+      const answer = yield* lock(env)
+      expect(answer.status).toBe(409)
+      expect(JSON.parse(answer.text)).toMatchObject({ ID: "somebody-else" })
+    })))
+
+  it.live("gets a lock and a state through although their answers are lost", () =>
+    withGateway(Effect.fnUntraced(function*(env, { api }) {
+      api.fault("POST /state/lock", "lose answer", "break")
+      api.fault("POST /state", "break", "lose answer", 500)
+      api.fault("POST /state/unlock", "lose answer")
+      expect((yield* lock(env)).status).toBe(200)
+      expect((yield* write(env, 1)).status).toBe(200)
+      expect((yield* unlock(env)).status).toBe(200)
+      expect(api).toMatchObject({ serials: [1], epoch: 1, lock: undefined })
+    })))
+
+  it.live("keeps the engine waiting, and a copy on the disk, until the server is there again", () =>
+    withGateway(Effect.fnUntraced(function*(env, parts) {
+      let tries = 0
+      parts.api.onRequest = () => void tries++
+      yield* lock(env)
+      const up = parts.api.goDown()
+      const writing = yield* Effect.forkChild(write(env, 1))
+      yield* until(() => existsSync(kept(parts)))
+      expect(readFileSync(kept(parts), "utf8")).toBe(state(1))
+      yield* until(() => tries > 4) // longer than other questions are asked
+      expect(parts.api.serials).toEqual([])
+      expect(writing.pollUnsafe()).toBeUndefined()
+      up()
+      expect((yield* Fiber.join(writing)).status).toBe(200)
+      expect(parts.api.serials).toEqual([1])
+      expect(existsSync(kept(parts))).toBe(false)
+    })))
+
+  it.live("delivers a state although the engine has hung up, before it gives the lock back", () =>
+    withGateway(Effect.fnUntraced(function*(env, parts) {
+      yield* lock(env)
+      const up = parts.api.goDown()
+      const writing = yield* Effect.forkChild(write(env, 1))
+      yield* until(() => existsSync(kept(parts)))
+      yield* Fiber.interrupt(writing)
+      const settling = yield* Effect.forkChild((yield* StateDelivery).settle(Option.none()))
+      up()
+      expect(yield* Fiber.join(settling)).toEqual({ pushed: Option.some(true), trouble: Option.none() })
+      expect(parts.api.requests.filter((request) => request.startsWith("POST /state"))).toEqual(["POST /state/lock 200", "POST /state 204", "POST /state/unlock 204"])
+    })))
+
+  it.live("tells the engine when the server will not have its state, and keeps the copy", () =>
+    withGateway(Effect.fnUntraced(function*(env, parts) {
+      yield* lock(env)
+      parts.api.epoch++ // the lock was taken away and given to somebody else
+      const answer = yield* write(env, 1)
+      expect(answer.status).toBe(409)
+      expect(readFileSync(kept(parts), "utf8")).toBe(state(1))
+      const settled = yield* (yield* StateDelivery).settle(Option.none())
+      expect(settled).toMatchObject({ pushed: Option.some(false), trouble: Option.some("The state is locked by somebody.") })
+      expect(readFileSync(kept(parts), "utf8")).toBe(state(1))
+      expect(parts.api.serials).toEqual([])
+    })))
+
+  it.live("gives up at the end of the grace, says so, and keeps the copy", () =>
+    withGateway(Effect.fnUntraced(function*(env, parts) {
+      yield* lock(env)
+      parts.api.goDown()
+      const writing = yield* Effect.forkChild(write(env, 1))
+      yield* until(() => existsSync(kept(parts)))
+      yield* parts.endGrace
+      expect((yield* Fiber.join(writing)).status).toBe(503)
+      const settled = yield* (yield* StateDelivery).settle(Option.none())
+      expect(settled.pushed).toEqual(Option.some(false))
+      expect(Option.getOrElse(settled.trouble, () => "")).toMatch(/gives no answer/u)
+      expect(existsSync(kept(parts))).toBe(true)
+    })))
+
+  it.live("reads the token again, since it may have been renewed", () =>
+    withGateway(Effect.fnUntraced(function*(env, { api, tokenFile }) {
+      yield* lock(env)
+      writeFileSync(tokenFile, "an old token")
+      const writing = yield* Effect.forkChild(write(env, 1))
+      yield* until(() => api.requests.includes("POST /state 401"))
+      writeFileSync(tokenFile, api.token)
+      expect((yield* Fiber.join(writing)).status).toBe(200)
+    })))
+})
+
+describe("what the engine left", () => {
+  it.live("is sent under a lock of the worker's own", () =>
+    withGateway(Effect.fnUntraced(function*(_, { api }) {
+      const settled = yield* (yield* StateDelivery).settle(Option.some(Buffer.from(state(3))))
+      expect(settled).toEqual({ pushed: Option.some(true), trouble: Option.none() })
+      expect(api).toMatchObject({ serials: [3], lock: undefined })
+    })))
+
+  it.live("is not sent again when the server has it", () =>
+    withGateway(Effect.fnUntraced(function*(env, { api }) {
+      yield* lock(env)
+      yield* write(env, 3)
+      yield* unlock(env)
+      yield* (yield* StateDelivery).settle(Option.some(Buffer.from(state(3))))
+      expect(api.requests.filter((request) => request.startsWith("POST /state "))).toEqual(["POST /state 204"])
+    })))
+
+  it.live("is nothing when no state was written, and the lock is given back all the same", () =>
+    withGateway(Effect.fnUntraced(function*(env, { api }) {
+      yield* lock(env)
+      expect(yield* (yield* StateDelivery).settle(Option.none())).toEqual({ pushed: Option.none(), trouble: Option.none() })
+      expect(api.lock).toBeUndefined()
+    })))
+})
