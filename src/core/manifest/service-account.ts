@@ -5,6 +5,8 @@ import type { V1ServiceAccount } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
 import { labels } from "./labels.ts"
 
+const annotated = ({ account: { annotations } }: ResolvedConfig) => Object.keys(annotations).length === 0 ? {} : { annotations }
+
 /** None when the values name an account that exists. */
 export const controllerAccount = (config: ResolvedConfig): ReadonlyArray<V1ServiceAccount> =>
   !config.account.create ? [] : [{
@@ -14,7 +16,7 @@ export const controllerAccount = (config: ResolvedConfig): ReadonlyArray<V1Servi
       name: config.account.name,
       namespace: config.namespace,
       labels: { ...config.account.labels, ...labels(config, "controller") },
-      annotations: config.account.annotations
+      ...annotated(config)
     },
     automountServiceAccountToken: config.account.automountToken
   }]
@@ -23,6 +25,6 @@ export const controllerAccount = (config: ResolvedConfig): ReadonlyArray<V1Servi
 export const taskAccount = (config: ResolvedConfig): V1ServiceAccount => ({
   apiVersion: "v1",
   kind: "ServiceAccount",
-  metadata: { name: config.taskAccountName, namespace: config.taskNamespace, labels: labels(config, "task"), annotations: config.account.annotations },
+  metadata: { name: config.taskAccountName, namespace: config.taskNamespace, labels: labels(config, "task"), ...annotated(config) },
   automountServiceAccountToken: false
 })

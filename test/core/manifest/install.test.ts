@@ -1,0 +1,155 @@
+import type { V1NetworkPolicy, V1Role } from "@kubernetes/client-node"
+import { Yaml } from "effect/encoding"
+import { describe, expect, it } from "@effect/vitest"
+import { stringify } from "yaml"
+import { configMap } from "../../../src/core/manifest/config-map.ts"
+import { deployment } from "../../../src/core/manifest/deployment.ts"
+import { install } from "../../../src/core/manifest/install.ts"
+import { networkPolicies } from "../../../src/core/manifest/network-policy.ts"
+import { rbac } from "../../../src/core/manifest/rbac.ts"
+import { server } from "../../../src/core/manifest/server.ts"
+import { controllerAccount, taskAccount } from "../../../src/core/manifest/service-account.ts"
+import { tokenSecret } from "../../../src/core/manifest/token-secret.ts"
+import { volumeClaim } from "../../../src/core/manifest/volume-claim.ts"
+import { configOf } from "../configs.ts"
+import { violations } from "./restricted.ts"
+
+const golden = (objects: ReadonlyArray<object>) => objects.map((_) => stringify(_, { compat: "yaml-1.1", lineWidth: 0, aliasDuplicateObjects: false })).join("---\n")
+const everything = {
+  agent: { token: "t", url: "https://example.com" },
+  persistence: { enabled: true },
+  restrictMetadataService: true,
+  serviceAccount: { annotations: { "example.com/role": "a" } },
+  task: { namespace: "tasks" }
+}
+
+describe("an installation", () => {
+  it("is as in test/golden/install.yaml", () => expect(golden(install(configOf()).slice(1))).toMatchFileSnapshot("../../golden/install.yaml"))
+  it("with everything is as in test/golden/install-full.yaml", () => expect(golden(install(configOf(everything)).slice(1))).toMatchFileSnapshot("../../golden/install-full.yaml"))
+
+  it.each([{}, everything])("has no two objects of one kind and place: %j", (values) => {
+    const keys = install(configOf(values)).map(({ kind, metadata }) => JSON.stringify([kind, metadata && "namespace" in metadata ? metadata.namespace : "", metadata?.name]))
+    expect(new Set(keys).size).toBe(keys.length)
+  })
+
+  it("puts what belongs to tasks into their namespace, and nothing else", () => {
+    const inTasks = install(configOf(everything)).filter(({ metadata }) => metadata && "namespace" in metadata && metadata.namespace === "tasks").map(({ kind, metadata }) => `${kind}/${metadata?.name}`)
+    expect(inTasks).toEqual([
+      "ServiceAccount/agent-job-task",
+      "Role/agent-job-controller",
+      "RoleBinding/agent-job-controller",
+      "Role/agent-job-task",
+      "RoleBinding/agent-job-task",
+      "PersistentVolumeClaim/agent-job-cache",
+      "NetworkPolicy/agent-job-metadata-service"
+    ])
+  })
+
+  it("runs controller and server as Pod Security restricted wants it", () => {
+    const pods = [deployment(configOf(everything)), ...server(configOf())].flatMap((object) => "spec" in object && object.spec && "template" in object.spec && object.spec.template.spec ? [object.spec.template.spec] : [])
+    expect(pods).toHaveLength(2)
+    expect(pods.flatMap(violations)).toEqual([])
+  })
+})
+
+describe("the token", () => {
+  it("is in a Secret and nowhere else, and the controller reads it as a file", () => {
+    const objects = install(configOf({ agent: { token: "very-secret" } }))
+    expect(objects.filter((_) => JSON.stringify(_).includes("very-secret")).map(({ kind }) => kind)).toEqual(["Secret"])
+    const { spec } = deployment(configOf({ agent: { token: "very-secret" } }))
+    expect(spec?.template.spec?.volumes).toContainEqual({ name: "pool-token", secret: { secretName: "agent-job-token", items: [{ key: "token", path: "token" }], defaultMode: 0o400 } })
+    expect(spec?.template.spec?.containers[0]?.volumeMounts).toContainEqual({ name: "pool-token", mountPath: "/var/run/agent-job/pool", readOnly: true })
+  })
+
+  it("of an existing Secret makes none", () => expect(tokenSecret(configOf({ agent: { tokenExistingSecret: { name: "s" } } }))).toEqual([]))
+})
+
+describe("the values file of the controller", () => {
+  it("is YAML that says what differs from the defaults", () => {
+    expect(configMap(configOf()).data).toEqual({ "values.yaml": "{}\n" })
+    const text = configMap(configOf({ agent: { token: "t", url: "https://example.com" }, task: { podAnnotations: { "example.com/c": "1: 2" }, tolerations: [{ operator: "Exists" }] } })).data?.["values.yaml"] ?? ""
+    expect(Yaml.parse(text)).toEqual({
+      agent: { tokenExistingSecret: { name: "agent-job-token" }, url: "https://example.com" },
+      task: { podAnnotations: { "example.com/c": "1: 2" }, tolerations: [{ operator: "Exists" }] }
+    })
+  })
+
+  it("makes new Pods when it changes", () => {
+    const checksum = (values: object) => deployment(configOf(values)).spec?.template.metadata?.annotations?.["checksum/config"]
+    expect(checksum({})).not.toBe(checksum({ task: { limits: { total: 1 } } }))
+  })
+})
+
+describe("the controller's Deployment", () => {
+  it("is told where its values are and who it is", () => {
+    expect(deployment(configOf()).spec?.template.spec?.containers[0]?.args).toEqual(["controller", "--values", "/etc/agent-job/values.yaml", "--name", "agent-job", "--namespace", "agent-job"])
+  })
+
+  it.each([true, false])("mounts its own token, with automountToken %s", (automountToken) => {
+    const spec = deployment(configOf({ serviceAccount: { automountToken, tokenTTL: 900 } })).spec?.template.spec
+    expect(spec?.automountServiceAccountToken).toBe(automountToken)
+    expect(JSON.stringify(spec?.volumes)).toContain(`"serviceAccountToken":{"expirationSeconds":900,"path":"token"}`)
+  })
+})
+
+describe("what the accounts may do", () => {
+  const grants = rbac(configOf({ task: { namespace: "tasks" } })).filter((_): _ is V1Role => _.kind === "Role")
+    .map(({ metadata, rules = [] }) => [`${metadata?.namespace}/${metadata?.name}`, rules.map(({ apiGroups, resourceNames, resources, verbs }) => `${apiGroups?.join() || "core"} ${resources?.join()}${resourceNames ? ` ${resourceNames.join()}` : ""}: ${verbs.join(" ")}`)])
+
+  it("is this and nothing else", () => {
+    expect(Object.fromEntries(grants)).toEqual({
+      "agent-job/agent-job-leader": ["coordination.k8s.io leases: create", "coordination.k8s.io leases agent-job-controller: get update"],
+      "tasks/agent-job-controller": [
+        "scalr.io atasks: get list watch create update patch delete",
+        "scalr.io atasks/status: update patch",
+        "scalr.io atasks/finalizers: update",
+        "batch jobs: get list watch create delete",
+        "core pods: get list watch",
+        "core secrets: create patch",
+        "coordination.k8s.io leases: get create update",
+        "events.k8s.io events: create"
+      ],
+      "tasks/agent-job-task": ["scalr.io atasks: get watch", "scalr.io atasks/status: get update patch"]
+    })
+  })
+})
+
+describe("service accounts", () => {
+  it("of controller and tasks have the same annotations, and the controller's has the labels", () => {
+    const config = configOf({ serviceAccount: { annotations: { role: "a" }, labels: { team: "b" } } })
+    expect([...controllerAccount(config), taskAccount(config)].map(({ metadata }) => [metadata?.name, metadata?.annotations, metadata?.labels?.["team"]])).toEqual([
+      ["agent-job", { role: "a" }, "b"],
+      ["agent-job-task", { role: "a" }, undefined]
+    ])
+  })
+
+  it("that exist are not made", () => expect(controllerAccount(configOf({ serviceAccount: { create: false, name: "theirs" } }))).toEqual([]))
+})
+
+describe("the NetworkPolicy", () => {
+  const blocks = ({ spec }: V1NetworkPolicy, port?: number) =>
+    (spec?.egress ?? []).filter(({ ports }) => ports === undefined || ports.some((_) => _.port === port)).flatMap(({ to = [] }) => to.flatMap(({ ipBlock }) => ipBlock === undefined ? [] : [ipBlock]))
+
+  it("is made only where it is asked for, one a namespace", () => {
+    expect(networkPolicies(configOf())).toEqual([])
+    expect(networkPolicies(configOf({ restrictMetadataService: true })).map(({ metadata }) => metadata?.namespace)).toEqual(["agent-job"])
+    expect(networkPolicies(configOf({ restrictMetadataService: true, task: { namespace: "tasks" } })).map(({ metadata }) => metadata?.namespace)).toEqual(["agent-job", "tasks"])
+  })
+
+  it("lets through everything but the metadata service, and that for DNS only", () => {
+    const [policy = { spec: {} } as V1NetworkPolicy] = networkPolicies(configOf({ restrictMetadataService: true }))
+    expect(blocks(policy, 80)).toEqual([{ cidr: "0.0.0.0/0", except: ["169.254.169.254/32"] }, { cidr: "::/0", except: ["fd00:ec2::254/128"] }])
+    expect(blocks(policy, 53)).toContainEqual({ cidr: "169.254.169.254/32" })
+    expect(policy.spec?.policyTypes).toEqual(["Egress"])
+  })
+})
+
+describe("the claim of the cache", () => {
+  const claim = (persistentVolumeClaim: object) => volumeClaim(configOf({ persistence: { enabled: true, persistentVolumeClaim } }))
+  it("is made unless it exists", () => {
+    expect(claim({ claimName: "nfs" })).toEqual([])
+    expect(volumeClaim(configOf())).toEqual([])
+    expect(claim({})[0]?.spec).toEqual({ accessModes: ["ReadWriteMany"], resources: { requests: { storage: "20Gi" } } })
+    expect(claim({ storageClassName: "-" })[0]?.spec?.storageClassName).toBe("")
+  })
+})

@@ -1,0 +1,38 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Result } from "effect"
+import { globSync, readFileSync } from "node:fs"
+import { basename } from "node:path"
+import { parseAllDocuments } from "yaml"
+import { parseTaskFile } from "../../src/schema/task-file.ts"
+import { parseValues } from "../../src/schema/values.ts"
+
+const documents = (file: string): ReadonlyArray<{ readonly kind?: string }> => parseAllDocuments(readFileSync(file, "utf8")).map((_) => _.toJS() as { readonly kind?: string })
+const samples = globSync("kustomize/samples/*.yaml").sort()
+
+describe("the samples", () => {
+  it("are these", () => expect(samples.map((_) => basename(_, ".yaml"))).toEqual(["apply", "cancelled", "destroy", "failing", "plan"]))
+
+  it.each(samples)("%s is an AgentTask of the tasks' namespace that needs no server", (file) => {
+    const [task] = documents(file).filter(({ kind }) => kind === "AgentTask")
+    const { metadata, spec } = Result.getOrThrow(parseTaskFile("elsewhere")(task))
+    expect(metadata.namespace).toBe("agent-job-tasks")
+    expect(Object.keys(spec.source)).toEqual(["inline"])
+    expect(spec.pool).toBeUndefined()
+  })
+
+  it("destroy what was applied: the same configuration, workspace and state", () => {
+    const spec = (file: string) => {
+      const [task] = documents(`kustomize/samples/${file}.yaml`).filter(({ kind }) => kind === "AgentTask")
+      const { stage, ...rest } = Result.getOrThrow(parseTaskFile("")(task)).spec
+      return { stage, rest }
+    }
+    expect(spec("destroy").rest).toEqual(spec("apply").rest)
+    expect(documents("kustomize/samples/destroy.yaml")[0]).toEqual(documents("kustomize/samples/apply.yaml")[0])
+  })
+})
+
+describe("the values of the standalone overlay", () => {
+  it("are valid", () => {
+    expect(Result.isSuccess(parseValues(documents("kustomize/overlays/standalone/values.yaml")[0]))).toBe(true)
+  })
+})
