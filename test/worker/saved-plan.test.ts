@@ -1,0 +1,72 @@
+// The saved plan between two Pods: what one packs, the other has.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Stream, type Scope } from "effect"
+import { Tar } from "effect/encoding"
+import { createHash } from "node:crypto"
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { openFolder } from "../../src/worker/folder.ts"
+import { packPlan, unpackPlan } from "../../src/worker/saved-plan.ts"
+
+const place: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => {
+    const made = mkdtempSync(join(tmpdir(), "agent-job-plan-"))
+    for (const name of ["one/sub", "other/sub"]) mkdirSync(join(made, name), { recursive: true })
+    return made
+  }),
+  (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+)
+
+const packed = Effect.fnUntraced(function*(directory: string) {
+  return yield* packPlan(yield* openFolder(join(directory, "one")), ["sub"], join(directory, "plan.tar"))
+})
+const unpacked = Effect.fnUntraced(function*(directory: string) {
+  yield* unpackPlan(join(directory, "plan.tar"), yield* openFolder(join(directory, "other")), ["sub"])
+})
+
+describe("a saved plan", () => {
+  it.effect("arrives with its lock file, in place of the one that is there", () =>
+    Effect.gen(function*() {
+      const directory = yield* place
+      writeFileSync(join(directory, "one/sub/plan.tfplan"), Buffer.alloc(300_000, 7))
+      writeFileSync(join(directory, "one/sub/.terraform.lock.hcl"), "# the plan's")
+      writeFileSync(join(directory, "other/sub/.terraform.lock.hcl"), "# the archive's, which is longer")
+      const digest = yield* packed(directory)
+      expect(digest).toBe(createHash("sha256").update(readFileSync(join(directory, "plan.tar"))).digest("hex"))
+      yield* unpacked(directory)
+      expect(readFileSync(join(directory, "other/sub/plan.tfplan"))).toEqual(Buffer.alloc(300_000, 7))
+      expect(readFileSync(join(directory, "other/sub/.terraform.lock.hcl"), "utf8")).toBe("# the plan's")
+    }))
+
+  it.effect("needs no lock file", () =>
+    Effect.gen(function*() {
+      const directory = yield* place
+      writeFileSync(join(directory, "one/sub/plan.tfplan"), "plan")
+      yield* packed(directory)
+      yield* unpacked(directory)
+      expect(readdirSync(join(directory, "other/sub"))).toEqual(["plan.tfplan"])
+    }))
+
+  it.effect("is none when there is a link instead, to whatever", () =>
+    Effect.gen(function*() {
+      const directory = yield* place
+      writeFileSync(join(directory, "token"), "secret")
+      symlinkSync(join(directory, "token"), join(directory, "one/sub/plan.tfplan"))
+      expect(yield* Effect.flip(packed(directory))).toMatchObject({ reason: "InvalidConfiguration" })
+      expect(existsSync(join(directory, "plan.tar"))).toBe(false)
+    }))
+
+  it.effect.each([
+    { given: "another name", entry: Tar.file("main.tf", "x") },
+    { given: "a path", entry: Tar.file("../plan.tfplan", "x") },
+    { given: "a link", entry: Tar.symlink("plan.tfplan", "/etc/passwd") }
+  ])("is refused with $given in it", ({ entry }) =>
+    Effect.gen(function*() {
+      const directory = yield* place
+      const chunks = yield* Stream.runCollect(Stream.make(entry).pipe(Stream.pipeThroughChannel(Tar.encode())))
+      writeFileSync(join(directory, "plan.tar"), Buffer.concat(chunks))
+      expect(yield* Effect.flip(unpacked(directory))).toMatchObject({ reason: "DigestMismatch" })
+      expect(readdirSync(join(directory, "other/sub"))).toEqual([])
+    }))
+})
