@@ -1,0 +1,75 @@
+// The cluster as a person sees it, through kubectl as a process: AgentTasks made, followed and looked at.
+// Waits follow a watch, so nothing is asked again and again; each has a deadline that tells what was seen last.
+// Used by the end-to-end tests.
+import { Schema } from "effect"
+import { isOver } from "../../src/core/status.ts"
+import { AgentTask, type AgentTaskSpec } from "../../src/schema/agent-task.ts"
+import { type Ended, overdue, Process, run } from "./process.ts"
+
+/** Of the product and of its tasks, as scripts/install makes them. */
+export const productNamespace = "agent-job"
+export const taskNamespace = "agent-job-tasks"
+
+/** What it prints; fails with what it says when it fails. */
+export const kubectl = async (args: ReadonlyArray<string>, input?: string): Promise<string> => {
+  const { code, stderr, stdout } = await tryKubectl(args, input)
+  if (code !== 0) throw new Error(`kubectl ${args.join(" ")} ended with ${code}: ${stderr.trim()}`)
+  return stdout
+}
+
+export const tryKubectl = (args: ReadonlyArray<string>, input?: string): Promise<Ended> =>
+  run("kubectl", ["--namespace", taskNamespace, ...args], input === undefined ? {} : { input })
+
+/** A spec as somebody writes it: what it must not say is tested as well. */
+export type TaskSpec = Readonly<Record<string, unknown>> | AgentTaskSpec
+
+export const manifestOf = (name: string, spec: TaskSpec): string =>
+  JSON.stringify({ apiVersion: "scalr.io/v1", kind: "AgentTask", metadata: { name, namespace: taskNamespace }, spec })
+
+const decodeTask = Schema.decodeUnknownSync(AgentTask)
+
+export const taskOf = async (name: string): Promise<AgentTask> => decodeTask(JSON.parse(await kubectl(["get", "atask", name, "--output=json"])))
+
+const WatchEvent = Schema.fromJsonString(Schema.Struct({ type: Schema.String, object: Schema.Unknown }))
+const decodeEvent = Schema.decodeUnknownSync(WatchEvent)
+
+/** Follows what `args` select from now on until `seen` gives something for an object; `gone` once it was deleted. */
+export const follow = async <A>(what: string, args: ReadonlyArray<string>, seen: (object: unknown, gone: boolean) => A | undefined, seconds = 90): Promise<A> => {
+  const watch = new Process("kubectl", ["--namespace", taskNamespace, "get", ...args, "--watch", "--output-watch-events", "--output=json"])
+  let taken = 0
+  try {
+    return await watch.until(what, ({ stdout }) => {
+      for (let end = stdout.indexOf("\n", taken); end >= 0; end = stdout.indexOf("\n", taken)) {
+        const { object, type } = decodeEvent(stdout.slice(taken, end))
+        taken = end + 1
+        const found = seen(object, type === "DELETED")
+        if (found !== undefined) return found
+      }
+      return undefined
+    }, seconds)
+  } finally {
+    await watch.end()
+  }
+}
+
+const told = ({ status: { message, phase, reason } }: AgentTask) => `${phase ?? "no phase"}, ${reason ?? "no reason"}, ${message ?? "no message"}`
+
+/** The task once it is as `wanted`, though it need not be there yet; fails at once when it ends in another way. */
+export const untilTask = async (name: string, what: string, wanted: (task: AgentTask) => boolean, seconds = 90): Promise<AgentTask> => {
+  let last = "nothing"
+  const found = await follow(`${name}: ${what}`, ["atasks", `--field-selector=metadata.name=${name}`], (object, gone) => {
+    const task = decodeTask(object)
+    last = gone ? "it was deleted" : told(task)
+    if (!gone && wanted(task)) return task
+    if (gone || isOver(task.status.phase)) throw new Error(`${name} never came to "${what}": ${last}`)
+    return undefined
+  }, seconds).catch((error: unknown) => {
+    throw error instanceof Error && error.message.includes("did not come about") ? overdue(`${name}: ${what}`, seconds, last) : error
+  })
+  return found
+}
+
+export const untilOver = (name: string, seconds?: number): Promise<AgentTask> => untilTask(name, "is over", ({ status }) => isOver(status.phase), seconds)
+
+/** The log of the worker of a task, from its Pod. */
+export const podLog = (task: AgentTask): Promise<string> => kubectl(["logs", task.status.pod?.name ?? "", "--container=worker"])

@@ -1,0 +1,66 @@
+// Configurations of OpenTofu that the end-to-end tests run, as small as what they are for allows.
+// They need no provider but the built-in one and hashicorp/time, which the runner's image has.
+import type { Files } from "./product.ts"
+
+const time = `
+terraform {
+  required_providers {
+    time = { source = "hashicorp/time" }
+  }
+}
+`
+
+/** Two resources, a variable, and an output that is sensitive beside one that is not. */
+export const greeting: Files = {
+  "main.tf": `
+variable "greeting" { default = "hello" }
+resource "terraform_data" "greeting" { input = var.greeting }
+resource "terraform_data" "secret" { input = sensitive("hush-\${var.greeting}") }
+output "greeting" { value = terraform_data.greeting.output }
+output "secret" {
+  value     = terraform_data.secret.output
+  sensitive = true
+}
+`
+}
+
+/** What `greeting` keeps secret. */
+export const hushed = "hush-hello"
+
+/** Makes one resource at once, and then another that takes its time. */
+export const slowApply = (seconds: number): Files => ({
+  "main.tf": `${time}
+resource "terraform_data" "first" { input = "made" }
+resource "time_sleep" "second" {
+  create_duration = "${seconds}s"
+  depends_on      = [terraform_data.first]
+}
+resource "terraform_data" "third" {
+  input      = "made as well"
+  depends_on = [time_sleep.second]
+}
+output "first" { value = terraform_data.first.output }
+`
+})
+
+/** What the log says once `slowApply` is at its second resource. */
+export const slowly = "time_sleep.second: Creating..."
+
+/** Fails while it is applied, after one resource was made. */
+export const failingApply: Files = {
+  "main.tf": `
+resource "terraform_data" "first" { input = "made" }
+resource "terraform_data" "second" {
+  input = "never"
+  provisioner "local-exec" {
+    command = "echo the hook ran; exit 3"
+  }
+  depends_on = [terraform_data.first]
+}
+`
+}
+
+/** A configuration in one file, as an AgentTask has it. */
+export const inline = (content: string) => ({ inline: { "main.tf": content } })
+
+export const harmless = inline("resource \"terraform_data\" \"one\" {}\n")

@@ -1,0 +1,116 @@
+// What each end-to-end test has for itself: a workspace, a folder, the CLI as a process, and tasks; all it made is gone with it.
+// The product is outside, in the cluster that TEST_KUBECONFIG names; scripts/test puts it there.
+// Used by all *.node.test.ts files of this folder.
+import { test } from "vitest"
+import { Schema } from "effect"
+import { randomBytes } from "node:crypto"
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { RunView } from "../../src/schema/run.ts"
+import { kubectl, manifestOf, type TaskSpec, tryKubectl } from "./cluster.ts"
+import { type Ended, Process, run } from "./process.ts"
+import { runsOf } from "./server.ts"
+
+const program = fileURLToPath(new URL("../../bin/agent-job", import.meta.url))
+
+/** Files of a configuration, by their names. */
+export type Files = Readonly<Record<string, string>>
+
+const Report = Schema.Struct({
+  run: RunView,
+  outputs: Schema.Array(Schema.Struct({ name: Schema.String, sensitive: Schema.Boolean, value: Schema.Unknown })),
+  stateSerial: Schema.NullOr(Schema.Int)
+})
+const decodeReport = Schema.decodeUnknownSync(Schema.fromJsonString(Report))
+
+/** How `agent-job run -o json` ended: what it printed for programs, and what it told a person. */
+export interface RunEnded {
+  readonly code: number | null
+  readonly report: typeof Report.Type
+  readonly told: string
+}
+
+export const agentJob = (...args: ReadonlyArray<string>): Promise<Ended> => run(program, args)
+
+export class Scene {
+  /** Of the workspace, and the beginning of the names of all that the test makes in the cluster. */
+  readonly name: string
+  private readonly folder: string
+  private readonly processes: Array<Process> = []
+  private readonly objects: Array<string> = []
+  private folders = 0
+
+  constructor(name: string, folder: string) {
+    this.name = name
+    this.folder = folder
+  }
+
+  /** A new directory with these files. */
+  async directory(files: Files): Promise<string> {
+    const directory = join(this.folder, `configuration-${++this.folders}`)
+    for (const [name, content] of Object.entries(files)) {
+      await mkdir(dirname(join(directory, name)), { recursive: true })
+      await writeFile(join(directory, name), content)
+    }
+    return directory
+  }
+
+  /** A process that ends with the test at the latest. */
+  start(program: string, ...args: ReadonlyArray<string>): Process {
+    const started = new Process(program, args)
+    this.processes.push(started)
+    return started
+  }
+
+  agentJob(...args: ReadonlyArray<string>): Process {
+    return this.start(program, ...args)
+  }
+
+  /** Starts `agent-job run` of the files in the test's workspace; gives the process and the run's id. */
+  async startRun(files: Files, ...flags: ReadonlyArray<string>): Promise<{ readonly command: Process; readonly id: string }> {
+    const command = this.agentJob("run", await this.directory(files), "--workspace", this.name, ...flags)
+    const id = await command.until("the run is started", ({ text }) => /Started (run-[a-z0-9]+)/u.exec(text)?.[1])
+    return { command, id }
+  }
+
+  /** `agent-job run -o json` of the files in the test's workspace, to its end. */
+  async run(files: Files, ...flags: ReadonlyArray<string>): Promise<RunEnded> {
+    const { code, stderr, stdout } = await agentJob("run", await this.directory(files), "--workspace", this.name, "-o", "json", ...flags)
+    if (stdout === "") throw new Error(`agent-job run printed no report and ended with ${code}: ${stderr}`)
+    return { code, report: decodeReport(stdout), told: stderr }
+  }
+
+  /** Makes an AgentTask; gives its name. */
+  async task(spec: TaskSpec, suffix = "task"): Promise<string> {
+    const name = `${this.name}-${suffix}`
+    await this.create(`atask/${name}`, manifestOf(name, { workspace: this.name, ...spec }))
+    return name
+  }
+
+  /** Makes another object, named as `kind/name`. */
+  async create(object: string, manifest: string): Promise<void> {
+    this.objects.push(object)
+    await kubectl(["create", "--filename=-"], manifest)
+  }
+
+  /** Ends and removes everything. A run that still goes is cancelled; the server keeps its record. */
+  async end(): Promise<void> {
+    await Promise.all(this.processes.map((started) => started.end()))
+    const runs = await runsOf(this.name).catch(() => [])
+    await Promise.all(runs.filter(({ final }) => !final).map(({ id }) => agentJob("cancel", id)))
+    const tasks = runs.flatMap(({ stages }) => stages.map(({ id }) => `atask/${id.replace(/\.1$/u, "").replaceAll(".", "-")}`))
+    if (tasks.length + this.objects.length > 0) await tryKubectl(["delete", "--ignore-not-found", "--wait=false", ...this.objects, ...tasks])
+    await rm(this.folder, { recursive: true, force: true })
+  }
+}
+
+/** The name says who made it; nobody else has its last part. */
+const newScene = async () => new Scene(`e2e-${randomBytes(4).toString("hex")}`, await mkdtemp(join(tmpdir(), "agent-job-e2e-")))
+
+export const it = test.extend("scene", async ({ onTestFinished }) => {
+  const scene = await newScene()
+  onTestFinished(() => scene.end())
+  return scene
+})

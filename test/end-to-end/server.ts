@@ -1,0 +1,70 @@
+// The server as another program sees it, through its HTTP API: runs, their logs, and the states of workspaces.
+// Used by the end-to-end tests, beside the CLI.
+import { Schema } from "effect"
+import { RunList, runPath, RunView } from "../../src/schema/run.ts"
+import { tfePath } from "../../src/schema/tfe-api.ts"
+import { overdue } from "./process.ts"
+
+const required = (name: string): string => {
+  const value = process.env[name]
+  if (value === undefined || value === "") throw new Error(`${name} is not set; run these tests with scripts/test node`)
+  return value
+}
+
+const ask = async (path: string): Promise<Response> => {
+  const url = path.startsWith("http") ? path : required("AGENT_JOB_URL") + path
+  const response = await fetch(url, { headers: { authorization: `Bearer ${required("AGENT_JOB_TOKEN")}` }, signal: AbortSignal.timeout(30_000) })
+  if (!response.ok) throw new Error(`GET ${path} answers ${response.status}: ${await response.text()}`)
+  return response
+}
+
+const document = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
+  const decode = Schema.decodeUnknownSync(schema)
+  return async (path: string): Promise<S["Type"]> => decode(await (await ask(path)).json())
+}
+
+const Identified = document(Schema.Struct({ data: Schema.Struct({ id: Schema.String }) }))
+const StateVersion = document(Schema.Struct({ data: Schema.Struct({ attributes: Schema.Struct({ serial: Schema.Int, "hosted-state-download-url": Schema.String }) }) }))
+const State = document(Schema.Struct({
+  serial: Schema.Int,
+  resources: Schema.Array(Schema.Struct({ type: Schema.String, name: Schema.String, instances: Schema.Array(Schema.Unknown) })),
+  outputs: Schema.Record(Schema.String, Schema.Struct({ value: Schema.Unknown, sensitive: Schema.optionalKey(Schema.Boolean) }))
+}))
+const view = document(RunView)
+const list = document(RunList)
+
+export const runOf = (id: string): Promise<RunView> => view(runPath.run(id))
+
+/** Newest first. */
+export const runsOf = async (workspace: string): Promise<ReadonlyArray<RunView>> => (await list(`${runPath.list}?workspace=${workspace}`)).runs
+
+const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
+
+/** The run once it is as `wanted`; asks again while the server does not answer. Fails at once when the run ends in another way. */
+export const untilRun = async (id: string, what: string, wanted: (run: RunView) => boolean, seconds = 90): Promise<RunView> => {
+  const deadline = Date.now() + seconds * 1000
+  let last = "nothing"
+  while (Date.now() < deadline) {
+    const run = await runOf(id).catch((error: unknown) => void (last = String(error)))
+    if (run !== undefined) {
+      if (wanted(run)) return run
+      last = `${run.status}, ${run.queue?.message ?? run.failure ?? "nothing said"}`
+      if (run.final) throw new Error(`${id} never came to "${what}": ${last}`)
+    }
+    await pause(200)
+  }
+  throw overdue(`${id}: ${what}`, seconds, last)
+}
+
+export const untilFinal = (id: string, seconds?: number): Promise<RunView> => untilRun(id, "is final", ({ final }) => final, seconds)
+
+/** The current state of a workspace as it is stored. */
+export const stateOf = async (workspace: string) => {
+  const { data: { id } } = await Identified(tfePath.workspace("default", workspace))
+  const { data: { attributes } } = await StateVersion(`/api/v2/workspaces/${id}/current-state-version`)
+  return State(attributes["hosted-state-download-url"])
+}
+
+/** The addresses of a state's resources, "type.name", one for each instance. */
+export const resourcesOf = async (workspace: string): Promise<ReadonlyArray<string>> =>
+  (await stateOf(workspace)).resources.flatMap(({ instances, name, type }) => instances.map(() => `${type}.${name}`)).sort()
