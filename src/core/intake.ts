@@ -18,7 +18,7 @@ export const tokenSecretName = (task: string): string => `${task}-token`
 const mutating: ReadonlyArray<Stage> = ["apply", "destroy"]
 
 /** An apply without an approved plan is not a task: there is nothing it would be allowed to run. */
-export const isRunnable = ({ planSha256, stage }: Assignment): boolean => planSha256 !== undefined === mutating.includes(stage)
+export const isRunnable = ({ planSha256, stage }: Assignment): boolean => (planSha256 !== undefined) === mutating.includes(stage)
 
 export const specOf = (assignment: Assignment, url: string): AgentTaskSpec => {
   const { archiveSha256, attempt, engine, options, planSha256, runId, stage, timeoutSeconds, workingDirectory, workspace } = assignment

@@ -12,9 +12,9 @@ describe("an assignment", () => {
     expect(taskNameOfId(id)).toEqual(Option.some(taskName(assignment)))
   })
   it.prop("becomes a spec that the API server takes, if it may run at all", [Assignment], ([assignment]) => {
-    const { attempt, options, timeoutSeconds, engine, workingDirectory, ...sound } = assignment
+    const { archiveSha256, id, planSha256, runId, stage, taskToken, workspace } = assignment
     if (!isRunnable(assignment)) return
-    const spec = specOf({ ...sound, attempt: 1 }, "http://pool")
+    const spec = specOf({ archiveSha256, id, runId, stage, taskToken, workspace, attempt: 1, ...(planSha256 !== undefined && { planSha256 }) }, "http://pool")
     expect(Option.isSome(Schema.decodeUnknownOption(AgentTaskSpec)(spec))).toBe(true)
   })
   it.each(["", "run-1.plan", "run-1.plan.x", "run-1.other.1", "../run-1.plan.1"])("is not found by the id %j", (id) => {

@@ -29,7 +29,7 @@ const inPieces = (secrets: ReadonlyArray<string>, bytes: Uint8Array, sizes: Read
 
 /** What it should be, found the slow way: every byte that is part of an occurrence goes, and a run of them becomes one mask. */
 const slowly = (secrets: ReadonlyArray<string>, text: string): string => {
-  const hidden = new Array<boolean>(text.length).fill(false)
+  const hidden = Array.from(text, () => false)
   for (const form of secrets.flatMap(forms)) {
     for (let at = text.indexOf(form); at >= 0; at = text.indexOf(form, at + 1)) hidden.fill(true, at, at + form.length)
   }
