@@ -32,7 +32,7 @@ const shown = (path: ReadonlyArray<PropertyKey>): string =>
   path.map((key, index) => typeof key === "number" ? `[${key}]` : `${index === 0 ? "" : "."}${String(key)}`).join("") || "the file"
 
 /** One line a problem, `path: what is wrong`. */
-export const explain = (issue: SchemaIssue.Issue, path: ReadonlyArray<PropertyKey> = []): ReadonlyArray<string> => {
+const explain = (issue: SchemaIssue.Issue, path: ReadonlyArray<PropertyKey> = []): ReadonlyArray<string> => {
   switch (issue._tag) {
     case "Pointer":
       return explain(issue.issue, [...path, ...issue.path])

@@ -25,7 +25,7 @@ export const Capabilities = Schema.Struct({ add: maybe(list(Schema.String)), dro
 export const SeLinuxOptions = Schema.Struct({ user: text, role: text, type: text, level: text })
 export const SeccompProfile = Schema.Struct({ type: Schema.Literals(["RuntimeDefault", "Localhost", "Unconfined"]), localhostProfile: text })
 export const UserId = whole
-export const Sysctl = Schema.Struct({ name: Schema.String, value: Schema.String })
+const Sysctl = Schema.Struct({ name: Schema.String, value: Schema.String })
 
 /** A container's own security context; where the values leave it empty, another one is inherited. */
 export const SecurityContext = Schema.Struct({
@@ -43,7 +43,7 @@ export const SecurityContext = Schema.Struct({
 })
 export type SecurityContext = typeof SecurityContext.Type
 
-export const Toleration = Schema.Struct({
+const Toleration = Schema.Struct({
   key: text,
   operator: maybe(Schema.Literals(["Exists", "Equal", "Lt", "Gt"])),
   value: text,
@@ -52,7 +52,7 @@ export const Toleration = Schema.Struct({
 })
 export const Tolerations = list(Toleration)
 
-export const VolumeMount = Schema.Struct({
+const VolumeMount = Schema.Struct({
   name: Schema.String,
   mountPath: Schema.String,
   mountPropagation: text,

@@ -5,7 +5,7 @@ import { type Release, type ResolvedConfig, resolve } from "../../src/core/resol
 import { AgentTask } from "../../src/schema/agent-task.ts"
 import { parseValues } from "../../src/schema/values.ts"
 
-export const release: Release = { name: "agent-job", namespace: "agent-job", version: "1.2.3" }
+const release: Release = { name: "agent-job", namespace: "agent-job", version: "1.2.3" }
 
 export const configOf = (values: object = {}, of: Partial<Release> = {}): ResolvedConfig => resolve(Result.getOrThrow(parseValues(values)), { ...release, ...of })
 

@@ -61,6 +61,11 @@ describe("the environment", () => {
     expect(runner.env).toEqual({ GLOBAL: "1", RUNNER: "1", SHARED: "RUNNER" })
   })
 
+  it("of the agent wins over the global one, and never reaches the runner", () => {
+    const { controller, runner, worker } = parts({ global: env("GLOBAL"), agent: env("AGENT") })
+    expect([controller.env["SHARED"], worker.env["SHARED"], runner.env["SHARED"]]).toEqual(["AGENT", "AGENT", "GLOBAL"])
+  })
+
   it.each([[1, "1"], [1.5, "1.5"], [1_000_000, "1000000"], [86_400_000_000_000, "86400000000000"], [1e21, "1000000000000000000000"], [true, "true"], ["", ""], ["0.10", "0.10"]])(
     "has %j as %j",
     (given, expected) => expect(parts({ global: { extraEnv: { A: given } } }).runner.env).toEqual({ A: expected })

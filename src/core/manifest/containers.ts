@@ -9,7 +9,7 @@ import { execDir } from "./places.ts"
 import { installMounts, runnerMounts, workerMounts } from "./volumes.ts"
 
 /** Where the worker says that it holds the claim. */
-export const workerHealthPort = 8082
+const workerHealthPort = 8082
 
 const imageOf = ({ image, imagePullPolicy }: ContainerConfig) => ({ image, imagePullPolicy })
 

@@ -9,10 +9,10 @@ import { taskLabels } from "./labels.ts"
 import { pod } from "./pod.ts"
 
 /** What the worker exits with when another one holds the claim; it must not end the Job, and with it the winner. */
-export const claimLostExitCode = 75
+const claimLostExitCode = 75
 
 /** Seconds a task may take that does not say. */
-export const defaultTimeoutSeconds = 3600
+const defaultTimeoutSeconds = 3600
 
 const ownerReference = ({ metadata: { name, uid } }: AgentTask): V1OwnerReference => ({
   apiVersion: "scalr.io/v1",

@@ -56,6 +56,12 @@ describe("the Job of any task", () => {
 })
 
 describe("the Job", () => {
+  it.each([["a task's name of 253 letters", "a".repeat(253)], ["one that just does not fit", "a".repeat(58)], ["dots", "v1.2.3"]])("has a short name for %s", (_, name) => {
+    const made = build(taskOf({}, { name })).metadata
+    expect(made?.name).toMatch(/^[a-z0-9]([-a-z0-9]{0,55}[a-z0-9])?$/u)
+    expect(made?.labels?.["scalr.io/task"]).toBe(name.slice(0, 63))
+  })
+
   it("is as in test/golden/job.yaml", () => expect(golden(build(taskOf()))).toMatchFileSnapshot("../../golden/job.yaml"))
   it("of a task with everything is as in test/golden/job-full.yaml", () => expect(golden(build(fullTask()))).toMatchFileSnapshot("../../golden/job-full.yaml"))
 
