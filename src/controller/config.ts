@@ -1,13 +1,14 @@
 // The controller's configuration, from its values file: read, decoded with every problem named, and resolved.
 // A file that is wrong keeps the controller from starting; it never runs with half of it.
 // Used by controller/controller.
-import { Data, Effect } from "effect"
+import { Data, Effect, Runtime } from "effect"
 import { Yaml } from "effect/encoding"
 import { readFile } from "node:fs/promises"
 import { type Release, type ResolvedConfig, resolve } from "../core/resolve.ts"
 import { appVersion, parseValues } from "../schema/values.ts"
 
 export class ConfigurationInvalid extends Data.TaggedError("ConfigurationInvalid")<{ readonly file: string; readonly problems: ReadonlyArray<string> }> {
+  override readonly [Runtime.errorExitCode] = 2
   override get message() {
     return `The values in ${this.file} cannot be used; correct them and start again: ${this.problems.join("; ")}`
   }

@@ -2,10 +2,17 @@
 // On a port of its own, never authenticated, never traced, and with nothing secret in it.
 // Used by controller/controller.
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Effect, Layer } from "effect"
+import { Data, Effect, Layer } from "effect"
 import { HttpMiddleware, HttpRouter, HttpServerResponse } from "effect/http"
 import { PrometheusMetrics } from "effect/observability"
 import { createServer } from "node:http"
+
+export class HealthPortUnusable extends Data.TaggedError("HealthPortUnusable")<{ readonly port: number; readonly cause: unknown }> {
+  override get message() {
+    const because = this.cause instanceof Error && "code" in this.cause && this.cause.code === "EADDRINUSE" ? "another program listens there" : String(this.cause)
+    return `Cannot serve health on port ${this.port} (${because}); give another one with --health-port.`
+  }
+}
 
 /** `ready` answers with what is missing, or nothing. */
 export const Health = (port: number, ready: Effect.Effect<ReadonlyArray<string>>) =>
@@ -17,5 +24,6 @@ export const Health = (port: number, ready: Effect.Effect<ReadonlyArray<string>>
   ).pipe(
     (routes) => HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }),
     Layer.provide(NodeHttpServer.layer(createServer, { port, gracefulShutdownTimeout: "1 second" })),
-    Layer.provide(Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => true))
+    Layer.provide(Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => true)),
+    Layer.catchTag("ServeError", ({ cause }) => Layer.effectDiscard(Effect.fail(new HealthPortUnusable({ port, cause }))))
   )
