@@ -17,10 +17,18 @@ const distance = (a: string, b: string): number => {
   return row[b.length] ?? 0
 }
 
-/** The known word that was most likely meant, if any is near: a third of its letters may differ, two in a short one. */
-export const nearest = (word: string, known: ReadonlyArray<string>): string | undefined =>
-  known.map((name) => ({ name, distance: distance(word.toLowerCase(), name.toLowerCase()) }))
-    .filter(({ distance, name }) => distance <= Math.max(2, name.length / 3)).sort((a, b) => a.distance - b.distance)[0]?.name
+/** Whether one is the other cut short: `timeout` for `timeoutSeconds`. */
+const isStart = (a: string, b: string): boolean => Math.min(a.length, b.length) > 2 && (a.startsWith(b) || b.startsWith(a))
+
+/** The known word that was most likely meant, if any is near: a third of its letters may differ, two in a short one, or its end may be missing. */
+export const nearest = (word: string, known: ReadonlyArray<string>): string | undefined => {
+  const near = (name: string): ReadonlyArray<{ readonly name: string; readonly letters: number }> => {
+    const [a, b] = [word.toLowerCase(), name.toLowerCase()]
+    const letters = distance(a, b)
+    return letters <= Math.max(2, name.length / 3) || isStart(a, b) ? [{ name, letters }] : []
+  }
+  return known.flatMap(near).sort((a, b) => a.letters - b.letters)[0]?.name
+}
 
 const keysOf = (ast: SchemaAST.AST): ReadonlyArray<string> =>
   ast._tag === "Objects" ? ast.propertySignatures.map(({ name }) => String(name)) : []

@@ -5,10 +5,12 @@ import { execFileSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { globSync, readFileSync } from "node:fs"
 import { parseAllDocuments, stringify } from "yaml"
+import { job } from "../../src/core/manifest/job.ts"
 import { install } from "../../src/core/manifest/install.ts"
 import { server } from "../../src/core/manifest/server.ts"
 import { resolve } from "../../src/core/resolve.ts"
 import { appVersion, parseValues } from "../../src/schema/values.ts"
+import { configOf, taskOf } from "../core/configs.ts"
 
 interface Built {
   readonly kind: string
@@ -42,7 +44,8 @@ beforeAll(() => {
   kubectl(["apply", "--server-side", "--force-conflicts", "-f", "kustomize/base/crd.yaml"])
   kubectl(["wait", "--for=condition=Established", "--timeout=30s", "crd/atasks.scalr.io"])
   for (const name of namespaces) kubectl(["create", "namespace", name])
-  for (const name of namespaces) kubectl(["label", "namespace", name, "pod-security.kubernetes.io/warn=restricted"])
+  for (const name of namespaces) kubectl(["wait", "--for=create", "--timeout=30s", "-n", name, "serviceaccount/default"])
+  for (const name of namespaces) kubectl(["label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted"])
 })
 afterAll(() => void kubectl(["delete", "namespace", ...namespaces, "--wait=false"]))
 
@@ -71,6 +74,19 @@ describe("kustomize", () => {
     const config = objects.find(({ kind }) => kind === "ConfigMap")
     expect(config?.["data"]).toEqual({ "values.yaml": readFileSync("kustomize/overlays/standalone/values.yaml", "utf8") })
     expect(JSON.stringify(objects.find(({ kind }) => kind === "Deployment"))).toContain(`"configMap":{"name":"${config?.metadata.name}"}`)
+  })
+
+  it("makes Pods that a namespace with Pod Security restricted lets in", () => {
+    const workloads = build("kustomize/overlays/standalone").filter(({ kind }) => kind === "Deployment" || kind === "StatefulSet")
+    const templates = [...workloads, job(taskOf(), configOf(), 0)].map((_) => (_ as { readonly spec: { readonly template: { readonly metadata: object; readonly spec: object } } }).spec.template)
+    const pods = templates.map(({ metadata, spec }, index) => ({
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { ...metadata, name: `pod-${index}`, namespace: namespaces[0] },
+      // The claim of a StatefulSet is made for its Pods; the accounts are not there in a dry run.
+      spec: { ...spec, serviceAccountName: "default", ...(index === 1 && { volumes: [...(spec as { readonly volumes: ReadonlyArray<object> }).volumes, { name: "data", emptyDir: {} }] }) }
+    }))
+    expect(kubectl(["create", "--dry-run=server", "--validate=strict", "-f", "-"], pods.map((_) => stringify(_, { compat: "yaml-1.1", aliasDuplicateObjects: false })).join("---\n")).trim().split("\n")).toHaveLength(3)
   })
 
   it("holds the Pods of the overlay to Pod Security restricted", () => {

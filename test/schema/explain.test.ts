@@ -7,6 +7,8 @@ describe("nearest", () => {
     ["backofLimit", "backoffLimit"],
     ["controler", "controller"],
     ["Image", "image"],
+    ["ttlSeconds", "ttlSecondsAfterFinished"],
+    ["tt", undefined],
     ["zzz", undefined]
   ])("finds for %s %s", (word, expected) => expect(nearest(word, ["backoffLimit", "controller", "image", "ttlSecondsAfterFinished"])).toBe(expected))
 })

@@ -1,0 +1,59 @@
+import { afterAll, describe, expect, it } from "@effect/vitest"
+import { spawnSync } from "node:child_process"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { parseAllDocuments } from "yaml"
+
+interface Rendered { readonly kind: string; readonly metadata: { readonly name: string; readonly namespace?: string } }
+
+const directory = mkdtempSync(join(tmpdir(), "render-"))
+afterAll(() => rmSync(directory, { recursive: true }))
+const file = join(directory, "given.yaml")
+
+/** `file` has what the test gives. */
+const render = (args: ReadonlyArray<string>, input = "") => {
+  writeFileSync(file, input)
+  return spawnSync(process.execPath, ["src/main.ts", "render", ...args], { encoding: "utf8" })
+}
+const listOf = (text: string) => JSON.parse(text) as { readonly apiVersion: string; readonly kind: string; readonly items: ReadonlyArray<Rendered> }
+
+const task = (source: string) => `apiVersion: scalr.io/v1\nkind: AgentTask\nmetadata: { name: demo }\nspec: { workspace: demo, stage: plan, source: ${source} }\n`
+
+describe("agent-job render", () => {
+  it("prints everything an installation consists of, without values or a cluster", () => {
+    const { status, stderr, stdout } = render(["-o", "json"])
+    expect([status, stderr]).toEqual([0, ""])
+    const { apiVersion, items, kind } = listOf(stdout)
+    expect([apiVersion, kind]).toEqual(["v1", "List"])
+    expect(items.map((_) => _.kind)).toEqual(["CustomResourceDefinition", "ServiceAccount", "ServiceAccount", "Role", "RoleBinding", "Role", "RoleBinding", "Role", "RoleBinding", "ConfigMap", "Deployment"])
+  })
+
+  it("prints the same as YAML, an object a document", () => {
+    const documents = parseAllDocuments(render([]).stdout).map((_) => _.toJS() as unknown)
+    expect(documents).toEqual(listOf(render(["-o", "json"]).stdout).items)
+  })
+
+  it("adds the Job of a task, in the tasks' namespace", () => {
+    const { stdout } = render(["--task", file, "--name", "blue", "-n", "somewhere", "-o", "json"], task("{ inline: { main.tf: '' } }"))
+    expect(listOf(stdout).items.at(-1)).toMatchObject({ kind: "Job", metadata: { name: "blue-demo", namespace: "somewhere" } })
+  })
+
+  it.each([
+    { given: "an unknown key", flag: "--values", input: "task: { job: { backofLimit: 1 } }", says: `task.job.backofLimit: unknown key, did you mean "backoffLimit"?` },
+    { given: "a file that is no YAML", flag: "--values", input: "a: [", says: `Cannot read ${file}` },
+    { given: "a task with two sources", flag: "--task", input: task("{ inline: {}, configMap: { name: a } }"), says: "spec.source: exactly one of inline, archive, configMap, pool is required" },
+    { given: "a task with an unknown key", flag: "--task", input: task("{ inline: {} }, timeout: 5"), says: `spec.timeout: unknown key, did you mean "timeoutSeconds"?` },
+    { given: "another kind than a task", flag: "--task", input: "kind: Pod", says: "kind: Expected \"AgentTask\"" }
+  ])("refuses $given, says what to change, and prints no object", ({ flag, input, says }) => {
+    const { status, stderr, stdout } = render([flag, file], input)
+    expect([status, stdout]).toEqual([2, ""])
+    expect(stderr).toContain(says)
+  })
+
+  it("says which file is not there", () => {
+    const { status, stderr } = render(["--values", "/no/such/file.yaml"])
+    expect(status).toBe(2)
+    expect(stderr).toContain("/no/such/file.yaml")
+  })
+})
