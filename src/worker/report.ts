@@ -59,20 +59,21 @@ export interface Roads {
   readonly tellPool: Option.Option<TellPool>
 }
 
-/** Goes all three roads. Bounded: a minute or two, however little answers. The log goes first, since the pool's word ends the token. */
+/**
+ * Goes all three roads. Bounded: a minute or two, however little answers. The log goes first: what the pool hears ends the token,
+ * and it hears of it from the controller as soon as the status is written.
+ */
 export const report = Effect.fn("Report.result")(function*(result: StageResult, { flushLog, tellPool }: Roads) {
   const { now } = yield* Stop
-  const hasty = Option.isSome(yield* now)
+  const hasty = Option.contains(yield* now, "Evicted") // else nobody ends the Pod
   const wait = waits[hasty ? "inHaste" : "inPeace"]
-  const pool = Effect.andThen(
-    flushLog(wait.log),
-    Option.match(tellPool, {
-      onNone: () => Effect.succeed(false),
-      onSome: (tell) => Effect.map(Effect.timeoutOption(onItsOwn("the pool", tell(result)), wait.pool), Option.getOrElse(() => false))
-    })
-  )
+  const pool = Option.match(tellPool, {
+    onNone: () => Effect.succeed(false),
+    onSome: (tell) => Effect.map(Effect.timeoutOption(onItsOwn("the pool", tell(result)), wait.pool), Option.getOrElse(() => false))
+  })
   const status = (reported: boolean) => onItsOwn("the AgentTask", writeStatus(result, reported))
   yield* onItsOwn("the kubelet", writeLastWords(result))
+  yield* flushLog(wait.log)
   // In haste the status does not wait; the controller says it to the pool once more, which is no harm.
   yield* hasty ? Effect.all([status(false), pool], { concurrency: 2 }) : Effect.flatMap(pool, status)
 })

@@ -5,6 +5,7 @@ import { TestClock } from "effect/testing"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { StopCause } from "../../src/core/outcome.ts"
 import { signalPlan } from "../../src/core/signal-plan.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
 import { report, type TellPool } from "../../src/worker/report.ts"
@@ -19,7 +20,7 @@ const spec = { workspace: "demo", stage: "plan", source: { inline: {} } }
 interface World {
   readonly kubernetes: FakeKubernetes
   readonly lastWords: () => unknown
-  readonly send: (tellPool: Option.Option<TellPool>, how?: { readonly terminationLog?: string; readonly stopped?: boolean; readonly flushLog?: Effect.Effect<void> }) => Effect.Effect<void>
+  readonly send: (tellPool: Option.Option<TellPool>, how?: { readonly terminationLog?: string; readonly stopped?: StopCause; readonly flushLog?: Effect.Effect<void> }) => Effect.Effect<void>
 }
 
 const world = (status: Parameters<typeof fakeKubernetes>[1] = running): Effect.Effect<World, never, Scope.Scope> =>
@@ -27,10 +28,10 @@ const world = (status: Parameters<typeof fakeKubernetes>[1] = running): Effect.E
     const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-report-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
     const kubernetes = fakeKubernetes(spec, status)
     const file = join(directory, "termination-log")
-    const send: World["send"] = (tellPool, { flushLog = Effect.void, stopped = false, terminationLog = file } = {}) =>
+    const send: World["send"] = (tellPool, { flushLog = Effect.void, stopped, terminationLog = file } = {}) =>
       report(result, { flushLog: () => flushLog, tellPool }).pipe(Effect.provide(Layer.mergeAll(
         kubernetes.layer,
-        Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeed(stopped ? Option.some("Evicted") : Option.none()), plan: signalPlan(30), tooLate: Effect.never, begin: () => Effect.void })),
+        Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeed(Option.fromUndefinedOr(stopped)), plan: signalPlan(30), tooLate: Effect.never, begin: () => Effect.void })),
         Layer.orDie(Settings.layer).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
           AGENT_JOB_NAMESPACE: "tasks",
           AGENT_JOB_TASK: "demo",
@@ -122,10 +123,26 @@ describe("the report", () => {
       expect(order).toEqual(["log", "result"])
     }))
 
+  it.effect.each(["Cancelled", "DeadlineExceeded", "Evicted"] as const)("waits for the log before it writes the status of a stage that was stopped (%s), since the controller tells the pool what it reads there", (stopped) =>
+    Effect.gen(function*() {
+      const { kubernetes, send } = yield* world()
+      let before: StageResult | undefined = result
+      yield* send(Option.some(() => Effect.void), { stopped, flushLog: Effect.sync(() => { before = kubernetes.task().status.result }) })
+      expect(before).toBeUndefined()
+      expect(kubernetes.task().status.result).toEqual(result)
+    }))
+
+  it.effect("says in the status of a cancelled stage that the pool knows", () =>
+    Effect.gen(function*() {
+      const { kubernetes, send } = yield* world()
+      yield* send(Option.some(() => Effect.void), { stopped: "Cancelled" })
+      expect(kubernetes.task().status.reportedAt).toBe(result.finishedAt)
+    }))
+
   it.effect("writes the status at once when the Pod has to go", () =>
     Effect.gen(function*() {
       const { kubernetes, send } = yield* world()
-      const sending = yield* Effect.forkChild(send(Option.some(() => Effect.never), { stopped: true }))
+      const sending = yield* Effect.forkChild(send(Option.some(() => Effect.never), { stopped: "Evicted" }))
       yield* TestClock.adjust("1 millis")
       expect(kubernetes.task().status.result).toEqual(result)
       yield* TestClock.adjust("5 seconds")
