@@ -23,7 +23,7 @@ describe("loadConfig", () => {
       for (const part of [file, "task.limts", "\"limits\"", "task.job.backoffLimit", "agnt", "\"agent\""]) expect(error.message).toContain(part)
       expect(Runtime.getErrorExitCode(error)).toBe(2)
     }))
-  it.effect.each([["no YAML", "a: [", file], ["no map", "- a", "must be a map"]])("refuses %s", ([, text, says]) =>
+  it.effect.each([{ given: "no YAML", text: "a: [", says: file }, { given: "no map", text: "- a", says: "must be a map" }])("refuses $given", ({ says, text }) =>
     Effect.gen(function*() {
       expect((yield* Effect.flip(load(text))).message).toContain(says)
     }))
