@@ -5,7 +5,8 @@ import { RunList, runPath, RunView } from "../../src/schema/run.ts"
 import { tfePath } from "../../src/schema/tfe-api.ts"
 import { overdue } from "./process.ts"
 
-const required = (name: string): string => {
+/** What scripts/test puts into the environment. */
+export const required = (name: string): string => {
   const value = process.env[name]
   if (value === undefined || value === "") throw new Error(`${name} is not set; run these tests with scripts/test node`)
   return value
