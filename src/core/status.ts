@@ -44,7 +44,12 @@ const condition = (status: AgentTaskStatus, step: Step, type: Condition["type"],
   }
 }
 
-const secondsBetween = (from: string, to: string): number => Math.max(0, Math.round((Date.parse(to) - Date.parse(from)) / 1000))
+/** As kubectl shows ages: 42s, 3m20s, 2h5m. */
+const duration = (from: string, to: string): string => {
+  const seconds = Math.max(0, Math.round((Date.parse(to) - Date.parse(from)) / 1000))
+  if (seconds < 60) return `${seconds}s`
+  return seconds < 3600 ? `${Math.floor(seconds / 60)}m${seconds % 60}s` : `${Math.floor(seconds / 3600)}h${Math.floor(seconds / 60) % 60}m`
+}
 
 /** The status after a step. The phase never goes back: a step that would is taken as news about the present one. */
 export const advance = (status: AgentTaskStatus, step: Step): AgentTaskStatus => {
@@ -60,7 +65,7 @@ export const advance = (status: AgentTaskStatus, step: Step): AgentTaskStatus =>
     message: step.message,
     conditions: types.map((type) => condition(status, step, type, says[type])),
     ...(finishedAt !== undefined && { finishedAt }),
-    ...(finishedAt !== undefined && status.startedAt !== undefined && { durationSeconds: secondsBetween(status.startedAt, finishedAt) })
+    ...(finishedAt !== undefined && status.startedAt !== undefined && { duration: duration(status.startedAt, finishedAt) })
   }
 }
 
@@ -83,5 +88,6 @@ const phaseOf: Readonly<Record<StageResult["outcome"], Phase>> = { succeeded: "S
 export const finished = (status: AgentTaskStatus, result: StageResult, generation: number, reported: boolean): AgentTaskStatus => ({
   ...advance(status, { phase: phaseOf[result.outcome], reason: result.reason, message: result.message, generation, now: result.finishedAt }),
   result,
+  ...(result.changes !== undefined && { changes: `+${result.changes.add} ~${result.changes.change} -${result.changes.destroy}` }),
   ...(reported && { reportedAt: result.finishedAt })
 })

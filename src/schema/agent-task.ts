@@ -92,7 +92,15 @@ export const AgentTaskSpec = Schema.Struct({
   cancel: Schema.optionalKey(Schema.Boolean.annotate({ description: "true stops the task; there is no way back." })),
   jobTemplate: Schema.optionalKey(JobTemplate),
   pool: Schema.optionalKey(Schema.Struct({ url: text(2048), runId: RunId, tokenSecret: Schema.Struct({ name: ObjectName }) }))
-}).check(
+}).annotate(transitions(
+  [
+    `self.workspace == oldSelf.workspace && self.stage == oldSelf.stage && self.source == oldSelf.source && ${
+      once("attempt", "engine", "workingDirectory", "options", "plan", "variables", "backend", "timeoutSeconds", "jobTemplate", "pool")
+    }`,
+    "spec is immutable but for cancel; make a new AgentTask instead"
+  ],
+  ["!(has(oldSelf.cancel) && oldSelf.cancel) || (has(self.cancel) && self.cancel)", "a cancel cannot be taken back"]
+)).check(
   cel(
     "has(self.source.pool) == has(self.pool)",
     "source.pool and pool go together",
@@ -103,15 +111,7 @@ export const AgentTaskSpec = Schema.Struct({
     "a plan stage makes a saved plan and cannot be given one",
     (spec: { readonly stage: Stage; readonly plan?: unknown }) => spec.plan === undefined || spec.stage !== "plan"
   )
-).annotate(transitions(
-  [
-    `self.workspace == oldSelf.workspace && self.stage == oldSelf.stage && self.source == oldSelf.source && ${
-      once("attempt", "engine", "workingDirectory", "options", "plan", "variables", "backend", "timeoutSeconds", "jobTemplate", "pool")
-    }`,
-    "spec is immutable but for cancel; make a new AgentTask instead"
-  ],
-  ["!(has(oldSelf.cancel) && oldSelf.cancel) || (has(self.cancel) && self.cancel)", "a cancel cannot be taken back"]
-))
+)
 export type AgentTaskSpec = typeof AgentTaskSpec.Type
 
 export const Phase = Schema.Literals(["Pending", "Queued", "Starting", "Running", "Succeeded", "Failed", "Cancelled"])
@@ -155,7 +155,8 @@ export const AgentTaskStatus = Schema.Struct({
   reportedAt: Schema.optionalKey(Timestamp.annotate({ description: "When the pool confirmed the result." })),
   startedAt: Schema.optionalKey(Timestamp),
   finishedAt: Schema.optionalKey(Timestamp),
-  durationSeconds: Schema.optionalKey(Schema.Int),
+  changes: Schema.optionalKey(text(64).annotate({ description: "Of a stage that ended: +added ~changed -destroyed." })),
+  duration: Schema.optionalKey(text(32).annotate({ description: "From the claim to the end, such as 42s or 3m20s." })),
   configHash: Schema.optionalKey(Schema.String.annotate({ description: "Of what the Job was built from." }))
 })
 export type AgentTaskStatus = typeof AgentTaskStatus.Type

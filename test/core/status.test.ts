@@ -30,13 +30,20 @@ describe("claimed and finished", () => {
   it("show a task under way as Reconciling and neither Ready nor Stalled", () => {
     expect([says("Ready"), says("Reconciling"), says("Stalled")]).toEqual(["False", "True", "False"])
   })
+  it.each([[42, "42s"], [200, "3m20s"], [7500, "2h5m"], [-5, "0s"]])("tell %i seconds as %s", (seconds, told) => {
+    const { duration } = finished({ ...running, startedAt: before(seconds) }, { ...success, finishedAt: noon }, 1, false)
+    expect(duration).toBe(told)
+  })
+  it("sum the changes up for people", () => {
+    expect(finished(running, { ...success, changes: { add: 2, change: 1, destroy: 0 } }, 1, false).changes).toBe("+2 ~1 -0")
+  })
   it.each([
     { outcome: "succeeded", phase: "Succeeded", ready: "True", stalled: "False" },
     { outcome: "failed", phase: "Failed", ready: "False", stalled: "True" },
     { outcome: "cancelled", phase: "Cancelled", ready: "False", stalled: "True" }
   ] as const)("end a $outcome stage as $phase, with its duration and the claim kept", ({ outcome, phase, ready, stalled }) => {
     const status = finished(running, { ...success, outcome, finishedAt: noon }, 1, true)
-    expect(status).toMatchObject({ phase, claim, reportedAt: noon, finishedAt: noon, durationSeconds: 60 })
+    expect(status).toMatchObject({ phase, claim, reportedAt: noon, finishedAt: noon, duration: "1m0s" })
     expect(status.conditions?.find((_) => _.type === "Ready")?.status).toBe(ready)
     expect(status.conditions?.find((_) => _.type === "Stalled")?.status).toBe(stalled)
   })

@@ -61,7 +61,7 @@ describe("the report", () => {
       yield* send(Option.some((_) => Effect.sync(() => void told.push(_))))
       expect(lastWords()).toEqual(result)
       expect(told).toEqual([result])
-      expect(kubernetes.task().status).toMatchObject({ phase: "Succeeded", result, reportedAt: result.finishedAt, durationSeconds: 60 })
+      expect(kubernetes.task().status).toMatchObject({ phase: "Succeeded", result, reportedAt: result.finishedAt, duration: "1m0s" })
     }))
 
   it.effect("goes to the status although the pool and the kubelet do not take it", () =>
