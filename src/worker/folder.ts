@@ -102,7 +102,8 @@ export const writeFile = (root: number, segments: Segments, content: string | Ui
     catch: fileTrouble(segments.join("/"))
   })
 
-const isMissing = (error: unknown): boolean => error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR")
+/** Not there, or a link where a file or directory should be. */
+const isMissing = (error: unknown): boolean => error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR" || error.code === "ELOOP")
 
 /** A regular file open to read, and its size; nothing if there is none, or another kind of thing. The caller closes it. */
 const openRegular = (root: number, segments: Segments): Option.Option<{ readonly fd: number; readonly size: number }> => {

@@ -2,7 +2,7 @@
 // Always holds: each goes its way whatever becomes of the others; a result that is there already is never replaced.
 // Used by worker/worker.ts, last of all.
 import { writeFileSync } from "node:fs"
-import { type Duration, Effect, Equal, Option, Schedule } from "effect"
+import { Cause, type Duration, Effect, Equal, Option, Schedule } from "effect"
 import { lastWords } from "../core/last-words.ts"
 import { finished } from "../core/status.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
@@ -46,10 +46,11 @@ const writeStatus = Effect.fnUntraced(function*(result: StageResult, reported: b
   yield* Effect.retry(attempt, { while: ({ _tag }) => _tag !== "NotFound" && _tag !== "Forbidden" && _tag !== "Malformed", schedule: patience })
 })
 
-/** Logs what goes wrong, so that nothing here keeps the others from their way. */
+/** Logs what goes wrong, a defect with its trace, so that nothing here keeps the others from their way. */
 const onItsOwn = <E extends { readonly message: string }, R>(road: string, effect: Effect.Effect<void, E, R>): Effect.Effect<boolean, never, R> =>
   Effect.matchCauseEffect(effect, {
-    onFailure: (cause) => Effect.as(Effect.logError(`The result could not be given to ${road}`, cause), false),
+    onFailure: (cause) =>
+      Effect.as(Effect.logError(`The result could not be given to ${road}`, Option.match(Cause.findErrorOption(cause), { onNone: () => cause, onSome: ({ message }) => message })), false),
     onSuccess: () => Effect.succeed(true)
   })
 

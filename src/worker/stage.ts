@@ -76,7 +76,7 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
   for (const command of stageCommands({ stage: spec.stage, options: spec.options, savedPlan: Option.isSome(backing.bringPlan) })) {
     if (command.mutates) yield* backing.mayChange(folders.data)
     const done = yield* Effect.exit(perform(workplace, command, backing))
-    if (command.mutates) yield* settle(backing, place, facts)
+    if (command.mutates) yield* Effect.mapError(settle(backing, place, facts), withExitCodeOf(done))
     const captured = yield* done
     if (command.subcommand === "show") yield* Ref.update(facts, (_) => ({ ..._, ...Option.getOrElse(plannedOf(spec, captured), () => ({})) }))
   }
@@ -113,6 +113,10 @@ const settle = Effect.fnUntraced(function*(backing: Backing, place: Provisioned,
   if (Option.isSome(statePushed)) yield* Ref.update(facts, (_) => ({ ..._, statePushed: statePushed.value }))
   yield* settled
 })
+
+/** That the state is not saved is worse than what the engine ended with, but does not make it unknown. */
+const withExitCodeOf = (done: Exit.Exit<unknown, StageFailed | StageStopped>) => (failure: StageFailed): StageFailed =>
+  new StageFailed({ reason: failure.reason, message: failure.message, ...Option.match(Exit.findErrorOption(done), { onNone: () => ({ exitCode: 0 }), onSome: exitCodeOf }) })
 
 const plannedOf = (spec: AgentTaskSpec, captured: Option.Option<string>) => Option.flatMap(captured, (json) => plannedChanges(json, spec.options?.refreshOnly === true))
 

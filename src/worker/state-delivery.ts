@@ -23,6 +23,7 @@ export class StateDelivery extends Context.Service<StateDelivery, {
   readonly lock: (info: LockInfo) => Effect.Effect<void, PlatformError>
   /** Succeeds when the server has it, however long it takes within the stage's time. */
   readonly push: (bytes: Uint8Array) => Effect.Effect<void, PlatformError>
+  /** Takes note of it. The server gets its lock back when the engine is gone, since only then is it known that no state is left over. */
   readonly unlock: (info: LockInfo) => Effect.Effect<void, PlatformError>
   /** Sends what is not confirmed, or the state that the engine left in a file of its own, and gives the lock back. */
   readonly settle: (left: Option.Option<Uint8Array>) => Effect.Effect<Settled>
@@ -45,7 +46,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
 
   /** Through an outage, for as long as the stage may take; a token may be renewed meanwhile. */
   const stubbornly = <A>(ask: Effect.Effect<A, PlatformError>): Effect.Effect<A, PlatformError> =>
-    Effect.tapError(ask, (error) => Effect.logWarning("The state is not saved yet", error.message)).pipe(
+    Effect.tapError(ask, (error) => Effect.logWarning("The pool's server has not got the state yet", error.message)).pipe(
       Effect.retry({
         while: ({ _tag }) => _tag !== "Declined",
         schedule: Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
@@ -68,11 +69,6 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   /** Goes on when the engine has hung up. */
   const detached = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> => Effect.flatMap(Effect.forkIn(inTurn.withPermit(effect), scope), Fiber.join)
 
-  const lock = (info: LockInfo) =>
-    Effect.gen(function*() {
-      held = { info, lock: yield* platform.patiently(platform.lockState(info)) }
-    })
-
   /** The server opens the lock itself when the stage is over, so what fails here does no harm. */
   const giveBack = Effect.gen(function*() {
     if (held === undefined) return
@@ -83,6 +79,12 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       Effect.catch((error) => Effect.logWarning("The lock of the state was not given back", error.message))
     )
   })
+
+  const lock = (info: LockInfo) =>
+    Effect.gen(function*() {
+      if (held?.info.ID !== info.ID) yield* giveBack
+      held = { info, lock: yield* platform.patiently(platform.lockState(info)) }
+    })
 
   const rescue = (left: Option.Option<Uint8Array>) =>
     Effect.gen(function*() {
@@ -98,13 +100,12 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     )
 
   return StateDelivery.of({
-    read: platform.patiently(platform.state),
+    // The engine reads once more before it writes: that has to last as long as the write.
+    read: Effect.suspend(() => held === undefined ? platform.patiently(platform.state) : stubbornly(platform.state)),
     lock: (info) => detached(lock(info)),
     push: (bytes) => detached(deliver(bytes, stubbornly)),
-    unlock: (info) => detached(Effect.suspend(() => {
-      if (held?.info.ID !== info.ID) return platform.patiently(platform.unlockState(info))
-      return unconfirmed === undefined ? giveBack : Effect.void // not before that one is saved: see `settle`
-    })),
+    unlock: ({ ID }) => detached(Effect.suspend(() =>
+      held?.info.ID === ID ? Effect.void : Effect.fail(new Declined({ status: 409, message: "This command does not hold that lock.", body: undefined })))),
     settle: (left) => inTurn.withPermit(Effect.gen(function*() {
       const trouble = yield* rescue(left)
       if (unconfirmed !== undefined) yield* keepCopy(privateDirectory, unconfirmed).pipe(Effect.catch((error) => Effect.logWarning(error.message)))

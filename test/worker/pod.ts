@@ -2,7 +2,7 @@
 // Everything of it is gone with the scope.
 // Used by the tests that run whole stages.
 import { ConfigProvider, Effect, type Exit, type Scope } from "effect"
-import { spawn } from "node:child_process"
+import { type ChildProcess, spawn } from "node:child_process"
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -13,39 +13,55 @@ import type { FakeKubernetes } from "./fake-kubernetes.ts"
 export interface Pod {
   readonly dataDirectory: string
   readonly privateDirectory: string
-  readonly source: string
+  /** A directory that outlives the Pod, as a mounted claim does. */
+  readonly claim: string
   /** Everything the worker printed. */
   readonly log: () => string
+  /** Completes when the log has this. */
+  readonly logged: (text: string) => Effect.Effect<void>
   /** The words it left for the kubelet. */
   readonly lastWords: () => unknown
+  /** Ends the runner's container with all that is in it, and starts it again, as the kubelet does. */
+  readonly restartRunner: Effect.Effect<void>
   readonly run: (kubernetes: FakeKubernetes, env?: Readonly<Record<string, string>>) => Effect.Effect<Exit.Exit<void, unknown>>
 }
 
-/** The filesystem mirror and the command line configuration that the runner image has. */
-const runnerImage = (place: string): Record<string, string> => {
-  const found = (process.env.PATH ?? "").split(":").map((directory) => join(directory, "terraform-provider-time")).find(existsSync)
-  if (found === undefined) throw new Error("terraform-provider-time is not in PATH; run test/cluster/build tofu provider-time")
-  const folder = join(place, "mirror/registry.opentofu.org/hashicorp/time/0.14.2", `linux_${process.arch === "arm64" ? "arm64" : "amd64"}`)
-  mkdirSync(folder, { recursive: true })
-  cpSync(found, join(folder, "terraform-provider-time_v0.14.2"))
-  writeFileSync(join(place, "tofurc"), `provider_installation {\n  filesystem_mirror {\n    path = "${join(place, "mirror")}"\n  }\n}\n`)
-  return { TF_CLI_CONFIG_FILE: join(place, "tofurc") }
+const find = (program: string): string => {
+  const found = (process.env.PATH ?? "").split(":").map((directory) => join(directory, program)).find(existsSync)
+  if (found === undefined) throw new Error(`${program} is not in PATH; run test/cluster/build tofu provider-time`)
+  return found
 }
 
-export const pod: Effect.Effect<Pod, never, Scope.Scope> = Effect.gen(function*() {
+/** The filesystem mirror and the command line configuration that the runner image has, and its programs. */
+const runnerImage = (place: string, programs: Readonly<Record<string, string>>): Record<string, string> => {
+  const folder = join(place, "mirror/registry.opentofu.org/hashicorp/time/0.14.2", `linux_${process.arch === "arm64" ? "arm64" : "amd64"}`)
+  mkdirSync(folder, { recursive: true })
+  cpSync(find("terraform-provider-time"), join(folder, "terraform-provider-time_v0.14.2"))
+  writeFileSync(join(place, "tofurc"), `provider_installation {\n  filesystem_mirror {\n    path = "${join(place, "mirror")}"\n  }\n}\n`)
+  mkdirSync(join(place, "bin"))
+  for (const [name, script] of Object.entries(programs)) writeFileSync(join(place, "bin", name), script, { mode: 0o755 })
+  if (programs.tofu === undefined) cpSync(find("tofu"), join(place, "bin/tofu"))
+  return { TF_CLI_CONFIG_FILE: join(place, "tofurc"), PATH: `${join(place, "bin")}:/usr/bin:/bin` }
+}
+
+/** `programs` of the runner's image, as scripts by name; a `tofu` among them is instead of the real one. */
+export const pod = (programs: Readonly<Record<string, string>> = {}): Effect.Effect<Pod, never, Scope.Scope> => Effect.gen(function*() {
   const place = yield* Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-pod-"))),
     (made) => Effect.sync(() => rmSync(made, { recursive: true, force: true }))
   )
-  const [dataDirectory, privateDirectory, source] = [join(place, "data"), join(place, "private"), join(place, "source")]
-  for (const directory of [dataDirectory, privateDirectory, source]) mkdirSync(directory)
+  const [dataDirectory, privateDirectory, claim] = [join(place, "data"), join(place, "private"), join(place, "claim")]
+  for (const directory of [dataDirectory, privateDirectory, claim]) mkdirSync(directory)
   chmodSync(place, 0o755)
   yield* Effect.orDie(install(dataDirectory))
-  const image = runnerImage(place)
-  yield* Effect.acquireRelease(
-    Effect.sync(() => spawn("/bin/sh", [join(dataDirectory, "exec/exec-loop.sh"), join(dataDirectory, "exec")], { env: { PATH: process.env.PATH, ...image }, stdio: "ignore", detached: true })),
-    (loop) => Effect.sync(() => loop.pid !== undefined && loop.exitCode === null && process.kill(-loop.pid, "SIGKILL"))
-  )
+  const env = runnerImage(place, programs)
+  const start = () => spawn("/bin/sh", [join(dataDirectory, "exec/exec-loop.sh"), join(dataDirectory, "exec")], { env, stdio: "ignore", detached: true })
+  let runner: ChildProcess | undefined
+  const end = () => {
+    if (runner?.pid === undefined || runner.exitCode !== null) return
+    for (const group of groupsBelow(runner.pid)) killGroup(group)
+  }
+  yield* Effect.acquireRelease(Effect.sync(() => void (runner = start())), () => Effect.sync(end))
   const printed: Array<string> = []
   yield* Effect.acquireRelease(
     Effect.sync(() => {
@@ -61,7 +77,7 @@ export const pod: Effect.Effect<Pod, never, Scope.Scope> = Effect.gen(function*(
     (write) => Effect.sync(() => void (process.stdout.write = write))
   )
   const terminationLog = join(place, "termination-log")
-  const run: Pod["run"] = (kubernetes, env = {}) =>
+  const run: Pod["run"] = (kubernetes, more = {}) =>
     worker.pipe(
       Effect.provide(kubernetes.layer),
       Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
@@ -74,9 +90,44 @@ export const pod: Effect.Effect<Pod, never, Scope.Scope> = Effect.gen(function*(
         AGENT_JOB_PRIVATE_DIR: privateDirectory,
         AGENT_JOB_TERMINATION_LOG: terminationLog,
         AGENT_JOB_READY_PORT: "0",
-        ...env
+        ...more
       }))),
       Effect.exit
     )
-  return { dataDirectory, privateDirectory, source, log: () => printed.join(""), lastWords: () => JSON.parse(readFileSync(terminationLog, "utf8")), run }
+  const log = () => printed.join("")
+  return {
+    dataDirectory,
+    privateDirectory,
+    claim,
+    log,
+    logged: (text) => Effect.orDie(Effect.asVoid(Effect.repeat(Effect.sleep("10 millis"), { until: () => log().includes(text) }).pipe(Effect.timeout("30 seconds")))),
+    lastWords: () => JSON.parse(readFileSync(terminationLog, "utf8")),
+    restartRunner: Effect.sync(() => {
+      end()
+      runner = start()
+    }),
+    run
+  }
 })
+
+/** The process groups of a process and its descendants: a command has one of its own. */
+const groupsBelow = (pid: number): ReadonlyArray<number> => {
+  const children = (parent: number): ReadonlyArray<number> => {
+    try {
+      return readFileSync(`/proc/${parent}/task/${parent}/children`, "utf8").split(" ").filter((_) => _ !== "").map(Number)
+    } catch {
+      return []
+    }
+  }
+  return [pid, ...children(pid).flatMap(groupsBelow)]
+}
+
+const killGroup = (pid: number): void => {
+  for (const target of [-pid, pid]) {
+    try {
+      process.kill(target, "SIGKILL")
+    } catch {
+      // it is no group of its own, or has ended
+    }
+  }
+}

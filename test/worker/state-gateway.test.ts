@@ -49,9 +49,9 @@ describe("the state gateway", () => {
       expect((yield* write(env, 1)).status).toBe(200)
       expect((yield* ask(env, "read")).text).toBe(state(1))
       expect((yield* unlock(env)).status).toBe(200)
-      expect(api).toMatchObject({ serials: [1], lock: undefined, epoch: 1 })
       expect(existsSync(kept({ api, ...parts }))).toBe(false)
       expect(yield* (yield* StateDelivery).settle(Option.none())).toEqual({ pushed: Option.some(true), trouble: Option.none() })
+      expect(api).toMatchObject({ serials: [1], lock: undefined, epoch: 1 })
     })))
 
   it.live("answers nobody without the password of this command", () =>
@@ -108,6 +108,7 @@ describe("the state gateway", () => {
       expect((yield* lock(env)).status).toBe(200)
       expect((yield* write(env, 1)).status).toBe(200)
       expect((yield* unlock(env)).status).toBe(200)
+      yield* (yield* StateDelivery).settle(Option.none())
       expect(api).toMatchObject({ serials: [1], epoch: 1, lock: undefined })
     })))
 
@@ -169,6 +170,27 @@ describe("the state gateway", () => {
       expect(existsSync(kept(parts))).toBe(true)
     })))
 
+  it.live("gives a lock back before it takes another one", () =>
+    withGateway(Effect.fnUntraced(function*(env, { api }) {
+      yield* lock(env)
+      yield* unlock(env)
+      expect((yield* ask(env, "lock", JSON.stringify({ ID: "next-lock" }))).status).toBe(200)
+      expect(api).toMatchObject({ lock: { ID: "next-lock" }, epoch: 2 })
+      expect((yield* unlock(env)).status).toBe(409)
+    })))
+
+  it.live("reads through an outage too while it is locked, since the engine reads before it writes", () =>
+    withGateway(Effect.fnUntraced(function*(env, { api }) {
+      let tries = 0
+      api.onRequest = () => void tries++
+      yield* lock(env)
+      const up = api.goDown()
+      const reading = yield* Effect.forkChild(ask(env, "read"))
+      yield* until(() => tries > 4)
+      up()
+      expect((yield* Fiber.join(reading)).status).toBe(404)
+    })))
+
   it.live("reads the token again, since it may have been renewed", () =>
     withGateway(Effect.fnUntraced(function*(env, { api, tokenFile }) {
       yield* lock(env)
@@ -181,7 +203,16 @@ describe("the state gateway", () => {
 })
 
 describe("what the engine left", () => {
-  it.live("is sent under a lock of the worker's own", () =>
+  it.live("is sent under the lock of the engine, which is given back only then", () =>
+    withGateway(Effect.fnUntraced(function*(env, { api }) {
+      yield* lock(env)
+      yield* unlock(env)
+      expect(api.lock).toMatchObject({ ID: "engine-lock" })
+      yield* (yield* StateDelivery).settle(Option.some(Buffer.from(state(3))))
+      expect(api).toMatchObject({ serials: [3], lock: undefined, epoch: 1 })
+    })))
+
+  it.live("is sent under a lock of the worker's own when the engine had none", () =>
     withGateway(Effect.fnUntraced(function*(_, { api }) {
       const settled = yield* (yield* StateDelivery).settle(Option.some(Buffer.from(state(3))))
       expect(settled).toEqual({ pushed: Option.some(true), trouble: Option.none() })

@@ -1,19 +1,22 @@
-// Whole stages with the real engine, the real exec loop and a real provider; only the API server is in memory.
-import { expect, describe } from "vitest"
-import { it } from "@effect/vitest"
-import { Effect, Exit } from "effect"
-import { writeFileSync } from "node:fs"
+// Whole stages with the real engine, the real exec loop and a real provider; the API server and the pool are in memory.
+import { describe, expect, it } from "@effect/vitest"
+import { Cause, Effect, Exit, Fiber, Runtime } from "effect"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { fakeKubernetes } from "./fake-kubernetes.ts"
-import { type Pod, pod } from "./pod.ts"
+import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
+import { Uid } from "../../src/schema/names.ts"
 import { sha256, tarGz, type TaskApi, taskApi } from "./fake-task-api.ts"
+import { type FakeKubernetes, fakeKubernetes } from "./fake-kubernetes.ts"
+import { type Pod, pod } from "./pod.ts"
 
-const main = `
+const providers = `
 terraform {
   required_providers {
     time = { source = "hashicorp/time" }
   }
 }
+`
+const main = `${providers}
 variable "region" {
   type = string
 }
@@ -22,61 +25,363 @@ output "region" {
   value = var.region
 }
 `
+/** One resource at once, and then one that takes a minute. */
+const slow = `${providers}
+resource "time_static" "first" {}
+resource "time_sleep" "second" {
+  create_duration = "60s"
+  depends_on      = [time_static.first]
+}
+`
 
+const inline = (stage: string, files: Record<string, string>, more: Record<string, unknown> = {}) => fakeKubernetes({ workspace: "demo", stage, source: { inline: files }, ...more })
 
-const poolSpec = (api: TaskApi, stage: string, more: Record<string, unknown> = {}) => ({
-  workspace: "demo",
-  stage,
-  source: { pool: { archiveSha256: sha256(api.archive) } },
-  pool: { url: api.url, runId: "run-a", tokenSecret: { name: "token" } },
-  ...more
-})
+const poolTask = (api: TaskApi, stage: string, more: Record<string, unknown> = {}) =>
+  fakeKubernetes({
+    workspace: "demo",
+    stage,
+    source: { pool: { archiveSha256: sha256(api.archive) } },
+    pool: { url: api.url, runId: "run-a", tokenSecret: { name: "token" } },
+    ...more
+  })
 
-const withToken = ({ privateDirectory }: Pod, api: TaskApi) => {
+const token = ({ privateDirectory }: Pod, api: TaskApi) => {
   const file = join(privateDirectory, "token")
   writeFileSync(file, `${api.token}\n`)
-  return { AGENT_JOB_TOKEN_FILE: file }
+  return { AGENT_JOB_TOKEN_FILE: file, AGENT_JOB_POOL_PATIENCE: "1 second" }
 }
 
-describe("worker", () => {
-  it.live("it plans an inline configuration and writes its result to status", () =>
+const exitCode = (exit: Exit.Exit<unknown, unknown>): number => Exit.isSuccess(exit) ? 0 : Runtime.getErrorExitCode(Cause.squash(exit.cause))
+const text = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? "").toString("utf8")
+const addresses = (api: TaskApi): ReadonlyArray<string> =>
+  JSON.parse(text(api.state)).resources.map(({ name, type }: { readonly name: string; readonly type: string }) => `${type}.${name}`)
+
+/** Runs a stage in a Pod of its own; gives its status. */
+const ran = Effect.fnUntraced(function*(kubernetes: FakeKubernetes, programs: Readonly<Record<string, string>> = {}, env: (here: Pod) => Record<string, string> = () => ({})) {
+  const here = yield* pod(programs)
+  const exit = yield* here.run(kubernetes, env(here))
+  return { ...here, exit, status: kubernetes.task().status }
+})
+
+/** Plans for the pool with these files; gives the digest of the approved plan. */
+const planned = Effect.fnUntraced(function*(api: TaskApi, files: Record<string, string>) {
+  api.archive = tarGz(files)
+  const { log, status } = yield* Effect.scoped(ran(poolTask(api, "plan"), {}, (here) => token(here, api)))
+  expect(status.reason, log()).toBe("Completed")
+  api.log = new Uint8Array()
+  return status.result?.planDigest ?? "none"
+})
+
+/** Starts the apply of that plan in a Pod of its own. */
+const applying = Effect.fnUntraced(function*(api: TaskApi, digest: string, more: Record<string, unknown> = {}, env: Record<string, string> = {}) {
+  const here = yield* pod()
+  const kubernetes = poolTask(api, "apply", { plan: { sha256: digest }, ...more })
+  const running = yield* Effect.forkChild(here.run(kubernetes, { ...token(here, api), AGENT_JOB_GRACE_SECONDS: "60", ...env }))
+  return { ...here, kubernetes, running }
+})
+
+describe("a stage without a pool", () => {
+  it.live("plans an inline configuration and writes its result to status", () =>
     Effect.gen(function*() {
-      const kubernetes = fakeKubernetes({ workspace: "demo", stage: "plan", source: { inline: { "main.tf": main } }, variables: [{ name: "region", value: "${eu}\"west" }] })
-      const { lastWords, log, run } = yield* pod
-      const exit = yield* run(kubernetes)
-      const { status } = kubernetes.task()
+      const { exit, lastWords, log, status } = yield* ran(inline("plan", { "main.tf": main }, { variables: [{ name: "region", value: "eu" }] }))
       expect(status.message, log()).toBe("tofu plan ended with success.")
-      expect(Exit.isSuccess(exit)).toBe(true)
+      expect(exitCode(exit)).toBe(0)
       expect(status).toMatchObject({ phase: "Succeeded", reason: "Completed", result: { exitCode: 0, changes: { add: 1, change: 0, destroy: 0 }, hasChanges: true } })
       expect(lastWords()).toEqual(status.result)
-      expect(log()).toContain("time_static.now")
+      expect(log().split("\n").slice(0, 3)).toEqual(["Worker: Pod demo-abcde on node node-1", "Engine: tofu 1.12.6", "Workspace: demo, plan"])
+      expect(log()).toContain("\u001b[1m$ tofu plan\u001b[0m\n")
+      expect(log()).toContain("\u001b[32m+\u001b[0m")
     }))
 
-  it.live("it plans for a pool and applies that very plan in another Pod", () =>
+  it.live("gives the engine every value as it is, and hides what is secret", () =>
+    Effect.gen(function*() {
+      const values = ["${path.module}", "%{ if true }x%{ endif }", `"quoted" \\ back`, "two\nlines\tand tab", "é ✓ \u0007"]
+      const names = values.map((_, at) => `v${at}`)
+      const files = { "main.tf": names.map((name) => `variable "${name}" {}\noutput "${name}" {\n  value = var.${name}\n}\n`).join("") + `variable "list" {}\noutput "list" {\n  value = var.list\n}\noutput "env" {\n  value = "s3cret-value-xyz"\n}\n` }
+      const here = yield* pod()
+      const kubernetes = inline("apply", files, {
+        backend: { type: "local", config: { path: join(here.claim, "demo.tfstate") } },
+        variables: [
+          ...names.map((name, at) => ({ name, value: values[at] })),
+          { name: "list", value: `["a", "b"]`, hcl: true },
+          { name: "TOKEN", value: "s3cret-value-xyz", category: "env", sensitive: true }
+        ]
+      })
+      yield* here.run(kubernetes)
+      expect(kubernetes.task().status.reason, here.log()).toBe("Completed")
+      const { outputs } = JSON.parse(readFileSync(join(here.claim, "demo.tfstate"), "utf8"))
+      expect(names.map((name) => outputs[name].value)).toEqual(values)
+      expect(outputs.list.value).toEqual(["a", "b"])
+      expect(here.log()).not.toContain("s3cret-value-xyz")
+      expect(here.log()).toContain("***")
+    }))
+
+  it.live("applies with a state that outlives the Pod, and destroys from it in another one", () =>
+    Effect.gen(function*() {
+      const first = yield* pod()
+      const task = (stage: string) => inline(stage, { "main.tf": main }, { variables: [{ name: "region", value: "eu" }], backend: { type: "local", config: { path: join(first.claim, "demo.tfstate") } } })
+      const state = () => JSON.parse(readFileSync(join(first.claim, "demo.tfstate"), "utf8"))
+      const applied = task("apply")
+      yield* first.run(applied)
+      expect(applied.task().status, first.log()).toMatchObject({ phase: "Succeeded", result: { outcome: "succeeded" } })
+      expect(state().resources).toHaveLength(1)
+      const { status } = yield* ran(task("destroy"))
+      expect(status).toMatchObject({ phase: "Succeeded", message: "tofu destroy ended with success." })
+      expect(state().resources).toHaveLength(0)
+    }))
+
+  it.live.each([
+    { given: "no backend", backend: undefined },
+    { given: "a backend in the Pod's own files", backend: { type: "local", config: { path: "demo.tfstate" } } }
+  ])("refuses an apply with $given before anything is changed", ({ backend }) =>
+    Effect.gen(function*() {
+      const { exit, log, status } = yield* ran(inline("apply", { "main.tf": main }, { variables: [{ name: "region", value: "eu" }], ...(backend !== undefined && { backend }) }))
+      expect(status).toMatchObject({ phase: "Failed", reason: "InvalidConfiguration", message: expect.stringMatching(/would be deleted with the Pod/u) })
+      expect(log()).not.toContain("$ tofu apply")
+      expect(exitCode(exit)).toBe(1)
+    }))
+
+  it.live.each([
+    { given: "a syntax error", files: { "main.tf": "resource \"time_static\" \"x\" {" }, reason: "InvalidConfiguration", says: /Unclosed configuration block/u },
+    { given: "no configuration", files: { "readme.md": "nothing" }, reason: "ExitCode", says: /No configuration files/u },
+    { given: "a provider that is missing", files: { "main.tf": "resource \"random_pet\" \"x\" {}\n" }, reason: "ProviderMissing", says: /provider hashicorp\/random/u },
+    { given: "an argument that does not exist", files: { "main.tf": `${providers}resource "time_static" "x" {\n  nope = 1\n}\n` }, reason: "ExitCode", says: /tofu plan failed with exit code 1: Unsupported argument;/u }
+  ])("fails with its reason for $given", ({ files, reason, says }) =>
+    Effect.gen(function*() {
+      const { exit, lastWords, log, status } = yield* ran(inline("plan", files))
+      expect(status, log()).toMatchObject({ phase: "Failed", reason, message: expect.stringMatching(says), result: { outcome: "failed", exitCode: 1 } })
+      expect(lastWords()).toEqual(status.result)
+      expect(log()).toContain(status.message)
+      expect(exitCode(exit)).toBe(1)
+    }))
+
+  it.live.each([
+    { given: "an engine that the image has not", engine: { name: "terraform" }, reason: "EngineMissing", says: /no terraform in its PATH/u },
+    { given: "another version than the image has", engine: { name: "tofu", version: "1.0.0" }, reason: "InvalidConfiguration", says: /has tofu 1\.12\.6, but the task asks for 1\.0\.0/u }
+  ])("fails with its reason for $given", ({ engine, reason, says }) =>
+    Effect.gen(function*() {
+      const { status } = yield* ran(inline("plan", { "main.tf": main }, { engine }))
+      expect(status).toMatchObject({ phase: "Failed", reason, message: expect.stringMatching(says) })
+    }))
+
+  it.live("does nothing at all when another Pod has the task", () =>
+    Effect.gen(function*() {
+      const claim: AgentTaskStatus["claim"] = { podUid: Uid.make("other"), nonce: "n", epoch: 0, at: "2026-01-01T00:00:00Z" }
+      const kubernetes = fakeKubernetes({ workspace: "demo", stage: "plan", source: { inline: {} } }, { phase: "Running", claim })
+      const { dataDirectory, exit, log } = yield* ran(kubernetes)
+      expect(exitCode(exit)).toBe(75)
+      expect(log()).toBe("")
+      expect(existsSync(join(dataDirectory, "work"))).toBe(false)
+      expect(kubernetes.writes()).toBe(0)
+    }))
+})
+
+describe("a stage of a pool", () => {
+  it.live("plans, and applies that very plan in another Pod", () =>
     Effect.gen(function*() {
       const api = yield* taskApi
       api.archive = tarGz({ "main.tf": main })
       api.variables = [{ name: "region", value: "top-secret-region", sensitive: true }]
-      const planning = fakeKubernetes(poolSpec(api, "plan"))
-      const first = yield* pod
-      yield* first.run(planning, withToken(first, api))
-      const planned = planning.task().status
-      expect(planned.message, first.log()).toBe("tofu plan ended with success.")
-      expect(planned.result).toMatchObject({ outcome: "succeeded", planDigest: sha256(api.plan ?? new Uint8Array()), hasChanges: true })
-      expect(planned.reportedAt).toBe(planned.result?.finishedAt)
-      expect(api.results).toEqual([planned.result])
-      expect(Buffer.from(api.log).toString()).toContain("time_static.now")
-      expect(Buffer.from(api.log).toString()).not.toContain("top-secret-region")
-      expect(api.state).toBeUndefined()
+      const { log, status: { reportedAt, result } } = yield* ran(poolTask(api, "plan"), {}, (here) => token(here, api))
+      expect(result, log()).toMatchObject({ outcome: "succeeded", planDigest: sha256(api.plan ?? new Uint8Array()), hasChanges: true })
+      expect(reportedAt).toBe(result?.finishedAt)
+      expect(api.results).toEqual([result])
+      expect(text(api.log)).toContain("time_static.now")
+      expect(text(api.log)).not.toContain("top-secret-region")
+      expect(api.requests.filter((request) => request.includes("/state"))).toEqual(api.requests.filter((request) => request.startsWith("GET /state ")))
 
-      const applying = fakeKubernetes(poolSpec(api, "apply", { plan: { sha256: planned.result?.planDigest } }))
-      const second = yield* pod
       api.log = new Uint8Array()
-      yield* second.run(applying, withToken(second, api))
-      const applied = applying.task().status
-      expect(applied.message, second.log()).toBe("tofu apply ended with success.")
-      expect(applied.result).toMatchObject({ outcome: "succeeded", statePushed: true, exitCode: 0 })
-      expect(JSON.parse(Buffer.from(api.state ?? "").toString()).outputs.region.value).toBe("top-secret-region")
+      const applied = yield* ran(poolTask(api, "apply", { plan: { sha256: result?.planDigest } }), {}, (here) => token(here, api))
+      expect(applied.status.result, applied.log()).toMatchObject({ outcome: "succeeded", statePushed: true, exitCode: 0 })
+      expect(JSON.parse(text(api.state)).outputs.region.value).toBe("top-secret-region")
       expect(api.lock).toBeUndefined()
+      expect(text(api.log)).not.toContain("top-secret-region")
+    }))
+
+  it.live("refuses an apply without a saved plan", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      api.archive = tarGz({ "main.tf": main })
+      const { log, status } = yield* ran(poolTask(api, "apply"), {}, (here) => token(here, api))
+      expect(status).toMatchObject({ phase: "Failed", reason: "InvalidConfiguration", message: expect.stringContaining("spec.plan is missing") })
+      expect(log()).toBe("")
+    }))
+
+  it.live.each(["archive", "plan"] as const)("starts nothing when the %s is not the approved one", (changed) =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      const digest = yield* planned(api, { "main.tf": slow })
+      const kubernetes = poolTask(api, "apply", { plan: { sha256: digest } })
+      const bytes = Buffer.from(api[changed] ?? "")
+      const middle = bytes.length >> 1
+      bytes[middle] = (bytes[middle] ?? 0) ^ 1
+      api[changed] = bytes
+      const { dataDirectory, log, status } = yield* ran(kubernetes, {}, (here) => token(here, api))
+      expect(status).toMatchObject({ phase: "Failed", reason: "DigestMismatch" })
+      expect(log()).not.toContain("$ tofu")
+      expect(existsSync(join(dataDirectory, "work/plan.tfplan"))).toBe(false)
+    }))
+
+  it.live("says so when the archive is hostile", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      api.archive = tarGz({ "../evil.tf": "x" })
+      const { dataDirectory, status } = yield* ran(poolTask(api, "plan"), {}, (here) => token(here, api))
+      expect(status).toMatchObject({ phase: "Failed", reason: "InvalidArchive" })
+      expect(existsSync(join(dataDirectory, "evil.tf"))).toBe(false)
+      expect(api.results).toEqual([status.result])
+    }))
+
+  it.live("fails when the server does not answer, or refuses the token", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      const up = api.goDown()
+      const unreachable = yield* ran(poolTask(api, "plan"), {}, (here) => token(here, api))
+      expect(unreachable.status).toMatchObject({ phase: "Failed", reason: "PoolUnreachable" })
+      up()
+      const refused = yield* ran(poolTask(api, "plan"), {}, (here) => {
+        const env = token(here, api)
+        writeFileSync(env.AGENT_JOB_TOKEN_FILE, "another")
+        return env
+      })
+      expect(refused.status).toMatchObject({ phase: "Failed", reason: "TokenRefused" })
+    }))
+
+  it.live("keeps its log and its state through an outage of the server in the middle of an apply", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      const digest = yield* planned(api, { "main.tf": slow.replace("60s", "2s") })
+      const { logged, log, kubernetes, running } = yield* applying(api, digest)
+      yield* logged("time_sleep.second: Creating...")
+      const up = api.goDown()
+      yield* logged("time_sleep.second: Creation complete")
+      let tries = 0
+      api.onRequest = (request) => void (request.endsWith("/state") && tries++)
+      yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => tries > 3 }).pipe(Effect.timeout("20 seconds"))
+      expect(kubernetes.task().status.phase).toBe("Running")
+      up()
+      yield* Fiber.join(running)
+      expect(kubernetes.task().status, log()).toMatchObject({ phase: "Succeeded", result: { statePushed: true } })
+      expect(addresses(api)).toEqual(["time_sleep.second", "time_static.first"])
+      expect(text(api.log)).toBe(log())
+    }))
+
+  it.live("says where the state is when the server takes it no more", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      const digest = yield* planned(api, { "main.tf": slow.replace("60s", "1s") })
+      const { logged, log, kubernetes, privateDirectory, running } = yield* applying(api, digest)
+      yield* logged("time_sleep.second: Creating...")
+      api.lock = { ID: "somebody-else" }
+      api.epoch++
+      yield* Fiber.join(running)
+      const { result } = kubernetes.task().status
+      expect(result, log()).toMatchObject({ outcome: "failed", reason: "StateNotSaved", statePushed: false, exitCode: 1 })
+      expect(result?.message).toContain(join(privateDirectory, "unsaved.tfstate"))
+      expect(JSON.parse(readFileSync(join(privateDirectory, "unsaved.tfstate"), "utf8")).resources).toHaveLength(2)
+      expect(api.lock).toEqual({ ID: "somebody-else" })
+    }))
+})
+
+describe("a stage that has to stop", () => {
+  it.live("is cancelled in mid-apply with one interrupt, and its state is kept", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      const digest = yield* planned(api, { "main.tf": slow })
+      const { logged, log, kubernetes, running } = yield* applying(api, digest)
+      yield* logged("time_sleep.second: Creating...")
+      yield* kubernetes.cancel
+      const exit = yield* Fiber.join(running)
+      expect(kubernetes.task().status, log()).toMatchObject({ phase: "Cancelled", reason: "Cancelled", result: { outcome: "cancelled", statePushed: true, exitCode: 1 } })
+      expect(log().match(/Interrupt received/gu)).toHaveLength(1)
+      expect(addresses(api)).toContain("time_static.first")
+      expect(api.lock).toBeUndefined()
+      expect(exitCode(exit)).toBe(1)
+    }))
+
+  it.live("ends with DeadlineExceeded when its time is over", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      const digest = yield* planned(api, { "main.tf": slow })
+      const { log, kubernetes, running } = yield* applying(api, digest, { timeoutSeconds: 3 })
+      yield* Fiber.join(running)
+      expect(kubernetes.task().status, log()).toMatchObject({ phase: "Failed", reason: "DeadlineExceeded", result: { outcome: "failed", statePushed: true } })
+    }))
+
+  it.live("gets one interrupt for a cancel, a SIGTERM and another cancel", () =>
+    Effect.gen(function*() {
+      const here = yield* pod({
+        tofu: `#!/bin/sh
+case $1 in
+version) echo '{"terraform_version": "9.9.9"}' ;;
+init) trap 'echo interrupted; n=$((n + 1)); [ $n = 1 ] || echo again' INT; echo waiting; i=0; while [ $i -lt 20 ]; do sleep 0.1; i=$((i + 1)); done; exit 1 ;;
+esac
+`
+      })
+      const kubernetes = inline("plan", { "main.tf": main })
+      const running = yield* Effect.forkChild(here.run(kubernetes, { AGENT_JOB_GRACE_SECONDS: "120" }))
+      yield* here.logged("waiting")
+      yield* kubernetes.cancel
+      process.emit("SIGTERM", "SIGTERM")
+      yield* here.logged("interrupted")
+      process.emit("SIGTERM", "SIGTERM")
+      yield* Fiber.join(running)
+      expect(kubernetes.task().status, here.log()).toMatchObject({ phase: "Cancelled", message: "The stage was cancelled during tofu init; nothing was changed." })
+      expect(here.log()).not.toContain("again")
+      expect(here.log()).not.toContain("$ tofu plan")
+    }))
+
+  it.live("is ended by force when it does not listen, within the grace", () =>
+    Effect.gen(function*() {
+      const here = yield* pod({
+        tofu: `#!/bin/sh
+[ "$1" = version ] && echo '{"terraform_version": "9.9.9"}' && exit
+trap 'echo no' INT
+trap 'echo never' TERM
+echo waiting
+while :; do sleep 0.1; done
+`
+      })
+      const kubernetes = inline("plan", { "main.tf": main })
+      const running = yield* Effect.forkChild(here.run(kubernetes, { AGENT_JOB_GRACE_SECONDS: "4" }))
+      yield* here.logged("waiting")
+      process.emit("SIGTERM", "SIGTERM")
+      const [, exit] = [yield* here.logged("never"), yield* Fiber.join(running)]
+      expect(here.log()).toMatch(/waiting\nno\n[^]*never\n/u)
+      expect(kubernetes.task().status).toMatchObject({ phase: "Failed", reason: "Evicted", result: { exitCode: 137 } })
+      expect(exitCode(exit)).toBe(1)
+    }))
+
+  it.live("starts no engine when the cancel comes while it is still fetching its archive", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      api.archive = tarGz({ "main.tf": main })
+      const kubernetes = poolTask(api, "plan")
+      api.fault("GET /archive", ...Array.from({ length: 100 }, () => "break" as const))
+      api.onRequest = (request) => void (request === "GET /archive" && Effect.runSync(kubernetes.cancel))
+      const { log, status } = yield* ran(kubernetes, {}, (here) => ({ ...token(here, api), AGENT_JOB_POOL_PATIENCE: "1 minute" }))
+      expect(status).toMatchObject({ phase: "Cancelled", message: "The stage was cancelled; nothing was changed." })
+      expect(log()).not.toContain("$ tofu")
+    }))
+})
+
+describe("a runner that fails", () => {
+  it.live("ends the stage with OutOfMemory when its container is started again, and runs nothing twice", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      const digest = yield* planned(api, { "main.tf": slow })
+      const { logged, log, kubernetes, restartRunner, running } = yield* applying(api, digest)
+      yield* logged("time_sleep.second: Creating...")
+      yield* restartRunner
+      yield* Fiber.join(running)
+      expect(kubernetes.task().status, log()).toMatchObject({ phase: "Failed", reason: "OutOfMemory", message: expect.stringMatching(/Look at the state before the next run\.$/u) })
+      expect(log().match(/time_static\.first: Creating\.\.\./gu)).toHaveLength(1)
+      expect(api.lock).toBeUndefined()
+    }))
+
+  it.live("says so when it has no exec loop", () =>
+    Effect.gen(function*() {
+      const { status } = yield* ran(inline("plan", { "main.tf": main }), {}, () => ({ AGENT_JOB_DATA_DIR: "/no/such/directory", AGENT_JOB_RUNNER_PATIENCE: "300 millis" }))
+      expect(status).toMatchObject({ phase: "Failed", reason: "InvalidConfiguration" })
     }))
 })
