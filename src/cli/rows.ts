@@ -3,7 +3,6 @@
 // Used by get.
 import type { AgentTask } from "../schema/agent-task.ts"
 import type { RunView, StageView } from "../schema/run.ts"
-import type { Changes } from "../schema/stage-result.ts"
 import { age, elapsed } from "./elapsed.ts"
 import { shortChanges } from "./summary.ts"
 import { fit, table } from "./table.ts"
@@ -32,10 +31,8 @@ export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => 
   )])
 ]
 
-const counts = (changes: Changes | undefined) => changes === undefined ? ["", "", ""] : [changes.add, changes.change, changes.destroy].map(String)
-
 /** The columns of kubectl. */
 export const taskTable = (tasks: ReadonlyArray<AgentTask>, now: number): ReadonlyArray<string> =>
-  table(["NAME", "WORKSPACE", "STAGE", "PHASE", "ADD", "CHANGE", "DESTROY", "REASON", "AGE"], tasks.map(({ metadata, spec, status }) => [
-    metadata.name, spec.workspace, spec.stage, status.phase ?? "", ...counts(status.result?.changes), status.reason ?? "", age(metadata.creationTimestamp, now)
+  table(["NAME", "WORKSPACE", "STAGE", "PHASE", "CHANGES", "REASON", "AGE"], tasks.map(({ metadata, spec, status }) => [
+    metadata.name, spec.workspace, spec.stage, status.phase ?? "", status.changes ?? "", status.reason ?? "", age(metadata.creationTimestamp, now)
   ]))

@@ -40,10 +40,10 @@ describe("the table of AgentTasks", () => {
   it("has the columns of kubectl", () =>
     expect(taskTable([
       task("a", {}),
-      task("b", { phase: "Succeeded", reason: "Completed", result: { outcome: "succeeded", reason: "Completed", message: "", changes: { add: 1, change: 0, destroy: 0 }, finishedAt: "2026-01-31T11:30:00Z" } })
+      task("b", { phase: "Succeeded", reason: "Completed", changes: "+1 ~0 -0" })
     ], now)).toEqual([
-      "NAME   WORKSPACE   STAGE   PHASE       ADD   CHANGE   DESTROY   REASON      AGE",
-      "a      demo        plan    -           -     -        -         -           1h",
-      "b      demo        plan    Succeeded   1     0        0         Completed   1h"
+      "NAME   WORKSPACE   STAGE   PHASE       CHANGES    REASON      AGE",
+      "a      demo        plan    -           -          -           1h",
+      "b      demo        plan    Succeeded   +1 ~0 -0   Completed   1h"
     ]))
 })
