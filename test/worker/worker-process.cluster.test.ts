@@ -1,0 +1,77 @@
+// How the worker's process ends: its exit code is what the Job goes by, SIGTERM or not.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { spawn } from "node:child_process"
+import { join } from "node:path"
+import { pod } from "./pod.ts"
+
+const spec = { workspace: "demo", stage: "plan", source: { inline: { "main.tf": "" } } }
+
+/** An engine that is busy until it is interrupted. */
+const busy = `#!/bin/sh
+[ "$1" = version ] && echo '{"terraform_version": "9.9.9"}' && exit
+trap 'exit 1' INT
+echo waiting
+while :; do sleep 0.1; done
+`
+/** One that has nothing to do. */
+const idle = `#!/bin/sh
+[ "$1" = version ] && echo '{"terraform_version": "9.9.9"}'
+[ "$1" = plan ] && echo plan >plan.tfplan
+exit 0
+`
+
+interface End {
+  readonly code: number | null
+  readonly output: string
+  readonly status: Record<string, unknown>
+}
+
+/** Runs the worker's process to its end; `onOutput` may send it signals. */
+const processOf = Effect.fnUntraced(function*(engine: string, status: object, onOutput: (output: string, kill: (signal: NodeJS.Signals) => void) => void = () => {}) {
+  const here = yield* pod({ tofu: engine })
+  const env = {
+    AGENT_JOB_NAMESPACE: "tasks",
+    AGENT_JOB_TASK: "demo",
+    AGENT_JOB_POD_NAME: "demo-abcde",
+    AGENT_JOB_POD_UID: "pod-uid",
+    AGENT_JOB_NODE: "node-1",
+    AGENT_JOB_DATA_DIR: here.dataDirectory,
+    AGENT_JOB_PRIVATE_DIR: here.privateDirectory,
+    AGENT_JOB_TERMINATION_LOG: join(here.privateDirectory, "termination-log"),
+    AGENT_JOB_READY_PORT: "0"
+  }
+  return yield* Effect.callback<End>((resume) => {
+    const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", join(import.meta.dirname, "worker-process.ts"), JSON.stringify({ env, spec, status })], { stdio: ["ignore", "pipe", "inherit"] })
+    let output = ""
+    child.stdout.on("data", (chunk) => {
+      output += chunk
+      onOutput(output, (signal) => child.kill(signal))
+    })
+    child.on("close", (code) => resume(Effect.succeed({ code, output, status: JSON.parse(output.trim().split("\n").at(-1) ?? "{}") })))
+    return Effect.sync(() => child.kill("SIGKILL"))
+  })
+})
+
+describe("the worker's process", () => {
+  it.live("exits with 0 after a success", () =>
+    Effect.gen(function*() {
+      const { code, output, status } = yield* processOf(idle, { phase: "Starting" })
+      expect(status, output).toMatchObject({ phase: "Succeeded" })
+      expect(code).toBe(0)
+    }))
+
+  it.live("exits with 75 when another Pod has the task", () =>
+    Effect.gen(function*() {
+      const { code, status } = yield* processOf(idle, { phase: "Running", claim: { podUid: "other", nonce: "n", epoch: 0, at: "2026-01-01T00:00:00Z" } })
+      expect(code).toBe(75)
+      expect(status).toMatchObject({ phase: "Running", claim: { podUid: "other" } })
+    }))
+
+  it.live("exits with 1 after SIGTERM, however often it comes, with its result written", () =>
+    Effect.gen(function*() {
+      const { code, output, status } = yield* processOf(busy, { phase: "Starting" }, (seen, kill) => seen.endsWith("waiting\n") && (kill("SIGTERM"), kill("SIGTERM")))
+      expect(status, output).toMatchObject({ phase: "Failed", reason: "Evicted", result: { exitCode: 1 } })
+      expect(code).toBe(1)
+    }))
+})
