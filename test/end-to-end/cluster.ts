@@ -2,6 +2,7 @@
 // Waits follow a watch, so nothing is asked again and again; each has a deadline that tells what was seen last.
 // Used by the end-to-end tests.
 import { Schema } from "effect"
+import { plainText } from "../../src/core/outcome.ts"
 import { isOver } from "../../src/core/status.ts"
 import { AgentTask, type AgentTaskSpec } from "../../src/schema/agent-task.ts"
 import { type Ended, overdue, Process, run } from "./process.ts"
@@ -71,5 +72,5 @@ export const untilTask = async (name: string, what: string, wanted: (task: Agent
 
 export const untilOver = (name: string, seconds?: number): Promise<AgentTask> => untilTask(name, "is over", ({ status }) => isOver(status.phase), seconds)
 
-/** The log of the worker of a task, from its Pod. */
-export const podLog = (task: AgentTask): Promise<string> => kubectl(["logs", task.status.pod?.name ?? "", "--container=worker"])
+/** The log of the worker of a task, from its Pod, without colours. */
+export const podLog = async (task: AgentTask): Promise<string> => plainText(await kubectl(["logs", task.status.pod?.name ?? "", "--container=worker"]))
