@@ -1,0 +1,166 @@
+// What cannot work ends soon, with the reason of the closed list and one sentence that says what to do; nothing of it runs.
+import { afterAll, assert, beforeAll, describe } from "vitest"
+import { createHash } from "node:crypto"
+import { archiveOf } from "../server/live-server.ts"
+import { manifestOf, podLog, taskNamespace, tryKubectl, untilOver } from "./cluster.ts"
+import { harmless, inline } from "./configurations.ts"
+import { agentJob, it } from "./product.ts"
+import { startWeb, type Web } from "./web.ts"
+
+const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
+const good = archiveOf({ "main.tf": harmless.inline["main.tf"] })
+const outside = archiveOf({ "main.tf": harmless.inline["main.tf"], "../../escaped.tf": "" })
+const noArchive = Buffer.from("<html>Not found</html>")
+
+let web: Web
+beforeAll(async () => {
+  web = await startWeb({ "good.tar.gz": good, "outside.tar.gz": outside, "no-archive.tar.gz": noArchive })
+})
+afterAll(() => web.end())
+
+const archive = (name: string, bytes: Uint8Array) => ({ archive: { url: web.url(name), sha256: sha256(bytes) } })
+
+/** The engine is asked for its version at the same time; its commands come after that. */
+const assertNoCommand = (log: string) => assert.notInclude(log, "$ tofu")
+
+describe.concurrent("an AgentTask whose configuration", () => {
+  it("has a syntax error is InvalidConfiguration, in the engine's words", async ({ scene }) => {
+    const { status } = await untilOver(await scene.task({ stage: "plan", source: inline("resource \"terraform_data\" \"one\" {\n") }))
+    assert.deepInclude(status, {
+      phase: "Failed",
+      reason: "InvalidConfiguration",
+      message: "tofu init failed: Unclosed configuration block; correct the configuration, the log has the details."
+    })
+  })
+
+  it("wants a provider that cannot be had is ProviderMissing", async ({ scene }) => {
+    const { status } = await untilOver(await scene.task({ stage: "plan", source: inline("terraform {\n  required_providers {\n    nowhere = { source = \"example/nowhere\" }\n  }\n}\n") }))
+    assert.deepInclude(status, { phase: "Failed", reason: "ProviderMissing" })
+    assert.match(status.message ?? "", /^tofu init cannot install the provider example\/nowhere: .+; put it in the runner's mirror or let the Pod reach its registry\.$/u)
+  })
+
+  it("would keep its state in the Pod is refused before it is applied", async ({ scene }) => {
+    const task = await untilOver(await scene.task({ stage: "apply", source: harmless }))
+    assert.deepInclude(task.status, {
+      phase: "Failed",
+      reason: "InvalidConfiguration",
+      message: "The configuration has no backend for its state, so it would be deleted with the Pod; give the configuration a backend, or set spec.backend."
+    })
+    assert.notInclude(await podLog(task), "$ tofu apply")
+  })
+
+  it("is an archive by URL is fetched, checked and planned", async ({ scene }) => {
+    const { status } = await untilOver(await scene.task({ stage: "plan", source: archive("good.tar.gz", good) }))
+    assert.deepInclude(status, { phase: "Succeeded", reason: "Completed" })
+    assert.deepStrictEqual(status.result?.changes, { add: 1, change: 0, destroy: 0 })
+  })
+
+  it("is an archive of another digest is DigestMismatch, and no command is started", async ({ scene }) => {
+    const task = await untilOver(await scene.task({ stage: "plan", source: archive("good.tar.gz", outside) }))
+    assert.deepInclude(task.status, { phase: "Failed", reason: "DigestMismatch" })
+    assert.include(task.status.message, sha256(outside).slice(0, 12))
+    assertNoCommand(await podLog(task))
+  })
+
+  it("is an archive that leads outside is InvalidArchive, and no command is started", async ({ scene }) => {
+    const task = await untilOver(await scene.task({ stage: "plan", source: archive("outside.tar.gz", outside) }))
+    assert.deepInclude(task.status, { phase: "Failed", reason: "InvalidArchive" })
+    assert.include(task.status.message, "../../escaped.tf")
+    assertNoCommand(await podLog(task))
+  })
+
+  it("is no archive at all is InvalidArchive", async ({ scene }) => {
+    const { status } = await untilOver(await scene.task({ stage: "plan", source: archive("no-archive.tar.gz", noArchive) }))
+    assert.deepInclude(status, { phase: "Failed", reason: "InvalidArchive" })
+  })
+
+  it("is at a URL that has nothing says which", async ({ scene }) => {
+    const { status } = await untilOver(await scene.task({ stage: "plan", source: archive("missing.tar.gz", good) }))
+    assert.deepInclude(status, { phase: "Failed", reason: "InvalidConfiguration" })
+    assert.strictEqual(status.message, `The archive cannot be fetched from ${web.url("missing.tar.gz")} (it answers 404); check source.archive.url and the network.`)
+  })
+
+  it("finds the disk full is DiskFull", async ({ scene }) => {
+    const { code, report: { run }, told } = await scene.run({
+      "main.tf": "resource \"terraform_data\" \"large\" {\n  provisioner \"local-exec\" {\n    command = \"echo large >/dev/full\"\n  }\n}\n"
+    }, "--auto-approve")
+    assert.strictEqual(code, 1)
+    assert.strictEqual(run.stages[1]?.result?.reason, "DiskFull")
+    assert.strictEqual(run.failure, "The Pod's volume was full when tofu apply wrote to it; raise persistence.emptyDir.sizeLimit. Look at the state before the next run.")
+    assert.include(told, run.failure ?? "")
+  })
+})
+
+describe.concurrent("an AgentTask whose runner", () => {
+  it("has no such engine is EngineMissing", async ({ scene }) => {
+    const task = await untilOver(await scene.task({ stage: "plan", engine: { name: "terraform" }, source: harmless }))
+    assert.deepInclude(task.status, { phase: "Failed", reason: "EngineMissing", message: "The runner image has no terraform in its PATH; use an image that has it." })
+  })
+
+  it("has another version of the engine is InvalidConfiguration", async ({ scene }) => {
+    const { status } = await untilOver(await scene.task({ stage: "plan", engine: { name: "tofu", version: "0.1.0" }, source: harmless }))
+    assert.deepInclude(status, { phase: "Failed", reason: "InvalidConfiguration" })
+    assert.match(status.message ?? "", /^The runner image has tofu \d+\.\d+\.\d+, but the task asks for 0\.1\.0; use another image or leave engine\.version out\.$/u)
+  })
+
+  it("is an image with an impossible name is ImagePull at once", async ({ scene }) => {
+    const { status } = await untilOver(await scene.task({ stage: "plan", source: harmless, jobTemplate: { runner: { image: "Not A Name" } } }))
+    assert.deepInclude(status, { phase: "Failed", reason: "ImagePull" })
+    assert.match(status.message ?? "", /^Container runner cannot have its image: .*Not A Name.* Nothing was run\.$/u)
+  })
+})
+
+describe.concurrent("the API server refuses", () => {
+  const { inline: files } = harmless
+  const refused = [
+    { what: "two sources", spec: { source: { inline: files, configMap: { name: "other" } } }, says: "exactly one of inline, archive, configMap, pool" },
+    { what: "no source", spec: { source: {} }, says: "exactly one of inline, archive, configMap, pool" },
+    { what: "a source of the pool without a pool", spec: { source: { pool: { archiveSha256: sha256(good) } } }, says: "source.pool and pool go together" },
+    { what: "a saved plan for a plan", spec: { source: { inline: files }, plan: { sha256: sha256(good) } }, says: "a plan stage makes a saved plan and cannot be given one" },
+    { what: "an unknown stage", spec: { stage: "taint", source: { inline: files } }, says: "supported values: \"plan\", \"apply\", \"destroy\"" }
+  ]
+  for (const { says, spec, what } of refused) {
+    it(`an AgentTask with ${what}`, async ({ scene }) => {
+      const { code, stderr } = await tryKubectl(["create", "--filename=-"], manifestOf(`${scene.name}-refused`, { workspace: scene.name, stage: "plan", ...spec }))
+      assert.strictEqual(code, 1)
+      assert.include(stderr.toLowerCase(), says.toLowerCase())
+    })
+  }
+
+  it("a change of what a task runs", async ({ scene }) => {
+    const name = await scene.task({ stage: "plan", source: harmless, cancel: true })
+    const { code, stderr } = await tryKubectl(["patch", "atask", name, "--type=merge", "--patch", "{\"spec\":{\"stage\":\"destroy\"}}"])
+    assert.strictEqual(code, 1)
+    assert.include(stderr, "spec is immutable but for cancel; make a new AgentTask instead")
+  })
+})
+
+describe.concurrent("agent-job", () => {
+  it("says of a server that is not there how to name it, with exit code 4", async () => {
+    const { code, stderr } = await agentJob("get", "runs", "--url", "http://127.0.0.1:9")
+    assert.strictEqual(code, 4)
+    assert.strictEqual(stderr, "error: Cannot reach the agent-job server at http://127.0.0.1:9 (connection refused); check that it runs and that AGENT_JOB_URL or --url is right.\n")
+  })
+
+  it("says of a token that is refused where it comes from, with exit code 5", async ({ scene }) => {
+    const directory = await scene.directory({ token: "not-a-token" })
+    const { code, stderr } = await agentJob("get", "runs", "--token-file", `${directory}/token`)
+    assert.strictEqual(code, 5)
+    assert.include(stderr, "refuses the token; set AGENT_JOB_TOKEN or --token-file to a user token of that server.")
+  })
+
+  it("says of what is not there that it is not, with exit code 3", async ({ scene }) => {
+    const run = await agentJob("get", "run-none2345")
+    assert.strictEqual(run.code, 3)
+    assert.include(run.stderr, "error: There is no run run-none2345 on ")
+    const task = await agentJob("logs", `${scene.name}-none`)
+    assert.strictEqual(task.code, 3)
+    assert.include(task.stderr, taskNamespace)
+  })
+
+  it("refuses a directory without a configuration, with exit code 2", async ({ scene }) => {
+    const { code, stderr } = await agentJob("run", await scene.directory({ "notes.txt": "" }), "--workspace", scene.name)
+    assert.strictEqual(code, 2)
+    assert.include(stderr, "no file there ends in .tf or .tofu")
+  })
+})
