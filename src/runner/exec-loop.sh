@@ -40,10 +40,12 @@ send() {
   kill "-$1" "-$pid" || kill "-$1" "$pid" # the one spelling for a group that bash, dash and busybox agree on
 }
 
-# The worker is the only writer of signals: their end is its death. The command then stops in order, and nothing starts any more.
+# The worker is the only writer of signals: their end is its death. The command then stops in order, and nothing starts any more. The worker
+# sends no command before it has read of the boot, which is when its death can no longer be missed.
 watch() {
   interrupted=
   exec <signals
+  reply boot "$boot"
   while read -r name id; do send "$name" "$id"; done
   mkdir gone
   for folder in taken/*; do
@@ -71,7 +73,6 @@ watcher=
 trap 'stopping=yes; [ -n "$running" ] || leave' TERM
 
 read -r boot </proc/sys/kernel/random/uuid || boot=$$
-reply boot "$boot"
 for folder in taken/*; do
   [ -d "$folder" ] || continue
   reply aborted "${folder#taken/}"

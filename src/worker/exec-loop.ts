@@ -19,7 +19,7 @@ export type Ended = Data.TaggedEnum<{
   ProgramMissing: { readonly program: string }
   /** The runner could not start it: disk full, directory gone, or a signal came first. Nothing has run. */
   NotStarted: { readonly code: number }
-  /** The runner was started again, most likely because it ran out of memory, and the command died with it. `bootId` is the new loop's. */
+  /** The runner was started again, most likely because it ran out of memory, and the command died with it. `bootId` is that of the loop that had it. */
   Aborted: { readonly bootId: string }
 }>
 export const Ended = Data.taggedEnum<Ended>()

@@ -23,17 +23,28 @@ const workerThatDies = (at: Place, text: string, interrupt = "") =>
     return Effect.sync(() => worker.kill("SIGKILL"))
   })
 
+const readNow = (fd: number) => {
+  const buffer = Buffer.alloc(4096)
+  try {
+    return buffer.subarray(0, readSync(fd, buffer)).toString()
+  } catch {
+    return ""
+  }
+}
+
 /** The worker's end of the protocol by hand, up to the moment before it reads the outputs. */
 const rawWorker = (directory: string) => {
   const [signals, requests] = ["signals", "requests"].map((name) => openSync(join(directory, name), constants.O_RDWR)) as [number, number]
+  const replies = openSync(join(directory, "replies"), constants.O_RDWR | constants.O_NONBLOCK)
   return {
+    booted: eventually(() => readNow(replies).includes("boot ")),
     submit: (id: string, text: string) => {
       mkdirSync(join(directory, "commands", `.${id}`))
       writeFileSync(join(directory, "commands", `.${id}`, "command"), text)
       renameSync(join(directory, "commands", `.${id}`), join(directory, "commands", id))
       writeSync(requests, `run ${id}\n`)
     },
-    die: () => [signals, requests].forEach((fd) => closeSync(fd))
+    die: () => [signals, requests, replies].forEach((fd) => closeSync(fd))
   }
 }
 
@@ -135,6 +146,7 @@ describe.each(shells)("exec loop under %s", (shell) => {
       const loop = yield* startLoop(at)
       yield* eventually(() => existsSync(join(at.directory, "replies")))
       const raw = rawWorker(at.directory)
+      yield* raw.booted
       raw.submit("unread", `: >"${at.scratch}/ran"`)
       yield* eventually(() => existsSync(join(at.directory, "taken", "unread", "pid")))
       raw.die()

@@ -5,7 +5,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
-import { Effect, Layer, Schedule, Stream } from "effect"
+import { type Duration, Effect, Layer, Schedule, Stream } from "effect"
 import type { Command } from "../../src/worker/command-script.ts"
 import { ExecLoop, type Running } from "../../src/worker/exec-loop.ts"
 
@@ -100,8 +100,9 @@ export const runningPids = (directory: string) =>
     ? readdirSync(join(directory, "taken")).flatMap((id) => isThere(join(directory, "taken", id), "pid") ? [Number(readFileSync(join(directory, "taken", id, "pid"), "utf8"))] : [])
     : []
 
-export const client = ({ directory }: Place) =>
-  Layer.build(ExecLoop.layer({ directory, startDeadline: "10 seconds", linger: "500 millis" })).pipe(Effect.flatMap((context) => Effect.provide(ExecLoop, context)))
+/** With a time to linger that no test outlives, so that nothing passes only because of it. */
+export const client = ({ directory }: Place, linger: Duration.Input = "1 hour") =>
+  Layer.build(ExecLoop.layer({ directory, startDeadline: "10 seconds", linger })).pipe(Effect.flatMap((context) => Effect.provide(ExecLoop, context)))
 
 /** A loop and its client. */
 export const session = Effect.fnUntraced(function*(shell: Shell, path?: string) {

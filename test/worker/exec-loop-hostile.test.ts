@@ -78,6 +78,15 @@ describe("exec loop client", () => {
       assert.match(error.message, says)
     }))
 
+  it.live("kills the command whose outputs it refused, so that the next can run", () =>
+    Effect.gen(function*() {
+      const at = yield* place("dash")
+      yield* falseLoop(at, { answer: `echo "taken $id" >&4; read -r line <../../signals; echo "$line" >"${at.scratch}/told.new"; mv "${at.scratch}/told.new" "${at.scratch}/told"` })
+      yield* Effect.flip(Effect.flatMap(client(at), ({ run }) => run(command)))
+      yield* eventually(() => readdirSync(at.scratch).includes("told"))
+      assert.match(readFileSync(join(at.scratch, "told"), "utf8"), /^KILL 000001-/u)
+    }))
+
   it.live("follows the directory that it wrote, not what stands in its place", () =>
     Effect.gen(function*() {
       const at = yield* place("dash")
@@ -145,12 +154,14 @@ describe("exec loop client", () => {
 
   it.live("waits only shortly for what a command left behind, and gives all that the command wrote", () =>
     Effect.gen(function*() {
-      const { execLoop, ...at } = yield* session("dash")
-      const running = yield* execLoop.run(shellCommand(at, "head -c 60000 /dev/zero; sleep 8 & exit 5"))
+      const at = yield* place("dash")
+      yield* startLoop(at)
+      const execLoop = yield* client(at, "500 millis")
+      const running = yield* execLoop.run(shellCommand(at, "head -c 66000 /dev/zero; sleep 8 & exit 5")) // more than one chunk, so some is left in the pipe
       assert.deepStrictEqual(yield* running.ended, Ended.Exited({ code: 5 }))
       yield* Effect.sleep("600 millis") // a consumer that is later than the time to linger
       const started = performance.now()
-      assert.strictEqual((yield* collect(running)).stdout.length, 60_000)
+      assert.strictEqual((yield* collect(running)).stdout.length, 66_000)
       assert.isBelow(performance.now() - started, 4000)
     }))
 

@@ -140,8 +140,11 @@ describe.each(shells)("exec loop under %s", (shell) => {
       const first = yield* Effect.forkChild(execute(execLoop, shellCommand(at, "mkfifo gate; : >running; read line <gate; echo done")))
       yield* eventually(() => existsSync(join(at.scratch, "running")))
       const second = yield* Effect.forkChild(execute(execLoop, shellCommand(at, ": >ran")))
-      yield* Effect.yieldNow
+      const commands = () => readdirSync(join(at.directory, "commands"), { recursive: true }).map(String)
+      yield* eventually(() => commands().some((path) => /^0.*\/command$/u.test(path)))
       yield* Fiber.interrupt(second)
+      assert.deepStrictEqual(commands().filter((path) => path.startsWith("0")), [])
+      yield* eventually(() => !commands().some((path) => path.endsWith("/command"))) // nor its secrets
       writeFileSync(join(at.scratch, "gate"), "go on\n")
       assert.strictEqual((yield* Fiber.join(first)).stdout.toString(), "done\n")
       yield* execute(execLoop, shellCommand(at, "true"))
