@@ -44,9 +44,13 @@ export const startTrouble = (pod: PodSeen): Option.Option<Trouble> =>
     ? Option.some({ reason: "Unschedulable", message: `No node can take the Pod: ${pod.unschedulable}`, final: false })
     : Option.fromUndefinedOr(containers(pod).flatMap(troubleOf)[0])
 
-/** The kubelet has said that nothing of the stage runs any more, or the Pod is past all its containers. */
+/** The kubelet has said that the worker is over: nobody claims or reports from this Pod any more. */
 export const isPodOver = (pod: PodSeen): boolean =>
   pod.phase === "Failed" || pod.phase === "Succeeded" || Option.exists(pod.worker, (_) => _.state === "terminated")
+
+/** Not even the engine runs any more. A worker that died leaves it to the runner, which interrupts it and lives on for as long as the grace allows. */
+export const isEngineOver = (pod: PodSeen): boolean =>
+  pod.phase === "Failed" || pod.phase === "Succeeded" || (isPodOver(pod) && !Option.exists(pod.runner, (_) => _.state === "running"))
 
 const wasOutOfMemory = (seen: Option.Option<ContainerSeen>): boolean =>
   Option.exists(seen, (_) => _.reason === "OOMKilled" || _.lastReason === "OOMKilled")

@@ -3,7 +3,7 @@
 // Used by core/plan alone.
 import { Option } from "effect"
 import type { Observed } from "./observed.ts"
-import { isPodOver, startTrouble } from "./pod-trouble.ts"
+import { isEngineOver, isPodOver, startTrouble } from "./pod-trouble.ts"
 import { isOver } from "./status.ts"
 import type { TaskPolicy } from "./task-policy.ts"
 
@@ -47,7 +47,7 @@ export const holds = {
   deletedUncancelled: (_) => deleted(_) && fromPool(_) && _.observed.task.spec.cancel !== true,
   deletedByGit: (_) => deleted(_) && !fromPool(_),
   lastWords: (_) => isClaimed(_) && Option.exists(_.observed.pod, (pod) => Option.isSome(pod.lastWords)),
-  lost: (_) => isClaimed(_) && (podOver(_) || Option.isNone(_.observed.pod)),
+  lost: (_) => isClaimed(_) && Option.match(_.observed.pod, { onNone: () => true, onSome: isEngineOver }),
   unreachable: (_) => isClaimed(_) && Option.exists(_.observed.pod, (pod) => !pod.nodeAnswers),
   stopping: (_) => isClaimed(_) && _.observed.task.spec.cancel === true,
   running: isClaimed,
