@@ -74,7 +74,7 @@ describe("the program's end", () => {
   it.live("is 3 for what is not there", () =>
     Effect.gen(function*() {
       const url = yield* Effect.flatMap(directory, serve)
-      for (const args of [["get", "run-nope"], ["logs", "run-nope"], ["cancel", "run-nope"], ["approve", "run-nope"]]) {
+      for (const args of [["get", "run-nope"], ["cancel", "run-nope"]]) {
         const { code, error } = yield* run(args, environmentOf(url))
         expect([args[0], code, error]).toEqual([args[0], 3, `error: There is no run run-nope on ${url}; \`agent-job get runs\` lists what there is.\n`])
       }

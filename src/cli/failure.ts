@@ -62,15 +62,16 @@ export class AlreadyLogged extends Data.TaggedError("AlreadyLogged")<{ readonly 
   override readonly [Runtime.errorExitCode] = this.code
 }
 
-/** What the errors of the Kubernetes client mean to a script. */
-const kubernetesCodes: Readonly<Record<string, number>> = {
+/** What the errors of other folders mean to a script. */
+const codesOfOthers: Readonly<Record<string, number>> = {
   NotFound: exitCode.notThere,
   Unreachable: exitCode.unreachable,
   TooManyRequests: exitCode.unreachable,
   NoCredentials: exitCode.unreachable,
   Unauthorized: exitCode.tokenRefused,
   Forbidden: exitCode.tokenRefused,
-  Invalid: exitCode.usage
+  Invalid: exitCode.usage,
+  ConfigError: exitCode.usage
 }
 
 const tagOf = (error: unknown): string => typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : ""
@@ -78,16 +79,21 @@ const tagOf = (error: unknown): string => typeof error === "object" && error !==
 /** The exit code of an error, whoever made it. */
 export const exitCodeOf = (error: unknown): number => {
   if (CliError.isCliError(error)) return error._tag === "ShowHelp" && error.errors.length === 0 ? 0 : exitCode.usage
-  return kubernetesCodes[tagOf(error)] ?? Runtime.getErrorExitCode(error)
+  return codesOfOthers[tagOf(error)] ?? Runtime.getErrorExitCode(error)
 }
 
 /** Help and usage errors are printed by the command line itself, and a service's last words are in its log. */
 export const isPrinted = (error: unknown): boolean => CliError.isCliError(error) || error instanceof AlreadyLogged
 
+/** An error as one sentence; only the environment's errors do not come as one. */
+export const sentenceOf = (error: unknown): string => {
+  const said = error instanceof Error ? error.message : String(error)
+  return tagOf(error) === "ConfigError" ? `The environment cannot be used: ${said.replace(/\s+/gu, " ").replace(/^(?:\w+Error\()+|\)+$/gu, "")}; correct that variable.` : said
+}
+
 /** What ends a command, for a person. A defect is a mistake of ours, so with AGENT_JOB_DEBUG its trace is shown. */
 export const lastSentence = (cause: Cause.Cause<unknown>, debug: boolean): string => {
   const error = Cause.squash(cause)
-  const said = error instanceof Error ? error.message : String(error)
-  if (Option.isSome(Cause.findErrorOption(cause))) return `error: ${said}`
-  return debug ? `error: ${Cause.pretty(cause)}` : `error: This should not happen: ${said}; please report it, with what AGENT_JOB_DEBUG=1 adds to this.`
+  if (Option.isSome(Cause.findErrorOption(cause))) return `error: ${sentenceOf(error)}`
+  return debug ? `error: ${Cause.pretty(cause)}` : `error: This should not happen: ${sentenceOf(error)}; please report it, with what AGENT_JOB_DEBUG=1 adds to this.`
 }

@@ -9,7 +9,7 @@ export const builtIns = [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Complet
 const suggestion = (words: ReadonlyArray<string>) => words.length === 0 ? "" : `; did you mean ${words.map((word) => JSON.stringify(word)).join(" or ")}?`
 
 /** A mistake in one sentence. */
-export const mistake = (error: CliError.NonShowHelpErrors): string => {
+const mistake = (error: CliError.NonShowHelpErrors): string => {
   switch (error._tag) {
     case "UnknownSubcommand": return `There is no command ${JSON.stringify(error.subcommand)}${suggestion(error.suggestions)}`
     case "UnrecognizedOption": return `There is no flag ${error.option}${suggestion(error.suggestions)}`

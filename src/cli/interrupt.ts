@@ -9,7 +9,7 @@ import { Screen } from "./screen.ts"
 import { ServerClient } from "./server-client.ts"
 
 /** What a shell expects of a program that was interrupted. */
-export const interrupted = 130
+const interrupted = 130
 
 const signals = ["SIGINT", "SIGTERM"] as const
 

@@ -1,7 +1,7 @@
 // How the long-running commands live: logs as JSON lines on stdout, what ends them as the last of these lines, SIGTERM as a good end.
 // Used by controller, server and worker.
 import { Cause, Config, Effect, Layer, Logger, Option, References } from "effect"
-import { AlreadyLogged, exitCodeOf } from "./failure.ts"
+import { AlreadyLogged, exitCodeOf, sentenceOf } from "./failure.ts"
 
 const level = Layer.unwrap(Effect.map(Config.option(Config.LogLevel("LOG_LEVEL")), Option.match({
   onNone: () => Layer.empty,
@@ -11,7 +11,7 @@ const level = Layer.unwrap(Effect.map(Config.option(Config.LogLevel("LOG_LEVEL")
 /** A failure is one line without a stack trace; a defect keeps it, since only that says where the mistake is. */
 const lastWords = (cause: Cause.Cause<unknown>): Effect.Effect<never, AlreadyLogged> => {
   const error = Cause.squash(cause)
-  const said = Option.match(Cause.findErrorOption(cause), { onNone: () => Effect.logFatal(cause), onSome: () => Effect.logFatal(error instanceof Error ? error.message : String(error)) })
+  const said = Option.match(Cause.findErrorOption(cause), { onNone: () => Effect.logFatal(cause), onSome: () => Effect.logFatal(sentenceOf(error)) })
   const code = exitCodeOf(error)
   // Also for a program that came to its own end after a SIGTERM, as the worker does: then the exit is an interrupt.
   const ended = Effect.suspend(() => {

@@ -57,7 +57,7 @@ export const connection = Effect.fn("connection")(function*({ tokenFile, url }: 
   const environment = yield* Config.all({
     url: Config.option(Config.String("AGENT_JOB_URL")),
     token: Config.option(Config.Redacted("AGENT_JOB_TOKEN"))
-  }).pipe(Effect.mapError(({ message }) => new BadInput({ message: `The environment is not usable: ${message}; correct AGENT_JOB_URL and AGENT_JOB_TOKEN.` })))
+  })
   const given = Option.orElse(url, () => environment.url)
   if (Option.isNone(given)) return yield* noServer
   const token = Option.isSome(tokenFile) ? Option.some(yield* tokenOf(tokenFile.value)) : environment.token

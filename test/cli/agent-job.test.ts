@@ -3,11 +3,11 @@ import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer } from "effect"
 import { CliConfig, CliOutput, Command } from "effect/cli"
 import { TestConsole } from "effect/testing"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { agentJob } from "../../src/cli/agent-job.ts"
-import { exitCodeOf } from "../../src/cli/failure.ts"
+import { exitCode, exitCodeOf } from "../../src/cli/failure.ts"
 import { builtIns, presenter } from "../../src/cli/help.ts"
 
 /** Runs the command line in this process, with these arguments and this environment. */
@@ -113,6 +113,21 @@ describe("help", () => {
       const { out } = yield* typed({}, "run", "--help")
       expect(out).toContain("agent-job run [flags] <DIR>")
       expect(out).not.toContain("--completions")
+    }))
+})
+
+describe("docs/cli.md", () => {
+  const text = readFileSync("docs/cli.md", "utf8")
+  it("has every exit code", () => {
+    const documented = [...text.matchAll(/^\| (\d+) \|/gmu)].map(([, code]) => Number(code))
+    expect(documented).toEqual(expect.arrayContaining([0, ...Object.values(exitCode)]))
+  })
+  it.effect("has every command", () =>
+    Effect.gen(function*() {
+      const { out } = yield* typed({})
+      const commands = [...out.matchAll(/^ {2}([a-z]+) {2,}\S/gmu)].map(([, name]) => name ?? "").filter((name) => name !== "agent")
+      expect(commands.length).toBeGreaterThan(8)
+      expect(commands.filter((name) => !new RegExp(`\`(?:agent-job )?${name}\\b`, "u").test(text))).toEqual([])
     }))
 })
 

@@ -2,6 +2,7 @@
 // Used by the tests of main.
 import { Effect, Schedule, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
+import { join } from "node:path"
 
 export interface Ended { readonly code: number | null; readonly out: string; readonly error: string }
 
@@ -20,7 +21,7 @@ const root = new URL("../..", import.meta.url).pathname
 export const start = (command: string, args: ReadonlyArray<string>, environment: Record<string, string> = {}): Effect.Effect<Program, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const child = spawn(command, args, { cwd: root, stdio: "pipe", env: { PATH: process.env.PATH, HOME: process.env.HOME, ...environment } })
+      const child = spawn(command, args, { cwd: root, stdio: "pipe", env: { PATH: process.env.PATH, HOME: process.env.HOME, NODE_COMPILE_CACHE: join(root, ".cache/compile"), ...environment } })
       let out = ""
       let error = ""
       child.stdout.setEncoding("utf8").on("data", (text: string) => { out += text })

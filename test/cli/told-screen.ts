@@ -1,6 +1,6 @@
 // A screen that keeps what it is told, in order, and answers questions as a test says.
 // Used by the tests of commands that talk to a person.
-import { Deferred, Effect, Layer, Option, Schedule } from "effect"
+import { Effect, Layer, Option, Schedule } from "effect"
 import { Screen } from "../../src/cli/screen.ts"
 
 export interface Told { readonly kind: "step" | "status" | "line" | "text" | "result" | "ask"; readonly text: string }
@@ -36,4 +36,3 @@ export const toldScreen = (answer?: Effect.Effect<Option.Option<string>>) => {
 
 export const answers = (typed: string) => Effect.succeed(Option.some(typed))
 export const silence = Effect.succeed(Option.none<string>())
-export const answersWhen = (ready: Deferred.Deferred<string>) => Effect.map(Deferred.await(ready), Option.some)

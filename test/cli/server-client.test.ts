@@ -1,0 +1,106 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Context, Effect, Layer, Option, Redacted } from "effect"
+import { exitCodeOf } from "../../src/cli/failure.ts"
+import { ServerClient } from "../../src/cli/server-client.ts"
+import { ScriptedServer } from "../kubernetes/scripted-server.ts"
+import { agent, directory, person, planWith, serve, userToken } from "../server/live-server.ts"
+
+/** Lives as long as the test. */
+const at = (url: string) => Effect.map(Layer.build(ServerClient.layer({ url, token: Option.some(Redacted.make(userToken)) })), (built) => Context.get(built, ServerClient))
+const document = (id: string, attributes: object = {}) => ({ data: { id, type: "x", attributes } })
+const refusal = (status: number, detail: string) => ({ status, body: { errors: [{ status: String(status), title: "no", detail }] } })
+
+/** A client of a server that answers by a script. */
+const scripted = Effect.gen(function*() {
+  const { server, url } = yield* ScriptedServer.make
+  return { server, url, client: yield* at(url) }
+})
+
+describe("the client of the server", () => {
+  it.live("finds a workspace, and makes it only when there is none", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* scripted
+      server.script.push({ body: document("ws-1") }, refusal(404, "no"), { status: 201, body: document("ws-2") })
+      expect(yield* client.ensureWorkspace("demo")).toEqual({ id: "ws-1", created: false })
+      expect(yield* client.ensureWorkspace("demo")).toEqual({ id: "ws-2", created: true })
+      expect(server.asked.map(({ method, url }) => `${method} ${url}`)).toEqual([
+        "GET /api/v2/organizations/default/workspaces/demo", "GET /api/v2/organizations/default/workspaces/demo", "POST /api/v2/organizations/default/workspaces"
+      ])
+      expect(server.asked[2]?.headers["content-type"]).toBe("application/vnd.api+json")
+    }))
+
+  it.live("takes the workspace that somebody else made in between", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* scripted
+      server.script.push(refusal(404, "no"), refusal(422, "Name has already been taken"), { body: document("ws-3") })
+      expect(yield* client.ensureWorkspace("demo")).toEqual({ id: "ws-3", created: false })
+    }))
+
+  it.live("tells why a workspace cannot be made when nobody else made it", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* scripted
+      server.script.push(refusal(404, "no"), refusal(422, "The name is too long."), refusal(404, "no"))
+      expect(yield* Effect.flip(client.ensureWorkspace("demo"))).toMatchObject({ _tag: "ServerRefused", message: "The name is too long." })
+    }))
+
+  it.live("uploads and reads logs the way it reached the server, without the token", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* scripted
+      server.script.push({ body: document("cv-1", { "upload-url": "https://inside.cluster.local/api/v2/uploads/cv-1/secret" }) }, {}, {})
+      expect(yield* client.upload("ws-1", new Uint8Array([1, 2, 3]), { speculative: true })).toBe("cv-1")
+      yield* client.log("https://inside.cluster.local/api/v2/logs/plan-1/secret", 7, 1)
+      const [, upload, log] = server.asked
+      expect([upload?.method, upload?.url, upload?.body, upload?.headers["content-type"], upload?.headers["content-length"]]).toEqual([
+        "PUT", "/api/v2/uploads/cv-1/secret", "\u0001\u0002\u0003", "application/octet-stream", "3"
+      ])
+      expect(log?.url).toBe("/api/v2/logs/plan-1/secret?limit=65536&offset=7&wait=1")
+      expect(server.asked.map(({ headers }) => headers.authorization)).toEqual([`Bearer ${userToken}`, undefined, undefined])
+    }))
+
+  it.live.each([
+    { answer: refusal(401, "no"), tag: "TokenRefused", code: 5 },
+    { answer: refusal(403, "no"), tag: "TokenRefused", code: 5 },
+    { answer: refusal(404, "no"), tag: "NothingThere", code: 3 },
+    { answer: refusal(409, "The run is over."), tag: "ServerRefused", code: 1 },
+    { answer: { status: 503, body: { error: "storage", message: "The disk is full." } }, tag: "ServerUnreachable", code: 4 },
+    { answer: { body: { surprising: true } }, tag: "ServerUnreachable", code: 4 },
+    { answer: "reset" as const, tag: "ServerUnreachable", code: 4 }
+  ])("says $tag, exit code $code", ({ answer, code, tag }) =>
+    Effect.gen(function*() {
+      const { client, server } = yield* scripted
+      server.script.push(answer)
+      const error = yield* Effect.flip(client.run("run-a1"))
+      expect([error._tag, exitCodeOf(error), error.message.includes(userToken)]).toEqual([tag, code, false])
+      if (tag === "ServerUnreachable" && typeof answer === "object" && answer.status === 503) expect(error.message).toContain("it answers 503: The disk is full.")
+    }))
+
+  it.live("repeats the server's words when a decision comes at the wrong moment", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const client = yield* at(url)
+      const id = yield* person(url).start("demo")
+      yield* planWith(url)
+      yield* client.act(id, "discard")
+      yield* client.act(id, "discard")
+      expect((yield* Effect.flip(client.act(id, "apply"))).message).toBe(`The run ${id} is discarded and cannot be applied.`)
+    }))
+
+  it.live("has no outputs and no state before there was an apply", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const client = yield* at(url)
+      const { id } = yield* client.ensureWorkspace("demo")
+      expect([yield* client.outputs(id), yield* client.stateSerial(id)]).toEqual([[], Option.none()])
+    }))
+
+  it.live("lists the runs of one workspace, newest first", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const client = yield* at(url)
+      const first = yield* person(url).start("one")
+      const second = yield* person(url).start("two")
+      expect((yield* client.runs(Option.none())).map(({ id }) => id)).toEqual([second, first])
+      expect((yield* client.runs(Option.some("one"))).map(({ id }) => id)).toEqual([first])
+      expect(yield* agent(url).acquire()).toHaveLength(2)
+    }))
+})
