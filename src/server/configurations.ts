@@ -60,14 +60,12 @@ const make = Effect.gen(function*() {
     one(sql`SELECT * FROM configurationVersions WHERE workspaceId = ${workspaceId} AND status = 'uploaded' AND speculative = 0 ORDER BY seq DESC LIMIT 1`)
 
   const upload = Effect.fn("Configurations.upload")(function*<E>(id: string, bytes: Stream.Stream<Uint8Array, E>) {
-    const before = yield* get(id)
+    yield* get(id)
     const blob = yield* blobs.put(bytes, { limitBytes: archiveLimitBytes })
-    if (before.status === "uploaded") {
-      return yield* before.sha256 === blob.sha256 ? Effect.void : conflict("already-uploaded", "This configuration version has another archive already; create a new version.")
-    }
     const usable = yield* looksLikeArchive(yield* blobs.head(blob.sha256, 64 * 1024))
-    yield* sql`UPDATE configurationVersions SET ${sql.update({ status: usable ? "uploaded" : "errored", sha256: blob.sha256, sizeBytes: blob.sizeBytes })}
-      WHERE id = ${id} AND status <> 'uploaded'`
+    const stored = yield* sql`UPDATE configurationVersions SET ${sql.update({ status: usable ? "uploaded" : "errored", sha256: blob.sha256, sizeBytes: blob.sizeBytes })}
+      WHERE id = ${id} AND (status <> 'uploaded' OR sha256 = ${blob.sha256}) RETURNING id` // decided here, since another upload may have come meanwhile
+    if (stored.length === 0) return yield* conflict("already-uploaded", "This configuration version has another archive already; create a new version.")
     if (!usable) return yield* invalid("The body is not a gzipped tar archive; upload what `tar -cz` makes of the configuration's directory.")
   })
 

@@ -19,6 +19,16 @@ describe("an upload", () => {
       expect((yield* ask(version.uploadUrl, undefined, "PUT", archiveOf({ "other.tf": "" }))).status).toBe(409)
     }))
 
+  it.live("is one of two that come at once; the other one hears that it is not kept", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const made = yield* me.as("POST", tfePath.configurationVersions(yield* me.workspace("demo")), { data: { type: "configuration-versions", attributes: {} } })
+      const put = (name: string) => ask(made.json.data.attributes["upload-url"], undefined, "PUT", archiveOf({ [name]: "" }))
+      const answers = yield* Effect.all([put("one.tf"), put("two.tf")], { concurrency: 2 })
+      expect(answers.map(({ status }) => status).sort()).toEqual([204, 409])
+    }))
+
   it.live("is refused when it is no gzipped tar, and the version says so until a good one comes", () =>
     Effect.gen(function*() {
       const url = yield* server
