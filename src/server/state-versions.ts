@@ -8,7 +8,7 @@ import type { LockInfo } from "../schema/task-api.ts"
 import { Blobs } from "./blobs.ts"
 import { row } from "./database.ts"
 import { newId } from "./ids.ts"
-import { conflict, invalid, Refused } from "./refused.ts"
+import { conflict, invalid, Refused, unauthorized } from "./refused.ts"
 import { now, type Workspace, Workspaces } from "./workspaces.ts"
 
 export const StateVersion = Schema.Struct({
@@ -69,6 +69,8 @@ const make = Effect.gen(function*() {
   const lock = Effect.fn("StateVersions.lock")((workspaceId: string, info: LockInfo, holder: string) =>
     sql.withTransaction(Effect.gen(function*() {
       const workspace = yield* workspaces.get(workspaceId)
+      const over = yield* sql`SELECT id FROM stages WHERE id = ${holder} AND endedAt IS NOT NULL`
+      if (over.length > 0) return yield* unauthorized() // it ended while its request came, and nobody would open the lock
       if (workspace.lockInfo !== null) {
         return yield* workspace.lockInfo.ID === info.ID && workspace.lockHolder === holder ? Effect.succeed(workspace.epoch) : locked(workspace)
       }
