@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect } from "effect"
+import { Deferred, Effect, Schedule } from "effect"
 import { createServer } from "node:http"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createServer as createTcpServer } from "node:net"
@@ -204,7 +204,7 @@ describe("the server as a command", () => {
       const port = yield* freePort
       const program = yield* agentJob(flags(made, port))
       const url = `http://127.0.0.1:${port}`
-      yield* Effect.promise(() => fetch(url)).pipe(Effect.retry({ times: 0 }), Effect.exit, Effect.repeat({ until: (exit) => exit._tag === "Success", times: 1000 }))
+      yield* Effect.tryPromise(() => fetch(url)).pipe(Effect.retry({ schedule: Schedule.spaced("20 millis") }), Effect.timeoutOrElse({ duration: "30 seconds", orElse: () => Effect.die(new Error(`nobody listens: ${program.out()}`)) }))
       expect(yield* run(["get"], environmentOf(url))).toMatchObject({ code: 0, out: "No runs yet; start one with: agent-job run DIR\n" })
       program.child.kill("SIGTERM")
       const { code, error } = yield* program.ended

@@ -10,7 +10,7 @@ import { clusterFlags, type ClusterFlags, connection, serverFlags, type ServerFl
 const flags = {
   what: Argument.String("what").pipe(Argument.withDefault("runs"), Argument.withDescription("runs (of the server), tasks (AgentTasks of the cluster), a run's id, or a task's name.")),
   workspace: Flag.String("workspace").pipe(Flag.withAlias("w"), Flag.withMetavar("NAME"), Flag.optional, Flag.withDescription("Only runs of this workspace.")),
-  output: Flag.Literals("output", ["table", "json", "yaml"]).pipe(Flag.withAlias("o"), Flag.withDefault("table"), Flag.withDescription("How to print it.")),
+  output: Flag.Literals("output", ["table", "json", "yaml"]).pipe(Flag.withMetavar("table|json|yaml"), Flag.withAlias("o"), Flag.withDefault("table"), Flag.withDescription("How to print it.")),
   ...serverFlags,
   ...clusterFlags
 }

@@ -2,6 +2,7 @@
 // Used by main.
 import { Console, Effect, Option } from "effect"
 import { CliOutput, GlobalFlag, type CliError, type HelpDoc, TerminalCapabilities } from "effect/cli"
+import { columns } from "./table.ts"
 
 /** --wizard and --log-level stay out: nothing here needs a wizard, and services read LOG_LEVEL. */
 export const builtIns = [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions]
@@ -23,17 +24,22 @@ const mistake = (error: CliError.NonShowHelpErrors): string => {
   }
 }
 
+/** What can be chosen is in the name of the value already. */
+const withoutChoices = (description: string) => description.replace(/ ?\(choices: [^)]*\)$/u, "")
+
 /** Flags that every command has come last, and only in the help of the program as a whole. */
-const formatted = (doc: HelpDoc.HelpDoc, colors: boolean): string => {
+const formatted = ({ globalFlags = [], ...doc }: HelpDoc.HelpDoc, colors: boolean): string => {
   const { formatHelpDoc } = CliOutput.defaultFormatter({ colors })
-  const { globalFlags, ...own } = doc
+  const own = formatHelpDoc({
+    ...doc,
+    args: (doc.args ?? []).map((argument) => ({ ...argument, type: "" })),
+    flags: doc.flags.map((flag) => ({ ...flag, description: Option.map(flag.description, withoutChoices) }))
+  })
   const isRoot = doc.commandPath === undefined || doc.commandPath.length < 2
-  const [bold, end] = colors ? ["\u001b[1m", "\u001b[0m"] : ["", ""]
-  const flags = (globalFlags ?? []).map(({ aliases, description, name }) => [`  ${[`--${name}`, ...aliases].join(", ")}`, Option.getOrElse(description, () => "")] as const)
-  const width = Math.max(0, ...flags.map(([names]) => names.length)) + 4
-  return isRoot && flags.length > 0
-    ? `${formatHelpDoc(own)}\n\n${bold}FLAGS OF EVERY COMMAND${end}\n${flags.map(([names, what]) => `${names.padEnd(width)}${what.replace(/ \(choices:.*\)$/u, "")}`).join("\n")}`
-    : formatHelpDoc(own)
+  if (!isRoot || globalFlags.length === 0) return own
+  const rows = globalFlags.map(({ aliases, description, name }) => [`  ${[`--${name}`, ...aliases].join(", ")}`, withoutChoices(Option.getOrElse(description, () => ""))])
+  const heading = "FLAGS OF EVERY COMMAND"
+  return [own, "", colors ? `\u001b[1m${heading}\u001b[0m` : heading, ...columns(rows, "    ")].join("\n")
 }
 
 const seeHelp = (path: ReadonlyArray<string>) => `See: ${path.join(" ")} --help`

@@ -10,7 +10,7 @@ import { clusterFlags, connection, noColor, serverFlags, toggle } from "./settin
 const flags = {
   name: Argument.String("RUN|TASK").pipe(Argument.optional, Argument.withDescription("A run's id or the name of an AgentTask; by default the newest run.")),
   workspace: Flag.String("workspace").pipe(Flag.withAlias("w"), Flag.withMetavar("NAME"), Flag.optional, Flag.withDescription("The newest run of this workspace.")),
-  stage: Flag.Literals("stage", ["plan", "apply"]).pipe(Flag.optional, Flag.withDescription("Only this stage of the run; destroying is an apply.")),
+  stage: Flag.Literals("stage", ["plan", "apply"]).pipe(Flag.withMetavar("plan|apply"), Flag.optional, Flag.withDescription("Only this stage of the run; destroying is an apply.")),
   follow: toggle("follow", "Stay until it ends.").pipe(Flag.withAlias("f")),
   noColor,
   ...serverFlags,

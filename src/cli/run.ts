@@ -25,7 +25,7 @@ const flags = {
     Flag.withDescription("Set an input variable, once for each. A value that begins with [, { or \" is an HCL expression.")
   ),
   output: Flag.Literals("output", ["text", "json"]).pipe(
-    Flag.withAlias("o"), Flag.withDefault("text"),
+    Flag.withAlias("o"), Flag.withMetavar("text|json"), Flag.withDefault("text"),
     Flag.withDescription("json: one document on stdout at the end, everything else on stderr.")
   ),
   noColor,

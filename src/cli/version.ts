@@ -7,7 +7,7 @@ import manifest from "../../package.json" with { type: "json" }
 
 export const programVersion = manifest.version
 
-const flags = { output: Flag.Literals("output", ["text", "json"]).pipe(Flag.withAlias("o"), Flag.withDefault("text"), Flag.withDescription("How to print it.")) }
+const flags = { output: Flag.Literals("output", ["text", "json"]).pipe(Flag.withMetavar("text|json"), Flag.withAlias("o"), Flag.withDefault("text"), Flag.withDescription("How to print it.")) }
 
 export const version = Command.make("version", flags, ({ output }) =>
   Console.log(output === "json"
