@@ -23,6 +23,9 @@ const containers = ({ install, runner, worker }: PodSeen): ReadonlyArray<readonl
 
 const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): ReadonlyArray<Trouble> => {
   const say = (what: string): string => `Container ${name} ${what}: ${seen.message || seen.reason}`
+  if (name === "runner" && (seen.reason === "StartError" || seen.lastReason === "StartError")) {
+    return [{ reason: "InvalidConfiguration", message: say("cannot start; the image needs /bin/sh"), final: false }]
+  }
   if (seen.state === "waiting") {
     if (imageNevers.has(seen.reason)) return [{ reason: "ImagePull", message: say("cannot have its image"), final: true }]
     if (imageWaits.has(seen.reason)) return [{ reason: "ImagePull", message: say("waits for its image"), final: false }]
@@ -31,9 +34,6 @@ const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): ReadonlyArra
   }
   if (name === "install" && seen.state === "terminated" && !Option.contains(seen.exitCode, 0)) {
     return [{ reason: "InvalidConfiguration", message: say("failed"), final: true }]
-  }
-  if (name === "runner" && (seen.reason === "StartError" || seen.lastReason === "StartError")) {
-    return [{ reason: "InvalidConfiguration", message: say("cannot start; the image needs /bin/sh"), final: false }]
   }
   return []
 }

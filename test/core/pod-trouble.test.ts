@@ -21,6 +21,8 @@ describe("startTrouble", () => {
     { given: "an image whose name is none", pod: { worker: waiting("InvalidImageName") }, reason: "ImagePull", final: true, says: "worker" },
     { given: "a Secret that is missing", pod: { worker: waiting("CreateContainerConfigError", "secret \"creds\" not found") }, reason: "InvalidConfiguration", final: false, says: "creds" },
     { given: "a runner image without a shell", pod: { runner: container({ state: "terminated", reason: "StartError", lastReason: "StartError" }) }, reason: "InvalidConfiguration", final: false, says: "/bin/sh" },
+    { given: "a runner image without a shell that is about to be tried again", pod: { runner: container({ reason: "RunContainerError", lastReason: "StartError" }) }, reason: "InvalidConfiguration", final: false, says: "/bin/sh" },
+    { given: "a runner image without a shell that was tried often", pod: { runner: container({ reason: "CrashLoopBackOff", lastReason: "StartError" }) }, reason: "InvalidConfiguration", final: false, says: "/bin/sh" },
     { given: "an install that failed", pod: { install: ended("Error", 1) }, reason: "InvalidConfiguration", final: true, says: "install" },
     { given: "no node for it", pod: { unschedulable: "0/1 nodes: insufficient memory" }, reason: "Unschedulable", final: false, says: "insufficient memory" }
   ])("explains $given", ({ final, pod, reason, says }) => {
