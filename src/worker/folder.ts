@@ -1,7 +1,7 @@
 // Directories on a volume that others write too: entered step by step from an open descriptor, so that no link is ever followed.
 // Always holds: a path given here leads nowhere outside the directory it starts in, whatever the runner does meanwhile.
 // Used by worker/provision, worker/archive and worker/stage for everything they write or read beside the runner.
-import { closeSync, constants, fchmodSync, fstatSync, mkdirSync, openSync, readSync, symlinkSync, writeSync } from "node:fs"
+import { closeSync, constants, fchmodSync, fstatSync, mkdirSync, openSync, readSync, symlinkSync, unlinkSync, writeSync } from "node:fs"
 import { Effect, Option } from "effect"
 import { inside } from "./fifo.ts"
 import { fileTrouble, type StageFailed } from "./stage-failed.ts"
@@ -145,6 +145,19 @@ export const readFile = (root: number, segments: Segments, limit: number): Effec
     const { fd, size } = found.value
     return Option.some(yield* Effect.try({ try: () => Buffer.concat([...chunksOf(fd, size)]), catch: fileTrouble(segments.join("/")) }))
   }).pipe(Effect.scoped)
+
+/** Removes a file or link; nothing happens if there is none. */
+export const removeFile = (root: number, segments: Segments): Effect.Effect<void, StageFailed> =>
+  Effect.try({
+    try: () => {
+      try {
+        enter(root, segments.slice(0, -1), false, (directory) => unlinkSync(inside(directory, segments.at(-1) ?? "")))
+      } catch (error) {
+        if (!isMissing(error)) throw error
+      }
+    },
+    catch: fileTrouble(segments.join("/"))
+  })
 
 /** Is there a directory, reached through none but directories? */
 export const isFolder = (root: number, segments: Segments): boolean => {

@@ -7,7 +7,7 @@ import type { AgentTaskSpec } from "../schema/agent-task.ts"
 import { archiveFile } from "./archive-url.ts"
 import { unpack } from "./archive.ts"
 import type { Backing } from "./backing.ts"
-import { readFile } from "./folder.ts"
+import { openFile, readFile, removeFile } from "./folder.ts"
 import { keptStateFile } from "./kept-state.ts"
 import { Platform } from "./platform.ts"
 import type { Provisioned } from "./provision.ts"
@@ -32,14 +32,17 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
   if (stage !== "plan" && plan === undefined) return yield* refuse(`spec.plan is missing: the ${stage} of a pool's run applies the plan that was approved, and only that; plan again.`)
   const { variables } = yield* platform.details
 
-  const settleState = Effect.fnUntraced(function*({ directory, root }: Provisioned) {
-    const left = yield* readFile(root, [...directory, erroredState], stateLimitBytes)
+  const notSaved = (why: string, where: string) => new StageFailed({
+    reason: "StateNotSaved",
+    message: `The pool's server has not confirmed the last state (${why}) It is in ${where} of Pod ${pod.name} on node ${pod.node}; save it before the Pod is deleted.`
+  })
+  const settleState = Effect.fnUntraced(function*({ directory, path, root }: Provisioned) {
+    const file = [...directory, erroredState]
+    const left = yield* readFile(root, file, stateLimitBytes)
     const { pushed, trouble } = yield* delivery.settle(left)
-    if (Option.isNone(trouble)) return pushed
-    return yield* new StageFailed({
-      reason: "StateNotSaved",
-      message: `The pool's server has not confirmed the last state (${trouble.value}) A copy is in ${keptStateFile(privateDirectory)} of Pod ${pod.name} on node ${pod.node}; save it before the Pod is deleted.`
-    })
+    if (Option.isSome(trouble)) return yield* notSaved(trouble.value, keptStateFile(privateDirectory))
+    if (Option.isNone(left) && Option.isSome(yield* Effect.scoped(openFile(root, file)))) return yield* notSaved(`it has more than ${stateLimitBytes / 1024 ** 2} MiB.`, join(path, erroredState))
+    return pushed
   })
 
   return {
@@ -55,6 +58,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
       const file = join(privateDirectory, planFile)
       yield* platform.download("plan", file, sha256)
       yield* unpackPlan(file, root, directory)
+      yield* removeFile(root, [...directory, erroredState]) // one that came with the configuration is no state of this stage
     })),
     openFor: ({ mutates }) => Effect.provideService(openGateway(mutates), StateDelivery, delivery),
     mayChange: () => Effect.void,
