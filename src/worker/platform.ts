@@ -161,7 +161,8 @@ const make = Effect.fnUntraced(function*(url: string) {
     tellResult: (result) => done(Request.bodyText(Request.post(taskPath.result), encodeResult(result), "application/json")),
     state: Effect.asSome(read(Request.get(taskPath.state), (response) => response.arrayBuffer, largeBodyTimeout)).pipe(
       Effect.map(Option.map((buffer) => new Uint8Array(buffer))),
-      Effect.catchIf((error) => error._tag === "Declined" && error.status === 404, () => Effect.succeedNone)
+      Effect.catchTag("Declined", (error) =>
+        error.status !== 404 ? Effect.fail(error) : isNoState(error.body) ? Effect.succeedNone : Effect.fail(new NoAnswer({ detail: "it answers 404" })))
     ),
     pushState: (bytes, sha256, { epoch, id }) =>
       done(
@@ -177,6 +178,8 @@ const make = Effect.fnUntraced(function*(url: string) {
   })
 })
 
+/** The server's own word: a 404 of a proxy before it must not be read as an empty state. */
+const isNoState = (body: unknown): boolean => Predicate.hasProperty(body, "error") && body.error === "no-state"
 const encodeResult = Schema.encodeSync(Schema.fromJsonString(StageResult))
 const decodeLogPosition = Schema.decodeUnknownOption(LogPosition)
 const decodePosition = (status: number, body: unknown) => status === 409 ? decodeLogPosition(body) : Option.none()

@@ -12,7 +12,7 @@ import type { Variable } from "../../src/schema/agent-task.ts"
 import { taskHeader } from "../../src/schema/task-api.ts"
 
 /** What happens to the next request of a kind: "lose answer" does it and then breaks the connection. */
-export type Fault = "break" | "lose answer" | 401 | 409 | 500
+export type Fault = "break" | "lose answer" | 401 | 404 | 409 | 500
 
 export interface TaskApi {
   readonly url: string

@@ -191,6 +191,15 @@ describe("the state gateway", () => {
       expect((yield* Fiber.join(reading)).status).toBe(404)
     })))
 
+  it.live("does not take a 404 of something before the server for an empty state", () =>
+    withGateway(Effect.fnUntraced(function*(env, { api }) {
+      api.state = Buffer.from(state(1))
+      api.fault("GET /state", 404)
+      expect(yield* ask(env, "read")).toEqual({ status: 200, text: state(1) })
+      api.fault("GET /state", ...Array.from({ length: 20 }, () => 404 as const))
+      expect((yield* ask(env, "read")).status).toBe(503)
+    })))
+
   it.live("reads the token again, since it may have been renewed", () =>
     withGateway(Effect.fnUntraced(function*(env, { api, tokenFile }) {
       yield* lock(env)
