@@ -35,11 +35,12 @@ export interface RunEnded {
 export const agentJob = (...args: ReadonlyArray<string>): Promise<Ended> => run(program, args)
 
 export class Scene {
-  /** Of the workspace, and the beginning of the names of all that the test makes in the cluster. */
+  /** Of the workspace, and the beginning of the names of all that the test makes. */
   readonly name: string
   private readonly folder: string
   private readonly processes: Array<Process> = []
   private readonly objects: Array<string> = []
+  private readonly others: Array<Scene> = []
   private folders = 0
 
   constructor(name: string, folder: string) {
@@ -95,9 +96,16 @@ export class Scene {
     await kubectl(["create", "--filename=-"], manifest)
   }
 
+  /** A scene within this one, for a test of two workspaces; it ends with this one. */
+  async another(suffix: string): Promise<Scene> {
+    const other = new Scene(`${this.name}-${suffix}`, await mkdtemp(join(this.folder, `${suffix}-`)))
+    this.others.push(other)
+    return other
+  }
+
   /** Ends and removes everything. A run that still goes is cancelled; the server keeps its record. */
   async end(): Promise<void> {
-    await Promise.all(this.processes.map((started) => started.end()))
+    await Promise.all([...this.processes.map((started) => started.end()), ...this.others.map((other) => other.end())])
     const runs = await runsOf(this.name).catch(() => [])
     await Promise.all(runs.filter(({ final }) => !final).map(({ id }) => agentJob("cancel", id)))
     const tasks = runs.flatMap(({ stages }) => stages.map(({ id }) => `atask/${id.replace(/\.1$/u, "").replaceAll(".", "-")}`))

@@ -95,7 +95,14 @@ describe.concurrent("a run", () => {
     assert.strictEqual(report.run.status, "planned_and_finished")
   })
 
-  it("waits for the one before it in its workspace and says so, while another workspace does not wait", async ({ scene }) => {
+  it("goes on beside one of another workspace", async ({ scene }) => {
+    const both = await Promise.all(["a", "b"].map((suffix) => scene.another(suffix)))
+    const started = await Promise.all(both.map((one) => one.startRun(slowApply(300), "--auto-approve", "--no-color")))
+    await Promise.all(started.map(({ command }) => command.says(slowly)))
+    assert.deepStrictEqual((await Promise.all(started.map(({ id }) => runOf(id)))).map(({ status }) => status), ["applying", "applying"])
+  })
+
+  it("waits for the one before it in its workspace and says so", async ({ scene }) => {
     const first = await scene.startRun(slowApply(8), "--auto-approve", "--no-color")
     await first.command.says(slowly)
     const second = await scene.startRun(slowApply(8), "--auto-approve", "--no-color")

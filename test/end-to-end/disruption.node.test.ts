@@ -1,0 +1,79 @@
+// Parts of the product that vanish in the middle of a run: it is finished all the same, once, and nothing is lost.
+// One test after the other, since each takes the product away from all.
+import { afterAll, assert, beforeEach, describe } from "vitest"
+import { kubectl, productNamespace, taskOf } from "./cluster.ts"
+import { slowApply, slowly } from "./configurations.ts"
+import { it } from "./product.ts"
+import { resourcesOf, runOf, untilRun } from "./server.ts"
+
+const inProduct = (...args: ReadonlyArray<string>) => kubectl(["--namespace", productNamespace, ...args])
+const controller = "deployment/agent-job-controller"
+const server = "statefulset/agent-job-server"
+
+const untilReady = async () => {
+  await inProduct("rollout", "status", controller, "--timeout=90s")
+  await inProduct("rollout", "status", server, "--timeout=90s")
+}
+const scale = (replicas: number) => inProduct("scale", controller, `--replicas=${replicas}`)
+
+beforeEach(untilReady)
+afterAll(async () => {
+  await scale(1)
+  await untilReady()
+})
+
+const all = ["terraform_data.first", "terraform_data.third", "time_sleep.second"]
+
+/** Every stage of a run had one Job and one Pod. */
+const assertOnce = async (id: string) => {
+  for (const stage of ["plan", "apply"]) {
+    const { metadata: { uid }, status } = await taskOf(`${id}-${stage}`)
+    assert.strictEqual(status.launches, 1)
+    assert.deepInclude(status, { phase: "Succeeded", reason: "Completed" })
+    const made = (await kubectl(["get", "jobs,pods", `--selector=scalr.io/task-uid=${uid}`, "--output=name"])).trim().split("\n")
+    assert.strictEqual(made.length, 2, made.join())
+  }
+}
+
+describe("a run", () => {
+  it("goes on to its end when the controller is killed while it plans", async ({ scene }) => {
+    const { command, id } = await scene.startRun(slowApply(1), "--auto-approve", "--no-color")
+    await command.says("Engine: tofu")
+    await inProduct("delete", "pod", "--selector=app.kubernetes.io/component=controller", "--grace-period=1", "--wait=false")
+    const { code, stdout } = await command.ended
+    assert.strictEqual(code, 0)
+    assert.include(stdout, "Apply complete! Resources: 3 added, 0 changed, 0 destroyed.")
+    await assertOnce(id)
+    assert.deepStrictEqual(await resourcesOf(scene.name), all)
+  })
+
+  it("is applied and reported while there is no controller at all", async ({ scene }) => {
+    const { command, id } = await scene.startRun(slowApply(5), "--auto-approve", "--no-color")
+    await command.says(slowly)
+    await scale(0)
+    const { code, stdout } = await command.ended
+    assert.strictEqual(code, 0)
+    assert.include(stdout, "Apply complete! Resources: 3 added, 0 changed, 0 destroyed.")
+    assert.deepStrictEqual(await resourcesOf(scene.name), all)
+    assert.isString((await taskOf(`${id}-apply`)).status.reportedAt)
+    const waits = await scene.startRun(slowApply(1), "--no-color")
+    await untilRun(waits.id, "waits for an agent", ({ queue }) => queue !== undefined)
+    await scale(1)
+    assert.strictEqual((await waits.command.ended).code, 0)
+    await assertOnce(id)
+  })
+
+  it("is waited out by its worker when the server goes away while it applies; state, log and result arrive", async ({ scene }) => {
+    const { command, id } = await scene.startRun(slowApply(6), "--auto-approve", "--no-color")
+    await command.says(slowly)
+    await inProduct("delete", "pod", "agent-job-server-0", "--grace-period=1", "--wait=false")
+    const { code, stdout } = await command.ended
+    assert.strictEqual(code, 0)
+    assert.strictEqual(stdout.split("Apply complete! Resources: 3 added, 0 changed, 0 destroyed.").length - 1, 1)
+    assert.deepStrictEqual(await resourcesOf(scene.name), all)
+    const run = await runOf(id)
+    assert.strictEqual(run.status, "applied")
+    assert.deepInclude(run.stages[1]?.result, { outcome: "succeeded", statePushed: true })
+    await assertOnce(id)
+  })
+})

@@ -1,0 +1,42 @@
+// The values of the installed controller, changed for a while: the ConfigMap that its Deployment mounts, and the checksum that restarts it.
+// Always holds: `restore` gives it back what it had.
+// Used by the end-to-end tests of what other values do.
+import { parse, stringify } from "yaml"
+import { kubectl, productNamespace } from "./cluster.ts"
+
+const deployment = "deployment/agent-job-controller"
+
+const inProduct = (args: ReadonlyArray<string>, input?: string) => kubectl(["--namespace", productNamespace, ...args], input)
+
+type Tree = { readonly [key: string]: unknown }
+
+const isTree = (value: unknown): value is Tree => typeof value === "object" && value !== null && !Array.isArray(value)
+
+const merged = (below: Tree, above: Tree): Tree => ({
+  ...below,
+  ...Object.fromEntries(Object.entries(above).map(([key, value]) => {
+    const under = below[key]
+    return [key, isTree(value) && isTree(under) ? merged(under, value) : value]
+  }))
+})
+
+/** Waits until the one controller left is the new one. */
+const mount = async (volume: unknown) => {
+  await inProduct(["patch", deployment, "--type=strategic", "--patch", JSON.stringify({ spec: { template: { spec: { volumes: [volume] } } } })])
+  await inProduct(["rollout", "status", deployment, "--timeout=90s"])
+}
+
+/** Restarts the controller with these values over its own; gives what restores it. */
+export const changeValues = async (change: Tree): Promise<() => Promise<void>> => {
+  const config = await inProduct(["get", deployment, "--output=jsonpath={.spec.template.spec.volumes[?(@.name==\"config\")].configMap.name}"])
+  const values: unknown = parse(await inProduct(["get", "configmap", config, "--output=jsonpath={.data.values\\.yaml}"]))
+  if (!isTree(values)) throw new Error(`the ConfigMap ${config} has no values`)
+  const name = `${config}-e2e`
+  const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data: { "values.yaml": stringify(merged(values, change)) } }
+  await inProduct(["apply", "--filename=-"], JSON.stringify(object))
+  await mount({ name: "config", configMap: { name } })
+  return async () => {
+    await mount({ name: "config", configMap: { name: config } })
+    await inProduct(["delete", "configmap", name])
+  }
+}
