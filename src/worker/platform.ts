@@ -161,7 +161,7 @@ const make = Effect.fnUntraced(function*(url: string) {
     tellResult: (result) => done(Request.bodyText(Request.post(taskPath.result), encodeResult(result), "application/json")),
     state: Effect.asSome(read(Request.get(taskPath.state), (response) => response.arrayBuffer, largeBodyTimeout)).pipe(
       Effect.map(Option.map((buffer) => new Uint8Array(buffer))),
-      Effect.catchTag("Declined", (error) =>
+      Effect.catchTag("Declined", (error): Effect.Effect<Option.Option<never>, PlatformError> =>
         error.status !== 404 ? Effect.fail(error) : isNoState(error.body) ? Effect.succeedNone : Effect.fail(new NoAnswer({ detail: "it answers 404" })))
     ),
     pushState: (bytes, sha256, { epoch, id }) =>
