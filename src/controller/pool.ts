@@ -2,10 +2,11 @@
 // Every call may be repeated; a refused token is said once a minute, not once a second.
 // Used by controller/pool-intake and controller/execute.
 import { layerUndiciOptions } from "@effect/platform-node/NodeHttpClient"
-import { Context, Data, Effect, Layer, Redacted, Schema } from "effect"
+import { Context, Data, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { readFile } from "node:fs/promises"
 import { AcquireResponse, type Assignment, CancellationsResponse, poolPath } from "../schema/pool-api.ts"
+import { Problem } from "../schema/problem.ts"
 import type { Reason } from "../schema/reason.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 
@@ -17,7 +18,13 @@ export class PoolUnreachable extends Data.TaggedError("PoolUnreachable")<{ reado
 }
 
 /** The server said no; asking the same again cannot help. */
-export class PoolRefused extends Data.TaggedError("PoolRefused")<{ readonly url: string; readonly status: number; readonly detail: string }> {
+export class PoolRefused extends Data.TaggedError("PoolRefused")<{
+  readonly url: string
+  readonly status: number
+  /** The server's word for programs; empty when the answer is not the server's own, as that of a proxy before it. */
+  readonly word: string
+  readonly detail: string
+}> {
   override get message() {
     return this.status === 401 || this.status === 403
       ? `The pool at ${this.url} refuses the token; put a valid pool token into the Secret that agent.tokenExistingSecret names.`
@@ -40,6 +47,8 @@ export class Pool extends Context.Service<Pool, {
   )
 }
 
+const decodeProblem = Schema.decodeUnknownOption(Schema.fromJsonString(Problem))
+
 const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
   const http = yield* HttpClient.HttpClient
   const unreachable = (cause: unknown) => new PoolUnreachable({ url, detail: cause instanceof Error ? cause.message : String(cause) })
@@ -56,8 +65,11 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
       )
       const response = yield* http.execute(request).pipe(Effect.mapError(unreachable))
       if (response.status < 300) return response
-      const detail = (yield* response.text.pipe(Effect.orElseSucceed(() => ""))).slice(0, 200)
-      return yield* response.status === 429 || response.status >= 500 ? unreachable(`${response.status} ${detail}`) : new PoolRefused({ url, status: response.status, detail })
+      const text = yield* response.text.pipe(Effect.orElseSucceed(() => ""))
+      const detail = text.slice(0, 200)
+      if (response.status === 429 || response.status >= 500) return yield* unreachable(`${response.status} ${detail}`)
+      const word = Option.match(decodeProblem(text), { onNone: () => "", onSome: ({ error }) => error })
+      return yield* new PoolRefused({ url, status: response.status, word, detail })
     }).pipe(Effect.timeoutOrElse({ duration: (waitSeconds + 15) * 1000, orElse: () => Effect.fail(unreachable("no answer in time")) }))
 
   const told = (path: string, body: unknown) => Effect.scoped(Effect.flatMap(post(path, body), (response) => Effect.mapError(Effect.asVoid(response.text), unreachable)))
@@ -74,7 +86,7 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
     cancellations: (after, waitSeconds) => asked(poolPath.cancellations, { after, waitSeconds }, waitSeconds, CancellationsResponse),
     report: (id, result) =>
       told(poolPath.result(id), result).pipe(
-        Effect.catchIf((error) => error._tag === "PoolRefused" && (error.status === 404 || error.status === 409), (error) =>
+        Effect.catchIf((error) => error._tag === "PoolRefused" && (error.word === "not-found" || error.word === "result-exists"), (error) =>
           Effect.logInfo("the pool has another result, or does not know the stage", error))
       ),
     wait: (id, reason, message) => told(poolPath.wait(id), { reason, message })

@@ -2,6 +2,7 @@
 import { expect, it } from "@effect/vitest"
 import { Context, Effect, Layer, Scope } from "effect"
 import { writeFileSync } from "node:fs"
+import { createServer } from "node:http"
 import { join } from "node:path"
 import { Pool } from "../../src/controller/pool.ts"
 import { directory, failed, person, poolToken, serve, succeeded } from "../server/live-server.ts"
@@ -45,6 +46,16 @@ it.live("names the Secret when the token is refused, and works once the file is 
     expect(error.message).not.toContain("some-other")
     writeFileSync(join(made, "pool.token"), `${poolToken}\n`)
     yield* pool.acquire("agent", 0, 1)
+  }).pipe(Effect.scoped))
+
+it.live("does not take a result for told because something before the server knows no such page", () =>
+  Effect.gen(function*() {
+    const made = yield* directory
+    const proxy = createServer((_, response) => response.writeHead(404).end("default backend - 404"))
+    yield* Effect.acquireRelease(Effect.callback<void>((resume) => void proxy.listen(0, "127.0.0.1", () => resume(Effect.void))), () => Effect.sync(() => proxy.close()))
+    const address = proxy.address()
+    const pool = yield* clientOf(`http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`, join(made, "pool.token"))
+    expect(yield* Effect.flip(pool.report("run-a.apply.1", failed()))).toMatchObject({ _tag: "PoolRefused", message: expect.stringContaining("404: default backend") })
   }).pipe(Effect.scoped))
 
 it.live("says where it looked when the server is away or the token's file is missing", () =>
