@@ -51,8 +51,9 @@ const duration = (from: string, to: string): string => {
   return seconds < 3600 ? `${Math.floor(seconds / 60)}m${seconds % 60}s` : `${Math.floor(seconds / 3600)}h${Math.floor(seconds / 60) % 60}m`
 }
 
-/** The status after a step. The phase never goes back: a step that would is taken as news about the present one. */
+/** The status after a step. The phase never goes back: a step that would is taken as news about the present one, and a final one takes no news. */
 export const advance = (status: AgentTaskStatus, step: Step): AgentTaskStatus => {
+  if (isOver(status.phase)) return status
   const phase = mayFollow(status.phase, step.phase) ? step.phase : status.phase ?? step.phase
   const { queue: _, ...kept } = status
   const says = kstatus(phase, step.stalled === true)

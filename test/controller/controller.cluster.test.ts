@@ -5,7 +5,7 @@ import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, jobs, type Kind, leases } from "../../src/kubernetes/kinds.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { WorkspaceName } from "../../src/schema/names.ts"
-import { claim, createTask, finish, found, getTask, jobNames, runController, TaskCluster, Tasks, until, untilStatus } from "./task-cluster.ts"
+import { claim, claimWithoutPod, createTask, finish, found, getTask, jobNames, runController, TaskCluster, Tasks, until, untilStatus } from "./task-cluster.ts"
 
 const quotas: Kind = { ...jobs, apiVersion: "v1", kind: "ResourceQuota", plural: "resourcequotas" }
 const isPhase = (phase: string) => (status: { readonly phase?: string | undefined }): boolean => status.phase === phase
@@ -87,7 +87,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       yield* untilStatus("cancelled", isPhase("Starting"))
       yield* kubernetes.apply(agentTasks, { metadata: { name: "cancelled", namespace, uid: metadata.uid }, spec: { cancel: true } })
       expect(yield* untilStatus("cancelled", isPhase("Cancelled"))).toMatchObject({ reason: "Cancelled" })
-      expect((yield* Effect.flip(claim("cancelled")))._tag).toBe("Invalid")
+      expect((yield* Effect.flip(claimWithoutPod("cancelled")))._tag).toBe("Invalid")
       yield* until("the Job's end", found(kubernetes.get(jobs, { name: "agent-job-cancelled", namespace })), (there) => !there)
     }).pipe(Effect.scoped))
 
@@ -133,7 +133,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       yield* runController()
       yield* createTask("vanished", { stage: "apply", ...workspace("vanished") })
       yield* untilStatus("vanished", isPhase("Starting"))
-      yield* claim("vanished") // its Pod never was
+      yield* claimWithoutPod("vanished")
       const status = yield* untilStatus("vanished", isPhase("Failed"))
       expect(status).toMatchObject({ reason: "NodeLost", launches: 1 })
       expect(status.message).toContain("Look at the state")

@@ -6,7 +6,7 @@ import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, secrets } from "../../src/kubernetes/kinds.ts"
 import { Sha256 } from "../../src/schema/names.ts"
 import { directory, person, serve, sha256, succeeded, withChanges, worker } from "../server/live-server.ts"
-import { claim, found, getTask, runController, TaskCluster, Tasks, until, untilStatus } from "./task-cluster.ts"
+import { claimWithoutPod, found, getTask, runController, TaskCluster, Tasks, until, untilStatus } from "./task-cluster.ts"
 
 const planDigest = Sha256.make(sha256("the plan"))
 
@@ -50,7 +50,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       const run = yield* people.start("lost")
       yield* untilStatus(`${run}-plan`, ({ phase }) => phase === "Starting")
       yield* until("the word on its wait", people.view(run), (view) => JSON.stringify(view).includes("JobCreated"))
-      yield* claim(`${run}-plan`) // its Pod never was, so it is lost at once
+      yield* claimWithoutPod(`${run}-plan`) // so it is lost at once
       expect(yield* untilStatus(`${run}-plan`, ({ reportedAt }) => reportedAt !== undefined)).toMatchObject({ phase: "Failed", reason: "NodeLost" })
       expect(yield* people.view(run)).toMatchObject({ status: "errored" })
     }).pipe(Effect.scoped))

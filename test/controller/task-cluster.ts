@@ -12,7 +12,7 @@ import { crd } from "../../src/core/manifest/crd.ts"
 import { claimed, finished } from "../../src/core/status.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
-import { agentTasks, decoding, jobs, type Kind, namespaces } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, decoding, jobs, type Kind, namespaces, pods } from "../../src/kubernetes/kinds.ts"
 import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { Uid, WorkspaceName } from "../../src/schema/names.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
@@ -94,12 +94,28 @@ export const jobNames = Effect.gen(function*() {
 /** As a worker does when somebody else wrote the status meanwhile. */
 const readAgain = <A, E extends { readonly _tag: string }, R>(write: Effect.Effect<A, E, R>) => Effect.retry(write, { while: ({ _tag }) => _tag === "Conflict", times: 10 })
 
-/** Takes the task as its worker would. */
-export const claim = (name: string) => readAgain(claimOnce(name))
-const claimOnce = Effect.fnUntraced(function*(name: string) {
+/** The Pod that the Job controller would make, for a node that does not exist; it only has to be there. */
+const makePod = Effect.fnUntraced(function*({ metadata: { name, namespace, uid } }: AgentTask) {
+  const labels = { "app.kubernetes.io/managed-by": "agent-job", "app.kubernetes.io/component": "task", "scalr.io/task-uid": uid }
+  return yield* (yield* Kubernetes).create(pods, {
+    metadata: { name: `pod-of-${name}`, namespace, labels },
+    spec: { nodeSelector: { "test/nowhere": "true" }, containers: [{ name: "worker", image: "none" }] }
+  })
+})
+
+/** Takes the task as its worker would, in a Pod of its own. */
+export const claim = Effect.fnUntraced(function*(name: string) {
+  const { metadata } = yield* makePod(yield* getTask(name))
+  return yield* readAgain(claimAs(name, metadata.uid))
+})
+
+/** The same, by a Pod that was never there. */
+export const claimWithoutPod = (name: string) => readAgain(claimAs(name, "nobody"))
+
+const claimAs = Effect.fnUntraced(function*(name: string, podUid: string) {
   const { metadata, spec, status } = yield* getTask(name)
   const at = new Date().toISOString()
-  const next = claimed(status, { podUid: Uid.make(`pod-of-${name}`), nonce: "nonce", epoch: 0, at }, { name: `pod-of-${name}`, node: "node" }, metadata.generation)
+  const next = claimed(status, { podUid: Uid.make(podUid), nonce: "nonce", epoch: 0, at }, { name: `pod-of-${name}`, node: "node" }, metadata.generation)
   return yield* (yield* Kubernetes).updateStatus(tasks, { metadata, spec, status: next })
 })
 

@@ -20,6 +20,10 @@ describe("advance", () => {
     expect(once.conditions?.map((_) => _.lastTransitionTime)).toEqual([before(60), before(60), before(60)])
     expect(advance(once, { ...step, now: "2027-01-01T00:00:00.000Z" })).toEqual(once)
   })
+  it("leaves a final status alone, but for the result of a worker that comes late", () => {
+    const lost = { phase: "Failed", reason: "NodeLost", message: "gone" } as const
+    expect(finished(lost, success, 1, false)).toEqual({ ...lost, result: success })
+  })
   it("forgets the queue once the task is past it", () => {
     const queued = { phase: "Queued", queue: { position: 1, reason: "WorkspaceBusy" } } as const
     expect(advance(queued, { phase: "Starting", reason: "JobCreated", message: "", generation: 1, now: noon }).queue).toBeUndefined()
