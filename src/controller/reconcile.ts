@@ -24,6 +24,8 @@ export class Reconciler extends Context.Service<Reconciler, {
 
 /** Somebody wrote the task meanwhile; its event usually comes before this is over. */
 const afterConflict = Duration.millis(200)
+/** Something that was there is gone: the task itself, which the cache will say soon, or a Job or Lease of others, which no event of ours says. */
+const afterLoss = Duration.seconds(1)
 
 const passes = Metric.counter("agent_job_reconcile_total", { description: "Passes over a task, by the situation it was found in.", incremental: true })
 
@@ -70,7 +72,7 @@ const make = Effect.fnUntraced(function*(world: World, policy: TaskPolicy) {
         // The slot is given back, but not while the Job may exist after all.
         Effect.tapError(({ _tag }) => _tag === "Unreachable" ? Effect.void : Effect.sync(() => world.refuse(task.value.metadata.uid, Option.none()))),
         Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.succeedSome(afterConflict)),
-        Effect.catchTag("NotFound", () => Effect.succeedNone), // the task itself is gone
+        Effect.catchTag("NotFound", () => Effect.succeedSome(afterLoss)),
         Effect.catchTag("Refused", ({ message }) => Effect.logWarning(message).pipe(Effect.as(Option.some(Duration.seconds(10)))))
       )
     })

@@ -1,0 +1,21 @@
+// One pass over a task, where the API server's answer comes too late for what was decided.
+import { expect, it } from "@effect/vitest"
+import { Context, Effect, Layer, Option } from "effect"
+import { Executor } from "../../src/controller/execute.ts"
+import { Reconciler } from "../../src/controller/reconcile.ts"
+import { make } from "../../src/controller/world.ts"
+import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { NotFound } from "../../src/kubernetes/errors.ts"
+import { plainSeed, policy, worldOf } from "../core/worlds.ts"
+
+it.effect("looks again when a former task's Job vanished between its refusal and the look at it", () =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const { task } = worldOf(plainSeed)
+    world.setTask("tasks/task", Option.some(task))
+    const gone = new NotFound({ verb: "get", object: "Job tasks/agent-job-task", code: 404, reason: "NotFound", detail: "gone" })
+    const executor = Layer.succeed(Executor, Executor.of({ all: () => Effect.fail(gone), writeStatus: () => Effect.void }))
+    const parts = yield* Layer.build(Reconciler.layer(world, policy).pipe(Layer.provide(executor), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
+    expect(Option.isSome(yield* Context.get(parts, Reconciler).reconcile("tasks/task"))).toBe(true)
+    expect(world.waiting()).toEqual(["tasks/task"])
+  }).pipe(Effect.scoped))
