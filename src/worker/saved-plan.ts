@@ -40,9 +40,9 @@ const notPacked = (why: string) => new StageFailed({ reason: "InvalidConfigurati
 export const packPlan = Effect.fn("SavedPlan.pack")(function*(root: number, directory: Segments, file: string) {
   const plan = yield* entry(root, directory, savedPlanName)
   if (Option.isNone(plan)) return yield* notPacked("there is none")
-  if (plan.value.header.size > planLimitBytes) return yield* notPacked(`it has more than ${planLimitBytes / 1024 ** 2} MiB`)
   const lock = yield* entry(root, directory, lockFileName)
   const entries = [plan.value, ...Option.toArray(lock)]
+  if (entries.some(({ header }) => header.size > planLimitBytes)) return yield* notPacked(`it or its lock file has more than ${planLimitBytes / 1024 ** 2} MiB`)
   return yield* Stream.fromIterable(entries).pipe(
     Stream.pipeThroughChannel(Tar.encode()),
     writeTo(file),

@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Stream, type Scope } from "effect"
 import { Tar } from "effect/encoding"
 import { createHash } from "node:crypto"
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { openFolder } from "../../src/worker/folder.ts"
@@ -46,6 +46,16 @@ describe("a saved plan", () => {
       yield* packed(directory)
       yield* unpacked(directory)
       expect(readdirSync(join(directory, "other/sub"))).toEqual(["plan.tfplan"])
+    }))
+
+  it.effect("is not packed with a lock file of any size", () =>
+    Effect.gen(function*() {
+      const directory = yield* place
+      writeFileSync(join(directory, "one/sub/plan.tfplan"), "plan")
+      writeFileSync(join(directory, "one/sub/.terraform.lock.hcl"), "")
+      truncateSync(join(directory, "one/sub/.terraform.lock.hcl"), 1024 ** 4) // a hole, so the runner needs no space for it
+      expect(yield* Effect.flip(packed(directory))).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining("250 MiB") })
+      expect(existsSync(join(directory, "plan.tar"))).toBe(false)
     }))
 
   it.effect("is none when there is a link instead, to whatever", () =>
