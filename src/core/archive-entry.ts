@@ -23,7 +23,7 @@ export type EntryAction = Data.TaggedEnum<{
 export const EntryAction = Data.taggedEnum<EntryAction>()
 
 /** Bytes of a whole path and of one name in it, and directories above one another. */
-export const pathLimits = { path: 1024, name: 255, depth: 32 } as const
+const pathLimits = { path: 1024, name: 255, depth: 32 } as const
 
 const size = (text: string): number => new TextEncoder().encode(text).length
 

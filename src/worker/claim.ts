@@ -20,22 +20,22 @@ export class ClaimLost extends Data.TaggedError("ClaimLost")<{ readonly task: st
 }
 
 /** Who wants the task. */
-export interface Claimant {
+interface Claimant {
   readonly podUid: string
   readonly nonce: string
 }
 
-export type Standing = Data.TaggedEnum<{
+type Standing = Data.TaggedEnum<{
   /** Nobody has it. */
   Free: {}
   /** An earlier write of this very process, whose answer was lost, has taken it. */
   Mine: { readonly claim: Claim }
   Lost: { readonly why: string }
 }>
-export const Standing = Data.taggedEnum<Standing>()
+const Standing = Data.taggedEnum<Standing>()
 
 /** How the task stands for the claimant. */
-export const standing = ({ metadata, spec, status }: AgentTask, { nonce, podUid }: Claimant): Standing => {
+const standing = ({ metadata, spec, status }: AgentTask, { nonce, podUid }: Claimant): Standing => {
   const { claim } = status
   if (claim?.podUid === podUid && claim.nonce === nonce) return Standing.Mine({ claim })
   if (claim?.podUid === podUid) return Standing.Lost({ why: "was taken by an earlier start of this container" })

@@ -30,19 +30,15 @@ export interface CommandEnv {
   readonly secrets: ReadonlyArray<string>
 }
 
-export interface Finished {
-  /** What it printed on stdout, if that is captured and not larger than `captureBytes`. */
-  readonly captured: Option.Option<string>
-  /** The stop that came while it ran and did not keep it from ending well. */
-  readonly stop: Option.Option<StopCause>
-}
-
 /** More than the JSON of a plan with ten thousand resources. */
 const captureBytes = 32 * 1024 * 1024
 
 export class Engine extends Context.Service<Engine, {
-  /** Runs the command to its end. Fails when it fails, or was stopped and did not end with 0. */
-  readonly run: (workplace: Workplace, command: StageCommand, extra?: CommandEnv) => Effect.Effect<Finished, StageFailed | StageStopped>
+  /**
+   * Runs the command to its end. Fails when it fails, or was stopped and did not end with 0.
+   * Gives what it printed on stdout, if that is captured and not larger than `captureBytes`.
+   */
+  readonly run: (workplace: Workplace, command: StageCommand, extra?: CommandEnv) => Effect.Effect<Option.Option<string>, StageFailed | StageStopped>
   /** The engine's version, from its own JSON. */
   readonly version: (workplace: Workplace) => Effect.Effect<string, StageFailed | StageStopped>
 }>()("agent-job/worker/Engine") {
@@ -84,16 +80,15 @@ export class Engine extends Context.Service<Engine, {
       if (command.output === "printed") yield* log.line(`\n\u001b[1m$ ${workplace.engine} ${command.subcommand}\u001b[0m`)
       const { captured, end, log: printed } = yield* perform(workplace, command, extra)
       const failure = commandFailure(workplace.engine, command, end, printed)
-      const after = yield* stop.now
-      if (Option.isNone(failure)) return { captured, stop: after }
+      if (Option.isNone(failure)) return captured
+      const cause = yield* stop.now
+      if (Option.isNone(cause) || end._tag === "Aborted") return yield* new StageFailed(failure.value)
       const { exitCode } = failure.value
-      const code = exitCode === undefined ? {} : { exitCode }
-      if (Option.isNone(after) || end._tag === "Aborted") return yield* new StageFailed(failure.value)
       const during = Option.some({ name: `${workplace.engine} ${command.subcommand}`, mutates: command.mutates })
-      return yield* new StageStopped({ cause: after.value, during, ...code })
+      return yield* new StageStopped({ cause: cause.value, during, ...(exitCode !== undefined && { exitCode }) })
     })
 
-    return Engine.of({ run, version: (workplace) => Effect.flatMap(run(workplace, versionCommand), ({ captured }) => versionOf(workplace.engine, captured)) })
+    return Engine.of({ run, version: (workplace) => Effect.flatMap(run(workplace, versionCommand), (captured) => versionOf(workplace.engine, captured)) })
   }))
 }
 

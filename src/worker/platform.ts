@@ -38,6 +38,8 @@ export interface StateLock {
 }
 
 export class Platform extends Context.Service<Platform, {
+  /** What no log may show: the token. */
+  readonly secrets: Effect.Effect<ReadonlyArray<string>>
   /** What the pool says of this stage, its variables among it. */
   readonly details: Effect.Effect<TaskDetails, StageFailed>
   /** Into a file, checked against its digest. */
@@ -79,7 +81,7 @@ const refusalOf = (status: number, text: string): PlatformError => {
 }
 
 /** What a refusal means for a stage that cannot go on without the answer. */
-export const stageFailure = (error: PlatformError): StageFailed => {
+const stageFailure = (error: PlatformError): StageFailed => {
   switch (error._tag) {
     case "NoAnswer":
       return new StageFailed({ reason: "PoolUnreachable", message: error.message })
@@ -142,11 +144,12 @@ const make = Effect.fnUntraced(function*(url: string) {
   }
 
   return Platform.of({
+    secrets: Effect.map(Effect.option(token), Option.toArray),
     details: Effect.mapError(patiently(json(Request.get(taskPath.assignment), TaskDetails)), stageFailure),
     download,
     storePlan: (file, sha256) =>
       Effect.suspend(() => {
-        const body = HttpBody.stream(Stream.fromAsyncIterable(createReadStream(file), fileTrouble("the saved plan")), "application/octet-stream", statSync(file).size)
+        const body = HttpBody.stream(Stream.suspend(() => Stream.fromAsyncIterable(createReadStream(file), fileTrouble("the saved plan"))), "application/octet-stream", statSync(file).size) // read anew each time it is sent
         return patiently(done(Request.put(taskPath.plan).pipe(Request.setHeader(taskHeader.digest, sha256), Request.setBody(body)), largeBodyTimeout))
       }).pipe(Effect.mapError(stageFailure)),
     appendLog: (offset, bytes) =>

@@ -47,7 +47,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
 
   return {
     variables,
-    secrets: [],
+    secrets: yield* platform.secrets,
     ship: Option.some(platform.appendLog),
     bringSource: Option.map(Option.fromUndefinedOr(source.pool), ({ archiveSha256 }) => Effect.fnUntraced(function*(root: number) {
       const file = join(privateDirectory, archiveFile)

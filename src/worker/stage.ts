@@ -104,7 +104,7 @@ const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, name: string,
 /** One command with what its backing opens for it, and for no longer than it runs. Gives what it printed, if that was captured. */
 const perform = Effect.fnUntraced(function*(workplace: Workplace, command: StageCommand, backing: Backing) {
   const engine = yield* Engine
-  return (yield* engine.run(workplace, command, yield* backing.openFor(command))).captured
+  return yield* engine.run(workplace, command, yield* backing.openFor(command))
 }, Effect.scoped)
 
 const settle = Effect.fnUntraced(function*(backing: Backing, place: Provisioned, facts: Ref.Ref<Facts>) {

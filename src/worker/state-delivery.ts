@@ -2,7 +2,7 @@
 // Always holds: states go one after another under the lock they were made under; the lock is given back only when none is left over.
 // Used by worker/state-gateway for the engine, and by worker/pool-backing when the engine is gone.
 import { createHash, randomUUID } from "node:crypto"
-import { Context, Effect, Fiber, Layer, Option, Schedule, type Scope, Semaphore } from "effect"
+import { Context, Effect, Layer, Option, Schedule, Semaphore } from "effect"
 import type { LockInfo } from "../schema/task-api.ts"
 import { keepCopy, removeCopy } from "./kept-state.ts"
 import { Declined, NoAnswer, Platform, type PlatformError, type StateLock } from "./platform.ts"
@@ -21,7 +21,7 @@ export class StateDelivery extends Context.Service<StateDelivery, {
   /** The newest state; nothing if there is none yet. */
   readonly read: Effect.Effect<Option.Option<Uint8Array>, PlatformError>
   readonly lock: (info: LockInfo) => Effect.Effect<void, PlatformError>
-  /** Succeeds when the server has it, however long it takes within the stage's time. */
+  /** Succeeds when the server has it, however long it takes within the stage's time. If it is given up before, `settle` goes on with it. */
   readonly push: (bytes: Uint8Array) => Effect.Effect<void, PlatformError>
   /** Takes note of it. The server gets its lock back when the engine is gone, since only then is it known that no state is left over. */
   readonly unlock: (info: LockInfo) => Effect.Effect<void, PlatformError>
@@ -34,11 +34,10 @@ export class StateDelivery extends Context.Service<StateDelivery, {
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
 const notLocked = new Declined({ status: 409, message: "The state is not locked, so it may not be written.", body: undefined })
 
-const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Service"], never, Platform | Settings | Stop | Scope.Scope> {
+const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Service"], never, Platform | Settings | Stop> {
   const { pod, privateDirectory } = yield* Settings
   const { tooLate } = yield* Stop
   const platform = yield* Platform
-  const scope = yield* Effect.scope
   const inTurn = Semaphore.makeUnsafe(1)
   let held: { readonly info: LockInfo; readonly lock: StateLock } | undefined
   let unconfirmed: Uint8Array | undefined
@@ -65,9 +64,6 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       confirmed = digest
       yield* removeCopy(privateDirectory)
     })
-
-  /** Goes on when the engine has hung up. */
-  const detached = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> => Effect.flatMap(Effect.forkIn(inTurn.withPermit(effect), scope), Fiber.join)
 
   /** The server opens the lock itself when the stage is over, so what fails here does no harm. */
   const giveBack = Effect.gen(function*() {
@@ -102,9 +98,9 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   return StateDelivery.of({
     // The engine reads once more before it writes: that has to last as long as the write.
     read: Effect.suspend(() => held === undefined ? platform.patiently(platform.state) : stubbornly(platform.state)),
-    lock: (info) => detached(lock(info)),
-    push: (bytes) => detached(deliver(bytes, stubbornly)),
-    unlock: ({ ID }) => detached(Effect.suspend(() =>
+    lock: (info) => inTurn.withPermit(lock(info)),
+    push: (bytes) => inTurn.withPermit(deliver(bytes, stubbornly)),
+    unlock: ({ ID }) => inTurn.withPermit(Effect.suspend(() =>
       held?.info.ID === ID ? Effect.void : Effect.fail(new Declined({ status: 409, message: "This command does not hold that lock.", body: undefined })))),
     settle: (left) => inTurn.withPermit(Effect.gen(function*() {
       const trouble = yield* rescue(left)

@@ -17,7 +17,7 @@ import { StateDelivery } from "./state-delivery.ts"
 import { Stop } from "./stop.ts"
 
 /** The stage did not succeed; its result says why. Exit code 1. */
-export class StageUnsuccessful extends Data.TaggedError("StageUnsuccessful")<{ readonly result: StageResult }> {
+class StageUnsuccessful extends Data.TaggedError("StageUnsuccessful")<{ readonly result: StageResult }> {
   override readonly [Runtime.errorExitCode] = 1
   override get message() {
     return this.result.message

@@ -78,6 +78,11 @@ describe("redactor", () => {
     expect(redactor(secrets).text(once)).toBe(once)
   })
 
+  it("hides no letter that only happens to be the last of a long secret", () => {
+    const secret = `${"0123456789abcdef".repeat(4)}~`
+    expect(redactor([secret]).text(`~ ${secret} ~`)).toBe("~ *** ~")
+  })
+
   it("holds back only what may begin a secret", () => {
     const { next } = redactor(["hunter2-password"])
     const [held, shown] = next(begin, encode("Enter a value: hunter2"))

@@ -42,7 +42,7 @@ const processOf = Effect.fnUntraced(function*(engine: string, status: object, on
     AGENT_JOB_READY_PORT: "0"
   }
   return yield* Effect.callback<End>((resume) => {
-    const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", join(import.meta.dirname, "worker-process.ts"), JSON.stringify({ env, spec, status })], { stdio: ["ignore", "pipe", "inherit"] })
+    const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", new URL("./worker-process.ts", import.meta.url).pathname, JSON.stringify({ env, spec, status })], { stdio: ["ignore", "pipe", "inherit"] })
     let output = ""
     child.stdout.on("data", (chunk) => {
       output += chunk

@@ -331,6 +331,26 @@ esac
       expect(here.log()).not.toContain("$ tofu plan")
     }))
 
+  it.live("starts nothing more, though the command that was interrupted ended well", () =>
+    Effect.gen(function*() {
+      const here = yield* pod({
+        tofu: `#!/bin/sh
+case $1 in
+version) echo '{"terraform_version": "9.9.9"}' ;;
+init) trap 'exit 0' INT; echo waiting; while :; do sleep 0.1; done ;;
+*) echo "started $1" >>started ;;
+esac
+`
+      })
+      const kubernetes = inline("plan", { "main.tf": main })
+      const running = yield* Effect.forkChild(here.run(kubernetes, { AGENT_JOB_GRACE_SECONDS: "60" }))
+      yield* here.logged("waiting")
+      yield* kubernetes.cancel
+      yield* Fiber.join(running)
+      expect(kubernetes.task().status, here.log()).toMatchObject({ phase: "Cancelled" })
+      expect(existsSync(join(here.dataDirectory, "work/started"))).toBe(false)
+    }))
+
   it.live("is ended by force when it does not listen, within the grace", () =>
     Effect.gen(function*() {
       const here = yield* pod({

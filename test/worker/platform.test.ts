@@ -1,0 +1,123 @@
+// The task API as the worker asks it: who gets the token, what is asked again, and what an answer means.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Layer, Option } from "effect"
+import { readFileSync, writeFileSync } from "node:fs"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { join } from "node:path"
+import { Platform } from "../../src/worker/platform.ts"
+import { Settings } from "../../src/worker/settings.ts"
+import { sha256 } from "./fake-task-api.ts"
+import { type PoolParts, poolParts } from "./pool-parts.ts"
+
+const withPlatform = <A, E>(use: (platform: Platform["Service"], parts: PoolParts) => Effect.Effect<A, E, Settings>) =>
+  Effect.gen(function*() {
+    const parts = yield* poolParts("1 second")
+    const context = yield* Layer.build(parts.layer)
+    return yield* Effect.provide(Effect.flatMap(Platform, (platform) => use(platform, parts)), context)
+  }).pipe(Effect.scoped)
+
+const result = { outcome: "succeeded", reason: "Completed", message: "Done.", finishedAt: "2026-01-01T00:00:00Z" } as const
+
+describe("the platform", () => {
+  it.live("gives the details of the stage, asked again while nobody answers", () =>
+    withPlatform(Effect.fnUntraced(function*({ details }, { api }) {
+      api.variables = [{ name: "region", value: "eu", sensitive: true }]
+      api.fault("GET /assignment", "break", 500, "lose answer")
+      expect((yield* details).variables).toEqual(api.variables)
+    })))
+
+  it.live("gives up with PoolUnreachable after its patience", () =>
+    withPlatform(Effect.fnUntraced(function*({ details }, { api }) {
+      api.goDown()
+      const { message, reason } = yield* Effect.flip(details)
+      expect(reason).toBe("PoolUnreachable")
+      expect(message).toMatch(/^The pool's server gives no answer \([^)]+\); check pool\.url and the network\.$/u)
+      expect(message).not.toContain(api.token)
+    })))
+
+  it.live("says TokenRefused only after it has read the token again", () =>
+    withPlatform(Effect.fnUntraced(function*({ details }, { api, tokenFile }) {
+      writeFileSync(tokenFile, "an old token")
+      api.onRequest = () => writeFileSync(tokenFile, api.token)
+      expect((yield* details).id).toBe("run-a.plan.1")
+      api.onRequest = () => {}
+      writeFileSync(tokenFile, "a wrong token")
+      expect(yield* Effect.flip(details)).toMatchObject({ reason: "TokenRefused" })
+    })))
+
+  it.live("downloads a file again when the connection broke, but not when it is another file", () =>
+    withPlatform(Effect.fnUntraced(function*({ download }, { api, privateDirectory }) {
+      const file = join(privateDirectory, "archive")
+      api.archive = Buffer.alloc(300_000, 5)
+      api.fault("GET /archive", "lose answer", "break")
+      yield* download("archive", file, sha256(api.archive))
+      expect(readFileSync(file)).toEqual(api.archive)
+      const before = api.requests.length
+      expect(yield* Effect.flip(download("archive", file, sha256(Buffer.from("other"))))).toMatchObject({ reason: "DigestMismatch" })
+      expect(api.requests.length).toBe(before + 1)
+      expect(yield* Effect.flip(download("plan", file, sha256(Buffer.from("x"))))).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining("The run has no saved plan.") })
+    })))
+
+  it.live("stores a plan whose answer was lost", () =>
+    withPlatform(Effect.fnUntraced(function*({ storePlan }, { api, privateDirectory }) {
+      const file = join(privateDirectory, "plan")
+      writeFileSync(file, Buffer.alloc(300_000, 6))
+      api.fault("PUT /plan", "lose answer", "break")
+      yield* storePlan(file, sha256(readFileSync(file)))
+      expect(api.plan).toEqual(readFileSync(file))
+    })))
+
+  it.live("takes the true end of the log from a refusal", () =>
+    withPlatform(Effect.fnUntraced(function*({ appendLog }, { api }) {
+      expect(yield* appendLog(0, Buffer.from("one"))).toEqual({ _tag: "StoredUpTo", offset: 3 })
+      expect(yield* appendLog(10, Buffer.from("two"))).toEqual({ _tag: "StoredUpTo", offset: 3 })
+      expect(yield* appendLog(0, Buffer.from("one"))).toEqual({ _tag: "StoredUpTo", offset: 3 })
+      api.fault("POST /log", 401, 401)
+      expect(yield* appendLog(3, Buffer.from("two"))).toEqual({ _tag: "Refused" })
+    })))
+
+  it.live("tells the result", () =>
+    withPlatform(Effect.fnUntraced(function*({ tellResult }, { api }) {
+      yield* tellResult(result)
+      expect(api.results).toEqual([result])
+    })))
+
+  it.live("has no state before the first one", () =>
+    withPlatform(Effect.fnUntraced(function*({ state }) {
+      expect(yield* state).toEqual(Option.none())
+    })))
+
+  it.live("sends its token to no other server, not even when asked to", () =>
+    Effect.gen(function*() {
+      const asked: Array<string> = []
+      const serve = (answer: (port: number) => Record<string, string>) =>
+        Effect.acquireRelease(
+          Effect.callback<number>((resume) => {
+            const server = createServer((request, response) => {
+              asked.push(`${request.headers.host} ${request.headers.authorization ?? ""}`)
+              response.writeHead(307, answer(0)).end()
+            }).listen(0, "127.0.0.1", () => resume(Effect.succeed((server.address() as AddressInfo).port)))
+            servers.push(server)
+          }),
+          () => Effect.sync(() => servers.forEach((server) => (server.close(), server.closeAllConnections())))
+        )
+      const servers: Array<ReturnType<typeof createServer>> = []
+      const elsewhere = yield* serve(() => ({}))
+      const here = yield* serve(() => ({ location: `http://127.0.0.1:${elsewhere}/api/task/v1/assignment` }))
+      yield* withPlatform((_, { layer }) =>
+        Effect.gen(function*() {
+          const settings = yield* Settings
+          const platform = yield* Platform
+          expect(yield* Effect.flip(platform.details)).toMatchObject({ reason: "InvalidConfiguration" })
+          expect(settings.namespace).toBe("tasks")
+        }).pipe(Effect.provide(Layer.provide(Layer.orDie(Platform.layer(`http://127.0.0.1:${here}`)), layer))))
+      expect(asked).toEqual([expect.stringContaining(`127.0.0.1:${here} Bearer`)])
+    }))
+
+  it.effect.each(["ftp://example.com", "no url", ""])("refuses %s as a server", (url) =>
+    withPlatform((_, { layer }) =>
+      Effect.gen(function*() {
+        expect(yield* Effect.flip(Layer.build(Platform.layer(url)).pipe(Effect.provide(layer), Effect.scoped))).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining("pool.url") })
+      })))
+})

@@ -1,0 +1,28 @@
+// What the file system's refusals mean for a stage.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Stream } from "effect"
+import { save } from "../../src/worker/download.ts"
+import { fileTrouble } from "../../src/worker/stage-failed.ts"
+
+const trouble = (code: string) => Object.assign(new Error(`${code}: secret details`), { code })
+
+describe("fileTrouble", () => {
+  it.each([
+    { given: "a full disk", cause: trouble("ENOSPC"), reason: "DiskFull" },
+    { given: "a quota", cause: trouble("EDQUOT"), reason: "DiskFull" },
+    { given: "a full disk that somebody wrapped", cause: new Error("failed", { cause: trouble("ENOSPC") }), reason: "DiskFull" },
+    { given: "missing rights", cause: trouble("EACCES"), reason: "InvalidConfiguration" },
+    { given: "something that is no error", cause: "secret details", reason: "InvalidConfiguration" }
+  ])("is $reason for $given, and says no more than it must", ({ cause, reason }) => {
+    const failure = fileTrouble("the saved plan")(cause)
+    expect(failure.reason).toBe(reason)
+    expect(failure.message).toMatch(/^The [^\n]*the saved plan[^\n]*\.$/u)
+    expect(failure.message).not.toContain("secret")
+  })
+
+  it.effect("is DiskFull for a real write to a real full device", () =>
+    Effect.gen(function*() {
+      const failure = yield* Effect.flip(save(Stream.make(Buffer.alloc(100_000)), "/dev/full", { what: "the archive", sha256: "", limitBytes: 1_000_000 }))
+      expect(failure.reason).toBe("DiskFull")
+    }))
+})
