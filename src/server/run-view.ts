@@ -62,7 +62,7 @@ export const makeRunViews = Effect.gen(function*() {
     return {
       position: 1,
       message: (yield* assignments.connected) === 0
-        ? "No agent has asked for work in the last 90 seconds; check that the controller runs and that its pool token is right."
+        ? "It waits for an agent to ask for work; if this stays, check that the controller runs and that its pool token is right."
         : "It is offered to the agents and waits for one to take it."
     }
   })
