@@ -16,7 +16,12 @@ export const Engine = Schema.Struct({
 })
 export type Engine = typeof Engine.Type
 
-const text = (maxLength: number) => Schema.String.check(Schema.isMaxLength(maxLength))
+/** Counted as the API server counts: a character that JavaScript has as two code units is one. What it stores must be readable here. */
+const text = (maxLength: number) =>
+  Schema.String.check(Schema.makeFilter<string>((value) => value.length <= maxLength || [...value].length <= maxLength, {
+    message: `at most ${maxLength} characters are allowed`,
+    toJsonSchema: () => ({ maxLength })
+  }))
 
 const sources = {
   inline: Schema.optionalKey(
