@@ -98,9 +98,11 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
 
   const refused = (status: number, text: string, thing: string): ServerFailure => {
     if (status === 401 || status === 403) return new TokenRefused({ url, given: Option.isSome(token) })
-    if (status === 404) return new NothingThere({ message: `There is no ${thing} on ${url}; \`agent-job get runs\` lists what there is.` })
-    if (status >= 500) return new ServerUnreachable({ url, detail: `it answers ${status}${saidBy(text) === undefined ? "" : `: ${saidBy(text)}`}` })
-    return new ServerRefused({ status, message: saidBy(text) ?? `The server at ${url} refused the request with ${status}; check that it has the same version as this program.` })
+    const said = saidBy(text)
+    // Whatever stands before a server that is away for a moment answers 404 as well, but not in its words.
+    if (status === 404 && said !== undefined) return new NothingThere({ message: `There is no ${thing} on ${url}; \`agent-job get runs\` lists what there is.` })
+    if (status === 404 || status >= 500) return new ServerUnreachable({ url, detail: `it answers ${status}${said === undefined ? "" : `: ${said}`}` })
+    return new ServerRefused({ status, message: said ?? `The server at ${url} refused the request with ${status}; check that it has the same version as this program.` })
   }
 
   const send = (request: Request.HttpClientRequest, thing: string, timeout = callTimeout): Effect.Effect<HttpClientResponse.HttpClientResponse, ServerFailure> =>

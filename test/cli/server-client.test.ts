@@ -61,6 +61,7 @@ describe("the client of the server", () => {
     { answer: refusal(401, "no"), tag: "TokenRefused", code: 5 },
     { answer: refusal(403, "no"), tag: "TokenRefused", code: 5 },
     { answer: refusal(404, "no"), tag: "NothingThere", code: 3 },
+    { answer: { status: 404 }, tag: "ServerUnreachable", code: 4 },
     { answer: refusal(409, "The run is over."), tag: "ServerRefused", code: 1 },
     { answer: { status: 503, body: { error: "storage", message: "The disk is full." } }, tag: "ServerUnreachable", code: 4 },
     { answer: { body: { surprising: true } }, tag: "ServerUnreachable", code: 4 },
