@@ -1,7 +1,7 @@
 // The log of a stage: what the engine prints, without secrets, to the worker's own output and, with a pool, to the server by offset.
 // Always holds: nothing unredacted leaves this file, the engine never waits for the server, and what had to be dropped is marked.
 // Used by worker/stage.ts and worker/engine.ts.
-import { Context, Duration, Effect, Latch, Layer, Option, Ref, type Scope, Stream } from "effect"
+import { Context, Duration, Effect, Latch, Layer, Option, type Scope, Stream } from "effect"
 import { begin, type Redaction, redactor } from "../core/redact.ts"
 import type { Output } from "./exec-loop.ts"
 
@@ -37,6 +37,8 @@ const pieceEvery = Duration.millis(200)
 /** What is kept for a server that does not answer; the end of a log matters most, so the oldest goes first. */
 const bufferBytes = 4 * 1024 * 1024
 const tailBytes = 64 * 1024
+/** Chunks are put together up to this size, so that there are never very many of them. */
+const smallBytes = 4096
 
 const gapMark = (bytes: number) => `\n[${bytes} bytes of the log are missing here: the server did not take them in time]\n`
 
@@ -52,8 +54,12 @@ const make = Effect.fnUntraced(function*({ print, secrets, ship }: Options): Eff
   const show = Effect.fnUntraced(function*(output: Stream.Stream<Output>, more: ReadonlyArray<string>) {
     const { end, next } = redactor([...secrets, ...more])
     const states: Record<Output["stream"], Redaction> = { stdout: begin, stderr: begin }
-    const tail = yield* Ref.make<ReadonlyArray<Uint8Array>>([])
-    const put = (bytes: Uint8Array) => Effect.andThen(Ref.update(tail, (kept) => lastOf([...kept, bytes])), emit(bytes))
+    let tail: Uint8Array = new Uint8Array()
+    const put = (bytes: Uint8Array) =>
+      Effect.suspend(() => {
+        tail = Buffer.concat([tail, bytes]).subarray(-tailBytes)
+        return emit(bytes)
+      })
     yield* Stream.runForEach(output, ({ bytes, stream }) =>
       Effect.suspend(() => {
         const [state, shown] = next(states[stream], bytes)
@@ -62,7 +68,7 @@ const make = Effect.fnUntraced(function*({ print, secrets, ship }: Options): Eff
       }))
     yield* put(end(states.stdout))
     yield* put(end(states.stderr))
-    return new TextDecoder().decode(Buffer.concat(yield* Ref.get(tail)).subarray(-tailBytes))
+    return new TextDecoder().decode(tail)
   })
 
   const own = redactor(secrets)
@@ -74,13 +80,6 @@ const make = Effect.fnUntraced(function*({ print, secrets, ship }: Options): Eff
   })
 })
 
-/** The last chunks that together have at least the wanted length. */
-const lastOf = (chunks: ReadonlyArray<Uint8Array>): ReadonlyArray<Uint8Array> => {
-  let length = 0
-  const first = chunks.findLastIndex((chunk) => (length += chunk.length) >= tailBytes)
-  return first <= 0 ? chunks : chunks.slice(first)
-}
-
 /** What waits to be sent: changed only in one synchronous step at a time. */
 class Buffered {
   chunks: Array<Uint8Array> = []
@@ -88,7 +87,9 @@ class Buffered {
   dropped = 0
 
   add(chunk: Uint8Array): void {
-    this.chunks.push(chunk)
+    const last = this.chunks.at(-1)
+    if (last !== undefined && last.length + chunk.length <= smallBytes) this.chunks[this.chunks.length - 1] = Buffer.concat([last, chunk])
+    else this.chunks.push(chunk)
     this.bytes += chunk.length
     while (this.bytes > bufferBytes) this.drop()
   }
