@@ -100,11 +100,21 @@ const stopped: Readonly<Record<StopCause, string>> = {
   Evicted: "The Pod had to leave its node"
 }
 
+/** The command that a stop met. `killed`: it did not end when it was asked to, so it may not have saved its state. */
+export interface Interrupted {
+  readonly name: string
+  readonly mutates: boolean
+  readonly killed: boolean
+}
+
 /** What is said of a stage that was stopped; `during` is the command that was interrupted, if one ran. */
-export const stopMessage = (cause: StopCause, during: Option.Option<{ readonly name: string; readonly mutates: boolean }>): string =>
+export const stopMessage = (cause: StopCause, during: Option.Option<Interrupted>): string =>
   Option.match(during, {
     onNone: () => `${stopped[cause]}; nothing was changed.`,
-    onSome: ({ mutates, name }) => mutates
-      ? `${stopped[cause]} during ${name}, which was interrupted; what it had made is in the state.`
-      : `${stopped[cause]} during ${name}; nothing was changed.`
+    onSome: ({ killed, mutates, name }) => {
+      if (!mutates) return `${stopped[cause]} during ${name}; nothing was changed.`
+      return killed
+        ? `${stopped[cause]} during ${name}, which did not end in time and was killed. Look at the state before the next run.`
+        : `${stopped[cause]} during ${name}, which was interrupted; what it had made is in the state.`
+    }
   })

@@ -1,8 +1,8 @@
 // One command of the engine in the runner: its output to the log, its end as data, and the signals that a stop brings.
 // Always holds: no command starts once a stop was asked for, and none is left running when this returns.
 // Used by worker/stage.ts.
-import { Context, Data, Effect, Fiber, Layer, Option, Stream } from "effect"
-import { commandFailure, type CommandEnd, type StopCause } from "../core/outcome.ts"
+import { Context, Data, Effect, Fiber, Layer, Option, Ref, Stream } from "effect"
+import { commandFailure, type CommandEnd, type Interrupted, type StopCause } from "../core/outcome.ts"
 import type { StageCommand } from "../core/stage-commands.ts"
 import { ExecLoop, type ExecLoopError, type Output, type Running } from "./exec-loop.ts"
 import { Log } from "./log-shipper.ts"
@@ -12,7 +12,7 @@ import { Stop } from "./stop.ts"
 /** The stage had to stop; `during` says which command was interrupted, if one ran. */
 export class StageStopped extends Data.TaggedError("StageStopped")<{
   readonly cause: StopCause
-  readonly during: Option.Option<{ readonly name: string; readonly mutates: boolean }>
+  readonly during: Option.Option<Interrupted>
   readonly exitCode?: number
 }> {}
 
@@ -47,13 +47,14 @@ export class Engine extends Context.Service<Engine, {
     const stop = yield* Stop
     const log = yield* Log
 
-    /** What a stop does to a running command, one signal after another. */
-    const signals = Effect.fnUntraced(function*(running: Running) {
+    /** What a stop does to a running command, one signal after another; `forced` once the interrupt was not enough. */
+    const signals = Effect.fnUntraced(function*(running: Running, forced: Ref.Ref<boolean>) {
       yield* stop.asked
       let past = 0
       for (const { afterMillis, name } of stop.plan.signals) {
         yield* Effect.sleep(afterMillis - past)
         past = afterMillis
+        yield* Ref.set(forced, name !== "INT")
         yield* running.signal(name)
       }
       yield* stop.tooLate
@@ -68,23 +69,24 @@ export class Engine extends Context.Service<Engine, {
     const perform = Effect.fnUntraced(function*(workplace: Workplace, command: StageCommand, extra: CommandEnv) {
       const running = yield* started(workplace, command, extra)
       const capture = new Capture(command.output === "captured")
+      const forced = yield* Ref.make(false)
       const output = yield* Effect.forkChild(log.show(Stream.filter(running.output, (part) => !capture.keeps(part)), extra.secrets))
-      const end: CommandEnd = yield* Effect.raceFirst(running.ended, Effect.as(signals(running), { _tag: "Unending" } as const))
-      if (end._tag === "Unending") return { end, log: "", captured: Option.none<string>() }
-      return { end, log: yield* Fiber.join(output), captured: capture.text() }
+      const end: CommandEnd = yield* Effect.raceFirst(running.ended, Effect.as(signals(running, forced), { _tag: "Unending" } as const))
+      if (end._tag === "Unending") return { end, killed: true, log: "", captured: Option.none<string>() }
+      return { end, killed: yield* Ref.get(forced), log: yield* Fiber.join(output), captured: capture.text() }
     }, Effect.scoped)
 
     const run: Engine["Service"]["run"] = Effect.fn("Engine.run")(function*(workplace, command, extra = { env: {}, secrets: [] }) {
       const before = yield* stop.now
       if (Option.isSome(before)) return yield* new StageStopped({ cause: before.value, during: Option.none() })
       if (command.output === "printed") yield* log.line(`\n\u001b[1m$ ${workplace.engine} ${command.subcommand}\u001b[0m`)
-      const { captured, end, log: printed } = yield* perform(workplace, command, extra)
+      const { captured, end, killed, log: printed } = yield* perform(workplace, command, extra)
       const failure = commandFailure(workplace.engine, command, end, printed)
       if (Option.isNone(failure)) return captured
       const cause = yield* stop.now
-      if (Option.isNone(cause) || end._tag === "Aborted") return yield* new StageFailed(failure.value)
+      if (Option.isNone(cause) || end._tag === "Aborted" || end._tag === "Unending") return yield* new StageFailed(failure.value)
       const { exitCode } = failure.value
-      const during = Option.some({ name: `${workplace.engine} ${command.subcommand}`, mutates: command.mutates })
+      const during = Option.some({ name: `${workplace.engine} ${command.subcommand}`, mutates: command.mutates, killed })
       return yield* new StageStopped({ cause: cause.value, during, ...(exitCode !== undefined && { exitCode }) })
     })
 

@@ -59,7 +59,8 @@ describe("plainText", () => {
 describe("stopMessage", () => {
   it.each([
     { cause: "Cancelled", during: Option.none(), message: "The stage was cancelled; nothing was changed." },
-    { cause: "Evicted", during: Option.some({ name: "tofu plan", mutates: false }), message: "The Pod had to leave its node during tofu plan; nothing was changed." },
-    { cause: "DeadlineExceeded", during: Option.some({ name: "tofu apply", mutates: true }), message: "The stage ran longer than timeoutSeconds during tofu apply, which was interrupted; what it had made is in the state." }
+    { cause: "Evicted", during: Option.some({ name: "tofu plan", mutates: false, killed: true }), message: "The Pod had to leave its node during tofu plan; nothing was changed." },
+    { cause: "DeadlineExceeded", during: Option.some({ name: "tofu apply", mutates: true, killed: false }), message: "The stage ran longer than timeoutSeconds during tofu apply, which was interrupted; what it had made is in the state." },
+    { cause: "Cancelled", during: Option.some({ name: "tofu apply", mutates: true, killed: true }), message: "The stage was cancelled during tofu apply, which did not end in time and was killed. Look at the state before the next run." }
   ] as const)("says $message", ({ cause, during, message }) => expect(stopMessage(cause, during)).toBe(message))
 })
