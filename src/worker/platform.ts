@@ -74,9 +74,11 @@ const decodeProblem = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.St
 const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(text))
 
 const refusalOf = (status: number, text: string): PlatformError => {
-  if (status === 429 || status >= 500) return new NoAnswer({ detail: `it answers ${status}` })
   if (status === 401 || status === 403) return new TokenRefused({ status })
-  const message = Option.match(decodeProblem(text), { onNone: () => `The pool's server answers ${status}.`, onSome: (problem) => problem.message })
+  const said = decodeProblem(text)
+  // A refusal in other words is of something before the server, which may answer so while the server is away.
+  if (status === 429 || status >= 500 || (status >= 400 && Option.isNone(said))) return new NoAnswer({ detail: `it answers ${status}` })
+  const message = Option.match(said, { onNone: () => `The pool's server answers ${status}.`, onSome: (problem) => problem.message })
   return new Declined({ status, message, body: Option.getOrUndefined(parseJson(text)) })
 }
 

@@ -11,8 +11,8 @@ import { gzipSync } from "node:zlib"
 import type { Variable } from "../../src/schema/agent-task.ts"
 import { taskHeader } from "../../src/schema/task-api.ts"
 
-/** What happens to the next request of a kind: "lose answer" does it and then breaks the connection. */
-export type Fault = "break" | "lose answer" | 401 | 404 | 409 | 500
+/** What happens to the next request of a kind: "lose answer" does it and then breaks the connection, "not ours" is the 404 of a proxy. */
+export type Fault = "break" | "lose answer" | "not ours" | 401 | 404 | 409 | 500
 
 export interface TaskApi {
   readonly url: string
@@ -116,6 +116,7 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
     api.onRequest(name)
     const fault = faults.get(name)?.shift()
     if (down || fault === "break") return void request.socket.destroy()
+    if (fault === "not ours") return void response.writeHead(404).end("<h1>Not Found</h1>")
     if (typeof fault === "number") return void response.writeHead(fault).end(JSON.stringify({ error: "fault", message: `Refused with ${fault}.` }))
     const [status, body = ""] = request.headers.authorization === `Bearer ${token}` ? await answer(name, request, url) : [401, { error: "unauthorized", message: "No." }] as const
     if (fault === "lose answer") return void request.socket.destroy()

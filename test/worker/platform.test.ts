@@ -23,7 +23,7 @@ describe("the platform", () => {
   it.live("gives the details of the stage, asked again while nobody answers", () =>
     withPlatform(Effect.fnUntraced(function*({ details }, { api }) {
       api.variables = [{ name: "region", value: "eu", sensitive: true }]
-      api.fault("GET /assignment", "break", 500, "lose answer")
+      api.fault("GET /assignment", "not ours", 500, "lose answer")
       expect((yield* details).variables).toEqual(api.variables)
     })))
 
@@ -63,7 +63,7 @@ describe("the platform", () => {
     withPlatform(Effect.fnUntraced(function*({ storePlan }, { api, privateDirectory }) {
       const file = join(privateDirectory, "plan")
       writeFileSync(file, Buffer.alloc(300_000, 6))
-      api.fault("PUT /plan", "lose answer", "break")
+      api.fault("PUT /plan", "lose answer", "not ours", "break")
       yield* storePlan(file, sha256(readFileSync(file)))
       expect(api.plan).toEqual(readFileSync(file))
     })))

@@ -103,7 +103,7 @@ describe("the state gateway", () => {
   it.live("gets a lock and a state through although their answers are lost", () =>
     withGateway(Effect.fnUntraced(function*(env, { api }) {
       api.fault("POST /state/lock", "lose answer", "break")
-      api.fault("POST /state", "break", "lose answer", 500)
+      api.fault("POST /state", "break", "not ours", "lose answer", 500)
       api.fault("POST /state/unlock", "lose answer")
       expect((yield* lock(env)).status).toBe(200)
       expect((yield* write(env, 1)).status).toBe(200)
