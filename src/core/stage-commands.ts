@@ -22,6 +22,8 @@ export interface StageSpec {
   readonly options?: PlanOptions | undefined
   /** A saved plan is in the working directory and nothing else may be applied. */
   readonly savedPlan: boolean
+  /** Where an apply leaves what it did, as JSON; absent for an engine that cannot. */
+  readonly eventsFile?: string | undefined
 }
 
 const printed = (subcommand: StageCommand["subcommand"], args: ReadonlyArray<string>, mutates = false): StageCommand =>
@@ -41,10 +43,16 @@ const planFlags = (options: PlanOptions = {}): ReadonlyArray<string> => [
 /** A plan writes no state, so it takes no lock. */
 const plan = (options?: PlanOptions) => printed("plan", ["-input=false", "-lock=false", `-out=${savedPlanName}`, ...planFlags(options)])
 
-const apply = ({ options, savedPlan, stage }: StageSpec): StageCommand =>
-  savedPlan
-    ? printed("apply", ["-input=false", savedPlanName], true)
-    : printed("apply", ["-input=false", "-auto-approve", ...planFlags(stage === "destroy" ? { ...options, destroy: true } : options)], true)
+const apply = ({ eventsFile, options, savedPlan, stage }: StageSpec): StageCommand => {
+  const what = savedPlan ? [savedPlanName] : ["-auto-approve", ...planFlags(stage === "destroy" ? { ...options, destroy: true } : options)]
+  return printed("apply", ["-input=false", ...(eventsFile === undefined ? [] : [`-json-into=${eventsFile}`]), ...what], true)
+}
+
+/** Whether the engine can leave its events in a file beside what it prints: OpenTofu since 1.12. */
+export const leavesEvents = (engine: string, version: string): boolean => {
+  const [major = 0, minor = 0] = version.split(".").map(Number)
+  return engine === "tofu" && (major > 1 || (major === 1 && minor >= 12))
+}
 
 /** At least one command; the last one decides what the stage came to. */
 export const stageCommands = (spec: StageSpec): ReadonlyArray<StageCommand> =>

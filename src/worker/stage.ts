@@ -5,12 +5,14 @@ import { join } from "node:path"
 import { type Cause, Context, Effect, Exit, Layer, Option, Ref, type Scope } from "effect"
 import { stopMessage } from "../core/outcome.ts"
 import { plannedChanges } from "../core/plan-changes.ts"
-import { type StageCommand, stageCommands } from "../core/stage-commands.ts"
+import { appliedChanges } from "../core/applied-changes.ts"
+import { leavesEvents, type StageCommand, stageCommands } from "../core/stage-commands.ts"
 import type { AgentTaskSpec } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import type { Backing } from "./backing.ts"
 import { Engine, execLoopFailure, StageStopped, type Workplace } from "./engine.ts"
 import { ExecLoop } from "./exec-loop.ts"
+import { openFolder, readFile, writeFile } from "./folder.ts"
 import { Log } from "./log-shipper.ts"
 import { makeEngineFolders, provision, type Provisioned } from "./provision.ts"
 import { Settings } from "./settings.ts"
@@ -19,6 +21,8 @@ import { Stop } from "./stop.ts"
 import { type Variables, variablesOf } from "./variables.ts"
 
 export type Outcome = Omit<StageResult, "finishedAt">
+
+const eventsName = "events.json"
 
 /** What is known of the stage so far, whatever becomes of it. */
 type Facts = Pick<StageResult, "changes" | "hasChanges" | "planDigest" | "statePushed">
@@ -73,10 +77,12 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
   yield* introduce(spec, name, version, variables.shown)
 
   const workplace: Workplace = { engine: name, directory: place.path, env }
-  for (const command of stageCommands({ stage: spec.stage, options: spec.options, savedPlan: Option.isSome(backing.bringPlan) })) {
+  const events = leavesEvents(name, version) ? Option.some(yield* makeEventsFile(folders.temporary)) : Option.none()
+  const commands = stageCommands({ stage: spec.stage, options: spec.options, savedPlan: Option.isSome(backing.bringPlan), eventsFile: Option.getOrUndefined(events)?.path })
+  for (const command of commands) {
     if (command.mutates) yield* backing.mayChange(folders.data)
     const done = yield* Effect.exit(perform(workplace, command, backing))
-    if (command.mutates) yield* Effect.mapError(settle(backing, place, facts), withExitCodeOf(done))
+    if (command.mutates) yield* Effect.mapError(settle(backing, place, events, facts), withExitCodeOf(done))
     const captured = yield* done
     if (command.subcommand === "show") yield* Ref.update(facts, (_) => ({ ..._, ...Option.getOrElse(plannedOf(spec, captured), () => ({})) }))
   }
@@ -107,7 +113,26 @@ const perform = Effect.fnUntraced(function*(workplace: Workplace, command: Stage
   return yield* engine.run(workplace, command, yield* backing.openFor(command))
 }, Effect.scoped)
 
-const settle = Effect.fnUntraced(function*(backing: Backing, place: Provisioned, facts: Ref.Ref<Facts>) {
+/** What may be read of what a hostile engine leaves. */
+const eventsLimitBytes = 32 * 1024 * 1024
+
+interface EventsFile {
+  readonly path: string
+  readonly read: Effect.Effect<Option.Option<Uint8Array>, StageFailed>
+}
+
+/** Made by us, so that we may read it: the engine would make it for its own user alone. */
+const makeEventsFile = Effect.fnUntraced(function*(directory: string) {
+  const folder = yield* openFolder(directory)
+  yield* writeFile(folder, [eventsName], "")
+  return { path: join(directory, eventsName), read: readFile(folder, [eventsName], eventsLimitBytes) } satisfies EventsFile
+})
+
+const settle = Effect.fnUntraced(function*(backing: Backing, place: Provisioned, events: Option.Option<EventsFile>, facts: Ref.Ref<Facts>) {
+  if (Option.isSome(events)) {
+    const left = yield* Effect.orElseSucceed(events.value.read, () => Option.none())
+    if (Option.isSome(left)) yield* Ref.update(facts, (_) => ({ ..._, changes: appliedChanges(new TextDecoder().decode(left.value)) }))
+  }
   const settled = yield* Effect.exit(backing.settleState(place))
   const statePushed = Exit.isSuccess(settled) ? settled.value : Option.some(false)
   if (Option.isSome(statePushed)) yield* Ref.update(facts, (_) => ({ ..._, statePushed: statePushed.value }))

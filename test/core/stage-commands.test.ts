@@ -1,6 +1,6 @@
 // The engine's commands of every stage, as they are typed.
 import { describe, expect, it } from "@effect/vitest"
-import { type StageSpec, stageCommands } from "../../src/core/stage-commands.ts"
+import { leavesEvents, type StageSpec, stageCommands } from "../../src/core/stage-commands.ts"
 
 const typed = (spec: StageSpec): ReadonlyArray<string> => stageCommands(spec).map(({ args }) => args.join(" "))
 
@@ -29,10 +29,24 @@ const rows: ReadonlyArray<{ readonly given: string; readonly spec: StageSpec; re
 describe("stageCommands", () => {
   it.each(rows)("are, for $given, those that a person would type", ({ commands, spec }) => expect(typed(spec)).toEqual(commands))
 
+  it("leave their events beside the log when an apply is asked to", () => {
+    expect(typed({ stage: "apply", savedPlan: true, eventsFile: "/data/events" })).toEqual(["init -input=false", "apply -input=false -json-into=/data/events plan.tfplan"])
+    expect(typed({ stage: "destroy", savedPlan: false, eventsFile: "/data/events" })[1]).toBe("apply -input=false -json-into=/data/events -auto-approve -destroy")
+  })
+
   it("make no flag of what a user wrote", () => {
     const { args } = stageCommands({ stage: "plan", options: { targets: ["-destroy"] }, savedPlan: false })[1] ?? { args: [] }
     expect(args).not.toContain("-destroy")
   })
+
+  it.each([
+    { engine: "tofu", version: "1.12.0", able: true },
+    { engine: "tofu", version: "1.12.0-beta1", able: true },
+    { engine: "tofu", version: "2.0.0", able: true },
+    { engine: "tofu", version: "1.11.9", able: false },
+    { engine: "tofu", version: "strange", able: false },
+    { engine: "terraform", version: "1.15.0", able: false }
+  ])("ask for events of $engine $version: $able", ({ able, engine, version }) => expect(leavesEvents(engine, version)).toBe(able))
 
   it("say which of them may change something", () => {
     const mutating = (spec: StageSpec) => stageCommands(spec).filter(({ mutates }) => mutates).map(({ subcommand }) => subcommand)

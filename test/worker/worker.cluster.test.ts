@@ -126,7 +126,7 @@ describe("a stage without a pool", () => {
       expect(applied.task().status, first.log()).toMatchObject({ phase: "Succeeded", result: { outcome: "succeeded" } })
       expect(state().resources).toHaveLength(1)
       const { status } = yield* ran(task("destroy"))
-      expect(status).toMatchObject({ phase: "Succeeded", message: "tofu destroy ended with success." })
+      expect(status).toMatchObject({ phase: "Succeeded", message: "tofu destroy ended with success.", result: { changes: { add: 0, change: 0, destroy: 1 } } })
       expect(state().resources).toHaveLength(0)
     }))
 
@@ -192,7 +192,7 @@ describe("a stage of a pool", () => {
 
       api.log = new Uint8Array()
       const applied = yield* ran(poolTask(api, "apply", { plan: { sha256: result?.planDigest } }), {}, (here) => token(here, api))
-      expect(applied.status.result, applied.log()).toMatchObject({ outcome: "succeeded", statePushed: true, exitCode: 0 })
+      expect(applied.status.result, applied.log()).toMatchObject({ outcome: "succeeded", statePushed: true, exitCode: 0, changes: { add: 1, change: 0, destroy: 0 } })
       expect(JSON.parse(text(api.state)).outputs.region.value).toBe("top-secret-region")
       expect(api.lock).toBeUndefined()
       expect(text(api.log)).not.toContain("top-secret-region")
@@ -292,7 +292,7 @@ describe("a stage that has to stop", () => {
       yield* logged("time_sleep.second: Creating...")
       yield* kubernetes.cancel
       const exit = yield* Fiber.join(running)
-      expect(kubernetes.task().status, log()).toMatchObject({ phase: "Cancelled", reason: "Cancelled", result: { outcome: "cancelled", statePushed: true, exitCode: 1 } })
+      expect(kubernetes.task().status, log()).toMatchObject({ phase: "Cancelled", reason: "Cancelled", result: { outcome: "cancelled", statePushed: true, exitCode: 1, changes: { add: 1, change: 0, destroy: 0 } } })
       expect(log().match(/Interrupt received/gu)).toHaveLength(1)
       expect(addresses(api)).toContain("time_static.first")
       expect(api.lock).toBeUndefined()
