@@ -7,7 +7,7 @@ import { HttpMiddleware, HttpRouter, HttpServerResponse } from "effect/http"
 import { PrometheusMetrics } from "effect/observability"
 import { createServer } from "node:http"
 
-export class HealthPortUnusable extends Data.TaggedError("HealthPortUnusable")<{ readonly port: number; readonly cause: unknown }> {
+class HealthPortUnusable extends Data.TaggedError("HealthPortUnusable")<{ readonly port: number; readonly cause: unknown }> {
   override get message() {
     const because = this.cause instanceof Error && "code" in this.cause && this.cause.code === "EADDRINUSE" ? "another program listens there" : String(this.cause)
     return `Cannot serve health on port ${this.port} (${because}); give another one with --health-port.`

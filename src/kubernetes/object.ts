@@ -66,12 +66,6 @@ export interface Place { readonly namespace?: string | undefined; readonly name:
 /** The name of an object within its kind: "namespace/name", or "/name" without a namespace. */
 export const keyOf = ({ name, namespace }: Place): string => `${namespace ?? ""}/${name}`
 
-/** The inverse of `keyOf`. */
-export const placeOf = (key: string): Place => {
-  const slash = key.indexOf("/")
-  return slash < 1 ? { name: key.slice(slash + 1) } : { namespace: key.slice(0, slash), name: key.slice(slash + 1) }
-}
-
 /** Whether a decoded JSON value is a stored object: a name, a UID and a resource version. */
 export const isObject = (value: unknown): value is KubernetesObject =>
   Predicate.hasProperty(value, "metadata") && ["name", "uid", "resourceVersion"].every((field) =>

@@ -14,7 +14,7 @@ export const RunStatus = Schema.Literals([
 export type RunStatus = typeof RunStatus.Type
 
 /** Why a run or stage has not started: who is before it, in one sentence. */
-export const QueueView = Schema.Struct({
+const QueueView = Schema.Struct({
   position: Schema.Int.annotate({ description: "1 is next." }),
   blockedBy: Schema.optionalKey(RunId.annotate({ description: "The run that holds the workspace." })),
   message: Schema.String

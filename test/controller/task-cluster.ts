@@ -18,7 +18,7 @@ import { Uid, WorkspaceName } from "../../src/schema/names.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
 
 const customResourceDefinitions: Kind = { ...namespaces, apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", plural: "customresourcedefinitions" }
-export const tasks = decoding(agentTasks, AgentTask)
+const tasks = decoding(agentTasks, AgentTask)
 
 export class Tasks extends Context.Service<Tasks, { readonly namespace: string }>()("test/Tasks") {}
 
@@ -55,7 +55,7 @@ export const runController = Effect.fnUntraced(function*(
   return { healthPort }
 })
 
-export const plainSpec = (spec: Partial<AgentTaskSpec> = {}): AgentTaskSpec => ({ workspace: WorkspaceName.make("demo"), stage: "plan", source: { inline: { "main.tf": "" } }, ...spec })
+const plainSpec = (spec: Partial<AgentTaskSpec> = {}): AgentTaskSpec => ({ workspace: WorkspaceName.make("demo"), stage: "plan", source: { inline: { "main.tf": "" } }, ...spec })
 
 export const createTask = Effect.fnUntraced(function*(name: string, spec: Partial<AgentTaskSpec> = {}) {
   const { namespace } = yield* Tasks

@@ -9,7 +9,7 @@ import { type Duration, Effect, Layer, Schedule, Stream } from "effect"
 import type { Command } from "../../src/worker/command-script.ts"
 import { ExecLoop, type Running } from "../../src/worker/exec-loop.ts"
 
-export const script = join(import.meta.dirname, "../../src/runner/exec-loop.sh")
+const script = join(import.meta.dirname, "../../src/runner/exec-loop.sh")
 
 /** The three that runner images have as /bin/sh: Debian's, Red Hat's and Alpine's. Each is started by the name sh, as there. */
 export const shells = ["dash", "bash", "busybox"] as const
