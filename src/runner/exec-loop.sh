@@ -57,7 +57,7 @@ watch() {
 }
 
 leave() {
-  kill "$watcher" 2>/dev/null
+  kill "$watcher" "$reader" 2>/dev/null
   exit 0
 }
 
@@ -70,6 +70,7 @@ exec 3<>requests 4<>replies
 running=
 stopping=
 watcher=
+reader=
 trap 'stopping=yes; [ -n "$running" ] || leave' TERM
 
 read -r boot </proc/sys/kernel/random/uuid || boot=$$
@@ -87,5 +88,7 @@ while :; do
     [ -d "$folder" ] && run "${folder#commands/}"
     [ -z "$stopping" ] || leave
   done
-  read -r _ <&3 || exit 1
+  read -r _ <&3 & # in the background, because a TERM just before a read of our own would be noticed only after it; wait misses none
+  reader=$!
+  wait "$reader" || exit 1
 done

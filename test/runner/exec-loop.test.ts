@@ -52,6 +52,8 @@ const switches = (pid: number) =>
   readFileSync(`/proc/${pid}/status`, "utf8").split("\n").filter((line) => line.includes("ctxt_switches")).map((line) => Number(line.split("\t")[1])).reduce((sum, count) => sum + count, 0)
 const children = (pid: number) => readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter((child) => child !== "").map(Number)
 
+const asleep = (pid: number) => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") S ")
+
 describe.each(shells)("exec loop under %s", (shell) => {
   it.live("ends with 0 on TERM when it is idle", () =>
     Effect.gen(function*() {
@@ -161,9 +163,9 @@ describe.each(shells)("exec loop under %s", (shell) => {
       const { execLoop, loop, ...at } = yield* session(shell)
       yield* execute(execLoop, shellCommand(at, "true"))
       yield* eventually(() => readdirSync(join(at.directory, "ended")).length === 1)
-      yield* eventually(() => children(loop.pid).length === 1) // the watcher; mv may take a moment to go
+      yield* eventually(() => children(loop.pid).length === 2) // the watcher and the reader; mv may take a moment to go
       const processes = [loop.pid, ...children(loop.pid)]
-      yield* eventually(() => processes.every((pid) => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") S ")))
+      yield* eventually(() => processes.every(asleep))
       // A window to look through, not a wait for something to happen: whoever polls is scheduled in it.
       const before = processes.map(switches)
       yield* Effect.sleep("700 millis")
