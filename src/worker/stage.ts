@@ -3,9 +3,9 @@
 // Used by worker/worker.ts.
 import { join } from "node:path"
 import { type Cause, Context, Effect, Exit, Layer, Option, Ref, type Scope } from "effect"
+import { appliedChanges } from "../core/applied-changes.ts"
 import { stopMessage } from "../core/outcome.ts"
 import { plannedChanges } from "../core/plan-changes.ts"
-import { appliedChanges } from "../core/applied-changes.ts"
 import { leavesEvents, type StageCommand, stageCommands } from "../core/stage-commands.ts"
 import type { AgentTaskSpec } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
