@@ -1,6 +1,6 @@
 // Runs commands in the runner's container, through named pipes and directories on the volume that both mount; the other side is src/runner/exec-loop.sh.
 // Always holds: a command starts at most once, and what the runner writes can end, delay or fill the output of its own commands, nothing else.
-// Used by worker/engine.ts and worker/stop.ts.
+// Used by worker/engine.ts; started by worker/stage.ts.
 import { randomUUID } from "node:crypto"
 import { closeSync, constants, fchmodSync, mkdirSync, openSync, renameSync, unlinkSync, watch, writeFileSync } from "node:fs"
 import { Context, Data, Deferred, type Duration, Effect, Layer, Schedule, type Scope, Stream } from "effect"

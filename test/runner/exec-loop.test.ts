@@ -52,7 +52,15 @@ const switches = (pid: number) =>
   readFileSync(`/proc/${pid}/status`, "utf8").split("\n").filter((line) => line.includes("ctxt_switches")).map((line) => Number(line.split("\t")[1])).reduce((sum, count) => sum + count, 0)
 const children = (pid: number) => readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter((child) => child !== "").map(Number)
 
-const asleep = (pid: number) => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") S ")
+/** True of a process that sleeps and is a shell, not the mv before. */
+const shellAsleep = (pid: number) => {
+  try {
+    const [, name, state] = /\((.*)\) (\w)/u.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? []
+    return name !== "mv" && state === "S"
+  } catch {
+    return false
+  }
+}
 
 describe.each(shells)("exec loop under %s", (shell) => {
   it.live("ends with 0 on TERM when it is idle", () =>
@@ -163,13 +171,12 @@ describe.each(shells)("exec loop under %s", (shell) => {
       const { execLoop, loop, ...at } = yield* session(shell)
       yield* execute(execLoop, shellCommand(at, "true"))
       yield* eventually(() => readdirSync(join(at.directory, "ended")).length === 1)
-      yield* eventually(() => children(loop.pid).length === 2) // the watcher and the reader; mv may take a moment to go
-      const processes = [loop.pid, ...children(loop.pid)]
-      yield* eventually(() => processes.every(asleep))
+      const processes = () => [loop.pid, ...children(loop.pid)]
+      yield* eventually(() => processes().length === 3 && processes().every(shellAsleep)) // the watcher, and the reader of requests
       // A window to look through, not a wait for something to happen: whoever polls is scheduled in it.
-      const before = processes.map(switches)
+      const before = processes().map(switches)
       yield* Effect.sleep("700 millis")
-      assert.deepStrictEqual(processes.map(switches), before)
+      assert.deepStrictEqual(processes().map(switches), before)
     }))
 
   it.live("is waited for by a worker that comes first", () =>
