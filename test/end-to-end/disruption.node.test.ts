@@ -1,7 +1,7 @@
 // Parts of the product that vanish in the middle of a run: it is finished all the same, once, and nothing is lost.
 // One test after the other, since each takes the product away from all.
 import { afterAll, assert, beforeEach, describe } from "vitest"
-import { kubectl, productNamespace, taskOf } from "./cluster.ts"
+import { kubectl, productNamespace, untilOver } from "./cluster.ts"
 import { slowApply, slowly } from "./configurations.ts"
 import { it } from "./product.ts"
 import { resourcesOf, runOf, untilRun } from "./server.ts"
@@ -27,7 +27,7 @@ const all = ["terraform_data.first", "terraform_data.third", "time_sleep.second"
 /** Every stage of a run had one Job and one Pod. */
 const assertOnce = async (id: string) => {
   for (const stage of ["plan", "apply"]) {
-    const { metadata: { uid }, status } = await taskOf(`${id}-${stage}`)
+    const { metadata: { uid }, status } = await untilOver(`${id}-${stage}`)
     assert.strictEqual(status.launches, 1)
     assert.deepInclude(status, { phase: "Succeeded", reason: "Completed" })
     const made = (await kubectl(["get", "jobs,pods", `--selector=scalr.io/task-uid=${uid}`, "--output=name"])).trim().split("\n")
@@ -55,7 +55,7 @@ describe("a run", () => {
     assert.strictEqual(code, 0)
     assert.include(stdout, "Apply complete! Resources: 3 added, 0 changed, 0 destroyed.")
     assert.deepStrictEqual(await resourcesOf(scene.name), all)
-    assert.isString((await taskOf(`${id}-apply`)).status.reportedAt)
+    assert.isString((await untilOver(`${id}-apply`)).status.reportedAt)
     const waits = await scene.startRun(slowApply(1), "--no-color")
     await untilRun(waits.id, "waits for an agent", ({ queue }) => queue !== undefined)
     await scale(1)
@@ -67,8 +67,8 @@ describe("a run", () => {
     const { command, id } = await scene.startRun(slowApply(6), "--auto-approve", "--no-color")
     await command.says(slowly)
     await inProduct("delete", "pod", "agent-job-server-0", "--grace-period=1", "--wait=false")
-    const { code, stdout } = await command.ended
-    assert.strictEqual(code, 0)
+    const { code, stderr, stdout } = await command.ended
+    assert.strictEqual(code, 0, stderr)
     assert.strictEqual(stdout.split("Apply complete! Resources: 3 added, 0 changed, 0 destroyed.").length - 1, 1)
     assert.deepStrictEqual(await resourcesOf(scene.name), all)
     const run = await runOf(id)

@@ -1,6 +1,6 @@
 // Runs as a person has them: plan, approval, apply, changes, destroy, failures and waits, through the CLI and the server on a real node.
 import { assert, describe } from "vitest"
-import { taskOf } from "./cluster.ts"
+import { untilOver } from "./cluster.ts"
 import { failingApply, greeting, hushed, slowApply, slowly } from "./configurations.ts"
 import { agentJob, it } from "./product.ts"
 import { resourcesOf, runOf, stateOf, untilFinal, untilRun } from "./server.ts"
@@ -24,7 +24,7 @@ describe.concurrent("a run", () => {
     assert.include(followed.stdout, "Apply complete! Resources: 2 added, 0 changed, 0 destroyed.")
     assert.strictEqual((await untilFinal(id)).status, "applied")
 
-    const [plan, apply] = await Promise.all([taskOf(`${id}-plan`), taskOf(`${id}-apply`)])
+    const [plan, apply] = await Promise.all([untilOver(`${id}-plan`), untilOver(`${id}-apply`)])
     assert.isString(plan.status.result?.planDigest)
     assert.strictEqual(apply.spec.plan?.sha256, plan.status.result?.planDigest)
     assert.strictEqual(planSha256, apply.spec.plan?.sha256)
@@ -75,7 +75,7 @@ describe.concurrent("a run", () => {
     assert.include(told, `error: The apply of ${run.id} failed: tofu apply failed with exit code 1`)
     assert.include(told, "the hook ran")
     assert.deepInclude(run.stages[1]?.result, { outcome: "failed", reason: "ExitCode", exitCode: 1, statePushed: true })
-    assert.deepInclude((await taskOf(`${run.id}-apply`)).status, { phase: "Failed", reason: "ExitCode" })
+    assert.deepInclude((await untilOver(`${run.id}-apply`)).status, { phase: "Failed", reason: "ExitCode" })
     assert.include(await resourcesOf(scene.name), "terraform_data.first")
 
     const { stdout } = await agentJob("get", run.id)
