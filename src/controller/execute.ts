@@ -31,7 +31,8 @@ export interface Settings {
 export class Executor extends Context.Service<Executor, {
   /** Carries the actions out in their order and stops at the first that fails. */
   readonly all: (observed: Observed, actions: ReadonlyArray<Action>, now: string) => Effect.Effect<void, Refused | KubernetesError | PoolError>
-  readonly writeStatus: (task: AgentTask, status: AgentTaskStatus) => Effect.Effect<void, KubernetesError>
+  /** Gives the version that the task has from now on. */
+  readonly writeStatus: (task: AgentTask, status: AgentTaskStatus) => Effect.Effect<string, KubernetesError>
 }>()("agent-job/controller/Executor") {
   static readonly layer = (settings: Settings) => Layer.effect(Executor, make(settings))
 }
@@ -133,8 +134,8 @@ const make = Effect.fnUntraced(function*({ config, created, identity }: Settings
         const { metadata: { name, namespace, uid } } = task
         return Effect.as(gone(kubernetes.apply(agentTasks, { metadata: { name, namespace, uid }, spec: { cancel: true } })), epoch)
       },
-      ReportResult: ({ assignment, result }) => Effect.as(withPool((pool) => pool.report(assignment, result)), epoch),
-      ReportWait: ({ assignment, message, reason }) => Effect.as(kindly(withPool((pool) => pool.wait(assignment, reason, message))), epoch),
+      ReportResult: ({ assignment, result }) => Effect.as(withPool((pool) => pool.report(assignment, Option.some(task.metadata.uid), result)), epoch),
+      ReportWait: ({ assignment, message, reason }) => Effect.as(kindly(withPool((pool) => pool.wait(assignment, task.metadata.uid, reason, message))), epoch),
       Emit: (event) => Effect.as(kindly(emit(task, event, now)), epoch),
       Release: () => Effect.as(gone(release(task)), epoch),
       DeleteTask: () => Effect.as(gone(kubernetes.delete(agentTasks, placeOf(task), { uid: task.metadata.uid })), epoch)
@@ -147,7 +148,8 @@ const make = Effect.fnUntraced(function*({ config, created, identity }: Settings
     }),
     writeStatus: Effect.fn("Executor.writeStatus")((task, status) => {
       const { name, namespace, resourceVersion, uid } = task.metadata
-      return Effect.asVoid(kubernetes.updateStatus(agentTasks, { metadata: { name, namespace, resourceVersion, uid }, spec: task.spec, status }))
+      const written = kubernetes.updateStatus(agentTasks, { metadata: { name, namespace, resourceVersion, uid }, spec: task.spec, status })
+      return Effect.map(written, ({ metadata }) => metadata.resourceVersion)
     })
   })
 })

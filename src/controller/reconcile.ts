@@ -7,7 +7,8 @@ import { plan, type Plan } from "../core/plan.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
-import type { AgentTask } from "../schema/agent-task.ts"
+import { keyOf } from "../kubernetes/object.ts"
+import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
 import { Executor, type Refused } from "./execute.ts"
 import { ask, type Asked, observe } from "./observe.ts"
 import type { PoolError } from "./pool.ts"
@@ -40,8 +41,17 @@ const make = Effect.fnUntraced(function*(world: World, policy: TaskPolicy) {
     return { observed, decision }
   })
 
+  /** By key: the version that a status of ours took the place of. As long as the caches still have it, the event of that write is on its way. */
+  const replaced = new Map<string, string>()
+
+  const write = (task: AgentTask, status: AgentTaskStatus) =>
+    Effect.map(executor.writeStatus(task, status), (version) => {
+      const { metadata } = task
+      if (version !== metadata.resourceVersion) replaced.set(keyOf(metadata), metadata.resourceVersion)
+    })
+
   const settle = (task: AgentTask, { status, requeueAfterMillis }: Plan) =>
-    (Equal.equals(status, task.status) ? Effect.void : executor.writeStatus(task, status)).pipe(
+    (Equal.equals(status, task.status) ? Effect.void : write(task, status)).pipe(
       Effect.as(Option.map(requeueAfterMillis, Duration.millis))
     )
 
@@ -67,6 +77,8 @@ const make = Effect.fnUntraced(function*(world: World, policy: TaskPolicy) {
   return Reconciler.of({
     reconcile: Effect.fn("Reconciler.reconcile")(function*(key) {
       const task = world.task(key)
+      if (Option.exists(task, ({ metadata }) => metadata.resourceVersion === replaced.get(key))) return Option.none() // its event brings the key back
+      replaced.delete(key)
       if (Option.isNone(task)) return Option.none()
       return yield* pass(task.value).pipe(
         // The slot is given back, but not while the Job may exist after all.

@@ -4,7 +4,7 @@
 import { Option } from "effect"
 import { admit, type Candidate } from "../core/admit.ts"
 import { expired } from "../core/history.ts"
-import type { JobSeen, PodSeen, Refusal, Turn } from "../core/observed.ts"
+import { type JobSeen, type PodSeen, type Refusal, Turn } from "../core/observed.ts"
 import { isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
@@ -98,11 +98,13 @@ export const make = (policy: TaskPolicy): World => {
     job,
     pods: pods.of,
     refusal: (uid) => Option.fromUndefinedOr(refusals.get(uid)),
-    turn: ({ metadata: { uid } }) => {
+    turn: (task) => {
+      if (occupies(task)) return Turn.Admitted() // most passes are over such a task, and all others need no look for it
       turns ??= admit(open().map(candidate), policy.limits)
-      return turns.get(uid) ?? { _tag: "Admitted" }
+      return turns.get(task.metadata.uid) ?? Turn.Admitted()
     },
-    isExpired: ({ metadata: { uid } }) => {
+    isExpired: ({ metadata: { uid }, status: { reportedAt } }) => {
+      if (reportedAt === undefined) return false
       history ??= expired(tasks.values(), policy.historyPerWorkspace)
       return history.has(uid)
     },

@@ -32,6 +32,8 @@ const graceSeconds = 30
 /** Nanoseconds; a watch that lasted this long was worth its connection, even if nothing happened. */
 const usefulWatch = 10_000_000_000n
 const betweenWatches = Duration.millis(100)
+/** Objects that are whole in memory at once: a Pod is 9 KB as text and twice that when parsed, and a heap that has grown stays so for long. */
+const pageLimit = 50
 const longestBackoff = Duration.seconds(30)
 
 const backoff = (failures: number): Duration.Duration => Duration.min(Duration.millis(500 * 2 ** Math.min(failures - 1, 10)), longestBackoff)
@@ -83,7 +85,7 @@ export const make = Effect.fnUntraced(function*<A>(
     let next: string | undefined
     let from: string
     do {
-      const page = yield* kubernetes.list(kind, { ...selection, continue: next })
+      const page = yield* kubernetes.list(kind, { ...selection, limit: pageLimit, continue: next })
       yield* heard
       for (const object of page.items) {
         seen.add(keyOf(object.metadata))

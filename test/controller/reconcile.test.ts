@@ -14,8 +14,27 @@ it.effect("looks again when a former task's Job vanished between its refusal and
     const { task } = worldOf(plainSeed)
     world.setTask("tasks/task", Option.some(task))
     const gone = new NotFound({ verb: "get", object: "Job tasks/agent-job-task", code: 404, reason: "NotFound", detail: "gone" })
-    const executor = Layer.succeed(Executor, Executor.of({ all: () => Effect.fail(gone), writeStatus: () => Effect.void }))
+    const executor = Layer.succeed(Executor, Executor.of({ all: () => Effect.fail(gone), writeStatus: () => Effect.succeed("2") }))
     const parts = yield* Layer.build(Reconciler.layer(world, policy).pipe(Layer.provide(executor), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
     expect(Option.isSome(yield* Context.get(parts, Reconciler).reconcile("tasks/task"))).toBe(true)
     expect(world.waiting()).toEqual(["tasks/task"])
+  }).pipe(Effect.scoped))
+
+it.effect("decides nothing while the cache is behind its own status, and again once it is not", () =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const { task } = worldOf(plainSeed)
+    const at = (resourceVersion: string) => world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion } }))
+    let passes = 0
+    const all = () => Effect.sync(() => void passes++)
+    const executor = Layer.succeed(Executor, Executor.of({ all, writeStatus: () => Effect.succeed("2") }))
+    const parts = yield* Layer.build(Reconciler.layer(world, policy).pipe(Layer.provide(executor), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
+    const { reconcile } = Context.get(parts, Reconciler)
+    at("1")
+    yield* reconcile("tasks/task")
+    yield* reconcile("tasks/task")
+    expect(passes).toBe(1)
+    at("2")
+    yield* reconcile("tasks/task")
+    expect(passes).toBe(2)
   }).pipe(Effect.scoped))
