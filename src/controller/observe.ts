@@ -1,16 +1,17 @@
 // Gathers what `plan` needs to know of one task: from the caches, and live where a cache that lags could do harm.
 // An absence that leads to an end or a take-over is always asked of the API server itself.
 // Called by controller/reconcile.
-import { Effect, Option } from "effect"
-import { Holder, type JobSeen, type Observed, type PodSeen } from "../core/observed.ts"
+import { Effect, Option, Schema } from "effect"
+import { Holder, type JobSeen, type Observed, type PodSeen, type Warning } from "../core/observed.ts"
+import { startTrouble } from "../core/pod-trouble.ts"
 import { isOver } from "../core/status.ts"
 import { type Fate, holderOf, leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
-import { agentTasks, decoding, jobs, type Kind, leases, pods } from "../kubernetes/kinds.ts"
+import { agentTasks, decoding, events, jobs, type Kind, leases, pods } from "../kubernetes/kinds.ts"
 import type { KubernetesObject, Place } from "../kubernetes/object.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
-import { WorkspaceLease } from "../schema/kubernetes.ts"
+import { WarningEvent, WorkspaceLease } from "../schema/kubernetes.ts"
 import { projectJob, projectPod, taskUidLabel } from "./project.ts"
 import type { World } from "./world.ts"
 
@@ -70,6 +71,26 @@ const holder = Effect.fnUntraced(function*(world: World, task: AgentTask): Effec
   return holderOf(Option.some({ holder, transitions: spec?.leaseTransitions ?? 0, resourceVersion: metadata.resourceVersion }), uid, () => fate)
 })
 
+const decodeWarning = Schema.decodeUnknownOption(WarningEvent)
+const lastSeen = ({ deprecatedLastTimestamp, eventTime, series }: WarningEvent): string => series?.lastObservedTime ?? deprecatedLastTimestamp ?? eventTime ?? ""
+
+/** A start that takes this long without a word is asked about. */
+const silentMillis = 5_000
+
+/** The newest warning about a Job without a Pod, or about a Pod that says nothing itself. */
+const warningAbout = Effect.fnUntraced(function*(
+  { metadata: { namespace } }: AgentTask,
+  job: JobSeen,
+  pod: Option.Option<PodSeen>,
+  now: string
+): Effect.fn.Return<Option.Option<Warning>, KubernetesError, Kubernetes> {
+  if (Date.parse(now) - Date.parse(job.createdAt) < silentMillis || Option.exists(pod, (_) => Option.isSome(startTrouble(_)) || _.phase === "Running")) return Option.none()
+  const uid = Option.match(pod, { onNone: () => job.uid, onSome: (_) => _.uid })
+  const { items } = yield* (yield* Kubernetes).list(events, { namespace, fieldSelector: `regarding.uid=${uid},type=Warning`, limit: 50 })
+  const newest = items.flatMap((item) => Option.toArray(decodeWarning(item))).sort((a, b) => lastSeen(a) < lastSeen(b) ? 1 : -1)[0]
+  return Option.map(Option.fromUndefinedOr(newest), ({ note, reason }) => ({ reason: reason ?? "", message: note ?? "" }))
+})
+
 /**
  * What was asked of the API server. It is joined with the caches, turn included, only in the synchronous step that also decides:
  * the caches go on changing while an answer is awaited.
@@ -78,17 +99,19 @@ export interface Asked {
   readonly job: Option.Option<JobSeen>
   readonly pod: Option.Option<PodSeen>
   readonly holder: Holder
+  readonly warning: Option.Option<Warning>
 }
 
-export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentTask): Effect.fn.Return<Asked, KubernetesError, Kubernetes> {
+export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentTask, now: string): Effect.fn.Return<Asked, KubernetesError, Kubernetes> {
   const { metadata: { uid }, spec, status } = task
-  const nothing: Asked = { job: Option.none(), pod: Option.none(), holder: Holder.NotAsked() }
+  const nothing: Asked = { job: Option.none(), pod: Option.none(), holder: Holder.NotAsked(), warning: Option.none() }
   if (isOver(status.phase)) return nothing
   if (status.claim !== undefined) return Option.isSome(podOf(task, world.pods(uid))) ? nothing : { ...nothing, pod: yield* livePod(task) }
-  if (Option.isSome(world.job(uid))) return nothing
+  const job = world.job(uid)
+  if (Option.isSome(job)) return { ...nothing, warning: yield* warningAbout(task, job.value, podOf(task, world.pods(uid)), now) }
   if ((status.launches ?? 0) > 0) {
-    const job = yield* liveJob(task)
-    if (Option.isSome(job)) return { ...nothing, job }
+    const live = yield* liveJob(task)
+    if (Option.isSome(live)) return { ...nothing, job: live }
   }
   const mayStart = spec.stage !== "plan" && spec.cancel !== true && world.turn(task)._tag === "Admitted"
   return mayStart ? { ...nothing, holder: yield* holder(world, task) } : nothing
@@ -102,6 +125,7 @@ export const observe = (world: World, task: AgentTask, asked: Asked): Observed =
     pod: Option.orElse(podOf(task, world.pods(uid)), () => asked.pod),
     turn: world.turn(task),
     holder: asked.holder,
+    warning: asked.warning,
     refusal: world.refusal(uid),
     expired: world.isExpired(task)
   }

@@ -64,8 +64,8 @@ const make = Effect.fnUntraced(function*(world: World, policy: TaskPolicy) {
     )
 
   const pass = Effect.fnUntraced(function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | Refused> {
-    const asked = yield* Effect.provideService(ask(world, task), Kubernetes, kubernetes)
     const now = new Date(yield* Clock.currentTimeMillis).toISOString()
+    const asked = yield* Effect.provideService(ask(world, task, now), Kubernetes, kubernetes)
     const { decision, observed } = yield* decide(task, asked, now)
     yield* Metric.update(Metric.withAttributes(passes, { situation: decision.situation }), 1)
     return yield* executor.all(observed, decision.actions, now).pipe(

@@ -75,11 +75,19 @@ export interface Refusal {
   readonly message: string
 }
 
+/** A warning event about a Job or Pod: `FailedCreate`, `FailedMount` …, and its words. */
+export interface Warning {
+  readonly reason: string
+  readonly message: string
+}
+
 export interface Observed {
   readonly task: AgentTask
   readonly job: Option.Option<JobSeen>
   /** The claiming Pod once there is a claim, else the newest. */
   readonly pod: Option.Option<PodSeen>
+  /** The newest one about its Job or Pod; asked for only while it does not start and nothing else says why. */
+  readonly warning: Option.Option<Warning>
   readonly turn: Turn
   readonly holder: Holder
   readonly refusal: Option.Option<Refusal>

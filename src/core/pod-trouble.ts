@@ -3,10 +3,10 @@
 // Used by core/plan's responses.
 import { Option } from "effect"
 import type { FailureReason } from "../schema/reason.ts"
-import type { ContainerSeen, JobSeen, PodSeen } from "./observed.ts"
+import type { ContainerSeen, JobSeen, Observed, PodSeen, Warning } from "./observed.ts"
 
 export interface Trouble {
-  readonly reason: FailureReason | "Unschedulable"
+  readonly reason: FailureReason | "Unschedulable" | "QuotaExceeded" | "Refused"
   readonly message: string
   /** Waiting longer cannot help. */
   readonly final: boolean
@@ -43,6 +43,20 @@ export const startTrouble = (pod: PodSeen): Option.Option<Trouble> =>
   pod.unschedulable !== ""
     ? Option.some({ reason: "Unschedulable", message: `No node can take the Pod: ${pod.unschedulable}`, final: false })
     : Option.fromUndefinedOr(containers(pod).flatMap(troubleOf)[0])
+
+/** What a warning says that neither Job nor Pod does: the Pod cannot be made, or one of its volumes is missing. */
+const warningTrouble = ({ message, reason }: Warning): Option.Option<Trouble> => {
+  if (reason === "FailedCreate") {
+    return Option.some({ reason: message.includes("exceeded quota") ? "QuotaExceeded" : "Refused", message: `Kubernetes cannot make the Pod: ${message}`, final: false })
+  }
+  return reason === "FailedMount" || reason === "FailedAttachVolume"
+    ? Option.some({ reason: "InvalidConfiguration", message: `A volume of the Pod cannot be mounted: ${message}`, final: false })
+    : Option.none()
+}
+
+/** Why the stage has not begun yet, as far as anything says it. */
+export const troubleOfStart = ({ pod, warning }: Pick<Observed, "pod" | "warning">): Option.Option<Trouble> =>
+  Option.orElse(Option.flatMap(pod, startTrouble), () => Option.flatMap(warning, warningTrouble))
 
 /** The kubelet has said that the worker is over: nobody claims or reports from this Pod any more. */
 export const isPodOver = (pod: PodSeen): boolean =>

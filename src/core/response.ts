@@ -7,7 +7,7 @@ import type { FailureReason, Reason, WaitReason } from "../schema/reason.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { Action } from "./action.ts"
 import { jobName } from "./job-name.ts"
-import { endOf, startTrouble } from "./pod-trouble.ts"
+import { endOf, type Trouble, troubleOfStart } from "./pod-trouble.ts"
 import { jobGoesOn, millisSince, millisSinceEnd, patienceMillis, type Situation } from "./situation.ts"
 import { advance, finished } from "./status.ts"
 
@@ -22,6 +22,8 @@ type Respond = (situation: Situation) => Response
 
 /** How long a refusal by a quota, or a name still held, is left alone. */
 const askAgainMillis = 10_000
+/** How often a start is looked at again: what keeps a Pod from being made is told by events alone, which are not watched. */
+const lookAgainMillis = 5_000
 
 const unchanged = ({ observed }: Situation, actions: ReadonlyArray<Action> = []): Response => ({
   actions,
@@ -140,12 +142,18 @@ const ourJob = ({ observed: { task } , policy }: Situation): string => jobName(p
 export const finishNameTaken: Respond = (_) =>
   end(_, "Failed", "NameTaken", `A Job named ${ourJob(_)} exists that this task did not make; delete it or rename the task.`)
 
+/** What a reason to wait becomes when the wait is over. */
+const finalReason = (reason: Trouble["reason"]): FailureReason =>
+  reason === "Refused" ? "Denied" : reason === "Unschedulable" || reason === "QuotaExceeded" ? "StartupTimeout" : reason
+
 /** Why the launch came to nothing, in one reason and sentence. */
-const notStarted = ({ observed: { job, pod } }: Situation): { readonly reason: FailureReason; readonly message: string } =>
-  Option.match(Option.flatMap(pod, startTrouble), {
+const notStarted = ({ observed }: Situation): { readonly reason: FailureReason; readonly message: string } => {
+  const { job, pod } = observed
+  return Option.match(troubleOfStart(observed), {
     onNone: () => Option.isSome(job) && job.value.state !== "active" ? endOf(pod, job) : { reason: "StartupTimeout", message: "The worker did not take the task in time." },
-    onSome: ({ message, reason }) => ({ reason: reason === "Unschedulable" ? "StartupTimeout" : reason, message })
+    onSome: ({ message, reason }) => ({ reason: finalReason(reason), message })
   })
+}
 
 export const finishNotStarted: Respond = (_) => {
   const { reason, message } = notStarted(_)
@@ -161,7 +169,7 @@ export const clearAwayOrFail: Respond = (_) => {
 export const finishVanished: Respond = (_) => end(_, "Failed", "Lost", "Its Job was deleted before the worker took the task. Nothing was run.")
 
 export const showStarting: Respond = (_) => {
-  const trouble = Option.flatMap(_.observed.pod, startTrouble)
+  const trouble = troubleOfStart(_.observed)
   const name = ourJob(_)
   const news = Option.match(trouble, {
     onNone: (): News => ({ phase: "Starting", reason: "JobCreated", message: `Job ${name} is made; its Pod starts.` }),
@@ -170,7 +178,7 @@ export const showStarting: Respond = (_) => {
   const response = tell(_, news)
   const launched = { job: { name }, launches: 1, configHash: _.policy.configHash, ...response.status } // in case its own write was lost
   const left = Option.match(_.observed.job, { onNone: () => 0, onSome: ({ createdAt }) => _.policy.startupTimeoutSeconds * 1000 - millisSince(createdAt, _.now) })
-  return later({ ...response, status: launched }, left)
+  return later({ ...response, status: launched }, left > 0 ? Math.min(left, lookAgainMillis) : lookAgainMillis)
 }
 
 const waitFor = (_: Situation, reason: WaitReason, message: string, position: number, blockedBy?: string): Response => {

@@ -3,7 +3,7 @@
 // Used by core/plan alone.
 import { Option } from "effect"
 import type { Observed } from "./observed.ts"
-import { isEngineOver, isPodOver, startTrouble } from "./pod-trouble.ts"
+import { isEngineOver, isPodOver, troubleOfStart } from "./pod-trouble.ts"
 import { isOver } from "./status.ts"
 import type { TaskPolicy } from "./task-policy.ts"
 
@@ -34,6 +34,9 @@ const jobEnded: Holds = ({ observed: { job } }) => Option.exists(job, (_) => _.s
 const podOver: Holds = ({ observed: { pod } }) => Option.exists(pod, isPodOver)
 const mutates: Holds = ({ observed: { task } }) => task.spec.stage !== "plan"
 
+/** A quota gives room by itself when others end, so waiting for it is no start that failed. */
+const waitsForQuota: Holds = ({ observed }) => Option.exists(troubleOfStart(observed), ({ reason }) => reason === "QuotaExceeded")
+
 /** Seconds past the Job's creation are more than a start may take. */
 const overdue: Holds = ({ now, observed: { job }, policy }) =>
   Option.exists(job, ({ createdAt }) => millisSince(createdAt, now) >= policy.startupTimeoutSeconds * 1000)
@@ -56,8 +59,8 @@ export const holds = {
   foreignJob: ({ observed: { job, task } }) => Option.exists(job, ({ owner }) => !Option.contains(owner, task.metadata.uid)),
   launchFailed: (_) => jobThere(_) && (jobEnded(_) || podOver(_)),
   launchesSpent: ({ observed: { job, task }, policy }) => Option.isNone(job) && (task.status.launches ?? 0) >= policy.maxLaunches,
-  cannotStart: (_) => jobThere(_) && Option.exists(Option.flatMap(_.observed.pod, startTrouble), ({ final }) => final),
-  startOverdue: overdue,
+  cannotStart: (_) => jobThere(_) && Option.exists(troubleOfStart(_.observed), ({ final }) => final),
+  startOverdue: (_) => overdue(_) && !waitsForQuota(_),
   starting: jobThere,
   waiting: ({ observed: { turn } }) => turn._tag === "Waiting",
   workspaceTaken: (_) => mutates(_) && _.observed.holder._tag === "Taken",

@@ -55,3 +55,13 @@ export const WorkspaceLease = Schema.Struct({
   spec: maybe(Schema.Struct({ holderIdentity: maybe(Schema.String), leaseTransitions: maybe(Schema.Int) }))
 })
 export type WorkspaceLease = typeof WorkspaceLease.Type
+
+/** An Event of type Warning (events.k8s.io/v1); which of its times is set depends on who wrote it. */
+export const WarningEvent = Schema.Struct({
+  reason: maybe(Schema.String),
+  note: maybe(Schema.String),
+  eventTime: maybe(Schema.NullOr(Schema.String)),
+  deprecatedLastTimestamp: maybe(Schema.NullOr(Schema.String)),
+  series: maybe(Schema.Struct({ lastObservedTime: maybe(Schema.String) }))
+})
+export type WarningEvent = typeof WarningEvent.Type

@@ -2,7 +2,7 @@
 import { expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { agentTasks, jobs, type Kind, leases } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, jobs, type Kind, leases, serviceAccounts } from "../../src/kubernetes/kinds.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { WorkspaceName } from "../../src/schema/names.ts"
 import { claim, claimWithoutPod, createTask, finish, found, getTask, jobNames, runController, TaskCluster, Tasks, until, untilStatus } from "./task-cluster.ts"
@@ -106,6 +106,29 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       yield* untilStatus("too-many", isPhase("Starting"))
     }).pipe(Effect.scoped))
 
+  it.effect("explains a Job whose Pod a quota refuses, by the quota's name", () =>
+    Effect.gen(function*() {
+      const { namespace } = yield* Tasks
+      const kubernetes = yield* Kubernetes
+      yield* kubernetes.create(serviceAccounts, { metadata: { name: "agent-job-task", namespace } })
+      yield* kubernetes.create(quotas, { metadata: { name: "no-pods", namespace }, spec: { hard: { pods: "0" } } })
+      yield* until("the quota", kubernetes.get(quotas, { name: "no-pods", namespace }), (quota) => JSON.stringify(quota["status"] ?? "").includes("used"))
+      yield* runController()
+      yield* createTask("podless")
+      const status = yield* untilStatus("podless", ({ reason }) => reason === "QuotaExceeded")
+      expect(status).toMatchObject({ phase: "Starting" })
+      expect(status.message).toContain("no-pods")
+      yield* kubernetes.delete(quotas, { name: "no-pods", namespace })
+      yield* kubernetes.delete(serviceAccounts, { name: "agent-job-task", namespace })
+    }).pipe(Effect.scoped))
+
+  it.effect("explains a Job whose Pod cannot be made at all, in the server's words", () =>
+    Effect.gen(function*() {
+      yield* runController() // without the account that Pods of tasks run as
+      yield* createTask("accountless")
+      expect((yield* untilStatus("accountless", ({ reason }) => reason === "Refused")).message).toContain("agent-job-task")
+    }).pipe(Effect.scoped))
+
   it.effect("never adopts a stranger's Job", () =>
     Effect.gen(function*() {
       const { namespace } = yield* Tasks
@@ -149,6 +172,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
         yield* finish("settled")
         yield* createTask("underway")
         yield* untilStatus("underway", isPhase("Starting"))
+        yield* claim("underway")
       }))
       const versions = Effect.all([getTask("settled"), getTask("underway")]).pipe(Effect.map((_) => _.map(({ metadata }) => metadata.resourceVersion)))
       const before = yield* versions

@@ -29,6 +29,10 @@ const cases: ReadonlyArray<Case> = [
   { given: "an image whose name is none", seed: { life: "starting", job: "active", pod: "Pending", worker: "InvalidImageName" }, situation: "its Pod cannot start, ever", actions: ["Emit"], phase: "Failed", reason: "ImagePull" },
   { given: "a Secret that is missing, too long", seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "Pending", worker: "CreateContainerConfigError" }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "InvalidConfiguration" },
   { given: "a Pod that no node can take, too long", seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "unschedulable" }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "StartupTimeout" },
+  { given: "a Pod that a quota refuses, however long", seed: { life: "starting", job: "active", jobAgeSeconds: 4000, warning: "quota" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "QuotaExceeded" },
+  { given: "a Pod that policy refuses", seed: { life: "starting", job: "active", warning: "FailedCreate" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "Refused" },
+  { given: "a Pod that policy refuses, too long", seed: { life: "starting", job: "active", jobAgeSeconds: 180, warning: "FailedCreate" }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "Denied" },
+  { given: "a volume that is missing, too long", seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "Pending", warning: "FailedMount" }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "InvalidConfiguration" },
   { given: "a worker out of memory before the claim", seed: { life: "starting", job: "failed", pod: "Failed", worker: "OOMKilled" }, situation: "its Job ended before the claim", actions: ["Emit"], phase: "Failed", reason: "OutOfMemory" },
   { given: "a failed launch with one more to go", seed: { life: "starting", launches: 1, maxLaunches: 2, job: "failed", pod: "Evicted" }, situation: "its Job ended before the claim", actions: ["DeleteJob"], phase: "Starting" },
   { given: "a Job deleted before the claim, one more to go", seed: { life: "starting", launches: 1, maxLaunches: 2 }, situation: "its turn", actions: ["CreateJob"], phase: "Starting" },
@@ -65,9 +69,11 @@ describe("plan", () => {
     expect(rows.map(({ situation }) => situation).filter((_) => !covered.has(_))).toEqual(["deleted, without a pool"])
   })
 
-  it("looks again when the start would be overdue, and not before", () => {
+  it("looks again soon while a start says nothing, and when it is overdue", () => {
     const whole: Seed = { ...plainSeed, life: "starting", job: "active", jobAgeSeconds: 10 }
-    expect(plan(policyOf(whole), worldOf(whole), noon).requeueAfterMillis).toEqual(Option.some(170_000))
+    expect(plan(policyOf(whole), worldOf(whole), noon).requeueAfterMillis).toEqual(Option.some(5000))
+    const late: Seed = { ...whole, jobAgeSeconds: 179 }
+    expect(plan(policyOf(late), worldOf(late), noon).requeueAfterMillis).toEqual(Option.some(1000))
   })
 
   it("leaves a deleted task without a pool to Kubernetes", () => {

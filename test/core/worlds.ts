@@ -44,13 +44,14 @@ export const Seed = Schema.Struct({
   turn: Schema.Literals(["admitted", "busy", "limit"]),
   holder: Schema.Literals(["free", "mine", "over", "taken"]),
   refusal: Schema.Literals(["none", "QuotaExceeded", "Refused", "NameHeld", "NameTaken", "Denied"]),
+  warning: Schema.Literals(["none", "quota", "FailedCreate", "FailedMount", "Unhealthy"]),
   expired: Schema.Boolean
 })
 export type Seed = typeof Seed.Type
 
 export const plainSeed: Seed = {
   stage: "plan", pool: false, cancel: false, deleted: false, life: "new", reported: false, launches: 0, maxLaunches: 1, job: "none", jobDeleting: false,
-  jobAgeSeconds: 0, pod: "none", worker: "none", runner: "none", lastWords: false, turn: "admitted", holder: "free", refusal: "none", expired: false
+  jobAgeSeconds: 0, pod: "none", worker: "none", runner: "none", lastWords: false, turn: "admitted", holder: "free", refusal: "none", warning: "none", expired: false
 }
 
 const uid = Uid.make("task-uid")
@@ -119,6 +120,7 @@ export const worldOf = (seed: Seed): Observed => ({
   pod: pod(seed),
   turn: seed.turn === "admitted" ? Turn.Admitted() : Turn.Waiting({ reason: seed.turn === "busy" ? "WorkspaceBusy" : "ConcurrencyLimit", position: 1, blockedBy: seed.turn === "busy" ? Option.some("other") : Option.none() }),
   holder: seed.stage === "plan" ? Holder.NotAsked() : holders[seed.holder],
+  warning: seed.warning === "none" ? Option.none() : Option.some({ reason: seed.warning === "quota" ? "FailedCreate" : seed.warning, message: seed.warning === "quota" ? "exceeded quota: pods" : "the server's words" }),
   refusal: seed.refusal === "none" ? Option.none() : Option.some({ kind: seed.refusal, message: "the server's words" }),
   expired: seed.expired
 })

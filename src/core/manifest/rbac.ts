@@ -21,7 +21,7 @@ const runTasks: ReadonlyArray<V1PolicyRule> = [
   allow("", "pods", "get list watch"),
   allow("", "secrets", "create patch"), // the token of a task, which it never reads back
   allow("coordination.k8s.io", "leases", "get create update"), // workspaces
-  allow("events.k8s.io", "events", "create")
+  allow("events.k8s.io", "events", "create list") // list: why a Pod cannot be made
 ]
 
 /** Name of the Lease that the leading controller holds. */

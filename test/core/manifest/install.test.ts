@@ -107,7 +107,7 @@ describe("what the accounts may do", () => {
         "core pods: get list watch",
         "core secrets: create patch",
         "coordination.k8s.io leases: get create update",
-        "events.k8s.io events: create"
+        "events.k8s.io events: create list"
       ],
       "tasks/agent-job-task": ["scalr.io atasks: get watch", "scalr.io atasks/status: get update patch"]
     })
