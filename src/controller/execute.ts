@@ -118,7 +118,7 @@ const make = Effect.fnUntraced(function*({ config, created, identity }: Settings
 
   const release = (task: AgentTask) =>
     Effect.flatMap(kubernetes.get(agentTasks, placeOf(task)), (found) =>
-      kubernetes.update(agentTasks, { ...found, metadata: { ...found.metadata, finalizers: (found.metadata.finalizers ?? []).filter((_) => _ !== poolFinalizer) } })
+      found.metadata.uid !== task.metadata.uid ? Effect.void : kubernetes.update(agentTasks, { ...found, metadata: { ...found.metadata, finalizers: (found.metadata.finalizers ?? []).filter((_) => _ !== poolFinalizer) } })
     )
 
   const gone = <A, E extends { readonly _tag: string }>(effect: Effect.Effect<A, E | KubernetesError>) =>

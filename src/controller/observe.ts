@@ -11,8 +11,8 @@ import type { KubernetesError } from "../kubernetes/errors.ts"
 import { agentTasks, decoding, events, jobs, type Kind, leases, pods } from "../kubernetes/kinds.ts"
 import type { KubernetesObject, Place } from "../kubernetes/object.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
-import { WarningEvent, WorkspaceLease } from "../schema/kubernetes.ts"
-import { projectJob, projectPod, taskUidLabel } from "./project.ts"
+import { Job, Pod, WarningEvent, WorkspaceLease } from "../schema/kubernetes.ts"
+import { jobSeen, podSeen, taskUidLabel } from "./project.ts"
 import type { World } from "./world.ts"
 
 const workspaceLeases = decoding(leases, WorkspaceLease)
@@ -36,19 +36,14 @@ const podOf = (task: AgentTask, seen: ReadonlyArray<PodSeen>): Option.Option<Pod
 const livePod = (task: AgentTask): Read<Option.Option<PodSeen>> => {
   const { claim, pod } = task.status
   if (claim === undefined || pod === undefined) return Effect.succeedNone
-  return Effect.map(find(pods, { namespace: task.metadata.namespace, name: pod.name }), (found) =>
-    found.pipe(
-      Option.flatMap((object) => Option.getSuccess(projectPod(object))),
-      Option.map(({ seen }) => seen),
-      Option.filter(({ uid }) => uid === claim.podUid)
-    ))
+  return Effect.map(find(decoding(pods, Pod), { namespace: task.metadata.namespace, name: pod.name }), (found) =>
+    Option.filter(Option.map(found, podSeen), ({ uid }) => uid === claim.podUid))
 }
 
 const liveJob = (task: AgentTask): Read<Option.Option<JobSeen>> => {
   const { job } = task.status
   if (job === undefined) return Effect.succeedNone
-  return Effect.map(find(jobs, { namespace: task.metadata.namespace, name: job.name }), (found) =>
-    Option.map(Option.flatMap(found, (object) => Option.getSuccess(projectJob(object))), ({ seen }) => seen))
+  return Effect.map(find(decoding(jobs, Job), { namespace: task.metadata.namespace, name: job.name }), Option.map(jobSeen))
 }
 
 /** What became of the task that a Lease names: a task that the cache lacks is looked up, and so are its Pods. */

@@ -13,7 +13,7 @@ const decodeJob = Schema.decodeUnknownResult(Job)
 const decodePod = Schema.decodeUnknownResult(Pod)
 const decodeLastWords = Schema.decodeUnknownOption(Schema.fromJsonString(StageResult))
 
-const jobSeen = ({ metadata, status }: Job): JobSeen => {
+export const jobSeen = ({ metadata, status }: Job): JobSeen => {
   const ended = status?.conditions?.find(({ status, type }) => status === "True" && (type === "Complete" || type === "Failed"))
   return {
     name: metadata.name,
@@ -38,7 +38,7 @@ const containerSeen = ({ lastState, state }: ContainerStatus): ContainerSeen => 
   }
 }
 
-const podSeen = ({ metadata, spec, status }: Pod): PodSeen => {
+export const podSeen = ({ metadata, spec, status }: Pod): PodSeen => {
   const find = (name: string) => Option.fromUndefinedOr([...status?.containerStatuses ?? [], ...status?.initContainerStatuses ?? []].find((_) => _.name === name))
   const has = (type: string, value: string) => status?.conditions?.some((_) => _.type === type && _.status === value) === true
   const unschedulable = status?.conditions?.find((_) => _.type === "PodScheduled" && _.status === "False")

@@ -1,8 +1,8 @@
 // One pass over one task: observe, plan, execute, write the status if it changed.
 // The decision and the slot it takes are one synchronous step; a conflict means somebody was faster, and the task is looked at again.
 // Run by the keyed queue in controller/controller, never twice at once for one task.
-import { Context, Clock, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
-import type { Refusal } from "../core/observed.ts"
+import { Array, Clock, Context, Duration, Effect, Equal, Layer, Metric, Option, Result } from "effect"
+import type { Observed, Refusal } from "../core/observed.ts"
 import { plan, type Plan } from "../core/plan.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
@@ -55,12 +55,21 @@ const make = Effect.fnUntraced(function*(world: World, policy: TaskPolicy) {
       Effect.as(Option.map(requeueAfterMillis, Duration.millis))
     )
 
+  /** Actions, then the status, then the events that tell of it: an end that was refused must not have been announced. */
+  const carryOut = (task: AgentTask, observed: Observed, decision: Plan, now: string) => {
+    const [actions, told] = Array.partition(decision.actions, (action) => action._tag === "Emit" ? Result.succeed(action) : Result.fail(action))
+    return executor.all(observed, actions, now).pipe(
+      Effect.andThen(settle(task, decision)),
+      Effect.tap(() => told.length === 0 ? Effect.void : executor.all(observed, told, now))
+    )
+  }
+
   /** A refusal is remembered for the pass that explains it, and forgotten by the next, which asks again. */
   const refused = (task: AgentTask, asked: Asked, now: string, { kind, message }: Refusal) =>
     Effect.sync(() => world.refuse(task.metadata.uid, Option.some({ kind, message }))).pipe(
       Effect.andThen(decide(task, asked, now)),
       Effect.tap(() => Effect.sync(() => world.refuse(task.metadata.uid, Option.none()))),
-      Effect.flatMap(({ decision, observed }) => Effect.andThen(executor.all(observed, decision.actions, now), settle(task, decision)))
+      Effect.flatMap(({ decision, observed }) => carryOut(task, observed, decision, now))
     )
 
   const pass = Effect.fnUntraced(function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | Refused> {
@@ -68,8 +77,7 @@ const make = Effect.fnUntraced(function*(world: World, policy: TaskPolicy) {
     const asked = yield* Effect.provideService(ask(world, task, now), Kubernetes, kubernetes)
     const { decision, observed } = yield* decide(task, asked, now)
     yield* Metric.update(Metric.withAttributes(passes, { situation: decision.situation }), 1)
-    return yield* executor.all(observed, decision.actions, now).pipe(
-      Effect.andThen(settle(task, decision)),
+    return yield* carryOut(task, observed, decision, now).pipe(
       Effect.catchTag("Refused", (refusal) => refused(task, asked, now, refusal))
     )
   })

@@ -163,7 +163,9 @@ export const finishNotStarted: Respond = (_) => {
 export const clearAwayOrFail: Respond = (_) => {
   const { message, reason } = notStarted(_)
   if ((_.observed.task.status.launches ?? 1) >= _.policy.maxLaunches) return end(_, "Failed", reason, `${message} Nothing was run.`)
-  return tell(_, { phase: "Starting", reason, message: `${message} It is launched again.` }, deleteJob(_).actions)
+  const news: News = { phase: "Starting", reason, message: `${message} It is launched again.` }
+  // Said first, guarded by the version: a Pod that has claimed the task meanwhile keeps its Job.
+  return sameNews(_, news) ? unchanged(_, deleteJob(_).actions) : later(tell(_, news), 0)
 }
 
 export const finishVanished: Respond = (_) => end(_, "Failed", "Lost", "Its Job was deleted before the worker took the task. Nothing was run.")
