@@ -1,7 +1,8 @@
 // One pass over one task: observe, plan, execute, write the status if it changed.
 // The decision and the slot it takes are one synchronous step; a conflict means somebody was faster, and the task is looked at again.
 // Run by the keyed queue in controller/controller, never twice at once for one task.
-import { Array, Clock, Context, Duration, Effect, Equal, Layer, Metric, Option, Result } from "effect"
+import { Clock, Context, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
+import { Action } from "../core/action.ts"
 import type { Observed, Refusal } from "../core/observed.ts"
 import { plan, type Plan } from "../core/plan.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
@@ -57,10 +58,11 @@ const make = Effect.fnUntraced(function*(world: World, policy: TaskPolicy) {
 
   /** Actions, then the status, then the events that tell of it: an end that was refused must not have been announced. */
   const carryOut = (task: AgentTask, observed: Observed, decision: Plan, now: string) => {
-    const [actions, told] = Array.partition(decision.actions, (action) => action._tag === "Emit" ? Result.succeed(action) : Result.fail(action))
-    return executor.all(observed, actions, now).pipe(
+    const isEvent = Action.$is("Emit")
+    const events = decision.actions.filter(isEvent)
+    return executor.all(observed, decision.actions.filter((action) => !isEvent(action)), now).pipe(
       Effect.andThen(settle(task, decision)),
-      Effect.tap(() => told.length === 0 ? Effect.void : executor.all(observed, told, now))
+      Effect.tap(() => events.length === 0 ? Effect.void : executor.all(observed, events, now))
     )
   }
 
