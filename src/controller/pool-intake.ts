@@ -58,7 +58,7 @@ const keepToken = (task: KubernetesObject, token: string) =>
 const accept = Effect.fn("PoolIntake.accept")(function*(intake: Intake, assignment: Assignment) {
   const pool = yield* Pool
   if (!isRunnable(assignment)) {
-    return yield* pool.report(assignment.id, {
+    return yield* pool.report(assignment.id, Option.none(), {
       outcome: "failed",
       reason: "InvalidConfiguration",
       message: `A ${assignment.stage} stage ${assignment.planSha256 === undefined ? "needs an approved plan" : "cannot be given a plan"}; nothing was run.`,
@@ -67,7 +67,7 @@ const accept = Effect.fn("PoolIntake.accept")(function*(intake: Intake, assignme
   }
   const task = yield* persist(intake, assignment)
   yield* keepToken(task, assignment.taskToken)
-  yield* pool.acknowledge(assignment.id)
+  yield* pool.acknowledge(assignment.id, task.metadata.uid) // refused: another agent was faster; this task's worker hears the same and ends it
 })
 
 /** One assignment that fails is offered again; it must not keep the others waiting. */
@@ -93,7 +93,7 @@ const cancel = Effect.fn("PoolIntake.cancel")(function*({ namespace }: Intake, i
   yield* kubernetes.get(agentTasks, { namespace, name: name.value }).pipe(
     Effect.flatMap(({ metadata: { name, uid } }) => kubernetes.apply(agentTasks, { metadata: { name, namespace, uid }, spec: { cancel: true } })),
     Effect.catchTag("NotFound", () => Effect.flatMap(now, (finishedAt) =>
-      pool.report(id, { outcome: "cancelled", reason: "Cancelled", message: "Cancelled before it started; nothing was run.", finishedAt })))
+      pool.report(id, Option.none(), { outcome: "cancelled", reason: "Cancelled", message: "Cancelled before it started; nothing was run.", finishedAt })))
   )
 })
 

@@ -36,16 +36,20 @@ export type PoolError = PoolUnreachable | PoolRefused
 export class Pool extends Context.Service<Pool, {
   /** Waits up to `waitSeconds` for work; an empty list is a normal answer. */
   readonly acquire: (agent: string, waitSeconds: number, max: number) => Effect.Effect<ReadonlyArray<Assignment>, PoolError>
-  readonly acknowledge: (id: string) => Effect.Effect<void, PoolError>
+  /** Refused with the word `taken` when another agent was faster. */
+  readonly acknowledge: (id: string, taskUid: string) => Effect.Effect<void, PoolError>
   readonly cancellations: (after: number, waitSeconds: number) => Effect.Effect<typeof CancellationsResponse.Type, PoolError>
-  /** The pool keeps the first result of a stage; one that it has already, or never heard of, counts as told. */
-  readonly report: (id: string, result: StageResult) => Effect.Effect<void, PoolError>
-  readonly wait: (id: string, reason: Reason, message: string) => Effect.Effect<void, PoolError>
+  /** Of the AgentTask with this UID, or of no task. The pool keeps the first result of a stage; that it has one, has the stage elsewhere or not at all, counts as told. */
+  readonly report: (id: string, taskUid: Option.Option<string>, result: StageResult) => Effect.Effect<void, PoolError>
+  readonly wait: (id: string, taskUid: string, reason: Reason, message: string) => Effect.Effect<void, PoolError>
 }>()("agent-job/controller/Pool") {
   static readonly layer = (url: string, tokenFile: string) => Layer.effect(Pool, make(url, tokenFile)).pipe(
     Layer.provide(Layer.fresh(layerUndiciOptions({ connections: 16 })))
   )
 }
+
+/** The pool will never take a result of this one for the stage. */
+const isSettled = (error: PoolError): boolean => error._tag === "PoolRefused" && ["not-found", "result-exists", "taken"].includes(error.word)
 
 const decodeProblem = Schema.decodeUnknownOption(Schema.fromJsonString(Problem))
 
@@ -82,13 +86,12 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
   return Pool.of({
     acquire: (agent, waitSeconds, max) =>
       Effect.map(asked(poolPath.acquire, { agent, waitSeconds, max }, waitSeconds, AcquireResponse), ({ assignments }) => assignments),
-    acknowledge: (id) => told(poolPath.acknowledge(id), {}),
+    acknowledge: (id, taskUid) => told(poolPath.acknowledge(id), { taskUid }),
     cancellations: (after, waitSeconds) => asked(poolPath.cancellations, { after, waitSeconds }, waitSeconds, CancellationsResponse),
-    report: (id, result) =>
-      told(poolPath.result(id), result).pipe(
-        Effect.catchIf((error) => error._tag === "PoolRefused" && (error.word === "not-found" || error.word === "result-exists"), (error) =>
-          Effect.logInfo("the pool has another result, or does not know the stage", error))
+    report: (id, taskUid, result) =>
+      told(poolPath.result(id) + Option.match(taskUid, { onNone: () => "", onSome: (uid) => `?taskUid=${encodeURIComponent(uid)}` }), result).pipe(
+        Effect.catchIf(isSettled, (error) => Effect.logInfo("the pool has another result, gave the stage to another agent, or does not know it", error))
       ),
-    wait: (id, reason, message) => told(poolPath.wait(id), { reason, message })
+    wait: (id, taskUid, reason, message) => told(poolPath.wait(id), { taskUid, reason, message })
   })
 })

@@ -1,9 +1,9 @@
-// What the controller and the server say to each other, authorised by the pool token.
+// What controller/pool and server/pool-routes say to each other, authorised by the pool token.
 // Every answer may be asked for again: an assignment is offered until it is acknowledged, a result is idempotent by its id.
-// Used by controller/pool and server/pool-routes.
+// A stage belongs to the AgentTask that took it first; what another says of it is refused with 409 and the word `taken`.
 import { Schema } from "effect"
 import { Engine, PlanOptions, Stage } from "./agent-task.ts"
-import { RunId, Sha256, WorkspaceName } from "./names.ts"
+import { RunId, Sha256, Uid, WorkspaceName } from "./names.ts"
 
 /** One stage of one run, offered to one agent. Its id, `<run>.<stage>.<attempt>`, is the key of everything said about it. */
 export const Assignment = Schema.Struct({
@@ -34,8 +34,11 @@ export const AcquireResponse = Schema.Struct({ assignments: Schema.Array(Assignm
 export const CancellationsRequest = Schema.Struct({ after: Schema.Int, waitSeconds: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 60 })) })
 export const CancellationsResponse = Schema.Struct({ ids: Schema.Array(Schema.String), next: Schema.Int })
 
-/** `POST /api/pool/v1/assignments/:id/{acknowledge,wait,result}`; `result` takes a StageResult. */
-export const WaitRequest = Schema.Struct({ reason: Schema.String, message: Schema.String }).annotate({
+/** `POST /api/pool/v1/assignments/:id/acknowledge`: the stage belongs to this AgentTask from now on. */
+export const AcknowledgeRequest = Schema.Struct({ taskUid: Uid })
+
+/** `POST /api/pool/v1/assignments/:id/wait` */
+export const WaitRequest = Schema.Struct({ taskUid: Uid, reason: Schema.String, message: Schema.String }).annotate({
   description: "Why the stage has not started yet, shown with the run."
 })
 
@@ -45,5 +48,6 @@ export const poolPath = {
   cancellations: "/api/pool/v1/cancellations",
   acknowledge: (id: string) => `/api/pool/v1/assignments/${encodeURIComponent(id)}/acknowledge`,
   wait: (id: string) => `/api/pool/v1/assignments/${encodeURIComponent(id)}/wait`,
+  /** Takes a StageResult, with the AgentTask's UID as `?taskUid=`; without one, from whoever made no task, only while the stage belongs to none. */
   result: (id: string) => `/api/pool/v1/assignments/${encodeURIComponent(id)}/result`
 } as const

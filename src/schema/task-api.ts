@@ -48,5 +48,5 @@ export const taskPath = {
   unlock: "/api/task/v1/state/unlock"
 } as const
 
-/** Request headers: digest of the body, and the lock a state is written under. */
-export const taskHeader = { digest: "x-content-sha256", lockId: "x-lock-id", lockEpoch: "x-lock-epoch" } as const
+/** Request headers: the AgentTask that asks, in every request; digest of the body, and the lock a state is written under. */
+export const taskHeader = { taskUid: "x-task-uid", digest: "x-content-sha256", lockId: "x-lock-id", lockEpoch: "x-lock-epoch" } as const

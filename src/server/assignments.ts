@@ -1,14 +1,15 @@
-// What agents take from the pool: stages, offered until acknowledged, each with a token of its own, ended by one result.
+// What agents take from the pool: stages, offered until acknowledged, each with a token of its own, ended by one result. Used by the pool and task routes.
 // An offer that was not acknowledged is made again after 30 s, and after 2 s to the same agent, which asks because it has not got it.
-// Used by the pool routes and, for whoever shows a stage's token, by the task routes.
+// So two agents may have one offer; the stage belongs to the AgentTask that takes it first, and no other is heard.
 import { Clock, Context, DateTime, Effect, Equal, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { RunEvent } from "../core/run-machine.ts"
 import type { Assignment } from "../schema/pool-api.ts"
 import type { StageResult } from "../schema/stage-result.ts"
+import { taskHeader } from "../schema/task-api.ts"
 import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
-import { conflict, notFound } from "./refused.ts"
+import { conflict, invalid, notFound } from "./refused.ts"
 import { type Run, type RunFacts, Runs } from "./runs.ts"
 import { type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
 import { StateVersions } from "./state-versions.ts"
@@ -21,6 +22,12 @@ const sameAgentMillis = 2_000
 
 const dueAt = ({ agent, offeredAt }: StageRow, asking: string): number =>
   offeredAt === null ? 0 : Date.parse(offeredAt) + (agent === asking ? sameAgentMillis : offerMillis)
+
+/** The stage, for the task it belongs to. Whoever has no task speaks for a stage only while it belongs to none. */
+const ofTask = (stage: StageRow, taskUid: Option.Option<string>) =>
+  stage.taskUid === null || Option.contains(taskUid, stage.taskUid)
+    ? Effect.succeed(stage)
+    : Effect.fail(conflict("taken", `Another agent has the stage ${stage.id}; what this one asks or says of it changes nothing.`))
 
 /** An agent counts as connected for this long after it last asked; a long poll takes up to 60 s. */
 const connectedMillis = 90_000
@@ -54,6 +61,11 @@ const make = Effect.gen(function*() {
   const workspaces = yield* Workspaces
 
   const get = (id: string) => Effect.flatMap(stages.find(id), (found) => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found))
+
+  const take = Effect.fnUntraced(function*(id: string, taskUid: Option.Option<string>) {
+    if (Option.isSome(taskUid)) yield* sql`UPDATE stages SET taskUid = ${taskUid.value} WHERE id = ${id} AND taskUid IS NULL`
+    return yield* ofTask(yield* get(id), taskUid)
+  })
 
   const offer = Effect.fnUntraced(function*(stage: StageRow, agent: string) {
     const taskToken = yield* newTaskToken
@@ -95,17 +107,17 @@ const make = Effect.gen(function*() {
     return Option.getOrElse(yield* commits.await("assignments", waitSeconds, look(agent, max)), () => [])
   })
 
-  /** Final, and may be repeated; for a stage that is over it is success too, the feed of cancellations says the rest. */
-  const acknowledge = Effect.fn("Assignments.acknowledge")((id: string) =>
+  /** Final, and may be repeated by the same task; for a stage that is over it is success too, the feed of cancellations says the rest. */
+  const acknowledge = Effect.fn("Assignments.acknowledge")((id: string, taskUid: string) =>
     sql.withTransaction(Effect.gen(function*() {
-      const stage = yield* get(id)
+      const stage = yield* take(id, Option.some(taskUid))
       if (stage.acknowledgedAt !== null || stage.endedAt !== null) return
       yield* sql`UPDATE stages SET acknowledgedAt = ${yield* now} WHERE id = ${id}`
       yield* runs.step(stage.runId, RunEvent.Started({ step: stepOf(stage.stage) }))
     })))
 
-  const wait = Effect.fn("Assignments.wait")(function*(id: string, reason: string, message: string) {
-    yield* get(id)
+  const wait = Effect.fn("Assignments.wait")(function*(id: string, taskUid: string, reason: string, message: string) {
+    yield* ofTask(yield* get(id), Option.some(taskUid))
     yield* sql`UPDATE stages SET ${sql.update({ waitReason: reason, waitMessage: message })} WHERE id = ${id} AND startedAt IS NULL AND endedAt IS NULL`
   })
 
@@ -121,9 +133,9 @@ const make = Effect.gen(function*() {
   })
 
   /** Once: the same again is success, another is refused with 409. Ends the stage's token and the lock it may hold. */
-  const end = Effect.fn("Assignments.end")((id: string, result: StageResult) =>
+  const end = Effect.fn("Assignments.end")((id: string, taskUid: Option.Option<string>, result: StageResult) =>
     sql.withTransaction(Effect.gen(function*() {
-      const stage = yield* get(id)
+      const stage = yield* take(id, taskUid)
       if (stage.result !== null) {
         return yield* Equal.equals(stage.result, result) ? Effect.void : conflict("result-exists", `The stage ${id} has another result already; it is kept.`)
       }
@@ -141,10 +153,12 @@ const make = Effect.gen(function*() {
     })))
 
   /** The stage of a token. The first use says that the assignment arrived, whatever became of the acknowledgement. */
-  const byToken = Effect.fn("Assignments.byToken")(function*(token: string) {
+  const byToken = Effect.fn("Assignments.byToken")(function*(token: string, taskUid: Option.Option<string>) {
     const stage = yield* row(Row)(sql`SELECT stages.* FROM taskTokens JOIN stages ON stages.id = taskTokens.stageId WHERE taskTokens.hash = ${tokenHash(token)}`)
-    if (stage === undefined || stage.endedAt !== null || stage.startedAt !== null) return stage
-    yield* acknowledge(stage.id)
+    if (stage === undefined) return
+    if (stage.endedAt !== null || stage.startedAt !== null) return yield* ofTask(stage, taskUid) // begun before tasks had to name themselves: goes on
+    if (Option.isNone(taskUid)) return yield* invalid(`A request of a task names its AgentTask's UID in the header ${taskHeader.taskUid}.`)
+    yield* acknowledge(stage.id, taskUid.value)
     yield* sql`UPDATE stages SET startedAt = ${yield* now}, waitReason = NULL, waitMessage = NULL WHERE id = ${stage.id} AND startedAt IS NULL`
     return yield* stages.find(stage.id)
   })

@@ -50,5 +50,7 @@ export const migrations = Migrator.fromRecord({
       serial INTEGER NOT NULL, lineage TEXT NOT NULL, sha256 TEXT NOT NULL, sizeBytes INTEGER NOT NULL, epoch INTEGER NOT NULL, createdAt TEXT NOT NULL
     ) STRICT`,
     `CREATE TABLE agents (name TEXT PRIMARY KEY, firstSeenAt TEXT NOT NULL, seenAt TEXT NOT NULL) STRICT, WITHOUT ROWID`
-  )
+  ),
+  /** The one AgentTask that a stage belongs to, set once. */
+  "0002_stage_task": statements(`ALTER TABLE stages ADD COLUMN taskUid TEXT`)
 })

@@ -3,7 +3,8 @@
 // Used by the generator of schemas/server.openapi.json; a test asks the server for every path in it.
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, HttpApiSchema, HttpApiSecurity, OpenApi } from "effect/http-api"
-import { AcquireRequest, AcquireResponse, CancellationsRequest, CancellationsResponse, poolPath, WaitRequest } from "../schema/pool-api.ts"
+import { Uid } from "../schema/names.ts"
+import { AcknowledgeRequest, AcquireRequest, AcquireResponse, CancellationsRequest, CancellationsResponse, poolPath, WaitRequest } from "../schema/pool-api.ts"
 import { Problem } from "../schema/problem.ts"
 import { RunList, runPath, RunView } from "../schema/run.ts"
 import { StageResult } from "../schema/stage-result.ts"
@@ -20,28 +21,29 @@ const bytes = HttpApiSchema.StreamUint8Array()
 const done = HttpApiSchema.NoContent
 const id = { id: Schema.String }
 const digest = { [taskHeader.digest]: Schema.optionalKey(Schema.String) }
+const taskUid = { [taskHeader.taskUid]: Uid }
 
 const pool = HttpApiGroup.make("pool").add(
   HttpApiEndpoint.post("acquire", poolPath.acquire, { payload: AcquireRequest, success: AcquireResponse, error: refusals }),
   HttpApiEndpoint.post("cancellations", poolPath.cancellations, { payload: CancellationsRequest, success: CancellationsResponse, error: refusals }),
-  HttpApiEndpoint.post("acknowledge", "/api/pool/v1/assignments/:id/acknowledge", { params: id, success: done, error: refusals }),
+  HttpApiEndpoint.post("acknowledge", "/api/pool/v1/assignments/:id/acknowledge", { params: id, payload: AcknowledgeRequest, success: done, error: refusals }),
   HttpApiEndpoint.post("wait", "/api/pool/v1/assignments/:id/wait", { params: id, payload: WaitRequest, success: done, error: refusals }),
-  HttpApiEndpoint.post("result", "/api/pool/v1/assignments/:id/result", { params: id, payload: StageResult, success: done, error: refusals })
+  HttpApiEndpoint.post("result", "/api/pool/v1/assignments/:id/result", { params: id, query: { taskUid: Schema.optionalKey(Uid) }, payload: StageResult, success: done, error: refusals })
 ).middleware(PoolToken)
 
 const task = HttpApiGroup.make("task").add(
-  HttpApiEndpoint.get("assignment", taskPath.assignment, { success: TaskDetails, error: refusals }),
-  HttpApiEndpoint.get("archive", taskPath.archive, { success: bytes, error: refusals }),
-  HttpApiEndpoint.get("plan", taskPath.plan, { success: bytes, error: refusals }),
-  HttpApiEndpoint.put("savePlan", taskPath.plan, { headers: { [taskHeader.digest]: Schema.String }, payload: bytes, success: done, error: refusals }),
-  HttpApiEndpoint.post("appendLog", taskPath.log, { query: { offset: Schema.optionalKey(Schema.FiniteFromString) }, payload: bytes, success: LogPosition, error: refusals }),
-  HttpApiEndpoint.post("taskResult", taskPath.result, { payload: StageResult, success: done, error: refusals }),
-  HttpApiEndpoint.get("readState", taskPath.state, { success: bytes, error: refusals }),
+  HttpApiEndpoint.get("assignment", taskPath.assignment, { headers: taskUid, success: TaskDetails, error: refusals }),
+  HttpApiEndpoint.get("archive", taskPath.archive, { headers: taskUid, success: bytes, error: refusals }),
+  HttpApiEndpoint.get("plan", taskPath.plan, { headers: taskUid, success: bytes, error: refusals }),
+  HttpApiEndpoint.put("savePlan", taskPath.plan, { headers: { ...taskUid, [taskHeader.digest]: Schema.String }, payload: bytes, success: done, error: refusals }),
+  HttpApiEndpoint.post("appendLog", taskPath.log, { headers: taskUid, query: { offset: Schema.optionalKey(Schema.FiniteFromString) }, payload: bytes, success: LogPosition, error: refusals }),
+  HttpApiEndpoint.post("taskResult", taskPath.result, { headers: taskUid, payload: StageResult, success: done, error: refusals }),
+  HttpApiEndpoint.get("readState", taskPath.state, { headers: taskUid, success: bytes, error: refusals }),
   HttpApiEndpoint.post("writeState", taskPath.state, {
-    headers: { ...digest, [taskHeader.lockId]: Schema.String, [taskHeader.lockEpoch]: Schema.String }, payload: bytes, success: done, error: refusals
+    headers: { ...taskUid, ...digest, [taskHeader.lockId]: Schema.String, [taskHeader.lockEpoch]: Schema.String }, payload: bytes, success: done, error: refusals
   }),
-  HttpApiEndpoint.post("lockState", taskPath.lock, { payload: LockInfo, success: LockGranted, error: refusals }),
-  HttpApiEndpoint.post("unlockState", taskPath.unlock, { payload: LockInfo, success: HttpApiSchema.Empty(200), error: refusals })
+  HttpApiEndpoint.post("lockState", taskPath.lock, { headers: taskUid, payload: LockInfo, success: LockGranted, error: refusals }),
+  HttpApiEndpoint.post("unlockState", taskPath.unlock, { headers: taskUid, payload: LockInfo, success: HttpApiSchema.Empty(200), error: refusals })
 ).middleware(TaskToken)
 
 const stateAddress = "/api/state/v1/workspaces/:name"

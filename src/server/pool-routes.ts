@@ -3,16 +3,19 @@
 // Used by server/server.
 import { Effect, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
-import { AcquireRequest, CancellationsRequest, poolPath, WaitRequest } from "../schema/pool-api.ts"
+import { Uid } from "../schema/names.ts"
+import { AcknowledgeRequest, AcquireRequest, CancellationsRequest, poolPath, WaitRequest } from "../schema/pool-api.ts"
 import { StageResult } from "../schema/stage-result.ts"
-import { jsonOf, noContent, problem } from "./answer.ts"
+import { jsonOf, noContent, problem, queryOf } from "./answer.ts"
 import { Assignments } from "./assignments.ts"
 import { routesFor } from "./authorize.ts"
 
+const acknowledgeRequest = jsonOf(AcknowledgeRequest)
 const acquireRequest = jsonOf(AcquireRequest)
 const cancellationsRequest = jsonOf(CancellationsRequest)
 const waitRequest = jsonOf(WaitRequest.check(Schema.makeFilter(({ message }) => message.length <= 4096)))
 const result = jsonOf(StageResult)
+const decodeUid = Schema.decodeUnknownOption(Uid)
 
 export const poolRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const assignments = yield* Assignments
@@ -29,16 +32,22 @@ export const poolRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const { after, waitSeconds } = yield* cancellationsRequest(request)
         return HttpServerResponse.jsonUnsafe(yield* assignments.cancellations(after, waitSeconds))
       })),
-    route("POST", "/api/pool/v1/assignments/:id/acknowledge", (_, params) => Effect.as(assignments.acknowledge(id(params)), noContent)),
+    route("POST", "/api/pool/v1/assignments/:id/acknowledge", (request, params) =>
+      Effect.gen(function*() {
+        const { taskUid } = yield* acknowledgeRequest(request)
+        yield* assignments.acknowledge(id(params), taskUid)
+        return noContent
+      })),
     route("POST", "/api/pool/v1/assignments/:id/wait", (request, params) =>
       Effect.gen(function*() {
-        const { message, reason } = yield* waitRequest(request)
-        yield* assignments.wait(id(params), reason, message)
+        const { message, reason, taskUid } = yield* waitRequest(request)
+        yield* assignments.wait(id(params), taskUid, reason, message)
         return noContent
       })),
     route("POST", "/api/pool/v1/assignments/:id/result", (request, params) =>
       Effect.gen(function*() {
-        yield* assignments.end(id(params), yield* result(request))
+        const taskUid = decodeUid(queryOf(request, "taskUid"))
+        yield* assignments.end(id(params), taskUid, yield* result(request))
         return noContent
       }))
   ]

@@ -17,6 +17,7 @@ export const StageRow = Schema.Struct({
   stage: Stage,
   attempt: Schema.Int,
   agent: Schema.NullOr(Schema.String),
+  taskUid: Schema.NullOr(Schema.String),
   offeredAt: Schema.NullOr(Timestamp),
   acknowledgedAt: Schema.NullOr(Timestamp),
   startedAt: Schema.NullOr(Timestamp),

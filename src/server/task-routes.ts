@@ -1,8 +1,9 @@
 // The task API: what the worker of one stage fetches and leaves, by the contract of schema/task-api.
-// The token says which stage it is, so no path names one; when the stage has its result, only that same result may be said again.
+// The token says which stage it is, so no path names one, and a header which task asks; when the stage has its result, only that same result may be said again.
 // Used by server/server.
 import { Effect, Option, Schema } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Uid } from "../schema/names.ts"
 import { StageResult } from "../schema/stage-result.ts"
 import { LockInfo, taskHeader, taskPath, type TaskDetails } from "../schema/task-api.ts"
 import { type Answer, blobAnswer, bytesOf, countOf, jsonOf, noContent, problem, routesWith, unlocked } from "./answer.ts"
@@ -22,6 +23,7 @@ const logChunkLimitBytes = 4 * 1024 * 1024
 const result = jsonOf(StageResult)
 const lockInfo = jsonOf(LockInfo)
 const noState = new Refused({ status: 404, error: "no-state", message: "The workspace has no state yet." })
+const decodeUid = Schema.decodeUnknownOption(Uid)
 const epochOf = Schema.decodeUnknownOption(Schema.FiniteFromString.check(Schema.isInt()))
 
 export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
@@ -33,8 +35,12 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const variables = yield* Variables
   const route = routesWith(problem)
 
+  const taskUidOf = (request: HttpServerRequest.HttpServerRequest) => decodeUid(request.headers[taskHeader.taskUid])
   const stageOf = (request: HttpServerRequest.HttpServerRequest) =>
-    Option.match(tokenOf(request.headers.authorization), { onNone: () => Effect.succeed(undefined), onSome: assignments.byToken })
+    Option.match(tokenOf(request.headers.authorization), {
+      onNone: () => Effect.succeed(undefined),
+      onSome: (token) => assignments.byToken(token, taskUidOf(request))
+    })
 
   /** For the holder of the token of a stage that is not over. */
   const task = (method: "GET" | "POST" | "PUT", path: HttpRouter.PathInput, handler: (request: HttpServerRequest.HttpServerRequest, stage: StageRow, run: Run) => Answer) =>
@@ -109,7 +115,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.gen(function*() {
         const stage = yield* stageOf(request)
         if (stage === undefined || (stage.endedAt !== null && stage.result === null)) return yield* unauthorized()
-        yield* assignments.end(stage.id, yield* result(request))
+        yield* assignments.end(stage.id, taskUidOf(request), yield* result(request))
         return noContent
       }))
   ]

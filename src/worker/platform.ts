@@ -5,6 +5,7 @@ import { layerUndiciOptions } from "@effect/platform-node/NodeHttpClient"
 import { createReadStream, readFileSync, statSync } from "node:fs"
 import { Context, Data, Duration, Effect, Layer, Option, Predicate, Schedule, Schema, Stream } from "effect"
 import { HttpBody, HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { Problem } from "../schema/problem.ts"
 import { StageResult } from "../schema/stage-result.ts"
 import { type LockInfo, LockGranted, LogPosition, taskHeader, taskPath, TaskDetails } from "../schema/task-api.ts"
 import { archiveLimitBytes, save } from "./download.ts"
@@ -19,10 +20,12 @@ export class NoAnswer extends Data.TaggedError("NoAnswer")<{ readonly detail: st
   }
 }
 
-/** 401 or 403, after the token was read again. */
+/** 401 or 403, after the token was read again; 409 where the stage belongs to another task. */
 export class TokenRefused extends Data.TaggedError("TokenRefused")<{ readonly status: number }> {
   override get message() {
-    return `The pool's server refuses the token of this stage (${this.status}); it is over, or another one has the stage.`
+    return this.status === 409
+      ? "Another agent has this stage, so nothing was run here; follow the run at the pool's server."
+      : `The pool's server refuses the token of this stage (${this.status}); it is over, or another one has the stage.`
   }
 }
 
@@ -55,8 +58,8 @@ export class Platform extends Context.Service<Platform, {
   /** Asks again while there is no answer, for as long as the settings say. */
   readonly patiently: <A, E extends { readonly _tag: string; readonly message: string }>(ask: Effect.Effect<A, E>) => Effect.Effect<A, E>
 }>()("agent-job/worker/Platform") {
-  /** For the server at `url`, `https:` or `http:`. */
-  static readonly layer = (url: string) => Layer.effect(Platform, make(url)).pipe(Layer.provide(Layer.fresh(layerUndiciOptions({ connections: 16, allowH2: false }))))
+  /** For the server at `url`, `https:` or `http:`, in the name of the AgentTask with this UID. */
+  static readonly layer = (url: string, taskUid: string) => Layer.effect(Platform, make(url, taskUid)).pipe(Layer.provide(Layer.fresh(layerUndiciOptions({ connections: 16, allowH2: false }))))
 }
 
 /** The innermost reason of a failed request, such as ECONNREFUSED: what wraps it says only that it failed. */
@@ -70,12 +73,13 @@ export const causeOf = (error: unknown): string => {
 const smallBodyTimeout = Duration.seconds(30)
 const largeBodyTimeout = Duration.minutes(10)
 
-const decodeProblem = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ message: Schema.String })))
+const decodeProblem = Schema.decodeUnknownOption(Schema.fromJsonString(Problem))
 const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(text))
 
 const refusalOf = (status: number, text: string): PlatformError => {
   if (status === 401 || status === 403) return new TokenRefused({ status })
   const said = decodeProblem(text)
+  if (Option.exists(said, ({ error }) => error === "taken")) return new TokenRefused({ status })
   // A refusal in other words is of something before the server, which may answer so while the server is away.
   if (status === 429 || status >= 500 || (status >= 400 && Option.isNone(said))) return new NoAnswer({ detail: `it answers ${status}` })
   const message = Option.match(said, { onNone: () => `The pool's server answers ${status}.`, onSome: (problem) => problem.message })
@@ -94,7 +98,7 @@ const stageFailure = (error: PlatformError): StageFailed => {
   }
 }
 
-const make = Effect.fnUntraced(function*(url: string) {
+const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   const { poolPatience, tokenFile } = yield* Settings
   const path = yield* Effect.mapError(Effect.fromOption(tokenFile), () => new StageFailed({ reason: "InvalidConfiguration", message: "The Pod has no token of the pool; let the controller make it anew." }))
   const base = URL.canParse(url) && /^https?:$/u.test(new URL(url).protocol) ? url.replace(/\/+$/u, "") : undefined
@@ -106,7 +110,7 @@ const make = Effect.fnUntraced(function*(url: string) {
 
   const once = (request: Request.HttpClientRequest): Effect.Effect<HttpClientResponse.HttpClientResponse, PlatformError> =>
     token.pipe(
-      Effect.flatMap((secret) => http.execute(request.pipe(Request.prependUrl(base), Request.bearerToken(secret)))),
+      Effect.flatMap((secret) => http.execute(request.pipe(Request.prependUrl(base), Request.bearerToken(secret), Request.setHeader(taskHeader.taskUid, taskUid)))),
       Effect.mapError((error) => error._tag === "NoAnswer" ? error : new NoAnswer({ detail: causeOf(error) })),
       Effect.flatMap((response) => response.status >= 200 && response.status < 300 ? Effect.succeed(response) : response.text.pipe(
         Effect.orElseSucceed(() => ""),

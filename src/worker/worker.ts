@@ -29,19 +29,19 @@ const defaultTimeoutSeconds = 3600
 const claimed = Effect.gen(function*() {
   const { readyPort } = yield* Settings
   const ready = yield* serveReadiness(readyPort)
-  const { task: { spec } } = yield* claimTask()
+  const { task: { metadata, spec } } = yield* claimTask()
   yield* ready
   yield* (yield* Stop).begin(Duration.seconds(spec.timeoutSeconds ?? defaultTimeoutSeconds))
-  yield* spec.pool === undefined ? finish(spec, ownBacking(spec), Option.none()) : ofPool(spec, spec.pool.url)
+  yield* spec.pool === undefined ? finish(spec, ownBacking(spec), Option.none()) : ofPool(spec, spec.pool.url, metadata.uid)
 })
 
 /** A pool that cannot even be asked is a failure of the stage like any other, but the pool does not hear of it. */
-const ofPool = (spec: AgentTaskSpec, url: string) =>
+const ofPool = (spec: AgentTaskSpec, url: string, taskUid: string) =>
   Effect.gen(function*() {
     const { patiently, tellResult } = yield* Platform
     yield* finish(spec, poolBacking(spec), Option.some((result) => patiently(tellResult(result))))
   }).pipe(
-    Effect.provide(Layer.provideMerge(StateDelivery.layer, Platform.layer(url))),
+    Effect.provide(Layer.provideMerge(StateDelivery.layer, Platform.layer(url, taskUid))),
     Effect.catchTag("StageFailed", (failure) => finish(spec, Effect.fail(failure), Option.none()))
   )
 

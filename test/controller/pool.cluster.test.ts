@@ -32,7 +32,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       const run = yield* people.start("whole")
       yield* untilStatus(`${run}-plan`, ({ phase }) => phase === "Starting")
       const token = yield* taskToken(`${run}-plan`)
-      const planner = worker(url, { taskToken: token })
+      const planner = worker(url, { taskToken: token }, (yield* getTask(`${run}-plan`)).metadata.uid)
       yield* planner.savePlan("the plan")
       yield* planner.result(succeeded({ ...withChanges, planDigest }))
       yield* until("the plan", people.view(run), ({ status }) => status === "planned")

@@ -1,11 +1,14 @@
 // The controller's client of the pool: what a person reads when the server does not answer or refuses, and what counts as told.
 import { expect, it } from "@effect/vitest"
-import { Context, Effect, Layer, Scope } from "effect"
+import { Context, Effect, Layer, Option, Scope } from "effect"
 import { writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { join } from "node:path"
 import { Pool } from "../../src/controller/pool.ts"
 import { directory, failed, person, poolToken, serve, succeeded } from "../server/live-server.ts"
+
+const uid = "uid-of-task"
+const ofTask = Option.some(uid)
 
 const clientOf = (url: string, tokenFile: string) => Effect.map(Layer.build(Pool.layer(url, tokenFile)), (built) => Context.get(built, Pool))
 const setUp = Effect.gen(function*() {
@@ -20,14 +23,40 @@ it.live("takes work, says why it waits, and reports each stage once", () =>
     const run = yield* people.start("demo")
     const [assignment] = yield* pool.acquire("agent", 5, 10)
     expect(assignment).toMatchObject({ id: `${run}.plan.1`, workspace: "demo", stage: "plan" })
-    yield* pool.acknowledge(`${run}.plan.1`)
-    yield* pool.wait(`${run}.plan.1`, "ImagePull", "Container runner waits for its image: not found")
+    yield* pool.acknowledge(`${run}.plan.1`, uid)
+    yield* pool.wait(`${run}.plan.1`, uid, "ImagePull", "Container runner waits for its image: not found")
     expect(JSON.stringify(yield* people.view(run))).toContain("waits for its image")
-    yield* pool.report(`${run}.plan.1`, failed())
-    yield* pool.report(`${run}.plan.1`, failed()) // the answer was lost
-    yield* pool.report(`${run}.plan.1`, succeeded()) // somebody else's word came first
+    yield* pool.report(`${run}.plan.1`, ofTask, failed())
+    yield* pool.report(`${run}.plan.1`, ofTask, failed()) // the answer was lost
+    yield* pool.report(`${run}.plan.1`, ofTask, succeeded()) // somebody else's word came first
     expect((yield* people.view(run)).status).toBe("errored")
-    yield* pool.report("run-unknown.plan.1", failed()) // a server that was set up anew
+    yield* pool.report("run-unknown.plan.1", ofTask, failed()) // a server that was set up anew
+  }).pipe(Effect.scoped))
+
+it.live("is refused a stage that another agent took, and counts what it has to say of it as told", () =>
+  Effect.gen(function*() {
+    const { people, pool } = yield* setUp
+    const run = yield* people.start("demo")
+    const id = `${run}.plan.1`
+    yield* pool.acquire("agent", 5, 10)
+    yield* pool.acknowledge(id, "uid-of-another")
+    expect(yield* Effect.flip(pool.acknowledge(id, uid))).toMatchObject({ _tag: "PoolRefused", word: "taken", message: expect.stringContaining("Another agent has the stage") })
+    expect(yield* Effect.flip(pool.wait(id, uid, "ImagePull", "It waits."))).toMatchObject({ word: "taken" })
+    yield* pool.report(id, ofTask, failed())
+    yield* pool.report(id, Option.none(), failed()) // a cancel, where there is no task
+    expect((yield* people.view(run)).status).toBe("planning")
+    yield* pool.acknowledge(id, "uid-of-another") // the answer was lost
+    yield* pool.report(id, Option.some("uid-of-another"), failed("It says how it was."))
+    expect(yield* people.view(run)).toMatchObject({ status: "errored", failure: "It says how it was." })
+  }).pipe(Effect.scoped))
+
+it.live("reports for a stage that no task came to be for", () =>
+  Effect.gen(function*() {
+    const { people, pool } = yield* setUp
+    const run = yield* people.start("demo")
+    yield* pool.acquire("agent", 5, 10)
+    yield* pool.report(`${run}.plan.1`, Option.none(), failed())
+    expect((yield* people.view(run)).status).toBe("errored")
   }).pipe(Effect.scoped))
 
 it.live("answers with nothing when there is no work, after the time it was given", () =>
@@ -55,7 +84,7 @@ it.live("does not take a result for told because something before the server kno
     yield* Effect.acquireRelease(Effect.callback<void>((resume) => void proxy.listen(0, "127.0.0.1", () => resume(Effect.void))), () => Effect.sync(() => proxy.close()))
     const address = proxy.address()
     const pool = yield* clientOf(`http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`, join(made, "pool.token"))
-    expect(yield* Effect.flip(pool.report("run-a.apply.1", failed()))).toMatchObject({ _tag: "PoolRefused", message: expect.stringContaining("404: default backend") })
+    expect(yield* Effect.flip(pool.report("run-a.apply.1", ofTask, failed()))).toMatchObject({ _tag: "PoolRefused", message: expect.stringContaining("404: default backend") })
   }).pipe(Effect.scoped))
 
 it.live("says where it looked when the server is away or the token's file is missing", () =>

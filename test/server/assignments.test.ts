@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { taskPath } from "../../src/schema/task-api.ts"
+import { poolPath } from "../../src/schema/pool-api.ts"
+import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { agent, cancelled, directory, failed, person, planWith, serve, succeeded, withChanges, worker } from "./live-server.ts"
 
 const server = Effect.flatMap(directory, serve)
@@ -111,6 +112,82 @@ describe("an assignment", () => {
       const workspaceIds = yield* Effect.forEach(["a", "b", "c", "d", "e", "f"], (name) => person(url).start(name))
       const given = yield* Effect.all(Array.from({ length: 12 }, (_, n) => agent(url, `agent-${n}`).acquire(0, 1)), { concurrency: "unbounded" })
       expect(given.flat().map((_) => _.runId).sort()).toEqual([...workspaceIds].sort())
+    }))
+})
+
+describe("a stage that two agents were offered", () => {
+  /** An apply that agent one was slow to acknowledge, so that agent two was offered it as well. */
+  const offeredTwice = Effect.gen(function*() {
+    const url = yield* server
+    const run = yield* person(url).start("demo", { "auto-apply": true })
+    yield* planWith(url)
+    const one = agent(url, "one", "uid-of-one")
+    const two = agent(url, "two", "uid-of-two")
+    const [first] = yield* one.acquire()
+    yield* TestClock.adjust("30 seconds")
+    const [second] = yield* two.acquire()
+    if (first === undefined || second === undefined) throw new Error("expected two offers")
+    expect(second.id).toBe(first.id)
+    return { url, run, id: first.id, one, two, first: worker(url, first, "uid-of-one"), second: worker(url, second, "uid-of-two") }
+  })
+  const taken = expect.objectContaining({ status: 409, json: { error: "taken", message: expect.stringContaining("Another agent has the stage") } })
+
+  it.effect("belongs to whose acknowledgement came first: the other can neither fetch, lock, wait nor end it", () =>
+    Effect.gen(function*() {
+      const { first, id, one, run, second, two, url } = yield* offeredTwice
+      expect((yield* two.acknowledge(id)).status).toBe(204)
+      expect(yield* one.acknowledge(id)).toEqual(taken)
+      expect((yield* two.acknowledge(id)).status).toBe(204)
+      for (const path of [taskPath.assignment, taskPath.archive, taskPath.plan, taskPath.state]) expect(yield* first.as("GET", path)).toEqual(taken)
+      expect((yield* second.as("GET", taskPath.plan)).text).toBe("the plan")
+      expect(yield* first.lock("one")).toEqual(taken)
+      const { json: { epoch } } = yield* second.lock("two")
+      expect(yield* first.log(0, "one")).toEqual(taken)
+      expect(yield* one.wait(id, "ImagePull", "one waits")).toEqual(taken)
+      expect(yield* first.result(failed())).toEqual(taken)
+      expect(yield* one.report(id, failed())).toEqual(taken)
+      expect(yield* one.reportTaskless(id, cancelled)).toEqual(taken)
+      expect((yield* person(url).view(run)).status).toBe("applying")
+      expect((yield* second.pushState({ version: 4, serial: 1, lineage: "a" }, "two", epoch)).status).toBe(204)
+      expect((yield* second.result(succeeded())).status).toBe(204)
+      expect((yield* two.report(id, succeeded())).status).toBe(204)
+      expect(yield* one.report(id, failed())).toEqual(taken)
+      expect((yield* person(url).view(run)).status).toBe("applied")
+    }))
+
+  it.effect("belongs to whose worker came first, where no acknowledgement arrived in time", () =>
+    Effect.gen(function*() {
+      const { first, id, one, second, two } = yield* offeredTwice
+      expect((yield* first.as("GET", taskPath.assignment)).status).toBe(200)
+      expect(yield* two.acknowledge(id)).toEqual(taken)
+      expect(yield* second.as("GET", taskPath.assignment)).toEqual(taken)
+      expect((yield* one.acknowledge(id)).status).toBe(204)
+    }))
+
+  it.effect("belongs to exactly one of two that acknowledge and start at the same moment", () =>
+    Effect.gen(function*() {
+      const { first, id, one, second, two } = yield* offeredTwice
+      const answers = yield* Effect.all([one.acknowledge(id), first.as("GET", taskPath.assignment), second.as("GET", taskPath.assignment), two.acknowledge(id)], { concurrency: "unbounded" })
+      const [byOne, startedByOne, startedByTwo, byTwo] = answers.map(({ status }) => status < 300)
+      expect([startedByOne, startedByTwo]).toEqual([byOne, byTwo])
+      expect(byOne).not.toBe(byTwo)
+    }))
+
+  it.effect("is ended by an agent without a task only while it belongs to none", () =>
+    Effect.gen(function*() {
+      const { first, id, run, two, url } = yield* offeredTwice
+      expect((yield* two.reportTaskless(id, cancelled)).status).toBe(204)
+      expect((yield* two.reportTaskless(id, cancelled)).status).toBe(204)
+      expect((yield* first.as("GET", taskPath.assignment)).status).toBe(401)
+      expect((yield* person(url).view(run)).status).toBe("canceled")
+    }))
+
+  it.effect("is not begun by who does not say for which task", () =>
+    Effect.gen(function*() {
+      const { first, id, one, url } = yield* offeredTwice
+      expect((yield* first.as("GET", taskPath.plan, undefined, { [taskHeader.taskUid]: "" })).status).toBe(422)
+      expect((yield* one.post(poolPath.acknowledge(id), {})).status).toBe(422)
+      expect((yield* person(url).view(id.split(".")[0] ?? "")).stages.at(-1)?.status).toBe("offered")
     }))
 })
 

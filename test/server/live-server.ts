@@ -97,13 +97,18 @@ export const person = (url: string) => {
   return { as, workspace, upload, run, start, view, act }
 }
 
-export const agent = (url: string, name = "agent-1") => {
+/** Of the AgentTask that a test speaks for, where there is but one. */
+export const taskUid = "task-uid-1"
+
+export const agent = (url: string, name = "agent-1", uid = taskUid) => {
   const post = (path: string, body: unknown) => ask(url + path, poolToken, "POST", body)
   const acquire = (waitSeconds = 0, max = 10) =>
     Effect.map(post(poolPath.acquire, { agent: name, waitSeconds, max }), ({ json }) => Schema.decodeUnknownSync(AcquireResponse)(json).assignments)
-  const acknowledge = (id: string) => post(poolPath.acknowledge(id), {})
-  const wait = (id: string, reason: string, message: string) => post(poolPath.wait(id), { reason, message })
-  const report = (id: string, result: StageResult) => post(poolPath.result(id), result)
+  const acknowledge = (id: string) => post(poolPath.acknowledge(id), { taskUid: uid })
+  const wait = (id: string, reason: string, message: string) => post(poolPath.wait(id), { taskUid: uid, reason, message })
+  const report = (id: string, result: StageResult) => post(`${poolPath.result(id)}?taskUid=${uid}`, result)
+  /** Of a stage that no task came to be for. */
+  const reportTaskless = (id: string, result: StageResult) => post(poolPath.result(id), result)
   const cancellations = (after = 0, waitSeconds = 0) =>
     Effect.map(post(poolPath.cancellations, { after, waitSeconds }), ({ json }) => Schema.decodeUnknownSync(CancellationsResponse)(json))
   /** The one assignment there should be, acknowledged. */
@@ -113,11 +118,11 @@ export const agent = (url: string, name = "agent-1") => {
     yield* acknowledge(assignment.id)
     return assignment
   })
-  return { acquire, acknowledge, wait, report, cancellations, take, post }
+  return { acquire, acknowledge, wait, report, reportTaskless, cancellations, take, post }
 }
 
-export const worker = (url: string, { taskToken }: Pick<Assignment, "taskToken">) => {
-  const as = (method: string, path: string, body?: unknown, headers?: Record<string, string>) => ask(url + path, taskToken, method, body, headers)
+export const worker = (url: string, { taskToken }: Pick<Assignment, "taskToken">, uid = taskUid) => {
+  const as = (method: string, path: string, body?: unknown, headers?: Record<string, string>) => ask(url + path, taskToken, method, body, { [taskHeader.taskUid]: uid, ...headers })
   return {
     as,
     log: (offset: number, text: string) => as("POST", `${taskPath.log}?offset=${offset}`, text),

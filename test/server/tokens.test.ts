@@ -57,7 +57,7 @@ describe("a token", () => {
       const url = yield* server
       const own = yield* Effect.forEach([runPath.run("run-none"), "/api/state/v1/workspaces/none", "/nowhere"], (path) => ask(url + path, userToken))
       const tfe = yield* Effect.forEach(["/api/v2/runs/run-none", "/api/v2/organizations/other/entitlement-set", "/api/v2/no-such-thing", "/api/v2/workspaces/ws-none"], (path) => ask(url + path, userToken))
-      const unknown = yield* agent(url).post(poolPath.acknowledge("run-none.plan.1"), {})
+      const unknown = yield* agent(url).post(poolPath.acknowledge("run-none.plan.1"), { taskUid: "uid" })
       expect(new Set([...own, unknown].map(({ status, text }) => `${status} ${text}`)).size).toBe(1)
       expect(new Set(tfe.map(({ status, text }) => `${status} ${text}`)).size).toBe(1)
       expect([own[0]?.status, tfe[0]?.status]).toEqual([404, 404])

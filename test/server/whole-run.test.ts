@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { taskPath } from "../../src/schema/task-api.ts"
-import { agent, archiveOf, ask, directory, person, serve, sha256, succeeded, withChanges, worker } from "./live-server.ts"
+import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
+import { agent, archiveOf, ask, directory, person, serve, sha256, succeeded, taskUid, withChanges, worker } from "./live-server.ts"
 
 const state = { version: 4, serial: 1, lineage: "l-1", outputs: { m: { value: 1, type: "number" }, secret: { value: "hidden", type: "string", sensitive: true } }, resources: [] }
 
@@ -31,7 +31,7 @@ it.live("a run is planned, confirmed and applied, and its state and outputs are 
       { name: "token", value: "s3cret", category: "env", hcl: false, sensitive: true },
       { name: "who", value: "\"me\"", category: "terraform", hcl: true }
     ])
-    const fetched = yield* Effect.promise(async () => new Uint8Array(await (await fetch(url + taskPath.archive, { headers: { authorization: `Bearer ${plan.taskToken}` } })).arrayBuffer()))
+    const fetched = yield* Effect.promise(async () => new Uint8Array(await (await fetch(url + taskPath.archive, { headers: { authorization: `Bearer ${plan.taskToken}`, [taskHeader.taskUid]: taskUid } })).arrayBuffer()))
     expect(sha256(fetched)).toBe(sha256(archive))
     expect((yield* planner.log(0, "Plan: 1 to add\n")).json).toEqual({ offset: 15 })
     expect((yield* planner.savePlan("the plan")).status).toBe(204)

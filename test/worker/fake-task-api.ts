@@ -21,6 +21,8 @@ export interface TaskApi {
   readonly fault: (request: string, ...faults: ReadonlyArray<Fault>) => void
   /** Every request breaks until the returned function is called. */
   readonly goDown: () => () => void
+  /** The UID of the AgentTask that the stage belongs to: the first that asks. */
+  owner: string | undefined
   archive: Uint8Array
   plan: Uint8Array | undefined
   variables: ReadonlyArray<Variable>
@@ -58,6 +60,15 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
   type Reply = readonly [status: number, body?: Uint8Array | object]
 
   const locked = (): Reply => [409, { error: "locked", message: "The state is locked by somebody.", ...api.lock }]
+
+  /** Why the request is refused whatever it asks for. */
+  const refusal = ({ headers }: IncomingMessage): Reply | undefined => {
+    if (headers.authorization !== `Bearer ${token}`) return [401, { error: "unauthorized", message: "No." }]
+    const uid = headers[taskHeader.taskUid]
+    if (typeof uid !== "string") return [422, { error: "invalid", message: "No task is named." }]
+    api.owner ??= uid
+    return api.owner === uid ? undefined : [409, { error: "taken", message: "Another agent has the stage." }]
+  }
 
   const answer = async (name: string, request: IncomingMessage, url: URL): Promise<Reply> => {
     const body = await read(request)
@@ -118,7 +129,7 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
     if (down || fault === "break") return void request.socket.destroy()
     if (fault === "not ours") return void response.writeHead(404).end("<h1>Not Found</h1>")
     if (typeof fault === "number") return void response.writeHead(fault).end(JSON.stringify({ error: "fault", message: `Refused with ${fault}.` }))
-    const [status, body = ""] = request.headers.authorization === `Bearer ${token}` ? await answer(name, request, url) : [401, { error: "unauthorized", message: "No." }] as const
+    const [status, body = ""] = refusal(request) ?? await answer(name, request, url)
     if (fault === "lose answer") return void request.socket.destroy()
     api.requests.push(`${name} ${status}`)
     response.writeHead(status).end(body instanceof Uint8Array ? body : body === "" ? "" : JSON.stringify(body))
@@ -139,6 +150,7 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
       down = true
       return () => void (down = false)
     },
+    owner: undefined,
     archive: new Uint8Array(),
     plan: undefined,
     variables: [],

@@ -8,7 +8,7 @@ import { join } from "node:path"
 import { Platform } from "../../src/worker/platform.ts"
 import { Settings } from "../../src/worker/settings.ts"
 import { sha256 } from "./fake-task-api.ts"
-import { type PoolParts, poolParts } from "./pool-parts.ts"
+import { type PoolParts, poolParts, taskUid } from "./pool-parts.ts"
 
 const withPlatform = <A, E>(use: (platform: Platform["Service"], parts: PoolParts) => Effect.Effect<A, E, Settings>) =>
   Effect.gen(function*() {
@@ -44,6 +44,35 @@ describe("the platform", () => {
       api.onRequest = () => {}
       writeFileSync(tokenFile, "a wrong token")
       expect(yield* Effect.flip(details)).toMatchObject({ reason: "TokenRefused" })
+    })))
+
+  it.live("says in every request which task asks", () =>
+    withPlatform(Effect.fnUntraced(function*(platform, { api, privateDirectory }) {
+      const file = join(privateDirectory, "file")
+      yield* platform.details
+      yield* platform.download("archive", file, sha256(api.archive))
+      yield* platform.storePlan(file, sha256(api.archive))
+      yield* platform.appendLog(0, Buffer.from("one"))
+      const lock = yield* platform.lockState({ ID: "a" })
+      const state = Buffer.from(`{"serial":1}`)
+      yield* platform.pushState(state, sha256(state), lock)
+      yield* platform.state
+      yield* platform.unlockState({ ID: "a" })
+      yield* platform.tellResult(result)
+      expect(api.requests.filter((request) => !/ 20[04]$/u.test(request))).toEqual([])
+      expect(api.owner).toBe(taskUid)
+    })))
+
+  it.live("fails as refused, and says why, when another agent has the stage", () =>
+    withPlatform(Effect.fnUntraced(function*({ appendLog, details, tellResult }, { api }) {
+      api.owner = "uid-of-another"
+      expect(yield* Effect.flip(details)).toMatchObject({
+        reason: "TokenRefused",
+        message: "Another agent has this stage, so nothing was run here; follow the run at the pool's server."
+      })
+      expect(yield* appendLog(0, Buffer.from("one"))).toEqual({ _tag: "Refused" })
+      expect(yield* Effect.flip(tellResult(result))).toMatchObject({ _tag: "TokenRefused", status: 409 })
+      expect([api.log.length, api.results]).toEqual([0, []])
     })))
 
   it.live("downloads a file again when the connection broke, but not when it is another file", () =>
@@ -111,13 +140,13 @@ describe("the platform", () => {
           const platform = yield* Platform
           expect(yield* Effect.flip(platform.details)).toMatchObject({ reason: "InvalidConfiguration" })
           expect(settings.namespace).toBe("tasks")
-        }).pipe(Effect.provide(Layer.provide(Layer.orDie(Platform.layer(`http://127.0.0.1:${here}`)), layer))))
+        }).pipe(Effect.provide(Layer.provide(Layer.orDie(Platform.layer(`http://127.0.0.1:${here}`, taskUid)), layer))))
       expect(asked).toEqual([expect.stringContaining(`127.0.0.1:${here} Bearer`)])
     }))
 
   it.effect.each(["ftp://example.com", "no url", ""])("refuses %s as a server", (url) =>
     withPlatform((_, { layer }) =>
       Effect.gen(function*() {
-        expect(yield* Effect.flip(Layer.build(Platform.layer(url)).pipe(Effect.provide(layer), Effect.scoped))).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining("pool.url") })
+        expect(yield* Effect.flip(Layer.build(Platform.layer(url, taskUid)).pipe(Effect.provide(layer), Effect.scoped))).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining("pool.url") })
       })))
 })

@@ -11,6 +11,9 @@ import { StateDelivery } from "../../src/worker/state-delivery.ts"
 import { Stop } from "../../src/worker/stop.ts"
 import { type TaskApi, taskApi } from "./fake-task-api.ts"
 
+/** Of the AgentTask that they speak for. */
+export const taskUid = "task-uid-1"
+
 export interface PoolParts {
   readonly api: TaskApi
   readonly privateDirectory: string
@@ -49,6 +52,6 @@ export const poolParts = (patience = "2 seconds"): Effect.Effect<PoolParts, neve
       AGENT_JOB_POOL_PATIENCE: patience
     }))))
     const base = Layer.merge(Layer.orDie(settings), stop)
-    const layer = StateDelivery.layer.pipe(Layer.provideMerge(Layer.orDie(Platform.layer(api.url))), Layer.provideMerge(base))
+    const layer = StateDelivery.layer.pipe(Layer.provideMerge(Layer.orDie(Platform.layer(api.url, taskUid))), Layer.provideMerge(base))
     return { api, privateDirectory, tokenFile, endGrace: Effect.asVoid(Deferred.succeed(tooLate, undefined)), layer }
   })
