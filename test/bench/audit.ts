@@ -1,0 +1,39 @@
+// The controller's writes, as the API server's audit log tells them: reads and all other users are left out by its policy.
+// Used by the measurements of writes.
+import { readFileSync } from "node:fs"
+
+export interface Write {
+  readonly verb: string
+  /** Like "jobs" or "atasks/status". */
+  readonly resource: string
+  readonly namespace: string
+  readonly name: string
+  readonly code: number
+  readonly at: number
+}
+
+interface Event {
+  readonly verb: string
+  readonly requestReceivedTimestamp: string
+  readonly objectRef?: { readonly resource?: string; readonly subresource?: string; readonly namespace?: string; readonly name?: string }
+  readonly responseStatus?: { readonly code?: number }
+}
+
+/** What the API server logs: who changed what, no contents. */
+export const auditPolicy = (user: string) => ({
+  apiVersion: "audit.k8s.io/v1",
+  kind: "Policy",
+  omitStages: ["RequestReceived"],
+  rules: [{ level: "Metadata", users: [user], verbs: ["create", "update", "patch", "delete", "deletecollection"] }, { level: "None" }]
+})
+
+export const writesIn = (auditLog: string): ReadonlyArray<Write> =>
+  readFileSync(auditLog, "utf8").split("\n").filter((line) => line !== "").map((line) => {
+    const { objectRef: { name = "", namespace = "", resource = "", subresource } = {}, requestReceivedTimestamp, responseStatus, verb }: Event = JSON.parse(line)
+    return { verb, resource: subresource === undefined ? resource : `${resource}/${subresource}`, namespace, name, code: responseStatus?.code ?? 0, at: Date.parse(requestReceivedTimestamp) }
+  })
+
+/** Like "300 create jobs, 300 update atasks/status". */
+export const summary = (writes: ReadonlyArray<Write>): string =>
+  [...Map.groupBy(writes, ({ code, resource, verb }) => `${verb} ${resource}${code >= 400 ? ` (${code})` : ""}`)]
+    .map(([what, all]) => `${all.length} ${what}`).join(", ") || "none"

@@ -1,0 +1,103 @@
+// The controller as users run it: the bundled program in a process of its own, with the environment of its image.
+// Used by the measurements of memory, start and latency.
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { openSync, readFileSync } from "node:fs"
+import { get } from "node:http"
+import { createServer } from "node:net"
+import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { installation, type Scene } from "./scene.ts"
+
+export interface Place {
+  /** Of the benchmark: files of one run. */
+  readonly directory: string
+  /** The controller's own. */
+  readonly kubeconfig: string
+}
+
+export interface Controller extends AsyncDisposable {
+  readonly pid: number
+  /** From before the program was started until /readyz answered 200. */
+  readonly readyMillis: number
+  /** MiB, as the kernel counts it. */
+  readonly memory: () => Memory
+}
+
+export interface Memory { readonly resident: number; readonly peak: number }
+
+const pollEvery = 2
+const deadlineMillis = 30_000
+
+/** The ENV line of the image, with the compile cache elsewhere. */
+export const imageEnvironment = (directory: string): Readonly<Record<string, string>> => {
+  const line = readFileSync("images/agent-job.Containerfile", "utf8").split("\n").find((_) => _.startsWith("ENV ")) ?? ""
+  const given = Object.fromEntries([...line.matchAll(/(\w+)=(\S+)/gu)].map(([, name = "", value = ""]) => [name, value]))
+  return { ...given, NODE_COMPILE_CACHE: join(directory, "compile-cache") }
+}
+
+const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const address = server.address()
+  server.close()
+  return typeof address === "object" && address !== null ? address.port : 0
+}
+
+/** What it answers with 200; nothing when it answers with something else, or not at all. */
+const asked = (port: number, path: string) =>
+  new Promise<string>((resolve) => {
+    get({ host: "127.0.0.1", port, path, agent: false }, (response) => {
+      let text = ""
+      response.setEncoding("utf8").on("data", (part: string) => (text += part))
+      response.on("end", () => resolve(response.statusCode === 200 ? text : ""))
+    }).on("error", () => resolve(""))
+  })
+/** Node sizes its heap by the memory limit of its container, which this process lacks: told, it is the one that it would choose in its Pod. */
+const heapFlags = ({ config }: Scene): ReadonlyArray<string> => {
+  const limit = /^(\d+)Mi$/u.exec(config.controller.container.resources.limits?.["memory"] ?? "")?.[1]
+  return limit === undefined ? [] : [`--max-old-space-size=${limit}`, "--max-semi-space-size=1"]
+}
+
+const isReady = async (port: number) => (await asked(port, "/readyz")) !== ""
+const leads = async (port: number) => /^agent_job_leader 1$/mu.test(await asked(port, "/metrics"))
+
+const memoryOf = (pid: number): Memory => {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8")
+  const mebibytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "mu").exec(status)?.[1]) / 1024
+  return { resident: mebibytes("VmRSS"), peak: mebibytes("VmHWM") }
+}
+
+const stopped = async (child: ChildProcess) => {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const exit = once(child, "exit")
+  child.kill("SIGTERM")
+  await exit
+}
+
+/** Gives a controller that leads; disposing of it stops it in order. */
+export const startController = async ({ directory, kubeconfig }: Place, scene: Scene): Promise<Controller> => {
+  const { namespace, valuesFile } = scene
+  const port = await freePort()
+  const log = openSync(join(directory, `controller-${namespace}.log`), "a")
+  const program = [...heapFlags(scene), join(directory, "main.mjs"), "controller"]
+  const args = [...program, "--values", valuesFile, "--name", installation.name, "--namespace", installation.namespace, "--health-port", String(port)]
+  const env = { PATH: process.env["PATH"], HOME: directory, KUBECONFIG: kubeconfig, ...imageEnvironment(directory) }
+  const startedAt = performance.now()
+  const child = spawn(process.execPath, args, { env, stdio: ["ignore", log, log] })
+  const { pid } = child
+  if (pid === undefined) throw new Error("The controller cannot be started")
+  const kill = () => child.kill("SIGKILL") // it must not outlive a measurement that failed
+  process.once("exit", kill)
+  child.once("exit", () => process.off("exit", kill))
+  const becomes = async (what: string, holds: (port: number) => Promise<boolean>) => {
+    while (!(await holds(port))) {
+      if (child.exitCode !== null || performance.now() - startedAt > deadlineMillis) throw new Error(`The controller did not ${what}; see controller-${namespace}.log`)
+      await sleep(pollEvery)
+    }
+    return performance.now() - startedAt
+  }
+  const readyMillis = await becomes("get ready", isReady)
+  await becomes("lead", leads)
+  return { pid, readyMillis, memory: () => memoryOf(pid), [Symbol.asyncDispose]: () => stopped(child) }
+}

@@ -1,0 +1,85 @@
+// Whole lives of tasks without a node: a hand in the place of kubelet and worker takes each Pod through its phases, claims and finishes.
+// Used by the measurement of writes, and to make finished tasks.
+import { setTimeout as sleep } from "node:timers/promises"
+import { advance, claimed, finished } from "../../src/core/status.ts"
+import type { AgentTask, AgentTaskStatus } from "../../src/schema/agent-task.ts"
+import { Uid } from "../../src/schema/names.ts"
+import type { StageResult } from "../../src/schema/stage-result.ts"
+import { type Api, jobsOf, podsOf, type Seen, tasksOf } from "./api.ts"
+import type { Scene } from "./scene.ts"
+import { taskNamed } from "./task-to-job.ts"
+import { until } from "./until.ts"
+
+type Task = AgentTask & { readonly status?: AgentTaskStatus }
+
+const retryMillis = 20
+const now = () => new Date().toISOString()
+const result = (): StageResult => ({ outcome: "succeeded", reason: "Completed", message: "tofu plan ended with success.", exitCode: 0, changes: { add: 1, change: 0, destroy: 0 }, finishedAt: now() })
+const claimBy = (podUid: string) => ({ podUid: Uid.make(podUid), nonce: "00000000-0000-4000-8000-000000000000", epoch: 0, at: now() })
+
+/** One try after another: the controller writes the same status, and a claim has to wait for its word that the task starts. */
+const writeStatus = async (api: Api, namespace: string, name: string, next: (task: Task) => AgentTaskStatus): Promise<void> => {
+  const path = `${tasksOf(namespace)}/${name}`
+  for (let left = 10; ; left--) {
+    const task = await api.call<Task>("GET", path)
+    try {
+      return void (await api.call("PUT", `${path}/status`, { ...task, status: next(task) }))
+    } catch (error) {
+      if (left === 0 || !/: (?:409|422) /u.test(String(error))) throw error
+      await sleep(retryMillis)
+    }
+  }
+}
+
+const begin = (api: Api, namespace: string, name: string) =>
+  writeStatus(api, namespace, name, ({ metadata, status }) => advance(status, { phase: "Starting", reason: "JobCreated", message: "Its Pod starts.", generation: metadata.generation, now: now() }))
+const claim = (api: Api, namespace: string, name: string, pod: Seen["metadata"]) =>
+  writeStatus(api, namespace, name, ({ metadata, status }) => claimed(status, claimBy(pod.uid), { name: pod.name, node: "node-1" }, metadata.generation))
+const finish = (api: Api, namespace: string, name: string) =>
+  writeStatus(api, namespace, name, ({ metadata, status }) => finished(status, result(), metadata.generation, false))
+
+/** What a kubelet says of a Pod whose containers are all in one state. */
+const podStatus = (phase: string, state: object, ready: boolean) => {
+  const container = (name: string) => ({ name, image: "image", imageID: "", ready, restartCount: 0, state })
+  return { status: { phase, conditions: [{ type: "Ready", status: ready ? "True" : "False" }], initContainerStatuses: [container("runner")], containerStatuses: [container("worker")] } }
+}
+
+const live = async (api: Api, namespace: string, { metadata: pod }: Seen): Promise<void> => {
+  const task = pod.labels?.["scalr.io/task"] ?? ""
+  const say = (status: object) => api.call("PATCH", `${podsOf(namespace)}/${pod.name}/status`, status)
+  await say(podStatus("Pending", { waiting: { reason: "PodInitializing" } }, false))
+  await say(podStatus("Running", { running: { startedAt: now() } }, false))
+  await claim(api, namespace, task, pod)
+  await say(podStatus("Running", { running: { startedAt: now() } }, true))
+  await finish(api, namespace, task)
+  await say(podStatus("Succeeded", { terminated: { exitCode: 0, reason: "Completed", startedAt: now(), finishedAt: now() } }, false))
+}
+
+/** Makes the tasks and leads each from its Pod to the end of its Job; a controller has to run. */
+export const liveThrough = async (api: Api, { namespace }: Scene, specs: ReadonlyMap<string, object>): Promise<void> => {
+  const lives: Array<Promise<void>> = []
+  const complete = new Set<string>()
+  await api.watch(podsOf(namespace), (type, pod) => {
+    if (type === "ADDED") lives.push(live(api, namespace, pod))
+  })
+  await api.watch(jobsOf(namespace), (_, { metadata, status }) => {
+    if (status?.conditions?.some(({ status, type }) => type === "Complete" && status === "True")) complete.add(metadata.name)
+  })
+  for (const [name, spec] of specs) await api.call("POST", tasksOf(namespace), taskNamed(name, spec))
+  await until("The end of all Jobs", () => complete.size, (count) => count === specs.size)
+  await Promise.all(lives)
+}
+
+/** Tasks that are over, made while no controller looks. */
+export const makeFinished = async (api: Api, { namespace }: Scene, count: number): Promise<void> => {
+  const names = Array.from({ length: count }, (_, index) => `finished-${index}`)
+  const makeNext = async (): Promise<void> => {
+    for (let name = names.pop(); name !== undefined; name = names.pop()) {
+      await api.call("POST", tasksOf(namespace), taskNamed(name))
+      await begin(api, namespace, name)
+      await claim(api, namespace, name, { name: `pod-of-${name}`, namespace, uid: name, resourceVersion: "", generation: 1, creationTimestamp: now() })
+      await finish(api, namespace, name)
+    }
+  }
+  await Promise.all(Array.from({ length: 8 }, makeNext))
+}

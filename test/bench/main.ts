@@ -1,0 +1,57 @@
+// `make bench`: measures what the budgets are about, prints a table and keeps it as docs/benchmarks.md. No test: nothing fails for being slow.
+// Run by scripts/bench from the root of the checkout, with all that is measured in place, and told where by the environment.
+import { execFileSync } from "node:child_process"
+import { statSync, writeFileSync } from "node:fs"
+import { cpus, totalmem } from "node:os"
+import { controllerFigures } from "./control-plane.ts"
+import { type Figure, table } from "./figure.ts"
+import { secondRun } from "./second-run.ts"
+import { workerFigures } from "./worker-start.ts"
+
+const given = (name: string): string => {
+  const value = process.env[name]
+  if (value === undefined || value === "") throw new Error(`${name} is not set; start this with make bench`)
+  return value
+}
+
+const began = performance.now()
+const seconds = () => Math.round((performance.now() - began) / 1000)
+const say = (what: string) => console.log(`  ..  ${String(seconds()).padStart(4)} s  ${what}`)
+
+const imageSize = (): ReadonlyArray<Figure> => [
+  { what: "image agent-job, unpacked", unit: "MB", budget: 150, values: [Number.parseFloat(given("BENCH_IMAGE_SIZE"))] },
+  { what: "image agent-job, as an archive", unit: "MB", values: [statSync(given("BENCH_IMAGE_ARCHIVE")).size / 1_000_000] }
+]
+
+/** What can be measured by itself, in the order of the table. */
+const parts: Readonly<Record<string, () => Promise<ReadonlyArray<Figure>>>> = {
+  controller: () => controllerFigures({ directory: given("BENCH_DIRECTORY"), kubeconfig: given("BENCH_KUBECONFIG"), processes: given("BENCH_PROCESSES"), say }),
+  worker: () => workerFigures({ kubeconfig: given("KUBECONFIG"), containerdSocket: given("BENCH_CONTAINERD"), runnerImage: given("BENCH_RUNNER_IMAGE"), say }),
+  run: async () => secondRun(say),
+  image: async () => imageSize()
+}
+
+const commit = () => execFileSync("git", ["describe", "--always", "--dirty"], { encoding: "utf8" }).trim()
+
+const document = (figures: ReadonlyArray<Figure>) => `# Benchmarks
+
+Measured by \`make bench\`, which writes this anew: ${new Date().toISOString().slice(0, 10)}, commit ${commit()}, in ${seconds()} s on ${cpus().length} cores (${cpus()[0]?.model.trim()}) with ${Math.round(totalmem() / 2 ** 30)} GiB of memory.
+
+- Repeated figures are min / median / max, judged by the median. A ratio is to the floor: what the same machine took in the same run for what nobody can save.
+- The controller is the bundled program in a process of its own, with its image's environment and the heap that Node chooses in its Pod, against a
+  control plane of its own, without rate limits; the Job controller runs, so each Job has its Pod. Its memory is what the kernel calls VmRSS and VmHWM.
+- AgentTask to Job is from the reply to the POST of the task until a watch tells of the Job, at a fixed rate, 20 s each. The relay does nothing but POST a ready-made Job.
+- Writes are counted in the audit log: all requests of the controller's account that are no reads, refused ones too.
+- A worker's start is from the start of its container, as containerd tells it, to a line in its log, on the node of the embedded cluster.
+
+${table(figures)}
+`
+
+const [whole, ...chosen] = [process.argv.length === 2, ...process.argv.slice(2)]
+const figures: Array<Figure> = []
+for (const [name, measure] of Object.entries(parts)) if (whole || chosen.includes(name)) figures.push(...await measure())
+console.log(`\n${table(figures)}`)
+if (whole) {
+  writeFileSync("docs/benchmarks.md", document(figures))
+  console.log("\nkept as docs/benchmarks.md")
+}

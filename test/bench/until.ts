@@ -1,0 +1,16 @@
+// Waiting for something to come about, with a deadline.
+// Used by every measurement here.
+import { setTimeout as sleep } from "node:timers/promises"
+
+const everyMillis = 20
+
+/** Looks until what it sees is as wanted, and gives that; fails with what was waited for. */
+export const until = async <A>(what: string, look: () => A | Promise<A>, wanted: (seen: A) => boolean, limitMillis = 60_000): Promise<A> => {
+  const deadline = performance.now() + limitMillis
+  for (;;) {
+    const seen = await look()
+    if (wanted(seen)) return seen
+    if (performance.now() > deadline) throw new Error(`${what} did not come about in ${limitMillis / 1000} s`)
+    await sleep(everyMillis)
+  }
+}
