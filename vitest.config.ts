@@ -22,7 +22,7 @@ export default defineConfig({
       { extends: true, test: { name: "unit", include: ["test/**/*.test.ts"], exclude: withCluster, testTimeout: 60_000 } },
       // One file at a time: they share one cluster, and what one of them counts must not be another's.
       { extends: true, test: { name: "cluster", include: ["test/**/*.cluster.test.ts"], env, fileParallelism: false, testTimeout: 60_000, hookTimeout: 60_000 } },
-      { extends: true, test: { name: "node", include: ["test/**/*.node.test.ts"], env, fileParallelism: false, testTimeout: 180_000, hookTimeout: 180_000 } }
+      { extends: true, test: { name: "node", include: ["test/**/*.node.test.ts"], globalSetup: "test/end-to-end/setup.ts", env, fileParallelism: false, testTimeout: 180_000, hookTimeout: 180_000 } }
     ]
   }
 })

@@ -2,7 +2,7 @@
 import { afterAll, assert, beforeAll, describe } from "vitest"
 import { createHash } from "node:crypto"
 import { archiveOf } from "../server/live-server.ts"
-import { manifestOf, podLog, taskNamespace, tryKubectl, untilOver } from "./cluster.ts"
+import { manifestOf, podLog, taskNamespace, tryKubectl, untilOver, untilTask } from "./cluster.ts"
 import { harmless, inline } from "./configurations.ts"
 import { agentJob, it } from "./product.ts"
 import { startWeb, type Web } from "./web.ts"
@@ -81,6 +81,16 @@ describe.concurrent("an AgentTask whose configuration", () => {
     const { status } = await untilOver(await scene.task({ stage: "plan", source: archive("missing.tar.gz", good) }))
     assert.deepInclude(status, { phase: "Failed", reason: "InvalidConfiguration" })
     assert.strictEqual(status.message, `The archive cannot be fetched from ${web.url("missing.tar.gz")} (it answers 404); check source.archive.url and the network.`)
+  })
+
+  it("refers to a Secret that comes later starts once it is there", async ({ scene }) => {
+    const secret = `${scene.name}-late`
+    const variables = [{ name: "TF_VAR_password", category: "env", valueFrom: { secretKeyRef: { name: secret, key: "password" } } }]
+    const name = await scene.task({ stage: "plan", source: harmless, variables })
+    await untilTask(name, "waits for the Secret", ({ status }) => status.reason === "InvalidConfiguration")
+    await scene.create(`secret/${secret}`, JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata: { name: secret }, stringData: { password: "open sesame" } }))
+    const { status } = await untilOver(name)
+    assert.deepInclude(status, { phase: "Succeeded", reason: "Completed" }, status.message)
   })
 
   it("finds the disk full is DiskFull", async ({ scene }) => {

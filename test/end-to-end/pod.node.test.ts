@@ -36,17 +36,15 @@ const applying = async (scene: Scene, seconds: number) => {
 const Job = Schema.Struct({ spec: Schema.Struct({ podFailurePolicy: Schema.Unknown, template: Schema.Struct({ metadata: Schema.Struct({ labels: Schema.Record(Schema.String, Schema.String) }), spec: Schema.Record(Schema.String, Schema.Unknown) }) }) })
 const decodeJob = Schema.decodeUnknownSync(Schema.fromJsonString(Job))
 
-/** A second Job with the Pod of the first, as a mistake or a stale controller would make it. It asks for no room, so that it starts at once. */
+/** A second Job with the Pod of the first, as a mistake or a stale controller would make it. */
 const copyOf = (json: string, name: string) => {
   const { spec: { podFailurePolicy, template: { metadata: { labels }, spec } } } = decodeJob(json)
   const own = Object.fromEntries(Object.entries(labels).filter(([label]) => !label.includes("controller-uid") && !label.includes("job-name")))
-  const roomless = (containers: unknown) => Array.isArray(containers) ? containers.map((container: object) => ({ ...container, resources: {} })) : containers
-  const { containers, initContainers } = spec
   return JSON.stringify({
     apiVersion: "batch/v1",
     kind: "Job",
     metadata: { name },
-    spec: { backoffLimit: 0, podFailurePolicy, template: { metadata: { labels: own }, spec: { ...spec, containers: roomless(containers), initContainers: roomless(initContainers) } } }
+    spec: { backoffLimit: 0, podFailurePolicy, template: { metadata: { labels: own }, spec } }
   })
 }
 

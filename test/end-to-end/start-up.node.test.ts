@@ -4,7 +4,7 @@ import { afterAll, assert, beforeAll, describe, vi } from "vitest"
 import { kubectl, untilOver, untilTask } from "./cluster.ts"
 import { harmless } from "./configurations.ts"
 import { it } from "./product.ts"
-import { required } from "./server.ts"
+import { required, resourcesOf } from "./server.ts"
 import { changeValues } from "./values.ts"
 
 vi.setConfig({ maxConcurrency: 10 }) // they wait much and do little
@@ -16,12 +16,9 @@ beforeAll(async () => {
 })
 afterAll(() => restore())
 
-/** So that those which wait leave room on a small node. */
-const small = { resources: { requests: { cpu: "10m", memory: "16Mi" } } }
-
 describe.concurrent("an AgentTask whose Pod", () => {
   it("waits for an image says which, and ends as ImagePull", async ({ scene }) => {
-    const name = await scene.task({ stage: "plan", source: harmless, jobTemplate: { runner: { ...small, image: "registry.invalid/none:1" } } })
+    const name = await scene.task({ stage: "plan", source: harmless, jobTemplate: { runner: { image: "registry.invalid/none:1" } } })
     const { status: { message } } = await untilTask(name, "waits for its image", ({ status }) => status.phase === "Starting" && status.reason === "ImagePull")
     assert.match(message ?? "", /^Container runner waits for its image: .*registry\.invalid\/none:1/u)
     const { status } = await untilOver(name)
@@ -32,25 +29,15 @@ describe.concurrent("an AgentTask whose Pod", () => {
 
   it("refers to a Secret that is not there says so, and ends as InvalidConfiguration", async ({ scene }) => {
     const variables = [{ name: "password", valueFrom: { secretKeyRef: { name: `${scene.name}-none`, key: "password" } } }]
-    const name = await scene.task({ stage: "plan", source: harmless, variables, jobTemplate: { runner: small } })
+    const name = await scene.task({ stage: "plan", source: harmless, variables })
     const { status: { message } } = await untilTask(name, "waits for the Secret", ({ status }) => status.phase === "Starting" && status.reason === "InvalidConfiguration")
     assert.strictEqual(message, `Container worker cannot be made: secret "${scene.name}-none" not found`)
     const { status } = await untilOver(name)
     assert.deepInclude(status, { phase: "Failed", reason: "InvalidConfiguration", message: `${message} Nothing was run.` })
   })
 
-  it("refers to a Secret that comes later starts when it is there", async ({ scene }) => {
-    const secret = `${scene.name}-late`
-    const variables = [{ name: "TF_VAR_password", category: "env", valueFrom: { secretKeyRef: { name: secret, key: "password" } } }]
-    const name = await scene.task({ stage: "plan", source: harmless, variables, jobTemplate: { runner: small } })
-    await untilTask(name, "waits for the Secret", ({ status }) => status.reason === "InvalidConfiguration")
-    await scene.create(`secret/${secret}`, JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata: { name: secret }, stringData: { password: "open sesame" } }))
-    const { status } = await untilOver(name)
-    assert.deepInclude(status, { phase: "Succeeded", reason: "Completed" }, status.message)
-  })
-
   it("has its configuration in a ConfigMap that is not there says so, and ends as InvalidConfiguration", async ({ scene }) => {
-    const name = await scene.task({ stage: "plan", source: { configMap: { name: `${scene.name}-none` } }, jobTemplate: { runner: small } })
+    const name = await scene.task({ stage: "plan", source: { configMap: { name: `${scene.name}-none` } } })
     const { status: { message } } = await untilTask(name, "waits for the ConfigMap", ({ status }) => status.phase === "Starting" && status.reason === "InvalidConfiguration")
     assert.include(message, `configmap "${scene.name}-none" not found`)
     const { status } = await untilOver(name)
@@ -58,14 +45,14 @@ describe.concurrent("an AgentTask whose Pod", () => {
   })
 
   it("has a runner without a shell says so, and ends as InvalidConfiguration", async ({ scene }) => {
-    const name = await scene.task({ stage: "plan", source: harmless, jobTemplate: { runner: { ...small, image: required("AGENT_JOB_IMAGE") } } })
+    const name = await scene.task({ stage: "plan", source: harmless, jobTemplate: { runner: { image: required("AGENT_JOB_IMAGE") } } })
     const { status } = await untilOver(name)
     assert.deepInclude(status, { phase: "Failed", reason: "InvalidConfiguration" })
     assert.match(status.message ?? "", /^Container runner cannot start; the image needs \/bin\/sh: .* Nothing was run\.$/su)
   })
 
   it("fits on no node says why, and ends as StartupTimeout", async ({ scene }) => {
-    const name = await scene.task({ stage: "plan", source: harmless, jobTemplate: { runner: small, nodeSelector: { "agent-job.test/nowhere": "true" } } })
+    const name = await scene.task({ stage: "plan", source: harmless, jobTemplate: { nodeSelector: { "agent-job.test/nowhere": "true" } } })
     const { status: { message } } = await untilTask(name, "waits for a node", ({ status }) => status.reason === "Unschedulable")
     assert.match(message ?? "", /^No node can take the Pod: .*didn't match Pod's node affinity\/selector/u)
     const { metadata, status } = await untilOver(name)
@@ -74,10 +61,12 @@ describe.concurrent("an AgentTask whose Pod", () => {
     await kubectl(["wait", "--for=delete", "jobs,pods", `--selector=scalr.io/task-uid=${metadata.uid}`, "--timeout=60s"])
   })
 
-  it("fills its volume is Evicted, and the run says so", async ({ scene }) => {
+  it("fills its volume is Evicted; the run says so, and keeps its state", async ({ scene }) => {
     const { code, report: { run }, told } = await scene.run({
       "main.tf": `
+resource "terraform_data" "first" { input = "made" }
 resource "terraform_data" "large" {
+  depends_on = [terraform_data.first]
   provisioner "local-exec" {
     command = "dd if=/dev/zero of=large bs=1M count=200 2>&1 && sleep 120"
   }
@@ -85,8 +74,10 @@ resource "terraform_data" "large" {
 `
     }, "--auto-approve")
     assert.strictEqual(code, 1)
-    assert.strictEqual(run.stages[1]?.result?.reason, "Evicted")
-    assert.match(run.failure ?? "", /^The Pod had to leave its node during tofu apply/u)
+    const result = run.stages[1]?.result
+    assert.deepInclude(result, { outcome: "failed", reason: "Evicted", statePushed: true }, run.failure)
+    assert.match(run.failure ?? "", /^The Pod had to leave its node during tofu apply, which was interrupted; what it had made is in the state\.$/u)
     assert.include(told, run.failure ?? "")
+    assert.include(await resourcesOf(scene.name), "terraform_data.first")
   })
 })
