@@ -2,7 +2,7 @@
 import { afterAll, assert, beforeAll, describe } from "vitest"
 import { createHash } from "node:crypto"
 import { archiveOf } from "../server/live-server.ts"
-import { manifestOf, podLog, taskNamespace, tryKubectl, untilOver, untilTask } from "./cluster.ts"
+import { manifestOf, podLog, productNamespace, taskNamespace, tryKubectl, untilOver, untilTask } from "./cluster.ts"
 import { harmless, inline } from "./configurations.ts"
 import { agentJob, it } from "./product.ts"
 import { startWeb, type Web } from "./web.ts"
@@ -101,6 +101,21 @@ describe.concurrent("an AgentTask whose configuration", () => {
     assert.strictEqual(run.stages[1]?.result?.reason, "DiskFull")
     assert.strictEqual(run.failure, "The Pod's volume was full when tofu apply wrote to it; raise persistence.emptyDir.sizeLimit. Look at the state before the next run.")
     assert.include(told, run.failure ?? "")
+  })
+})
+
+describe.concurrent("an AgentTask whose pool", () => {
+  it("refuses its token is TokenRefused, and no command is started", async ({ scene }) => {
+    const secret = `${scene.name}-token`
+    await scene.create(`secret/${secret}`, JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata: { name: secret }, stringData: { token: "not-a-token" } }))
+    const task = await untilOver(await scene.task({
+      stage: "plan",
+      source: { pool: { archiveSha256: sha256(good) } },
+      pool: { url: `http://agent-job-server.${productNamespace}.svc:8080`, runId: "run-none2345", tokenSecret: { name: secret } }
+    }))
+    assert.deepInclude(task.status, { phase: "Failed", reason: "TokenRefused" })
+    assertNoCommand(await podLog(task))
+    await untilTask(task.metadata.name, "is settled with a pool that never heard of it", ({ status }) => status.reportedAt !== undefined)
   })
 })
 

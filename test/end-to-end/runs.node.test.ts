@@ -1,7 +1,7 @@
 // Runs as a person has them: plan, approval, apply, changes, destroy, failures and waits, through the CLI and the server on a real node.
 import { assert, describe } from "vitest"
-import { untilOver } from "./cluster.ts"
-import { failingApply, greeting, hushed, slowApply, slowly } from "./configurations.ts"
+import { untilOver, untilTask } from "./cluster.ts"
+import { failingApply, greeting, harmless, hushed, slowApply, slowly } from "./configurations.ts"
 import { agentJob, it } from "./product.ts"
 import { resourcesOf, runOf, stateOf, untilFinal, untilRun } from "./server.ts"
 
@@ -118,5 +118,27 @@ describe.concurrent("a run", () => {
     assert.include(stdout, `No changes: ${scene.name} is as its configuration says.`)
     const [done, after] = await Promise.all([runOf(first.id), runOf(second.id)])
     assert.isTrue((done.timestamps["applied"] ?? "") <= (after.timestamps["planning"] ?? ""))
+  })
+})
+
+describe.concurrent("an apply of an AgentTask", () => {
+  it("is queued behind the one that has its workspace, with the reason, and starts when that is over", async ({ scene }) => {
+    const nowhere = { nodeSelector: { "agent-job.test/nowhere": "true" } }
+    const first = await scene.task({ stage: "apply", source: harmless, jobTemplate: nowhere }, "first")
+    await untilTask(first, "has its Job", ({ status }) => status.phase === "Starting")
+    const second = await scene.task({ stage: "apply", source: harmless }, "second")
+    const { status } = await untilTask(second, "is queued", ({ status }) => status.phase === "Queued")
+    assert.deepInclude(status, { reason: "WorkspaceBusy", message: `Waits for ${first}, which may change workspace ${scene.name}.` })
+    assert.deepStrictEqual(status.queue, { position: 1, reason: "WorkspaceBusy", blockedBy: first })
+    assert.isUndefined(status.job)
+
+    const plan = await untilOver(await scene.task({ stage: "plan", source: harmless }, "plan"))
+    assert.strictEqual(plan.status.phase, "Succeeded", "plans exclude nobody")
+
+    await agentJob("cancel", first)
+    const { status: { claim, queue, reason } } = await untilOver(second)
+    assert.strictEqual(claim?.epoch, 2)
+    assert.isUndefined(queue)
+    assert.strictEqual(reason, "InvalidConfiguration", "it was started, and then found to have no place for its state")
   })
 })
