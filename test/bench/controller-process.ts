@@ -17,9 +17,10 @@ export interface Place {
 }
 
 export interface Controller extends AsyncDisposable {
-  readonly pid: number
   /** From before the program was started until /readyz answered 200. */
   readonly readyMillis: number
+  /** Of its own, until then. */
+  readonly readyCpuMillis: number
   /** MiB, as the kernel counts it. */
   readonly memory: () => Memory
 }
@@ -62,6 +63,12 @@ const heapFlags = ({ config }: Scene): ReadonlyArray<string> => {
 const isReady = async (port: number) => (await asked(port, "/readyz")) !== ""
 const leads = async (port: number) => /^agent_job_leader 1$/mu.test(await asked(port, "/metrics"))
 
+/** The kernel counts in hundredths of a second. */
+const cpuMillisOf = (pid: number): number => {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /su, "").split(" ")
+  return 10 * (Number(fields[11]) + Number(fields[12]))
+}
+
 const memoryOf = (pid: number): Memory => {
   const status = readFileSync(`/proc/${pid}/status`, "utf8")
   const mebibytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "mu").exec(status)?.[1]) / 1024
@@ -98,6 +105,7 @@ export const startController = async ({ directory, kubeconfig }: Place, scene: S
     return performance.now() - startedAt
   }
   const readyMillis = await becomes("get ready", isReady)
+  const readyCpuMillis = cpuMillisOf(pid)
   await becomes("lead", leads)
-  return { pid, readyMillis, memory: () => memoryOf(pid), [Symbol.asyncDispose]: () => stopped(child) }
+  return { readyMillis, readyCpuMillis, memory: () => memoryOf(pid), [Symbol.asyncDispose]: () => stopped(child) }
 }

@@ -33,7 +33,7 @@ const writeStatus = async (api: Api, namespace: string, name: string, next: (tas
 
 const begin = (api: Api, namespace: string, name: string) =>
   writeStatus(api, namespace, name, ({ metadata, status }) => advance(status, { phase: "Starting", reason: "JobCreated", message: "Its Pod starts.", generation: metadata.generation, now: now() }))
-const claim = (api: Api, namespace: string, name: string, pod: Seen["metadata"]) =>
+const claim = (api: Api, namespace: string, name: string, pod: Pick<Seen["metadata"], "name" | "uid">) =>
   writeStatus(api, namespace, name, ({ metadata, status }) => claimed(status, claimBy(pod.uid), { name: pod.name, node: "node-1" }, metadata.generation))
 const finish = (api: Api, namespace: string, name: string) =>
   writeStatus(api, namespace, name, ({ metadata, status }) => finished(status, result(), metadata.generation, false))
@@ -70,16 +70,30 @@ export const liveThrough = async (api: Api, { namespace }: Scene, specs: Readonl
   await Promise.all(lives)
 }
 
-/** Tasks that are over, made while no controller looks. */
-export const makeFinished = async (api: Api, { namespace }: Scene, count: number): Promise<void> => {
-  const names = Array.from({ length: count }, (_, index) => `finished-${index}`)
-  const makeNext = async (): Promise<void> => {
-    for (let name = names.pop(); name !== undefined; name = names.pop()) {
-      await api.call("POST", tasksOf(namespace), taskNamed(name))
-      await begin(api, namespace, name)
-      await claim(api, namespace, name, { name: `pod-of-${name}`, namespace, uid: name, resourceVersion: "", generation: 1, creationTimestamp: now() })
-      await finish(api, namespace, name)
-    }
+const namesOf = (kind: string, count: number): ReadonlyArray<string> => Array.from({ length: count }, (_, index) => `${kind}-${index}`)
+
+/** A few at a time. */
+const forEach = async (names: ReadonlyArray<string>, make: (name: string) => Promise<unknown>): Promise<void> => {
+  const left = [...names]
+  const worker = async () => {
+    for (let name = left.pop(); name !== undefined; name = left.pop()) await make(name)
   }
-  await Promise.all(Array.from({ length: 8 }, makeNext))
+  await Promise.all(Array.from({ length: 8 }, worker))
+}
+
+/** Tasks that are over, made while no controller looks. */
+export const makeFinished = (api: Api, { namespace }: Scene, count: number): Promise<void> =>
+  forEach(namesOf("finished", count), async (name) => {
+    await api.call("POST", tasksOf(namespace), taskNamed(name))
+    await begin(api, namespace, name)
+    await claim(api, namespace, name, { name: `pod-of-${name}`, uid: name })
+    await finish(api, namespace, name)
+  })
+
+/** Tasks whose Pods wait for a node, made while a controller runs; ready when all Pods are there. */
+export const makeStarting = async (api: Api, { namespace }: Scene, count: number): Promise<void> => {
+  const pods = new Set<string>()
+  await api.watch(podsOf(namespace), (_, { metadata: { name } }) => void pods.add(name))
+  await forEach(namesOf("starting", count), (name) => api.call("POST", tasksOf(namespace), taskNamed(name)))
+  await until(`${count} Pods`, () => pods.size, (made) => made === count, 180_000)
 }

@@ -3,7 +3,7 @@
 import { execFileSync } from "node:child_process"
 import { statSync, writeFileSync } from "node:fs"
 import { cpus, totalmem } from "node:os"
-import { controllerFigures } from "./control-plane.ts"
+import { controllerFigures, latencyFigures } from "./controller-figures.ts"
 import { type Figure, table } from "./figure.ts"
 import { secondRun } from "./second-run.ts"
 import { workerFigures } from "./worker-start.ts"
@@ -23,9 +23,12 @@ const imageSize = (): ReadonlyArray<Figure> => [
   { what: "image agent-job, as an archive", unit: "MB", values: [statSync(given("BENCH_IMAGE_ARCHIVE")).size / 1_000_000] }
 ]
 
+const surroundings = () => ({ directory: given("BENCH_DIRECTORY"), state: given("BENCH_STATE"), say })
+
 /** What can be measured by itself, in the order of the table. */
 const parts: Readonly<Record<string, () => Promise<ReadonlyArray<Figure>>>> = {
-  controller: () => controllerFigures({ directory: given("BENCH_DIRECTORY"), kubeconfig: given("BENCH_KUBECONFIG"), processes: given("BENCH_PROCESSES"), say }),
+  latency: () => latencyFigures(surroundings()),
+  controller: () => controllerFigures(surroundings()),
   worker: () => workerFigures({ kubeconfig: given("KUBECONFIG"), containerdSocket: given("BENCH_CONTAINERD"), runnerImage: given("BENCH_RUNNER_IMAGE"), say }),
   run: async () => secondRun(say),
   image: async () => imageSize()
@@ -39,8 +42,9 @@ Measured by \`make bench\`, which writes this anew: ${new Date().toISOString().s
 
 - Repeated figures are min / median / max, judged by the median. A ratio is to the floor: what the same machine took in the same run for what nobody can save.
 - The controller is the bundled program in a process of its own, with its image's environment and the heap that Node chooses in its Pod, against a
-  control plane of its own, without rate limits; the Job controller runs, so each Job has its Pod. Its memory is what the kernel calls VmRSS and VmHWM.
-- AgentTask to Job is from the reply to the POST of the task until a watch tells of the Job, at a fixed rate, 20 s each. The relay does nothing but POST a ready-made Job.
+  control plane of its own, without rate limits. Its memory is what the kernel calls VmRSS and VmHWM.
+- AgentTask to Job is from the reply to the POST of the task until a watch tells of the Job, at a fixed rate, 20 s each. The relay does nothing but POST a
+  ready-made Job. No Job controller runs meanwhile: its Pods would take more of a small machine than all else together. For all other figures it does.
 - Writes are counted in the audit log: all requests of the controller's account that are no reads, refused ones too.
 - A worker's start is from the start of its container, as containerd tells it, to a line in its log, on the node of the embedded cluster.
 
