@@ -131,6 +131,14 @@ describe.concurrent("an AgentTask whose runner", () => {
     assert.match(status.message ?? "", /^The runner image has tofu \d+\.\d+\.\d+, but the task asks for 0\.1\.0; use another image or leave engine\.version out\.$/u)
   })
 
+  it("has too little memory is OutOfMemory", async ({ scene }) => {
+    const resources = { limits: { memory: "64Mi" }, requests: { memory: "64Mi" } }
+    const million = "output \"many\" { value = length(flatten([for _ in range(1024) : [for number in range(1024) : tostring(number)]])) }\n"
+    const { status } = await untilOver(await scene.task({ stage: "plan", source: inline(million), jobTemplate: { runner: { resources } } }))
+    assert.deepInclude(status, { phase: "Failed", reason: "OutOfMemory" })
+    assert.match(status.message ?? "", /raise task\.runner\.resources\.limits\.memory\.$/u)
+  })
+
   it("is an image with an impossible name is ImagePull at once", async ({ scene }) => {
     const { status } = await untilOver(await scene.task({ stage: "plan", source: harmless, jobTemplate: { runner: { image: "Not A Name" } } }))
     assert.deepInclude(status, { phase: "Failed", reason: "ImagePull" })

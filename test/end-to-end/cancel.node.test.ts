@@ -111,6 +111,26 @@ describe.concurrent("a cancel", () => {
   })
 })
 
+describe.concurrent("a stage", () => {
+  it("that runs longer than it may is stopped as DeadlineExceeded", async ({ scene }) => {
+    const { status } = await untilOver(await scene.task({ stage: "plan", timeoutSeconds: 5, source: { inline: endlessPlan() } }))
+    assert.deepInclude(status, { phase: "Failed", reason: "DeadlineExceeded", message: "The stage ran longer than timeoutSeconds during tofu init; nothing was changed." })
+  })
+
+  it("whose Pod is deleted while it applies is interrupted once, keeps its state and fails as Evicted", async ({ scene }) => {
+    const { command, id } = await applying(scene)
+    await kubectl(["delete", "pod", (await taskOf(`${id}-apply`)).status.pod?.name ?? "", "--wait=false"])
+    const { code, stdout } = await command.ended
+    assert.strictEqual(code, 1)
+    assertOneInterrupt(stdout)
+    const message = "The Pod had to leave its node during tofu apply, which was interrupted; what it had made is in the state."
+    assert.deepInclude((await untilFinal(id)).stages[1]?.result, { outcome: "failed", reason: "Evicted", message, statePushed: true })
+    const { status } = await untilOver(`${id}-apply`)
+    assert.deepInclude(status, { phase: "Failed", reason: "Evicted", message, launches: 1 })
+    assert.include(await resourcesOf(scene.name), "terraform_data.first")
+  })
+})
+
 describe.concurrent("an AgentTask that is deleted with kubectl", () => {
   it("while it applies for a run ends in order, tells the run, and goes away", async ({ scene }) => {
     const { command, id } = await applying(scene)
