@@ -29,6 +29,13 @@ const freePort = Effect.callback<number>((resume) => {
   })
 })
 
+/** Tasks of a pool wait for a controller to report them; here none runs any more. */
+const letGo = Effect.fnUntraced(function*(namespace: string) {
+  const kubernetes = yield* Kubernetes
+  const { items } = yield* kubernetes.list(agentTasks, { namespace })
+  yield* Effect.forEach(items, (task) => Effect.ignore(kubernetes.update(agentTasks, { ...task, metadata: { ...task.metadata, finalizers: [] } })), { discard: true })
+})
+
 export const TaskCluster = Layer.effect(Tasks, Effect.gen(function*() {
   const kubernetes = yield* Kubernetes
   const namespace = `test-tasks-${randomBytes(4).toString("hex")}`
@@ -36,7 +43,7 @@ export const TaskCluster = Layer.effect(Tasks, Effect.gen(function*() {
   yield* kubernetes.apply(customResourceDefinitions, { metadata, spec })
   yield* Effect.acquireRelease(
     kubernetes.create(namespaces, { metadata: { name: namespace } }),
-    () => Effect.ignore(kubernetes.delete(namespaces, { name: namespace }))
+    () => Effect.ignore(Effect.andThen(letGo(namespace), kubernetes.delete(namespaces, { name: namespace })))
   )
   yield* kubernetes.list(tasks, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") })) // until it is served
   return { namespace }
