@@ -92,6 +92,9 @@ export const release: Respond = (_) => unchanged(_, [Action.Release()])
 export const deleteTask: Respond = (_) => unchanged(_, [Action.DeleteTask()])
 export const cancel: Respond = (_) => unchanged(_, [Action.Cancel()])
 
+/** One more sentence after words that may be Kubernetes' own, which often lack a full stop. */
+const andThen = (words: string, next: string): string => `${words.trimEnd().replace(/[^.!?]$/u, "$&.")} ${next}`
+
 // ── the worker has it ──
 
 export const finishWithLastWords: Respond = (_) => {
@@ -105,7 +108,7 @@ export const finishWithLastWords: Respond = (_) => {
 export const finishLost: Respond = (_) => {
   const { reason, message } = endOf(_.observed.pod, _.observed.job)
   const next = _.observed.task.spec.stage === "plan" ? "Plan again." : "Look at the state before the next run."
-  return end(_, "Failed", reason, `${message} ${next}`)
+  return end(_, "Failed", reason, andThen(message, next))
 }
 
 export const stall: Respond = (_) =>
@@ -157,13 +160,13 @@ const notStarted = ({ observed }: Situation): { readonly reason: FailureReason; 
 
 export const finishNotStarted: Respond = (_) => {
   const { reason, message } = notStarted(_)
-  return end(_, "Failed", reason, `${message} Nothing was run.`)
+  return end(_, "Failed", reason, andThen(message, "Nothing was run."))
 }
 
 export const clearAwayOrFail: Respond = (_) => {
   const { message, reason } = notStarted(_)
-  if ((_.observed.task.status.launches ?? 1) >= _.policy.maxLaunches) return end(_, "Failed", reason, `${message} Nothing was run.`)
-  const news: News = { phase: "Starting", reason, message: `${message} It is launched again.` }
+  if ((_.observed.task.status.launches ?? 1) >= _.policy.maxLaunches) return end(_, "Failed", reason, andThen(message, "Nothing was run."))
+  const news: News = { phase: "Starting", reason, message: andThen(message, "It is launched again.") }
   // Said first, guarded by the version: a Pod that has claimed the task meanwhile keeps its Job.
   return sameNews(_, news) ? unchanged(_, deleteJob(_).actions) : later(tell(_, news), 0)
 }

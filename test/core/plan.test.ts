@@ -81,6 +81,11 @@ describe("plan", () => {
     expect(plan(policyOf(whole), worldOf(whole), noon)).toMatchObject({ situation: "deleted, without a pool", actions: [] })
   })
 
+  it("ends Kubernetes' words as a sentence before it goes on", () => {
+    const whole: Seed = { ...plainSeed, life: "starting", job: "active", jobAgeSeconds: 180, pod: "unschedulable" }
+    expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe("No node can take the Pod: 0/1 nodes are available. Nothing was run.")
+  })
+
   it("says in the message of a lost apply what a person should look at", () => {
     const whole: Seed = { ...plainSeed, stage: "apply", life: "claimed" }
     expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe("The Pod is gone and left no result. Look at the state before the next run.")
