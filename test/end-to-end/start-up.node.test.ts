@@ -33,7 +33,7 @@ describe.concurrent("an AgentTask whose Pod", () => {
     const { status: { message } } = await untilTask(name, "waits for the Secret", ({ status }) => status.phase === "Starting" && status.reason === "InvalidConfiguration")
     assert.strictEqual(message, `Container worker cannot be made: secret "${scene.name}-none" not found`)
     const { status } = await untilOver(name)
-    assert.deepInclude(status, { phase: "Failed", reason: "InvalidConfiguration", message: `${message} Nothing was run.` })
+    assert.deepInclude(status, { phase: "Failed", reason: "InvalidConfiguration", message: `${message}. Nothing was run.` })
   })
 
   it("has its configuration in a ConfigMap that is not there says so, and ends as InvalidConfiguration", async ({ scene }) => {
