@@ -25,7 +25,7 @@ export interface Options {
   readonly audit: boolean
 }
 
-const portOffset = 4000
+const portOffset = 17_000
 
 export const startControlPlane = ({ audit, directory, jobController, state }: Options): ControlPlane => {
   const [policy, auditLog] = [join(directory, "audit-policy.json"), join(directory, "audit.log")]
