@@ -15,15 +15,15 @@ const remedy = "so it would be deleted with the Pod; give the configuration a ba
 
 const isBelow = (path: string, directory: string): boolean => path === directory || path.startsWith(`${directory.replace(/\/+$/u, "")}/`)
 
-/** A path of a mounted volume, as far as its text tells: absolute, without `..`, and not in the volume that goes with the Pod. */
-const outlives = (path: unknown, dataDirectory: string): boolean =>
-  typeof path === "string" && path.startsWith("/") && !path.split("/").includes("..") && !isBelow(path, dataDirectory)
+/** On a claim that the task mounts, as far as the path's text tells: every other place in the runner goes with the Pod. */
+const outlives = (path: unknown, mounts: ReadonlyArray<string>): boolean =>
+  typeof path === "string" && !path.split("/").includes("..") && mounts.some((mount) => isBelow(path, mount))
 
-/** Why nothing may be changed; `note` is the content of `terraform.tfstate` in the engine's data directory, which is not there without a backend. */
-export const stateTrouble = (note: Option.Option<string>, dataDirectory: string): Option.Option<string> => {
+/** Why nothing may be changed; `mounts` are where the task's claims are, and `note` is the content of `terraform.tfstate` in the engine's data directory, which is not there without a backend. */
+export const stateTrouble = (note: Option.Option<string>, mounts: ReadonlyArray<string>): Option.Option<string> => {
   const backend = Option.getOrUndefined(Option.flatMap(note, decode))?.backend
   if (backend === undefined) return Option.some(`The configuration has no backend for its state, ${remedy}`)
   if (backend.type === "inmem") return Option.some(`The backend inmem keeps the state in memory, ${remedy}`)
-  if (backend.type !== "local" || outlives(backend.config?.["path"], dataDirectory)) return Option.none()
-  return Option.some(`The backend local keeps the state in the Pod's own files, ${remedy}`)
+  if (backend.type !== "local" || outlives(backend.config?.["path"], mounts)) return Option.none()
+  return Option.some(`The backend local keeps the state in the Pod's own files, ${remedy} A path on a claim of spec.jobTemplate.volumeClaims is such a backend.`)
 }

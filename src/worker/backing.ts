@@ -38,17 +38,16 @@ export interface Backing {
 
 const backendLimitBytes = 1024 * 1024
 
-const mayChange = Effect.fnUntraced(function*(engineDirectory: string) {
-  const { dataDirectory } = yield* Settings
+const mayChange = (mounts: ReadonlyArray<string>) => Effect.fnUntraced(function*(engineDirectory: string) {
   const found = yield* Effect.flatMap(openFolder(engineDirectory), (directory) => readFile(directory, ["terraform.tfstate"], backendLimitBytes))
-  const trouble = stateTrouble(Option.map(found, (bytes) => new TextDecoder().decode(bytes)), dataDirectory)
+  const trouble = stateTrouble(Option.map(found, (bytes) => new TextDecoder().decode(bytes)), mounts)
   if (Option.isSome(trouble)) return yield* new StageFailed({ reason: "InvalidConfiguration", message: trouble.value })
 }, Effect.scoped)
 
 const nothing: CommandEnv = { env: {}, secrets: [] }
 
 /** For a task without a pool: it has its configuration from the cluster or a URL, and its state where its backend says. */
-export const ownBacking = ({ plan, source }: AgentTaskSpec): Effect.Effect<Backing, StageFailed> =>
+export const ownBacking = ({ jobTemplate, plan, source }: AgentTaskSpec): Effect.Effect<Backing, StageFailed> =>
   plan !== undefined
     ? Effect.fail(new StageFailed({ reason: "InvalidConfiguration", message: "spec.plan needs spec.pool, which keeps the saved plan; leave it out, or let the pool make the task." }))
     : Effect.succeed({
@@ -63,7 +62,7 @@ export const ownBacking = ({ plan, source }: AgentTaskSpec): Effect.Effect<Backi
       })),
       bringPlan: Option.none(),
       openFor: () => Effect.succeed(nothing),
-      mayChange,
+      mayChange: mayChange((jobTemplate?.volumeClaims ?? []).map(({ mountPath }) => mountPath)),
       settleState: () => Effect.succeedNone,
       keepPlan: () => Effect.succeedNone
     })

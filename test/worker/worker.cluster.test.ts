@@ -101,6 +101,7 @@ describe("a stage without a pool", () => {
       const here = yield* pod()
       const kubernetes = inline("apply", files, {
         backend: { type: "local", config: { path: join(here.claim, "demo.tfstate") } },
+        jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: here.claim }] },
         variables: [
           ...names.map((name, at) => ({ name, value: values[at] })),
           { name: "list", value: `["a", "b"]`, hcl: true },
@@ -119,7 +120,7 @@ describe("a stage without a pool", () => {
   it.live("applies with a state that outlives the Pod, and destroys from it in another one", () =>
     Effect.gen(function*() {
       const first = yield* pod()
-      const task = (stage: string) => inline(stage, { "main.tf": main }, { variables: [{ name: "region", value: "eu" }], backend: { type: "local", config: { path: join(first.claim, "demo.tfstate") } } })
+      const task = (stage: string) => inline(stage, { "main.tf": main }, { variables: [{ name: "region", value: "eu" }], backend: { type: "local", config: { path: join(first.claim, "demo.tfstate") } }, jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: first.claim }] } })
       const state = () => JSON.parse(readFileSync(join(first.claim, "demo.tfstate"), "utf8"))
       const applied = task("apply")
       yield* first.run(applied)
