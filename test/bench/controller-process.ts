@@ -27,7 +27,7 @@ export interface Controller extends AsyncDisposable {
 
 export interface Memory { readonly resident: number; readonly peak: number }
 
-const pollEvery = 2
+const pollEvery = 10
 const deadlineMillis = 30_000
 
 /** The ENV line of the image, with the compile cache elsewhere. */
