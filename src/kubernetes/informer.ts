@@ -33,7 +33,7 @@ const graceSeconds = 30
 const usefulWatch = 10_000_000_000n
 const betweenWatches = Duration.millis(100)
 /** Objects that are whole in memory at once: a Pod is 9 KB as text and twice that when parsed, and a heap that has grown stays so for long. */
-const pageLimit = 100
+const pageLimit = 50
 const longestBackoff = Duration.seconds(30)
 
 const backoff = (failures: number): Duration.Duration => Duration.min(Duration.millis(500 * 2 ** Math.min(failures - 1, 10)), longestBackoff)
