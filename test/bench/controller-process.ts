@@ -54,6 +54,7 @@ const asked = (port: number, path: string) =>
       response.on("end", () => resolve(response.statusCode === 200 ? text : ""))
     }).on("error", () => resolve(""))
   })
+
 /** Node sizes its heap by the memory limit of its container, which this process lacks: told, it is the one that it would choose in its Pod. */
 const heapFlags = ({ config }: Scene): ReadonlyArray<string> => {
   const limit = /^(\d+)Mi$/u.exec(config.controller.container.resources.limits?.["memory"] ?? "")?.[1]

@@ -51,7 +51,10 @@ Measured by \`make bench\`, which writes this anew: ${new Date().toISOString().s
 ${table(figures)}
 `
 
-const [whole, ...chosen] = [process.argv.length === 2, ...process.argv.slice(2)]
+const chosen = process.argv.slice(2)
+const whole = chosen.length === 0
+const unknown = chosen.find((name) => !(name in parts))
+if (unknown !== undefined) throw new Error(`There is no part ${unknown}; there are ${Object.keys(parts).join(", ")}`)
 const figures: Array<Figure> = []
 for (const [name, measure] of Object.entries(parts)) if (whole || chosen.includes(name)) figures.push(...await measure())
 console.log(`\n${table(figures)}`)

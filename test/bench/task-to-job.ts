@@ -1,6 +1,6 @@
 // How long a Job takes to appear after its AgentTask: from the reply to the task's POST until the watch tells of the Job.
 // Open loop: tasks are made at a fixed rate, whatever becomes of those before, since a loop that waits would hide a queue.
-// The floor is a relay in this process: one watch, and one POST of a ready-made Job a task. Used by main.ts.
+// The floor is a relay in this process: one watch, and one POST of a ready-made Job a task. Used by controller-figures.ts.
 import { setTimeout as sleep } from "node:timers/promises"
 import { job } from "../../src/core/manifest/job.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
