@@ -39,7 +39,7 @@ const columns = [
   { name: "Job", type: "string", jsonPath: ".status.job.name", priority: wide },
   { name: "Pod", type: "string", jsonPath: ".status.pod.name", priority: wide },
   { name: "Node", type: "string", jsonPath: ".status.pod.node", priority: wide },
-  { name: "Duration", type: "integer", description: "Seconds from start to end.", jsonPath: ".status.durationSeconds", priority: wide }
+  { name: "Duration", type: "string", description: "From the claim to the end.", jsonPath: ".status.duration", priority: wide }
 ]
 
 export const crd = (): CustomResourceDefinition => ({
