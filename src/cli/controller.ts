@@ -3,7 +3,7 @@
 import { Config, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { hostname } from "node:os"
-import { place } from "../core/manifest/places.ts"
+import { controllerHealthPort, place } from "../core/manifest/places.ts"
 import { lazily } from "./lazily.ts"
 import { serve } from "./serve.ts"
 
@@ -11,7 +11,7 @@ const flags = {
   values: Flag.Path("values").pipe(Flag.withAlias("f"), Flag.withMetavar("FILE"), Flag.withDescription("The values file (YAML).")),
   name: Flag.String("name").pipe(Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("The name of this installation.")),
   namespace: Flag.String("namespace").pipe(Flag.withAlias("n"), Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("The namespace of this installation.")),
-  healthPort: Flag.Int("health-port").pipe(Flag.withDefault(8081), Flag.withDescription("Serves /healthz, /readyz and /metrics.")),
+  healthPort: Flag.Int("health-port").pipe(Flag.withDefault(controllerHealthPort), Flag.withDescription("Serves /healthz, /readyz and /metrics.")),
   poolTokenFile: Flag.Path("pool-token-file").pipe(
     Flag.withMetavar("FILE"), Flag.withDefault(`${place.poolToken}/token`),
     Flag.withDescription("The pool token, read anew for every request; wanted only when the values name a server.")

@@ -3,6 +3,7 @@
 // Made by the commands and their clients; printed and turned into the process's exit by main.
 import { Cause, Data, Option, Runtime } from "effect"
 import { CliError } from "effect/cli"
+import { claimLostExitCode } from "../core/manifest/places.ts"
 
 export const exitCode = {
   failed: 1,
@@ -11,7 +12,7 @@ export const exitCode = {
   unreachable: 4,
   tokenRefused: 5,
   cancelled: 6,
-  claimLost: 75
+  claimLost: claimLostExitCode
 } as const
 
 /** What was typed, or what it points at, cannot be used. */

@@ -2,6 +2,7 @@
 // Standby replicas keep their caches warm and write nothing; a stop drains what runs, gives the lead back and ends with 0.
 // Started by cli/controller.
 import { Deferred, Duration, Effect, Layer, Metric, Option, Ref } from "effect"
+import { leaderLeaseName } from "../core/manifest/rbac.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import { discover } from "../kubernetes/credentials.ts"
@@ -60,7 +61,7 @@ const whileLeader = Effect.fnUntraced(function*({ config, identity, sink, world 
   })
 })
 
-const run = Effect.fnUntraced(function*({ healthPort, identity, name, namespace }: ControllerOptions, config: ResolvedConfig, world: World.World) {
+const run = Effect.fnUntraced(function*({ healthPort, identity }: ControllerOptions, config: ResolvedConfig, world: World.World) {
   const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
   const synced = yield* Deferred.make<void>()
   const { stale, synced: inStep } = yield* mirror(world, config.taskNamespace, (key) => Effect.flatMap(Ref.get(sink), (add) => add(key)))
@@ -69,7 +70,7 @@ const run = Effect.fnUntraced(function*({ healthPort, identity, name, namespace 
   yield* inStep
   yield* Deferred.succeed(synced, undefined)
   yield* Effect.logInfo("ready", { tasks: [...world.tasks()].length })
-  const election = yield* Election.make({ namespace, name: `${name}-controller`, identity })
+  const election = yield* Election.make({ namespace: config.namespace, name: leaderLeaseName(config), identity })
   return yield* election.lead(Effect.scoped(whileLeader({ world, config, identity, sink })))
 })
 

@@ -1,10 +1,11 @@
-// Carries out what `plan` asked for: the only place of the controller that writes to the cluster.
+// Carries out what `plan` asked for: beside pool-intake, which makes the tasks, the only place of the controller that writes to the cluster.
 // Every write fails safe: a create goes by its derived name, a take-over by the version seen, a delete by UID.
 // Called by controller/reconcile.
 import { Context, Data, Effect, Layer, Option, Result } from "effect"
 import { Action } from "../core/action.ts"
 import { fingerprint } from "../core/fingerprint.ts"
 import { job } from "../core/manifest/job.ts"
+import { managedByUs } from "../core/manifest/labels.ts"
 import type { Holder, JobSeen, Observed, Refusal } from "../core/observed.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import { leaseName } from "../core/workspace-lease.ts"
@@ -37,14 +38,21 @@ export class Executor extends Context.Service<Executor, {
   static readonly layer = (settings: Settings) => Layer.effect(Executor, make(settings))
 }
 
+/** An instant as Kubernetes' MicroTime, which has exactly six decimals; to the second. */
+const microTime = (now: string): string => `${now.slice(0, 19)}.000000Z`
+
 const placeOf = ({ metadata: { name, namespace } }: AgentTask) => ({ name, namespace })
+
+/** Asks the worker to stop. Guarded by the uid, so that a later task of the same name is not meant. */
+export const cancelTask = (kubernetes: Kubernetes["Service"], { metadata: { name, namespace, uid } }: Pick<KubernetesObject, "metadata">) =>
+  kubernetes.apply(agentTasks, { metadata: { name, namespace, uid }, spec: { cancel: true } })
 
 /** Who owns a Job that has our name: ourselves (the answer to an earlier create was lost), a former task of this name, or a stranger. */
 const refusalBy = (found: KubernetesObject, task: AgentTask): Option.Option<Refusal> => {
   const owner = found.metadata.ownerReferences?.find(({ controller }) => controller === true)
   const { name } = found.metadata
   if (owner?.uid === task.metadata.uid) return Option.none()
-  return Option.some(owner?.kind === "AgentTask"
+  return Option.some(owner?.kind === agentTasks.kind
     ? { kind: "NameHeld", message: `Job ${name} of a former task of this name is still there; it is made again when that one is gone.` }
     : { kind: "NameTaken", message: `A Job named ${name} exists that no AgentTask made; delete it, or rename the task.` })
 }
@@ -89,10 +97,10 @@ const make = Effect.fnUntraced(function*({ config, created, identity }: Settings
       metadata: {
         name: leaseName(task.spec.workspace),
         namespace: task.metadata.namespace,
-        labels: { "app.kubernetes.io/managed-by": "agent-job" },
+        labels: managedByUs,
         annotations: { [holderAnnotation]: task.metadata.name, "scalr.io/workspace": task.spec.workspace }
       },
-      spec: { holderIdentity: task.metadata.uid, leaseTransitions: epoch, acquireTime: `${now.slice(0, 19)}.000000Z` }
+      spec: { holderIdentity: task.metadata.uid, leaseTransitions: epoch, acquireTime: microTime(now) }
     }
     return from._tag === "Over"
       ? Effect.as(kubernetes.update(leases, { ...lease, metadata: { ...lease.metadata, resourceVersion: from.resourceVersion } }), epoch)
@@ -110,7 +118,7 @@ const make = Effect.fnUntraced(function*({ config, created, identity }: Settings
       reportingController: "scalr.io/agent-job",
       reportingInstance: identity,
       action: "Reconcile",
-      eventTime: `${now.slice(0, 19)}.000000Z`,
+      eventTime: microTime(now),
       note: message.slice(0, 1000),
       reason,
       type
@@ -130,10 +138,7 @@ const make = Effect.fnUntraced(function*({ config, created, identity }: Settings
       TakeWorkspace: ({ from }): Effect.Effect<number, Refused | KubernetesError | PoolError> => takeWorkspace(task, from, now),
       CreateJob: () => Effect.as(createJob(task, epoch), epoch),
       DeleteJob: ({ name, uid }) => Effect.as(gone(kubernetes.delete(jobs, { name, namespace: task.metadata.namespace }, { uid })), epoch),
-      Cancel: () => {
-        const { metadata: { name, namespace, uid } } = task
-        return Effect.as(gone(kubernetes.apply(agentTasks, { metadata: { name, namespace, uid }, spec: { cancel: true } })), epoch)
-      },
+      Cancel: () => Effect.as(gone(cancelTask(kubernetes, task)), epoch),
       ReportResult: ({ assignment, result }) => Effect.as(withPool((pool) => pool.report(assignment, Option.some(task.metadata.uid), result)), epoch),
       ReportWait: ({ assignment, message, reason }) => Effect.as(kindly(withPool((pool) => pool.wait(assignment, task.metadata.uid, reason, message))), epoch),
       Emit: (event) => Effect.as(kindly(emit(task, event, now)), epoch),

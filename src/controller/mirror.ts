@@ -2,6 +2,7 @@
 // A task that ends, or goes, frees a slot or a workspace, so all that wait are looked at too.
 // Used by controller/controller.
 import { Deferred, Duration, Effect, Option, Result, Schema, type Scope } from "effect"
+import { taskSelector } from "../core/manifest/labels.ts"
 import { isOver } from "../core/status.ts"
 import type { Kubernetes } from "../kubernetes/client.ts"
 import * as Informer from "../kubernetes/informer.ts"
@@ -16,9 +17,6 @@ export interface Mirror {
   /** The kinds whose API has been silent for too long; nothing when all are in step. */
   readonly stale: Effect.Effect<ReadonlyArray<string>>
 }
-
-/** Our Jobs and Pods; others are never even listed. */
-const ours = "app.kubernetes.io/managed-by=agent-job,app.kubernetes.io/component=task"
 
 const decodeTask = Schema.decodeUnknownSync(AgentTask)
 
@@ -54,8 +52,8 @@ export const mirror = Effect.fnUntraced(function*(
 
   const tasks = yield* follow({ kind: agentTasks, namespace }, decodeTask, taskChanged)
   const [ourJobs, ourPods] = [
-    yield* follow({ kind: jobs, namespace, labelSelector: ours }, (object) => Result.getOrThrow(projectJob(object)), (key, job) => Effect.suspend(() => enqueueOwner(world.setJob(key, job)))),
-    yield* follow({ kind: pods, namespace, labelSelector: ours }, (object) => Result.getOrThrow(projectPod(object)), (key, pod) => Effect.suspend(() => enqueueOwner(world.setPod(key, pod))))
+    yield* follow({ kind: jobs, namespace, labelSelector: taskSelector }, (object) => Result.getOrThrow(projectJob(object)), (key, job) => Effect.suspend(() => enqueueOwner(world.setJob(key, job)))),
+    yield* follow({ kind: pods, namespace, labelSelector: taskSelector }, (object) => Result.getOrThrow(projectPod(object)), (key, pod) => Effect.suspend(() => enqueueOwner(world.setPod(key, pod))))
   ]
   const all: ReadonlyArray<readonly [string, Informer.Informer<unknown>]> = [["tasks", tasks], ["Jobs", ourJobs], ["Pods", ourPods]]
   return {

@@ -3,6 +3,7 @@
 // Called by controller/reconcile.
 import { Effect, Option, Schema } from "effect"
 import { Holder, type JobSeen, type Observed, type PodSeen, type Warning } from "../core/observed.ts"
+import { taskUidLabel } from "../core/manifest/labels.ts"
 import { startTrouble } from "../core/pod-trouble.ts"
 import { isOver } from "../core/status.ts"
 import { type Fate, holderOf, leaseName } from "../core/workspace-lease.ts"
@@ -12,7 +13,7 @@ import { agentTasks, decoding, events, jobs, type Kind, leases, pods } from "../
 import type { KubernetesObject, Place } from "../kubernetes/object.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
 import { Job, Pod, WarningEvent, WorkspaceLease } from "../schema/kubernetes.ts"
-import { jobSeen, podSeen, taskUidLabel } from "./project.ts"
+import { jobSeen, podSeen } from "./project.ts"
 import type { World } from "./world.ts"
 
 const workspaceLeases = decoding(leases, WorkspaceLease)

@@ -1,14 +1,15 @@
 // Takes work from the pool by long poll: each assignment becomes an AgentTask and its token a Secret, and only then is it acknowledged.
 // A crash at any point loses nothing: what is not acknowledged is offered again, and finds its task under the same name.
 // Run by controller/controller while it leads.
-import { Clock, Effect, Option, Ref, Schedule } from "effect"
+import { DateTime, Effect, Option, Ref, Schedule } from "effect"
 import { isRunnable, specOf, taskName, taskNameOfId, tokenSecretName } from "../core/intake.ts"
+import { managedByUs } from "../core/manifest/labels.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import { agentTasks, secrets } from "../kubernetes/kinds.ts"
 import type { KubernetesObject } from "../kubernetes/object.ts"
 import type { Assignment } from "../schema/pool-api.ts"
-import { poolFinalizer } from "./execute.ts"
+import { cancelTask, poolFinalizer } from "./execute.ts"
 import { Pool } from "./pool.ts"
 import type { World } from "./world.ts"
 
@@ -27,15 +28,13 @@ const waitSeconds = 30
 const backlog = 100
 const retry = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
 
-const now = Effect.map(Clock.currentTimeMillis, (millis) => new Date(millis).toISOString())
-
-const managed = { "app.kubernetes.io/managed-by": "agent-job" }
+const now = Effect.map(DateTime.now, DateTime.formatIso)
 
 /** The AgentTask of an assignment: made, or found when it was made before. */
 const persist = Effect.fnUntraced(function*({ namespace, url }: Intake, assignment: Assignment) {
   const kubernetes = yield* Kubernetes
   const name = taskName(assignment)
-  const object = { metadata: { name, namespace, labels: managed, finalizers: [poolFinalizer] }, spec: specOf(assignment, url) }
+  const object = { metadata: { name, namespace, labels: managedByUs, finalizers: [poolFinalizer] }, spec: specOf(assignment, url) }
   return yield* kubernetes.create(agentTasks, object).pipe(
     Effect.catchTag("AlreadyExists", () => kubernetes.get(agentTasks, { name, namespace }))
   )
@@ -48,7 +47,7 @@ const keepToken = (task: KubernetesObject, token: string) =>
       metadata: {
         name: tokenSecretName(task.metadata.name),
         namespace: task.metadata.namespace,
-        labels: managed,
+        labels: managedByUs,
         ownerReferences: [{ apiVersion: agentTasks.apiVersion, kind: agentTasks.kind, name: task.metadata.name, uid: task.metadata.uid }]
       },
       type: "Opaque",
@@ -91,7 +90,7 @@ const cancel = Effect.fn("PoolIntake.cancel")(function*({ namespace }: Intake, i
   const name = taskNameOfId(id)
   if (Option.isNone(name)) return
   yield* kubernetes.get(agentTasks, { namespace, name: name.value }).pipe(
-    Effect.flatMap(({ metadata: { name, uid } }) => kubernetes.apply(agentTasks, { metadata: { name, namespace, uid }, spec: { cancel: true } })),
+    Effect.flatMap((task) => cancelTask(kubernetes, task)),
     Effect.catchTag("NotFound", () => Effect.flatMap(now, (finishedAt) =>
       pool.report(id, Option.none(), { outcome: "cancelled", reason: "Cancelled", message: "Cancelled before it started; nothing was run.", finishedAt })))
   )

@@ -1,5 +1,5 @@
 // The controller's side of the pool API: takes assignments, acknowledges them, and reports what no worker could.
-// Every call may be repeated; a refused token is said once a minute, not once a second.
+// Every call may be repeated: an answer that was lost is asked for again, and changes nothing the second time.
 // Used by controller/pool-intake and controller/execute.
 import { layerUndiciOptions } from "@effect/platform-node/NodeHttpClient"
 import { Context, Data, Effect, Layer, Option, Redacted, Schema } from "effect"
@@ -76,7 +76,7 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
       return yield* new PoolRefused({ url, status: response.status, word, detail })
     }).pipe(Effect.timeoutOrElse({ duration: (waitSeconds + 15) * 1000, orElse: () => Effect.fail(unreachable("no answer in time")) }))
 
-  const told = (path: string, body: unknown) => Effect.scoped(Effect.flatMap(post(path, body), (response) => Effect.mapError(Effect.asVoid(response.text), unreachable)))
+  const told = (path: string, body: unknown) => Effect.flatMap(post(path, body), (response) => Effect.mapError(Effect.asVoid(response.text), unreachable))
   const asked = <S extends Schema.ConstraintDecoder<unknown>>(path: string, body: unknown, waitSeconds: number, schema: S): Effect.Effect<S["Type"], PoolError> =>
     post(path, body, waitSeconds).pipe(
       Effect.flatMap((response) => Effect.mapError(response.json, unreachable)),

@@ -2,12 +2,11 @@
 // Total: whatever the API server may hold becomes facts, and a termination message that is no result is no last words.
 // Used by controller/world and controller/observe.
 import { Option, Result, Schema } from "effect"
+import { taskUidLabel } from "../core/manifest/labels.ts"
 import type { ContainerSeen, JobSeen, PodSeen } from "../core/observed.ts"
 import { type ContainerStatus, Job, Pod } from "../schema/kubernetes.ts"
+import { agentTaskResource } from "../schema/names.ts"
 import { StageResult } from "../schema/stage-result.ts"
-
-/** Labels that Jobs, Pods and their tasks are found by. */
-export const taskUidLabel = "scalr.io/task-uid"
 
 const decodeJob = Schema.decodeUnknownResult(Job)
 const decodePod = Schema.decodeUnknownResult(Pod)
@@ -18,7 +17,7 @@ export const jobSeen = ({ metadata, status }: Job): JobSeen => {
   return {
     name: metadata.name,
     uid: metadata.uid,
-    owner: Option.fromUndefinedOr(metadata.ownerReferences?.find(({ controller, kind }) => kind === "AgentTask" && controller === true)?.uid),
+    owner: Option.fromUndefinedOr(metadata.ownerReferences?.find(({ controller, kind }) => kind === agentTaskResource.kind && controller === true)?.uid),
     state: ended === undefined ? "active" : ended.type === "Complete" ? "complete" : "failed",
     reason: ended?.reason ?? "",
     message: ended?.message ?? "",

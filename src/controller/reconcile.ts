@@ -1,7 +1,7 @@
 // One pass over one task: observe, plan, execute, write the status if it changed.
 // The decision and the slot it takes are one synchronous step; a conflict means somebody was faster, and the task is looked at again.
 // Run by the keyed queue in controller/controller, never twice at once for one task.
-import { Clock, Context, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
+import { Context, DateTime, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
 import { Action } from "../core/action.ts"
 import type { Observed, Refusal } from "../core/observed.ts"
 import { plan, type Plan } from "../core/plan.ts"
@@ -75,7 +75,7 @@ const make = Effect.fnUntraced(function*(world: World, policy: TaskPolicy) {
     )
 
   const pass = Effect.fnUntraced(function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | Refused> {
-    const now = new Date(yield* Clock.currentTimeMillis).toISOString()
+    const now = DateTime.formatIso(yield* DateTime.now)
     const asked = yield* Effect.provideService(ask(world, task, now), Kubernetes, kubernetes)
     const { decision, observed } = yield* decide(task, asked, now)
     yield* Metric.update(Metric.withAttributes(passes, { situation: decision.situation }), 1)

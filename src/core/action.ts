@@ -1,4 +1,4 @@
-// What `plan` may ask for: data, carried out by controller/execute, the only place that writes to the cluster.
+// What `plan` may ask for: data, carried out by controller/execute and nobody else.
 // Each action is safe to repeat: creates go by derived names, takes and status writes by resourceVersion, reports by their id.
 // Made by core/plan.
 import { Data } from "effect"

@@ -3,6 +3,7 @@
 // Used by core/plan alone.
 import { Option } from "effect"
 import type { AgentTaskStatus, Phase } from "../schema/agent-task.ts"
+import { assignmentId } from "../schema/pool-api.ts"
 import type { FailureReason, Reason, WaitReason } from "../schema/reason.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { Action } from "./action.ts"
@@ -40,9 +41,9 @@ interface News {
 
 const step = ({ now, observed: { task } }: Situation, news: News) => advance(task.status, { ...news, generation: task.metadata.generation, now })
 
-/** The key the pool knows a stage by: `<run>.<stage>.<attempt>`. */
+/** The key the pool knows a stage by. */
 const assignmentOf = ({ observed: { task: { spec } } }: Situation): Option.Option<string> =>
-  Option.map(Option.fromUndefinedOr(spec.pool), ({ runId }) => `${runId}.${spec.stage}.${spec.attempt ?? 1}`)
+  Option.map(Option.fromUndefinedOr(spec.pool), ({ runId }) => assignmentId(runId, spec.stage, spec.attempt ?? 1))
 
 const sameNews = ({ observed: { task: { status } } }: Situation, { message, reason }: News): boolean => status.reason === reason && status.message === message
 

@@ -2,6 +2,7 @@
 // A plain kind gives objects with an unchecked payload; `decoding` gives the same kind with a schema.
 // Used with every method of client.ts.
 import { Result, Schema } from "effect"
+import { agentTaskResource } from "../schema/names.ts"
 import type { KubernetesObject } from "./object.ts"
 
 /** `A` is what single-object calls answer with; lists and watches give undecoded objects, so that one bad object spoils no other. */
@@ -20,7 +21,7 @@ export const decoding = <S extends Schema.ConstraintDecoder<unknown>>(kind: Kind
   decode: Schema.decodeUnknownResult(schema)
 })
 
-export const agentTasks = kind("scalr.io/v1", "AgentTask", "atasks")
+export const agentTasks = kind(agentTaskResource.apiVersion, agentTaskResource.kind, agentTaskResource.plural)
 export const jobs = kind("batch/v1", "Job", "jobs")
 export const pods = kind("v1", "Pod", "pods")
 export const leases = kind("coordination.k8s.io/v1", "Lease", "leases")

@@ -17,6 +17,9 @@ export const Engine = Schema.Struct({
 export type Engine = typeof Engine.Type
 
 /** Counted as the API server counts: a character that JavaScript has as two code units is one. What it stores must be readable here. */
+/** Seconds a stage may take whose task does not say. */
+export const defaultTimeoutSeconds = 3600
+
 const text = (maxLength: number) =>
   Schema.String.check(Schema.makeFilter<string>((value) => value.length <= maxLength || [...value].length <= maxLength, {
     message: `at most ${maxLength} characters are allowed`,
@@ -92,7 +95,7 @@ export const AgentTaskSpec = Schema.Struct({
       .annotate({ description: "Replaces the backend of the configuration." })
   ),
   timeoutSeconds: Schema.optionalKey(
-    Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 604_800 })).annotate({ description: "From the claim to the one interrupt of the engine; 3600 if absent." })
+    Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 604_800 })).annotate({ description: `From the claim to the one interrupt of the engine; ${defaultTimeoutSeconds} if absent.` })
   ),
   cancel: Schema.optionalKey(Schema.Boolean.annotate({ description: "true stops the task; there is no way back." })),
   jobTemplate: Schema.optionalKey(JobTemplate),

@@ -3,6 +3,9 @@
 // Used by every schema beside it.
 import { Schema } from "effect"
 
+/** What an AgentTask is called in the Kubernetes API. */
+export const agentTaskResource = { group: "scalr.io", version: "v1", apiVersion: "scalr.io/v1", kind: "AgentTask", plural: "atasks" } as const
+
 /** A Kubernetes object name: DNS-1123 subdomain, at most 253 characters. */
 export const ObjectName = Schema.String.check(
   Schema.isPattern(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/u, { expected: "a lowercase DNS name" }),

@@ -5,7 +5,10 @@ import { Schema } from "effect"
 import { Engine, PlanOptions, Stage } from "./agent-task.ts"
 import { RunId, Sha256, Uid, WorkspaceName } from "./names.ts"
 
-/** One stage of one run, offered to one agent. Its id, `<run>.<stage>.<attempt>`, is the key of everything said about it. */
+/** The key of a stage at the pool: `<run>.<stage>.<attempt>`; core/intake reads it. */
+export const assignmentId = (runId: RunId, stage: Stage, attempt: number): string => `${runId}.${stage}.${attempt}`
+
+/** One stage of one run, offered to one agent. Its id, by `assignmentId`, is the key of everything said about it. */
 export const Assignment = Schema.Struct({
   id: Schema.String,
   runId: RunId,

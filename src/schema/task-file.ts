@@ -4,13 +4,13 @@
 import { Result, Schema } from "effect"
 import { type AgentTask, AgentTaskSpec } from "./agent-task.ts"
 import { parse } from "./explain.ts"
-import { ObjectName, Uid } from "./names.ts"
+import { agentTaskResource, ObjectName, Uid } from "./names.ts"
 
 const Metadata = Schema.StructWithRest(Schema.Struct({ name: ObjectName, namespace: Schema.optionalKey(ObjectName) }), [Schema.Record(Schema.String, Schema.Json)])
 
 const TaskFile = Schema.Struct({
-  apiVersion: Schema.Literal("scalr.io/v1"),
-  kind: Schema.Literal("AgentTask"),
+  apiVersion: Schema.Literal(agentTaskResource.apiVersion),
+  kind: Schema.Literal(agentTaskResource.kind),
   metadata: Metadata,
   spec: AgentTaskSpec,
   status: Schema.optionalKey(Schema.Json)

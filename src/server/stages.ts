@@ -5,9 +5,11 @@ import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { Stage } from "../schema/agent-task.ts"
 import { RunId, Timestamp } from "../schema/names.ts"
+import { assignmentId } from "../schema/pool-api.ts"
 import { StageResult } from "../schema/stage-result.ts"
 import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
+import { notFound } from "./refused.ts"
 import { now } from "./workspaces.ts"
 
 export const StageRow = Schema.Struct({
@@ -45,10 +47,11 @@ const make = Effect.gen(function*() {
   const commits = yield* Commits
 
   const find = (id: string) => row(StageRow)(sql`SELECT * FROM stages WHERE id = ${id}`)
+  const get = (id: string) => Effect.flatMap(find(id), (found) => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found))
   const ofRun = (runId: string) => rows(StageRow)(sql`SELECT * FROM stages WHERE runId = ${runId} ORDER BY seq`)
 
   const create = Effect.fn("Stages.create")(function*(runId: RunId, stage: Stage) {
-    yield* sql`INSERT INTO stages (id, seq, runId, stage, attempt) SELECT ${`${runId}.${stage}.1`}, COALESCE(MAX(seq), 0) + 1, ${runId}, ${stage}, 1 FROM stages`
+    yield* sql`INSERT INTO stages (id, seq, runId, stage, attempt) SELECT ${assignmentId(runId, stage, 1)}, COALESCE(MAX(seq), 0) + 1, ${runId}, ${stage}, 1 FROM stages`
     yield* commits.news("assignments")
   })
 
@@ -65,7 +68,7 @@ const make = Effect.gen(function*() {
     yield* cancel(runId)
   })
 
-  return { find, ofRun, create, cancel, withdraw }
+  return { find, get, ofRun, create, cancel, withdraw }
 })
 
 export class Stages extends Context.Service<Stages>()("agent-job/server/Stages", { make }) {

@@ -2,7 +2,8 @@
 // Always holds: nothing of the stage is begun before this succeeded, and a container started again in the same Pod is a loser too.
 // Used by worker/worker.ts, first of all.
 import { Data, DateTime, Effect, Option, Runtime, Schedule } from "effect"
-import { isOver, claimed } from "../core/status.ts"
+import { claimLostExitCode } from "../core/manifest/places.ts"
+import { claimed, isOver } from "../core/status.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import type { AgentTask, Claim } from "../schema/agent-task.ts"
@@ -13,7 +14,7 @@ import { taskKind } from "./task-kind.ts"
 
 /** Another process has the task, or nobody may have it any more. Exit code 75, which the Job ignores. */
 export class ClaimLost extends Data.TaggedError("ClaimLost")<{ readonly task: string; readonly why: string }> {
-  override readonly [Runtime.errorExitCode] = 75
+  override readonly [Runtime.errorExitCode] = claimLostExitCode
   override get message() {
     return `AgentTask ${this.task} ${this.why}; this Pod runs nothing.`
   }

@@ -2,6 +2,7 @@
 // Always holds: secrets are redacted values from here on.
 // Used by worker/worker.ts and the parts that it starts.
 import { Config, Context, Duration, Layer, Option } from "effect"
+import { workerHealthPort } from "../core/manifest/places.ts"
 
 export class Settings extends Context.Service<Settings, {
   readonly namespace: string
@@ -43,7 +44,7 @@ export class Settings extends Context.Service<Settings, {
     sourceDirectory: Config.option(Config.String("AGENT_JOB_SOURCE_DIR")),
     graceSeconds: Config.Int("AGENT_JOB_GRACE_SECONDS").pipe(Config.withDefault(30)),
     terminationLog: Config.String("AGENT_JOB_TERMINATION_LOG").pipe(Config.withDefault("/dev/termination-log")),
-    readyPort: Config.Int("AGENT_JOB_READY_PORT").pipe(Config.withDefault(8082)),
+    readyPort: Config.Int("AGENT_JOB_READY_PORT").pipe(Config.withDefault(workerHealthPort)),
     poolPatience: Config.Duration("AGENT_JOB_POOL_PATIENCE").pipe(Config.withDefault(Duration.minutes(5))),
     runnerPatience: Config.Duration("AGENT_JOB_RUNNER_PATIENCE").pipe(Config.withDefault(Duration.minutes(1)))
   }))

@@ -2,7 +2,7 @@
 // Always holds: without the claim nothing is begun; with it there is a result, whatever stops the worker in between.
 // Run by the command `agent-job worker`.
 import { Cause, Data, DateTime, Duration, Effect, Exit, Fiber, Layer, Option, Runtime } from "effect"
-import type { AgentTaskSpec } from "../schema/agent-task.ts"
+import { type AgentTaskSpec, defaultTimeoutSeconds } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { type Backing, ownBacking } from "./backing.ts"
 import { claimTask } from "./claim.ts"
@@ -23,8 +23,6 @@ class StageUnsuccessful extends Data.TaggedError("StageUnsuccessful")<{ readonly
     return this.result.message
   }
 }
-
-const defaultTimeoutSeconds = 3600
 
 const claimed = Effect.gen(function*() {
   const { readyPort } = yield* Settings

@@ -4,12 +4,9 @@
 import type { V1Container, V1ResourceRequirements } from "@kubernetes/client-node"
 import type { AgentTask } from "../../schema/agent-task.ts"
 import type { ContainerConfig, ResolvedConfig } from "../resolve.ts"
+import { execDir, workerHealthPort } from "./places.ts"
 import { fromValues, workerEnvironment } from "./environment.ts"
-import { execDir } from "./places.ts"
 import { installMounts, runnerMounts, workerMounts } from "./volumes.ts"
-
-/** Where the worker says that it holds the claim. */
-const workerHealthPort = 8082
 
 const imageOf = ({ image, imagePullPolicy }: ContainerConfig) => ({ image, imagePullPolicy })
 

@@ -2,7 +2,9 @@
 // Invariant: what our decoder takes, the API server takes, and the other way round.
 // Used by core/manifest/install; written to kustomize/base/crd by generate.
 import { AgentTaskSpec, AgentTaskStatus, agentTaskTransitions } from "../../schema/agent-task.ts"
+import { agentTaskResource } from "../../schema/names.ts"
 import { type Structural, structuralSchema } from "../../schema/structural.ts"
+import { managedByUs } from "./labels.ts"
 
 /** As the API server wants it; the generated client's type has other names for some keys. */
 export interface CustomResourceDefinition {
@@ -29,6 +31,8 @@ export const agentTaskOpenApi = (): Structural => ({
 
 const wide = 1
 
+const { group, kind, plural, version } = agentTaskResource
+
 const columns = [
   { name: "Workspace", type: "string", jsonPath: ".spec.workspace" },
   { name: "Stage", type: "string", jsonPath: ".spec.stage" },
@@ -45,13 +49,13 @@ const columns = [
 export const crd = (): CustomResourceDefinition => ({
   apiVersion: "apiextensions.k8s.io/v1",
   kind: "CustomResourceDefinition",
-  metadata: { name: "atasks.scalr.io", labels: { "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/managed-by": "agent-job" } },
+  metadata: { name: `${plural}.${group}`, labels: { "app.kubernetes.io/name": "agent-job", ...managedByUs } },
   spec: {
-    group: "scalr.io",
+    group,
     scope: "Namespaced",
-    names: { kind: "AgentTask", listKind: "AgentTaskList", plural: "atasks", singular: "atask", shortNames: ["at"] },
+    names: { kind, listKind: `${kind}List`, plural, singular: "atask", shortNames: ["at"] },
     versions: [{
-      name: "v1",
+      name: version,
       served: true,
       storage: true,
       schema: { openAPIV3Schema: agentTaskOpenApi() },

@@ -3,16 +3,15 @@
 // Used by core/manifest/install.
 import type { V1Deployment, V1Probe, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
 import { fingerprint } from "../fingerprint.ts"
+import { controllerHealthPort, place } from "./places.ts"
 import type { ResolvedConfig, TokenConfig } from "../resolve.ts"
 import { apiTokenMount, apiTokenVolume } from "./api-token.ts"
 import { configMapName, valuesFile } from "./config-map.ts"
 import { fromField, over } from "./environment.ts"
 import { labels, selectorLabels } from "./labels.ts"
-import { place } from "./places.ts"
 import { secretFile } from "./volumes.ts"
 
-const healthPort = 8081
-const probe = (path: string): V1Probe => ({ httpGet: { path, port: healthPort }, periodSeconds: 10, timeoutSeconds: 5 })
+const probe = (path: string): V1Probe => ({ httpGet: { path, port: controllerHealthPort }, periodSeconds: 10, timeoutSeconds: 5 })
 
 const tokenVolume = ({ secret }: TokenConfig): V1Volume => secretFile("pool-token", secret.name, secret.key)
 
@@ -60,7 +59,7 @@ export const deployment = (config: ResolvedConfig): V1Deployment => {
             image: container.image,
             imagePullPolicy: container.imagePullPolicy,
             args: ["controller", "--values", `${place.config}/values.yaml`, "--name", config.name, "--namespace", config.namespace],
-            ports: [{ name: "health", containerPort: healthPort }],
+            ports: [{ name: "health", containerPort: controllerHealthPort }],
             env: over(container.env, [fromField("POD_NAME", "metadata.name"), fromField("POD_NAMESPACE", "metadata.namespace")]),
             resources: container.resources,
             volumeMounts: mounts(config),

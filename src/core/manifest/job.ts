@@ -2,21 +2,17 @@
 // Invariant: the same task, configuration and epoch give the same Job, under a name derived from the task's.
 // Created by controller/execute; printed by cli/render.
 import type { V1Job, V1OwnerReference } from "@kubernetes/client-node"
-import type { AgentTask } from "../../schema/agent-task.ts"
+import { type AgentTask, defaultTimeoutSeconds } from "../../schema/agent-task.ts"
+import { agentTaskResource } from "../../schema/names.ts"
 import { jobName } from "../job-name.ts"
+import { claimLostExitCode } from "./places.ts"
 import type { ResolvedConfig } from "../resolve.ts"
 import { taskLabels } from "./labels.ts"
 import { pod } from "./pod.ts"
 
-/** What the worker exits with when another one holds the claim; it must not end the Job, and with it the winner. */
-const claimLostExitCode = 75
-
-/** Seconds a task may take that does not say. */
-const defaultTimeoutSeconds = 3600
-
 const ownerReference = ({ metadata: { name, uid } }: AgentTask): V1OwnerReference => ({
-  apiVersion: "scalr.io/v1",
-  kind: "AgentTask",
+  apiVersion: agentTaskResource.apiVersion,
+  kind: agentTaskResource.kind,
   name,
   uid,
   controller: true,

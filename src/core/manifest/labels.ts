@@ -7,6 +7,15 @@ import type { ResolvedConfig } from "../resolve.ts"
 
 export type Component = "controller" | "server" | "task"
 
+/** On every object that we make, the controller's own and those of tasks. */
+export const managedByUs = { "app.kubernetes.io/managed-by": "agent-job" } as const
+
+/** What the Jobs and Pods of tasks are listed by; others are never even seen. */
+export const taskSelector = "app.kubernetes.io/managed-by=agent-job,app.kubernetes.io/component=task"
+
+/** On a task's Job and Pods: the uid of their AgentTask. */
+export const taskUidLabel = "scalr.io/task-uid"
+
 /** What a selector needs; never changed, since selectors cannot be. */
 export const selectorLabels = (config: ResolvedConfig, component: Component) => ({
   "app.kubernetes.io/name": "agent-job",
@@ -16,7 +25,7 @@ export const selectorLabels = (config: ResolvedConfig, component: Component) => 
 
 export const labels = (config: ResolvedConfig, component: Component) => ({
   ...selectorLabels(config, component),
-  "app.kubernetes.io/managed-by": "agent-job"
+  ...managedByUs
 })
 
 /** At most 63 characters of a name, ending as a label's value must. */
@@ -26,7 +35,7 @@ export const taskLabels = ({ metadata, spec }: AgentTask, config: ResolvedConfig
   ...spec.jobTemplate?.labels,
   ...labels(config, "task"),
   "scalr.io/task": cut(metadata.name),
-  "scalr.io/task-uid": metadata.uid,
+  [taskUidLabel]: metadata.uid,
   "scalr.io/stage": spec.stage,
   ...(isLabelValue(spec.workspace) && { "scalr.io/workspace": spec.workspace })
 })

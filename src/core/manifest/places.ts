@@ -1,6 +1,6 @@
-// Where things are inside our containers: what the builders mount and what the programs read.
+// What the builders of our Pods and the programs in them agree upon: places that are mounted and read, ports, and an exit code that a Job knows.
 // The worker's own places are mounted in the worker alone; the runner sees `dataDir` and what the values mount in it.
-// Used by the builders beside it.
+// Used by the builders beside it, the worker and the command line.
 export const place = {
   /** Standard directory of the Kubernetes API's token, its certificate authority and the namespace. */
   apiToken: "/var/run/secrets/kubernetes.io/serviceaccount",
@@ -20,3 +20,12 @@ export const cacheDir = (dataDir: string): string => `${dataDir.replace(/\/+$/u,
 
 /** Where worker and runner meet; see src/runner/exec-loop.sh. */
 export const execDir = (dataDir: string): string => `${dataDir.replace(/\/+$/u, "")}/exec`
+
+/** Where the controller serves /healthz, /readyz and /metrics. */
+export const controllerHealthPort = 8081
+
+/** Where the worker says that it holds the claim. */
+export const workerHealthPort = 8082
+
+/** What the worker exits with when another one holds the claim; it must not end the Job, and with it the winner. */
+export const claimLostExitCode = 75

@@ -25,7 +25,7 @@ const runTasks: ReadonlyArray<V1PolicyRule> = [
 ]
 
 /** Name of the Lease that the leading controller holds. */
-const leaderLeaseName = ({ name }: ResolvedConfig): string => `${name}-controller`
+export const leaderLeaseName = ({ name }: ResolvedConfig): string => `${name}-controller`
 
 const lead = (config: ResolvedConfig): ReadonlyArray<V1PolicyRule> => [
   allow("coordination.k8s.io", "leases", "create"),
