@@ -10,11 +10,20 @@ import type { Sha256 } from "../schema/names.ts"
 import { archiveFile, fetchArchive } from "./archive-url.ts"
 import { unpack } from "./archive.ts"
 import type { CommandEnv } from "./engine.ts"
-import { openFolder, readFile } from "./folder.ts"
+import { openFolder, readFile, type Segments } from "./folder.ts"
 import type { Ship } from "./log-shipper.ts"
-import type { Provisioned } from "./provision.ts"
 import { Settings } from "./settings.ts"
 import { StageFailed } from "./stage-failed.ts"
+
+/** Where the engine works, and what is there besides the configuration. */
+export interface Provisioned {
+  /** Descriptor of the root of the configuration. */
+  readonly root: number
+  /** Of the root module, below the root. */
+  readonly directory: Segments
+  /** The same as an absolute path, for the runner. */
+  readonly path: string
+}
 
 export interface Backing {
   /** The pool's, beside those of the task. */

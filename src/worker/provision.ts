@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { Effect, Option } from "effect"
 import { backendFile, backendFileName, variablesFile, variablesFileName } from "../core/hcl.ts"
 import type { AgentTaskSpec } from "../schema/agent-task.ts"
-import type { Backing } from "./backing.ts"
+import type { Backing, Provisioned } from "./backing.ts"
 import { isFolder, newFolder, openFolder, type Segments, segmentsOf, writeFile } from "./folder.ts"
 import { Settings } from "./settings.ts"
 import { fileTrouble, StageFailed } from "./stage-failed.ts"
@@ -31,16 +31,6 @@ const readMounted = Effect.fnUntraced(function*() {
     catch: fileTrouble("the mounted ConfigMap")
   })
 })
-
-/** Where the engine works, and what is there besides the configuration. */
-export interface Provisioned {
-  /** Descriptor of the root of the configuration. */
-  readonly root: number
-  /** Of the root module, below the root. */
-  readonly directory: Segments
-  /** The same as an absolute path, for the runner. */
-  readonly path: string
-}
 
 /** `bringSource` brings the configuration of a pool or a URL. */
 export const provision = Effect.fn("Provision.source")(function*(spec: AgentTaskSpec, variables: Variables, bringSource: Backing["bringSource"]) {
