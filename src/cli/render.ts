@@ -31,10 +31,10 @@ const read = <A>(file: string, parse: (input: unknown) => Result.Result<A, Reado
 
 const print = (output: "yaml" | "json", objects: ReadonlyArray<object>) =>
   lazily(async () => {
-    const [{ Screen }, { stringify }] = await Promise.all([import("./screen.ts"), import("yaml")])
+    const [{ Screen }, { manifestYaml }] = await Promise.all([import("./screen.ts"), import("./manifest-yaml.ts")])
     const text = output === "json"
       ? JSON.stringify({ apiVersion: "v1", kind: "List", items: objects }, null, 2)
-      : objects.map((_) => stringify(_, { compat: "yaml-1.1", lineWidth: 0, aliasDuplicateObjects: false })).join("---\n").trimEnd()
+      : objects.map(manifestYaml).join("---\n").trimEnd()
     return Effect.flatMap(Screen, ({ result }) => result(text)).pipe(Effect.provide(Screen.layer({ colours: false, forProgram: true })))
   })
 

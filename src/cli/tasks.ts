@@ -2,11 +2,12 @@
 // Invariant: asks the API server only, so it works without any server of ours.
 // Used by get, logs and cancel.
 import { Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
+import { isOver } from "../core/status.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import { discover } from "../kubernetes/credentials.ts"
 import { agentTasks, decoding } from "../kubernetes/kinds.ts"
 import type { KubernetesObject } from "../kubernetes/object.ts"
-import { AgentTask, type Phase } from "../schema/agent-task.ts"
+import { AgentTask } from "../schema/agent-task.ts"
 import { Failed } from "./failure.ts"
 import { logText } from "./log-text.ts"
 import { Screen } from "./screen.ts"
@@ -16,9 +17,6 @@ const kind = decoding(agentTasks, AgentTask)
 
 /** The Kubernetes client for the context that was asked for. */
 export const cluster = ({ context }: ClusterFlags) => Kubernetes.layer(discover({ context: Option.getOrUndefined(context) }))
-
-const over: ReadonlyArray<Phase> = ["Succeeded", "Failed", "Cancelled"]
-const isOver = ({ status }: AgentTask) => status.phase !== undefined && over.includes(status.phase)
 
 /** All tasks of a namespace as the API server has them, and those that are decoded. */
 export const listTasks = Effect.fn("listTasks")(function*(namespace: string) {
@@ -37,7 +35,7 @@ export const cancelTask = Effect.fn("cancelTask")(function*(namespace: string, n
   const kubernetes = yield* Kubernetes
   const screen = yield* Screen
   const task = yield* kubernetes.get(kind, { namespace, name })
-  if (isOver(task)) return yield* new Failed({ message: `AgentTask ${name} is ${task.status.phase} already; there is nothing to cancel.` })
+  if (isOver(task.status.phase)) return yield* new Failed({ message: `AgentTask ${name} is ${task.status.phase} already; there is nothing to cancel.` })
   yield* kubernetes.apply(agentTasks, { metadata: { name, namespace, uid: task.metadata.uid }, spec: { cancel: true } })
   yield* screen.line(`AgentTask ${name} is asked to stop; see how it ends with: agent-job get ${name} --namespace ${namespace}`)
 })
@@ -50,7 +48,7 @@ const phaseAndWhy = ({ status }: AgentTask) => [status.phase ?? "Pending", statu
 const withLog = Effect.fnUntraced(function*(namespace: string, name: string, follow: boolean) {
   const kubernetes = yield* Kubernetes
   const screen = yield* Screen
-  const hasLog = (task: AgentTask) => task.status.claim !== undefined || isOver(task)
+  const hasLog = (task: AgentTask) => task.status.claim !== undefined || isOver(task.status.phase)
   return yield* kubernetes.get(kind, { namespace, name }).pipe(
     Effect.tap((task) => hasLog(task) || !follow ? Effect.void : screen.status(phaseAndWhy(task))),
     Effect.repeat({ while: (task) => follow && !hasLog(task), schedule: Schedule.spaced(lookEvery) })

@@ -17,9 +17,7 @@ const imageNevers = new Set(["InvalidImageName", "ErrImageNeverPull"])
 const configurationWaits = new Set(["CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError"])
 
 const containers = ({ install, runner, worker }: PodSeen): ReadonlyArray<readonly [string, ContainerSeen]> =>
-  [["install", install], ["runner", runner], ["worker", worker]].flatMap(([name, seen]) =>
-    typeof name === "string" && typeof seen === "object" && Option.isSome(seen) ? [[name, seen.value] as const] : []
-  )
+  Object.entries({ install, runner, worker }).flatMap(([name, seen]) => Option.isSome(seen) ? [[name, seen.value] as const] : [])
 
 const troubleOf = ([name, seen]: readonly [string, ContainerSeen]): ReadonlyArray<Trouble> => {
   const say = (what: string): string => `Container ${name} ${what}: ${seen.message || seen.reason}`

@@ -1,11 +1,11 @@
 // The values as JSON Schema, for editors, and as tables, for people; both from the one schema that decodes them.
 // Called by generate/main.
-import { Schema } from "effect"
+import { Predicate, Schema } from "effect"
 import { Values } from "../schema/values.ts"
 import { type GeneratedFile, jsonFile, markdownFile, table } from "./file.ts"
 
 type Node = { readonly [keyword: string]: unknown }
-const isNode = (input: unknown): input is Node => typeof input === "object" && input !== null && !Array.isArray(input)
+const isNode = (input: unknown): input is Node => Predicate.isObject(input)
 
 const document = (): Node => Schema.toJsonSchemaDocument(Values, { onExcessProperty: "error", referencePolicy: () => undefined }).schema
 

@@ -2,7 +2,7 @@
 // Small ones are closed, so that a typing error is found here; a volume, a container or an affinity is as Kubernetes says, checked by the API server.
 // Used by schema/values.ts, and through it by core/resolve.ts.
 import type { V1Affinity, V1Container, V1Volume } from "@kubernetes/client-node"
-import { Schema } from "effect"
+import { Predicate, Schema } from "effect"
 import { ObjectName } from "./names.ts"
 
 const maybe = Schema.optionalKey
@@ -68,13 +68,12 @@ export const SupplementalGroups = list(UserId)
 export const Sysctls = list(Sysctl)
 export const PullPolicy = Schema.Literals(["Always", "IfNotPresent", "Never"])
 
-const isRecord = (input: unknown): input is Readonly<Record<string, unknown>> => typeof input === "object" && input !== null && !Array.isArray(input)
-const isNamed = (input: unknown): boolean => isRecord(input) && typeof input["name"] === "string"
+const isNamed = (input: unknown): boolean => Predicate.isObject(input) && typeof input["name"] === "string"
 
 /** It is JSON already. */
 const inJson = () => undefined
 
-export const Affinity = Schema.declare<V1Affinity>((input): input is V1Affinity => isRecord(input), { expected: "an affinity as in a Pod", toCodecJson: inJson })
+export const Affinity = Schema.declare<V1Affinity>((input): input is V1Affinity => Predicate.isObject(input), { expected: "an affinity as in a Pod", toCodecJson: inJson })
 export const Volume = Schema.declare<V1Volume>((input): input is V1Volume => isNamed(input), { expected: "a volume as in a Pod, with a name", toCodecJson: inJson })
 export const Container = Schema.declare<V1Container>((input): input is V1Container => isNamed(input), { expected: "a container as in a Pod, with a name", toCodecJson: inJson })
 

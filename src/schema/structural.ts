@@ -1,7 +1,7 @@
 // From a Schema to the structural OpenAPI v3 that a CustomResourceDefinition must have; refuses what cannot be said in it.
 // Descriptions, defaults, bounds and CEL rules are kept; references are written out.
 // Used by core/manifest/crd.
-import { JsonSchema, Schema } from "effect"
+import { JsonSchema, Predicate, Schema } from "effect"
 
 /** A node of OpenAPI v3, as far as a CRD may use it. */
 export interface Structural {
@@ -20,7 +20,7 @@ export interface Structural {
 }
 
 type Node = { readonly [keyword: string]: unknown }
-const isNode = (input: unknown): input is Node => typeof input === "object" && input !== null && !Array.isArray(input)
+const isNode = (input: unknown): input is Node => Predicate.isObject(input)
 const nodes = (input: unknown): ReadonlyArray<Node> => Array.isArray(input) ? input.filter(isNode) : []
 
 /** The sharpest of several bounds; those of the safe integers say nothing. */

@@ -1,7 +1,7 @@
 // The values: everything a person may configure, with its default and what it means, closed against typing errors.
 // Names, defaults and inheritance are those of the Helm chart agent-job 0.5.59; `task.namespace`, `task.limits`, `task.startupTimeoutSeconds` and `task.historyPerWorkspace` are ours.
 // Source of schemas/values.schema.json and the tables in the documentation; resolved by core/resolve.ts.
-import { Effect, Result, Schema } from "effect"
+import { Effect, Predicate, Result, Schema } from "effect"
 import { parse } from "./explain.ts"
 import { ObjectKey, ObjectName } from "./names.ts"
 import * as pod from "./pod-values.ts"
@@ -193,7 +193,7 @@ export type Values = typeof Values.Type
 
 /** Data of a YAML file. */
 export type Tree = { readonly [key: string]: unknown }
-const isTree = (input: unknown): input is Tree => typeof input === "object" && input !== null && !Array.isArray(input)
+const isTree = (input: unknown): input is Tree => Predicate.isObject(input)
 
 const sameData = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
 

@@ -9,7 +9,7 @@ import type { StageResult } from "../schema/stage-result.ts"
 import { taskHeader } from "../schema/task-api.ts"
 import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
-import { conflict, invalid, notFound } from "./refused.ts"
+import { conflict, invalid } from "./refused.ts"
 import { type Run, type RunFacts, Runs } from "./runs.ts"
 import { type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
 import { StateVersions } from "./state-versions.ts"
@@ -60,11 +60,9 @@ const make = Effect.gen(function*() {
   const states = yield* StateVersions
   const workspaces = yield* Workspaces
 
-  const get = (id: string) => Effect.flatMap(stages.find(id), (found) => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found))
-
   const take = Effect.fnUntraced(function*(id: string, taskUid: Option.Option<string>) {
     if (Option.isSome(taskUid)) yield* sql`UPDATE stages SET taskUid = ${taskUid.value} WHERE id = ${id} AND taskUid IS NULL`
-    return yield* ofTask(yield* get(id), taskUid)
+    return yield* ofTask(yield* stages.get(id), taskUid)
   })
 
   const offer = Effect.fnUntraced(function*(stage: StageRow, agent: string) {
@@ -117,7 +115,7 @@ const make = Effect.gen(function*() {
     })))
 
   const wait = Effect.fn("Assignments.wait")(function*(id: string, taskUid: string, reason: string, message: string) {
-    yield* ofTask(yield* get(id), Option.some(taskUid))
+    yield* ofTask(yield* stages.get(id), Option.some(taskUid))
     yield* sql`UPDATE stages SET ${sql.update({ waitReason: reason, waitMessage: message })} WHERE id = ${id} AND startedAt IS NULL AND endedAt IS NULL`
   })
 

@@ -6,7 +6,7 @@ import { SqlClient } from "effect/sql"
 import { Commits } from "./commits.ts"
 import { rows } from "./database.ts"
 import { runOfStep, stepId } from "./ids.ts"
-import { conflict, notFound } from "./refused.ts"
+import { conflict } from "./refused.ts"
 import { isFinal } from "../core/run-machine.ts"
 import { type Run, Runs } from "./runs.ts"
 import { Stages, stepOf, stepStatus } from "./stages.ts"
@@ -37,7 +37,7 @@ const make = Effect.gen(function*() {
   /** Gives the log's end. What is stored already may be sent again; a gap is refused with the true end. */
   const append = Effect.fn("Logs.append")((stageId: string, offset: number, bytes: Uint8Array) =>
     sql.withTransaction(Effect.gen(function*() {
-      const stage = yield* Effect.flatMap(stages.find(stageId), (found) => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found))
+      const stage = yield* stages.get(stageId)
       if (offset > stage.logEnd) return yield* conflict("log-gap", `The log ends at ${stage.logEnd}, not at ${offset}; go on from there.`, { offset: stage.logEnd })
       const fresh = bytes.subarray(stage.logEnd - offset)
       if (fresh.byteLength === 0) return stage.logEnd

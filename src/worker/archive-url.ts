@@ -1,6 +1,6 @@
 // Fetches the archive that a task names by its URL.
 // Always holds: no credential is sent along, not even one in the URL itself, and a message never has the URL's query, which may be one.
-// Used by worker/stage.ts.
+// Used by worker/backing.ts.
 import { layerUndiciOptions } from "@effect/platform-node/NodeHttpClient"
 import { Data, Effect, Layer, Option, Schedule, Stream } from "effect"
 import { Headers, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
@@ -21,6 +21,9 @@ class NotNow extends Data.TaggedError("NotNow")<{ readonly failure: StageFailed 
 const invalid = (message: string) => new StageFailed({ reason: "InvalidConfiguration", message })
 const place = ({ host, pathname, protocol }: URL) => `${protocol}//${host}${pathname}`
 
+const unfetched = (url: URL) => (why: string) => invalid(`The archive cannot be fetched from ${place(url)} (${why}); check source.archive.url and the network.`)
+const notNow = (url: URL) => (why: string) => new NotNow({ failure: unfetched(url)(why) })
+
 /** The URL, if we may ask it: http or https, without user and password. */
 export const archiveUrl = (text: string, base?: URL): Effect.Effect<URL, StageFailed> => {
   const url = URL.canParse(text, base?.href) ? new URL(text, base) : undefined
@@ -32,8 +35,8 @@ export const archiveUrl = (text: string, base?: URL): Effect.Effect<URL, StageFa
 
 const ask = (url: URL, left: number): Effect.Effect<HttpClientResponse.HttpClientResponse, StageFailed | NotNow, HttpClient.HttpClient> =>
   Effect.gen(function*() {
-    const cannot = (why: string) => invalid(`The archive cannot be fetched from ${place(url)} (${why}); check source.archive.url and the network.`)
-    const later = (why: string) => new NotNow({ failure: cannot(why) })
+    const cannot = unfetched(url)
+    const later = notNow(url)
     const response = yield* HttpClient.execute(Request.get(url)).pipe(
       Effect.mapError((error) => later(causeOf(error))),
       Effect.timeoutOrElse({ duration: silence, orElse: () => Effect.fail(later(`no answer in ${silence}`)) })
@@ -50,7 +53,7 @@ const ask = (url: URL, left: number): Effect.Effect<HttpClientResponse.HttpClien
 /** Into `file`, checked against `sha256`; tried for a minute while there is no answer. */
 export const fetchArchive = Effect.fn("Archive.fetch")(function*(text: string, sha256: string, file: string): Effect.fn.Return<void, StageFailed> {
   const url = yield* archiveUrl(text)
-  const later = (why: string) => new NotNow({ failure: invalid(`The archive cannot be fetched from ${place(url)} (${why}); check source.archive.url and the network.`) })
+  const later = notNow(url)
   const once = ask(url, redirects).pipe(
     Effect.flatMap((response) => save(
       response.stream.pipe(

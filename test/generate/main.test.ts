@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import { readFileSync, rmSync, writeFileSync } from "node:fs"
-import { mark, table, yaml } from "../../src/generate/file.ts"
+import { manifestYaml } from "../../src/cli/manifest-yaml.ts"
+import { mark, table } from "../../src/generate/file.ts"
 import { kustomize } from "../../src/generate/kustomize.ts"
 import { referenceFiles } from "../../src/generate/reference.ts"
 import { valuesFiles } from "../../src/generate/values-schema.ts"
@@ -28,7 +29,7 @@ describe("generated files", () => {
 
 describe("YAML", () => {
   it("quotes what an older parser would not read as text", () => {
-    expect(yaml({ a: "yes", b: "0755", c: "12:30:00", d: "on", e: "1_000", f: "~", g: "plain" })).toBe(`a: "yes"\nb: "0755"\nc: "12:30:00"\nd: "on"\ne: "1_000"\nf: "~"\ng: plain\n`)
+    expect(manifestYaml({ a: "yes", b: "0755", c: "12:30:00", d: "on", e: "1_000", f: "~", g: "plain" })).toBe(`a: "yes"\nb: "0755"\nc: "12:30:00"\nd: "on"\ne: "1_000"\nf: "~"\ng: plain\n`)
   })
 })
 
