@@ -64,6 +64,14 @@ describe("the source", () => {
     expect(files.filter((file) => header(file) < 1 || header(file) > 3)).toEqual([])
   })
 
+  it("names only modules that exist in its headers", () => {
+    const named = (file: string) =>
+      [...read(file).split("\n").filter((line) => line.startsWith("//")).slice(0, 3).join(" ")
+        .matchAll(/\b((?:schema|core|kubernetes|queue|controller|server|worker|cli|generate|test)\/[a-z-]+(?:\/[a-z-]+)*)/gu)].map(([, name]) => name ?? "")
+    const exists = (name: string): boolean => globSync([`src/${name}`, `src/${name}.*`, name, `${name}.*`]).length > 0
+    expect(files.flatMap((file) => named(file).filter((name) => !exists(name)).map((name) => `${file} names ${name}`))).toEqual([])
+  })
+
   it("has no escape from its types", () => {
     expect(lines(/(?:: |<|\bas )any(?=\s*(?:[;,)>\]=|&]|\/\/|$))|@ts-(?:ignore|expect-error|nocheck)/u, files)).toEqual([])
   })

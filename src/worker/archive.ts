@@ -1,6 +1,6 @@
 // Unpacks a configuration archive, a tar.gz that nobody vouches for, below an open directory.
 // Always holds: nothing comes to lie outside that directory, and what is written and read stays within the limits.
-// Used by worker/source.ts, after the archive's digest was found right.
+// Used by worker/backing.ts and worker/pool-backing.ts, after the archive's digest was found right.
 import { closeSync, createReadStream, statSync } from "node:fs"
 import { pipeline } from "node:stream"
 import { createGunzip } from "node:zlib"

@@ -1,6 +1,6 @@
 // The task API of the pool's server, as the worker calls it with the token of its stage.
 // Always holds: the token goes to the server's own address and nowhere else, and is read anew for every request.
-// Used by worker/source, worker/saved-plan, worker/state-gateway, worker/stage and worker/report.
+// Used by worker/worker, worker/pool-backing, worker/state-delivery and worker/state-gateway.
 import { layerUndiciOptions } from "@effect/platform-node/NodeHttpClient"
 import { createReadStream, readFileSync, statSync } from "node:fs"
 import { Context, Data, Duration, Effect, Layer, Option, Predicate, Schedule, Schema, Stream } from "effect"

@@ -1,6 +1,6 @@
 // A saved plan as the pool keeps it: a tar of the plan and the dependency lock file it was made with.
 // Always holds: only these two names are ever put into it or taken out of it, and its digest is of the very bytes that are sent.
-// Used by worker/pool-stage.ts: packed after a plan, unpacked before its apply.
+// Used by worker/pool-backing.ts: packed after a plan, unpacked before its apply.
 import { createHash } from "node:crypto"
 import { closeSync, createReadStream, openSync } from "node:fs"
 import { Effect, Option, Stream } from "effect"
