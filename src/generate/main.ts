@@ -22,7 +22,7 @@ const readme = (): ReadonlyArray<GeneratedFile> => {
   return [{ path: "README.md", content: `${text.slice(0, from)}${begin}\n${valuesTable().join("\n")}\n${text.slice(to)}` }]
 }
 
-const folders = ["kustomize/base", "kustomize/components/server", "schemas", "docs"]
+const folders = ["kustomize/crd", "kustomize/base", "kustomize/components/server", "schemas", "docs"]
 
 /** Generated once, by a generator that is no more. */
 const abandoned = (files: ReadonlyArray<GeneratedFile>): ReadonlyArray<string> =>

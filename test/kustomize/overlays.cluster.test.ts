@@ -41,7 +41,7 @@ const moved = ({ metadata, ...object }: Built): object => ({
 const namespaces = ["agent-job", "agent-job-tasks"].map((_) => `${_}-${suffix}`)
 
 beforeAll(() => {
-  kubectl(["apply", "--server-side", "--force-conflicts", "-f", "kustomize/base/crd.yaml"])
+  kubectl(["apply", "--server-side", "--force-conflicts", "-f", "kustomize/crd/crd.yaml"])
   kubectl(["wait", "--for=condition=Established", "--timeout=30s", "crd/atasks.scalr.io"])
   for (const name of namespaces) kubectl(["create", "namespace", name])
   for (const name of namespaces) kubectl(["wait", "--for=create", "--timeout=30s", "-n", name, "serviceaccount/default"])

@@ -1,6 +1,6 @@
 // The CustomResourceDefinition of AgentTask, made from the schema that decodes it, with the rules only an API server can hold.
 // Invariant: what our decoder takes, the API server takes, and the other way round.
-// Used by core/manifest/install; written to kustomize/base/crd by generate.
+// Used by core/manifest/install; written to kustomize/crd by generate.
 import { AgentTaskSpec, AgentTaskStatus, agentTaskTransitions } from "../../schema/agent-task.ts"
 import { agentTaskResource } from "../../schema/names.ts"
 import { type Structural, structuralSchema } from "../../schema/structural.ts"
@@ -10,7 +10,7 @@ import { managedByUs } from "./labels.ts"
 export interface CustomResourceDefinition {
   readonly apiVersion: "apiextensions.k8s.io/v1"
   readonly kind: "CustomResourceDefinition"
-  readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> }
+  readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>>; readonly annotations: Readonly<Record<string, string>> }
   readonly spec: object
 }
 
@@ -46,10 +46,13 @@ const columns = [
   { name: "Duration", type: "string", description: "From the claim to the end.", jsonPath: ".status.duration", priority: wide }
 ]
 
+/** Flux leaves it alone when it leaves Git, or every task would go with it, and what they run. */
+const kept = { "kustomize.toolkit.fluxcd.io/prune": "disabled" }
+
 export const crd = (): CustomResourceDefinition => ({
   apiVersion: "apiextensions.k8s.io/v1",
   kind: "CustomResourceDefinition",
-  metadata: { name: `${plural}.${group}`, labels: { "app.kubernetes.io/name": "agent-job", ...managedByUs } },
+  metadata: { name: `${plural}.${group}`, labels: { "app.kubernetes.io/name": "agent-job", ...managedByUs }, annotations: kept },
   spec: {
     group,
     scope: "Namespaced",
