@@ -1,0 +1,120 @@
+// What makes some Kubernetes objects into others: strategic merge patches, and objects to add.
+// Law: `kustomize build` of them over `from` gives `to`, but for the order of volumes, mounts and the like, which says nothing.
+// Used by generate/kustomize.
+import { Predicate } from "effect"
+
+type Tree = Readonly<Record<string, unknown>>
+const isTree = (input: unknown): input is Tree => Predicate.isObject(input)
+const isList = (input: unknown): input is ReadonlyArray<unknown> => Array.isArray(input)
+
+/** Lists that a patch changes element by element, and the field that tells these apart: from Kubernetes' schema of a Pod. */
+const mergeKeys = {
+  containers: "name",
+  env: "name",
+  hostAliases: "ip",
+  imagePullSecrets: "name",
+  initContainers: "name",
+  volumeMounts: "mountPath",
+  volumes: "name"
+} as const
+
+type Keyed = keyof typeof mergeKeys
+const isKeyed = (field: string): field is Keyed => Object.hasOwn(mergeKeys, field)
+
+/** Their key is several fields, some of which may be left out; not worth the trouble, so they are replaced. */
+const hasSeveralKeys = (field: string): boolean => ["ports", "topologySpreadConstraints"].includes(field)
+
+/** Where the order counts: `$(NAME)` sees the variables before it, init containers start one after the other. */
+const isOrdered = (field: string): boolean => ["containers", "env", "initContainers"].includes(field)
+
+const sameData = (a: unknown, b: unknown): boolean => {
+  if (isList(a) && isList(b)) return a.length === b.length && a.every((element, index) => sameData(element, b[index]))
+  if (!isTree(a) || !isTree(b)) return a === b
+  const keys = Object.keys(a)
+  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && sameData(a[key], b[key]))
+}
+
+/** What the patch says of a field that is in both; undefined: nothing. */
+const change = (field: string, from: unknown, to: unknown): unknown => {
+  if (isList(from) && isList(to)) return listChange(field, from, to)
+  if (!isTree(from) || !isTree(to)) return from === to ? undefined : to
+  const inside = treePatch(from, to)
+  return Object.keys(inside).length === 0 ? undefined : inside
+}
+
+const treePatch = (from: Tree, to: Tree): Tree =>
+  Object.fromEntries(
+    [...new Set([...Object.keys(to), ...Object.keys(from)])]
+      .map((field) => [field, Object.hasOwn(to, field) ? change(field, from[field], to[field]) : null] as const)
+      .filter(([, inside]) => inside !== undefined)
+  )
+
+type Elements = ReadonlyMap<unknown, Tree>
+
+/** Nothing where their key does not tell the elements apart. */
+const elementsOf = (field: Keyed, list: ReadonlyArray<unknown>): Elements | undefined => {
+  const elements = new Map(list.filter(isTree).map((element) => [element[mergeKeys[field]], element]))
+  return elements.size === list.length && !elements.has(undefined) ? elements : undefined
+}
+
+const listChange = (field: string, from: ReadonlyArray<unknown>, to: ReadonlyArray<unknown>): ReadonlyArray<unknown> | undefined => {
+  if (sameData(from, to)) return undefined
+  if (hasSeveralKeys(field)) return [{ $patch: "replace" }, ...to]
+  if (!isKeyed(field)) return to
+  const [before, after] = [elementsOf(field, from), elementsOf(field, to)]
+  if (before === undefined || after === undefined) return [{ $patch: "replace" }, ...to]
+  const patch = elementsPatch(field, before, after)
+  return patch.length === 0 ? undefined : patch
+}
+
+const elementsPatch = (field: Keyed, from: Elements, to: Elements): ReadonlyArray<Tree> => {
+  const inside = new Map([...to].map(([key, element]) => [key, change(field, from.get(key), element)]))
+  const changed = [...inside].filter(([, patch]) => patch !== undefined).map(([key]) => key)
+  const named = isOrdered(field) ? leading([...from.keys()], [...to.keys()], changed) : changed
+  const patchOf = (key: unknown): Tree => {
+    const patch = inside.get(key)
+    return { [mergeKeys[field]]: key, ...(isTree(patch) && patch) }
+  }
+  return [...named.map(patchOf), ...[...from.keys()].filter((key) => !to.has(key)).map((key) => ({ [mergeKeys[field]]: key, $patch: "delete" }))]
+}
+
+/** A patch puts the elements that it names first, in its order. So it names the first of `to`, until the rest follows by itself. */
+const leading = (from: ReadonlyArray<unknown>, to: ReadonlyArray<unknown>, changed: ReadonlyArray<unknown>): ReadonlyArray<unknown> => {
+  const restFollows = (count: number): boolean => {
+    const rest = to.slice(count)
+    return !rest.some((key) => changed.includes(key)) && sameData(rest, from.filter((key) => rest.includes(key)))
+  }
+  return to.slice(0, [...to.keys(), to.length].find(restFollows))
+}
+
+interface KubernetesObject {
+  readonly apiVersion?: string
+  readonly kind?: string
+  readonly metadata?: { readonly name?: string; readonly namespace?: string }
+}
+
+/** What a patch finds its object by. */
+const target = ({ apiVersion, kind, metadata: { name, namespace } = {} }: KubernetesObject) => ({ apiVersion, kind, metadata: { name, ...(namespace !== undefined && { namespace }) } })
+
+const same = (a: KubernetesObject) => (b: KubernetesObject): boolean => sameData(target(a), target(b))
+
+const objectPatch = (from: KubernetesObject, to: KubernetesObject): ReadonlyArray<Tree> => {
+  const patch = change("", from, to)
+  if (!isTree(patch)) return []
+  const { metadata, ...rest } = target(to)
+  return [{ ...rest, ...patch, metadata: { ...metadata, ...(isTree(patch["metadata"]) && patch["metadata"]) } }]
+}
+
+export interface Difference<A> {
+  /** Strategic merge patches, one an object; those with `$patch: delete` take it away. */
+  readonly patches: ReadonlyArray<object>
+  readonly added: ReadonlyArray<A>
+}
+
+export const difference = <A extends KubernetesObject>(from: ReadonlyArray<A>, to: ReadonlyArray<A>): Difference<A> => ({
+  patches: from.flatMap((object) => {
+    const found = to.find(same(object))
+    return found === undefined ? [{ ...target(object), $patch: "delete" }] : objectPatch(object, found)
+  }),
+  added: to.filter((object) => !from.some(same(object)))
+})
