@@ -8,7 +8,7 @@ import { lazily } from "./lazily.ts"
 import { serve } from "./serve.ts"
 
 const flags = {
-  values: Flag.Path("values").pipe(Flag.withAlias("f"), Flag.withMetavar("FILE"), Flag.withDescription("The values file (YAML).")),
+  values: Flag.Path("values").pipe(Flag.withAlias("f"), Flag.withMetavar("PATH"), Flag.withDescription("The values file (YAML), or a directory of them: its *.yaml are laid over each other by name, values.yaml last.")),
   name: Flag.String("name").pipe(Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("The name of this installation.")),
   namespace: Flag.String("namespace").pipe(Flag.withAlias("n"), Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("The namespace of this installation.")),
   healthPort: Flag.Int("health-port").pipe(Flag.withDefault(controllerHealthPort), Flag.withDescription("Serves /healthz, /readyz and /metrics.")),

@@ -18,7 +18,7 @@ import { Reconciler } from "./reconcile.ts"
 import * as World from "./world.ts"
 
 export interface ControllerOptions {
-  /** Path of the values file. */
+  /** The values file, or a directory of them. */
   readonly values: string
   /** Of the installation. */
   readonly name: string

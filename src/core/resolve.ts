@@ -2,8 +2,9 @@
 // Invariant: nothing beyond this looks at the values; global reaches everything, agent never reaches the runner.
 // Called by the CLI, the controller and generate; its tables are in test/core/resolve.test.ts.
 import type { V1Affinity, V1Container, V1LocalObjectReference, V1PodSecurityContext, V1ResourceRequirements, V1SecurityContext, V1Toleration, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
+import type { Tree } from "../schema/layers.ts"
 import type { Environment, Quantity, Resources, SecurityContext } from "../schema/pod-values.ts"
-import { overrides, type Tree, type Values } from "../schema/values.ts"
+import { overrides, type Values } from "../schema/values.ts"
 import { fingerprint } from "./fingerprint.ts"
 import type { TaskPolicy } from "./task-policy.ts"
 

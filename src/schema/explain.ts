@@ -3,6 +3,7 @@
 // Used wherever people write what we read: values, AgentTasks, files of runs.
 import { Result, Schema, SchemaIssue } from "effect"
 import type { SchemaAST } from "effect"
+import { answerable, at, type Layer, type Path } from "./layers.ts"
 
 /** How many letters to change, add or leave out to get from `a` to `b` (Levenshtein). */
 const distance = (a: string, b: string): number => {
@@ -35,12 +36,17 @@ const keysOf = (ast: SchemaAST.AST): ReadonlyArray<string> =>
 
 const standard = SchemaIssue.makeFormatterStandardSchemaV1()
 
+/** One thing that is wrong. */
+export interface Mistake {
+  readonly path: Path
+  readonly message: string
+}
+
 /** `a.b[0].c`, as people write it. */
-const shown = (path: ReadonlyArray<PropertyKey>): string =>
+const shown = (path: Path): string =>
   path.map((key, index) => typeof key === "number" ? `[${key}]` : `${index === 0 ? "" : "."}${String(key)}`).join("") || "the file"
 
-/** One line a problem, `path: what is wrong`. */
-const explain = (issue: SchemaIssue.Issue, path: ReadonlyArray<PropertyKey> = []): ReadonlyArray<string> => {
+const explain = (issue: SchemaIssue.Issue, path: Path = []): ReadonlyArray<Mistake> => {
   switch (issue._tag) {
     case "Pointer":
       return explain(issue.issue, [...path, ...issue.path])
@@ -51,18 +57,27 @@ const explain = (issue: SchemaIssue.Issue, path: ReadonlyArray<PropertyKey> = []
     case "UnexpectedKey": {
       const known = keysOf(issue.ast)
       const guess = nearest(String(path.at(-1)), known)
-      return [`${shown(path)}: unknown key${guess === undefined ? `; known here are ${known.join(", ")}` : `, did you mean "${guess}"?`}`]
+      return [{ path, message: `unknown key${guess === undefined ? `; known here are ${known.join(", ")}` : `, did you mean "${guess}"?`}` }]
     }
     default:
-      return standard(issue).issues.map((_) => `${shown([...path, ...(_.path ?? []).map((_) => typeof _ === "object" ? _.key : _)])}: ${_.message}`)
+      return standard(issue).issues.map((_) => ({ path: [...path, ...(_.path ?? []).map((_) => typeof _ === "object" ? _.key : _)], message: _.message }))
   }
 }
 
 /** Closedness belongs to the decoder, not to the schema. */
 const strict: SchemaAST.ParseOptions = { onExcessProperty: "error", errors: "all" }
 
-/** Decodes, or gives every problem as a line for a person. */
-export const parse = <S extends Schema.ConstraintDecoder<unknown>>(schema: S): (input: unknown) => Result.Result<S["Type"], ReadonlyArray<string>> => {
+/** Decodes, or gives every mistake. */
+export const parse = <S extends Schema.ConstraintDecoder<unknown>>(schema: S): (input: unknown) => Result.Result<S["Type"], ReadonlyArray<Mistake>> => {
   const decode = Schema.decodeUnknownResult(schema, strict)
-  return (input) => Result.mapError(decode(input), ({ issue }) => [...new Set(explain(issue))])
+  return (input) => Result.mapError(decode(input), ({ issue }) => [...new Map(explain(issue).map((mistake) => [line(mistake), mistake])).values()])
+}
+
+/** For a person: `path: what is wrong`. */
+export const line = ({ message, path }: Mistake): string => `${shown(path)}: ${message}`
+
+/** The same, with the place in that of the layers which is answerable. */
+export const located = (layers: ReadonlyArray<Layer>) => (mistake: Mistake): string => {
+  const by = answerable(layers, mistake.path)
+  return by === undefined ? line(mistake) : `${at(by.layer.name, by.place)} ${line(mistake)}`
 }

@@ -3,7 +3,7 @@
 // Used by cli/render.
 import { Result, Schema } from "effect"
 import { type AgentTask, AgentTaskSpec } from "./agent-task.ts"
-import { parse } from "./explain.ts"
+import { type Mistake, parse } from "./explain.ts"
 import { agentTaskResource, ObjectName, Uid } from "./names.ts"
 
 const Metadata = Schema.StructWithRest(Schema.Struct({ name: ObjectName, namespace: Schema.optionalKey(ObjectName) }), [Schema.Record(Schema.String, Schema.Json)])
@@ -18,8 +18,8 @@ const TaskFile = Schema.Struct({
 
 const decode = parse(TaskFile)
 
-/** As the API server would hold it, with an identity that is plainly none. Fails with a line for every problem. */
-export const parseTaskFile = (namespace: string) => (input: unknown): Result.Result<AgentTask, ReadonlyArray<string>> =>
+/** As the API server would hold it, with an identity that is plainly none. Fails with every mistake. */
+export const parseTaskFile = (namespace: string) => (input: unknown): Result.Result<AgentTask, ReadonlyArray<Mistake>> =>
   Result.map(decode(input), ({ metadata, spec }) => ({
     metadata: {
       name: metadata.name,

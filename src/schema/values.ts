@@ -1,8 +1,9 @@
 // The values: everything a person may configure, with its default and what it means, closed against typing errors.
 // Names, defaults and inheritance are those of the Helm chart agent-job 0.5.59; `task.namespace`, `task.limits`, `task.startupTimeoutSeconds` and `task.historyPerWorkspace` are ours.
 // Source of schemas/values.schema.json and the tables in the documentation; resolved by core/resolve.ts.
-import { Effect, Predicate, Result, Schema } from "effect"
-import { parse } from "./explain.ts"
+import { Effect, Result, Schema } from "effect"
+import { line, located, parse } from "./explain.ts"
+import { difference, isTree, type Layer, merge, type Tree } from "./layers.ts"
 import { ObjectKey, ObjectName } from "./names.ts"
 import * as pod from "./pod-values.ts"
 
@@ -191,44 +192,20 @@ export const Values = section({
 ]))
 export type Values = typeof Values.Type
 
-/** Data of a YAML file. */
-export type Tree = { readonly [key: string]: unknown }
-const isTree = (input: unknown): input is Tree => Predicate.isObject(input)
-
-const sameData = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
-
-/** What must be merged over `below` to get `above`. */
-const difference = (below: Tree, above: Tree): Tree =>
-  Object.fromEntries(
-    [...new Set([...Object.keys(below), ...Object.keys(above)])].flatMap((key) => {
-      const [under, over] = [below[key], above[key]]
-      if (!Object.hasOwn(above, key)) return [[key, null]]
-      if (!isTree(under) || !isTree(over)) return sameData(under, over) ? [] : [[key, over]]
-      const inside = difference(under, over)
-      return Object.keys(inside).length === 0 ? [] : [[key, inside]]
-    })
-  )
-
-/** As Helm merges: maps key by key, lists and scalars replace, null takes a key away. */
-const merge = (below: Tree, above: Tree): Tree =>
-  Object.fromEntries(
-    [...new Set([...Object.keys(below), ...Object.keys(above)])].flatMap((key) => {
-      if (!Object.hasOwn(above, key)) return [[key, below[key]]]
-      const over = above[key]
-      if (over === null) return []
-      const under = below[key]
-      return [[key, isTree(over) ? merge(isTree(under) ? under : {}, over) : over]]
-    })
-  )
-
 const decode = parse(Values)
 export const defaultValues: Values = Result.getOrThrow(decode({}))
+
+const decodeOver = (trees: ReadonlyArray<Tree>) => decode(trees.reduce(merge, defaultValues))
 
 /** The values of a file, over the defaults. Fails with a line for every problem; an empty file (null) gives the defaults. */
 export const parseValues = (input: unknown): Result.Result<Values, ReadonlyArray<string>> =>
   isTree(input) || input === null || input === undefined
-    ? decode(merge(defaultValues, input ?? {}))
-    : Result.fail([`the file: must be a map of keys, such as agent or task`])
+    ? Result.mapError(decodeOver([input ?? {}]), (mistakes) => mistakes.map(line))
+    : Result.fail(["the file: must be a map of keys, such as agent or task"])
+
+/** The values of layers, each over those before it and all over the defaults. Fails with a line for every problem, `file:line:column path: what is wrong`. */
+export const parseLayers = (layers: ReadonlyArray<Layer>): Result.Result<Values, ReadonlyArray<string>> =>
+  Result.mapError(decodeOver(layers.map(({ tree }) => tree)), (mistakes) => mistakes.map(located(layers)))
 
 /** The shortest file that gives these values. */
 export const overrides = (values: Values): Tree => difference(defaultValues, values)

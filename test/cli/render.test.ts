@@ -39,9 +39,16 @@ describe("agent-job render", () => {
     expect(listOf(stdout).items.at(-1)).toMatchObject({ kind: "Job", metadata: { name: "blue-demo", namespace: "somewhere" } })
   })
 
+  it("lays the values of several files over each other, the last on top", () => {
+    const below = join(directory, "below.yaml")
+    writeFileSync(below, "agent: { image: { repository: example.com/agent, tag: '1' } }")
+    const controller = listOf(render(["--values", below, "--values", file, "-o", "json"], "agent: { image: { tag: '2' } }").stdout).items.at(-1)
+    expect(JSON.stringify(controller)).toContain('"image":"example.com/agent:2"')
+  })
+
   it.each([
-    { given: "an unknown key", flag: "--values", input: "task: { job: { backofLimit: 1 } }", says: `task.job.backofLimit: unknown key, did you mean "backoffLimit"?` },
-    { given: "a file that is no YAML", flag: "--values", input: "a: [", says: `Cannot read ${file}` },
+    { given: "an unknown key", flag: "--values", input: "task: { job: { backofLimit: 1 } }", says: `${file}:1:16 task.job.backofLimit: unknown key, did you mean "backoffLimit"?` },
+    { given: "a file that is no YAML", flag: "--values", input: "a: [", says: `${file}:1:5 ` },
     { given: "a task with two sources", flag: "--task", input: task("{ inline: {}, configMap: { name: a } }"), says: "spec.source: exactly one of inline, archive, configMap, pool is required" },
     { given: "a task with an unknown key", flag: "--task", input: task("{ inline: {} }, timeout: 5"), says: `spec.timeout: unknown key, did you mean "timeoutSeconds"?` },
     { given: "another kind than a task", flag: "--task", input: "kind: Pod", says: "kind: Expected \"AgentTask\"" }

@@ -1,6 +1,6 @@
 import { Result, Schema } from "effect"
 import { describe, expect, it } from "@effect/vitest"
-import { nearest, parse } from "../../src/schema/explain.ts"
+import { line, nearest, parse } from "../../src/schema/explain.ts"
 
 describe("nearest", () => {
   it.each([
@@ -15,7 +15,7 @@ describe("nearest", () => {
 
 describe("parse", () => {
   const schema = Schema.Struct({ name: Schema.String, list: Schema.optionalKey(Schema.Array(Schema.Struct({ size: Schema.Int }))) })
-  const problems = (input: unknown) => Result.match(parse(schema)(input), { onFailure: (_) => _, onSuccess: () => [] })
+  const problems = (input: unknown) => Result.match(parse(schema)(input), { onFailure: (_) => _.map(line), onSuccess: () => [] })
 
   it("decodes what fits", () => expect(parse(schema)({ name: "a" })).toEqual(Result.succeed({ name: "a" })))
 

@@ -2,14 +2,13 @@
 // Invariant: no token in it, and reading it gives the same configuration again.
 // Used by core/manifest/install and core/manifest/deployment.
 import type { V1ConfigMap } from "@kubernetes/client-node"
-import { Predicate } from "effect"
-import type { Tree } from "../../schema/values.ts"
+import { isTree, type Tree } from "../../schema/layers.ts"
 import type { ResolvedConfig } from "../resolve.ts"
 import { labels } from "./labels.ts"
 
 export const configMapName = ({ name }: ResolvedConfig): string => `${name}-config`
 
-const isBranch = (value: unknown): value is Tree => Predicate.isObject(value) && Object.keys(value).length > 0
+const isBranch = (value: unknown): value is Tree => isTree(value) && Object.keys(value).length > 0
 const key = (name: string): string => /^[A-Za-z][\w./-]*$/u.test(name) ? name : JSON.stringify(name)
 
 /** Maps as indented blocks, everything else as JSON, which is YAML too. */

@@ -1,12 +1,11 @@
 // The controller's Deployment: one replica that leads; a second may stand by.
-// Invariant: tokens are files, never variables or arguments; a changed values file makes new Pods.
+// Invariant: tokens are files, never variables or arguments. A changed ConfigMap makes no new Pods: the controller reads it again.
 // Used by core/manifest/install.
 import type { V1Deployment, V1Probe, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
-import { fingerprint } from "../fingerprint.ts"
 import { controllerHealthPort, place } from "./places.ts"
 import type { ResolvedConfig, TokenConfig } from "../resolve.ts"
 import { apiTokenMount, apiTokenVolume } from "./api-token.ts"
-import { configMapName, valuesFile } from "./config-map.ts"
+import { configMapName } from "./config-map.ts"
 import { fromField, over } from "./environment.ts"
 import { labels, selectorLabels } from "./labels.ts"
 import { secretFile } from "./volumes.ts"
@@ -42,7 +41,7 @@ export const deployment = (config: ResolvedConfig): V1Deployment => {
       template: {
         metadata: {
           labels: labels(config, "controller"),
-          annotations: { ...pod.annotations, "checksum/config": fingerprint(valuesFile(config)) }
+          ...(Object.keys(pod.annotations).length > 0 && { annotations: pod.annotations })
         },
         spec: {
           ...(config.imagePullSecrets.length > 0 && { imagePullSecrets: [...config.imagePullSecrets] }),
@@ -58,7 +57,7 @@ export const deployment = (config: ResolvedConfig): V1Deployment => {
             name: "controller",
             image: container.image,
             imagePullPolicy: container.imagePullPolicy,
-            args: ["controller", "--values", `${place.config}/values.yaml`, "--name", config.name, "--namespace", config.namespace],
+            args: ["controller", "--values", place.config, "--name", config.name, "--namespace", config.namespace],
             ports: [{ name: "health", containerPort: controllerHealthPort }],
             env: over(container.env, [fromField("POD_NAME", "metadata.name"), fromField("POD_NAMESPACE", "metadata.namespace")]),
             resources: container.resources,

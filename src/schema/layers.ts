@@ -1,0 +1,89 @@
+// Values in layers: how one tree of data is laid over another, how two differ, and which layer is answerable for a key.
+// Invariant: what a later layer sets wins. As Helm merges: maps key by key, lists and single values as a whole, null takes a key away.
+// Used by schema/values and by whoever reads or writes values files.
+import { Predicate } from "effect"
+
+/** Data of a YAML file. */
+export type Tree = { readonly [key: string]: unknown }
+export const isTree = (input: unknown): input is Tree => Predicate.isObject(input)
+
+/** From the root of a tree down: keys of maps and indices of lists. */
+export type Path = ReadonlyArray<PropertyKey>
+
+/** Line and column, from 1. */
+export interface Place {
+  readonly line: number
+  readonly column: number
+}
+
+/** As editors and terminals know it. */
+export const at = (file: string, { column, line }: Place): string => `${file}:${line}:${column}`
+
+/** One values file. */
+export interface Layer {
+  /** What people know it by: its file. */
+  readonly name: string
+  readonly tree: Tree
+  /** Where a key stands in it; of a key that it lacks, the nearest one around it. */
+  readonly place: (path: Path) => Place
+}
+
+const sameData = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
+
+const keysOf = (a: Tree, b: Tree): ReadonlyArray<string> => [...new Set([...Object.keys(a), ...Object.keys(b)])]
+
+/** What must be merged over `below` to get `above`. */
+export const difference = (below: Tree, above: Tree): Tree =>
+  Object.fromEntries(
+    keysOf(below, above).flatMap((key) => {
+      const [under, over] = [below[key], above[key]]
+      if (!Object.hasOwn(above, key)) return [[key, null]]
+      if (!isTree(under) || !isTree(over)) return sameData(under, over) ? [] : [[key, over]]
+      const inside = difference(under, over)
+      return Object.keys(inside).length === 0 ? [] : [[key, inside]]
+    })
+  )
+
+export const merge = (below: Tree, above: Tree): Tree =>
+  Object.fromEntries(
+    keysOf(below, above).flatMap((key) => {
+      if (!Object.hasOwn(above, key)) return [[key, below[key]]]
+      const over = above[key]
+      if (over === null) return []
+      const under = below[key]
+      return [[key, isTree(over) ? merge(isTree(under) ? under : {}, over) : over]]
+    })
+  )
+
+const child = (node: unknown, key: PropertyKey): { readonly value: unknown } | undefined => {
+  if (Array.isArray(node)) return typeof key === "number" && key < node.length ? { value: node[key] } : undefined
+  return isTree(node) && typeof key === "string" && Object.hasOwn(node, key) ? { value: node[key] } : undefined
+}
+
+/** What one layer does to a key: sets it, hides what layers below say of it (by a list, a single value or null on the way there), or leaves it as it is. */
+export type Saying =
+  | { readonly says: "this"; readonly value: unknown }
+  | { readonly says: "instead"; readonly at: Path }
+  | { readonly says: "nothing" }
+
+export const saying = (tree: Tree, path: Path): Saying => {
+  let node: unknown = tree
+  let whole = false // within a list, which replaces as a whole
+  for (const [depth, key] of path.entries()) {
+    const next = child(node, key)
+    if (next === undefined) return isTree(node) && !whole ? { says: "nothing" } : { says: "instead", at: path.slice(0, depth) }
+    whole ||= Array.isArray(node)
+    node = next.value
+  }
+  return { says: "this", value: node }
+}
+
+/** The layer that is answerable for a key, and where: who set it, who hid it, or else who set what is around it. */
+export const answerable = (layers: ReadonlyArray<Layer>, path: Path): { readonly layer: Layer; readonly place: Place } | undefined => {
+  for (let depth = path.length; depth >= 0; depth--) {
+    const key = path.slice(0, depth)
+    const layer = layers.findLast(({ tree }) => saying(tree, key).says !== "nothing")
+    if (layer !== undefined) return { layer, place: layer.place(key) }
+  }
+  return undefined
+}

@@ -1,0 +1,46 @@
+// Every key of a values file has a line and a column, and so has every fault of its text.
+import { Result } from "effect"
+import { describe, expect, it } from "@effect/vitest"
+import { at } from "../../src/schema/layers.ts"
+import { yamlLayer } from "../../src/schema/yaml-layer.ts"
+
+const text = `# ours
+task:
+  limits: { total: 5, perWorkspace: 2 }
+  tolerations:
+    - key: a
+      operator: Exists
+    - key: b
+base: &base
+  x: 1
+other:
+  <<: *base
+  y: 2
+`
+const layer = Result.getOrThrow(yamlLayer("values.yaml", text))
+const faults = (text: string) => Result.match(yamlLayer("f", text), { onFailure: (_) => _, onSuccess: () => [] })
+
+describe("a layer of YAML", () => {
+  it.each([
+    { path: ["task"], place: "2:1" },
+    { path: ["task", "limits", "perWorkspace"], place: "3:23" },
+    { path: ["task", "tolerations", 1], place: "7:7" },
+    { path: ["task", "tolerations", 0, "operator"], place: "6:7" },
+    { path: ["task", "limits", "missing"], place: "3:3" },
+    { path: ["other", "x"], place: "10:1" },
+    { path: [], place: "2:1" }
+  ])("has $path at $place", ({ path, place }) => expect(at("f", layer.place(path))).toBe(`f:${place}`))
+
+  it("has the data, merge keys carried out", () => expect(layer.tree).toMatchObject({ task: { limits: { total: 5 } }, other: { x: 1, y: 2 } }))
+  it.each([{ text: "" }, { text: "# nothing\n" }, { text: "~" }])("is empty for $text", ({ text }) => expect(Result.getOrThrow(yamlLayer("f", text)).tree).toEqual({}))
+
+  it.each([
+    { given: "an unfinished list", text: "a:\n  b: [", told: [/^f:2:7 .*end with a \]$/u] },
+    { given: "a key twice", text: "a: 1\nb:\n  c: 1\n  c: 2\n", told: [/^f:4:3 this key is given twice; keep one$/u] },
+    { given: "a tab", text: "a:\n\tb: 1\n", told: [/^f:2:1 Tabs are not allowed as indentation$/u] },
+    { given: "two documents", text: "a: 1\n---\nb: 1\n", told: [/^f:2:1 another document begins here; a file has one$/u] },
+    { given: "a list", text: "\n- a\n", told: [/^f:2:1 must be a map of keys$/u] },
+    { given: "an alias of nothing", text: "a: *b\n", told: [/^f .*alias.*b$/u] },
+    { given: "two faults", text: "a: 1\na: 2\nb: \"\n", told: [/^f:2:1/u, /^f:/u] }
+  ])("is refused for $given, with the place", ({ text, told }) => expect(faults(text)).toEqual(told.map((_) => expect.stringMatching(_))))
+})
