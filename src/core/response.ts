@@ -10,7 +10,7 @@ import { Action } from "./action.ts"
 import { jobName } from "./job-name.ts"
 import { endOf, type Trouble, troubleOfStart } from "./pod-trouble.ts"
 import { jobGoesOn, millisSince, millisSinceEnd, patienceMillis, type Situation } from "./situation.ts"
-import { advance, finished } from "./status.ts"
+import { acknowledged, advance, finished } from "./status.ts"
 
 export interface Response {
   /** Carried out in this order, before the status is written; the first that fails ends the pass. */
@@ -71,7 +71,11 @@ const end = (situation: Situation, phase: "Failed" | "Cancelled", reason: Failur
 
 export const keep: Respond = (_) => unchanged(_)
 
-export const keepOver: Respond = (_) => jobGoesOn(_) ? later(unchanged(_), patienceMillis - millisSinceEnd(_)) : unchanged(_)
+export const keepOver: Respond = (_) => {
+  const { metadata: { generation }, status } = _.observed.task
+  const kept = { ...unchanged(_), status: acknowledged(status, generation) }
+  return jobGoesOn(_) ? later(kept, patienceMillis - millisSinceEnd(_)) : kept
+}
 
 export const deleteJob: Respond = (_) =>
   unchanged(_, Option.match(_.observed.job, { onNone: () => [], onSome: ({ deleting, name, uid }) => deleting ? [] : [Action.DeleteJob({ name, uid })] }))

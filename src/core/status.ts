@@ -70,6 +70,10 @@ export const advance = (status: AgentTaskStatus, step: Step): AgentTaskStatus =>
   }
 }
 
+/** One that is over takes no news, but says that it saw the spec: a cancel that came too late must not look as if it were under way. */
+export const acknowledged = (status: AgentTaskStatus, generation: number): AgentTaskStatus =>
+  isOver(status.phase) && status.observedGeneration !== generation ? { ...status, observedGeneration: generation } : status
+
 /** The status that takes a task: written by the worker against the resourceVersion it read, and only if `claim` was absent. */
 export const claimed = (
   status: AgentTaskStatus,

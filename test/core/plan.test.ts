@@ -76,6 +76,13 @@ describe("plan", () => {
     expect(plan(policyOf(late), worldOf(late), noon).requeueAfterMillis).toEqual(Option.some(1000))
   })
 
+  it("says of a task that is over that it saw a cancel which came too late", () => {
+    const whole: Seed = { ...plainSeed, life: "succeeded" }
+    const world = worldOf(whole)
+    const later = { ...world, task: { ...world.task, metadata: { ...world.task.metadata, generation: 7 } } }
+    expect(plan(policyOf(whole), later, noon)).toMatchObject({ situation: "over", actions: [], status: { ...world.task.status, observedGeneration: 7 } })
+  })
+
   it("leaves a deleted task without a pool to Kubernetes", () => {
     const whole: Seed = { ...plainSeed, life: "claimed", deleted: true, job: "active", pod: "Running", worker: "running" }
     expect(plan(policyOf(whole), worldOf(whole), noon)).toMatchObject({ situation: "deleted, without a pool", actions: [] })
