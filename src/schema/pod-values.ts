@@ -8,6 +8,7 @@ import { ObjectName } from "./names.ts"
 const maybe = Schema.optionalKey
 const text = maybe(Schema.String)
 const whole = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+const positive = Schema.Int.check(Schema.isInt32(), Schema.isGreaterThanOrEqualTo(1))
 const list = <S extends Schema.Constraint>(item: S) => Schema.mutable(Schema.Array(item))
 
 /** As a quantity in Kubernetes: 500m, 2, 1.5, 512Mi, 20Gi, 1e3. */
@@ -52,6 +53,24 @@ const Toleration = Schema.Struct({
 })
 export const Tolerations = list(Toleration)
 
+const LabelSelector = Schema.Struct({
+  matchLabels: maybe(Schema.Record(Schema.String, Schema.String)),
+  matchExpressions: maybe(list(Schema.Struct({ key: Schema.String, operator: Schema.Literals(["In", "NotIn", "Exists", "DoesNotExist"]), values: maybe(list(Schema.String)) })))
+})
+const NodePolicy = maybe(Schema.Literals(["Honor", "Ignore"]))
+const SpreadConstraint = Schema.Struct({
+  labelSelector: maybe(LabelSelector),
+  matchLabelKeys: maybe(list(Schema.String)),
+  maxSkew: positive,
+  minDomains: maybe(positive),
+  nodeAffinityPolicy: NodePolicy,
+  nodeTaintsPolicy: NodePolicy,
+  topologyKey: Schema.String,
+  whenUnsatisfiable: Schema.Literals(["DoNotSchedule", "ScheduleAnyway"])
+})
+export const TopologySpread = list(SpreadConstraint)
+export type TopologySpread = typeof TopologySpread.Type
+
 const VolumeMount = Schema.Struct({
   name: Schema.String,
   mountPath: Schema.String,
@@ -64,6 +83,20 @@ const VolumeMount = Schema.Struct({
 export const VolumeMounts = list(VolumeMount)
 
 export const PullSecrets = list(Schema.Struct({ name: ObjectName }))
+const isAddress = Schema.isPattern(/^((25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}|(?=.*:.*:)[0-9a-fA-F:.]{2,45})$/u, { expected: "an IP address" })
+const Address = Schema.String.check(isAddress)
+
+export const HostAliases = list(Schema.Struct({ ip: Address, hostnames: list(ObjectName) }))
+export const DnsPolicy = Schema.Literals(["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"])
+export const DnsConfig = Schema.Struct({
+  nameservers: maybe(list(Address)),
+  searches: maybe(list(Schema.String)),
+  options: maybe(list(Schema.Struct({ name: Schema.String, value: text })))
+})
+
+/** A number of Pods, or a share of them such as 50%. */
+export const CountOrPercent = Schema.Union([whole.check(Schema.isInt32()), Schema.String.check(Schema.isPattern(/^(100|\d?\d)%$/u, { expected: "a number, or a percentage such as 50%" }))])
+
 export const SupplementalGroups = list(UserId)
 export const Sysctls = list(Sysctl)
 export const PullPolicy = Schema.Literals(["Always", "IfNotPresent", "Never"])
@@ -94,10 +127,19 @@ const badKey = (key: string): string | undefined => qualifiedName.test(key) ? un
 /** A valid label value, the empty one included. */
 export const isLabelValue = (value: string): boolean => /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/u.test(value)
 
+const badLabel = (key: string, value: string): string | undefined => badKey(key) ?? (isLabelValue(value) ? undefined : "a label's value has up to 63 letters, digits, '-', '_' or '.'")
+
 const texts = Schema.Record(Schema.String, Schema.String)
 export const Annotations = texts.check(entries(qualifiedName, badKey))
-export const Labels = texts.check(
-  entries(qualifiedName, (key, value) => badKey(key) ?? (isLabelValue(value) ? undefined : "a label's value has up to 63 letters, digits, '-', '_' or '.'"))
+export const Labels = texts.check(entries(qualifiedName, badLabel))
+
+/** What our objects are selected and told apart by. */
+const ours = /^(scalr\.io\/.*|app\.kubernetes\.io\/(name|instance|component|managed-by))$/u
+
+/** Labels that objects of ours get beside ours. */
+export const OwnLabels = texts.check(
+  entries(new RegExp(`^(?!${ours.source.slice(1)})${qualifiedName.source.slice(1)}`, "u"), (key, value) =>
+    ours.test(key) ? "is a label that agent-job itself sets and selects by; choose another key" : badLabel(key, value))
 )
 
 const variableName = /^[-._a-zA-Z][-._a-zA-Z0-9]*$/u
@@ -107,3 +149,34 @@ export const Environment = Schema.Record(Schema.String, Schema.Union([Schema.Str
   entries(variableName, (key) => variableName.test(key) ? undefined : "a variable's name has letters, digits, '_', '-' or '.', and no digit first")
 )
 export type Environment = typeof Environment.Type
+
+/** Exactly one of the keys. */
+const either = <K extends string>(...keys: readonly [K, K]) =>
+  Schema.makeFilter<{ readonly [_ in K]?: unknown }>((given) => (given[keys[0]] === undefined) === (given[keys[1]] === undefined) ? `needs ${keys.join(" or ")}, one of them` : undefined, {
+    toJsonSchema: () => ({ oneOf: keys.map((key) => ({ required: [key] })) })
+  })
+
+const SourceRef = Schema.Struct({ name: ObjectName, optional: maybe(Schema.Boolean) })
+export const EnvironmentSources = list(
+  Schema.Struct({
+    prefix: maybe(Schema.String.check(Schema.isPattern(variableName, { expected: "the beginning of a variable's name" }))),
+    configMapRef: maybe(SourceRef),
+    secretRef: maybe(SourceRef)
+  }).check(either("configMapRef", "secretRef"))
+)
+export type EnvironmentSources = typeof EnvironmentSources.Type
+
+const ExitCodes = Schema.Struct({
+  containerName: text,
+  operator: Schema.Literals(["In", "NotIn"]),
+  values: list(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 255 })))
+})
+
+/** As in a Job, but for the actions that let Kubernetes start a Pod again. */
+export const FailureRules = list(
+  Schema.Struct({
+    action: Schema.Literal("FailJob"),
+    onExitCodes: maybe(ExitCodes),
+    onPodConditions: maybe(list(Schema.Struct({ type: Schema.String, status: maybe(Schema.Literals(["True", "False", "Unknown"])) })))
+  }).check(either("onExitCodes", "onPodConditions"))
+).check(Schema.isMaxLength(19))

@@ -22,6 +22,8 @@ export class Settings extends Context.Service<Settings, {
   readonly sourceDirectory: Option.Option<string>
   /** From SIGTERM to SIGKILL. */
   readonly graceSeconds: number
+  /** No stage takes longer, whatever its task says. */
+  readonly timeoutLimitSeconds: Option.Option<number>
   readonly terminationLog: string
   readonly readyPort: number
   /** How long a server that does not answer is asked again. */
@@ -43,6 +45,7 @@ export class Settings extends Context.Service<Settings, {
     tokenFile: Config.option(Config.String("AGENT_JOB_TOKEN_FILE")),
     sourceDirectory: Config.option(Config.String("AGENT_JOB_SOURCE_DIR")),
     graceSeconds: Config.Int("AGENT_JOB_GRACE_SECONDS").pipe(Config.withDefault(30)),
+    timeoutLimitSeconds: Config.option(Config.Int("AGENT_JOB_TIMEOUT_LIMIT_SECONDS")),
     terminationLog: Config.String("AGENT_JOB_TERMINATION_LOG").pipe(Config.withDefault("/dev/termination-log")),
     readyPort: Config.Int("AGENT_JOB_READY_PORT").pipe(Config.withDefault(workerHealthPort)),
     poolPatience: Config.Duration("AGENT_JOB_POOL_PATIENCE").pipe(Config.withDefault(Duration.minutes(5))),

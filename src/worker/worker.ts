@@ -25,11 +25,12 @@ class StageUnsuccessful extends Data.TaggedError("StageUnsuccessful")<{ readonly
 }
 
 const claimed = Effect.gen(function*() {
-  const { readyPort } = yield* Settings
+  const { readyPort, timeoutLimitSeconds } = yield* Settings
   const ready = yield* serveReadiness(readyPort)
   const { task: { metadata, spec } } = yield* claimTask()
   yield* ready
-  yield* (yield* Stop).begin(Duration.seconds(spec.timeoutSeconds ?? defaultTimeoutSeconds))
+  const timeoutSeconds = spec.timeoutSeconds ?? defaultTimeoutSeconds
+  yield* (yield* Stop).begin(Duration.seconds(Math.min(timeoutSeconds, Option.getOrElse(timeoutLimitSeconds, () => timeoutSeconds))))
   yield* spec.pool === undefined ? finish(spec, ownBacking(spec), Option.none()) : ofPool(spec, spec.pool.url, metadata.uid)
 })
 

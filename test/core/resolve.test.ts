@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import type { ContainerConfig } from "../../src/core/resolve.ts"
+import type { ContainerConfig } from "../../src/core/resolve/containers.ts"
 import { configOf } from "./configs.ts"
 
 const parts = (values: object): Readonly<Record<"controller" | "worker" | "runner", ContainerConfig>> => {
@@ -72,12 +72,87 @@ describe("the environment", () => {
   )
 })
 
+describe("variables from objects", () => {
+  const from = (name: string) => ({ extraEnvFrom: [{ configMapRef: { name } }] })
+
+  it("reach the same containers as those by name, the nearer one last, so that it wins", () => {
+    const { controller, runner, worker } = parts({ global: from("global"), agent: from("agent"), controller: from("controller"), task: { worker: from("worker"), runner: from("runner") } })
+    const names = ({ envFrom }: ContainerConfig) => envFrom.map(({ configMapRef }) => configMapRef?.name)
+    expect([names(controller), names(worker), names(runner)]).toEqual([["global", "agent", "controller"], ["global", "agent", "worker"], ["global", "runner"]])
+  })
+})
+
+describe("the proxy", () => {
+  const proxy = { httpProxy: "http://proxy.example.com:3128", httpsProxy: "http://proxy.example.com:3129", noProxy: "example.com, 10.0.0.0/8" }
+  const direct = "example.com,10.0.0.0/8,localhost,127.0.0.1,::1,kubernetes.default.svc,.svc,.cluster.local,$(KUBERNETES_SERVICE_HOST)"
+
+  it("is in every container, in both spellings, and never between it and the cluster", () => {
+    const variables = {
+      HTTP_PROXY: proxy.httpProxy, http_proxy: proxy.httpProxy,
+      HTTPS_PROXY: proxy.httpsProxy, https_proxy: proxy.httpsProxy,
+      NO_PROXY: direct, no_proxy: direct
+    }
+    const { controller, runner, worker } = parts({ global: { proxy } })
+    expect([controller.env, worker.env, runner.env]).toEqual([variables, variables, variables])
+  })
+
+  it.each([
+    { given: "no address", proxy: { noProxy: "a" } },
+    { given: "enabled: false", proxy: { ...proxy, enabled: false } }
+  ])("is not there with $given", ({ proxy }) => expect(parts({ global: { proxy } }).runner.env).toEqual({}))
+
+  it("gives way to a variable of the values, whichever its spelling", () => {
+    const { env } = parts({ global: { proxy, extraEnv: { https_proxy: "http://other.example.com" } }, task: { runner: { extraEnv: { NO_PROXY: "*" } } } }).runner
+    expect(env).toEqual({ HTTP_PROXY: proxy.httpProxy, http_proxy: proxy.httpProxy, https_proxy: "http://other.example.com", NO_PROXY: "*" })
+  })
+
+  it.each([
+    ["http://server:8080", "server"],
+    ["https://server", "server"],
+    ["https://agent-job.example.com", undefined],
+    ["http://10.0.0.1:8080", undefined],
+    ["http://[::1]:8080", undefined]
+  ])("is not asked for a server of the cluster: %s", (url, name) => {
+    const { NO_PROXY = "" } = parts({ agent: { url, token: "t" }, global: { proxy: { httpProxy: proxy.httpProxy } } }).worker.env
+    expect(NO_PROXY.split(",").slice(7)).toEqual(name === undefined ? [] : [name])
+  })
+})
+
+describe("certificates to trust", () => {
+  const bundle = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+  it.each([
+    { given: "nothing", tls: {}, trust: undefined },
+    { given: "the values", tls: { caBundle: bundle }, trust: { from: { kind: "ConfigMap", name: "agent-job-ca-bundle", key: "ca-bundle.crt" }, bundle } },
+    { given: "a ConfigMap", tls: { caBundleConfigMap: { name: "roots", key: "ca.pem" } }, trust: { from: { kind: "ConfigMap", name: "roots", key: "ca.pem" } } },
+    { given: "a Secret", tls: { caBundleSecret: { name: "roots" } }, trust: { from: { kind: "Secret", name: "roots", key: "ca-bundle.crt" } } }
+  ])("come from $given", ({ tls, trust }) => expect(configOf({ global: { tls } }).trust).toEqual(trust))
+
+  it("are added to the roots: for Node by its variable, for Go by a directory beside those that it reads anyway", () => {
+    const { controller, runner, worker } = parts({ global: { tls: { caBundle: bundle } } })
+    expect([controller.env, worker.env]).toEqual(Array(2).fill({ NODE_EXTRA_CA_CERTS: "/var/run/agent-job/ca-bundle/ca.crt" }))
+    expect(runner.env).toEqual({ SSL_CERT_DIR: "/etc/ssl/certs:/etc/pki/tls/certs:/var/run/agent-job/ca-bundle" })
+  })
+
+  it("change what Jobs are built from", () => {
+    const hash = (tls: object) => configOf({ global: { tls } }).configHash
+    expect(new Set([hash({}), hash({ caBundle: bundle }), hash({ caBundle: bundle + bundle }), hash({ clientCertSecret: { name: "a" } })]).size).toBe(4)
+  })
+})
+
 describe("security contexts", () => {
   it("of controller and worker are the agent's where they have none of their own, and stand alone where they have", () => {
     const { controller, runner, worker } = parts({ agent: { securityContext: { runAsUser: 2000 } }, task: { worker: { securityContext: { runAsUser: 3000 } } } })
     expect(controller.securityContext).toMatchObject({ runAsUser: 2000, runAsNonRoot: true, readOnlyRootFilesystem: true })
     expect(worker.securityContext).toEqual({ runAsUser: 3000 })
     expect(runner.securityContext).toMatchObject({ runAsUser: 1001, readOnlyRootFilesystem: false })
+  })
+})
+
+describe("labels of Pods", () => {
+  it("are global, and the Pod's own over them", () => {
+    const { controller, task } = configOf({ global: { podLabels: { a: "global", b: "global" } }, controller: { podLabels: { a: "controller" } }, task: { podLabels: { b: "task" } } })
+    expect([controller.pod.labels, task.pod.labels]).toEqual([{ a: "controller", b: "global" }, { a: "global", b: "task" }])
   })
 })
 
@@ -127,14 +202,17 @@ describe("the service account", () => {
 })
 
 describe("the cache", () => {
+  const made = { volume: { persistentVolumeClaim: { claimName: "agent-job-cache" } }, subPath: "" }
   it.each([
     [{ enabled: false }, undefined],
-    [{ enabled: true }, { claimName: "agent-job-cache", subPath: "", claim: { accessMode: "ReadWriteMany", storage: "20Gi" } }],
-    [{ enabled: true, persistentVolumeClaim: { claimName: "nfs", subPath: "/team/a/" } }, { claimName: "nfs", subPath: "team/a" }],
+    [{ enabled: true }, { ...made, claim: { name: "agent-job-cache", accessMode: "ReadWriteMany", storage: "20Gi" } }],
+    [{ enabled: true, persistentVolumeClaim: { claimName: "nfs", subPath: "/team/a/" } }, { volume: { persistentVolumeClaim: { claimName: "nfs" } }, subPath: "team/a" }],
     [
       { enabled: true, persistentVolumeClaim: { storageClassName: "-", storage: "5G", accessMode: "ReadWriteOnce" } },
-      { claimName: "agent-job-cache", subPath: "", claim: { accessMode: "ReadWriteOnce", storage: "5G", storageClassName: "" } }
-    ]
+      { ...made, claim: { name: "agent-job-cache", accessMode: "ReadWriteOnce", storage: "5G", storageClassName: "" } }
+    ],
+    [{ hostPath: { path: "/var/cache/tofu" } }, { volume: { hostPath: { path: "/var/cache/tofu", type: "Directory" } }, subPath: "" }],
+    [{ enabled: true, hostPath: { path: "/c", type: "" } }, { volume: { hostPath: { path: "/c" } }, subPath: "" }]
   ])("of %j is %j", (persistence, cache) => expect(configOf({ persistence }).cache).toEqual(cache))
 })
 
@@ -150,7 +228,7 @@ describe("the policy", () => {
     const [first, second] = [{ A: "1", B: "2" }, { B: "2", A: "1" }]
     expect(hash({ task: { runner: { extraEnv: first } } })).toBe(hash({ task: { runner: { extraEnv: second } } }))
     expect(hash({ task: { runner: { extraEnv: first } } })).not.toBe(hash({}))
-    expect(hash({ controller: { extraEnv: first } })).toBe(hash({}))
+    expect(hash({ controller: { extraEnv: first, replicas: 2, priorityClassName: "a" } })).toBe(hash({}))
   })
 })
 

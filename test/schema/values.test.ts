@@ -10,6 +10,8 @@ const at = (tree: unknown, key: string): unknown =>
 /** `{ a: { b: value } }` of "a.b". */
 const tree = (key: string, value: unknown): object => key.split(".").reduceRight<unknown>((inner, part) => ({ [part]: inner }), value) as object
 
+const certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
 const problems = (input: unknown): ReadonlyArray<string> => Result.match(parseValues(input), { onFailure: (_) => _, onSuccess: () => [] })
 const parsed = (input: unknown) => Result.getOrThrow(parseValues(input))
 
@@ -81,6 +83,30 @@ describe("the values", () => {
     ["task.extraVolumes", [{ emptyDir: {} }], "[0]"],
     ["task.extraVolumes", [{ name: "data", emptyDir: {} }], `"data" is the name of a volume of ours`],
     ["task.sidecars", [{ name: "worker", image: "a" }], `"worker" is the name of a container of ours`],
+    ["global.proxy.httpsProxy", "http://user:pass@proxy.example.com:3128", "without user and password"],
+    ["global.proxy.httpProxy", "proxy.example.com", "a proxy's URL such as"],
+    ["global.tls.caBundle", "MIIB", "certificates in PEM"],
+    ["global.tls.caBundle", `${certificate}-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n`, "no private key"],
+    ["global.tls", { caBundle: certificate, caBundleSecret: { name: "a" } }, "caBundle: is given, and caBundleSecret too"],
+    ["global.labels", { "scalr.io/task": "a" }, "is a label that agent-job itself sets"],
+    ["task.podLabels", { "app.kubernetes.io/instance": "a" }, "is a label that agent-job itself sets"],
+    ["task.jobLabels", { "bad key": "a" }, "the key must be a name like"],
+    ["controller.extraEnvFrom", [{ configMapRef: { name: "a" }, secretRef: { name: "b" } }], "needs configMapRef or secretRef, one of them"],
+    ["controller.extraEnvFrom", [{ prefix: "A_" }], "needs configMapRef or secretRef, one of them"],
+    ["controller.topologySpreadConstraints", [{ maxSkew: 0, topologyKey: "zone", whenUnsatisfiable: "DoNotSchedule" }], "[0].maxSkew"],
+    ["task.hostAliases", [{ ip: "10.0.0.256", hostnames: ["a"] }], "an IP address"],
+    ["task.dnsPolicy", "None", "task.dnsConfig: needs nameservers"],
+    ["controller.podDisruptionBudget", { enabled: true }, "minAvailable: is 1 of 1, so that no node"],
+    ["controller.podDisruptionBudget.minAvailable", "half", "Expected"],
+    ["task.job.activeDeadlineSeconds", 719, "leaves no minute for a stage: start and end take up to 660 seconds; give at least 720, or 0"],
+    ["task.job.podFailurePolicy.rules", [{ action: "Ignore", onExitCodes: { operator: "In", values: [1] } }], `Expected "FailJob"`],
+    ["task.job.podFailurePolicy.rules", [{ action: "FailJob", onExitCodes: { containerName: "engine", operator: "In", values: [1] } }], `"engine" is no container of a task's Pod; it has install, runner, worker`],
+    ["agent.providerNetworkMirrors", [{ url: "http://mirror.example.com/" }], "begins with https://"],
+    ["agent.providerNetworkMirrors", [{ url: "https://a:b@mirror.example.com/" }], "without user and password"],
+    ["agent.providerNetworkMirrors", [{ url: "https://a.example.com/x/", tokenSecret: { name: "s" } }, { url: "https://a.example.com/y/" }], "[1].tokenSecret: differs from that of another mirror of a.example.com"],
+    ["agent.providerNetworkMirrors", [{ url: "https://a.example.com/", include: ["hashicorp"] }], "include[0]"],
+    ["agent.providerFilesystemMirrors", [{ path: "mirror" }], "an absolute path"],
+    ["persistence.hostPath.type", "Socket", "Expected"],
     ["agent", "token", "Expected object"]
   ])("refuse %s: %j", (key, value, told) => {
     const [first = "", ...others] = problems(tree(key, value))
@@ -94,6 +120,13 @@ describe("the values", () => {
     expect(problems({ agent: { token: "a", auth: { token: "b" } } })).toEqual(["agent.auth.token: differs from agent.token; give the token once"])
     expect(problems({ agent: { url: "https://example.com" } })).toEqual(["agent.url: needs a token: give agent.token or agent.tokenExistingSecret.name"])
     expect(problems({ agent: { auth: { token: "a" }, url: "https://example.com" } })).toEqual([])
+  })
+
+  it("refuse a file of the engine's own beside mirrors of providers", () => {
+    const agent = { providerFilesystemMirrors: [{ path: "/mirror" }] }
+    const told = "is given, and agent has provider mirrors, which are such a file too; give one of them"
+    expect(problems({ agent, global: { extraEnv: { TF_CLI_CONFIG_FILE: "/a" } } })).toEqual([`global.extraEnv.TF_CLI_CONFIG_FILE: ${told}`])
+    expect(problems({ agent, task: { runner: { extraEnv: { TF_CLI_CONFIG_FILE: "/a" } } } })).toEqual([`task.runner.extraEnv.TF_CLI_CONFIG_FILE: ${told}`])
   })
 
   it("refuse what is no map at all", () => expect(problems(["agent"])).toEqual(["the file: must be a map of keys, such as agent or task"]))

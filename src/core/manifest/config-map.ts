@@ -4,7 +4,7 @@
 import type { V1ConfigMap } from "@kubernetes/client-node"
 import { isTree, type Tree } from "../../schema/layers.ts"
 import type { ResolvedConfig } from "../resolve.ts"
-import { labels } from "./labels.ts"
+import { objectMetadata } from "./object-metadata.ts"
 
 export const configMapName = ({ name }: ResolvedConfig): string => `${name}-config`
 
@@ -22,6 +22,6 @@ export const valuesFile = ({ controllerValues }: ResolvedConfig): string => yaml
 export const configMap = (config: ResolvedConfig): V1ConfigMap => ({
   apiVersion: "v1",
   kind: "ConfigMap",
-  metadata: { name: configMapName(config), namespace: config.namespace, labels: labels(config, "controller") },
+  metadata: objectMetadata(config, "controller", { name: configMapName(config), namespace: config.namespace }),
   data: { "values.yaml": valuesFile(config) }
 })

@@ -3,9 +3,10 @@
 // Used by core/manifest/pod.
 import type { V1Container, V1ResourceRequirements } from "@kubernetes/client-node"
 import type { AgentTask } from "../../schema/agent-task.ts"
-import type { ContainerConfig, ResolvedConfig } from "../resolve.ts"
+import type { ResolvedConfig } from "../resolve.ts"
+import type { ContainerConfig } from "../resolve/containers.ts"
 import { execDir, workerHealthPort } from "./places.ts"
-import { fromValues, workerEnvironment } from "./environment.ts"
+import { fromObjects, fromValues, workerEnvironment } from "./environment.ts"
 import { installMounts, runnerMounts, workerMounts } from "./volumes.ts"
 
 const imageOf = ({ image, imagePullPolicy }: ContainerConfig) => ({ image, imagePullPolicy })
@@ -34,6 +35,7 @@ export const runner = (task: AgentTask, config: ResolvedConfig): V1Container => 
   ...(task.spec.jobTemplate?.runner?.image !== undefined && { image: task.spec.jobTemplate.runner.image }),
   command: ["/bin/sh", `${execDir(config.dataDir)}/exec-loop.sh`, execDir(config.dataDir)],
   env: fromValues(config.task.runner.env),
+  ...fromObjects(config.task.runner),
   resources: runnerResources(task, config),
   restartPolicy: "Always",
   volumeMounts: runnerMounts(task, config),
@@ -46,6 +48,7 @@ export const worker = (task: AgentTask, config: ResolvedConfig, epoch: number): 
   args: ["worker"],
   ports: [{ name: "health", containerPort: workerHealthPort }],
   env: workerEnvironment(task, config, epoch),
+  ...fromObjects(config.task.worker),
   resources: config.task.worker.resources,
   volumeMounts: workerMounts(task, config),
   // Ready means "holds the claim": of two Pods, Kubernetes removes the one that is not ready.

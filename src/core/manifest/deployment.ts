@@ -1,13 +1,16 @@
-// The controller's Deployment: one replica that leads; a second may stand by.
+// The controller's Deployment: one replica leads, others stand by.
 // Invariant: tokens are files, never variables or arguments. A changed ConfigMap makes no new Pods: the controller reads it again.
 // Used by core/manifest/install.
 import type { V1Deployment, V1Probe, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
 import { controllerHealthPort, place } from "./places.ts"
 import type { ResolvedConfig, TokenConfig } from "../resolve.ts"
 import { apiTokenMount, apiTokenVolume } from "./api-token.ts"
+import { certificateMounts, certificateVolumes, clientCertificateVariable, trustChecksum } from "./certificates.ts"
 import { configMapName } from "./config-map.ts"
-import { fromField, over } from "./environment.ts"
+import { fromField, fromObjects, over } from "./environment.ts"
 import { labels, selectorLabels } from "./labels.ts"
+import { objectMetadata } from "./object-metadata.ts"
+import { podSettings } from "./pod-settings.ts"
 import { secretFile } from "./volumes.ts"
 
 const probe = (path: string): V1Probe => ({ httpGet: { path, port: controllerHealthPort }, periodSeconds: 10, timeoutSeconds: 5 })
@@ -18,48 +21,48 @@ const volumes = (config: ResolvedConfig): Array<V1Volume> => [
   { name: "config", configMap: { name: configMapName(config) } },
   { name: "data", emptyDir: { sizeLimit: "1Gi" } },
   apiTokenVolume(config.tokenTtlSeconds),
-  ...(config.token === undefined ? [] : [tokenVolume(config.token)])
+  ...(config.token === undefined ? [] : [tokenVolume(config.token)]),
+  ...certificateVolumes(config)
 ]
 
 const mounts = (config: ResolvedConfig): Array<V1VolumeMount> => [
   { name: "config", mountPath: place.config, readOnly: true },
   { name: "data", mountPath: config.dataDir },
   apiTokenMount,
-  ...(config.token === undefined ? [] : [{ name: "pool-token", mountPath: place.poolToken, readOnly: true }])
+  ...(config.token === undefined ? [] : [{ name: "pool-token", mountPath: place.poolToken, readOnly: true }]),
+  ...certificateMounts(config)
 ]
 
 export const deployment = (config: ResolvedConfig): V1Deployment => {
   const { container, pod } = config.controller
+  const annotations = { ...pod.annotations, ...trustChecksum(config) }
   return {
     apiVersion: "apps/v1",
     kind: "Deployment",
-    metadata: { name: `${config.name}-controller`, namespace: config.namespace, labels: labels(config, "controller") },
+    metadata: objectMetadata(config, "controller", { name: `${config.name}-controller`, namespace: config.namespace }),
     spec: {
-      replicas: 1,
+      replicas: config.controller.replicas,
       selector: { matchLabels: selectorLabels(config, "controller") },
       strategy: { type: "RollingUpdate" },
       template: {
         metadata: {
-          labels: labels(config, "controller"),
-          ...(Object.keys(pod.annotations).length > 0 && { annotations: pod.annotations })
+          labels: { ...pod.labels, ...labels(config, "controller") },
+          ...(Object.keys(annotations).length > 0 && { annotations })
         },
         spec: {
           ...(config.imagePullSecrets.length > 0 && { imagePullSecrets: [...config.imagePullSecrets] }),
           serviceAccountName: config.account.name,
           automountServiceAccountToken: config.account.automountToken,
           enableServiceLinks: false,
-          terminationGracePeriodSeconds: pod.terminationGracePeriodSeconds,
-          ...(Object.keys(pod.nodeSelector).length > 0 && { nodeSelector: pod.nodeSelector }),
-          ...(Object.keys(pod.affinity).length > 0 && { affinity: pod.affinity }),
-          ...(pod.tolerations.length > 0 && { tolerations: [...pod.tolerations] }),
-          securityContext: pod.securityContext,
+          ...podSettings(pod, selectorLabels(config, "controller")),
           containers: [{
             name: "controller",
             image: container.image,
             imagePullPolicy: container.imagePullPolicy,
             args: ["controller", "--values", place.config, "--name", config.name, "--namespace", config.namespace],
             ports: [{ name: "health", containerPort: controllerHealthPort }],
-            env: over(container.env, [fromField("POD_NAME", "metadata.name"), fromField("POD_NAMESPACE", "metadata.namespace")]),
+            env: over(container.env, [fromField("POD_NAME", "metadata.name"), fromField("POD_NAMESPACE", "metadata.namespace"), ...clientCertificateVariable(config)]),
+            ...fromObjects(container),
             resources: container.resources,
             volumeMounts: mounts(config),
             livenessProbe: probe("/healthz"),

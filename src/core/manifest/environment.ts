@@ -3,12 +3,17 @@
 // Used by core/manifest/containers and core/manifest/deployment.
 import type { V1EnvVar } from "@kubernetes/client-node"
 import type { AgentTask } from "../../schema/agent-task.ts"
-import type { ResolvedConfig, Variables } from "../resolve.ts"
+import type { ResolvedConfig } from "../resolve.ts"
+import type { ContainerConfig, Variables } from "../resolve/containers.ts"
+import { clientCertificateVariable } from "./certificates.ts"
 import { place } from "./places.ts"
 
 export const fromValues = (variables: Variables): Array<V1EnvVar> => Object.entries(variables).map(([name, value]) => ({ name, value }))
 
 export const fromField = (name: string, fieldPath: string): V1EnvVar => ({ name, valueFrom: { fieldRef: { fieldPath } } })
+
+/** Variables of ConfigMaps and Secrets; any that is given by name wins over them. */
+export const fromObjects = ({ envFrom }: ContainerConfig) => envFrom.length === 0 ? {} : { envFrom: [...envFrom] }
 
 /** Ours win: the program would not know what to do otherwise. */
 export const over = (values: Variables, ours: ReadonlyArray<V1EnvVar>): Array<V1EnvVar> => [
@@ -20,6 +25,9 @@ export const over = (values: Variables, ours: ReadonlyArray<V1EnvVar>): Array<V1
 const secretVariables = ({ spec: { variables = [] } }: AgentTask): Array<V1EnvVar> =>
   variables.flatMap(({ valueFrom }, index) =>
     valueFrom === undefined ? [] : [{ name: `AGENT_JOB_VARIABLE_${index}`, valueFrom: { secretKeyRef: valueFrom.secretKeyRef } }])
+
+const timeoutLimit = ({ task: { timeoutLimitSeconds } }: ResolvedConfig): ReadonlyArray<V1EnvVar> =>
+  timeoutLimitSeconds === undefined ? [] : [{ name: "AGENT_JOB_TIMEOUT_LIMIT_SECONDS", value: String(timeoutLimitSeconds) }]
 
 /** `epoch`: how often the workspace changed hands; 0 for plans. */
 export const workerEnvironment = (task: AgentTask, config: ResolvedConfig, epoch: number): Array<V1EnvVar> =>
@@ -36,5 +44,7 @@ export const workerEnvironment = (task: AgentTask, config: ResolvedConfig, epoch
     ...(task.spec.pool === undefined ? [] : [{ name: "AGENT_JOB_TOKEN_FILE", value: `${place.taskToken}/token` }]),
     ...(task.spec.source.configMap === undefined ? [] : [{ name: "AGENT_JOB_SOURCE_DIR", value: place.source }]),
     { name: "AGENT_JOB_GRACE_SECONDS", value: String(config.task.pod.terminationGracePeriodSeconds) },
+    ...timeoutLimit(config),
+    ...clientCertificateVariable(config),
     ...secretVariables(task)
   ])

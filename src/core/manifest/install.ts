@@ -1,11 +1,13 @@
 // Everything an installation consists of, in an order in which it may be applied.
 // Invariant: no two objects of one kind, namespace and name; each refers only to what is there or what the values name.
 // Used by cli/render and generate.
-import type { V1ConfigMap, V1Deployment, V1NetworkPolicy, V1PersistentVolumeClaim, V1Role, V1RoleBinding, V1Secret, V1ServiceAccount } from "@kubernetes/client-node"
+import type { V1ConfigMap, V1Deployment, V1NetworkPolicy, V1PersistentVolumeClaim, V1PodDisruptionBudget, V1Role, V1RoleBinding, V1Secret, V1ServiceAccount } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
+import { trustConfigMaps } from "./certificates.ts"
 import { configMap } from "./config-map.ts"
 import { crd, type CustomResourceDefinition } from "./crd.ts"
 import { deployment } from "./deployment.ts"
+import { disruptionBudgets } from "./disruption-budget.ts"
 import { networkPolicies } from "./network-policy.ts"
 import { rbac } from "./rbac.ts"
 import { controllerAccount, taskAccount } from "./service-account.ts"
@@ -21,6 +23,7 @@ export type InstalledObject =
   | V1ConfigMap
   | V1PersistentVolumeClaim
   | V1NetworkPolicy
+  | V1PodDisruptionBudget
   | V1Deployment
 
 export const install = (config: ResolvedConfig): ReadonlyArray<InstalledObject> => [
@@ -30,7 +33,9 @@ export const install = (config: ResolvedConfig): ReadonlyArray<InstalledObject> 
   ...rbac(config),
   ...tokenSecret(config),
   configMap(config),
+  ...trustConfigMaps(config),
   ...volumeClaim(config),
   ...networkPolicies(config),
+  ...disruptionBudgets(config),
   deployment(config)
 ]

@@ -1,7 +1,7 @@
 // The Job of an AgentTask: one Pod that may run the stage, and rules under which Kubernetes never makes that two.
 // Invariant: the same task, configuration and epoch give the same Job, under a name derived from the task's.
 // Created by controller/execute; printed by cli/render.
-import type { V1Job, V1OwnerReference } from "@kubernetes/client-node"
+import type { V1Job, V1OwnerReference, V1PodFailurePolicyRule } from "@kubernetes/client-node"
 import { type AgentTask, defaultTimeoutSeconds } from "../../schema/agent-task.ts"
 import { agentTaskResource } from "../../schema/names.ts"
 import { jobName } from "../job-name.ts"
@@ -19,9 +19,17 @@ const ownerReference = ({ metadata: { name, uid } }: AgentTask): V1OwnerReferenc
   blockOwnerDeletion: true
 })
 
+const annotated = ({ objectAnnotations, task: { jobAnnotations } }: ResolvedConfig) => {
+  const annotations = { ...objectAnnotations, ...jobAnnotations }
+  return Object.keys(annotations).length === 0 ? {} : { annotations }
+}
+
 /** The worker interrupts the engine at the task's timeout; this is for a worker that cannot any more. */
-const activeDeadlineSeconds = ({ spec: { timeoutSeconds = defaultTimeoutSeconds } }: AgentTask, { policy, task }: ResolvedConfig): number =>
-  timeoutSeconds + policy.startupTimeoutSeconds + task.pod.terminationGracePeriodSeconds + 120
+const activeDeadlineSeconds = ({ spec: { timeoutSeconds = defaultTimeoutSeconds } }: AgentTask, config: ResolvedConfig): number =>
+  Math.min(timeoutSeconds, config.task.timeoutLimitSeconds ?? timeoutSeconds) + config.task.secondsBesideStage
+
+/** Of two Pods the one that lost the claim ends at once, and must not end the Job of the other. First, so that no rule of the values comes before it. */
+const neverTheWinner: V1PodFailurePolicyRule = { action: "Ignore", onExitCodes: { containerName: "worker", operator: "In", values: [claimLostExitCode] } }
 
 /** `epoch`: how often the workspace changed hands; 0 for plans. */
 export const job = (task: AgentTask, config: ResolvedConfig, epoch: number): V1Job => ({
@@ -30,13 +38,14 @@ export const job = (task: AgentTask, config: ResolvedConfig, epoch: number): V1J
   metadata: {
     name: jobName(config.policy.basename, task.metadata.name),
     namespace: task.metadata.namespace,
-    labels: taskLabels(task, config),
+    labels: taskLabels(task, config, { ...config.objectLabels, ...config.task.jobLabels }),
+    ...annotated(config),
     ownerReferences: [ownerReference(task)]
   },
   spec: {
     activeDeadlineSeconds: activeDeadlineSeconds(task, config),
     backoffLimit: config.task.backoffLimit, // launches only: who comes second does not get the claim
-    podFailurePolicy: { rules: [{ action: "Ignore", onExitCodes: { containerName: "worker", operator: "In", values: [claimLostExitCode] } }] },
+    podFailurePolicy: { rules: [neverTheWinner, ...config.task.failureRules] },
     podReplacementPolicy: "Failed", // a second Pod starts only when the first is certainly over
     ttlSecondsAfterFinished: config.task.ttlSecondsAfterFinished,
     template: pod(task, config, epoch)

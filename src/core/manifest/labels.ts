@@ -1,5 +1,5 @@
 // The labels that our objects carry and are selected by.
-// Invariant: an AgentTask's Job and Pods have the same, and a template of the task cannot take them away.
+// Invariant: an AgentTask's Job and Pods have the same of ours, and neither values nor a template of the task can take them away.
 // Used by every builder beside it and, for selectors, by the controller.
 import { isLabelValue } from "../../schema/pod-values.ts"
 import type { AgentTask } from "../../schema/agent-task.ts"
@@ -31,7 +31,9 @@ export const labels = (config: ResolvedConfig, component: Component) => ({
 /** At most 63 characters of a name, ending as a label's value must. */
 const cut = (name: string): string => name.slice(0, 63).replace(/[-._]+$/u, "")
 
-export const taskLabels = ({ metadata, spec }: AgentTask, config: ResolvedConfig): Record<string, string> => ({
+/** `given`: by the values; those of the task itself win over them, and ours over both. */
+export const taskLabels = ({ metadata, spec }: AgentTask, config: ResolvedConfig, given: Readonly<Record<string, string>>): Record<string, string> => ({
+  ...given,
   ...spec.jobTemplate?.labels,
   ...labels(config, "task"),
   "scalr.io/task": cut(metadata.name),

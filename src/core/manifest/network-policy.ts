@@ -3,14 +3,14 @@
 // Used by core/manifest/install.
 import type { V1NetworkPolicy } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
-import { labels } from "./labels.ts"
+import { objectMetadata } from "./object-metadata.ts"
 
 const metadata = { ipv4: "169.254.169.254/32", ipv6: "fd00:ec2::254/128" }
 
 const policy = (config: ResolvedConfig, namespace: string): V1NetworkPolicy => ({
   apiVersion: "networking.k8s.io/v1",
   kind: "NetworkPolicy",
-  metadata: { name: `${config.name}-metadata-service`, namespace, labels: labels(config, "controller") },
+  metadata: objectMetadata(config, "controller", { name: `${config.name}-metadata-service`, namespace }),
   spec: {
     podSelector: {
       matchLabels: { "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/instance": config.name },

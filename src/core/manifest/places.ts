@@ -11,6 +11,9 @@ export const place = {
   poolToken: "/var/run/agent-job/pool",
   userToken: "/var/run/agent-job/user",
   config: "/etc/agent-job",
+  /** Roots to trust, in every container of ours. */
+  caBundle: "/var/run/agent-job/ca-bundle",
+  clientCertificate: "/var/run/agent-job/client-certificate",
   /** Of the server: database and blobs. */
   serverData: "/var/lib/agent-job"
 } as const

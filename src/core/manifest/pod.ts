@@ -5,7 +5,8 @@ import type { V1PodTemplateSpec, V1Toleration } from "@kubernetes/client-node"
 import type { AgentTask } from "../../schema/agent-task.ts"
 import type { ResolvedConfig } from "../resolve.ts"
 import { install, runner, sidecars, worker } from "./containers.ts"
-import { taskLabels } from "./labels.ts"
+import { selectorLabels, taskLabels } from "./labels.ts"
+import { podSettings } from "./pod-settings.ts"
 import { volumes } from "./volumes.ts"
 
 /** A stage that is moved is a stage that is killed. */
@@ -28,12 +29,11 @@ const tolerations = ({ spec: { stage } }: AgentTask, config: ResolvedConfig): Ar
 ]
 
 export const pod = (task: AgentTask, config: ResolvedConfig, epoch: number): V1PodTemplateSpec => {
-  const { annotations, affinity, securityContext, terminationGracePeriodSeconds } = config.task.pod
-  const nodeSelector = { ...config.task.pod.nodeSelector, ...task.spec.jobTemplate?.nodeSelector }
-  const tolerated = tolerations(task, config)
+  const { annotations, labels, nodeSelector } = config.task.pod
+  const settings = { ...config.task.pod, nodeSelector: { ...nodeSelector, ...task.spec.jobTemplate?.nodeSelector }, tolerations: tolerations(task, config) }
   return {
     metadata: {
-      labels: taskLabels(task, config),
+      labels: taskLabels(task, config, labels),
       annotations: { ...undisturbed, ...annotations, ...task.spec.jobTemplate?.annotations }
     },
     spec: {
@@ -42,11 +42,7 @@ export const pod = (task: AgentTask, config: ResolvedConfig, epoch: number): V1P
       automountServiceAccountToken: false, // the worker mounts its own
       enableServiceLinks: false,
       restartPolicy: "Never",
-      terminationGracePeriodSeconds,
-      ...(Object.keys(nodeSelector).length > 0 && { nodeSelector }),
-      ...(Object.keys(affinity).length > 0 && { affinity }),
-      ...(tolerated.length > 0 && { tolerations: tolerated }),
-      securityContext,
+      ...podSettings(settings, selectorLabels(config, "task")),
       initContainers: [install(config), ...sidecars(config), runner(task, config)],
       containers: [worker(task, config, epoch)],
       volumes: volumes(task, config)

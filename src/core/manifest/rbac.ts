@@ -3,7 +3,8 @@
 // Used by core/manifest/install.
 import type { V1PolicyRule, V1Role, V1RoleBinding } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
-import { type Component, labels } from "./labels.ts"
+import type { Component } from "./labels.ts"
+import { objectMetadata } from "./object-metadata.ts"
 
 const allow = (apiGroups: string, resources: string, verbs: string, resourceNames?: ReadonlyArray<string>): V1PolicyRule => ({
   apiGroups: [apiGroups],
@@ -47,7 +48,7 @@ interface Grant {
 }
 
 const grant = (config: ResolvedConfig, { component, name, namespace, rules, to }: Grant): ReadonlyArray<V1Role | V1RoleBinding> => {
-  const metadata = { name, namespace, labels: labels(config, component) }
+  const metadata = objectMetadata(config, component, { name, namespace })
   return [
     { apiVersion: "rbac.authorization.k8s.io/v1", kind: "Role", metadata, rules: [...rules] },
     {

@@ -4,13 +4,14 @@
 import type { V1Probe, V1Service, V1ServiceAccount, V1StatefulSet } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
 import { labels, selectorLabels } from "./labels.ts"
+import { objectMetadata } from "./object-metadata.ts"
 import { place } from "./places.ts"
 import { secretFile } from "./volumes.ts"
 
 const port = 8080
 const probe = (path: string): V1Probe => ({ httpGet: { path, port }, periodSeconds: 10, timeoutSeconds: 5 })
 const nameOf = ({ name }: ResolvedConfig): string => `${name}-server`
-const metadata = (config: ResolvedConfig) => ({ name: nameOf(config), namespace: config.namespace, labels: labels(config, "server") })
+const metadata = (config: ResolvedConfig) => objectMetadata(config, "server", { name: nameOf(config), namespace: config.namespace })
 
 const account = (config: ResolvedConfig): V1ServiceAccount => ({
   apiVersion: "v1",

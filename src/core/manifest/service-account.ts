@@ -3,21 +3,14 @@
 // Used by core/manifest/install.
 import type { V1ServiceAccount } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
-import { labels } from "./labels.ts"
-
-const annotated = ({ account: { annotations } }: ResolvedConfig) => Object.keys(annotations).length === 0 ? {} : { annotations }
+import { objectMetadata } from "./object-metadata.ts"
 
 /** None when the values name an account that exists. */
 export const controllerAccount = (config: ResolvedConfig): ReadonlyArray<V1ServiceAccount> =>
   !config.account.create ? [] : [{
     apiVersion: "v1",
     kind: "ServiceAccount",
-    metadata: {
-      name: config.account.name,
-      namespace: config.namespace,
-      labels: { ...config.account.labels, ...labels(config, "controller") },
-      ...annotated(config)
-    },
+    metadata: objectMetadata(config, "controller", { ...config.account, namespace: config.namespace }),
     automountServiceAccountToken: config.account.automountToken
   }]
 
@@ -25,6 +18,6 @@ export const controllerAccount = (config: ResolvedConfig): ReadonlyArray<V1Servi
 export const taskAccount = (config: ResolvedConfig): V1ServiceAccount => ({
   apiVersion: "v1",
   kind: "ServiceAccount",
-  metadata: { name: config.taskAccountName, namespace: config.taskNamespace, labels: labels(config, "task"), ...annotated(config) },
+  metadata: objectMetadata(config, "task", { name: config.taskAccountName, namespace: config.taskNamespace, annotations: config.account.annotations }),
   automountServiceAccountToken: false
 })

@@ -2,7 +2,7 @@
 // Used by core/manifest/install.
 import type { V1Secret } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
-import { labels } from "./labels.ts"
+import { objectMetadata } from "./object-metadata.ts"
 
 /** None when the values name a Secret that exists, or no token at all. */
 export const tokenSecret = (config: ResolvedConfig): ReadonlyArray<V1Secret> => {
@@ -11,7 +11,7 @@ export const tokenSecret = (config: ResolvedConfig): ReadonlyArray<V1Secret> => 
   return [{
     apiVersion: "v1",
     kind: "Secret",
-    metadata: { name: token.secret.name, namespace: config.namespace, labels: labels(config, "controller") },
+    metadata: objectMetadata(config, "controller", { name: token.secret.name, namespace: config.namespace }),
     type: "Opaque",
     stringData: { [token.secret.key]: token.value }
   }]

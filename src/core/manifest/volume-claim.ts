@@ -2,17 +2,17 @@
 // Used by core/manifest/install.
 import type { V1PersistentVolumeClaim } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
-import { labels } from "./labels.ts"
+import { objectMetadata } from "./object-metadata.ts"
 
-/** None without persistence, or when the values name a claim that exists. */
+/** None without persistence, and when the values name a claim that exists or a directory of the node. */
 export const volumeClaim = (config: ResolvedConfig): ReadonlyArray<V1PersistentVolumeClaim> => {
   const { cache } = config
   if (cache?.claim === undefined) return []
-  const { accessMode, storage, storageClassName } = cache.claim
+  const { accessMode, name, storage, storageClassName } = cache.claim
   return [{
     apiVersion: "v1",
     kind: "PersistentVolumeClaim",
-    metadata: { name: cache.claimName, namespace: config.taskNamespace, labels: labels(config, "task") },
+    metadata: objectMetadata(config, "task", { name, namespace: config.taskNamespace }),
     spec: {
       accessModes: [accessMode],
       resources: { requests: { storage } },

@@ -3,8 +3,10 @@
 // Used by core/manifest/pod and core/manifest/containers.
 import type { V1Volume, V1VolumeMount } from "@kubernetes/client-node"
 import type { AgentTask } from "../../schema/agent-task.ts"
-import type { CacheConfig, ResolvedConfig } from "../resolve.ts"
+import type { ResolvedConfig } from "../resolve.ts"
+import type { CacheConfig } from "../resolve/storage.ts"
 import { apiTokenMount, apiTokenVolume } from "./api-token.ts"
+import { certificateMounts, certificateVolumes, trustMounts } from "./certificates.ts"
 import { cacheDir, place } from "./places.ts"
 
 /** One key of a Secret, as the file `token`, readable by the owner; the kubelet adds the Pod's group. */
@@ -28,7 +30,8 @@ export const volumes = (task: AgentTask, config: ResolvedConfig): Array<V1Volume
     apiTokenVolume(config.tokenTtlSeconds),
     ...(pool === undefined ? [] : [secretFile("task-token", pool.tokenSecret.name, "token")]),
     ...(source.configMap === undefined ? [] : [{ name: "source", configMap: { name: source.configMap.name } }]),
-    ...(config.cache === undefined ? [] : [{ name: "cache", persistentVolumeClaim: { claimName: config.cache.claimName } }]),
+    ...(config.cache === undefined ? [] : [{ name: "cache", ...config.cache.volume }]),
+    ...certificateVolumes(config),
     ...stateVolumes(task),
     ...config.task.volumes
   ]
@@ -58,12 +61,14 @@ export const workerMounts = ({ spec: { pool, source } }: AgentTask, config: Reso
     apiTokenMount,
     ...(pool === undefined ? [] : [{ name: "task-token", mountPath: place.taskToken, readOnly: true }]),
     ...(source.configMap === undefined ? [] : [{ name: "source", mountPath: place.source, readOnly: true }]),
-    ...(config.cache === undefined ? [] : [cacheMount(config, config.cache)])
+    ...(config.cache === undefined ? [] : [cacheMount(config, config.cache)]),
+    ...certificateMounts(config)
   ], config.task.worker.volumeMounts)
 
 export const runnerMounts = (task: AgentTask, config: ResolvedConfig): Array<V1VolumeMount> =>
   beside([
     dataMount(config),
     ...(config.cache === undefined ? [] : [{ ...cacheMount(config, config.cache), readOnly: true }]),
+    ...trustMounts(config),
     ...stateMounts(task)
   ], config.task.runner.volumeMounts)

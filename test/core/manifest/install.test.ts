@@ -2,8 +2,10 @@ import type { V1NetworkPolicy, V1Role } from "@kubernetes/client-node"
 import { Yaml } from "effect/encoding"
 import { describe, expect, it } from "@effect/vitest"
 import { stringify } from "yaml"
+import { trustConfigMaps } from "../../../src/core/manifest/certificates.ts"
 import { configMap } from "../../../src/core/manifest/config-map.ts"
 import { deployment } from "../../../src/core/manifest/deployment.ts"
+import { disruptionBudgets } from "../../../src/core/manifest/disruption-budget.ts"
 import { install } from "../../../src/core/manifest/install.ts"
 import { networkPolicies } from "../../../src/core/manifest/network-policy.ts"
 import { rbac } from "../../../src/core/manifest/rbac.ts"
@@ -30,6 +32,13 @@ describe("an installation", () => {
   it.each([{}, everything])("has no two objects of one kind and place: %j", (values) => {
     const keys = install(configOf(values)).map(({ kind, metadata }) => JSON.stringify([kind, metadata && "namespace" in metadata ? metadata.namespace : "", metadata?.name]))
     expect(new Set(keys).size).toBe(keys.length)
+  })
+
+  it("marks every object as the values say, but not the CustomResourceDefinition that installations share, and no Pod", () => {
+    const objects = install(configOf({ ...everything, global: { labels: { team: "a" }, annotations: { "example.com/owner": "b" } } }))
+    const plain = objects.filter(({ metadata }) => metadata?.labels?.["team"] !== "a" || !("annotations" in metadata) || metadata.annotations?.["example.com/owner"] !== "b")
+    expect(plain.map(({ kind }) => kind)).toEqual(["CustomResourceDefinition"])
+    expect(JSON.stringify(deployment(configOf({ global: { labels: { team: "a" } } })).spec?.template)).not.toContain("team")
   })
 
   it("puts what belongs to tasks into their namespace, and nothing else", () => {
@@ -88,6 +97,50 @@ describe("the controller's Deployment", () => {
     const spec = deployment(configOf({ serviceAccount: { automountToken, tokenTTL: 900 } })).spec?.template.spec
     expect(spec?.automountServiceAccountToken).toBe(automountToken)
     expect(JSON.stringify(spec?.volumes)).toContain(`"serviceAccountToken":{"expirationSeconds":900,"path":"token"}`)
+  })
+})
+
+describe("several controllers", () => {
+  it("are as many as the values say, and a drain leaves as many as they say", () => {
+    const config = configOf({ controller: { replicas: 3, podDisruptionBudget: { enabled: true, minAvailable: "50%" } } })
+    expect(deployment(config).spec?.replicas).toBe(3)
+    const [budget, ...others] = disruptionBudgets(config)
+    expect([budget?.metadata?.name, budget?.spec, others]).toEqual([
+      "agent-job-controller",
+      { minAvailable: "50%", selector: deployment(config).spec?.selector },
+      []
+    ])
+    expect([deployment(configOf()).spec?.replicas, disruptionBudgets(configOf())]).toEqual([1, []])
+  })
+
+  it("are spread among themselves", () => {
+    const spread = { maxSkew: 1, topologyKey: "kubernetes.io/hostname", whenUnsatisfiable: "DoNotSchedule" }
+    const { spec } = deployment(configOf({ controller: { topologySpreadConstraints: [spread] } }))
+    expect(spec?.template.spec?.topologySpreadConstraints).toEqual([{ ...spread, labelSelector: spec?.selector }])
+  })
+})
+
+describe("certificates", () => {
+  const caBundle = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+  it("of the values are a ConfigMap in each namespace with Pods of ours", () => {
+    const config = configOf({ global: { tls: { caBundle } }, task: { namespace: "tasks" } })
+    expect(trustConfigMaps(config).map(({ data, metadata }) => [metadata?.namespace, metadata?.name, data])).toEqual(
+      ["agent-job", "tasks"].map((namespace) => [namespace, "agent-job-ca-bundle", { "ca-bundle.crt": caBundle }]))
+    expect(trustConfigMaps(configOf({ global: { tls: { caBundle } } }))).toHaveLength(1)
+    expect(trustConfigMaps(configOf({ global: { tls: { caBundleConfigMap: { name: "theirs" } } } }))).toEqual([])
+  })
+
+  it("of the values make new Pods of the controller when they change", () => {
+    const marks = (tls: object) => deployment(configOf({ global: { tls } })).spec?.template.metadata?.annotations?.["checksum/ca-bundle"]
+    expect(new Set([marks({}), marks({ caBundle }), marks({ caBundle: caBundle + caBundle })]).size).toBe(3)
+  })
+
+  it("are mounted in the controller", () => {
+    const [container] = deployment(configOf({ global: { tls: { caBundle, clientCertSecret: { name: "client" } } } })).spec?.template.spec?.containers ?? []
+    expect(container?.volumeMounts).toContainEqual({ name: "agent-job-ca-bundle", mountPath: "/var/run/agent-job/ca-bundle", readOnly: true })
+    expect(container?.volumeMounts).toContainEqual({ name: "agent-job-client-certificate", mountPath: "/var/run/agent-job/client-certificate", readOnly: true })
+    expect(container?.env).toContainEqual({ name: "AGENT_JOB_CLIENT_CERTIFICATE_DIR", value: "/var/run/agent-job/client-certificate" })
   })
 })
 

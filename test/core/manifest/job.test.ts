@@ -89,6 +89,32 @@ describe("the Job", () => {
 
   it("takes retries of a start from the values", () => expect(job(taskOf(), configOf({ task: { job: { backoffLimit: 2 } } }), 0).spec?.backoffLimit).toBe(2))
 
+  it("may live no longer than the values say, and shortens the stage for it", () => {
+    const config = configOf({ task: { job: { activeDeadlineSeconds: 1200 } } })
+    const limit = (task: AgentTask) => container(job(task, config, 0), "worker").env?.find(({ name }) => name === "AGENT_JOB_TIMEOUT_LIMIT_SECONDS")?.value
+    expect([job(taskOf(), config, 0).spec?.activeDeadlineSeconds, limit(taskOf())]).toEqual([1200, "540"])
+    expect(job(taskOf({ timeoutSeconds: 60 }), config, 0).spec?.activeDeadlineSeconds).toBe(60 + 660)
+    expect(container(build(taskOf()), "worker").env?.map(({ name }) => name)).not.toContain("AGENT_JOB_TIMEOUT_LIMIT_SECONDS")
+  })
+
+  it("has rules of the values after the one that spares the winner of a claim", () => {
+    const rules = [{ action: "FailJob", onExitCodes: { containerName: "runner", operator: "In", values: [42] } }]
+    const made = job(taskOf(), configOf({ task: { job: { podFailurePolicy: { rules } } } }), 0)
+    expect(made.spec?.podFailurePolicy?.rules).toEqual([...build(taskOf()).spec?.podFailurePolicy?.rules ?? [], ...rules])
+  })
+
+  it("is marked as the values say: for all objects, over it for Jobs, over it as the task says, and ours over all", () => {
+    const config = configOf({
+      global: { labels: { a: "global", b: "global", c: "global" }, annotations: { a: "global", b: "global" }, podLabels: { pods: "global" } },
+      task: { jobLabels: { b: "job", c: "job" }, jobAnnotations: { b: "job" }, podLabels: { c: "pod" } }
+    })
+    const { metadata, spec } = job(taskOf({ jobTemplate: { labels: { c: "task" } } }), config, 0)
+    expect(metadata?.labels).toMatchObject({ a: "global", b: "job", c: "task", "scalr.io/task": "demo-plan" })
+    expect(metadata?.annotations).toEqual({ a: "global", b: "job" })
+    expect(spec?.template.metadata?.labels).toMatchObject({ pods: "global", c: "task", "scalr.io/task": "demo-plan" })
+    expect(spec?.template.metadata?.labels).not.toHaveProperty("a")
+  })
+
   it("has no workspace label where the name is no label", () => {
     expect(build(taskOf({ workspace: "a".repeat(64) })).metadata?.labels).not.toHaveProperty("scalr.io/workspace")
     expect(build(taskOf({ workspace: "demo_1" })).metadata?.labels).toHaveProperty("scalr.io/workspace", "demo_1")
@@ -141,6 +167,44 @@ describe("the Pod", () => {
     const cache = (name: string) => container(made, name).volumeMounts?.find((_) => _.name === "cache")
     expect(cache("worker")).toEqual({ name: "cache", mountPath: "/var/lib/scalr-agent/cache", subPath: "a" })
     expect(cache("runner")).toEqual({ name: "cache", mountPath: "/var/lib/scalr-agent/cache", subPath: "a", readOnly: true })
+  })
+
+  it("may have a directory of the node for its cache, and then no claim", () => {
+    const made = job(taskOf(), configOf({ persistence: { enabled: true, hostPath: { path: "/var/cache/tofu" } } }), 0)
+    expect(podOf(made).volumes).toContainEqual({ name: "cache", hostPath: { path: "/var/cache/tofu", type: "Directory" } })
+    expect(violations(podOf(made))).toEqual(["volume cache"])
+  })
+
+  it("shows certificates to trust to worker and runner, and the client certificate to the worker alone", () => {
+    const made = job(fullTask(), configOf({ global: { tls: { caBundleSecret: { name: "roots" }, clientCertSecret: { name: "client", keyKey: "key.pem" } } } }), 0)
+    const [trust, client] = ["/var/run/agent-job/ca-bundle", "/var/run/agent-job/client-certificate"]
+    expect(places(container(made, "worker"))).toMatchObject({ [trust]: "agent-job-ca-bundle", [client]: "agent-job-client-certificate" })
+    expect(places(container(made, "runner"))).toHaveProperty([trust], "agent-job-ca-bundle")
+    expect(JSON.stringify(container(made, "runner"))).not.toMatch(/client/u)
+    expect(podOf(made).volumes).toContainEqual({ name: "agent-job-ca-bundle", secret: { secretName: "roots", items: [{ key: "ca-bundle.crt", path: "ca.crt" }] } })
+    expect(podOf(made).volumes).toContainEqual({
+      name: "agent-job-client-certificate",
+      secret: { secretName: "client", items: [{ key: "tls.crt", path: "tls.crt" }, { key: "key.pem", path: "tls.key" }], defaultMode: 0o400 }
+    })
+    expect(container(made, "worker").env).toContainEqual({ name: "AGENT_JOB_CLIENT_CERTIFICATE_DIR", value: client })
+    expect(violations(podOf(made))).toEqual([])
+  })
+
+  it("is placed and surrounded as the values say", () => {
+    const dns = { dnsPolicy: "None", dnsConfig: { nameservers: ["10.0.0.10"], options: [{ name: "ndots", value: "1" }] } }
+    const spread = { maxSkew: 1, topologyKey: "topology.kubernetes.io/zone", whenUnsatisfiable: "ScheduleAnyway" }
+    const around = { ...dns, hostAliases: [{ ip: "10.0.0.1", hostnames: ["git.example.com"] }], priorityClassName: "high", topologySpreadConstraints: [spread, { ...spread, labelSelector: { matchLabels: { a: "b" } } }] }
+    const { metadata, spec } = job(taskOf(), configOf({ task: { ...around, runtimeClassName: "gvisor" } }), 0).spec?.template ?? {}
+    const [first, second] = spec?.topologySpreadConstraints ?? []
+    expect(spec).toMatchObject({ ...dns, hostAliases: around.hostAliases, priorityClassName: "high", runtimeClassName: "gvisor" })
+    expect(metadata?.labels).toMatchObject(first?.labelSelector?.matchLabels ?? { none: "" })
+    expect(second?.labelSelector).toEqual({ matchLabels: { a: "b" } })
+  })
+
+  it("takes variables from objects beside those by name", () => {
+    const made = job(taskOf(), configOf({ task: { runner: { extraEnvFrom: [{ prefix: "A_", secretRef: { name: "keys", optional: true } }] } } }), 0)
+    expect(container(made, "runner").envFrom).toEqual([{ prefix: "A_", secretRef: { name: "keys", optional: true } }])
+    expect(container(made, "worker")).not.toHaveProperty("envFrom")
   })
 
   it("lets a mount of the values take the place of one of ours", () => {

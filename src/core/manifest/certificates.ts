@@ -1,0 +1,57 @@
+// Certificates in our Pods: roots to trust beside those of the images, in all containers of ours, and the client certificate for the server.
+// Invariant: the client's private key is mounted in controller and worker, never in the runner.
+// Used by core/manifest/volumes, core/manifest/deployment and core/manifest/install.
+import type { V1ConfigMap, V1EnvVar, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
+import { fingerprint } from "../fingerprint.ts"
+import type { ResolvedConfig } from "../resolve.ts"
+import type { ClientCertificateConfig, TrustConfig } from "../resolve/network.ts"
+import { objectMetadata } from "./object-metadata.ts"
+import { place } from "./places.ts"
+
+const trust = "agent-job-ca-bundle"
+const client = "agent-job-client-certificate"
+
+const trustVolume = ({ from: { key, kind, name } }: TrustConfig): V1Volume => {
+  const items = [{ key, path: "ca.crt" }]
+  return { name: trust, ...(kind === "Secret" ? { secret: { secretName: name, items } } : { configMap: { name, items } }) }
+}
+
+const clientVolume = ({ certKey, keyKey, secretName }: ClientCertificateConfig): V1Volume => ({
+  name: client,
+  secret: { secretName, items: [{ key: certKey, path: "tls.crt" }, { key: keyKey, path: "tls.key" }], defaultMode: 0o400 }
+})
+
+export const certificateVolumes = (config: ResolvedConfig): ReadonlyArray<V1Volume> => [
+  ...(config.trust === undefined ? [] : [trustVolume(config.trust)]),
+  ...(config.clientCertificate === undefined ? [] : [clientVolume(config.clientCertificate)])
+]
+
+export const trustMounts = (config: ResolvedConfig): ReadonlyArray<V1VolumeMount> =>
+  config.trust === undefined ? [] : [{ name: trust, mountPath: place.caBundle, readOnly: true }]
+
+/** Of controller and worker. */
+export const certificateMounts = (config: ResolvedConfig): ReadonlyArray<V1VolumeMount> => [
+  ...trustMounts(config),
+  ...(config.clientCertificate === undefined ? [] : [{ name: client, mountPath: place.clientCertificate, readOnly: true }])
+]
+
+/** Tells controller and worker that there is one. */
+export const clientCertificateVariable = ({ clientCertificate }: ResolvedConfig): ReadonlyArray<V1EnvVar> =>
+  clientCertificate === undefined ? [] : [{ name: "AGENT_JOB_CLIENT_CERTIFICATE_DIR", value: place.clientCertificate }]
+
+/** A process reads the roots when it starts: other ones need another Pod. */
+export const trustChecksum = ({ trust }: ResolvedConfig): Readonly<Record<string, string>> =>
+  trust?.bundle === undefined ? {} : { "checksum/ca-bundle": fingerprint(trust.bundle) }
+
+/** The certificates that the values carry themselves, once in each namespace that has Pods of ours; none when they name an object that exists. */
+export const trustConfigMaps = (config: ResolvedConfig): ReadonlyArray<V1ConfigMap> => {
+  const { trust } = config
+  if (trust?.bundle === undefined) return []
+  const data = { [trust.from.key]: trust.bundle }
+  return [...new Set([config.namespace, config.taskNamespace])].map((namespace) => ({
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: objectMetadata(config, namespace === config.namespace ? "controller" : "task", { name: trust.from.name, namespace }),
+    data
+  }))
+}

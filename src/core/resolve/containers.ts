@@ -1,0 +1,103 @@
+// The containers of ours as the values want them: image, environment, resources and security context, each with what it inherits.
+// Invariant: global reaches all of them, agent never reaches the runner; of a variable given twice the nearer one wins, and a person's over ours.
+// Used by core/resolve; its tables are in test/core/resolve.test.ts.
+import type { V1EnvFromSource, V1ResourceRequirements, V1SecurityContext, V1VolumeMount } from "@kubernetes/client-node"
+import type { Environment, EnvironmentSources, Quantity, Resources, SecurityContext } from "../../schema/pod-values.ts"
+import type { Values } from "../../schema/values.ts"
+import { isEmpty, text } from "./plain.ts"
+import { proxyVariables, trustVariables } from "./network.ts"
+
+/** Variables by name, all of them text. */
+export type Variables = Readonly<Record<string, string>>
+
+export interface ContainerConfig {
+  readonly image: string
+  readonly imagePullPolicy: string
+  readonly env: Variables
+  readonly envFrom: ReadonlyArray<V1EnvFromSource>
+  readonly resources: V1ResourceRequirements
+  readonly securityContext: V1SecurityContext
+}
+
+export interface TaskContainerConfig extends ContainerConfig {
+  readonly volumeMounts: ReadonlyArray<V1VolumeMount>
+}
+
+interface Given {
+  readonly extraEnv: Environment
+  readonly extraEnvFrom: EnvironmentSources
+}
+
+/** What a person says, later layers over earlier ones; ours only where nobody says anything, in capitals or not. */
+const environment = (ours: Variables, ...layers: ReadonlyArray<Given>): Pick<ContainerConfig, "env" | "envFrom"> => {
+  const given = layers.flatMap(({ extraEnv }) => Object.entries(extraEnv))
+  const names = new Set(given.map(([name]) => name.toUpperCase()))
+  return {
+    env: Object.fromEntries([
+      ...Object.entries(ours).filter(([name]) => !names.has(name.toUpperCase())),
+      ...given.map(([name, value]) => [name, text(value)] as const)
+    ]),
+    envFrom: layers.flatMap(({ extraEnvFrom }) => extraEnvFrom)
+  }
+}
+
+interface Image {
+  readonly repository: string
+  readonly tag: string
+  readonly pullPolicy: string
+}
+
+/** Field by field. */
+const inherit = (own: Image, from: Image): Image => ({
+  repository: own.repository || from.repository,
+  tag: own.tag || from.tag,
+  pullPolicy: own.pullPolicy || from.pullPolicy
+})
+
+const securityContext = ({ seLinuxOptions, ...rest }: SecurityContext): V1SecurityContext => ({
+  ...rest,
+  ...(seLinuxOptions !== undefined && !isEmpty(seLinuxOptions) && { seLinuxOptions })
+})
+
+/** A container's own security context if it has one, else the agent's; never a mixture. */
+const orElse = (own: SecurityContext, from: SecurityContext): V1SecurityContext => securityContext(isEmpty(own) ? from : own)
+
+const quantities = (record: Readonly<Record<string, Quantity>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, text(value)]))
+
+const resources = ({ claims, limits, requests }: Resources): V1ResourceRequirements => ({
+  ...(claims !== undefined && { claims }),
+  ...(limits !== undefined && { limits: quantities(limits) }),
+  ...(requests !== undefined && { requests: quantities(requests) })
+})
+
+export interface Containers {
+  readonly controller: ContainerConfig
+  readonly worker: TaskContainerConfig
+  readonly runner: TaskContainerConfig
+}
+
+/** `version`: what an empty tag means. */
+export const containers = ({ agent, controller, global, task }: Values, version: string): Containers => {
+  const registry = global.imageRegistry === "" ? "" : `${global.imageRegistry.replace(/\/+$/u, "")}/`
+  const image = ({ pullPolicy, repository, tag }: Image) => ({ image: `${registry}${repository}:${tag || version}`, imagePullPolicy: pullPolicy })
+  const proxy = proxyVariables(global.proxy, agent.url)
+  const trust = trustVariables(global.tls)
+  const ofAgent = (own: Values["controller"] | Values["task"]["worker"]): ContainerConfig => ({
+    ...image(inherit(own.image, agent.image)),
+    ...environment({ ...proxy, ...trust.node }, global, agent, own),
+    resources: resources(own.resources),
+    securityContext: orElse(own.securityContext, agent.securityContext)
+  })
+  return {
+    controller: ofAgent(controller),
+    worker: { ...ofAgent(task.worker), volumeMounts: task.worker.extraVolumeMounts },
+    runner: {
+      ...image(task.runner.image),
+      ...environment({ ...proxy, ...trust.go }, global, task.runner),
+      resources: resources(task.runner.resources),
+      securityContext: securityContext(task.runner.securityContext),
+      volumeMounts: task.runner.extraVolumeMounts
+    }
+  }
+}

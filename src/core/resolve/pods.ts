@@ -1,0 +1,50 @@
+// A Pod as the values want it, apart from its containers: what it is called, where it runs, and what surrounds it.
+// Invariant: global labels and annotations reach both Pods, and the Pod's own win.
+// Used by core/resolve; its tables are in test/core/resolve.test.ts.
+import type { V1Affinity, V1HostAlias, V1PodDNSConfig, V1PodSecurityContext, V1Toleration, V1TopologySpreadConstraint } from "@kubernetes/client-node"
+import type { Values } from "../../schema/values.ts"
+import { isEmpty } from "./plain.ts"
+
+type Texts = Readonly<Record<string, string>>
+
+/** Empty maps, lists and texts say nothing. */
+export interface PodConfig {
+  readonly annotations: Texts
+  /** Beside ours, which they never are. */
+  readonly labels: Texts
+  readonly nodeSelector: Texts
+  readonly affinity: V1Affinity
+  readonly tolerations: ReadonlyArray<V1Toleration>
+  /** Without `labelSelector`: of Pods like this one. */
+  readonly topologySpreadConstraints: ReadonlyArray<V1TopologySpreadConstraint>
+  readonly priorityClassName: string
+  readonly runtimeClassName: string
+  readonly dnsPolicy: string
+  readonly dnsConfig: V1PodDNSConfig
+  readonly hostAliases: ReadonlyArray<V1HostAlias>
+  readonly securityContext: V1PodSecurityContext
+  readonly terminationGracePeriodSeconds: number
+}
+
+const podSecurityContext = ({ seLinuxOptions, supplementalGroups, sysctls, ...rest }: Values["task"]["podSecurityContext"]): V1PodSecurityContext => ({
+  ...rest,
+  ...(!isEmpty(seLinuxOptions) && { seLinuxOptions }),
+  ...(supplementalGroups.length > 0 && { supplementalGroups }),
+  ...(sysctls.length > 0 && { sysctls })
+})
+
+export const podConfig = (global: Values["global"], of: Values["controller"] | Values["task"]): PodConfig => ({
+  annotations: { ...global.podAnnotations, ...of.podAnnotations },
+  labels: { ...global.podLabels, ...of.podLabels },
+  nodeSelector: of.nodeSelector,
+  affinity: of.affinity,
+  tolerations: of.tolerations,
+  topologySpreadConstraints: of.topologySpreadConstraints,
+  priorityClassName: of.priorityClassName,
+  runtimeClassName: "runtimeClassName" in of ? of.runtimeClassName : "",
+  dnsPolicy: of.dnsPolicy,
+  dnsConfig: of.dnsConfig,
+  hostAliases: of.hostAliases,
+  securityContext: podSecurityContext(of.podSecurityContext),
+  terminationGracePeriodSeconds: of.terminationGracePeriodSeconds
+})

@@ -1,0 +1,26 @@
+// The cache of providers and engines that the Pods of tasks share, as the values want it: a directory of each node, a claim, or none.
+// Invariant: a claim is made only where nobody names one and no directory of the node takes its place.
+// Used by core/resolve.
+import type { V1Volume } from "@kubernetes/client-node"
+import type { Values } from "../../schema/values.ts"
+import { text } from "./plain.ts"
+
+export interface CacheConfig {
+  readonly volume: Pick<V1Volume, "hostPath" | "persistentVolumeClaim">
+  /** Directory in the volume, without a slash at its ends; empty: all of it. */
+  readonly subPath: string
+  /** The claim to make; absent when there is none to make. `storageClassName` absent: the cluster's default. */
+  readonly claim?: { readonly name: string; readonly accessMode: string; readonly storage: string; readonly storageClassName?: string }
+}
+
+/** `name`: of the installation. */
+export const cacheOf = ({ enabled, hostPath: { path, type }, persistentVolumeClaim }: Values["persistence"], name: string): CacheConfig | undefined => {
+  if (path !== "") return { volume: { hostPath: { path, ...(type !== "" && { type }) } }, subPath: "" }
+  if (!enabled) return undefined
+  const { accessMode, claimName, storage, storageClassName, subPath } = persistentVolumeClaim
+  const made = `${name}-cache`
+  const place = { volume: { persistentVolumeClaim: { claimName: claimName || made } }, subPath: subPath.replace(/^\/+|\/+$/gu, "") }
+  if (claimName !== "") return place
+  const storageClass = storageClassName === "" ? {} : { storageClassName: storageClassName === "-" ? "" : storageClassName }
+  return { ...place, claim: { name: made, accessMode, storage: text(storage), ...storageClass } }
+}

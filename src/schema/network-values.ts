@@ -1,0 +1,87 @@
+// What the network of a company asks for: a proxy, certificates of its own, mirrors of providers.
+// Invariant: no password, token or private key can be given here; each is named by the Secret that has it.
+// Used by schema/values.ts.
+import { Schema } from "effect"
+import { ObjectKey, ObjectName } from "./names.ts"
+import { optional, section, value } from "./value.ts"
+
+const text = (pattern: RegExp, expected: string) => Schema.String.check(Schema.isPattern(pattern, { expected }))
+
+const ProxyUrl = text(/^https?:\/\/[^\s/@]+\/?$/u, "a proxy's URL such as http://proxy.example.com:3128, without user and password (those belong in a Secret: see global.extraEnvFrom)")
+
+export const proxy = section({
+  enabled: value(Schema.Boolean, true, "False leaves the proxies below unused."),
+  httpProxy: value(optional(ProxyUrl), "", "Proxy for http:// addresses, in every container as HTTP_PROXY and http_proxy; extraEnv wins."),
+  httpsProxy: value(optional(ProxyUrl), "", "Proxy for https:// addresses, in every container as HTTPS_PROXY and https_proxy; extraEnv wins."),
+  noProxy: value(
+    Schema.String,
+    "",
+    "Hosts and domains that are asked without the proxy, separated by commas; loopback, the API server, .svc and .cluster.local always are."
+  )
+})
+
+const Certificates = text(
+  /^(?![^]*PRIVATE KEY)[^]*-----BEGIN CERTIFICATE-----[^]+-----END CERTIFICATE-----\s*$/u,
+  "certificates in PEM, from -----BEGIN CERTIFICATE----- on, and no private key"
+)
+
+const bundleIn = (kind: string) =>
+  section({
+    key: value(ObjectKey, "ca-bundle.crt", `Key of the certificates in that ${kind}.`),
+    name: value(optional(ObjectName), "", `A ${kind} with certificates as in global.tls.caBundle, in the namespaces of controller and tasks.`)
+  })
+
+export const tls = section({
+  caBundle: value(
+    optional(Certificates),
+    "",
+    "Certificates in PEM that controller, worker and the Go programs of the runner (engine and providers, by SSL_CERT_DIR) trust beside those of their images."
+  ),
+  caBundleConfigMap: bundleIn("ConfigMap"),
+  caBundleSecret: bundleIn("Secret"),
+  clientCertSecret: section({
+    certKey: value(ObjectKey, "tls.crt", "Key of the certificate in that Secret."),
+    keyKey: value(ObjectKey, "tls.key", "Key of the private key in that Secret."),
+    name: value(
+      optional(ObjectName),
+      "",
+      "A Secret, in the namespaces of controller and tasks, with the client certificate that controller and worker show to the server of agent.url; the runner never has it."
+    )
+  })
+}).check(Schema.makeFilter(({ caBundle, caBundleConfigMap, caBundleSecret }) => {
+  const given = [caBundle !== "" && "caBundle", caBundleConfigMap.name !== "" && "caBundleConfigMap", caBundleSecret.name !== "" && "caBundleSecret"].filter((_) => _ !== false)
+  return given.length > 1 ? { path: [given[0] ?? ""], issue: `is given, and ${given.slice(1).join(" and ")} too; give one of them` } : undefined
+}))
+
+/** As the engines read it: hashicorp/aws, example.com/team/*, *\/*. */
+const Pattern = text(/^(\*\/\*\/\*|([-A-Za-z0-9.]+(:\d+)?\/)?([-\w]+\/([-\w]+|\*)|\*\/\*))$/u, "a provider such as hashicorp/aws, or a pattern such as hashicorp/*, example.com/*/* or */*")
+const include = value(Schema.mutable(Schema.Array(Pattern)), [], "Providers that come from this mirror and from nowhere else; none: all of them.")
+
+const NetworkMirror = Schema.Struct({
+  url: text(/^https:\/\/[-A-Za-z0-9.]+(:\d+)?(\/[-\w.~%!&()+,;=:]*)*$/u, "a mirror's URL that begins with https://, without user and password"),
+  include,
+  tokenSecret: Schema.optionalKey(Schema.Struct({ name: ObjectName, key: value(ObjectKey, "token", "Key of the token in that Secret.") }))
+})
+
+export const mirrors = {
+  providerFilesystemMirrors: value(
+    Schema.mutable(Schema.Array(Schema.Struct({ path: text(/^\/[-\w.~/ ]*$/u, "an absolute path of letters, digits and -_.~"), include }))),
+    [],
+    "Directories in the runner that providers come from, each as path and include (patterns such as hashicorp/*; none: every provider); what a mirror includes is never downloaded from its registry."
+  ),
+  providerNetworkMirrors: value(
+    Schema.mutable(Schema.Array(NetworkMirror)),
+    [],
+    "Mirrors that providers come from, each as url, include (as above) and, if it asks for a token, tokenSecret {name, key} in the namespace of the tasks; asked in this order after the directories."
+  )
+}
+
+const hostOf = (url: string): string => url.split("/")[2] ?? ""
+
+/** The engines know one token a host. */
+export const mirrorContradictions = (all: ReadonlyArray<typeof NetworkMirror.Type>) =>
+  all.flatMap(({ tokenSecret, url }, index) => {
+    const first = all.find((_) => hostOf(_.url) === hostOf(url))
+    const same = first?.tokenSecret?.name === tokenSecret?.name && first?.tokenSecret?.key === tokenSecret?.key
+    return same ? [] : [{ path: ["providerNetworkMirrors", index, "tokenSecret"], issue: `differs from that of another mirror of ${hostOf(url)}; give both the same` }]
+  })
