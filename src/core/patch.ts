@@ -1,10 +1,8 @@
 // What makes some Kubernetes objects into others: strategic merge patches, and objects to add.
 // Law: `kustomize build` of them over `from` gives `to`, but for the order of volumes, mounts and the like, which says nothing.
 // Used by generate/kustomize.
-import { Predicate } from "effect"
+import { isTree, type Tree } from "../schema/layers.ts"
 
-type Tree = Readonly<Record<string, unknown>>
-const isTree = (input: unknown): input is Tree => Predicate.isObject(input)
 const isList = (input: unknown): input is ReadonlyArray<unknown> => Array.isArray(input)
 
 /** Lists that a patch changes element by element, and the field that tells these apart: from Kubernetes' schema of a Pod. */
@@ -101,8 +99,8 @@ const same = (a: KubernetesObject) => (b: KubernetesObject): boolean => sameData
 const objectPatch = (from: KubernetesObject, to: KubernetesObject): ReadonlyArray<Tree> => {
   const patch = change("", from, to)
   if (!isTree(patch)) return []
-  const { metadata, ...rest } = target(to)
-  return [{ ...rest, ...patch, metadata: { ...metadata, ...(isTree(patch["metadata"]) && patch["metadata"]) } }]
+  const whose = target(to)
+  return [{ ...whose, ...patch, metadata: { ...whose.metadata, ...(isTree(patch["metadata"]) && patch["metadata"]) } }]
 }
 
 export interface Difference<A> {

@@ -1,7 +1,7 @@
 // Writes every generated file anew; with --check it writes nothing and fails where that would have changed one.
 // Invariant: what it writes depends on the code alone. A file with our mark that nothing makes any more is removed.
 // Run by scripts/generate and scripts/verify.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { type GeneratedFile, mark } from "./file.ts"
@@ -22,12 +22,10 @@ const readme = (): ReadonlyArray<GeneratedFile> => {
   return [{ path: "README.md", content: `${text.slice(0, from)}${begin}\n${valuesTable().join("\n")}\n${text.slice(to)}` }]
 }
 
-const folders = ["kustomize/crd", "kustomize/base", "kustomize/components/server", "schemas", "docs"]
-
 /** Generated once, by a generator that is no more. */
 const abandoned = (files: ReadonlyArray<GeneratedFile>): ReadonlyArray<string> =>
-  folders.flatMap((folder) => existsSync(join(root, folder)) ? readdirSync(join(root, folder)).map((name) => `${folder}/${name}`) : [])
-    .filter((path) => /\.(yaml|json|md)$/u.test(path) && !files.some((_) => _.path === path) && read(path).slice(0, 200).includes(mark))
+  globSync("{docs,kustomize,schemas}/**/*.{json,md,yaml}", { cwd: root })
+    .filter((path) => !files.some((_) => _.path === path) && read(path).slice(0, 200).includes(mark)).sort()
 
 const files = [...kustomize(), ...valuesFiles(), ...referenceFiles(), ...readme()]
 const changed = files.filter(({ content, path }) => read(path) !== content)

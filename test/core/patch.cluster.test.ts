@@ -1,9 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { difference } from "../../src/core/patch.ts"
 import { configOf } from "./configs.ts"
 import { install } from "../../src/core/manifest/install.ts"
-import { type Built, buildOf } from "../kustomize/build.ts"
+import { type Built, buildOf, meaningOf } from "../kustomize/build.ts"
 
 const few = <S extends Schema.Top>(schema: S) => Schema.Array(schema).check(Schema.isMaxLength(4))
 const maybe = Schema.optionalKey
@@ -55,7 +55,6 @@ const keys: Readonly<Record<string, (element: Readonly<Record<string, unknown>>)
   volumeMounts: ({ mountPath }) => mountPath,
   volumes: ({ name }) => name
 }
-const unordered = ["hostAliases", "imagePullSecrets", "volumeMounts", "volumes"]
 
 /** No two elements of one key. */
 const valid = (data: unknown, field = ""): unknown => {
@@ -67,17 +66,6 @@ const valid = (data: unknown, field = ""): unknown => {
   return typeof data === "object" && data !== null ? Object.fromEntries(Object.entries(data).map(([name, value]) => [name, valid(value, name)])) : data
 }
 
-/** What says nothing is left out: the order of some lists, and what is empty. */
-const meaning = (data: unknown, field = ""): unknown => {
-  if (Array.isArray(data)) {
-    const elements = data.map((_) => meaning(_))
-    return unordered.includes(field) ? elements.sort((a, b) => JSON.stringify(a) < JSON.stringify(b) ? -1 : 1) : elements
-  }
-  if (typeof data !== "object" || data === null) return data
-  const fields = Object.entries(data).map(([name, value]) => [name, meaning(value, name)] as const)
-  return Object.fromEntries(fields.filter(([, value]) => !(typeof value === "object" && value !== null && Object.keys(value).length === 0)).sort(([a], [b]) => a < b ? -1 : 1))
-}
-
 const workload = (name: string, { annotations, labels, replicas, ...pod }: typeof Workload.Type): Built => ({
   apiVersion: "apps/v1",
   kind: "Deployment",
@@ -85,32 +73,32 @@ const workload = (name: string, { annotations, labels, replicas, ...pod }: typeo
   spec: { ...(replicas !== undefined && { replicas }), template: { spec: valid(pod) as object } }
 })
 
-const byName = (objects: ReadonlyArray<Built>) => Object.fromEntries(objects.map((object) => [`${object.kind}/${object.metadata.namespace}/${object.metadata.name}`, meaning(object)]))
-
 /** What is there whatever is taken away: kustomize refuses to build nothing. */
 const anchor: Built = { apiVersion: "v1", kind: "Namespace", metadata: { name: "anchor" } }
 
-const patched = (from: ReadonlyArray<Built>, to: ReadonlyArray<Built>) => {
+const patched = async (from: ReadonlyArray<Built>, to: ReadonlyArray<Built>) => {
   const { added, patches } = difference(from, to)
   const files = { "from.yaml": [...from, anchor], ...(added.length > 0 && { "added.yaml": added }) }
-  return byName(buildOf({ resources: Object.keys(files), patches: patches.map((patch) => ({ patch: JSON.stringify(patch) })) }, files).filter(({ kind }) => kind !== "Namespace"))
+  const built = await buildOf(() => ({ resources: Object.keys(files), patches: patches.map((patch) => ({ patch: JSON.stringify(patch) })) }), files)
+  return meaningOf(built.filter(({ kind }) => kind !== "Namespace"))
 }
 
 describe("the difference between objects", () => {
   const Pairs = Schema.Array(Schema.Struct({ before: maybe(Workload), after: maybe(Workload) })).check(Schema.isMaxLength(30))
 
-  it.prop("applied by kustomize, makes one into the other", [Pairs], ([pairs]) => {
-    const [from, to] = (["before", "after"] as const).map((side) => pairs.flatMap((pair, index) => pair[side] === undefined ? [] : [workload(`w${index}`, pair[side])]))
-    expect(patched(from ?? [], to ?? [])).toEqual(byName(to ?? []))
-  }, { arbitrary: { runs: 25 } })
+  it.effect.prop("applied by kustomize, makes one into the other", [Pairs], ([pairs]) =>
+    Effect.promise(async () => {
+      const side = (of: "before" | "after") => pairs.flatMap((pair, index) => pair[of] === undefined ? [] : [workload(`w${index}`, pair[of])])
+      expect(await patched(side("before"), side("after"))).toEqual(meaningOf(side("after")))
+    }), { arbitrary: { runs: 25 } })
 
   it.each([
     { agent: { token: "t", url: "https://example.com", extraEnv: { PATH_OF_A: "$(POD_NAME)", B: 1 } } },
     { persistence: { enabled: true }, restrictMetadataService: true, serviceAccount: { create: false, name: "theirs" } },
     { controller: { nodeSelector: { a: "b" }, tolerations: [{ operator: "Exists" }], securityContext: { runAsUser: 7 }, resources: { limits: null } }, global: { imagePullSecrets: [{ name: "p" }] } }
-  ])("of installations gives the one from the other, there and back: %j", (values) => {
-    const [before, after] = [configOf(), configOf(values)].map((config) => JSON.parse(JSON.stringify(install(config))) as ReadonlyArray<Built>)
-    expect(patched(before ?? [], after ?? [])).toEqual(byName(after ?? []))
-    expect(patched(after ?? [], before ?? [])).toEqual(byName(before ?? []))
+  ])("of installations gives the one from the other, there and back: %j", async (values) => {
+    const objects = (given: object) => JSON.parse(JSON.stringify(install(configOf(given)))) as ReadonlyArray<Built>
+    expect(await patched(objects({}), objects(values))).toEqual(meaningOf(objects(values)))
+    expect(await patched(objects(values), objects({}))).toEqual(meaningOf(objects({})))
   })
 })

@@ -1,4 +1,4 @@
-// The values of the installed controller, changed for a while: the ConfigMap that its Deployment mounts, and the checksum that restarts it.
+// The values of the installed controller, changed for a while: its Deployment mounts a copy of the ConfigMap, which restarts it.
 // Always holds: `restore` gives it back what it had.
 // Used by the end-to-end tests of what other values do.
 import { parse, stringify } from "yaml"
@@ -29,10 +29,11 @@ const mount = async (volume: unknown) => {
 /** Restarts the controller with these values over its own; gives what restores it. */
 export const changeValues = async (change: Tree): Promise<() => Promise<void>> => {
   const config = await inProduct(["get", deployment, "--output=jsonpath={.spec.template.spec.volumes[?(@.name==\"config\")].configMap.name}"])
-  const values: unknown = parse(await inProduct(["get", "configmap", config, "--output=jsonpath={.data.values\\.yaml}"]))
-  if (!isTree(values)) throw new Error(`the ConfigMap ${config} has no values`)
+  const layers: unknown = JSON.parse(await inProduct(["get", "configmap", config, "--output=jsonpath={.data}"]))
+  if (!isTree(layers)) throw new Error(`the ConfigMap ${config} has no values`)
+  const own: unknown = parse(String(layers["values.yaml"] ?? "{}"))
   const name = `${config}-e2e`
-  const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data: { "values.yaml": stringify(merged(values, change)) } }
+  const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data: { ...layers, "values.yaml": stringify(merged(isTree(own) ? own : {}, change)) } }
   await inProduct(["apply", "--filename=-"], JSON.stringify(object))
   await mount({ name: "config", configMap: { name } })
   return async () => {

@@ -1,12 +1,15 @@
 // Builds with the real kustomize: a folder of the checkout, or files that a test makes up.
-// Invariant: what is built is compared as data, whatever the order of its keys and objects.
+// Invariant: what is built is compared as data, and by what it means.
 // Used by the tests of this folder and of test/core/patch.cluster.test.ts.
-import { execFileSync } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { execFile } from "node:child_process"
+import { mkdtemp, realpath, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { join, relative, resolve } from "node:path"
+import { promisify } from "node:util"
 import { parseAllDocuments } from "yaml"
 import { manifestYaml } from "../../src/cli/manifest-yaml.ts"
+
+const execute = promisify(execFile)
 
 export interface Built {
   readonly apiVersion: string
@@ -17,15 +20,35 @@ export interface Built {
 
 export const objectsOf = (text: string): ReadonlyArray<Built> => parseAllDocuments(text).map((_) => _.toJS() as Built)
 
-export const build = (folder: string): ReadonlyArray<Built> => objectsOf(execFileSync("kustomize", ["build", folder], { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] }))
+export const build = async (folder: string): Promise<ReadonlyArray<Built>> => objectsOf((await execute("kustomize", ["build", folder], { maxBuffer: 2 ** 24 })).stdout)
 
-/** Of a kustomization that is in no checkout; `files` are written beside it, each with its objects. */
-export const buildOf = (kustomization: object, files: Readonly<Record<string, ReadonlyArray<object>>>): ReadonlyArray<Built> => {
-  const folder = mkdtempSync(join(tmpdir(), "agent-job-kustomize-"))
+/** Of a kustomization that is in no checkout; `files` are written beside it. `at` gives it the way to a path of the checkout. */
+export const buildOf = async (kustomization: (at: (path: string) => string) => object, files: Readonly<Record<string, ReadonlyArray<object>>> = {}): Promise<ReadonlyArray<Built>> => {
+  const folder = await realpath(await mkdtemp(join(tmpdir(), "agent-job-kustomize-")))
   try {
-    for (const [name, objects] of Object.entries({ ...files, "kustomization.yaml": [kustomization] })) writeFileSync(join(folder, name), objects.map(manifestYaml).join("---\n"))
-    return build(folder)
+    const contents = { ...files, "kustomization.yaml": [kustomization((path) => relative(folder, resolve(path)))] }
+    await Promise.all(Object.entries(contents).map(([name, objects]) => writeFile(join(folder, name), objects.map(manifestYaml).join("---\n"))))
+    return await build(folder)
   } finally {
-    rmSync(folder, { recursive: true })
+    await rm(folder, { recursive: true })
   }
 }
+
+/** Lists whose order says nothing. */
+const unordered = ["hostAliases", "imagePullSecrets", "volumeMounts", "volumes"]
+const isEmpty = (value: unknown): boolean => typeof value === "object" && value !== null && Object.keys(value).length === 0
+
+const meaning = (data: unknown, field = ""): unknown => {
+  if (Array.isArray(data)) {
+    const elements = data.map((_) => meaning(_))
+    return unordered.includes(field) ? elements.sort((a, b) => JSON.stringify(a) < JSON.stringify(b) ? -1 : 1) : elements
+  }
+  if (typeof data !== "object" || data === null) return data
+  return Object.fromEntries(Object.entries(data).map(([name, value]) => [name, meaning(value, name)] as const).filter(([, value]) => !isEmpty(value)).sort(([a], [b]) => a < b ? -1 : 1))
+}
+
+export const idOf = ({ kind, metadata: { name, namespace = "" } }: Built): string => `${kind} ${namespace}/${name}`
+
+/** Each object by its identity, without what says nothing: the order of some lists, and what is empty. */
+export const meaningOf = (objects: ReadonlyArray<object>): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(objects.map((_) => JSON.parse(JSON.stringify(_)) as Built).map((object) => [idOf(object), meaning(object)]))

@@ -1,83 +1,37 @@
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
-import { Result } from "effect"
-import { Yaml } from "effect/encoding"
-import { execFileSync } from "node:child_process"
-import { randomBytes } from "node:crypto"
 import { globSync, readFileSync } from "node:fs"
-import { parseAllDocuments, stringify } from "yaml"
 import { job } from "../../src/core/manifest/job.ts"
-import { install } from "../../src/core/manifest/install.ts"
-import { server } from "../../src/core/manifest/server.ts"
-import { resolve } from "../../src/core/resolve.ts"
-import { appVersion, parseValues } from "../../src/schema/values.ts"
+import { manifestYaml } from "../../src/cli/manifest-yaml.ts"
 import { configOf, taskOf } from "../core/configs.ts"
+import { begin, dryRun, end, kubectl, namespaces } from "./api-server.ts"
+import { build, type Built, buildOf, objectsOf } from "./build.ts"
 
-interface Built {
-  readonly kind: string
-  readonly metadata: { readonly name: string; readonly namespace?: string; readonly annotations?: object }
-  readonly [key: string]: unknown
-}
+beforeAll(begin)
+afterAll(end)
 
-const objectsOf = (text: string): ReadonlyArray<Built> => parseAllDocuments(text).map((_) => _.toJS() as Built)
-const build = (path: string): ReadonlyArray<Built> => objectsOf(execFileSync("kustomize", ["build", path], { encoding: "utf8" }))
-const kubectl = (args: ReadonlyArray<string>, input = ""): string => execFileSync("kubectl", args, { encoding: "utf8", input, stdio: ["pipe", "pipe", "pipe"] })
-
-const rendered = (valuesFile: string): ReadonlyArray<object> => {
-  const config = resolve(Result.getOrThrow(parseValues(Yaml.parse(readFileSync(valuesFile, "utf8")))), { name: "agent-job", namespace: "agent-job", version: appVersion })
-  return [...install(config), ...server(config)]
-}
-
-/** What kustomize names after a hash, what the hash stands for, and the file's comments: everything else must be equal. */
-const comparable = (objects: ReadonlyArray<object>): ReadonlyArray<string> =>
-  objects.map((_) => JSON.parse(JSON.stringify(_)) as Built).filter(({ kind }) => kind !== "ConfigMap" && kind !== "Namespace")
-    .map((_) => stringify(_, { sortMapEntries: true, aliasDuplicateObjects: false }).replace(/agent-job-config-[a-z0-9]{10}/u, "agent-job-config")).sort()
-
-/** In namespaces of this test alone: the real ones may be in use. */
-const suffix = randomBytes(4).toString("hex")
-const moved = ({ metadata, ...object }: Built): object => ({
-  ...object,
-  metadata: { ...metadata, ...(metadata.namespace !== undefined && { namespace: `${metadata.namespace}-${suffix}` }) }
-})
-const namespaces = ["agent-job", "agent-job-tasks"].map((_) => `${_}-${suffix}`)
-
-beforeAll(() => {
-  kubectl(["apply", "--server-side", "--force-conflicts", "-f", "kustomize/crd/crd.yaml"])
-  kubectl(["wait", "--for=condition=Established", "--timeout=30s", "crd/atasks.scalr.io"])
-  for (const name of namespaces) kubectl(["create", "namespace", name])
-  for (const name of namespaces) kubectl(["wait", "--for=create", "--timeout=30s", "-n", name, "serviceaccount/default"])
-  for (const name of namespaces) kubectl(["label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted"])
-})
-afterAll(() => void kubectl(["delete", "namespace", ...namespaces, "--wait=false"]))
-
-const dryRun = (objects: ReadonlyArray<Built>): string =>
-  kubectl(
-    ["apply", "--server-side", "--dry-run=server", "--validate=strict", "--force-conflicts", "-f", "-"],
-    objects.filter(({ kind }) => kind !== "Namespace").map((_) => stringify(moved(_), { compat: "yaml-1.1" })).join("---\n")
-  )
+const overlays = globSync("kustomize/overlays/*").sort()
+const configMap = (objects: ReadonlyArray<Built>) => objects.find(({ kind }) => kind === "ConfigMap")
+const layers = (objects: ReadonlyArray<Built>) => configMap(objects)?.["data"]
 
 describe("kustomize", () => {
-  it.each(["kustomize/base", "kustomize/overlays/standalone"])("builds %s, which a real API server takes field for field", (path) => {
-    const objects = build(path)
-    expect(dryRun(objects).trim().split("\n")).toHaveLength(objects.filter(({ kind }) => kind !== "Namespace").length)
+  it.each(["kustomize/base", ...overlays])("builds %s, which a real API server takes field for field", async (path) => {
+    const objects = await build(path)
+    expect(await dryRun(objects)).toHaveLength(objects.length)
   })
 
-  it.each(globSync("kustomize/samples/*.yaml"))("has the sample %s, which a real API server takes", (file) => {
-    expect(dryRun(objectsOf(readFileSync(file, "utf8")))).toContain("agenttask.scalr.io/")
+  it.each(globSync("kustomize/samples/*.yaml"))("has the sample %s, which a real API server takes", async (file) => {
+    expect((await dryRun(objectsOf(readFileSync(file, "utf8")))).join("\n")).toContain("agenttask.scalr.io/")
+  })
+})
+
+describe("an overlay", () => {
+  it.each(overlays)("%s holds its Pods to Pod Security restricted", async (path) => {
+    const labels = (await build(path)).filter(({ kind }) => kind === "Namespace").map(({ metadata }) => metadata)
+    expect(labels).toEqual(["agent-job", "agent-job-tasks"].map((name) => ({ name, labels: expect.objectContaining({ "pod-security.kubernetes.io/enforce": "restricted" }) })))
   })
 
-  it("builds of the overlay what its values render", () => {
-    expect(comparable(build("kustomize/overlays/standalone"))).toEqual(comparable(rendered("kustomize/overlays/standalone/values.yaml")))
-  })
-
-  it("gives the controller the values of the overlay, under a name that changes with them", () => {
-    const objects = build("kustomize/overlays/standalone")
-    const config = objects.find(({ kind }) => kind === "ConfigMap")
-    expect(config?.["data"]).toEqual({ "values.yaml": readFileSync("kustomize/overlays/standalone/values.yaml", "utf8") })
-    expect(JSON.stringify(objects.find(({ kind }) => kind === "Deployment"))).toContain(`"configMap":{"name":"${config?.metadata.name}"}`)
-  })
-
-  it("makes Pods that a namespace with Pod Security restricted lets in", () => {
-    const workloads = build("kustomize/overlays/standalone").filter(({ kind }) => kind === "Deployment" || kind === "StatefulSet")
+  it("makes Pods that a namespace with Pod Security restricted lets in", async () => {
+    const workloads = (await build("kustomize/overlays/standalone")).filter(({ kind }) => kind === "Deployment" || kind === "StatefulSet")
     const templates = [...workloads, job(taskOf(), configOf(), 0)].map((_) => (_ as { readonly spec: { readonly template: { readonly metadata: object; readonly spec: object } } }).spec.template)
     const pods = templates.map(({ metadata, spec }, index) => ({
       apiVersion: "v1",
@@ -86,11 +40,26 @@ describe("kustomize", () => {
       // The claim of a StatefulSet is made for its Pods; the accounts are not there in a dry run.
       spec: { ...spec, serviceAccountName: "default", ...(index === 1 && { volumes: [...(spec as { readonly volumes: ReadonlyArray<object> }).volumes, { name: "data", emptyDir: {} }] }) }
     }))
-    expect(kubectl(["create", "--dry-run=server", "--validate=strict", "-f", "-"], pods.map((_) => stringify(_, { compat: "yaml-1.1", aliasDuplicateObjects: false })).join("---\n")).trim().split("\n")).toHaveLength(3)
+    expect((await kubectl(["create", "--dry-run=server", "--validate=strict", "-f", "-"], pods.map(manifestYaml).join("---\n"))).trim().split("\n")).toHaveLength(3)
   })
 
-  it("holds the Pods of the overlay to Pod Security restricted", () => {
-    const labels = build("kustomize/overlays/standalone").filter(({ kind }) => kind === "Namespace").map(({ metadata }) => metadata)
-    expect(labels).toEqual(["agent-job", "agent-job-tasks"].map((name) => ({ name, labels: expect.objectContaining({ "pod-security.kubernetes.io/enforce": "restricted" }) })))
+  it("gets a user's values as the layer on top, under a name that stays", async () => {
+    const objects = await buildOf((at) => ({
+      resources: [at("kustomize/overlays/agent")],
+      configMapGenerator: [{ name: "agent-job-config", namespace: "agent-job", behavior: "merge", files: ["values.yaml"] }]
+    }), { "values.yaml": [{ task: { limits: { total: 3 } } }] })
+    expect(configMap(objects)?.metadata.name).toBe("agent-job-config")
+    expect(layers(objects)).toEqual({ ...layers(await build("kustomize/overlays/agent")) as object, "values.yaml": "task:\n  limits:\n    total: 3\n" })
+  })
+
+  it("takes another pool from an overlay over it", async () => {
+    const objects = await buildOf((at) => ({
+      resources: [at("kustomize/overlays/agent")],
+      configMapGenerator: [{ name: "agent-job-pool", behavior: "merge", literals: ["url=https://other.example.com", "secret=other"] }],
+      components: [at("kustomize/components/pool")]
+    }))
+    const [text] = objects.filter(({ kind }) => kind === "Deployment").map((_) => JSON.stringify(_))
+    expect(text).toContain(`"secretName":"other"`)
+    expect(layers(objects)).toEqual(expect.objectContaining({ "pool.yaml": expect.stringMatching(/url: "https:\/\/other.example.com"\n[^]*name: "other"/u) }))
   })
 })

@@ -4,7 +4,6 @@ import { globSync, readFileSync } from "node:fs"
 import { basename } from "node:path"
 import { parseAllDocuments } from "yaml"
 import { parseTaskFile } from "../../src/schema/task-file.ts"
-import { parseValues } from "../../src/schema/values.ts"
 
 const documents = (file: string): ReadonlyArray<{ readonly kind?: string }> => parseAllDocuments(readFileSync(file, "utf8")).map((_) => _.toJS() as { readonly kind?: string })
 const samples = globSync("kustomize/samples/*.yaml").sort()
@@ -28,11 +27,5 @@ describe("the samples", () => {
     }
     expect(spec("destroy").rest).toEqual(spec("apply").rest)
     expect(documents("kustomize/samples/destroy.yaml")[0]).toEqual(documents("kustomize/samples/apply.yaml")[0])
-  })
-})
-
-describe("the values of the standalone overlay", () => {
-  it("are valid", () => {
-    expect(Result.isSuccess(parseValues(documents("kustomize/overlays/standalone/values.yaml")[0]))).toBe(true)
   })
 })

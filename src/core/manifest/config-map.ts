@@ -1,6 +1,6 @@
 // The ConfigMap with the controller's values file, as the YAML a person would have written: only what differs from the defaults.
 // Invariant: no token in it, and reading it gives the same configuration again.
-// Used by core/manifest/install and core/manifest/deployment.
+// Used by core/manifest/install, core/manifest/deployment and generate, which writes layers the same way.
 import type { V1ConfigMap } from "@kubernetes/client-node"
 import { isTree, type Tree } from "../../schema/layers.ts"
 import type { ResolvedConfig } from "../resolve.ts"
@@ -12,12 +12,12 @@ const isBranch = (value: unknown): value is Tree => isTree(value) && Object.keys
 const key = (name: string): string => /^[A-Za-z][\w./-]*$/u.test(name) ? name : JSON.stringify(name)
 
 /** Maps as indented blocks, everything else as JSON, which is YAML too. */
-const yaml = (tree: Tree, indent = ""): string =>
+export const layerText = (tree: Tree, indent = ""): string =>
   Object.entries(tree).map(([name, value]) =>
-    isBranch(value) ? `${indent}${key(name)}:\n${yaml(value, `${indent}  `)}` : `${indent}${key(name)}: ${JSON.stringify(value)}\n`
+    isBranch(value) ? `${indent}${key(name)}:\n${layerText(value, `${indent}  `)}` : `${indent}${key(name)}: ${JSON.stringify(value)}\n`
   ).join("")
 
-export const valuesFile = ({ controllerValues }: ResolvedConfig): string => yaml(controllerValues) || "{}\n"
+export const valuesFile = ({ controllerValues }: ResolvedConfig): string => layerText(controllerValues) || "{}\n"
 
 export const configMap = (config: ResolvedConfig): V1ConfigMap => ({
   apiVersion: "v1",

@@ -1,0 +1,15 @@
+// The component `namespaces`: one for what runs things, one for what is run, both held to Pod Security "restricted".
+// Used by generate/components.
+import type { V1Namespace } from "@kubernetes/client-node"
+import type { Component } from "../component.ts"
+
+const restricted = { "pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted" }
+
+const namespace = (name: string): V1Namespace => ({ apiVersion: "v1", kind: "Namespace", metadata: { name, labels: restricted } })
+
+export const namespaces: Component = {
+  name: "namespaces",
+  does: "The namespaces of the controller and of the tasks, both held to Pod Security restricted.",
+  adapt: "Leave it out where somebody else makes agent-job and agent-job-tasks.",
+  objects: (config) => [config.namespace, config.taskNamespace].map(namespace)
+}

@@ -1,0 +1,39 @@
+// What the API server of the tests says of objects: a dry run with strict validation, in namespaces of one test file alone, since the real ones may be in use.
+// Used by the tests of this folder.
+import { execFile } from "node:child_process"
+import { randomBytes } from "node:crypto"
+import { manifestYaml } from "../../src/cli/manifest-yaml.ts"
+import type { Built } from "./build.ts"
+
+export const kubectl = (args: ReadonlyArray<string>, input = ""): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const child = execFile("kubectl", args, { encoding: "utf8", maxBuffer: 2 ** 24 }, (error, stdout, stderr) => error === null ? resolve(stdout) : reject(new Error(stderr || error.message)))
+    child.stdin?.end(input)
+  })
+
+const suffix = randomBytes(4).toString("hex")
+const moved = (name: string): string => `${name}-${suffix}`
+
+const inOurs = ({ metadata, ...object }: Built): object => ({
+  ...object,
+  metadata: { ...metadata, ...(metadata.namespace !== undefined && { namespace: moved(metadata.namespace) }) }
+})
+
+export const namespaces = ["agent-job", "agent-job-tasks"].map(moved)
+
+/** Installs what our objects are of, and makes the namespaces. */
+export const begin = async (): Promise<void> => {
+  await kubectl(["apply", "--server-side", "--force-conflicts", "-f", "kustomize/crd/crd.yaml"])
+  await kubectl(["wait", "--for=condition=Established", "--timeout=30s", "crd/atasks.scalr.io"])
+  for (const name of namespaces) await kubectl(["create", "namespace", name])
+  for (const name of namespaces) await kubectl(["wait", "--for=create", "--timeout=30s", "-n", name, "serviceaccount/default"])
+  for (const name of namespaces) await kubectl(["label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted"])
+}
+
+export const end = async (): Promise<void> => void await kubectl(["delete", "namespace", ...namespaces, "--wait=false"])
+
+const lines = (text: string): ReadonlyArray<string> => text.trim().split("\n")
+
+/** A line for each object that it takes; fails with its words on the others. */
+export const dryRun = async (objects: ReadonlyArray<Built>): Promise<ReadonlyArray<string>> =>
+  lines(await kubectl(["apply", "--server-side", "--dry-run=server", "--validate=strict", "--force-conflicts", "-f", "-"], objects.map((_) => manifestYaml(inOurs(_))).join("---\n")))
