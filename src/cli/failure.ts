@@ -20,10 +20,6 @@ export class BadInput extends Data.TaggedError("BadInput")<{ readonly message: s
   override readonly [Runtime.errorExitCode] = exitCode.usage
 }
 
-/** Files with every problem in them, a line each. */
-export const unusable = ({ files, problems }: { readonly files: ReadonlyArray<string>; readonly problems: ReadonlyArray<string> }): BadInput =>
-  new BadInput({ message: `${files.join(", ")} cannot be used; correct this and try again:\n${problems.map((_) => `  ${_}`).join("\n")}` })
-
 /** No such run, task or workspace. */
 export class NothingThere extends Data.TaggedError("NothingThere")<{ readonly message: string }> {
   override readonly [Runtime.errorExitCode] = exitCode.notThere

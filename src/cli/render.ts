@@ -4,9 +4,9 @@
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { AgentTask } from "../schema/agent-task.ts"
-import { type BadInput, unusable } from "./failure.ts"
+import type { BadInput } from "./failure.ts"
 import { lazily } from "./lazily.ts"
-import { givenValues, valuesFlag } from "./values-flag.ts"
+import { givenValues, unusable, valuesFlag } from "./values-flag.ts"
 
 const flags = {
   values: valuesFlag,
@@ -20,8 +20,8 @@ const readTask = (file: string, namespace: string): Effect.Effect<ReadonlyArray<
   lazily(async () => {
     const [{ loadLayers }, { located }, { parseTaskFile }] = await Promise.all([import("../controller/values-files.ts"), import("../schema/explain.ts"), import("../schema/task-file.ts")])
     return Effect.flatMap(loadLayers([file]), (layers) => Effect.forEach(layers, (layer) => Effect.fromResult(parseTaskFile(namespace)(layer.tree)).pipe(
-      Effect.mapError((mistakes) => ({ files: [file], problems: mistakes.map(located([layer])) }))
-    ))).pipe(Effect.mapError(unusable))
+      Effect.mapError((mistakes) => ({ files: [file], faults: located([layer], mistakes) }))
+    ))).pipe(Effect.catch(unusable))
   })
 
 const print = (output: "yaml" | "json", objects: ReadonlyArray<object>) =>

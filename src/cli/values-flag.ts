@@ -2,8 +2,9 @@
 // Used by the commands that work on values without a cluster.
 import { Effect } from "effect"
 import { Flag } from "effect/cli"
+import type { Fault } from "../schema/explain.ts"
 import type { Values } from "../schema/values.ts"
-import { type BadInput, unusable } from "./failure.ts"
+import { BadInput } from "./failure.ts"
 import { lazily } from "./lazily.ts"
 
 export const valuesFlag = Flag.Path("values").pipe(
@@ -13,9 +14,21 @@ export const valuesFlag = Flag.Path("values").pipe(
   Flag.withDescription("A values file (YAML), or a directory of them; more than one are laid over each other, the last on top. Without one, the defaults.")
 )
 
+interface Wrong {
+  readonly files: ReadonlyArray<string>
+  readonly faults: ReadonlyArray<Fault>
+}
+
+/** Files with everything that is wrong in them, a line each. */
+export const unusable = ({ faults, files }: Wrong): Effect.Effect<never, BadInput> =>
+  lazily(async () => {
+    const { told } = await import("../schema/explain.ts")
+    return Effect.fail(new BadInput({ message: `${files.join(", ")} cannot be used; correct this and try again:\n${faults.map((_) => `  ${told(_)}`).join("\n")}` }))
+  })
+
 /** What they come to, or every problem with its file, line and column. */
 export const givenValues = (paths: ReadonlyArray<string>): Effect.Effect<Values, BadInput> =>
   lazily(async () => {
     const { loadValues } = await import("../controller/values-files.ts")
-    return Effect.mapError(loadValues(paths), unusable)
+    return Effect.catch(loadValues(paths), unusable)
   })

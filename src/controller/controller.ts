@@ -1,20 +1,21 @@
 // The controller as a whole: the mirror feeds a world, a queue of tasks is worked off while this replica leads, the pool gives work.
-// Standby replicas keep their caches warm and write nothing; a stop drains what runs, gives the lead back and ends with 0.
+// Standby replicas keep their caches warm and write nothing; a stop, or values that need a new process, drains what runs, gives the lead back and ends with 0.
 // Started by cli/controller.
-import { Deferred, Duration, Effect, Layer, Metric, Option, Ref } from "effect"
+import { Deferred, Duration, Effect, Layer, Metric, Option, Ref, Stream } from "effect"
 import { leaderLeaseName } from "../core/manifest/rbac.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import { discover } from "../kubernetes/credentials.ts"
 import * as Election from "../kubernetes/lease.ts"
 import * as KeyedQueue from "../queue/keyed-queue.ts"
-import { loadConfig } from "./config.ts"
+import { Configuration } from "./configuration.ts"
 import { Executor } from "./execute.ts"
 import { Health } from "./health.ts"
 import { mirror } from "./mirror.ts"
 import { Pool } from "./pool.ts"
 import { poolIntake } from "./pool-intake.ts"
 import { Reconciler } from "./reconcile.ts"
+import { valuesWatch } from "./values-watch.ts"
 import * as World from "./world.ts"
 
 export interface ControllerOptions {
@@ -57,11 +58,18 @@ const whileLeader = Effect.fnUntraced(function*({ config, identity, sink, world 
   return yield* Option.match(Option.all([pool, Option.fromUndefinedOr(config.pool)]), {
     onNone: () => Effect.never,
     onSome: ([pool, { url }]) =>
-      poolIntake({ url, namespace: config.taskNamespace, identity, limits: config.policy.limits, world }).pipe(Effect.provideService(Pool, pool))
+      poolIntake({ url, namespace: config.taskNamespace, identity, world }).pipe(Effect.provideService(Pool, pool))
   })
 })
 
-const run = Effect.fnUntraced(function*({ healthPort, identity }: ControllerOptions, config: ResolvedConfig, world: World.World) {
+/** New limits or times may change what is decided on any task. */
+const takeOver = ({ policy }: ResolvedConfig, { sink, world }: Pick<Parts, "sink" | "world">) =>
+  Effect.sync(() => world.setPolicy(policy)).pipe(
+    Effect.andThen(Ref.get(sink)),
+    Effect.flatMap((add) => Effect.forEach([...world.tasks()], ([key]) => add(key), { discard: true }))
+  )
+
+const run = Effect.fnUntraced(function*({ healthPort, identity }: Pick<ControllerOptions, "healthPort" | "identity">, config: ResolvedConfig, world: World.World) {
   const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
   const synced = yield* Deferred.make<void>()
   const { stale, synced: inStep } = yield* mirror(world, config.taskNamespace, (key) => Effect.flatMap(Ref.get(sink), (add) => add(key)))
@@ -69,20 +77,29 @@ const run = Effect.fnUntraced(function*({ healthPort, identity }: ControllerOpti
   yield* Layer.build(Health(healthPort, ready))
   yield* inStep
   yield* Deferred.succeed(synced, undefined)
+  const { changes } = yield* Configuration
+  yield* Effect.forkScoped(Stream.runForEach(changes, (config) => takeOver(config, { sink, world })))
   yield* Effect.logInfo("ready", { tasks: [...world.tasks()].length })
   const election = yield* Election.make({ namespace: config.namespace, name: leaderLeaseName(config), identity })
   return yield* election.lead(Effect.scoped(whileLeader({ world, config, identity, sink })))
 })
 
-/** Runs until interrupted. Fails with what keeps it from starting: the values, the credentials, or the health port. */
-export const controller = Effect.fnUntraced(function*(options: ControllerOptions) {
-  const config = yield* loadConfig(options.values, options)
+const withConfiguration = Effect.fnUntraced(function*(options: Omit<ControllerOptions, "values">) {
+  const { current, outdated } = yield* Configuration
+  const config = yield* current
   const world = World.make(config.policy)
   const pool = config.pool === undefined ? Layer.empty : Pool.layer(config.pool.url, options.poolTokenFile)
-  const parts = Reconciler.layer(world, config.policy).pipe(
-    Layer.provide(Executor.layer({ config, identity: options.identity, created: world.created })),
+  const parts = Reconciler.layer(world).pipe(
+    Layer.provide(Executor.layer({ identity: options.identity, created: world.created })),
     Layer.provideMerge(pool),
     Layer.provideMerge(Kubernetes.layer(discover({})))
   )
-  return yield* run(options, config, world).pipe(Effect.scoped, Effect.provide(parts)) // what runs ends before the client it uses
+  const working = run(options, config, world).pipe(Effect.scoped, Effect.provide(parts)) // what runs ends before the client it uses
+  return yield* Effect.raceFirst(working, outdated)
 })
+
+/** Runs until interrupted, or until its values ask for another process. Fails with what keeps it from starting: the values, the credentials, or the health port. */
+export const controller = ({ values, ...options }: ControllerOptions) => {
+  const { name, namespace } = options
+  return withConfiguration(options).pipe(Effect.provide(Configuration.layer({ path: values, release: { name, namespace }, ticks: valuesWatch(values) })))
+}

@@ -21,8 +21,13 @@ import { projectJob } from "./project.ts"
 /** The API server would not make the Job: `plan` is asked again, with this. */
 export class Refused extends Data.TaggedError("Refused")<Refusal> {}
 
-export interface Settings {
+/** What one pass over a task goes by, the same from its look at the task to its last write. */
+export interface Pass {
   readonly config: ResolvedConfig
+  readonly now: string
+}
+
+export interface Settings {
   /** Names this controller in events. */
   readonly identity: string
   /** Told of every Job that was made, before an informer sees it. */
@@ -31,7 +36,7 @@ export interface Settings {
 
 export class Executor extends Context.Service<Executor, {
   /** Carries the actions out in their order and stops at the first that fails. */
-  readonly all: (observed: Observed, actions: ReadonlyArray<Action>, now: string) => Effect.Effect<void, Refused | KubernetesError | PoolError>
+  readonly all: (observed: Observed, actions: ReadonlyArray<Action>, pass: Pass) => Effect.Effect<void, Refused | KubernetesError | PoolError>
   /** Gives the version that the task has from now on. */
   readonly writeStatus: (task: AgentTask, status: AgentTaskStatus) => Effect.Effect<string, KubernetesError>
 }>()("agent-job/controller/Executor") {
@@ -63,7 +68,7 @@ const refusalOf = (error: KubernetesError): Option.Option<Refusal> => {
   return error._tag === "Invalid" ? Option.some({ kind: "Denied", message: error.message }) : Option.none()
 }
 
-const make = Effect.fnUntraced(function*({ config, created, identity }: Settings) {
+const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
   const kubernetes = yield* Kubernetes
   const pool = yield* Effect.serviceOption(Pool)
   const withPool = (use: (pool: Pool["Service"]) => Effect.Effect<void, PoolError>) => Option.match(pool, { onNone: () => Effect.void, onSome: use })
@@ -78,7 +83,7 @@ const make = Effect.fnUntraced(function*({ config, created, identity }: Settings
         onNone: () => Effect.logInfo("the Job was made by an earlier try", error).pipe(Effect.andThen(Effect.sync(() => note(task, found))))
       }))
 
-  const createJob = (task: AgentTask, epoch: number): Effect.Effect<void, Refused | KubernetesError> => {
+  const createJob = (task: AgentTask, config: ResolvedConfig, epoch: number): Effect.Effect<void, Refused | KubernetesError> => {
     const wanted = job(task, config, epoch)
     const name = wanted.metadata?.name ?? ""
     return kubernetes.create(jobs, { ...wanted, metadata: { ...wanted.metadata, namespace: task.metadata.namespace } }).pipe(
@@ -133,10 +138,10 @@ const make = Effect.fnUntraced(function*({ config, created, identity }: Settings
     Effect.catchTag(Effect.asVoid(effect), "NotFound", () => Effect.void)
 
   /** One action; answers with the epoch for those after it. */
-  const execute = ({ task }: Observed, epoch: number, now: string) =>
+  const execute = ({ task }: Observed, epoch: number, { config, now }: Pass) =>
     Action.$match({
       TakeWorkspace: ({ from }): Effect.Effect<number, Refused | KubernetesError | PoolError> => takeWorkspace(task, from, now),
-      CreateJob: () => Effect.as(createJob(task, epoch), epoch),
+      CreateJob: () => Effect.as(createJob(task, config, epoch), epoch),
       DeleteJob: ({ name, uid }) => Effect.as(gone(kubernetes.delete(jobs, { name, namespace: task.metadata.namespace }, { uid })), epoch),
       Cancel: () => Effect.as(gone(cancelTask(kubernetes, task)), epoch),
       ReportResult: ({ assignment, result }) => Effect.as(withPool((pool) => pool.report(assignment, Option.some(task.metadata.uid), result)), epoch),
@@ -147,9 +152,9 @@ const make = Effect.fnUntraced(function*({ config, created, identity }: Settings
     })
 
   return Executor.of({
-    all: Effect.fn("Executor.all")(function*(observed, actions, now) {
+    all: Effect.fn("Executor.all")(function*(observed, actions, pass) {
       let epoch = observed.holder._tag === "Mine" ? observed.holder.epoch : 0
-      for (const action of actions) epoch = yield* execute(observed, epoch, now)(action)
+      for (const action of actions) epoch = yield* execute(observed, epoch, pass)(action)
     }),
     writeStatus: Effect.fn("Executor.writeStatus")((task, status) => {
       const { name, namespace, resourceVersion, uid } = task.metadata

@@ -4,11 +4,11 @@
 import { DateTime, Effect, Option, Ref, Schedule } from "effect"
 import { isRunnable, specOf, taskName, taskNameOfId, tokenSecretName } from "../core/intake.ts"
 import { managedByUs } from "../core/manifest/labels.ts"
-import type { TaskPolicy } from "../core/task-policy.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import { agentTasks, secrets } from "../kubernetes/kinds.ts"
 import type { KubernetesObject } from "../kubernetes/object.ts"
 import type { Assignment } from "../schema/pool-api.ts"
+import { Configuration } from "./configuration.ts"
 import { cancelTask, poolFinalizer } from "./execute.ts"
 import { Pool } from "./pool.ts"
 import type { World } from "./world.ts"
@@ -19,7 +19,6 @@ export interface Intake {
   readonly namespace: string
   /** Names this agent at the pool. */
   readonly identity: string
-  readonly limits: TaskPolicy["limits"]
   readonly world: World
 }
 
@@ -74,10 +73,14 @@ const acceptAll = (intake: Intake, assignments: ReadonlyArray<Assignment>) =>
   Effect.forEach(assignments, (assignment) =>
     Effect.catch(accept(intake, assignment), ({ message }) => Effect.logWarning(message).pipe(Effect.annotateLogs({ assignment: assignment.id }))), { concurrency: 8, discard: true })
 
-const room = ({ limits, world }: Intake): number => limits.total + backlog - world.waiting().length
+const room = ({ world }: Intake) =>
+  Effect.gen(function*() {
+    const { policy } = yield* (yield* Configuration).current
+    return policy.limits.total + backlog - world.waiting().length
+  })
 
 const take = Effect.fnUntraced(function*(intake: Intake) {
-  const free = room(intake)
+  const free = yield* room(intake)
   if (free <= 0) return yield* Effect.sleep("1 second")
   const pool = yield* Pool
   yield* acceptAll(intake, yield* pool.acquire(intake.identity, waitSeconds, Math.min(free, 100)))

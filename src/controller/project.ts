@@ -5,7 +5,7 @@ import { Option, Result, Schema } from "effect"
 import { taskUidLabel } from "../core/manifest/labels.ts"
 import type { ContainerSeen, JobSeen, PodSeen } from "../core/observed.ts"
 import { type ContainerStatus, Job, Pod } from "../schema/kubernetes.ts"
-import { agentTaskResource } from "../schema/names.ts"
+import { agentTaskResource, configHashAnnotation } from "../schema/names.ts"
 import { StageResult } from "../schema/stage-result.ts"
 
 const decodeJob = Schema.decodeUnknownResult(Job)
@@ -22,7 +22,8 @@ export const jobSeen = ({ metadata, status }: Job): JobSeen => {
     reason: ended?.reason ?? "",
     message: ended?.message ?? "",
     deleting: metadata.deletionTimestamp !== undefined,
-    createdAt: metadata.creationTimestamp
+    createdAt: metadata.creationTimestamp,
+    configHash: metadata.annotations?.[configHashAnnotation] ?? ""
   }
 }
 

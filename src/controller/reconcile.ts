@@ -5,12 +5,12 @@ import { Context, DateTime, Duration, Effect, Equal, Layer, Metric, Option } fro
 import { Action } from "../core/action.ts"
 import type { Observed, Refusal } from "../core/observed.ts"
 import { plan, type Plan } from "../core/plan.ts"
-import type { TaskPolicy } from "../core/task-policy.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import { keyOf } from "../kubernetes/object.ts"
 import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
-import { Executor, type Refused } from "./execute.ts"
+import { Configuration } from "./configuration.ts"
+import { Executor, type Pass, type Refused } from "./execute.ts"
 import { ask, type Asked, observe } from "./observe.ts"
 import type { PoolError } from "./pool.ts"
 import type { World } from "./world.ts"
@@ -21,7 +21,7 @@ export class Reconciler extends Context.Service<Reconciler, {
   /** Gives the delay after which time alone may change the decision. */
   readonly reconcile: (key: string) => Effect.Effect<Option.Option<Duration.Duration>, Failure>
 }>()("agent-job/controller/Reconciler") {
-  static readonly layer = (world: World, policy: TaskPolicy) => Layer.effect(Reconciler, make(world, policy))
+  static readonly layer = (world: World) => Layer.effect(Reconciler, make(world))
 }
 
 /** Somebody wrote the task meanwhile; its event usually comes before this is over. */
@@ -31,13 +31,14 @@ const afterLoss = Duration.seconds(1)
 
 const passes = Metric.counter("agent_job_reconcile_total", { description: "Passes over a task, by the situation it was found in.", incremental: true })
 
-const make = Effect.fnUntraced(function*(world: World, policy: TaskPolicy) {
+const make = Effect.fnUntraced(function*(world: World) {
+  const configuration = yield* Configuration
   const kubernetes = yield* Kubernetes
   const executor = yield* Executor
 
-  const decide = (task: AgentTask, asked: Asked, now: string) => Effect.sync(() => {
+  const decide = (task: AgentTask, asked: Asked, { config, now }: Pass) => Effect.sync(() => {
     const observed = observe(world, task, asked)
-    const decision = plan(policy, observed, now)
+    const decision = plan(config.policy, observed, now)
     if (decision.actions.some(({ _tag }) => _tag === "CreateJob")) world.reserve(task.metadata.uid)
     return { observed, decision }
   })
@@ -57,30 +58,31 @@ const make = Effect.fnUntraced(function*(world: World, policy: TaskPolicy) {
     )
 
   /** Actions, then the status, then the events that tell of it: an end that was refused must not have been announced. */
-  const carryOut = (task: AgentTask, observed: Observed, decision: Plan, now: string) => {
+  const carryOut = (observed: Observed, decision: Plan, pass: Pass) => {
     const isEvent = Action.$is("Emit")
     const events = decision.actions.filter(isEvent)
-    return executor.all(observed, decision.actions.filter((action) => !isEvent(action)), now).pipe(
-      Effect.andThen(settle(task, decision)),
-      Effect.tap(() => events.length === 0 ? Effect.void : executor.all(observed, events, now))
+    return executor.all(observed, decision.actions.filter((action) => !isEvent(action)), pass).pipe(
+      Effect.andThen(settle(observed.task, decision)),
+      Effect.tap(() => events.length === 0 ? Effect.void : executor.all(observed, events, pass))
     )
   }
 
   /** A refusal is remembered for the pass that explains it, and forgotten by the next, which asks again. */
-  const refused = (task: AgentTask, asked: Asked, now: string, { kind, message }: Refusal) =>
+  const refused = (task: AgentTask, asked: Asked, pass: Pass, { kind, message }: Refusal) =>
     Effect.sync(() => world.refuse(task.metadata.uid, Option.some({ kind, message }))).pipe(
-      Effect.andThen(decide(task, asked, now)),
+      Effect.andThen(decide(task, asked, pass)),
       Effect.tap(() => Effect.sync(() => world.refuse(task.metadata.uid, Option.none()))),
-      Effect.flatMap(({ decision, observed }) => carryOut(task, observed, decision, now))
+      Effect.flatMap(({ decision, observed }) => carryOut(observed, decision, pass))
     )
 
-  const pass = Effect.fnUntraced(function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | Refused> {
+  const once = Effect.fnUntraced(function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | Refused> {
     const now = DateTime.formatIso(yield* DateTime.now)
+    const pass: Pass = { config: yield* configuration.current, now }
     const asked = yield* Effect.provideService(ask(world, task, now), Kubernetes, kubernetes)
-    const { decision, observed } = yield* decide(task, asked, now)
+    const { decision, observed } = yield* decide(task, asked, pass)
     yield* Metric.update(Metric.withAttributes(passes, { situation: decision.situation }), 1)
-    return yield* carryOut(task, observed, decision, now).pipe(
-      Effect.catchTag("Refused", (refusal) => refused(task, asked, now, refusal))
+    return yield* carryOut(observed, decision, pass).pipe(
+      Effect.catchTag("Refused", (refusal) => refused(task, asked, pass, refusal))
     )
   })
 
@@ -90,7 +92,7 @@ const make = Effect.fnUntraced(function*(world: World, policy: TaskPolicy) {
       if (Option.exists(task, ({ metadata }) => metadata.resourceVersion === replaced.get(key))) return Option.none() // its event brings the key back
       replaced.delete(key)
       if (Option.isNone(task)) return Option.none()
-      return yield* pass(task.value).pipe(
+      return yield* once(task.value).pipe(
         // The slot is given back, but not while the Job may exist after all.
         Effect.tapError(({ _tag }) => _tag === "Unreachable" ? Effect.void : Effect.sync(() => world.refuse(task.value.metadata.uid, Option.none()))),
         Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.succeedSome(afterConflict)),

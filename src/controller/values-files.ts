@@ -4,19 +4,20 @@
 import { Data, Effect, Result, Runtime } from "effect"
 import { readdir, readFile, realpath, stat } from "node:fs/promises"
 import { join } from "node:path"
+import { type Fault, told } from "../schema/explain.ts"
 import type { Layer } from "../schema/layers.ts"
 import { parseLayers, type Values } from "../schema/values.ts"
 import { yamlLayer } from "../schema/yaml-layer.ts"
 
-export class ValuesInvalid extends Data.TaggedError("ValuesInvalid")<{ readonly files: ReadonlyArray<string>; readonly problems: ReadonlyArray<string> }> {
+export class ValuesInvalid extends Data.TaggedError("ValuesInvalid")<{ readonly files: ReadonlyArray<string>; readonly faults: ReadonlyArray<Fault> }> {
   override readonly [Runtime.errorExitCode] = 2
   override get message() {
-    return `The values in ${this.files.join(", ")} cannot be used; correct them and start again: ${this.problems.join("; ")}`
+    return `The values in ${this.files.join(", ")} cannot be used; correct them and start again: ${this.faults.map(told).join("; ")}`
   }
 }
 
 /** A file by its name for people, and its text. */
-export interface ValuesText {
+interface ValuesText {
   readonly file: string
   readonly text: string
 }
@@ -35,20 +36,20 @@ const read = async (path: string): Promise<ReadonlyArray<ValuesText>> =>
   (await stat(path)).isDirectory() ? readDirectory(path) : [{ file: path, text: await readFile(path, "utf8") }]
 
 /** The texts of all files that the paths mean, in the order in which they are laid over each other. */
-export const readTexts = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<ValuesText>, ValuesInvalid> =>
+const readTexts = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<ValuesText>, ValuesInvalid> =>
   Effect.tryPromise({
     try: async () => (await Promise.all(paths.map(read))).flat(),
-    catch: (error) => new ValuesInvalid({ files: paths, problems: [error instanceof Error ? error.message : String(error)] })
+    catch: (error) => new ValuesInvalid({ files: paths, faults: [{ file: paths.join(", "), message: error instanceof Error ? error.message : String(error) }] })
   })
 
-export const layersOf = (texts: ReadonlyArray<ValuesText>): Effect.Effect<ReadonlyArray<Layer>, ValuesInvalid> => {
-  const [faults, layers] = [[] as Array<string>, [] as Array<Layer>]
-  for (const { file, text } of texts) Result.match(yamlLayer(file, text), { onFailure: (_) => faults.push(..._), onSuccess: (_) => layers.push(_) })
-  return faults.length > 0 ? Effect.fail(new ValuesInvalid({ files: texts.map(({ file }) => file), problems: faults })) : Effect.succeed(layers)
+const layersOf = (texts: ReadonlyArray<ValuesText>): Effect.Effect<ReadonlyArray<Layer>, ValuesInvalid> => {
+  const read = texts.map(({ file, text }) => yamlLayer(file, text))
+  const faults = read.flatMap(Result.match({ onFailure: (_) => _, onSuccess: () => [] }))
+  return faults.length > 0 ? Effect.fail(new ValuesInvalid({ files: texts.map(({ file }) => file), faults })) : Effect.succeed(read.filter(Result.isSuccess).map(({ success }) => success))
 }
 
-export const valuesOf = (layers: ReadonlyArray<Layer>): Effect.Effect<Values, ValuesInvalid> =>
-  Effect.mapError(Effect.fromResult(parseLayers(layers)), (problems) => new ValuesInvalid({ files: layers.map(({ name }) => name), problems }))
+const valuesOf = (layers: ReadonlyArray<Layer>): Effect.Effect<Values, ValuesInvalid> =>
+  Effect.mapError(Effect.fromResult(parseLayers(layers)), (faults) => new ValuesInvalid({ files: layers.map(({ name }) => name), faults }))
 
 export const loadLayers = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Layer>, ValuesInvalid> => Effect.flatMap(readTexts(paths), layersOf)
 

@@ -23,6 +23,8 @@ export interface World {
   /** Keys of the tasks that have no Job yet: when a slot or workspace gets free, it is their turn to be looked at. */
   readonly waiting: () => ReadonlyArray<string>
 
+  /** Limits and history by which turns are given from now on. */
+  readonly setPolicy: (policy: TaskPolicy) => void
   readonly setTask: (key: string, task: Option.Option<AgentTask>) => void
   readonly setJob: (key: string, job: Option.Option<{ readonly taskUid: string; readonly seen: JobSeen }>) => Option.Option<string>
   readonly setPod: (key: string, pod: Option.Option<{ readonly taskUid: string; readonly seen: PodSeen }>) => Option.Option<string>
@@ -57,7 +59,8 @@ const byTask = <Seen>() => {
   }
 }
 
-export const make = (policy: TaskPolicy): World => {
+export const make = (initial: TaskPolicy): World => {
+  let policy = initial
   const tasks = new Map<string, AgentTask>()
   const keys = new Map<string, string>() // task uid → key
   const jobs = byTask<JobSeen>()
@@ -110,6 +113,11 @@ export const make = (policy: TaskPolicy): World => {
     },
     waiting: () => [...tasks].filter(([, task]) => !isOver(task.status.phase) && !occupies(task)).map(([key]) => key),
 
+    setPolicy: (next) => {
+      policy = next
+      history = undefined
+      changed()
+    },
     setTask: (key, task) => {
       const before = tasks.get(key)
       if (before !== undefined && !Option.exists(task, ({ metadata }) => metadata.uid === before.metadata.uid)) forget(before.metadata.uid)

@@ -19,6 +19,8 @@ export interface JobSeen {
   readonly message: string
   readonly deleting: boolean
   readonly createdAt: string
+  /** Of the configuration that it was built from; empty if it does not say. */
+  readonly configHash: string
 }
 
 export interface ContainerSeen {

@@ -186,7 +186,8 @@ export const showStarting: Respond = (_) => {
     onSome: ({ message, reason }): News => ({ phase: "Starting", reason, message })
   })
   const response = tell(_, news)
-  const launched = { job: { name }, launches: 1, configHash: _.policy.configHash, ...response.status } // in case its own write was lost
+  const builtFrom = Option.match(_.observed.job, { onNone: () => "", onSome: ({ configHash }) => configHash })
+  const launched = { job: { name }, launches: 1, ...response.status, configHash: builtFrom || (response.status.configHash ?? _.policy.configHash) } // in case its own write was lost
   const left = Option.match(_.observed.job, { onNone: () => 0, onSome: ({ createdAt }) => _.policy.startupTimeoutSeconds * 1000 - millisSince(createdAt, _.now) })
   return later({ ...response, status: launched }, left > 0 ? Math.min(left, lookAgainMillis) : lookAgainMillis)
 }

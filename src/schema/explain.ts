@@ -3,7 +3,7 @@
 // Used wherever people write what we read: values, AgentTasks, files of runs.
 import { Result, Schema, SchemaIssue } from "effect"
 import type { SchemaAST } from "effect"
-import { answerable, at, type Layer, type Path } from "./layers.ts"
+import { answerable, at, type Layer, type Path, type Place } from "./layers.ts"
 
 /** How many letters to change, add or leave out to get from `a` to `b` (Levenshtein). */
 const distance = (a: string, b: string): number => {
@@ -43,7 +43,7 @@ export interface Mistake {
 }
 
 /** `a.b[0].c`, as people write it. */
-const shown = (path: Path): string =>
+export const shown = (path: Path): string =>
   path.map((key, index) => typeof key === "number" ? `[${key}]` : `${index === 0 ? "" : "."}${String(key)}`).join("") || "the file"
 
 const explain = (issue: SchemaIssue.Issue, path: Path = []): ReadonlyArray<Mistake> => {
@@ -76,8 +76,24 @@ export const parse = <S extends Schema.ConstraintDecoder<unknown>>(schema: S): (
 /** For a person: `path: what is wrong`. */
 export const line = ({ message, path }: Mistake): string => `${shown(path)}: ${message}`
 
-/** The same, with the place in that of the layers which is answerable. */
-export const located = (layers: ReadonlyArray<Layer>) => (mistake: Mistake): string => {
-  const by = answerable(layers, mistake.path)
-  return by === undefined ? line(mistake) : `${at(by.layer.name, by.place)} ${line(mistake)}`
+/** One thing that is wrong in a file. */
+export interface Fault {
+  readonly file: string
+  readonly place?: Place
+  /** Of the key, where it is about one. */
+  readonly path?: string
+  readonly message: string
 }
+
+/** For a person: `file:line:column path: what is wrong`. */
+export const told = ({ file, message, path, place }: Fault): string =>
+  `${place === undefined ? file : at(file, place)} ${path === undefined ? "" : `${path}: `}${message}`
+
+/** Each mistake in that of the layers which is answerable, in the order of files and lines. */
+export const located = (layers: ReadonlyArray<Layer>, mistakes: ReadonlyArray<Mistake>): ReadonlyArray<Fault> =>
+  mistakes.map(({ message, path }) => {
+    const { index, name, place } = answerable(layers, path)
+    return { index, fault: { file: name, ...(place !== undefined && { place }), path: shown(path), message } }
+  }).sort((a, b) => a.index - b.index || before(a.fault, b.fault)).map(({ fault }) => fault)
+
+const before = ({ place: a }: Fault, { place: b }: Fault): number => a === undefined || b === undefined ? 0 : a.line - b.line || a.column - b.column

@@ -2,7 +2,7 @@
 // Optional wherever Kubernetes may leave a field out, so that a strange object decodes and is judged by the core.
 // Used by controller/project and controller/observe.
 import { Schema } from "effect"
-import { Uid } from "./names.ts"
+import { configHashAnnotation, Uid } from "./names.ts"
 
 const maybe = Schema.optionalKey
 const list = <S extends Schema.Top>(item: S) => maybe(Schema.Array(item))
@@ -19,7 +19,9 @@ const metadata = Schema.Struct({
 
 const condition = Schema.Struct({ type: Schema.String, status: Schema.String, reason: maybe(Schema.String), message: maybe(Schema.String) })
 
-export const Job = Schema.Struct({ metadata, status: maybe(Schema.Struct({ conditions: list(condition) })) })
+const built = Schema.Struct({ ...metadata.fields, annotations: maybe(Schema.Struct({ [configHashAnnotation]: maybe(Schema.String) })) })
+
+export const Job = Schema.Struct({ metadata: built, status: maybe(Schema.Struct({ conditions: list(condition) })) })
 export type Job = typeof Job.Type
 
 const terminated = Schema.Struct({ exitCode: Schema.Int, reason: maybe(Schema.String), message: maybe(Schema.String) })

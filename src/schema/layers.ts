@@ -55,6 +55,12 @@ export const merge = (below: Tree, above: Tree): Tree =>
     })
   )
 
+/** The values at the ends of a tree: lists, single values, and maps without keys. */
+export const leaves = (node: unknown, path: Path = []): ReadonlyArray<{ readonly path: Path; readonly value: unknown }> =>
+  isTree(node) && (path.length === 0 || Object.keys(node).length > 0)
+    ? Object.entries(node).flatMap(([key, value]) => leaves(value, [...path, key]))
+    : [{ path, value: node }]
+
 const child = (node: unknown, key: PropertyKey): { readonly value: unknown } | undefined => {
   if (Array.isArray(node)) return typeof key === "number" && key < node.length ? { value: node[key] } : undefined
   return isTree(node) && typeof key === "string" && Object.hasOwn(node, key) ? { value: node[key] } : undefined
@@ -79,11 +85,12 @@ export const saying = (tree: Tree, path: Path): Saying => {
 }
 
 /** The layer that is answerable for a key, and where: who set it, who hid it, or else who set what is around it. */
-export const answerable = (layers: ReadonlyArray<Layer>, path: Path): { readonly layer: Layer; readonly place: Place } | undefined => {
+export const answerable = (layers: ReadonlyArray<Layer>, path: Path): { readonly index: number; readonly name: string; readonly place?: Place } => {
   for (let depth = path.length; depth >= 0; depth--) {
     const key = path.slice(0, depth)
-    const layer = layers.findLast(({ tree }) => saying(tree, key).says !== "nothing")
-    if (layer !== undefined) return { layer, place: layer.place(key) }
+    const index = layers.findLastIndex(({ tree }) => saying(tree, key).says !== "nothing")
+    const layer = layers[index]
+    if (layer !== undefined) return { index, name: layer.name, place: layer.place(key) }
   }
-  return undefined
+  return { index: -1, name: "the values" }
 }

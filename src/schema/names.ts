@@ -6,6 +6,9 @@ import { Schema } from "effect"
 /** What an AgentTask is called in the Kubernetes API. */
 export const agentTaskResource = { group: "scalr.io", version: "v1", apiVersion: "scalr.io/v1", kind: "AgentTask", plural: "atasks" } as const
 
+/** On a task's Job: of the configuration that it was built from, the same as in the task's status. */
+export const configHashAnnotation = "scalr.io/config-hash"
+
 /** A Kubernetes object name: DNS-1123 subdomain, at most 253 characters. */
 export const ObjectName = Schema.String.check(
   Schema.isPattern(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/u, { expected: "a lowercase DNS name" }),

@@ -3,7 +3,7 @@
 // Source of schemas/values.schema.json and the tables in the documentation; resolved by core/resolve.ts.
 import { Result, Schema } from "effect"
 import { agentContainer, environment, image, scheduling, securityContext } from "./component-values.ts"
-import { line, located, parse } from "./explain.ts"
+import { type Fault, line, located, parse } from "./explain.ts"
 import { difference, isTree, type Layer, merge, type Tree } from "./layers.ts"
 import { ObjectKey, ObjectName } from "./names.ts"
 import { mirrorContradictions, mirrors, proxy, tls } from "./network-values.ts"
@@ -200,9 +200,9 @@ export const parseValues = (input: unknown): Result.Result<Values, ReadonlyArray
     ? Result.mapError(decodeOver([input ?? {}]), (mistakes) => mistakes.map(line))
     : Result.fail(["the file: must be a map of keys, such as agent or task"])
 
-/** The values of layers, each over those before it and all over the defaults. Fails with a line for every problem, `file:line:column path: what is wrong`. */
-export const parseLayers = (layers: ReadonlyArray<Layer>): Result.Result<Values, ReadonlyArray<string>> =>
-  Result.mapError(decodeOver(layers.map(({ tree }) => tree)), (mistakes) => mistakes.map(located(layers)))
+/** The values of layers, each over those before it and all over the defaults. Fails with every fault. */
+export const parseLayers = (layers: ReadonlyArray<Layer>): Result.Result<Values, ReadonlyArray<Fault>> =>
+  Result.mapError(decodeOver(layers.map(({ tree }) => tree)), (mistakes) => located(layers, mistakes))
 
 /** The shortest file that gives these values. */
 export const overrides = (values: Values): Tree => difference(defaultValues, values)

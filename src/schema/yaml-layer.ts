@@ -3,7 +3,8 @@
 // Used by controller/values-files.
 import { Result } from "effect"
 import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, type YAMLParseError } from "yaml"
-import { at, isTree, type Layer, type Path, type Place, type Tree } from "./layers.ts"
+import type { Fault } from "./explain.ts"
+import { isTree, type Layer, type Path, type Place, type Tree } from "./layers.ts"
 
 const startOf = (node: unknown): number | undefined => isNode(node) ? node.range?.[0] : undefined
 
@@ -29,18 +30,18 @@ const sentence = ({ code, message }: YAMLParseError): string => {
   return code === "MULTIPLE_DOCS" ? "another document begins here; a file has one" : (message.split("\n")[0] ?? message).replace(/ at line \d+, column \d+:?$/u, "")
 }
 
-/** Fails with a line for every fault of the text; an empty one is an empty layer. */
-export const yamlLayer = (name: string, text: string): Result.Result<Layer, ReadonlyArray<string>> => {
+/** Fails with every fault of the text; an empty one is an empty layer. */
+export const yamlLayer = (file: string, text: string): Result.Result<Layer, ReadonlyArray<Fault>> => {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, merge: true })
   const placeAt = (offset: number): Place => {
     const { col, line } = lines.linePos(offset)
     return { line: Math.max(line, 1), column: Math.max(col, 1) }
   }
-  if (document.errors.length > 0) return Result.fail(document.errors.map((error) => `${at(name, placeAt(error.pos[0]))} ${sentence(error)}`))
-  const layer = (tree: Tree): Layer => ({ name, tree, place: (path) => placeAt(offsetOf(document, path)) })
+  const layer = (tree: Tree): Layer => ({ name: file, tree, place: (path) => placeAt(offsetOf(document, path)) })
+  if (document.errors.length > 0) return Result.fail(document.errors.map((error) => ({ file, place: placeAt(error.pos[0]), message: sentence(error) })))
   const data = Result.try({ try: (): unknown => document.toJS(), catch: (error) => error instanceof Error ? error.message : String(error) })
-  if (Result.isFailure(data)) return Result.fail([`${name} ${data.failure}`]) // an alias that leads nowhere, or to too much
+  if (Result.isFailure(data)) return Result.fail([{ file, message: data.failure }]) // an alias that leads nowhere, or to too much
   if (data.success === null) return Result.succeed(layer({}))
-  return isTree(data.success) ? Result.succeed(layer(data.success)) : Result.fail([`${at(name, placeAt(offsetOf(document, [])))} must be a map of keys`])
+  return isTree(data.success) ? Result.succeed(layer(data.success)) : Result.fail([{ file, place: placeAt(offsetOf(document, [])), message: "must be a map of keys" }])
 }

@@ -39,6 +39,10 @@ describe("projectJob", () => {
     { given: "Complete", conditions: [{ type: "Complete", status: "True" }], state: "complete" },
     { given: "Failed", conditions: [{ type: "Failed", status: "True", reason: "DeadlineExceeded" }], state: "failed" }
   ])("takes $given as $state", ({ conditions, state }) => expect(job({ conditions }).state).toBe(state))
+  it("knows of which configuration it was built, if it says so", () => {
+    expect(job({}).configHash).toBe("")
+    expect(job({}, { annotations: { "scalr.io/config-hash": "c0ffee", other: "x" } }).configHash).toBe("c0ffee")
+  })
   it("knows its owner only by the controller reference of an AgentTask", () => {
     expect(job({}).owner).toEqual(Option.some("task"))
     expect(job({}, { ownerReferences: [{ kind: "CronJob", uid: "other", controller: true }] }).owner).toEqual(Option.none())

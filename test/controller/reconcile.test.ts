@@ -1,12 +1,16 @@
 // One pass over a task, where the API server's answer comes too late for what was decided.
 import { expect, it } from "@effect/vitest"
-import { Context, Effect, Layer, Option } from "effect"
+import { Context, Effect, Layer, Option, Stream } from "effect"
+import { Configuration } from "../../src/controller/configuration.ts"
 import { Executor } from "../../src/controller/execute.ts"
 import { Reconciler } from "../../src/controller/reconcile.ts"
 import { make } from "../../src/controller/world.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { NotFound } from "../../src/kubernetes/errors.ts"
+import { configOf } from "../core/configs.ts"
 import { plainSeed, policy, worldOf } from "../core/worlds.ts"
+
+const configuration = Layer.succeed(Configuration, Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never }))
 
 it.effect("looks again when a former task's Job vanished between its refusal and the look at it", () =>
   Effect.gen(function*() {
@@ -15,7 +19,7 @@ it.effect("looks again when a former task's Job vanished between its refusal and
     world.setTask("tasks/task", Option.some(task))
     const gone = new NotFound({ verb: "get", object: "Job tasks/agent-job-task", code: 404, reason: "NotFound", detail: "gone" })
     const executor = Layer.succeed(Executor, Executor.of({ all: () => Effect.fail(gone), writeStatus: () => Effect.succeed("2") }))
-    const parts = yield* Layer.build(Reconciler.layer(world, policy).pipe(Layer.provide(executor), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
+    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
     expect(Option.isSome(yield* Context.get(parts, Reconciler).reconcile("tasks/task"))).toBe(true)
     expect(world.waiting()).toEqual(["tasks/task"])
   }).pipe(Effect.scoped))
@@ -28,7 +32,7 @@ it.effect("decides nothing while the cache is behind its own status, and again o
     let passes = 0
     const all = () => Effect.sync(() => void passes++)
     const executor = Layer.succeed(Executor, Executor.of({ all, writeStatus: () => Effect.succeed("2") }))
-    const parts = yield* Layer.build(Reconciler.layer(world, policy).pipe(Layer.provide(executor), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
+    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
     const { reconcile } = Context.get(parts, Reconciler)
     at("1")
     yield* reconcile("tasks/task")

@@ -1,7 +1,7 @@
 // A namespace for AgentTasks on the API server that KUBECONFIG names, a controller that serves it, and a hand in the worker's place.
 // Jobs select a node that does not exist, so that no Pod runs whatever else the cluster can do.
 // Used by the *.cluster.test.ts files of this folder.
-import { Context, Effect, Layer, Option, Schedule, type Scope } from "effect"
+import { Context, Effect, type Fiber, Layer, Option, Schedule, type Scope } from "effect"
 import { randomBytes } from "node:crypto"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
@@ -49,17 +49,25 @@ export const TaskCluster = Layer.effect(Tasks, Effect.gen(function*() {
   return { namespace }
 })).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
 
+interface Running {
+  readonly healthPort: number
+  /** Writes its values file anew: as it was, but for this part of `task`. */
+  readonly change: (task: object) => Effect.Effect<void>
+  readonly fiber: Fiber.Fiber<unknown, unknown>
+}
+
 /** Runs a controller until the scope ends. */
 export const runController = Effect.fnUntraced(function*(
   options: { readonly values?: object; readonly identity?: string; readonly task?: object; readonly poolTokenFile?: string } = {}
-): Effect.fn.Return<{ readonly healthPort: number }, never, Tasks | Scope.Scope> {
+): Effect.fn.Return<Running, never, Tasks | Scope.Scope> {
   const { namespace } = yield* Tasks
   const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "controller-"))), (_) => Effect.sync(() => rmSync(_, { recursive: true })))
   const values = join(directory, "values.yaml")
-  writeFileSync(values, JSON.stringify({ ...options.values, task: { nodeSelector: { "test/nowhere": "true" }, ...options.task } }))
+  const write = (task?: object) => writeFileSync(values, JSON.stringify({ ...options.values, task: { nodeSelector: { "test/nowhere": "true" }, ...options.task, ...task } }))
+  write()
   const healthPort = yield* freePort
-  yield* controller({ values, name: "agent-job", namespace, healthPort, identity: options.identity ?? "test", poolTokenFile: options.poolTokenFile ?? "/none" }).pipe(Effect.forkScoped)
-  return { healthPort }
+  const fiber = yield* controller({ values, name: "agent-job", namespace, healthPort, identity: options.identity ?? "test", poolTokenFile: options.poolTokenFile ?? "/none" }).pipe(Effect.forkScoped)
+  return { healthPort, change: (task) => Effect.sync(() => write(task)), fiber }
 })
 
 const plainSpec = (spec: Partial<AgentTaskSpec> = {}): AgentTaskSpec => ({ workspace: WorkspaceName.make("demo"), stage: "plan", source: { inline: { "main.tf": "" } }, ...spec })

@@ -4,6 +4,7 @@ import { Effect, Runtime } from "effect"
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { told } from "../../src/schema/explain.ts"
 import { loadLayers, loadValues } from "../../src/controller/values-files.ts"
 
 const root = mkdtempSync(join(tmpdir(), "values-files-"))
@@ -47,9 +48,9 @@ describe("values files", () => {
     Effect.gen(function*() {
       const place = directory({ "a.yaml": "task:\n  limts: {}\n  job: { backoffLimit: 1 }\n", "values.yaml": "agnt: {}\ntask:\n  job:\n    backoffLimit: -1\n" })
       const error = yield* Effect.flip(loadValues([place]))
-      expect(error.problems).toEqual([
-        `${place}/values.yaml:1:1 agnt: unknown key, did you mean "agent"?`,
+      expect(error.faults.map(told)).toEqual([
         `${place}/a.yaml:2:3 task.limts: unknown key, did you mean "limits"?`,
+        `${place}/values.yaml:1:1 agnt: unknown key, did you mean "agent"?`,
         `${place}/values.yaml:4:5 task.job.backoffLimit: Expected a value greater than or equal to 0`
       ])
       expect(Runtime.getErrorExitCode(error)).toBe(2)
@@ -58,7 +59,7 @@ describe("values files", () => {
   it.effect("tell the faults of every text before anything is decoded", () =>
     Effect.gen(function*() {
       const place = directory({ "a.yaml": "a: [", "b.yaml": "- b", "values.yaml": "agnt: {}" })
-      expect((yield* Effect.flip(loadValues([place]))).problems).toEqual([expect.stringContaining("a.yaml:1:5"), `${place}/b.yaml:1:1 must be a map of keys`])
+      expect((yield* Effect.flip(loadValues([place]))).faults.map(told)).toEqual([expect.stringContaining("a.yaml:1:5"), `${place}/b.yaml:1:1 must be a map of keys`])
     }))
 
   it.effect.each([{ path: "/no/such/values.yaml" }, { path: join(root, "empty") }])("name what is not there: $path", ({ path }) =>

@@ -65,6 +65,15 @@ describe("the world", () => {
     expect(world.turn(task(1))._tag).toBe("Admitted")
   })
 
+  it("gives turns by new limits from the moment they hold", () => {
+    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+    for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
+    world.reserve("uid-0")
+    expect(world.turn(task(1))._tag).toBe("Waiting")
+    world.setPolicy({ ...policy, limits: { total: 2, perWorkspace: 2 } })
+    expect(world.turn(task(1))._tag).toBe("Admitted")
+  })
+
   it("forgets everything of a task that was deleted and made again under its name", () => {
     const world = make(policy)
     world.setTask(key(0), Option.some(task(0)))

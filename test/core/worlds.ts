@@ -90,7 +90,7 @@ const taskOf = (seed: Seed): AgentTask => ({
 const job = ({ job, jobAgeSeconds, jobDeleting }: Seed): Option.Option<JobSeen> =>
   job === "none" ? Option.none() : Option.some({
     name: "agent-job-task", uid: Uid.make("job-uid"), owner: job === "foreign" ? Option.none() : Option.some(uid), state: job === "foreign" ? "active" : job,
-    reason: "", message: "", deleting: jobDeleting, createdAt: before(jobAgeSeconds)
+    reason: "", message: "", deleting: jobDeleting, createdAt: before(jobAgeSeconds), configHash: policy.configHash
   })
 
 const container = (name: Seed["worker"]): PodSeen["worker"] => {

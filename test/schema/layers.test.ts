@@ -52,7 +52,7 @@ describe("answerable", () => {
     { path: ["nowhere"], name: "high", line: 1, because: "is the last one" }
   ])("is for $path the layer that $because", ({ line, name, path }) => {
     const by = answerable(layers, path)
-    expect([by?.layer.name, by?.place.line]).toEqual([name, line])
+    expect([by.name, by.place?.line]).toEqual([name, line])
   })
-  it("is nobody where there are no layers", () => expect(answerable([], ["a"])).toBeUndefined())
+  it("is nobody where there are no layers", () => expect(answerable([], ["a"])).toEqual({ index: -1, name: "the values" }))
 })

@@ -1,6 +1,7 @@
 // Every key of a values file has a line and a column, and so has every fault of its text.
 import { Result } from "effect"
 import { describe, expect, it } from "@effect/vitest"
+import { told } from "../../src/schema/explain.ts"
 import { at } from "../../src/schema/layers.ts"
 import { yamlLayer } from "../../src/schema/yaml-layer.ts"
 
@@ -18,7 +19,7 @@ other:
   y: 2
 `
 const layer = Result.getOrThrow(yamlLayer("values.yaml", text))
-const faults = (text: string) => Result.match(yamlLayer("f", text), { onFailure: (_) => _, onSuccess: () => [] })
+const faults = (text: string) => Result.match(yamlLayer("f", text), { onFailure: (_) => _.map(told), onSuccess: () => [] })
 
 describe("a layer of YAML", () => {
   it.each([

@@ -3,7 +3,7 @@
 // Created by controller/execute; printed by cli/render.
 import type { V1Job, V1OwnerReference, V1PodFailurePolicyRule } from "@kubernetes/client-node"
 import { type AgentTask, defaultTimeoutSeconds } from "../../schema/agent-task.ts"
-import { agentTaskResource } from "../../schema/names.ts"
+import { agentTaskResource, configHashAnnotation } from "../../schema/names.ts"
 import { jobName } from "../job-name.ts"
 import { claimLostExitCode } from "./places.ts"
 import type { ResolvedConfig } from "../resolve.ts"
@@ -18,11 +18,6 @@ const ownerReference = ({ metadata: { name, uid } }: AgentTask): V1OwnerReferenc
   controller: true,
   blockOwnerDeletion: true
 })
-
-const annotated = ({ objectAnnotations, task: { jobAnnotations } }: ResolvedConfig) => {
-  const annotations = { ...objectAnnotations, ...jobAnnotations }
-  return Object.keys(annotations).length === 0 ? {} : { annotations }
-}
 
 /** The worker interrupts the engine at the task's timeout; this is for a worker that cannot any more. */
 const activeDeadlineSeconds = ({ spec: { timeoutSeconds = defaultTimeoutSeconds } }: AgentTask, config: ResolvedConfig): number =>
@@ -39,7 +34,7 @@ export const job = (task: AgentTask, config: ResolvedConfig, epoch: number): V1J
     name: jobName(config.policy.basename, task.metadata.name),
     namespace: task.metadata.namespace,
     labels: taskLabels(task, config, { ...config.objectLabels, ...config.task.jobLabels }),
-    ...annotated(config),
+    annotations: { ...config.objectAnnotations, ...config.task.jobAnnotations, [configHashAnnotation]: config.configHash },
     ownerReferences: [ownerReference(task)]
   },
   spec: {

@@ -1,0 +1,71 @@
+// The configuration that holds now: read at the start, and again whenever the values files may have changed.
+// Invariant: it is always whole; files that are wrong change nothing but a warning and a metric, until good ones take their place.
+// Used by controller/controller and all that works by the values.
+import { Context, Deferred, Effect, Layer, Metric, Ref, Result, Stream, SubscriptionRef } from "effect"
+import { type Release, type ResolvedConfig, resolve } from "../core/resolve.ts"
+import { reload } from "../core/reload.ts"
+import { shown, told } from "../schema/explain.ts"
+import { difference, leaves } from "../schema/layers.ts"
+import { appVersion } from "../schema/values.ts"
+import { loadValues, type ValuesInvalid } from "./values-files.ts"
+
+export interface Settings {
+  /** The values file, or a directory of layers. */
+  readonly path: string
+  readonly release: Omit<Release, "version">
+  /** Ticks when the files may have changed. */
+  readonly ticks: Stream.Stream<void>
+}
+
+export class Configuration extends Context.Service<Configuration, {
+  /** A pass reads it once, so that what it decides, builds and writes is of one piece. */
+  readonly current: Effect.Effect<ResolvedConfig>
+  /** The one that holds now, and each that takes its place. */
+  readonly changes: Stream.Stream<ResolvedConfig>
+  /** Ends when the values ask for what only a new process can be. */
+  readonly outdated: Effect.Effect<void>
+}>()("agent-job/controller/Configuration") {
+  static readonly layer = (settings: Settings): Layer.Layer<Configuration, ValuesInvalid> => Layer.effect(Configuration, make(settings))
+}
+
+const valid = Metric.gauge("agent_job_config_valid", { description: "1 while the values files can be used; 0 while the controller goes on with those that it had before." })
+
+const load = ({ path, release }: Settings) => Effect.map(loadValues([path]), (values) => resolve(values, { ...release, version: appVersion }))
+
+const changedKeys = (running: ResolvedConfig, wanted: ResolvedConfig): ReadonlyArray<string> =>
+  leaves(difference(running.controllerValues, wanted.controllerValues)).map(({ path }) => shown(path))
+
+const make = Effect.fnUntraced(function*(settings: Settings) {
+  const holds = yield* SubscriptionRef.make(yield* load(settings))
+  const outdated = yield* Deferred.make<void>()
+  const warnedOf = yield* Ref.make("")
+  yield* Metric.update(valid, 1)
+
+  const refuse = Effect.fnUntraced(function*({ faults }: ValuesInvalid) {
+    const problems = faults.map(told)
+    const wrong = problems.join("; ")
+    yield* Metric.update(valid, 0)
+    if ((yield* Ref.getAndSet(warnedOf, wrong)) !== wrong) yield* Effect.logWarning("the new values cannot be used, so those from before still hold; correct the file", { problems })
+  })
+
+  const take = Effect.fnUntraced(function*(wanted: ResolvedConfig) {
+    yield* Metric.update(valid, 1)
+    if ((yield* Ref.getAndSet(warnedOf, "")) !== "") yield* Effect.logInfo("the values can be used again")
+    const running = yield* SubscriptionRef.get(holds)
+    switch (reload(running, wanted)._tag) {
+      case "Keep":
+        return
+      case "TakeOver":
+        yield* Effect.logInfo("new values hold from now on", { keys: changedKeys(running, wanted), configHash: wanted.configHash })
+        return yield* SubscriptionRef.set(holds, wanted)
+      case "StartAgain":
+        yield* Effect.logInfo("ends, to be started again with the new values", { keys: changedKeys(running, wanted) })
+        return yield* Deferred.succeed(outdated, undefined)
+    }
+  })
+
+  const again = Effect.flatMap(Effect.result(load(settings)), Result.match({ onFailure: refuse, onSuccess: take }))
+  yield* Effect.forkScoped(Stream.runForEach(settings.ticks, () => again))
+
+  return Configuration.of({ current: SubscriptionRef.get(holds), changes: SubscriptionRef.changes(holds), outdated: Deferred.await(outdated) })
+})

@@ -1,0 +1,55 @@
+// What a running controller does when its values have changed: nothing, take them over, or end and be started with them.
+// Invariant: every part of the configuration is in the table; a new one does not compile before it is put there.
+// Called by controller/configuration.
+import { Data, Equal } from "effect"
+import type { ResolvedConfig } from "./resolve.ts"
+
+/**
+ * What a part of the configuration reaches in a running controller:
+ * `next`: the next decision and the next Job; `process`: what it was started with, names and places that it may not change while tasks run;
+ * `manifests`: only what `render` and Kustomize make, the controller's own Deployment for one.
+ */
+type Reach = "next" | "process" | "manifests"
+
+const reach: { readonly [Part in keyof Required<ResolvedConfig>]: Reach } = {
+  name: "process",
+  namespace: "process",
+  taskNamespace: "process",
+  version: "process",
+  pool: "process",
+  configHash: "next",
+  policy: "next",
+  taskAccountName: "next",
+  tokenTtlSeconds: "next",
+  imagePullSecrets: "next",
+  dataDir: "next",
+  dataSizeLimit: "next",
+  cache: "next",
+  trust: "next",
+  clientCertificate: "next",
+  objectLabels: "next",
+  objectAnnotations: "next",
+  task: "next",
+  token: "manifests",
+  account: "manifests",
+  restrictMetadataService: "manifests",
+  controller: "manifests",
+  controllerValues: "manifests"
+}
+
+export type Reload = Data.TaggedEnum<{
+  /** Nothing that the process uses is different. */
+  Keep: {}
+  TakeOver: {}
+  StartAgain: {}
+}>
+export const Reload = Data.taggedEnum<Reload>()
+
+const isPart = (key: string): key is keyof ResolvedConfig => Object.hasOwn(reach, key)
+const parts = Object.keys(reach).filter(isPart)
+
+export const reload = (running: ResolvedConfig, wanted: ResolvedConfig): Reload => {
+  const reached = new Set(parts.filter((part) => !Equal.equals(running[part], wanted[part])).map((part) => reach[part]))
+  if (reached.has("process")) return Reload.StartAgain()
+  return reached.has("next") ? Reload.TakeOver() : Reload.Keep()
+}
