@@ -11,9 +11,9 @@ import type { ResolvedConfig } from "../core/resolve.ts"
 import { leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { AlreadyExists, KubernetesError } from "../kubernetes/errors.ts"
-import { agentTasks, events, jobs, leases } from "../kubernetes/kinds.ts"
-import type { KubernetesObject } from "../kubernetes/object.ts"
-import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
+import { agentTasks, events, jobs, type Kind, leases } from "../kubernetes/kinds.ts"
+import type { KubernetesObject, OwnerReference, Place } from "../kubernetes/object.ts"
+import type { AgentTask, AgentTaskSpec, AgentTaskStatus } from "../schema/agent-task.ts"
 import { holderAnnotation } from "./observe.ts"
 import { Pool, type PoolError } from "./pool.ts"
 import { projectJob } from "./project.ts"
@@ -49,18 +49,20 @@ const microTime = (now: string): string => `${now.slice(0, 19)}.000000Z`
 const placeOf = ({ metadata: { name, namespace } }: AgentTask) => ({ name, namespace })
 
 /** Asks the worker to stop. Guarded by the uid, so that a later task of the same name is not meant. */
-export const cancelTask = (kubernetes: Kubernetes["Service"], { metadata: { name, namespace, uid } }: Pick<KubernetesObject, "metadata">) =>
+export const cancelTask = (kubernetes: Kubernetes["Service"], { metadata: { name, namespace, uid } }: { readonly metadata: Place & { readonly uid: string } }) =>
   kubernetes.apply(agentTasks, { metadata: { name, namespace, uid }, spec: { cancel: true } })
 
-/** Who owns a Job that has our name: ourselves (the answer to an earlier create was lost), a former task of this name, or a stranger. */
-const refusalBy = (found: KubernetesObject, task: AgentTask): Option.Option<Refusal> => {
+/** Who owns an object that has our name: ourselves (the answer to an earlier create was lost), a former task of this name, or a stranger. */
+const refusalBy = (kind: Kind<unknown>["kind"], found: KubernetesObject, task: AgentTask): Option.Option<Refusal> => {
   const owner = found.metadata.ownerReferences?.find(({ controller }) => controller === true)
-  const { name } = found.metadata
+  const named = `${kind} ${found.metadata.name}`
   if (owner?.uid === task.metadata.uid) return Option.none()
   return Option.some(owner?.kind === agentTasks.kind
-    ? { kind: "NameHeld", message: `Job ${name} of a former task of this name is still there; it is made again when that one is gone.` }
-    : { kind: "NameTaken", message: `A Job named ${name} exists that no AgentTask made; delete it, or rename the task.` })
+    ? { kind: "NameHeld", message: `${named} of a former task of this name is still there; it is made again when that one is gone.` }
+    : { kind: "NameTaken", message: `${named} exists, but no AgentTask made it; delete it, or rename the task.` })
 }
+
+const ownedBy = ({ metadata: { name, uid } }: AgentTask): OwnerReference => ({ apiVersion: agentTasks.apiVersion, kind: agentTasks.kind, name, uid, controller: true })
 
 /** What a refusal to create means, where it means anything but an error to try again. */
 const refusalOf = (error: KubernetesError): Option.Option<Refusal> => {
@@ -78,7 +80,7 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
 
   const adopt = (task: AgentTask, name: string, error: AlreadyExists): Effect.Effect<void, Refused | KubernetesError> =>
     Effect.flatMap(kubernetes.get(jobs, { namespace: task.metadata.namespace, name }), (found) =>
-      Option.match(refusalBy(found, task), {
+      Option.match(refusalBy(jobs.kind, found, task), {
         onSome: (refusal) => Effect.fail(new Refused(refusal)),
         onNone: () => Effect.logInfo("the Job was made by an earlier try", error).pipe(Effect.andThen(Effect.sync(() => note(task, found))))
       }))
@@ -92,6 +94,16 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
         error._tag === "AlreadyExists"
           ? adopt(task, name, error)
           : Effect.fail(Option.match(refusalOf(error), { onNone: () => error, onSome: (refusal) => new Refused(refusal) })))
+    )
+  }
+
+  /** Another task of ours: none of the labels and annotations that a GitOps tool knows its own objects by. */
+  const createTask = (task: AgentTask, name: string, spec: AgentTaskSpec): Effect.Effect<void, Refused | KubernetesError> => {
+    const place = { name, namespace: task.metadata.namespace }
+    return Effect.asVoid(kubernetes.create(agentTasks, { metadata: { ...place, labels: managedByUs, ownerReferences: [ownedBy(task)] }, spec })).pipe(
+      Effect.catchTag("AlreadyExists", () =>
+        Effect.flatMap(kubernetes.get(agentTasks, place), (found) =>
+          Option.match(refusalBy(agentTasks.kind, found, task), { onNone: () => Effect.void, onSome: (refusal) => Effect.fail(new Refused(refusal)) })))
     )
   }
 
@@ -143,6 +155,7 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
       TakeWorkspace: ({ from }): Effect.Effect<number, Refused | KubernetesError | PoolError> => takeWorkspace(task, from, now),
       CreateJob: () => Effect.as(createJob(task, config, epoch), epoch),
       DeleteJob: ({ name, uid }) => Effect.as(gone(kubernetes.delete(jobs, { name, namespace: task.metadata.namespace }, { uid })), epoch),
+      CreateTask: ({ name, spec }) => Effect.as(createTask(task, name, spec), epoch),
       Cancel: () => Effect.as(gone(cancelTask(kubernetes, task)), epoch),
       ReportResult: ({ assignment, result }) => Effect.as(withPool((pool) => pool.report(assignment, Option.some(task.metadata.uid), result)), epoch),
       ReportWait: ({ assignment, message, reason }) => Effect.as(kindly(withPool((pool) => pool.wait(assignment, task.metadata.uid, reason, message))), epoch),

@@ -2,6 +2,7 @@
 // A task that ends, or goes, frees a slot or a workspace, so all that wait are looked at too.
 // Used by controller/controller.
 import { Deferred, Duration, Effect, Option, Result, Schema, type Scope } from "effect"
+import { attemptOf } from "../core/follow.ts"
 import { taskSelector } from "../core/manifest/labels.ts"
 import { isOver } from "../core/status.ts"
 import type { Kubernetes } from "../kubernetes/client.ts"
@@ -47,7 +48,8 @@ export const mirror = Effect.fnUntraced(function*(
       const before = world.task(key)
       world.setTask(key, task)
       const ended = Option.exists(before, (_) => !isOver(_.status.phase)) && !Option.exists(task, (_) => !isOver(_.status.phase))
-      return Effect.andThen(enqueue(key), ended ? Effect.forEach(world.waiting(), enqueue, { discard: true }) : Effect.void)
+      const follower = Option.flatMap(Option.orElse(task, () => before), attemptOf)
+      return Effect.all([enqueue(key), enqueueOwner(follower), ended ? Effect.forEach(world.waiting(), enqueue, { discard: true }) : Effect.void], { discard: true })
     })
 
   const tasks = yield* follow({ kind: agentTasks, namespace }, decodeTask, taskChanged)

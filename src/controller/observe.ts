@@ -2,17 +2,19 @@
 // An absence that leads to an end or a take-over is always asked of the API server itself.
 // Called by controller/reconcile.
 import { Effect, Option, Schema } from "effect"
-import { Holder, type JobSeen, type Observed, type PodSeen, type Warning } from "../core/observed.ts"
+import { follows } from "../core/follow.ts"
+import { isUnpinned, sourceSeen } from "../core/flux-source.ts"
+import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, type Warning } from "../core/observed.ts"
 import { taskUidLabel } from "../core/manifest/labels.ts"
 import { startTrouble } from "../core/pod-trouble.ts"
 import { isOver } from "../core/status.ts"
 import { type Fate, holderOf, leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
-import { agentTasks, decoding, events, jobs, type Kind, leases, pods } from "../kubernetes/kinds.ts"
-import type { KubernetesObject, Place } from "../kubernetes/object.ts"
+import { agentTasks, decoding, events, fluxSources, jobs, type Kind, leases, pods } from "../kubernetes/kinds.ts"
+import { keyOf, type KubernetesObject, type Place } from "../kubernetes/object.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
-import { Job, Pod, WarningEvent, WorkspaceLease } from "../schema/kubernetes.ts"
+import { FluxObject, Job, Pod, WarningEvent, WorkspaceLease } from "../schema/kubernetes.ts"
 import { jobSeen, podSeen } from "./project.ts"
 import type { World } from "./world.ts"
 
@@ -67,6 +69,15 @@ const holder = Effect.fnUntraced(function*(world: World, task: AgentTask): Effec
   return holderOf(Option.some({ holder, transitions: spec?.leaseTransitions ?? 0, resourceVersion: metadata.resourceVersion }), uid, () => fate)
 })
 
+/** Read when it is needed: a cluster need not know these kinds, so there is nothing to watch. */
+const source = ({ metadata: { namespace }, spec: { source: { fluxSource } } }: AgentTask): Read<SourceSeen> =>
+  fluxSource === undefined
+    ? Effect.succeed(SourceSeen.NotAsked())
+    : find(decoding(fluxSources[fluxSource.kind], FluxObject), { namespace, name: fluxSource.name }).pipe(
+      Effect.map((found) => sourceSeen(fluxSource, found)),
+      Effect.catchTag(["Forbidden", "Malformed"], ({ message }) => Effect.succeed(SourceSeen.NotReady({ message })))
+    )
+
 const decodeWarning = Schema.decodeUnknownOption(WarningEvent)
 const lastSeen = ({ deprecatedLastTimestamp, eventTime, series }: WarningEvent): string => series?.lastObservedTime ?? deprecatedLastTimestamp ?? eventTime ?? ""
 
@@ -95,13 +106,14 @@ export interface Asked {
   readonly job: Option.Option<JobSeen>
   readonly pod: Option.Option<PodSeen>
   readonly holder: Holder
+  readonly source: SourceSeen
   readonly warning: Option.Option<Warning>
 }
 
 export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentTask, now: string): Effect.fn.Return<Asked, KubernetesError, Kubernetes> {
   const { metadata: { uid }, spec, status } = task
-  const nothing: Asked = { job: Option.none(), pod: Option.none(), holder: Holder.NotAsked(), warning: Option.none() }
-  if (isOver(status.phase)) return nothing
+  const nothing: Asked = { job: Option.none(), pod: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
+  if (isOver(status.phase)) return follows(task) ? { ...nothing, source: yield* source(task) } : nothing
   if (status.claim !== undefined) return Option.isSome(podOf(task, world.pods(uid))) ? nothing : { ...nothing, pod: yield* livePod(task) }
   const job = world.job(uid)
   if (Option.isSome(job)) return { ...nothing, warning: yield* warningAbout(task, job.value, podOf(task, world.pods(uid)), now) }
@@ -109,18 +121,24 @@ export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentT
     const live = yield* liveJob(task)
     if (Option.isSome(live)) return { ...nothing, job: live }
   }
-  const mayStart = spec.stage !== "plan" && spec.cancel !== true && world.turn(task)._tag === "Admitted"
-  return mayStart ? { ...nothing, holder: yield* holder(world, task) } : nothing
+  if (spec.cancel === true || world.turn(task)._tag !== "Admitted") return nothing
+  return {
+    ...nothing,
+    holder: spec.stage === "plan" ? nothing.holder : yield* holder(world, task),
+    source: isUnpinned(task) ? yield* source(task) : nothing.source
+  }
 })
 
 export const observe = (world: World, task: AgentTask, asked: Asked): Observed => {
-  const { uid } = task.metadata
+  const { metadata: { namespace, uid }, status } = task
   return {
     task,
     job: Option.orElse(world.job(uid), () => asked.job),
     pod: Option.orElse(podOf(task, world.pods(uid)), () => asked.pod),
     turn: world.turn(task),
     holder: asked.holder,
+    source: asked.source,
+    latest: status.latest === undefined ? Option.none() : world.task(keyOf({ namespace, name: status.latest.name })),
     warning: asked.warning,
     refusal: world.refusal(uid),
     expired: world.isExpired(task)

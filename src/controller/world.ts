@@ -3,7 +3,8 @@
 // Fed by the informers in controller/controller, read by controller/observe.
 import { Option } from "effect"
 import { admit, type Candidate } from "../core/admit.ts"
-import { expired } from "../core/history.ts"
+import { waitsForSource } from "../core/flux-source.ts"
+import { expired, mayExpire } from "../core/history.ts"
 import { type JobSeen, type PodSeen, type Refusal, Turn } from "../core/observed.ts"
 import { isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
@@ -85,7 +86,9 @@ export const make = (initial: TaskPolicy): World => {
     createdAt: task.metadata.creationTimestamp,
     occupies: occupies(task)
   })
-  const open = (): ReadonlyArray<AgentTask> => [...tasks.values()].filter(({ spec, status }) => !isOver(status.phase) && (spec.cancel !== true || status.claim !== undefined))
+  const isOpen = (task: AgentTask): boolean =>
+    !isOver(task.status.phase) && (task.spec.cancel !== true || task.status.claim !== undefined) && (!waitsForSource(task) || occupies(task))
+  const open = (): ReadonlyArray<AgentTask> => [...tasks.values()].filter(isOpen)
   const forget = (uid: string): void => {
     keys.delete(uid)
     fresh.delete(uid)
@@ -106,10 +109,10 @@ export const make = (initial: TaskPolicy): World => {
       turns ??= admit(open().map(candidate), policy.limits)
       return turns.get(task.metadata.uid) ?? Turn.Admitted()
     },
-    isExpired: ({ metadata: { uid }, status: { reportedAt } }) => {
-      if (reportedAt === undefined) return false
+    isExpired: (task) => {
+      if (!mayExpire(task)) return false
       history ??= expired(tasks.values(), policy.historyPerWorkspace)
-      return history.has(uid)
+      return history.has(task.metadata.uid)
     },
     waiting: () => [...tasks].filter(([, task]) => !isOver(task.status.phase) && !occupies(task)).map(([key]) => key),
 

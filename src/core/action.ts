@@ -2,6 +2,7 @@
 // Each action is safe to repeat: creates go by derived names, takes and status writes by resourceVersion, reports by their id.
 // Made by core/plan.
 import { Data } from "effect"
+import type { AgentTaskSpec } from "../schema/agent-task.ts"
 import type { Reason } from "../schema/reason.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import type { Holder } from "./observed.ts"
@@ -11,6 +12,8 @@ export type Action = Data.TaggedEnum<{
   TakeWorkspace: { readonly from: Holder }
   CreateJob: { readonly name: string }
   DeleteJob: { readonly name: string; readonly uid: string }
+  /** Makes another task, owned by this one. */
+  CreateTask: { readonly name: string; readonly spec: AgentTaskSpec }
   /** Asks the worker to stop, by `spec.cancel`. */
   Cancel: {}
   /** Tells the pool how the stage ended; the pool takes the first word only. */

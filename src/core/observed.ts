@@ -6,6 +6,7 @@ import type { Option } from "effect"
 import type { AgentTask } from "../schema/agent-task.ts"
 import type { Uid } from "../schema/names.ts"
 import type { WaitReason } from "../schema/reason.ts"
+import type { Artifact } from "../schema/source.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 
 export interface JobSeen {
@@ -71,6 +72,14 @@ export type Holder = Data.TaggedEnum<{
 }>
 export const Holder = Data.taggedEnum<Holder>()
 
+/** What Flux has of the task's source, as far as it matters: only a task that may start, or that follows its source, asks. */
+export type SourceSeen = Data.TaggedEnum<{
+  NotAsked: {}
+  NotReady: { readonly message: string }
+  Ready: { readonly artifact: Artifact }
+}>
+export const SourceSeen = Data.taggedEnum<SourceSeen>()
+
 /** Why the API server would not make the Job when it was last asked. */
 export interface Refusal {
   readonly kind: "QuotaExceeded" | "Refused" | "NameHeld" | "NameTaken" | "Denied"
@@ -92,7 +101,10 @@ export interface Observed {
   readonly warning: Option.Option<Warning>
   readonly turn: Turn
   readonly holder: Holder
+  readonly source: SourceSeen
+  /** The newest attempt that was made after this one, if it is still there. */
+  readonly latest: Option.Option<AgentTask>
   readonly refusal: Option.Option<Refusal>
-  /** Over, from a pool, and older than the history limit keeps. */
+  /** Over, from a pool or made for a new revision, and older than the history limit keeps. */
   readonly expired: boolean
 }

@@ -1,6 +1,8 @@
 // What the controller does next for one AgentTask, decided from what was last observed: one table, read from the top.
 // Invariant: carrying the plan out and observing again gives an empty plan; a final phase stays; a claimed stage is never started again.
 // Called by controller/reconcile; printed into docs/decisions.md; its laws are in test/core/plan.laws.test.ts.
+import * as follow from "./follow.ts"
+import { following } from "./follow.ts"
 import type { Observed } from "./observed.ts"
 import * as respond from "./response.ts"
 import { holds, type Situation } from "./situation.ts"
@@ -23,7 +25,10 @@ export const rows: ReadonlyArray<Row> = [
   { situation: "over, but its Job goes on", means: "delete the Job: nobody can claim the task any more; one whose worker gave a result has 90 s to end by itself", holds: holds.leftover, respond: respond.deleteJob },
   { situation: "over, and the pool does not know", means: "report the result until the pool confirms it", holds: holds.unreported, respond: respond.report },
   { situation: "over, deleted and reported", means: "let the object go", holds: holds.releasable, respond: respond.release },
-  { situation: "over, and past the history limit", means: "delete the task; only those of a pool, Git keeps its own", holds: holds.expired, respond: respond.deleteTask },
+  { situation: "over, and past the history limit", means: "delete the task; only those of a pool and attempts at a new revision, Git keeps its own", holds: holds.expired, respond: respond.deleteTask },
+  { situation: "over, and the name of its next attempt is taken", means: "say so, and look again; a stranger's task is never adopted", holds: following.nameTaken, respond: follow.tellNameTaken },
+  { situation: "over, and its source has a new artifact", means: "make the next attempt, a task of its own, once the newest is over", holds: following.newArtifact, respond: follow.makeAttempt },
+  { situation: "over, and it follows its source", means: "look at the source from time to time; the conditions are those of the newest attempt", holds: following.atRest, respond: follow.reflect },
   { situation: "over", means: "keep it as it is, for ever", holds: holds.final, respond: respond.keepOver },
   // somebody wants it away
   { situation: "deleted, not cancelled yet", means: "cancel it first, so that its stage ends in order", holds: holds.deletedUncancelled, respond: respond.cancel },
@@ -45,6 +50,9 @@ export const rows: ReadonlyArray<Row> = [
   { situation: "its last Job vanished before the claim", means: "fail; below the limit it is launched again like a new task", holds: holds.launchesSpent, respond: respond.finishVanished },
   { situation: "not its turn", means: "queue it and say behind whom", holds: holds.waiting, respond: respond.queue },
   { situation: "another task holds the workspace", means: "queue it and say which", holds: holds.workspaceTaken, respond: respond.queueBehindHolder },
+  { situation: "its source was not asked yet", means: "look again at once", holds: holds.sourceUnasked, respond: respond.askSource },
+  { situation: "its source has nothing to run", means: "queue it with what the source lacks; it takes no turn from others", holds: holds.sourceNotReady, respond: respond.waitForSource },
+  { situation: "its source has another artifact than it knows", means: "write down which artifact it runs; once claimed, that stays", holds: holds.outdated, respond: respond.pin },
   { situation: "the API server refused its Job for now", means: "queue it with the server's words and ask again", holds: holds.refusedForNow, respond: respond.queueRefused },
   { situation: "its turn, and the workspace is free", means: "take the workspace, then make the Job", holds: holds.workspaceFree, respond: respond.takeAndLaunch }
 ]

@@ -9,6 +9,7 @@ import type { StageResult } from "../schema/stage-result.ts"
 import { Action } from "./action.ts"
 import { jobName } from "./job-name.ts"
 import { endOf, type Trouble, troubleOfStart } from "./pod-trouble.ts"
+import { sentence } from "./sentence.ts"
 import { jobGoesOn, millisSince, millisSinceEnd, patienceMillis, type Situation } from "./situation.ts"
 import { acknowledged, advance, finished } from "./status.ts"
 
@@ -19,14 +20,14 @@ export interface Response {
   /** Milliseconds until time alone may change the decision. */
   readonly requeueAfterMillis: Option.Option<number>
 }
-type Respond = (situation: Situation) => Response
+export type Respond = (situation: Situation) => Response
 
 /** How long a refusal by a quota, or a name still held, is left alone. */
 const askAgainMillis = 10_000
 /** How often a start is looked at again: what keeps a Pod from being made is told by events alone, which are not watched. */
 const lookAgainMillis = 5_000
 
-const unchanged = ({ observed }: Situation, actions: ReadonlyArray<Action> = []): Response => ({
+export const unchanged = ({ observed }: Situation, actions: ReadonlyArray<Action> = []): Response => ({
   actions,
   status: observed.task.status,
   requeueAfterMillis: Option.none()
@@ -60,7 +61,7 @@ const tell = (situation: Situation, news: News, actions: ReadonlyArray<Action> =
   requeueAfterMillis: Option.none()
 })
 
-const later = (response: Response, millis: number): Response => ({ ...response, requeueAfterMillis: Option.some(Math.max(millis, 0)) })
+export const later = (response: Response, millis: number): Response => ({ ...response, requeueAfterMillis: Option.some(Math.max(millis, 0)) })
 
 const end = (situation: Situation, phase: "Failed" | "Cancelled", reason: FailureReason | "Cancelled", message: string): Response => ({
   ...unchanged(situation, [Action.Emit({ type: phase === "Failed" ? "Warning" : "Normal", reason, message })]),
@@ -97,8 +98,8 @@ export const release: Respond = (_) => unchanged(_, [Action.Release()])
 export const deleteTask: Respond = (_) => unchanged(_, [Action.DeleteTask()])
 export const cancel: Respond = (_) => unchanged(_, [Action.Cancel()])
 
-/** One more sentence after words that may be Kubernetes' own, which often lack a full stop. */
-const andThen = (words: string, next: string): string => `${words.trimEnd().replace(/[^.!?]$/u, "$&.")} ${next}`
+/** One more sentence after words that may be Kubernetes' own. */
+const andThen = (words: string, next: string): string => `${sentence(words)} ${next}`
 
 // ── the worker has it ──
 
@@ -220,6 +221,22 @@ export const queueRefused: Respond = (_) =>
     onNone: () => unchanged(_),
     onSome: ({ kind, message }) => later(waitFor(_, kind === "NameTaken" || kind === "Denied" ? "Refused" : kind, message, 1), askAgainMillis)
   })
+
+/** Its turn came after the source could have been asked. */
+export const askSource: Respond = (_) => later(unchanged(_), 0)
+
+export const waitForSource: Respond = (_) => {
+  const { source } = _.observed
+  return source._tag === "NotReady" ? later(waitFor(_, "SourceNotReady", source.message, 1), lookAgainMillis) : unchanged(_)
+}
+
+/** Written before there is a Job, since the worker reads it with its claim. */
+export const pin: Respond = (_) => {
+  const { source } = _.observed
+  if (source._tag !== "Ready") return unchanged(_)
+  const response = tell(_, { phase: "Pending", reason: "Accepted", message: `Runs revision ${source.artifact.revision}.` })
+  return { ...response, status: { ...response.status, source: source.artifact } }
+}
 
 export const launch: Respond = (_) => {
   const name = ourJob(_)

@@ -2,6 +2,7 @@
 // They are put in the table's order, so each may assume that those above it did not hold.
 // Used by core/plan alone.
 import { Option } from "effect"
+import { isUnpinned, waitsForSource } from "./flux-source.ts"
 import type { Observed } from "./observed.ts"
 import { isEngineOver, isPodOver, troubleOfStart } from "./pod-trouble.ts"
 import { isOver } from "./status.ts"
@@ -64,6 +65,9 @@ export const holds = {
   starting: jobThere,
   waiting: ({ observed: { turn } }) => turn._tag === "Waiting",
   workspaceTaken: (_) => mutates(_) && _.observed.holder._tag === "Taken",
+  sourceUnasked: ({ observed: { source, task } }) => source._tag === "NotAsked" && isUnpinned(task),
+  sourceNotReady: ({ observed: { source } }) => source._tag === "NotReady",
+  outdated: ({ observed: { source, task } }) => source._tag === "Ready" && (task.status.source?.sha256 !== source.artifact.sha256 || waitsForSource(task)),
   refusedForNow: ({ observed: { refusal } }) => Option.isSome(refusal),
   workspaceFree: (_) => mutates(_) && _.observed.holder._tag !== "Mine"
 } satisfies Readonly<Record<string, Holds>>

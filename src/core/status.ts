@@ -1,7 +1,7 @@
 // How a status goes from one phase to the next: the only place where phase, reason and kstatus conditions are put together.
 // A condition's transition time changes only when its status does, so an unchanged situation gives an equal status.
 // Used by core/plan for the controller and by the worker for its claim and result.
-import type { AgentTaskStatus, Claim, Condition, Phase } from "../schema/agent-task.ts"
+import type { AgentTask, AgentTaskStatus, Claim, Condition, Phase } from "../schema/agent-task.ts"
 import type { Reason } from "../schema/reason.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 
@@ -73,6 +73,15 @@ export const advance = (status: AgentTaskStatus, step: Step): AgentTaskStatus =>
 /** One that is over takes no news, but says that it saw the spec: a cancel that came too late must not look as if it were under way. */
 export const acknowledged = (status: AgentTaskStatus, generation: number): AgentTaskStatus =>
   isOver(status.phase) && status.observedGeneration !== generation ? { ...status, observedGeneration: generation } : status
+
+/** The status of a task that is over, whose conditions speak of another one from now on: the newest attempt at its source. */
+export const reflected = ({ metadata: { generation }, status }: AgentTask, of: AgentTask, now: string): AgentTaskStatus => {
+  const { message = "Nobody has looked at it yet.", phase = "Pending", reason = "Accepted" } = of.status
+  const stalled = of.status.conditions?.some((_) => _.type === "Stalled" && _.status === "True") === true
+  const says = kstatus(phase, stalled)
+  const step: Step = { phase, reason, message: `${of.metadata.name}: ${message}`, generation, now }
+  return { ...status, observedGeneration: generation, conditions: types.map((type) => condition(status, step, type, says[type])) }
+}
 
 /** The status that takes a task: written by the worker against the resourceVersion it read, and only if `claim` was absent. */
 export const claimed = (

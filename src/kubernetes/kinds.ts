@@ -30,3 +30,11 @@ export const secrets = kind("v1", "Secret", "secrets")
 export const configMaps = kind("v1", "ConfigMap", "configmaps")
 export const namespaces = kind("v1", "Namespace", "namespaces")
 export const serviceAccounts = kind("v1", "ServiceAccount", "serviceaccounts")
+
+const flux = "source.toolkit.fluxcd.io/v1"
+/** Of Flux, by kind; a cluster without Flux does not know them, and says 404. */
+export const fluxSources = {
+  GitRepository: kind(flux, "GitRepository", "gitrepositories"),
+  OCIRepository: kind(flux, "OCIRepository", "ocirepositories"),
+  Bucket: kind(flux, "Bucket", "buckets")
+} as const

@@ -5,7 +5,9 @@ import { Effect, Schema } from "effect"
 import { cel, exactlyOneOf, transitions } from "./cel.ts"
 import { ObjectKey, ObjectName, RunId, Sha256, Timestamp, Uid, WorkspaceName } from "./names.ts"
 import { Reason } from "./reason.ts"
+import { Artifact, type FluxSource, sources } from "./source.ts"
 import { StageResult } from "./stage-result.ts"
+import { text } from "./text.ts"
 
 export const Stage = Schema.Literals(["plan", "apply", "destroy"])
 export type Stage = typeof Stage.Type
@@ -16,26 +18,8 @@ export const Engine = Schema.Struct({
 })
 export type Engine = typeof Engine.Type
 
-/** Counted as the API server counts: a character that JavaScript has as two code units is one. What it stores must be readable here. */
 /** Seconds a stage may take whose task does not say. */
 export const defaultTimeoutSeconds = 3600
-
-const text = (maxLength: number) =>
-  Schema.String.check(Schema.makeFilter<string>((value) => value.length <= maxLength || [...value].length <= maxLength, {
-    message: `at most ${maxLength} characters are allowed`,
-    toJsonSchema: () => ({ maxLength })
-  }))
-
-const sources = {
-  inline: Schema.optionalKey(
-    Schema.Record(Schema.String, text(262_144)).check(Schema.isMaxProperties(64)).annotate({ description: "File name to content; for small configurations." })
-  ),
-  archive: Schema.optionalKey(
-    Schema.Struct({ url: text(2048), sha256: Sha256 }).annotate({ description: "A tar.gz of the configuration, checked against its digest before it is unpacked." })
-  ),
-  configMap: Schema.optionalKey(Schema.Struct({ name: ObjectName }).annotate({ description: "A ConfigMap of the same namespace; each key is a file." })),
-  pool: Schema.optionalKey(Schema.Struct({ archiveSha256: Sha256 }).annotate({ description: "The pool gives the archive to the holder of the task's token." }))
-}
 
 const values = { value: Schema.optionalKey(text(65_536)), valueFrom: Schema.optionalKey(Schema.Struct({ secretKeyRef: Schema.Struct({ name: ObjectName, key: ObjectKey }) })) }
 
@@ -83,7 +67,7 @@ const once = (...keys: ReadonlyArray<string>) =>
 export const AgentTaskSpec = Schema.Struct({
   workspace: WorkspaceName.annotate({ description: "What applies exclude each other by, and what fairness counts." }),
   stage: Stage.annotate({ description: "plan shows what would change; apply and destroy change it." }),
-  attempt: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1000 }))),
+  attempt: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))),
   engine: Schema.optionalKey(Engine),
   source: Schema.Struct(sources).check(exactlyOneOf(sources)).annotate({ description: "Where the configuration comes from; exactly one." }),
   workingDirectory: Schema.optionalKey(text(512).annotate({ description: "Below the root of the source." })),
@@ -118,6 +102,11 @@ export const AgentTaskSpec = Schema.Struct({
     "!has(self.plan) || self.stage != 'plan'",
     "a plan stage makes a saved plan and cannot be given one",
     (spec: { readonly stage: Stage; readonly plan?: unknown }) => spec.plan === undefined || spec.stage !== "plan"
+  ),
+  cel(
+    "!has(self.source.fluxSource) || !has(self.source.fluxSource.onChange) || self.source.fluxSource.onChange == 'none' || self.stage == 'plan'",
+    "source.fluxSource.onChange is for a plan, which new attempts are made after",
+    (spec: { readonly stage: Stage; readonly source: { readonly fluxSource?: FluxSource } }) => (spec.source.fluxSource?.onChange ?? "none") === "none" || spec.stage === "plan"
   )
 )
 export type AgentTaskSpec = typeof AgentTaskSpec.Type
@@ -144,6 +133,14 @@ export const Claim = Schema.Struct({
 })
 export type Claim = typeof Claim.Type
 
+/** Of a task that follows its source: the newest attempt, which the conditions speak of. */
+export const Latest = Schema.Struct({
+  attempt: Schema.Int,
+  name: Schema.String.annotate({ description: "Of its AgentTask." }),
+  sha256: Sha256.annotate({ description: "Of the artifact that it was made for." })
+}).annotate({ description: "The newest attempt at a source that is followed." })
+export type Latest = typeof Latest.Type
+
 export const AgentTaskStatus = Schema.Struct({
   observedGeneration: Schema.optionalKey(Schema.Int),
   phase: Schema.optionalKey(Phase),
@@ -160,6 +157,8 @@ export const AgentTaskStatus = Schema.Struct({
   launches: Schema.optionalKey(Schema.Int.annotate({ description: "Jobs made for this task; more than one only while none was claimed." })),
   claim: Schema.optionalKey(Claim),
   result: Schema.optionalKey(StageResult),
+  source: Schema.optionalKey(Artifact.annotate({ description: "What source.fluxSource had when the Job was made; it is what runs." })),
+  latest: Schema.optionalKey(Latest),
   reportedAt: Schema.optionalKey(Timestamp.annotate({ description: "When the pool confirmed the result." })),
   startedAt: Schema.optionalKey(Timestamp),
   finishedAt: Schema.optionalKey(Timestamp),
@@ -176,6 +175,10 @@ const is = (field: string) => `has(self.status) && has(self.status.${field})`
 /** What the API server enforces between one version of an AgentTask and the next (root of the CRD's schema). */
 export const agentTaskTransitions = transitions(
   [`!(${was("claim")}) || (${is("claim")} && self.status.claim == oldSelf.status.claim)`, "status.claim is written once"],
+  [
+    `!(${was("claim")}) || ((${is("source")}) == (${was("source")}) && (!(${was("source")}) || self.status.source == oldSelf.status.source))`,
+    "status.source stays as the worker found it"
+  ],
   [`!(${was("result")}) || (${is("result")} && self.status.result == oldSelf.status.result)`, "status.result is written once"],
   [
     `!(${was("phase")}) || (${is("phase")} && (self.status.phase == oldSelf.status.phase || (${rank}[oldSelf.status.phase] < 4 && ${rank}[self.status.phase] > ${rank}[oldSelf.status.phase])))`,
@@ -196,7 +199,8 @@ export const AgentTask = Schema.Struct({
     resourceVersion: Schema.String,
     generation: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
     creationTimestamp: Timestamp,
-    deletionTimestamp: Schema.optionalKey(Timestamp)
+    deletionTimestamp: Schema.optionalKey(Timestamp),
+    ownerReferences: Schema.optionalKey(Schema.Array(Schema.Struct({ kind: Schema.String, uid: Uid, controller: Schema.optionalKey(Schema.Boolean) })))
   }),
   spec: AgentTaskSpec,
   status: AgentTaskStatus.pipe(Schema.withDecodingDefaultKey(Effect.succeed({})))

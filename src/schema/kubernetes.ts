@@ -58,6 +58,17 @@ export const WorkspaceLease = Schema.Struct({
 })
 export type WorkspaceLease = typeof WorkspaceLease.Type
 
+/** A GitRepository, OCIRepository or Bucket of Flux. */
+export const FluxObject = Schema.Struct({
+  metadata: Schema.Struct({ generation: maybe(Schema.Int) }),
+  status: maybe(Schema.Struct({
+    observedGeneration: maybe(Schema.Int),
+    conditions: list(condition),
+    artifact: maybe(Schema.Struct({ url: Schema.String, revision: Schema.String, digest: maybe(Schema.String) }))
+  }))
+})
+export type FluxObject = typeof FluxObject.Type
+
 /** An Event of type Warning (events.k8s.io/v1); which of its times is set depends on who wrote it. */
 export const WarningEvent = Schema.Struct({
   reason: maybe(Schema.String),

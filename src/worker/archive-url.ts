@@ -21,15 +21,15 @@ class NotNow extends Data.TaggedError("NotNow")<{ readonly failure: StageFailed 
 const invalid = (message: string) => new StageFailed({ reason: "InvalidConfiguration", message })
 const place = ({ host, pathname, protocol }: URL) => `${protocol}//${host}${pathname}`
 
-const unfetched = (url: URL) => (why: string) => invalid(`The archive cannot be fetched from ${place(url)} (${why}); check source.archive.url and the network.`)
+const unfetched = (url: URL) => (why: string) => invalid(`The archive cannot be fetched from ${place(url)} (${why}); check the URL of the source and the network.`)
 const notNow = (url: URL) => (why: string) => new NotNow({ failure: unfetched(url)(why) })
 
 /** The URL, if we may ask it: http or https, without user and password. */
 export const archiveUrl = (text: string, base?: URL): Effect.Effect<URL, StageFailed> => {
   const url = URL.canParse(text, base?.href) ? new URL(text, base) : undefined
-  if (url === undefined || (url.protocol !== "https:" && url.protocol !== "http:")) return Effect.fail(invalid("source.archive.url is not an http or https URL; correct it."))
-  if (url.username !== "" || url.password !== "") return Effect.fail(invalid(`source.archive.url has a user or password in it (${place(url)}); use a URL that needs none.`))
-  if (base?.protocol === "https:" && url.protocol === "http:") return Effect.fail(invalid(`${place(base)} redirects from https to http; use another source.archive.url.`))
+  if (url === undefined || (url.protocol !== "https:" && url.protocol !== "http:")) return Effect.fail(invalid("The URL of the source is not an http or https URL; correct it."))
+  if (url.username !== "" || url.password !== "") return Effect.fail(invalid(`The URL of the source has a user or password in it (${place(url)}); use one that needs none.`))
+  if (base?.protocol === "https:" && url.protocol === "http:") return Effect.fail(invalid(`${place(base)} redirects from https to http; use another URL for the source.`))
   return Effect.succeed(url)
 }
 

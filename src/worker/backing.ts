@@ -5,8 +5,9 @@ import { Effect, Option, type Scope } from "effect"
 import { join } from "node:path"
 import { stateTrouble } from "../core/state-place.ts"
 import type { StageCommand } from "../core/stage-commands.ts"
-import type { AgentTaskSpec, Variable } from "../schema/agent-task.ts"
+import type { AgentTask, AgentTaskSpec, Variable } from "../schema/agent-task.ts"
 import type { Sha256 } from "../schema/names.ts"
+import type { Artifact } from "../schema/source.ts"
 import { archiveFile, fetchArchive } from "./archive-url.ts"
 import { unpack } from "./archive.ts"
 import type { CommandEnv } from "./engine.ts"
@@ -55,23 +56,30 @@ const mayChange = (mounts: ReadonlyArray<string>) => Effect.fnUntraced(function*
 
 const nothing: CommandEnv = { env: {}, secrets: [] }
 
+/** The archive of the task's own source; of a source of Flux it is the one that was written down before the Job was made. */
+const archiveOf = ({ archive, fluxSource }: AgentTaskSpec["source"], pinned: Artifact | undefined): Effect.Effect<Option.Option<Pick<Artifact, "url" | "sha256">>, StageFailed> =>
+  fluxSource !== undefined && pinned === undefined
+    ? Effect.fail(new StageFailed({ reason: "InvalidConfiguration", message: "status.source is missing, which says what of source.fluxSource to run; make a new AgentTask." }))
+    : Effect.succeed(Option.fromUndefinedOr(fluxSource === undefined ? archive : pinned))
+
 /** For a task without a pool: it has its configuration from the cluster or a URL, and its state where its backend says. */
-export const ownBacking = ({ jobTemplate, plan, source }: AgentTaskSpec): Effect.Effect<Backing, StageFailed> =>
-  plan !== undefined
-    ? Effect.fail(new StageFailed({ reason: "InvalidConfiguration", message: "spec.plan needs spec.pool, which keeps the saved plan; leave it out, or let the pool make the task." }))
-    : Effect.succeed({
-      variables: [],
-      secrets: [],
-      ship: Option.none(),
-      bringSource: Option.map(Option.fromUndefinedOr(source.archive), ({ sha256, url }) => Effect.fnUntraced(function*(root: number) {
-        const { privateDirectory } = yield* Settings
-        const file = join(privateDirectory, archiveFile)
-        yield* fetchArchive(url, sha256, file)
-        yield* unpack(file, root)
-      })),
-      bringPlan: Option.none(),
-      openFor: () => Effect.succeed(nothing),
-      mayChange: mayChange((jobTemplate?.volumeClaims ?? []).map(({ mountPath }) => mountPath)),
-      settleState: () => Effect.succeedNone,
-      keepPlan: () => Effect.succeedNone
-    })
+export const ownBacking = Effect.fnUntraced(function*({ spec: { jobTemplate, plan, source }, status }: Pick<AgentTask, "spec" | "status">): Effect.fn.Return<Backing, StageFailed> {
+  if (plan !== undefined) return yield* new StageFailed({ reason: "InvalidConfiguration", message: "spec.plan needs spec.pool, which keeps the saved plan; leave it out, or let the pool make the task." })
+  const archive = yield* archiveOf(source, status.source)
+  return {
+    variables: [],
+    secrets: [],
+    ship: Option.none(),
+    bringSource: Option.map(archive, ({ sha256, url }) => Effect.fnUntraced(function*(root: number) {
+      const { privateDirectory } = yield* Settings
+      const file = join(privateDirectory, archiveFile)
+      yield* fetchArchive(url, sha256, file)
+      yield* unpack(file, root)
+    })),
+    bringPlan: Option.none(),
+    openFor: () => Effect.succeed(nothing),
+    mayChange: mayChange((jobTemplate?.volumeClaims ?? []).map(({ mountPath }) => mountPath)),
+    settleState: () => Effect.succeedNone,
+    keepPlan: () => Effect.succeedNone
+  }
+})

@@ -42,8 +42,9 @@ export const provision = Effect.fn("Provision.source")(function*(spec: AgentTask
   if (spec.source.configMap !== undefined) yield* writeAllFiles(root, yield* readMounted())
   if (Option.isSome(bringSource)) yield* bringSource.value(root)
 
-  const directory = yield* pathIn("workingDirectory", spec.workingDirectory ?? "")
-  if (!isFolder(root, directory)) return yield* invalid(`The source has no directory ${directory.join("/")}; correct workingDirectory.`)
+  const base = yield* pathIn("source.fluxSource.path", spec.source.fluxSource?.path ?? "")
+  const directory = [...base, ...yield* pathIn("workingDirectory", spec.workingDirectory ?? "")]
+  if (!isFolder(root, directory)) return yield* invalid(`The source has no directory ${directory.join("/")}; correct ${base.length > 0 ? "source.fluxSource.path or " : ""}workingDirectory.`)
   if (variables.inputs.length > 0) yield* writeFile(root, [...directory, variablesFileName], variablesFile(variables.inputs))
   const backend = backendOf(spec)
   if (Option.isSome(backend)) yield* writeFile(root, [...directory, backendFileName], backend.value)

@@ -27,11 +27,12 @@ class StageUnsuccessful extends Data.TaggedError("StageUnsuccessful")<{ readonly
 const claimed = Effect.gen(function*() {
   const { readyPort, timeoutLimitSeconds } = yield* Settings
   const ready = yield* serveReadiness(readyPort)
-  const { task: { metadata, spec } } = yield* claimTask()
+  const { task } = yield* claimTask()
+  const { metadata, spec } = task
   yield* ready
   const timeoutSeconds = spec.timeoutSeconds ?? defaultTimeoutSeconds
   yield* (yield* Stop).begin(Duration.seconds(Math.min(timeoutSeconds, Option.getOrElse(timeoutLimitSeconds, () => timeoutSeconds))))
-  yield* spec.pool === undefined ? finish(spec, ownBacking(spec), Option.none()) : ofPool(spec, spec.pool.url, metadata.uid)
+  yield* spec.pool === undefined ? finish(spec, ownBacking(task), Option.none()) : ofPool(spec, spec.pool.url, metadata.uid)
 })
 
 /** A pool that cannot even be asked is a failure of the stage like any other, but the pool does not hear of it. */

@@ -20,6 +20,13 @@ describe("expired", () => {
     const tasks = [task("old", 1, "a"), task("new", 3, "a"), task("middle", 2, "a"), task("other", 0, "b")]
     expect([...expired(tasks, 2)]).toEqual(["old"])
   })
+  it("names attempts at a new revision, which nobody would make again", () => {
+    const attempt = (name: string, minute: number) => {
+      const { metadata, ...rest } = task(name, minute, "a", { pool: false })
+      return { ...rest, metadata: { ...metadata, ownerReferences: [{ kind: "AgentTask", uid: Uid.make("followed"), controller: true }] } }
+    }
+    expect([...expired([attempt("old", 1), attempt("new", 2), task("followed", 0, "a", { pool: false })], 1)]).toEqual(["old"])
+  })
   it.each([
     { given: "that Git keeps, since it would run again", seed: { pool: false } },
     { given: "whose end the pool does not know", seed: { reported: false } },

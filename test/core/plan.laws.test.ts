@@ -68,9 +68,30 @@ describe("plan", () => {
     if (status.result !== undefined) expect(decide(seed).status.result).toEqual(status.result)
   })
 
+  it.prop("starts nothing from Flux but the artifact that is written down", [Seed], ([seed]) => {
+    if (!starts(seed) || seed.source === "none") return
+    const { source, task: { status } } = worldOf(seed)
+    expect(status.source).toBeDefined()
+    if ((status.launches ?? 0) === 0) expect(source).toMatchObject({ _tag: "Ready", artifact: status.source })
+  })
+
+  it.prop("never changes what a claimed or finished task ran", [Seed], ([seed]) => {
+    const { status } = worldOf(seed).task
+    if (status.claim !== undefined || isOver(status.phase)) expect(decide(seed).status.source).toEqual(status.source)
+  })
+
+  it.prop("makes another attempt only when nothing of this one or its newest is alive, and only for another artifact", [Seed], ([seed]) => {
+    const made = decide(seed).actions.filter(({ _tag }) => _tag === "CreateTask")
+    expect(made.length).toBeLessThanOrEqual(1)
+    if (made.length === 0) return
+    expect(isOver(worldOf(seed).task.status.phase)).toBe(true)
+    expect(seed).toMatchObject({ follows: true, source: "new", cancel: false, deleted: false })
+    expect(seed.latest).not.toBe("alive")
+  })
+
   it.prop("explains every wait: who is queued has a reason, a position and a sentence", [Seed], ([seed]) => {
     const { message, phase, queue, reason } = decide(seed).status
-    if (phase !== "Queued" || worldOf(seed).task.metadata.deletionTimestamp !== undefined) return
+    if (phase !== "Queued" || reason === "Accepted" || worldOf(seed).task.metadata.deletionTimestamp !== undefined) return
     expect(queue).toMatchObject({ reason, position: expect.any(Number) })
     expect(message).toMatch(/\S/u)
   })

@@ -3,11 +3,13 @@
 // Used by the tests beside it.
 import { Option, Schema } from "effect"
 import type { Action } from "../../src/core/action.ts"
-import { Holder, type JobSeen, type Observed, type PodSeen, Turn } from "../../src/core/observed.ts"
+import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, Turn } from "../../src/core/observed.ts"
 import type { Plan } from "../../src/core/plan.ts"
 import type { TaskPolicy } from "../../src/core/task-policy.ts"
+import { isOver } from "../../src/core/status.ts"
 import type { AgentTask, AgentTaskStatus } from "../../src/schema/agent-task.ts"
-import { RunId, Uid, WorkspaceName } from "../../src/schema/names.ts"
+import { RunId, Sha256, Uid, WorkspaceName } from "../../src/schema/names.ts"
+import type { Artifact } from "../../src/schema/source.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
 
 export const noon = "2026-01-01T12:00:00.000Z"
@@ -45,13 +47,19 @@ export const Seed = Schema.Struct({
   holder: Schema.Literals(["free", "mine", "over", "taken"]),
   refusal: Schema.Literals(["none", "QuotaExceeded", "Refused", "NameHeld", "NameTaken", "Denied"]),
   warning: Schema.Literals(["none", "quota", "FailedCreate", "FailedMount", "Unhealthy"]),
-  expired: Schema.Boolean
+  expired: Schema.Boolean,
+  /** What Flux has: `new` differs from what the task knows, `known` does not. */
+  source: Schema.Literals(["none", "unasked", "notReady", "new", "known"]),
+  waitsForSource: Schema.Boolean,
+  follows: Schema.Boolean,
+  latest: Schema.Literals(["none", "alive", "over", "gone"])
 })
 export type Seed = typeof Seed.Type
 
 export const plainSeed: Seed = {
   stage: "plan", pool: false, cancel: false, deleted: false, life: "new", reported: false, launches: 0, maxLaunches: 1, job: "none", jobDeleting: false,
-  jobAgeSeconds: 0, pod: "none", worker: "none", runner: "none", lastWords: false, turn: "admitted", holder: "free", refusal: "none", warning: "none", expired: false
+  jobAgeSeconds: 0, pod: "none", worker: "none", runner: "none", lastWords: false, turn: "admitted", holder: "free", refusal: "none", warning: "none", expired: false,
+  source: "none", waitsForSource: false, follows: false, latest: "none"
 }
 
 const uid = Uid.make("task-uid")
@@ -73,6 +81,16 @@ const statusOf = ({ launches, life, reported }: Seed): AgentTaskStatus => {
   }
 }
 
+const artifactOf = (digit: string): Artifact => ({ revision: `main@sha1:${digit}`, url: `http://flux/${digit}.tar.gz`, sha256: Sha256.make(digit.repeat(64)) })
+const known = artifactOf("a")
+
+const fluxStatus = ({ latest, life, source, waitsForSource }: Seed): AgentTaskStatus =>
+  source === "none" ? {} : {
+    source: known,
+    ...(waitsForSource && life === "queued" && { reason: "SourceNotReady" }),
+    ...(latest !== "none" && { latest: { attempt: 2, name: "task-2", sha256: known.sha256 } })
+  }
+
 const taskOf = (seed: Seed): AgentTask => ({
   metadata: {
     name: "task", namespace: "tasks", uid, resourceVersion: "1", generation: 1, creationTimestamp: before(600), ...(seed.deleted && { deletionTimestamp: noon })
@@ -80,12 +98,22 @@ const taskOf = (seed: Seed): AgentTask => ({
   spec: {
     workspace: WorkspaceName.make("demo"),
     stage: seed.stage,
-    source: { inline: { "main.tf": "" } },
+    source: seed.source === "none" ? { inline: { "main.tf": "" } } : { fluxSource: { kind: "GitRepository", name: "infra", ...(seed.follows && { onChange: "plan" }) } },
     ...(seed.cancel && { cancel: true }),
     ...(seed.pool && { pool: { url: "http://pool", runId: RunId.make("run-1"), tokenSecret: { name: "token" } } })
   },
-  status: statusOf(seed)
+  status: { ...statusOf(seed), ...fluxStatus(seed) }
 })
+
+const latestOf = ({ latest, source }: Seed): Option.Option<AgentTask> => {
+  const { metadata, spec, status } = taskOf({ ...plainSeed, source, life: latest === "over" ? "succeeded" : "queued" })
+  return source === "none" || latest === "none" || latest === "gone" ? Option.none() : Option.some({ metadata: { ...metadata, name: "task-2", uid: Uid.make("task-2-uid") }, spec, status })
+}
+
+const sources: Readonly<Record<Seed["source"], SourceSeen>> = {
+  none: SourceSeen.NotAsked(), unasked: SourceSeen.NotAsked(), notReady: SourceSeen.NotReady({ message: "It is not ready." }),
+  new: SourceSeen.Ready({ artifact: artifactOf("b") }), known: SourceSeen.Ready({ artifact: known })
+}
 
 const job = ({ job, jobAgeSeconds, jobDeleting }: Seed): Option.Option<JobSeen> =>
   job === "none" ? Option.none() : Option.some({
@@ -120,6 +148,8 @@ export const worldOf = (seed: Seed): Observed => ({
   pod: pod(seed),
   turn: seed.turn === "admitted" ? Turn.Admitted() : Turn.Waiting({ reason: seed.turn === "busy" ? "WorkspaceBusy" : "ConcurrencyLimit", position: 1, blockedBy: seed.turn === "busy" ? Option.some("other") : Option.none() }),
   holder: seed.stage === "plan" ? Holder.NotAsked() : holders[seed.holder],
+  source: sources[seed.source],
+  latest: latestOf(seed),
   warning: seed.warning === "none" ? Option.none() : Option.some({ reason: seed.warning === "quota" ? "FailedCreate" : seed.warning, message: seed.warning === "quota" ? "exceeded quota: pods" : "the server's words" }),
   refusal: seed.refusal === "none" ? Option.none() : Option.some({ kind: seed.refusal, message: "the server's words" }),
   expired: seed.expired
@@ -130,6 +160,7 @@ const after = (world: Observed, action: Action): Observed => {
     case "TakeWorkspace": return { ...world, holder: Holder.Mine({ epoch: 1 }) }
     case "CreateJob": return { ...world, job: job({ ...plainSeed, job: "active" }), pod: Option.none() }
     case "DeleteJob": return { ...world, job: Option.none(), pod: Option.none() }
+    case "CreateTask": return { ...world, latest: Option.some({ ...world.task, spec: action.spec, metadata: { ...world.task.metadata, name: action.name }, status: {} }), refusal: Option.none() }
     case "Cancel": return { ...world, task: { ...world.task, spec: { ...world.task.spec, cancel: true } } }
     case "Release":
     case "DeleteTask": return { ...world, task: { ...world.task, metadata: { ...world.task.metadata, deletionTimestamp: noon } }, expired: false }
@@ -139,8 +170,8 @@ const after = (world: Observed, action: Action): Observed => {
   }
 }
 
-/** The world once the plan's actions have happened and its status is written; a refusal is over when the Job was asked for again. */
+/** The world once the plan's actions have happened and its status is written; a refusal is over when the Job was asked for again, or the pass that told of it is. */
 export const perform = (world: Observed, { actions, status }: Plan): Observed => {
   const changed = actions.reduce(after, world)
-  return { ...changed, task: { ...changed.task, status } }
+  return { ...changed, task: { ...changed.task, status }, refusal: isOver(status.phase) ? Option.none() : changed.refusal }
 }

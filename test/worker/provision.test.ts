@@ -7,6 +7,7 @@ import { join } from "node:path"
 import { RunId, WorkspaceName } from "../../src/schema/names.ts"
 import type { AgentTaskSpec } from "../../src/schema/agent-task.ts"
 import type { Backing } from "../../src/worker/backing.ts"
+import { writeFile } from "../../src/worker/folder.ts"
 import { provision } from "../../src/worker/provision.ts"
 import { Settings } from "../../src/worker/settings.ts"
 import type { StageFailed } from "../../src/worker/stage-failed.ts"
@@ -81,6 +82,15 @@ describe("provision", () => {
       }))
       expect(result).toMatchObject({ directory: ["live", "demo"], path: expect.stringMatching(/\/work\/live\/demo$/u) })
       expect(read("live/demo/zzz_agent_job.auto.tfvars")).toBe(`region = "eu"\n`)
+    }))
+
+  it.effect("counts the path of a source of Flux as its root", () =>
+    Effect.gen(function*() {
+      const files: Backing["bringSource"] = Option.some((root) => writeFile(root, ["teams", "net", "live", "main.tf"], "# main"))
+      const from = (path: string) => provisioned(spec({ source: { fluxSource: { kind: "GitRepository", name: "infra", path } }, workingDirectory: "live" }), { bring: files })
+      expect((yield* from("./teams/net")).result).toMatchObject({ directory: ["teams", "net", "live"] })
+      expect((yield* from("teams")).result).toMatchObject({ message: "The source has no directory teams/live; correct source.fluxSource.path or workingDirectory." })
+      expect((yield* from("../teams")).result).toMatchObject({ message: expect.stringContaining("source.fluxSource.path") })
     }))
 
   it.effect.each([

@@ -8,7 +8,7 @@ import { objectMetadata } from "./object-metadata.ts"
 
 const allow = (apiGroups: string, resources: string, verbs: string, resourceNames?: ReadonlyArray<string>): V1PolicyRule => ({
   apiGroups: [apiGroups],
-  resources: [resources],
+  resources: resources.split(" "),
   ...(resourceNames !== undefined && { resourceNames: [...resourceNames] }),
   verbs: verbs.split(" ")
 })
@@ -18,6 +18,7 @@ const runTasks: ReadonlyArray<V1PolicyRule> = [
   allow("scalr.io", "atasks", "get list watch create update patch delete"),
   allow("scalr.io", "atasks/status", "update patch"),
   allow("scalr.io", "atasks/finalizers", "update"), // to own a Job, where the API server asks for it
+  allow("source.toolkit.fluxcd.io", "gitrepositories ocirepositories buckets", "get"), // the artifact of a task's source
   allow("batch", "jobs", "get list watch create delete"),
   allow("", "pods", "get list watch"),
   allow("", "secrets", "create patch"), // the token of a task, which it never reads back

@@ -26,6 +26,7 @@ const at = "2026-01-31T12:00:00Z"
 const claim = { podUid: "a", nonce: "n", epoch: 0, at }
 const result = { outcome: "succeeded", reason: "Completed", message: "ok", finishedAt: at }
 const sha256 = "a".repeat(64)
+const artifact = { revision: "main@sha1:a", url: "http://flux/a.tar.gz", sha256 }
 const pool = { url: "https://example.com", runId: "run-1", tokenSecret: { name: "token" } }
 
 const create = Effect.fnUntraced(function*(spec: object) {
@@ -44,11 +45,17 @@ layer(RealCrd, { excludeTestServices: true })("a real API server", (it) => {
     Effect.map(create(spec), (task) => expect(task["status"]).toEqual({ observedGeneration: -1 })))
 
   const refused = [
-    { given: "no source", spec: { ...spec, source: {} }, says: "exactly one of inline, archive, configMap, pool is required" },
-    { given: "two sources", spec: { ...spec, source: { ...spec.source, configMap: { name: "a" } } }, says: "exactly one of inline, archive, configMap, pool is required" },
+    { given: "no source", spec: { ...spec, source: {} }, says: "exactly one of inline, archive, configMap, fluxSource, pool is required" },
+    { given: "two sources", spec: { ...spec, source: { ...spec.source, configMap: { name: "a" } } }, says: "exactly one of inline, archive, configMap, fluxSource, pool is required" },
     { given: "a pool's source without a pool", spec: { ...spec, source: { pool: { archiveSha256: sha256 } } }, says: "source.pool and pool go together" },
     { given: "a pool without its source", spec: { ...spec, pool }, says: "source.pool and pool go together" },
     { given: "a saved plan to plan with", spec: { ...spec, plan: { sha256 } }, says: "a plan stage makes a saved plan and cannot be given one" },
+    {
+      given: "an apply that follows its source",
+      spec: { ...spec, stage: "apply", source: { fluxSource: { kind: "GitRepository", name: "infra", onChange: "plan" } } },
+      says: "source.fluxSource.onChange is for a plan"
+    },
+    { given: "a source of Flux of an unknown kind", spec: { ...spec, source: { fluxSource: { kind: "HelmChart", name: "infra" } } }, says: "Unsupported value" },
     { given: "a variable with two values", spec: { ...spec, variables: [{ name: "a", value: "1", valueFrom: { secretKeyRef: { name: "s", key: "k" } } }] }, says: "exactly one of value, valueFrom is required" },
     { given: "an unknown stage", spec: { ...spec, stage: "import" }, says: "Unsupported value" },
     { given: "a workspace that is a path", spec: { ...spec, workspace: "../a" }, says: "spec.workspace" }
@@ -84,6 +91,25 @@ layer(RealCrd, { excludeTestServices: true })("a real API server", (it) => {
     },
     { given: "a claim that vanishes", from: [{ status: { phase: "Starting" } }, { status: { phase: "Running", claim } }], to: { status: { phase: "Running" } }, says: "status.claim is written once" },
     { given: "a status that vanishes", from: [{ status: { phase: "Starting" } }, { status: { phase: "Running", claim } }], to: { status: {} }, says: "status.claim is written once" },
+    { given: "another artifact before the claim", from: [{ status: { phase: "Starting", source: artifact } }], to: { status: { phase: "Starting", source: { ...artifact, sha256: "b".repeat(64) } } } },
+    {
+      given: "another artifact after the claim",
+      from: [{ status: { phase: "Starting", source: artifact } }, { status: { phase: "Running", claim, source: artifact } }],
+      to: { status: { phase: "Running", claim, source: { ...artifact, sha256: "b".repeat(64) } } },
+      says: "status.source stays as the worker found it"
+    },
+    {
+      given: "an artifact that vanishes after the claim",
+      from: [{ status: { phase: "Starting", source: artifact } }, { status: { phase: "Running", claim, source: artifact } }],
+      to: { status: { phase: "Running", claim } },
+      says: "status.source stays as the worker found it"
+    },
+    {
+      given: "an artifact after a claim without one",
+      from: [{ status: { phase: "Starting" } }, { status: { phase: "Running", claim } }],
+      to: { status: { phase: "Running", claim, source: artifact } },
+      says: "status.source stays as the worker found it"
+    },
     {
       given: "a second result",
       from: [{ status: { phase: "Succeeded", result } }],

@@ -1,0 +1,36 @@
+// What a source of Flux is good for at the moment: its artifact, or the sentence that says why there is none to be used.
+// An artifact of a source that is not ready, or of an older spec of it, is never taken: it may be of another branch.
+// Used by controller/observe and core/situation.
+import { Option, Schema } from "effect"
+import type { AgentTask } from "../schema/agent-task.ts"
+import type { FluxObject } from "../schema/kubernetes.ts"
+import { Artifact, type FluxSource } from "../schema/source.ts"
+import { SourceSeen } from "./observed.ts"
+import { sentence } from "./sentence.ts"
+
+/** May the task's artifact still be chosen? From its Job on it stays. */
+export const isUnpinned = ({ spec, status }: AgentTask): boolean =>
+  spec.source.fluxSource !== undefined && status.claim === undefined && (status.source === undefined || (status.launches ?? 0) === 0)
+
+/** It was said to wait for its source, so it takes no turn from others until the source is ready. */
+export const waitsForSource = (task: AgentTask): boolean => isUnpinned(task) && task.status.reason === "SourceNotReady"
+
+const decodeArtifact = Schema.decodeUnknownOption(Artifact)
+
+const notReady = (message: string) => SourceSeen.NotReady({ message })
+
+export const sourceSeen = ({ kind, name }: FluxSource, found: Option.Option<FluxObject>): SourceSeen => {
+  const named = `${kind} ${name}`
+  if (Option.isNone(found)) return notReady(`There is no ${named} in the namespace of the task; make it, or correct source.fluxSource.`)
+  const { metadata, status } = found.value
+  const ready = status?.conditions?.find(({ type }) => type === "Ready")
+  if (ready !== undefined && ready.status !== "True") return notReady(sentence(`${named} is not ready: ${ready.message ?? ready.reason ?? "Flux does not say why"}`))
+  if (ready === undefined || (status?.observedGeneration ?? 0) < (metadata.generation ?? 1)) return notReady(`Flux has not looked at ${named} yet.`)
+  if (status?.artifact === undefined) return notReady(`${named} has no artifact yet.`)
+  const { digest = "", revision, url } = status.artifact
+  const artifact = decodeArtifact({ revision, url, sha256: digest.replace(/^sha256:/u, "") })
+  return Option.match(artifact, {
+    onNone: () => notReady(`The artifact of ${named} has no SHA-256 digest (${digest.slice(0, 80)}); let source-controller make one.`),
+    onSome: (artifact) => SourceSeen.Ready({ artifact })
+  })
+}

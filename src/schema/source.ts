@@ -1,0 +1,34 @@
+// Where a task's configuration comes from: exactly one of these, and for one that Flux keeps, which artifact was taken.
+// A digest is what decides: two revisions with the same content are one.
+// Used by schema/agent-task.ts; a Flux source is read by core/flux-source.ts.
+import { Schema } from "effect"
+import { ObjectName, Sha256 } from "./names.ts"
+import { text } from "./text.ts"
+
+/** What a new artifact of the source sets off once the attempt before is over. */
+export const OnChange = Schema.Literals(["none", "plan"])
+export type OnChange = typeof OnChange.Type
+
+export const FluxSource = Schema.Struct({
+  kind: Schema.Literals(["GitRepository", "OCIRepository", "Bucket"]),
+  name: ObjectName.annotate({ description: "In the namespace of the task." }),
+  path: Schema.optionalKey(text(512).annotate({ description: "Directory of the artifact that counts as the root of the source." })),
+  onChange: Schema.optionalKey(OnChange.annotate({ description: "plan: a new artifact makes a new attempt, a task of its own; none if absent." }))
+})
+export type FluxSource = typeof FluxSource.Type
+
+/** What was taken from a Flux source. */
+export const Artifact = Schema.Struct({ revision: text(512), url: text(2048), sha256: Sha256 })
+export type Artifact = typeof Artifact.Type
+
+export const sources = {
+  inline: Schema.optionalKey(
+    Schema.Record(Schema.String, text(262_144)).check(Schema.isMaxProperties(64)).annotate({ description: "File name to content; for small configurations." })
+  ),
+  archive: Schema.optionalKey(
+    Schema.Struct({ url: text(2048), sha256: Sha256 }).annotate({ description: "A tar.gz of the configuration, checked against its digest before it is unpacked." })
+  ),
+  configMap: Schema.optionalKey(Schema.Struct({ name: ObjectName }).annotate({ description: "A ConfigMap of the same namespace; each key is a file." })),
+  fluxSource: Schema.optionalKey(FluxSource.annotate({ description: "The artifact of a source of Flux when the Job is made; checked against its digest before it is unpacked." })),
+  pool: Schema.optionalKey(Schema.Struct({ archiveSha256: Sha256 }).annotate({ description: "The pool gives the archive to the holder of the task's token." }))
+}

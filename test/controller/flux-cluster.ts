@@ -1,0 +1,50 @@
+// Flux's kinds of source on a real API server, as far as a test needs them, and a hand in source-controller's place.
+// The kinds are served in a group of the real name; nothing but the test writes their status.
+// Used by flux-source.cluster.test.ts.
+import { Effect, Schedule } from "effect"
+import { createHash } from "node:crypto"
+import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { fluxSources, type Kind } from "../../src/kubernetes/kinds.ts"
+import { Tasks } from "./task-cluster.ts"
+
+const customResourceDefinitions: Kind = { ...fluxSources.GitRepository, apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", plural: "customresourcedefinitions" }
+const group = "source.toolkit.fluxcd.io"
+const anything = { type: "object", "x-kubernetes-preserve-unknown-fields": true }
+
+/** Where they are not served already; left in the cluster, as the CRD of AgentTasks is. */
+export const installFluxKinds = Effect.gen(function*() {
+  const kubernetes = yield* Kubernetes
+  for (const { kind, plural } of Object.values(fluxSources)) {
+    yield* kubernetes.create(customResourceDefinitions, {
+      metadata: { name: `${plural}.${group}` },
+      spec: {
+        group, scope: "Namespaced", names: { kind, plural, singular: kind.toLowerCase() },
+        versions: [{ name: "v1", served: true, storage: true, subresources: { status: {} }, schema: { openAPIV3Schema: { type: "object", properties: { spec: anything, status: anything } } } }]
+      }
+    }).pipe(Effect.catchTag("AlreadyExists", () => Effect.void))
+  }
+  yield* Effect.forEach(Object.values(fluxSources), (kind) => Effect.retry(kubernetes.list(kind, {}), { times: 100, schedule: Schedule.spaced("100 millis") }))
+})
+
+const at = "2026-01-01T00:00:00Z"
+const ready = (status: string, reason: string, message: string) => ({ observedGeneration: 1, conditions: [{ type: "Ready", status, reason, message, lastTransitionTime: at }] })
+
+const repository = (name: string) => Effect.map(Tasks, ({ namespace }) => ({ name, namespace }))
+
+export const createRepository = Effect.fnUntraced(function*(name: string) {
+  return yield* (yield* Kubernetes).create(fluxSources.GitRepository, { metadata: yield* repository(name), spec: { interval: "1h", url: "https://example.com/infra.git" } })
+})
+
+export const digestOf = (revision: string): string => createHash("sha256").update(revision).digest("hex")
+
+/** Says as source-controller does that the repository is at this revision; what it has is told by `content`. */
+export const serve = Effect.fnUntraced(function*(name: string, revision: string, content = revision) {
+  yield* (yield* Kubernetes).patchStatus(fluxSources.GitRepository, yield* repository(name), {
+    ...ready("True", "Succeeded", `stored artifact for revision '${revision}'`),
+    artifact: { revision, url: `http://source-controller/${content}.tar.gz`, digest: `sha256:${digestOf(content)}`, path: `${content}.tar.gz`, lastUpdateTime: at }
+  })
+})
+
+export const fail = Effect.fnUntraced(function*(name: string, message: string) {
+  yield* (yield* Kubernetes).patchStatus(fluxSources.GitRepository, yield* repository(name), ready("False", "GitOperationFailed", message))
+})

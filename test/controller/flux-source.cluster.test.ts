@@ -1,0 +1,143 @@
+// Tasks whose configuration Flux keeps, on a real API server: what they wait for, what they run, and who runs the next revision.
+import { expect, layer } from "@effect/vitest"
+import { Effect, Predicate } from "effect"
+import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { agentTasks, events } from "../../src/kubernetes/kinds.ts"
+import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
+import { WorkspaceName } from "../../src/schema/names.ts"
+import type { OnChange } from "../../src/schema/source.ts"
+import { createRepository, digestOf, fail, installFluxKinds, serve } from "./flux-cluster.ts"
+import { claim, createTask, finish, getTask, jobNames, runController, TaskCluster, Tasks, until, untilStatus } from "./task-cluster.ts"
+
+const isPhase = (phase: string) => (status: { readonly phase?: string | undefined }): boolean => status.phase === phase
+const from = (name: string, onChange?: OnChange) => ({ workspace: WorkspaceName.make(name), source: { fluxSource: { kind: "GitRepository" as const, name, ...(onChange !== undefined && { onChange }) } } })
+const says = (words: string) => ({ message, reason }: AgentTaskStatus): boolean => reason === "SourceNotReady" && message?.includes(words) === true
+
+/** A change to a task makes the controller look at its source at once. */
+let looks = 0
+const look = Effect.fnUntraced(function*(name: string) {
+  const { namespace } = yield* Tasks
+  yield* (yield* Kubernetes).apply(agentTasks, { metadata: { name, namespace, annotations: { "test/look": String(++looks) } } })
+})
+
+const namesOf = Effect.fnUntraced(function*(prefix: string) {
+  const { items } = yield* (yield* Kubernetes).list(agentTasks, { namespace: (yield* Tasks).namespace })
+  return items.map(({ metadata }) => metadata.name).filter((name) => name.startsWith(prefix)).sort()
+})
+
+const warnings = Effect.fnUntraced(function*(name: string) {
+  const { items } = yield* (yield* Kubernetes).list(events, { namespace: (yield* Tasks).namespace, fieldSelector: "type=Warning" })
+  return items.filter(({ regarding }) => Predicate.hasProperty(regarding, "name") && regarding.name === name).map(({ note }) => String(note))
+})
+
+/** The controller has looked at the task since the call. */
+const looked = Effect.fnUntraced(function*(name: string) {
+  yield* look(name)
+  yield* createTask(`${name}-after-${looks}`, { workspace: WorkspaceName.make("after") })
+  yield* untilStatus(`${name}-after-${looks}`, ({ phase }) => phase !== undefined)
+})
+
+const ran = Effect.fnUntraced(function*(name: string) {
+  yield* untilStatus(name, isPhase("Starting"))
+  yield* claim(name)
+  yield* finish(name)
+})
+
+layer(TaskCluster, { excludeTestServices: true, timeout: "90 seconds" })("a task whose source Flux keeps", (it) => {
+  it.effect("waits quietly where there is no Flux, takes no slot from others, and starts when the source is ready", () =>
+    Effect.gen(function*() {
+      yield* runController({ task: { limits: { total: 1 } } })
+      yield* createTask("early", from("early"))
+      yield* untilStatus("early", says("There is no GitRepository early"))
+      yield* createTask("other", { workspace: WorkspaceName.make("other") })
+      yield* ran("other")
+      yield* installFluxKinds
+      yield* createRepository("early")
+      yield* look("early")
+      yield* untilStatus("early", says("Flux has not looked at GitRepository early yet"))
+      yield* fail("early", "authentication required")
+      yield* look("early")
+      yield* untilStatus("early", says("GitRepository early is not ready: authentication required."))
+      expect(yield* jobNames).not.toContain("agent-job-early")
+      yield* serve("early", "main@sha1:a")
+      yield* look("early")
+      expect(yield* untilStatus("early", isPhase("Starting"))).toMatchObject({ reason: "JobCreated", source: { revision: "main@sha1:a", sha256: digestOf("main@sha1:a") } })
+      yield* claim("early")
+      yield* serve("early", "main@sha1:b")
+      yield* look("early")
+      yield* finish("early")
+      expect((yield* untilStatus("early", isPhase("Succeeded"))).source?.revision).toBe("main@sha1:a")
+    }).pipe(Effect.scoped))
+
+  it.effect("that waits for its turn runs what the source has when it comes", () =>
+    Effect.gen(function*() {
+      yield* installFluxKinds
+      yield* createRepository("late")
+      yield* serve("late", "main@sha1:a")
+      yield* runController({ task: { limits: { total: 1 } } })
+      yield* createTask("first", { workspace: WorkspaceName.make("first") })
+      yield* untilStatus("first", isPhase("Starting"))
+      yield* createTask("late", from("late"))
+      yield* untilStatus("late", ({ reason }) => reason === "ConcurrencyLimit")
+      yield* serve("late", "main@sha1:b")
+      yield* claim("first")
+      yield* finish("first")
+      expect(yield* untilStatus("late", isPhase("Starting"))).toMatchObject({ source: { revision: "main@sha1:b" } })
+      yield* claim("late")
+      yield* finish("late")
+    }).pipe(Effect.scoped))
+
+  it.effect("makes one attempt for each new artifact, also when the controller restarts, and speaks for the newest", () =>
+    Effect.gen(function*() {
+      yield* installFluxKinds
+      yield* createRepository("followed")
+      yield* serve("followed", "main@sha1:a")
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* runController()
+        yield* createTask("followed", from("followed", "plan"))
+        yield* ran("followed")
+        yield* serve("followed", "main@sha1:b")
+        yield* look("followed")
+        expect(yield* untilStatus("followed-2", isPhase("Starting"))).toMatchObject({ source: { revision: "main@sha1:b" } })
+      }))
+      yield* serve("followed", "main@sha1:c")
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* runController()
+        yield* looked("followed")
+        expect(yield* namesOf("followed")).toEqual(["followed", "followed-2", expect.stringContaining("after")]) // the second is alive
+        yield* claim("followed-2")
+        yield* finish("followed-2", { outcome: "failed", reason: "ExitCode", exitCode: 1, message: "It does not parse." })
+        yield* ran("followed-3") // the end of one is enough to look for the next
+      }))
+      yield* serve("followed", "main@sha1:d", "main@sha1:c") // another commit, the same content
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* runController()
+        yield* looked("followed")
+        const { metadata, spec, status } = yield* getTask("followed-3")
+        expect(spec).toMatchObject({ stage: "plan", attempt: 3, source: { fluxSource: { kind: "GitRepository", name: "followed" } } })
+        expect(spec.source.fluxSource).not.toHaveProperty("onChange")
+        expect(status.source?.revision).toBe("main@sha1:c")
+        expect(metadata.ownerReferences).toMatchObject([{ kind: "AgentTask", controller: true, uid: (yield* getTask("followed")).metadata.uid }])
+        const names = yield* namesOf("followed-")
+        expect(names.filter((name) => !name.includes("after"))).toEqual(["followed-2", "followed-3"])
+        const { conditions, phase } = yield* untilStatus("followed", ({ conditions }) => conditions?.some(({ message }) => message.startsWith("followed-3: ")) === true)
+        expect(phase).toBe("Succeeded")
+        expect(conditions?.map(({ status, type }) => `${type}=${status}`)).toEqual(["Ready=True", "Reconciling=False", "Stalled=False"])
+      }))
+    }))
+
+  it.effect("never takes a stranger's task for an attempt of its own", () =>
+    Effect.gen(function*() {
+      yield* installFluxKinds
+      yield* createRepository("named")
+      yield* serve("named", "main@sha1:a")
+      yield* runController()
+      yield* createTask("named", from("named", "plan"))
+      yield* createTask("named-2", { workspace: WorkspaceName.make("stranger") })
+      yield* ran("named")
+      yield* serve("named", "main@sha1:b")
+      yield* looked("named")
+      yield* until("the warning", warnings("named"), (notes) => notes.some((note) => note.includes("AgentTask named-2 exists, but no AgentTask made it")))
+      expect((yield* getTask("named")).status.latest).toBeUndefined()
+    }).pipe(Effect.scoped))
+})

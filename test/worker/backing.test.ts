@@ -1,0 +1,75 @@
+// A task without a pool and the artifact of its Flux source: fetched from where the status says, and only with the digest that it says.
+import { describe, expect, it } from "@effect/vitest"
+import { ConfigProvider, Effect, Layer, Option } from "effect"
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type { AgentTask } from "../../src/schema/agent-task.ts"
+import { Sha256, WorkspaceName } from "../../src/schema/names.ts"
+import { ownBacking } from "../../src/worker/backing.ts"
+import { openFolder } from "../../src/worker/folder.ts"
+import { Settings } from "../../src/worker/settings.ts"
+import { sha256, tarGz } from "./fake-task-api.ts"
+
+const archive = tarGz({ "main.tf": "# from Flux" })
+
+const sourceController = Effect.acquireRelease(
+  Effect.callback<{ readonly url: string; readonly close: () => void }>((resume) => {
+    const server = createServer((_, response) => void response.end(archive)).listen(0, "127.0.0.1", () =>
+      resume(Effect.succeed({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/a.tar.gz`, close: () => void server.close() })))
+  }),
+  ({ close }) => Effect.sync(close)
+)
+
+const task = (status: AgentTask["status"]): Pick<AgentTask, "spec" | "status"> => ({
+  spec: { workspace: WorkspaceName.make("demo"), stage: "plan", source: { fluxSource: { kind: "GitRepository", name: "infra" } } },
+  status
+})
+
+const pinned = (url: string, digest: string) => task({ source: { revision: "main@sha1:a", url, sha256: Sha256.make(digest) } })
+
+/** Brings the source into a directory of its own; gives the failure, and what is in the directory. */
+const brought = Effect.fnUntraced(function*(of: Pick<AgentTask, "spec" | "status">) {
+  const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-backing-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
+  for (const name of ["work", "private"]) mkdirSync(join(directory, name))
+  const settings = Settings.layer.pipe(Layer.orDie, Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
+    AGENT_JOB_NAMESPACE: "tasks",
+    AGENT_JOB_TASK: "demo",
+    AGENT_JOB_POD_NAME: "demo-abcde",
+    AGENT_JOB_POD_UID: "pod-uid",
+    AGENT_JOB_NODE: "node-1",
+    AGENT_JOB_DATA_DIR: directory,
+    AGENT_JOB_PRIVATE_DIR: join(directory, "private")
+  }))))
+  const bring = Effect.gen(function*() {
+    const { bringSource } = yield* ownBacking(of)
+    const root = yield* openFolder(join(directory, "work"))
+    if (Option.isSome(bringSource)) yield* bringSource.value(root)
+    return undefined
+  })
+  const failure = yield* bring.pipe(Effect.catch(Effect.succeed), Effect.provide(settings))
+  return { failure, names: readdirSync(join(directory, "work")), read: (name: string) => readFileSync(join(directory, "work", name), "utf8") }
+})
+
+describe("a task whose source Flux keeps", () => {
+  it.live("gets what its status says", () =>
+    Effect.gen(function*() {
+      const { url } = yield* sourceController
+      const { failure, read } = yield* brought(pinned(url, sha256(archive)))
+      expect(failure).toBeUndefined()
+      expect(read("main.tf")).toBe("# from Flux")
+    }))
+
+  it.live("gets nothing when the bytes are others", () =>
+    Effect.gen(function*() {
+      const { url } = yield* sourceController
+      expect(yield* brought(pinned(url, "b".repeat(64)))).toMatchObject({ failure: { reason: "DigestMismatch" }, names: [] })
+    }))
+
+  it.live("gets nothing when the status does not say what", () =>
+    Effect.gen(function*() {
+      expect(yield* brought(task({}))).toMatchObject({ failure: { reason: "InvalidConfiguration", message: expect.stringContaining("status.source is missing") } })
+    }))
+})
