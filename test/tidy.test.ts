@@ -13,11 +13,12 @@ const lines = (pattern: RegExp, all: ReadonlyArray<string>): ReadonlyArray<strin
 const below: Readonly<Record<string, ReadonlyArray<string>>> = {
   schema: [],
   core: ["schema"],
+  http: [],
   kubernetes: ["schema"],
   queue: [],
-  controller: ["schema", "core", "kubernetes", "queue"],
+  controller: ["schema", "core", "http", "kubernetes", "queue"],
   server: ["schema", "core"],
-  worker: ["schema", "core", "kubernetes"],
+  worker: ["schema", "core", "http", "kubernetes"],
   cli: ["schema", "core", "kubernetes", "controller", "server", "worker"],
   generate: ["schema", "core", "server", "cli"],
   "main.ts": ["cli"]

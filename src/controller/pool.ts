@@ -1,10 +1,10 @@
 // The controller's side of the pool API: takes assignments, acknowledges them, and reports what no worker could.
 // Every call may be repeated: an answer that was lost is asked for again, and changes nothing the second time.
 // Used by controller/pool-intake and controller/execute.
-import { layerUndiciOptions } from "@effect/platform-node/NodeHttpClient"
 import { Context, Data, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { readFile } from "node:fs/promises"
+import { toServer } from "../http/connections.ts"
 import { AcquireResponse, type Assignment, CancellationsResponse, poolPath } from "../schema/pool-api.ts"
 import { Problem } from "../schema/problem.ts"
 import type { Reason } from "../schema/reason.ts"
@@ -44,7 +44,7 @@ export class Pool extends Context.Service<Pool, {
   readonly wait: (id: string, taskUid: string, reason: Reason, message: string) => Effect.Effect<void, PoolError>
 }>()("agent-job/controller/Pool") {
   static readonly layer = (url: string, tokenFile: string) => Layer.effect(Pool, make(url, tokenFile)).pipe(
-    Layer.provide(Layer.fresh(layerUndiciOptions({ connections: 16 })))
+    Layer.provide(toServer({ connections: 16 }))
   )
 }
 

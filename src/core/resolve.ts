@@ -3,10 +3,11 @@
 // Called by the CLI, the controller and generate; its tables are in test/core/resolve.test.ts.
 import type { V1Container, V1LocalObjectReference, V1PodFailurePolicyRule, V1Volume } from "@kubernetes/client-node"
 import type { Tree } from "../schema/layers.ts"
+import type { ProviderMirrors } from "../schema/provider-mirrors.ts"
 import { overrides, secondsBesideStage, type Values } from "../schema/values.ts"
 import { fingerprint } from "./fingerprint.ts"
 import { type ContainerConfig, containers, type TaskContainerConfig } from "./resolve/containers.ts"
-import { type ClientCertificateConfig, clientCertificateOf, type TrustConfig, trustOf } from "./resolve/network.ts"
+import { type ClientCertificateConfig, clientCertificateOf, mirrorsOf, type TrustConfig, trustOf } from "./resolve/network.ts"
 import { text } from "./resolve/plain.ts"
 import { type PodConfig, podConfig } from "./resolve/pods.ts"
 import { type CacheConfig, cacheOf } from "./resolve/storage.ts"
@@ -44,6 +45,8 @@ export interface TaskConfig {
   readonly timeoutLimitSeconds?: number
   /** After ours. */
   readonly failureRules: ReadonlyArray<V1PodFailurePolicyRule>
+  /** Where providers come from; absent: from their registries, or as the runner's image says. */
+  readonly mirrors?: ProviderMirrors
   readonly jobLabels: Texts
   readonly jobAnnotations: Texts
 }
@@ -126,7 +129,7 @@ const controllerOf = ({ controller, global }: Values, container: ContainerConfig
   ...(controller.podDisruptionBudget.enabled && { minAvailable: controller.podDisruptionBudget.minAvailable })
 })
 
-const taskOf = ({ global, task }: Values, { runner, worker }: Pick<TaskConfig, "runner" | "worker">): TaskConfig => ({
+const taskOf = ({ agent, global, task }: Values, { runner, worker }: Pick<TaskConfig, "runner" | "worker">): TaskConfig => ({
   pod: podConfig(global, task),
   worker,
   runner,
@@ -137,6 +140,7 @@ const taskOf = ({ global, task }: Values, { runner, worker }: Pick<TaskConfig, "
   secondsBesideStage: secondsBesideStage(task),
   ...(task.job.activeDeadlineSeconds > 0 && { timeoutLimitSeconds: task.job.activeDeadlineSeconds - secondsBesideStage(task) }),
   failureRules: task.job.podFailurePolicy.rules,
+  ...mirrorsOf(agent),
   jobLabels: task.jobLabels,
   jobAnnotations: task.jobAnnotations
 })

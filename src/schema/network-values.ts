@@ -3,6 +3,7 @@
 // Used by schema/values.ts.
 import { Schema } from "effect"
 import { ObjectKey, ObjectName } from "./names.ts"
+import { FilesystemMirror, mirrorHost, NetworkMirror } from "./provider-mirrors.ts"
 import { optional, section, value } from "./value.ts"
 
 const text = (pattern: RegExp, expected: string) => Schema.String.check(Schema.isPattern(pattern, { expected }))
@@ -53,19 +54,9 @@ export const tls = section({
   return given.length > 1 ? { path: [given[0] ?? ""], issue: `is given, and ${given.slice(1).join(" and ")} too; give one of them` } : undefined
 }))
 
-/** As the engines read it: hashicorp/aws, example.com/team/*, *\/*. */
-const Pattern = text(/^(\*\/\*\/\*|([-A-Za-z0-9.]+(:\d+)?\/)?([-\w]+\/([-\w]+|\*)|\*\/\*))$/u, "a provider such as hashicorp/aws, or a pattern such as hashicorp/*, example.com/*/* or */*")
-const include = value(Schema.mutable(Schema.Array(Pattern)), [], "Providers that come from this mirror and from nowhere else; none: all of them.")
-
-const NetworkMirror = Schema.Struct({
-  url: text(/^https:\/\/[-A-Za-z0-9.]+(:\d+)?(\/[-\w.~%!&()+,;=:]*)*$/u, "a mirror's URL that begins with https://, without user and password"),
-  include,
-  tokenSecret: Schema.optionalKey(Schema.Struct({ name: ObjectName, key: value(ObjectKey, "token", "Key of the token in that Secret.") }))
-})
-
 export const mirrors = {
   providerFilesystemMirrors: value(
-    Schema.mutable(Schema.Array(Schema.Struct({ path: text(/^\/[-\w.~/ ]*$/u, "an absolute path of letters, digits and -_.~"), include }))),
+    Schema.mutable(Schema.Array(FilesystemMirror)),
     [],
     "Directories in the runner that providers come from, each as path and include (patterns such as hashicorp/*; none: every provider); what a mirror includes is never downloaded from its registry."
   ),
@@ -76,12 +67,10 @@ export const mirrors = {
   )
 }
 
-const hostOf = (url: string): string => url.split("/")[2] ?? ""
-
 /** The engines know one token a host. */
-export const mirrorContradictions = (all: ReadonlyArray<typeof NetworkMirror.Type>) =>
-  all.flatMap(({ tokenSecret, url }, index) => {
-    const first = all.find((_) => hostOf(_.url) === hostOf(url))
-    const same = first?.tokenSecret?.name === tokenSecret?.name && first?.tokenSecret?.key === tokenSecret?.key
-    return same ? [] : [{ path: ["providerNetworkMirrors", index, "tokenSecret"], issue: `differs from that of another mirror of ${hostOf(url)}; give both the same` }]
+export const mirrorContradictions = (all: ReadonlyArray<NetworkMirror>) =>
+  all.flatMap((mirror, index) => {
+    const first = all.find((_) => mirrorHost(_) === mirrorHost(mirror))
+    const same = first?.tokenSecret?.name === mirror.tokenSecret?.name && first?.tokenSecret?.key === mirror.tokenSecret?.key
+    return same ? [] : [{ path: ["providerNetworkMirrors", index, "tokenSecret"], issue: `differs from that of another mirror of ${mirrorHost(mirror)}; give both the same` }]
   })

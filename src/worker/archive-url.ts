@@ -1,9 +1,9 @@
 // Fetches the archive that a task names by its URL.
 // Always holds: no credential is sent along, not even one in the URL itself, and a message never has the URL's query, which may be one.
 // Used by worker/backing.ts.
-import { layerUndiciOptions } from "@effect/platform-node/NodeHttpClient"
-import { Data, Effect, Layer, Option, Schedule, Stream } from "effect"
+import { Data, Effect, Option, Schedule, Stream } from "effect"
 import { Headers, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { toAnybody } from "../http/connections.ts"
 import { archiveLimitBytes, save } from "./download.ts"
 import { causeOf } from "./platform.ts"
 import { StageFailed } from "./stage-failed.ts"
@@ -68,6 +68,6 @@ export const fetchArchive = Effect.fn("Archive.fetch")(function*(text: string, s
   yield* once.pipe(
     Effect.retry({ while: ({ _tag }) => _tag === "NotNow", schedule: Schedule.exponential("500 millis").pipe(Schedule.while(({ elapsed }) => elapsed < 60_000)) }),
     Effect.catchTag("NotNow", ({ failure }) => Effect.fail(failure)),
-    Effect.provide(Layer.fresh(layerUndiciOptions({ connections: 1, allowH2: false })))
+    Effect.provide(toAnybody({ connections: 1, allowH2: false }))
   )
 })

@@ -1,10 +1,10 @@
 // The task API of the pool's server, as the worker calls it with the token of its stage.
 // Always holds: the token goes to the server's own address and nowhere else, and is read anew for every request.
 // Used by worker/worker, worker/pool-backing, worker/state-delivery and worker/state-gateway.
-import { layerUndiciOptions } from "@effect/platform-node/NodeHttpClient"
 import { createReadStream, readFileSync, statSync } from "node:fs"
 import { Context, Data, Duration, Effect, Layer, Option, Predicate, Schedule, Schema, Stream } from "effect"
 import { HttpBody, HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { toServer } from "../http/connections.ts"
 import { Problem } from "../schema/problem.ts"
 import { StageResult } from "../schema/stage-result.ts"
 import { type LockInfo, LockGranted, LogPosition, taskHeader, taskPath, TaskDetails } from "../schema/task-api.ts"
@@ -59,7 +59,7 @@ export class Platform extends Context.Service<Platform, {
   readonly patiently: <A, E extends { readonly _tag: string; readonly message: string }>(ask: Effect.Effect<A, E>) => Effect.Effect<A, E>
 }>()("agent-job/worker/Platform") {
   /** For the server at `url`, `https:` or `http:`, in the name of the AgentTask with this UID. */
-  static readonly layer = (url: string, taskUid: string) => Layer.effect(Platform, make(url, taskUid)).pipe(Layer.provide(Layer.fresh(layerUndiciOptions({ connections: 16, allowH2: false }))))
+  static readonly layer = (url: string, taskUid: string) => Layer.effect(Platform, make(url, taskUid)).pipe(Layer.provide(toServer({ connections: 16, allowH2: false })))
 }
 
 /** The innermost reason of a failed request, such as ECONNREFUSED: what wraps it says only that it failed. */

@@ -24,6 +24,8 @@ export class Settings extends Context.Service<Settings, {
   readonly graceSeconds: number
   /** No stage takes longer, whatever its task says. */
   readonly timeoutLimitSeconds: Option.Option<number>
+  /** Where providers come from, as JSON of `ProviderMirrors`. */
+  readonly mirrors: Option.Option<string>
   readonly terminationLog: string
   readonly readyPort: number
   /** How long a server that does not answer is asked again. */
@@ -46,6 +48,7 @@ export class Settings extends Context.Service<Settings, {
     sourceDirectory: Config.option(Config.String("AGENT_JOB_SOURCE_DIR")),
     graceSeconds: Config.Int("AGENT_JOB_GRACE_SECONDS").pipe(Config.withDefault(30)),
     timeoutLimitSeconds: Config.option(Config.Int("AGENT_JOB_TIMEOUT_LIMIT_SECONDS")),
+    mirrors: Config.option(Config.String("AGENT_JOB_PROVIDER_MIRRORS")),
     terminationLog: Config.String("AGENT_JOB_TERMINATION_LOG").pipe(Config.withDefault("/dev/termination-log")),
     readyPort: Config.Int("AGENT_JOB_READY_PORT").pipe(Config.withDefault(workerHealthPort)),
     poolPatience: Config.Duration("AGENT_JOB_POOL_PATIENCE").pipe(Config.withDefault(Duration.minutes(5))),
@@ -56,3 +59,5 @@ export class Settings extends Context.Service<Settings, {
 /** The value that the kubelet resolved for the variable at this place of the spec; fails if the Pod has none for it. */
 export const referencedValue = (index: number) => Config.Redacted(`AGENT_JOB_VARIABLE_${index}`)
 
+/** The token of the network mirror at this place of the list; fails if the Pod has none for it. */
+export const mirrorToken = (index: number) => Config.Redacted(`AGENT_JOB_MIRROR_TOKEN_${index}`)

@@ -15,6 +15,7 @@ import { ExecLoop } from "./exec-loop.ts"
 import { openFolder, readFile, writeFile } from "./folder.ts"
 import { Log } from "./log-shipper.ts"
 import { makeEngineFolders, provision } from "./provision.ts"
+import { providerMirrors } from "./provider-mirrors.ts"
 import { Settings } from "./settings.ts"
 import { StageFailed } from "./stage-failed.ts"
 import { Stop } from "./stop.ts"
@@ -76,12 +77,13 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
   ], { concurrency: 2 })
   yield* introduce(spec, name, version, variables.shown)
 
+  const mirrors = yield* providerMirrors(folders.temporary, env)
   const workplace: Workplace = { engine: name, directory: place.path, env }
   const events = leavesEvents(name, version) ? Option.some(yield* makeEventsFile(folders.temporary)) : Option.none()
   const commands = stageCommands({ stage: spec.stage, options: spec.options, savedPlan: Option.isSome(backing.bringPlan), eventsFile: Option.getOrUndefined(events)?.path })
   for (const command of commands) {
     if (command.mutates) yield* backing.mayChange(folders.data)
-    const done = yield* Effect.exit(perform(workplace, command, backing))
+    const done = yield* Effect.exit(perform(workplace, command, [mirrors, backing]))
     if (command.mutates) yield* Effect.mapError(settle(backing, place, events, facts), withExitCodeOf(done))
     const captured = yield* done
     if (command.subcommand === "show") yield* Ref.update(facts, (_) => ({ ..._, ...Option.getOrElse(plannedOf(spec, captured), () => ({})) }))
@@ -107,10 +109,12 @@ const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, name: string,
   }
 })
 
-/** One command with what its backing opens for it, and for no longer than it runs. Gives what it printed, if that was captured. */
-const perform = Effect.fnUntraced(function*(workplace: Workplace, command: StageCommand, backing: Backing) {
+/** One command with what is opened for it, and for no longer than it runs. Gives what it printed, if that was captured. */
+const perform = Effect.fnUntraced(function*(workplace: Workplace, command: StageCommand, openers: ReadonlyArray<Pick<Backing, "openFor">>) {
   const engine = yield* Engine
-  return yield* engine.run(workplace, command, yield* backing.openFor(command))
+  const opened = yield* Effect.forEach(openers, ({ openFor }) => openFor(command))
+  const env = Object.fromEntries(opened.flatMap(({ env }) => Object.entries(env)))
+  return yield* engine.run(workplace, command, { env, secrets: opened.flatMap(({ secrets }) => secrets) })
 }, Effect.scoped)
 
 /** What may be read of what a hostile engine leaves. */

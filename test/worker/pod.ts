@@ -26,7 +26,7 @@ export interface Pod {
   readonly run: (kubernetes: FakeKubernetes, env?: Readonly<Record<string, string>>) => Effect.Effect<Exit.Exit<void, unknown>>
 }
 
-const find = (program: string): string => {
+export const find = (program: string): string => {
   const found = (process.env.PATH ?? "").split(":").map((directory) => join(directory, program)).find(existsSync)
   if (found === undefined) throw new Error(`${program} is not in PATH; run test/cluster/build tofu provider-time`)
   return found

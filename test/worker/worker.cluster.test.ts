@@ -300,11 +300,14 @@ describe("a stage that has to stop", () => {
       expect(exitCode(exit)).toBe(1)
     }))
 
-  it.live("ends with DeadlineExceeded when its time is over", () =>
+  it.live.each([
+    { given: "its time is over", timeoutSeconds: 3, env: {} },
+    { given: "the time of all Jobs is over, though it may take longer itself", timeoutSeconds: 3600, env: { AGENT_JOB_TIMEOUT_LIMIT_SECONDS: "3" } }
+  ])("ends with DeadlineExceeded when $given", ({ env, timeoutSeconds }) =>
     Effect.gen(function*() {
       const api = yield* taskApi
       const digest = yield* planned(api, { "main.tf": slow })
-      const { log, kubernetes, running } = yield* applying(api, digest, { timeoutSeconds: 3 })
+      const { log, kubernetes, running } = yield* applying(api, digest, { timeoutSeconds }, env)
       yield* Fiber.join(running)
       expect(kubernetes.task().status, log()).toMatchObject({ phase: "Failed", reason: "DeadlineExceeded", result: { outcome: "failed", statePushed: true } })
     }))

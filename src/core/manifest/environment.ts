@@ -26,6 +26,13 @@ const secretVariables = ({ spec: { variables = [] } }: AgentTask): Array<V1EnvVa
   variables.flatMap(({ valueFrom }, index) =>
     valueFrom === undefined ? [] : [{ name: `AGENT_JOB_VARIABLE_${index}`, valueFrom: { secretKeyRef: valueFrom.secretKeyRef } }])
 
+/** Which mirrors there are, and the tokens of those that ask for one. */
+const mirrorVariables = ({ task: { mirrors } }: ResolvedConfig): ReadonlyArray<V1EnvVar> =>
+  mirrors === undefined ? [] : [
+    { name: "AGENT_JOB_PROVIDER_MIRRORS", value: JSON.stringify(mirrors) },
+    ...mirrors.network.flatMap(({ tokenSecret }, index) => tokenSecret === undefined ? [] : [{ name: `AGENT_JOB_MIRROR_TOKEN_${index}`, valueFrom: { secretKeyRef: tokenSecret } }])
+  ]
+
 const timeoutLimit = ({ task: { timeoutLimitSeconds } }: ResolvedConfig): ReadonlyArray<V1EnvVar> =>
   timeoutLimitSeconds === undefined ? [] : [{ name: "AGENT_JOB_TIMEOUT_LIMIT_SECONDS", value: String(timeoutLimitSeconds) }]
 
@@ -46,5 +53,6 @@ export const workerEnvironment = (task: AgentTask, config: ResolvedConfig, epoch
     { name: "AGENT_JOB_GRACE_SECONDS", value: String(config.task.pod.terminationGracePeriodSeconds) },
     ...timeoutLimit(config),
     ...clientCertificateVariable(config),
+    ...mirrorVariables(config),
     ...secretVariables(task)
   ])

@@ -1,6 +1,7 @@
 // What the values say of the network: the proxy's variables, whom to trust, what to show the server, where providers come from.
 // Invariant: what is the cluster's own is never asked through the proxy; roots are added to those of an image, never put in their place.
 // Used by core/resolve and core/resolve/containers.
+import type { ProviderMirrors } from "../../schema/provider-mirrors.ts"
 import type { Values } from "../../schema/values.ts"
 import { place } from "../manifest/places.ts"
 
@@ -55,3 +56,7 @@ export interface ClientCertificateConfig {
 
 export const clientCertificateOf = ({ clientCertSecret: { certKey, keyKey, name } }: Network["tls"]): ClientCertificateConfig | undefined =>
   name === "" ? undefined : { secretName: name, certKey, keyKey }
+
+/** The engines resolve the paths of a mirror against its URL, so it ends in a slash. */
+export const mirrorsOf = ({ providerFilesystemMirrors: filesystem, providerNetworkMirrors: network }: Values["agent"]): { readonly mirrors?: ProviderMirrors } =>
+  filesystem.length + network.length === 0 ? {} : { mirrors: { filesystem, network: network.map((mirror) => ({ ...mirror, url: mirror.url.replace(/\/*$/u, "/") })) } }

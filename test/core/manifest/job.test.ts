@@ -202,6 +202,22 @@ describe("the Pod", () => {
     expect(second?.labelSelector).toEqual({ matchLabels: { a: "b" } })
   })
 
+  it("tells the worker of mirrors and of the Secrets with their tokens, and the runner nothing", () => {
+    const providerNetworkMirrors = [{ url: "https://a.example.com" }, { url: "https://b.example.com/", include: ["hashicorp/*"], tokenSecret: { name: "mirror" } }]
+    const made = job(taskOf(), configOf({ agent: { providerFilesystemMirrors: [{ path: "/opt/providers" }], providerNetworkMirrors } }), 0)
+    const env = Object.fromEntries((container(made, "worker").env ?? []).map(({ name, value, valueFrom }) => [name, value ?? valueFrom]))
+    expect(JSON.parse(String(env["AGENT_JOB_PROVIDER_MIRRORS"]))).toEqual({
+      filesystem: [{ path: "/opt/providers", include: [] }],
+      network: [
+        { url: "https://a.example.com/", include: [] },
+        { url: "https://b.example.com/", include: ["hashicorp/*"], tokenSecret: { name: "mirror", key: "token" } }
+      ]
+    })
+    expect(env["AGENT_JOB_MIRROR_TOKEN_1"]).toEqual({ secretKeyRef: { name: "mirror", key: "token" } })
+    expect(env).not.toHaveProperty("AGENT_JOB_MIRROR_TOKEN_0")
+    expect(JSON.stringify(container(made, "runner"))).not.toMatch(/mirror/iu)
+  })
+
   it("takes variables from objects beside those by name", () => {
     const made = job(taskOf(), configOf({ task: { runner: { extraEnvFrom: [{ prefix: "A_", secretRef: { name: "keys", optional: true } }] } } }), 0)
     expect(container(made, "runner").envFrom).toEqual([{ prefix: "A_", secretRef: { name: "keys", optional: true } }])

@@ -1,0 +1,75 @@
+// The connections of our own requests: through the proxy that the environment names, and to our server with a client certificate if there is one.
+// Invariant: loopback is never asked through a proxy, and a proxy never sees the client certificate.
+// Used by controller/pool, worker/platform and worker/archive-url; the Kubernetes API is always asked directly.
+import { Dispatcher, layerUndiciNoDispatcher } from "@effect/platform-node/NodeHttpClient"
+import { Config, Effect, Layer } from "effect"
+import type { HttpClient } from "effect/http"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import type * as Undici from "@effect/platform-node/Undici"
+
+export interface ConnectionOptions {
+  /** To one server, at most. */
+  readonly connections: number
+  /** HTTP/2 where the server offers it, unless false. */
+  readonly allowH2?: boolean
+}
+
+interface Certificate {
+  readonly cert: string
+  readonly key: string
+}
+
+const loopback = ["localhost", "127.0.0.1", "::1"]
+
+/** As everywhere, the small letters go first. */
+const variable = (name: string) => Config.String(name.toLowerCase()).pipe(Config.orElse(() => Config.String(name)), Config.withDefault(""))
+
+const proxies = Config.all({ httpProxy: variable("HTTP_PROXY"), httpsProxy: variable("HTTPS_PROXY"), noProxy: variable("NO_PROXY") }).pipe(
+  Config.map(({ noProxy, ...rest }) => ({ ...rest, noProxy: [noProxy, ...loopback].join(",") }))
+)
+
+const read = (directory: string): Certificate => ({
+  cert: readFileSync(join(directory, "tls.crt"), "utf8"),
+  key: readFileSync(join(directory, "tls.key"), "utf8")
+})
+
+type Open = (certificate?: Certificate) => Undici.Dispatcher
+
+/** Reads the files for each request, as tokens are: the kubelet replaces them, and what is open then ends with its requests. */
+const renewing = (open: Open, directory: string, plain: Undici.Dispatcher): Undici.Dispatcher => {
+  let held: Certificate & { readonly dispatcher: Undici.Dispatcher } | undefined
+  const current = (): Undici.Dispatcher => {
+    const { cert, key } = read(directory)
+    if (held?.cert !== cert || held.key !== key) {
+      void held?.dispatcher.close()
+      held = { cert, key, dispatcher: open({ cert, key }) }
+    }
+    return held.dispatcher
+  }
+  return plain.compose(() => (options, handler) => current().dispatch(options, handler))
+}
+
+const dispatcher = (options: ConnectionOptions, certificates: Config.Config<string>) =>
+  Effect.gen(function*() {
+    const settings = yield* Effect.orDie(proxies)
+    const directory = yield* Effect.orDie(certificates)
+    const { default: { EnvHttpProxyAgent } } = yield* Effect.promise(() => import("@effect/platform-node/Undici")) // a bundle has no other name of it
+    const opened: Array<Undici.Dispatcher> = []
+    const open: Open = (certificate) => {
+      const made = new EnvHttpProxyAgent({ ...options, ...settings, ...(certificate !== undefined && { connect: { ...certificate }, requestTls: { ...certificate } }) })
+      opened.push(made)
+      return made
+    }
+    yield* Effect.addFinalizer(() => Effect.promise(() => Promise.all(opened.map((_) => _.destroy()))))
+    return directory === "" ? open() : renewing(open, directory, open())
+  })
+
+const connections = (options: ConnectionOptions, certificates: Config.Config<string>): Layer.Layer<HttpClient.HttpClient> =>
+  Layer.fresh(Layer.provide(layerUndiciNoDispatcher, Layer.effect(Dispatcher, dispatcher(options, certificates))))
+
+/** To anybody. */
+export const toAnybody = (options: ConnectionOptions) => connections(options, Config.succeed(""))
+
+/** To the server that gives work, which may ask for a client certificate: tls.crt and tls.key in the directory that AGENT_JOB_CLIENT_CERTIFICATE_DIR names. */
+export const toServer = (options: ConnectionOptions) => connections(options, Config.withDefault(Config.String("AGENT_JOB_CLIENT_CERTIFICATE_DIR"), ""))

@@ -1,0 +1,123 @@
+// Our own requests behind a proxy, with roots of their own, and to a server that asks for a client certificate: real ones, on this machine.
+import { describe, expect, it } from "@effect/vitest"
+import { ConfigProvider, Effect } from "effect"
+import { HttpClient } from "effect/http"
+import { spawn } from "node:child_process"
+import { cpSync, mkdtempSync, rmSync } from "node:fs"
+import { createServer as createPlain } from "node:http"
+import { createServer as createSecure } from "node:https"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { getCACertificates, setDefaultCACertificates, type TLSSocket } from "node:tls"
+import { afterAll } from "vitest"
+import { toAnybody, toServer } from "../../src/http/connections.ts"
+import { configOf } from "../core/configs.ts"
+import { authority } from "./certificates.ts"
+import { forwardProxy, listening } from "./forward-proxy.ts"
+
+const place = mkdtempSync(join(tmpdir(), "agent-job-connections-"))
+const ca = authority(place)
+const roots = getCACertificates()
+setDefaultCACertificates([...roots, ca.cert])
+afterAll(() => {
+  setDefaultCACertificates(roots)
+  rmSync(place, { recursive: true })
+})
+
+const host = "server.example.test"
+const identity = ca.sign(host, `DNS:${host},DNS:localhost,DNS:server`)
+const [first, second] = [ca.sign("first"), ca.sign("second")]
+
+const plain = Effect.suspend(() => listening(createPlain((_, answer) => void answer.end("plain"))))
+
+/** Answers with the subject of the client's certificate. */
+const secure = (requestCert = false) =>
+  Effect.suspend(() =>
+    listening(createSecure({ ...identity, ca: ca.cert, requestCert, rejectUnauthorized: requestCert }, ({ socket }, answer) => void answer.end(requestCert ? String((socket as TLSSocket).getPeerCertificate().subject.CN) : "secure"))))
+
+const ask = (url: string, env: Record<string, string>, connections: typeof toServer | typeof toAnybody = toServer) =>
+  Effect.flatMap(HttpClient.HttpClient, (http) => Effect.flatMap(http.get(url), ({ text }) => text)).pipe(
+    Effect.provide(connections({ connections: 2 })),
+    Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env)))
+  )
+
+describe("a proxy of the environment", () => {
+  it.live("is asked for a tunnel to https addresses, and for http ones themselves", () =>
+    Effect.gen(function*() {
+      const proxy = yield* forwardProxy
+      const [http, https] = [yield* plain, yield* secure()]
+      const env = { HTTP_PROXY: proxy.url, HTTPS_PROXY: proxy.url }
+      expect([yield* ask(`http://${host}:${http}/a`, env), yield* ask(`https://${host}:${https}/b`, env)]).toEqual(["plain", "secure"])
+      expect(proxy.asked).toEqual([`GET http://${host}:${http}/a`, `CONNECT ${host}:${https}`])
+    }).pipe(Effect.scoped))
+
+  it.live.each([
+    { given: "loopback, always", name: "localhost", env: {} },
+    { given: "a name in NO_PROXY", name: "localhost", env: { NO_PROXY: "localhost" } },
+    { given: "a name in no_proxy, which goes before NO_PROXY", name: "localhost", env: { no_proxy: "a,localhost", NO_PROXY: "" } }
+  ])("is not asked for $given", ({ env, name }) =>
+    Effect.gen(function*() {
+      const proxy = yield* forwardProxy
+      expect(yield* ask(`https://${name}:${yield* secure()}`, { https_proxy: proxy.url, ...env })).toBe("secure")
+      expect(proxy.asked).toEqual([])
+    }).pipe(Effect.scoped))
+
+  it.live("that cannot be reached is what the error says", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(ask(`https://${host}:1`, { HTTPS_PROXY: "http://127.0.0.1:1" }))
+      expect(JSON.stringify(error.reason, Object.getOwnPropertyNames(error.reason))).toContain("ECONNREFUSED")
+    }).pipe(Effect.scoped))
+})
+
+describe("a client certificate", () => {
+  it.live("is shown to the server, directly and through a tunnel, and to nobody else", () =>
+    Effect.gen(function*() {
+      const proxy = yield* forwardProxy
+      const port = yield* secure(true)
+      const mounted = { AGENT_JOB_CLIENT_CERTIFICATE_DIR: first.directory }
+      expect(yield* ask(`https://localhost:${port}`, mounted)).toBe("first")
+      expect(yield* ask(`https://${host}:${port}`, { ...mounted, HTTPS_PROXY: proxy.url })).toBe("first")
+      yield* Effect.flip(ask(`https://localhost:${port}`, {}))
+      yield* Effect.flip(ask(`https://localhost:${port}`, mounted, toAnybody))
+    }).pipe(Effect.scoped))
+
+  it.live("that is replaced is used from the next request on", () =>
+    Effect.gen(function*() {
+      const port = yield* secure(true)
+      const mounted = join(place, "mounted")
+      const show = (one: { readonly directory: string }) => cpSync(one.directory, mounted, { recursive: true })
+      show(first)
+      const answers = yield* Effect.gen(function*() {
+        const http = yield* HttpClient.HttpClient
+        const answer = Effect.flatMap(http.get(`https://localhost:${port}`), ({ text }) => text)
+        const before = [yield* answer, yield* answer]
+        show(second)
+        return [...before, yield* answer]
+      }).pipe(Effect.provide(toServer({ connections: 2 })), Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ AGENT_JOB_CLIENT_CERTIFICATE_DIR: mounted }))))
+      expect(answers).toEqual(["first", "first", "second"])
+    }).pipe(Effect.scoped))
+})
+
+/** The program that a container runs, with the variables that the values give it. */
+const inContainer = (url: string, env: Readonly<Record<string, string>>) =>
+  Effect.callback<string>((resume) => {
+    const child = spawn(process.execPath, [join(import.meta.dirname, "ask.ts"), url], { env: { PATH: process.env.PATH ?? "", ...env }, stdio: ["ignore", "pipe", "inherit"] })
+    let out = ""
+    child.stdout.on("data", (chunk: Buffer) => void (out += chunk.toString()))
+    child.on("close", () => resume(Effect.succeed(out.trim())))
+  })
+
+describe("the variables that the values give", () => {
+  it.live("bring a worker to a server behind a proxy whose authority only the values know", () =>
+    Effect.gen(function*() {
+      const proxy = yield* forwardProxy
+      const port = yield* secure(true)
+      const values = { proxy: { httpsProxy: proxy.url }, tls: { caBundle: ca.cert, clientCertSecret: { name: "client" } } }
+      const { env } = configOf({ global: values }).task.worker
+      const mounted = { ...env, NODE_EXTRA_CA_CERTS: ca.file, AGENT_JOB_CLIENT_CERTIFICATE_DIR: first.directory } // where the Pod has them
+      expect(yield* inContainer(`https://${host}:${port}/`, mounted)).toBe("first")
+      expect(yield* inContainer(`https://server.agent-job.svc:${port}/`, mounted)).toContain("ENOTFOUND") // of the cluster: not by the proxy
+      expect(yield* inContainer(`https://${host}:${port}/`, { ...mounted, NODE_EXTRA_CA_CERTS: "" })).toMatch(/UNABLE_TO_GET_ISSUER|UNABLE_TO_VERIFY|SELF_SIGNED/u)
+      expect(proxy.asked).toEqual(Array(2).fill(`CONNECT ${host}:${port}`))
+    }).pipe(Effect.scoped))
+})

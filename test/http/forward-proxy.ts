@@ -1,0 +1,43 @@
+// A forward proxy that resolves every name to this machine, and remembers what it was asked for.
+// Used by test/http/connections.test.ts.
+import { Effect, type Scope } from "effect"
+import { createServer, request, type Server } from "node:http"
+import type { Server as SecureServer } from "node:https"
+import { type AddressInfo, connect } from "node:net"
+
+export const listening = (server: Server | SecureServer) =>
+  Effect.acquireRelease(
+    Effect.callback<number>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.succeed((server.address() as AddressInfo).port)))),
+    () => Effect.sync(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+  )
+
+export interface ForwardProxy {
+  readonly url: string
+  /** `CONNECT host:port`, or the method and the whole URL. */
+  readonly asked: ReadonlyArray<string>
+}
+
+export const forwardProxy: Effect.Effect<ForwardProxy, never, Scope.Scope> = Effect.gen(function*() {
+  const asked: Array<string> = []
+  const server = createServer((incoming, answer) => {
+    const { pathname, port } = new URL(incoming.url ?? "")
+    asked.push(`${incoming.method} ${incoming.url}`)
+    incoming.pipe(request({ host: "127.0.0.1", port, path: pathname, method: incoming.method ?? "GET", headers: incoming.headers }, (response) => {
+      answer.writeHead(response.statusCode ?? 502, response.headers)
+      response.pipe(answer)
+    }))
+  })
+  server.on("connect", (incoming, client) => {
+    asked.push(`CONNECT ${incoming.url}`)
+    const through = connect(Number(incoming.url?.split(":").at(-1)), "127.0.0.1", () => {
+      client.write("HTTP/1.1 200 Connection established\r\n\r\n")
+      through.pipe(client).pipe(through)
+    })
+    for (const socket of [through, client]) socket.on("error", () => void through.destroy())
+  })
+  const port = yield* listening(server)
+  return { url: `http://127.0.0.1:${port}`, asked }
+})
