@@ -2,6 +2,7 @@
 // Called by generate/main.
 import { agentTaskOpenApi } from "../core/manifest/crd.ts"
 import { rows } from "../core/plan.ts"
+import { schemaId } from "../schema/names.ts"
 import { reasons } from "../schema/reason.ts"
 import { openApi } from "../server/open-api.ts"
 import { type GeneratedFile, jsonFile, markdownFile, table } from "./file.ts"
@@ -32,7 +33,7 @@ export const referenceFiles = (): ReadonlyArray<GeneratedFile> => {
   return [
     reasonsFile(),
     decisionsFile(),
-    jsonFile("schemas/agent-task.schema.json", agentTaskOpenApi()),
+    jsonFile("schemas/agent-task.schema.json", { $id: schemaId("agent-task"), ...agentTaskOpenApi() }),
     jsonFile("schemas/server.openapi.json", isObject(api) ? api : {})
   ]
 }

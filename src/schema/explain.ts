@@ -46,6 +46,11 @@ export interface Mistake {
 export const shown = (path: Path): string =>
   path.map((key, index) => typeof key === "number" ? `[${key}]` : `${index === 0 ? "" : "."}${String(key)}`).join("") || "the file"
 
+const stranger = (path: Path, known: ReadonlyArray<string>): Mistake => {
+  const guess = nearest(String(path.at(-1)), known)
+  return { path, message: `unknown key${guess === undefined ? `; known here are ${known.join(", ")}` : `, did you mean "${guess}"?`}` }
+}
+
 const explain = (issue: SchemaIssue.Issue, path: Path = []): ReadonlyArray<Mistake> => {
   switch (issue._tag) {
     case "Pointer":
@@ -54,11 +59,8 @@ const explain = (issue: SchemaIssue.Issue, path: Path = []): ReadonlyArray<Mista
       return explain(issue.issue, path)
     case "Composite":
       return issue.issues.flatMap((_) => explain(_, path))
-    case "UnexpectedKey": {
-      const known = keysOf(issue.ast)
-      const guess = nearest(String(path.at(-1)), known)
-      return [{ path, message: `unknown key${guess === undefined ? `; known here are ${known.join(", ")}` : `, did you mean "${guess}"?`}` }]
-    }
+    case "UnexpectedKey":
+      return [stranger(path, keysOf(issue.ast))]
     default:
       return standard(issue).issues.map((_) => ({ path: [...path, ...(_.path ?? []).map((_) => typeof _ === "object" ? _.key : _)], message: _.message }))
   }
@@ -71,6 +73,25 @@ const strict: SchemaAST.ParseOptions = { onExcessProperty: "error", errors: "all
 export const parse = <S extends Schema.ConstraintDecoder<unknown>>(schema: S): (input: unknown) => Result.Result<S["Type"], ReadonlyArray<Mistake>> => {
   const decode = Schema.decodeUnknownResult(schema, strict)
   return (input) => Result.mapError(decode(input), ({ issue }) => [...new Map(explain(issue).map((mistake) => [line(mistake), mistake])).values()])
+}
+
+/** Annotation of a rule for a map: the pattern of its keys. */
+export const keyPattern = "agent-job/keyPattern"
+
+const mayBeKey = (map: SchemaAST.Objects, key: string): boolean =>
+  (map.checks ?? []).every(({ annotations }) => !(annotations?.[keyPattern] instanceof RegExp) || annotations[keyPattern].test(key))
+
+/** The first key on a path that the schema does not know, where a value would have told; null is a value that no decoder sees. */
+export const unknownIn = (schema: Schema.Top) => (path: Path): ReadonlyArray<Mistake> => {
+  let ast: SchemaAST.AST = schema.ast
+  for (const [depth, name] of path.entries()) {
+    if (ast._tag !== "Objects") return []
+    const field = ast.propertySignatures.find((_) => _.name === name)?.type
+    const entry = ast.indexSignatures[0]?.type
+    if (field === undefined && (entry === undefined || !mayBeKey(ast, String(name)))) return [stranger(path.slice(0, depth + 1), keysOf(ast))]
+    ast = field ?? entry ?? ast
+  }
+  return []
 }
 
 /** For a person: `path: what is wrong`. */

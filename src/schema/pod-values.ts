@@ -3,6 +3,7 @@
 // Used by schema/values.ts, and through it by core/resolve.ts.
 import type { V1Affinity, V1Container, V1Volume } from "@kubernetes/client-node"
 import { Predicate, Schema } from "effect"
+import { keyPattern } from "./explain.ts"
 import { ObjectName } from "./names.ts"
 
 const maybe = Schema.optionalKey
@@ -103,50 +104,52 @@ export const PullPolicy = Schema.Literals(["Always", "IfNotPresent", "Never"])
 
 const isNamed = (input: unknown): boolean => Predicate.isObject(input) && typeof input["name"] === "string"
 
-/** It is JSON already. */
-const inJson = () => undefined
+/** As Kubernetes says, and JSON already; of what it is, editors know what is looked at here. */
+const asInPod = <A>(what: string, isIt: (input: unknown) => input is A, json: { readonly type: "object" }) =>
+  Schema.declare<A>(isIt, { expected: what, toCodecJson: () => undefined }).check(Schema.makeFilter(() => undefined, { toJsonSchema: () => json })) // nothing more to check
+const named = { type: "object" as const, properties: { name: { type: "string" } }, required: ["name"] }
 
-export const Affinity = Schema.declare<V1Affinity>((input): input is V1Affinity => Predicate.isObject(input), { expected: "an affinity as in a Pod", toCodecJson: inJson })
-export const Volume = Schema.declare<V1Volume>((input): input is V1Volume => isNamed(input), { expected: "a volume as in a Pod, with a name", toCodecJson: inJson })
-export const Container = Schema.declare<V1Container>((input): input is V1Container => isNamed(input), { expected: "a container as in a Pod, with a name", toCodecJson: inJson })
+export const Affinity = asInPod("an affinity as in a Pod", (input): input is V1Affinity => Predicate.isObject(input), { type: "object" })
+export const Volume = asInPod("a volume as in a Pod, with a name", (input): input is V1Volume => isNamed(input), named)
+export const Container = asInPod("a container as in a Pod, with a name", (input): input is V1Container => isNamed(input), named)
 
-/** Rules for the entries of a map, each problem at its key; editors know of the keys' pattern. */
-const entries = <V>(keys: RegExp, problem: (key: string, value: V) => string | undefined) =>
+/** Which keys a map may have, each problem at its key; editors know of the pattern. */
+const keysLike = <V>(keys: RegExp, problem: (key: string) => string | undefined) =>
   Schema.makeFilter<Readonly<Record<string, V>>>(
     (record) =>
-      Object.entries(record).flatMap(([key, value]) => {
-        const issue = problem(key, value)
+      Object.keys(record).flatMap((key) => {
+        const issue = problem(key)
         return issue === undefined ? [] : [{ path: [key], issue }]
       }),
-    { toJsonSchema: () => ({ propertyNames: { pattern: keys.source } }) }
+    { [keyPattern]: keys, toJsonSchema: () => ({ propertyNames: { pattern: keys.source } }) }
   )
 
 const qualifiedName = /^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/u
 const badKey = (key: string): string | undefined => qualifiedName.test(key) ? undefined : `the key must be a name like example.com/purpose, up to 63 letters, digits, '-', '_' or '.' after the '/'`
 
+const labelValue = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/u
+
 /** A valid label value, the empty one included. */
-export const isLabelValue = (value: string): boolean => /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/u.test(value)
+export const isLabelValue = (value: string): boolean => labelValue.test(value)
 
-const badLabel = (key: string, value: string): string | undefined => badKey(key) ?? (isLabelValue(value) ? undefined : "a label's value has up to 63 letters, digits, '-', '_' or '.'")
-
-const texts = Schema.Record(Schema.String, Schema.String)
-export const Annotations = texts.check(entries(qualifiedName, badKey))
-export const Labels = texts.check(entries(qualifiedName, badLabel))
+const labels = Schema.Record(Schema.String, Schema.String.check(Schema.isPattern(labelValue, { expected: "a label's value: up to 63 letters, digits, '-', '_' or '.'" })))
+export const Annotations = Schema.Record(Schema.String, Schema.String).check(keysLike(qualifiedName, badKey))
+export const Labels = labels.check(keysLike(qualifiedName, badKey))
 
 /** What our objects are selected and told apart by. */
 const ours = /^(scalr\.io\/.*|app\.kubernetes\.io\/(name|instance|component|managed-by))$/u
 
 /** Labels that objects of ours get beside ours. */
-export const OwnLabels = texts.check(
-  entries(new RegExp(`^(?!${ours.source.slice(1)})${qualifiedName.source.slice(1)}`, "u"), (key, value) =>
-    ours.test(key) ? "is a label that agent-job itself sets and selects by; choose another key" : badLabel(key, value))
+export const OwnLabels = labels.check(
+  keysLike(new RegExp(`^(?!${ours.source.slice(1)})${qualifiedName.source.slice(1)}`, "u"), (key) =>
+    ours.test(key) ? "is a label that agent-job itself sets and selects by; choose another key" : badKey(key))
 )
 
 const variableName = /^[-._a-zA-Z][-._a-zA-Z0-9]*$/u
 
 /** Variables by name. Numbers and booleans are taken as they are written. */
 export const Environment = Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Finite, Schema.Boolean])).check(
-  entries(variableName, (key) => variableName.test(key) ? undefined : "a variable's name has letters, digits, '_', '-' or '.', and no digit first")
+  keysLike(variableName, (key) => variableName.test(key) ? undefined : "a variable's name has letters, digits, '_', '-' or '.', and no digit first")
 )
 export type Environment = typeof Environment.Type
 

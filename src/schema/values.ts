@@ -3,8 +3,8 @@
 // Source of schemas/values.schema.json and the tables in the documentation; resolved by core/resolve.ts.
 import { Result, Schema } from "effect"
 import { agentContainer, environment, image, scheduling, securityContext } from "./component-values.ts"
-import { type Fault, line, located, parse } from "./explain.ts"
-import { difference, isTree, type Layer, merge, type Tree } from "./layers.ts"
+import { type Fault, line, located, type Mistake, parse, unknownIn } from "./explain.ts"
+import { difference, isTree, type Layer, leaves, merge, type Tree } from "./layers.ts"
 import { ObjectKey, ObjectName } from "./names.ts"
 import { mirrorContradictions, mirrors, proxy, tls } from "./network-values.ts"
 import * as pod from "./pod-values.ts"
@@ -192,7 +192,15 @@ export type Values = typeof Values.Type
 const decode = parse(Values)
 export const defaultValues: Values = Result.getOrThrow(decode({}))
 
-const decodeOver = (trees: ReadonlyArray<Tree>) => decode(trees.reduce(merge, defaultValues))
+/** The keys that a file takes away. */
+const takenAway = (tree: Tree) => leaves(tree).filter(({ value }) => value === null).map(({ path }) => path)
+
+/** A key that nobody knows is one also where it takes away. */
+const decodeOver = (trees: ReadonlyArray<Tree>): Result.Result<Values, ReadonlyArray<Mistake>> => {
+  const strangers = trees.flatMap(takenAway).flatMap(unknownIn(Values))
+  const decoded = decode(trees.reduce(merge, defaultValues))
+  return strangers.length === 0 ? decoded : Result.fail([...strangers, ...Result.match(decoded, { onFailure: (_) => _, onSuccess: () => [] })])
+}
 
 /** The values of a file, over the defaults. Fails with a line for every problem; an empty file (null) gives the defaults. */
 export const parseValues = (input: unknown): Result.Result<Values, ReadonlyArray<string>> =>

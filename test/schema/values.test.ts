@@ -1,7 +1,7 @@
 import { Arbitrary, Result, Schema } from "effect"
 import { describe, expect, it } from "@effect/vitest"
-import { valueKeys } from "../../src/generate/values-schema.ts"
 import { defaultValues, overrides, parseValues } from "../../src/schema/values.ts"
+import { valueKeys } from "../../src/schema/values-document.ts"
 import { chartKeys, ourKeys } from "./value-keys.ts"
 
 const at = (tree: unknown, key: string): unknown =>
