@@ -26,6 +26,8 @@ export type Respond = (situation: Situation) => Response
 const askAgainMillis = 10_000
 /** How often a start is looked at again: what keeps a Pod from being made is told by events alone, which are not watched. */
 const lookAgainMillis = 5_000
+/** A start that goes well is told by the worker's claim alone; one that has said nothing for so long is told here. */
+const quietMillis = 3_000
 
 export const unchanged = ({ observed }: Situation, actions: ReadonlyArray<Action> = []): Response => ({
   actions,
@@ -146,7 +148,16 @@ export const finishRefused: Respond = (_) =>
     onSome: ({ kind, message }) => end(_, "Failed", kind === "NameTaken" ? "NameTaken" : "Denied", message)
   })
 
+/** Nothing was said of it yet. */
+const isFresh = ({ observed: { task: { status: { phase = "Pending" } } } }: Situation): boolean => phase === "Pending"
+
 const ourJob = ({ observed: { task } , policy }: Situation): string => jobName(policy.basename, task.metadata.name)
+
+/** The first launch is recorded with the first word on it. */
+const launched = (_: Situation, response: Response): Response => {
+  const configHash = Option.match(_.observed.job, { onNone: () => _.policy.configHash, onSome: (job) => job.configHash || _.policy.configHash })
+  return { ...response, status: { job: { name: ourJob(_) }, launches: 1, configHash, ...response.status } }
+}
 
 export const finishNameTaken: Respond = (_) =>
   end(_, "Failed", "NameTaken", `A Job named ${ourJob(_)} exists that this task did not make; delete it or rename the task.`)
@@ -166,15 +177,15 @@ const notStarted = ({ observed }: Situation): { readonly reason: FailureReason; 
 
 export const finishNotStarted: Respond = (_) => {
   const { reason, message } = notStarted(_)
-  return end(_, "Failed", reason, andThen(message, "Nothing was run."))
+  return launched(_, end(_, "Failed", reason, andThen(message, "Nothing was run.")))
 }
 
 export const clearAwayOrFail: Respond = (_) => {
+  if ((_.observed.task.status.launches ?? 1) >= _.policy.maxLaunches) return finishNotStarted(_)
   const { message, reason } = notStarted(_)
-  if ((_.observed.task.status.launches ?? 1) >= _.policy.maxLaunches) return end(_, "Failed", reason, andThen(message, "Nothing was run."))
   const news: News = { phase: "Starting", reason, message: andThen(message, "It is launched again.") }
   // Said first, guarded by the version: a Pod that has claimed the task meanwhile keeps its Job.
-  return sameNews(_, news) ? unchanged(_, deleteJob(_).actions) : later(tell(_, news), 0)
+  return sameNews(_, news) ? unchanged(_, deleteJob(_).actions) : later(launched(_, tell(_, news)), 0)
 }
 
 export const finishVanished: Respond = (_) => end(_, "Failed", "Lost", "Its Job was deleted before the worker took the task. Nothing was run.")
@@ -182,15 +193,14 @@ export const finishVanished: Respond = (_) => end(_, "Failed", "Lost", "Its Job 
 export const showStarting: Respond = (_) => {
   const trouble = troubleOfStart(_.observed)
   const name = ourJob(_)
+  const age = Option.match(_.observed.job, { onNone: () => 0, onSome: ({ createdAt }) => millisSince(createdAt, _.now) })
+  if (isFresh(_) && Option.isNone(trouble) && age < quietMillis) return later(unchanged(_), Math.min(quietMillis - age, quietMillis))
   const news = Option.match(trouble, {
     onNone: (): News => ({ phase: "Starting", reason: "JobCreated", message: `Job ${name} is made; its Pod starts.` }),
     onSome: ({ message, reason }): News => ({ phase: "Starting", reason, message })
   })
-  const response = tell(_, news)
-  const builtFrom = Option.match(_.observed.job, { onNone: () => "", onSome: ({ configHash }) => configHash })
-  const launched = { job: { name }, launches: 1, ...response.status, configHash: builtFrom || (response.status.configHash ?? _.policy.configHash) } // in case its own write was lost
-  const left = Option.match(_.observed.job, { onNone: () => 0, onSome: ({ createdAt }) => _.policy.startupTimeoutSeconds * 1000 - millisSince(createdAt, _.now) })
-  return later({ ...response, status: launched }, left > 0 ? Math.min(left, lookAgainMillis) : lookAgainMillis)
+  const left = _.policy.startupTimeoutSeconds * 1000 - age
+  return later(launched(_, tell(_, news)), left > 0 ? Math.min(left, lookAgainMillis) : lookAgainMillis)
 }
 
 const waitFor = (_: Situation, reason: WaitReason, message: string, position: number, blockedBy?: string): Response => {
@@ -238,8 +248,10 @@ export const pin: Respond = (_) => {
   return { ...response, status: { ...response.status, source: source.artifact } }
 }
 
+/** A first launch needs no word of its own: the Job's name is derived, so it is found again without one. */
 export const launch: Respond = (_) => {
   const name = ourJob(_)
+  if (isFresh(_)) return later(unchanged(_, [Action.CreateJob({ name })]), quietMillis)
   const response = tell(_, { phase: "Starting", reason: "JobCreated", message: `Job ${name} is made; its Pod starts.` }, [Action.CreateJob({ name })])
   return later(
     {

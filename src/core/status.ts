@@ -83,16 +83,27 @@ export const reflected = ({ metadata: { generation }, status }: AgentTask, of: A
   return { ...status, observedGeneration: generation, conditions: types.map((type) => condition(status, step, type, says[type])) }
 }
 
+/** Where a task runs, and what its Job was built from. */
+export interface Launch {
+  readonly job: string
+  readonly pod: string
+  readonly node: string
+  readonly configHash: string
+}
+
 /** The status that takes a task: written by the worker against the resourceVersion it read, and only if `claim` was absent. */
 export const claimed = (
   status: AgentTaskStatus,
   claim: Claim,
-  pod: { readonly name: string; readonly node: string },
+  { configHash, job, node, pod }: Launch,
   generation: number
 ): AgentTaskStatus => ({
-  ...advance(status, { phase: "Running", reason: "Claimed", message: `Runs in Pod ${pod.name} on ${pod.node}.`, generation, now: claim.at }),
+  launches: 1,
+  ...advance(status, { phase: "Running", reason: "Claimed", message: `Runs in Pod ${pod} on ${node}.`, generation, now: claim.at }),
   claim,
-  pod: { name: pod.name, uid: claim.podUid, node: pod.node },
+  job: { name: job },
+  pod: { name: pod, uid: claim.podUid, node },
+  configHash,
   startedAt: claim.at
 })
 

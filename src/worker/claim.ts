@@ -62,7 +62,7 @@ const patience = Schedule.min([Schedule.exponential("50 millis"), Schedule.space
 export const claimTask = Effect.fn("Claim.take")(function*(): Effect.fn.Return<{ readonly task: AgentTask; readonly claim: Claim }, ClaimLost | KubernetesError, Kubernetes | Settings | Stop> {
   const kubernetes = yield* Kubernetes
   const stop = yield* Stop
-  const { epoch, namespace, pod, task: name, taskUid } = yield* Settings
+  const { epoch, job, namespace, pod, task: name, taskUid } = yield* Settings
   const claimant: Claimant = { podUid: pod.uid, nonce: crypto.randomUUID() }
   const lost = (why: string) => new ClaimLost({ task: name, why })
 
@@ -80,7 +80,7 @@ export const claimTask = Effect.fn("Claim.take")(function*(): Effect.fn.Return<{
     const taken = yield* kubernetes.updateStatus(taskKind, {
       metadata: { name, namespace, uid: metadata.uid, resourceVersion: metadata.resourceVersion },
       spec: task.spec, // ignored, but the object has to be a valid one
-      status: claimed(status, claim, pod, metadata.generation)
+      status: claimed(status, claim, { job: job.name, configHash: job.configHash, pod: pod.name, node: pod.node }, metadata.generation)
     })
     return { task: taken, claim }
   })

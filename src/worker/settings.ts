@@ -9,6 +9,8 @@ export class Settings extends Context.Service<Settings, {
   readonly task: string
   /** Of the AgentTask this Pod was made for; absent: whichever has the name. */
   readonly taskUid: Option.Option<string>
+  /** The Pod's, and what it was built from. */
+  readonly job: { readonly name: string; readonly configHash: string }
   readonly pod: { readonly name: string; readonly uid: string; readonly node: string }
   /** How often the workspace changed hands before; 0 for plans. */
   readonly epoch: number
@@ -36,6 +38,7 @@ export class Settings extends Context.Service<Settings, {
     namespace: Config.String("AGENT_JOB_NAMESPACE"),
     task: Config.String("AGENT_JOB_TASK"),
     taskUid: Config.option(Config.String("AGENT_JOB_TASK_UID")),
+    job: Config.all({ name: Config.String("AGENT_JOB_JOB"), configHash: Config.String("AGENT_JOB_CONFIG_HASH") }),
     pod: Config.all({
       name: Config.String("AGENT_JOB_POD_NAME"),
       uid: Config.String("AGENT_JOB_POD_UID"),

@@ -34,7 +34,7 @@ const writeStatus = async (api: Api, namespace: string, name: string, next: (tas
 const begin = (api: Api, namespace: string, name: string) =>
   writeStatus(api, namespace, name, ({ metadata, status }) => advance(status, { phase: "Starting", reason: "JobCreated", message: "Its Pod starts.", generation: metadata.generation, now: now() }))
 const claim = (api: Api, namespace: string, name: string, pod: Pick<Seen["metadata"], "name" | "uid">) =>
-  writeStatus(api, namespace, name, ({ metadata, status }) => claimed(status, claimBy(pod.uid), { name: pod.name, node: "node-1" }, metadata.generation))
+  writeStatus(api, namespace, name, ({ metadata, status }) => claimed(status, claimBy(pod.uid), { job: `agent-job-${name}`, configHash: "none", pod: pod.name, node: "node-1" }, metadata.generation))
 const finish = (api: Api, namespace: string, name: string) =>
   writeStatus(api, namespace, name, ({ metadata, status }) => finished(status, result(), metadata.generation, false))
 

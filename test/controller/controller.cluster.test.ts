@@ -5,7 +5,7 @@ import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, jobs, type Kind, leases, serviceAccounts } from "../../src/kubernetes/kinds.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { WorkspaceName } from "../../src/schema/names.ts"
-import { claim, claimWithoutPod, createTask, finish, found, getTask, jobNames, runController, TaskCluster, Tasks, until, untilStatus } from "./task-cluster.ts"
+import { claim, claimWithoutPod, createTask, finish, found, getTask, jobNames, runController, TaskCluster, Tasks, until, untilLaunched, untilStatus } from "./task-cluster.ts"
 
 const quotas: Kind = { ...jobs, apiVersion: "v1", kind: "ResourceQuota", plural: "resourcequotas" }
 const isPhase = (phase: string) => (status: { readonly phase?: string | undefined }): boolean => status.phase === phase
@@ -16,7 +16,8 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
     Effect.gen(function*() {
       yield* runController()
       yield* createTask("simple")
-      expect(yield* untilStatus("simple", isPhase("Starting"))).toMatchObject({ job: { name: "agent-job-simple" }, launches: 1 })
+      yield* untilLaunched("simple")
+      expect((yield* getTask("simple")).status).toEqual({ observedGeneration: -1, phase: "Pending" })
       yield* claim("simple")
       yield* finish("simple", { changes: { add: 1, change: 0, destroy: 0 } })
       const status = yield* untilStatus("simple", isPhase("Succeeded"))
@@ -28,13 +29,13 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
     Effect.gen(function*() {
       yield* runController({ task: { limits: { total: 1 } } })
       yield* createTask("first", workspace("a"))
-      yield* untilStatus("first", isPhase("Starting"))
+      yield* untilLaunched("first")
       yield* createTask("second", workspace("b"))
       expect(yield* untilStatus("second", isPhase("Queued"))).toMatchObject({ reason: "ConcurrencyLimit", queue: { position: 1, reason: "ConcurrencyLimit" } })
       expect(yield* jobNames).not.toContain("agent-job-second")
       yield* claim("first")
       yield* finish("first")
-      yield* untilStatus("second", isPhase("Starting"))
+      yield* untilLaunched("second")
       yield* claim("second")
       yield* finish("second")
     }).pipe(Effect.scoped))
@@ -45,14 +46,14 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       const { namespace } = yield* Tasks
       const kubernetes = yield* Kubernetes
       const first = yield* createTask("apply-1", { stage: "apply", ...workspace("shared") })
-      yield* untilStatus("apply-1", isPhase("Starting"))
+      yield* untilLaunched("apply-1")
       const second = yield* createTask("apply-2", { stage: "apply", ...workspace("shared") })
       expect(yield* untilStatus("apply-2", isPhase("Queued"))).toMatchObject({ reason: "WorkspaceBusy", queue: { blockedBy: "apply-1" } })
       const lease = kubernetes.get(leases, { namespace, name: leaseName("shared") })
       expect((yield* lease)["spec"]).toMatchObject({ holderIdentity: first.metadata.uid, leaseTransitions: 1 })
       yield* claim("apply-1")
       yield* finish("apply-1")
-      yield* untilStatus("apply-2", isPhase("Starting"))
+      yield* untilLaunched("apply-2")
       expect((yield* lease)["spec"]).toMatchObject({ holderIdentity: second.metadata.uid, leaseTransitions: 2 })
       yield* claim("apply-2")
       yield* finish("apply-2")
@@ -68,12 +69,12 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
         spec: { holderIdentity: holder.metadata.uid, leaseTransitions: 1 }
       })
       yield* runController({ task: { limits: { total: 50, perWorkspace: 1 } } })
-      yield* untilStatus("holder", isPhase("Starting"))
+      yield* untilLaunched("holder")
       yield* createTask("waits", { stage: "destroy", ...workspace("held") })
       expect(yield* untilStatus("waits", isPhase("Queued"))).toMatchObject({ reason: "WorkspaceBusy" })
       yield* claim("holder")
       yield* finish("holder", { outcome: "failed", reason: "ExitCode", exitCode: 1 })
-      yield* untilStatus("waits", isPhase("Starting"))
+      yield* untilLaunched("waits")
       yield* claim("waits")
       yield* finish("waits")
     }).pipe(Effect.scoped))
@@ -84,7 +85,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       const { namespace } = yield* Tasks
       const kubernetes = yield* Kubernetes
       const { metadata } = yield* createTask("cancelled")
-      yield* untilStatus("cancelled", isPhase("Starting"))
+      yield* untilLaunched("cancelled")
       yield* kubernetes.apply(agentTasks, { metadata: { name: "cancelled", namespace, uid: metadata.uid }, spec: { cancel: true } })
       expect(yield* untilStatus("cancelled", isPhase("Cancelled"))).toMatchObject({ reason: "Cancelled" })
       expect((yield* Effect.flip(claimWithoutPod("cancelled")))._tag).toBe("Invalid")
@@ -103,7 +104,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       expect(status).toMatchObject({ reason: "QuotaExceeded" })
       expect(status.message).toContain("no-jobs")
       yield* kubernetes.delete(quotas, { name: "no-jobs", namespace })
-      yield* untilStatus("too-many", isPhase("Starting"))
+      yield* untilLaunched("too-many")
     }).pipe(Effect.scoped))
 
   it.effect("explains a Job whose Pod a quota refuses, by the quota's name", () =>
@@ -155,7 +156,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
     Effect.gen(function*() {
       yield* runController()
       yield* createTask("vanished", { stage: "apply", ...workspace("vanished") })
-      yield* untilStatus("vanished", isPhase("Starting"))
+      yield* untilLaunched("vanished")
       yield* claimWithoutPod("vanished")
       const status = yield* untilStatus("vanished", isPhase("Failed"))
       expect(status).toMatchObject({ reason: "NodeLost", launches: 1 })
@@ -167,18 +168,18 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       yield* Effect.scoped(Effect.gen(function*() {
         yield* runController({ identity: "before" })
         yield* createTask("settled")
-        yield* untilStatus("settled", isPhase("Starting"))
+        yield* untilLaunched("settled")
         yield* claim("settled")
         yield* finish("settled")
         yield* createTask("underway")
-        yield* untilStatus("underway", isPhase("Starting"))
+        yield* untilLaunched("underway")
         yield* claim("underway")
       }))
       const versions = Effect.all([getTask("settled"), getTask("underway")]).pipe(Effect.map((_) => _.map(({ metadata }) => metadata.resourceVersion)))
       const before = yield* versions
       yield* runController({ identity: "after" })
       yield* createTask("marker")
-      yield* untilStatus("marker", isPhase("Starting")) // by then it has looked at the others
+      yield* untilLaunched("marker") // by then it has looked at the others
       expect(yield* versions).toEqual(before)
     }).pipe(Effect.scoped))
 
@@ -187,12 +188,12 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       yield* Effect.scoped(Effect.gen(function*() {
         yield* runController({ identity: "one" })
         yield* createTask("replica-one")
-        yield* untilStatus("replica-one", isPhase("Starting"))
+        yield* untilLaunched("replica-one")
         yield* runController({ identity: "two" })
       }))
       yield* runController({ identity: "three" })
       yield* createTask("replica-three")
-      yield* untilStatus("replica-three", isPhase("Starting"))
+      yield* untilLaunched("replica-three")
       expect((yield* jobNames).filter((_) => _.startsWith("agent-job-replica"))).toEqual(["agent-job-replica-one", "agent-job-replica-three"])
     }).pipe(Effect.scoped))
 })

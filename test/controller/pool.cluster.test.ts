@@ -6,7 +6,7 @@ import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, secrets } from "../../src/kubernetes/kinds.ts"
 import { Sha256 } from "../../src/schema/names.ts"
 import { directory, person, serve, sha256, succeeded, withChanges, worker } from "../server/live-server.ts"
-import { claimWithoutPod, found, getTask, runController, TaskCluster, Tasks, until, untilStatus } from "./task-cluster.ts"
+import { claimWithoutPod, found, getTask, runController, TaskCluster, Tasks, until, untilLaunched, untilStatus } from "./task-cluster.ts"
 
 const planDigest = Sha256.make(sha256("the plan"))
 
@@ -30,14 +30,14 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       const { controller, people, url } = yield* withServer
       yield* controller
       const run = yield* people.start("whole")
-      yield* untilStatus(`${run}-plan`, ({ phase }) => phase === "Starting")
+      yield* untilLaunched(`${run}-plan`)
       const token = yield* taskToken(`${run}-plan`)
       const planner = worker(url, { taskToken: token }, (yield* getTask(`${run}-plan`)).metadata.uid)
       yield* planner.savePlan("the plan")
       yield* planner.result(succeeded({ ...withChanges, planDigest }))
       yield* until("the plan", people.view(run), ({ status }) => status === "planned")
       yield* people.act(run, "apply")
-      yield* untilStatus(`${run}-apply`, ({ phase }) => phase === "Starting")
+      yield* untilLaunched(`${run}-apply`)
       const { spec } = yield* getTask(`${run}-apply`)
       expect(spec).toMatchObject({ stage: "apply", plan: { sha256: planDigest }, pool: { runId: run, url } })
       expect(JSON.stringify(spec)).not.toContain(yield* taskToken(`${run}-apply`))
@@ -48,7 +48,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       const { controller, people } = yield* withServer
       yield* controller
       const run = yield* people.start("lost")
-      yield* untilStatus(`${run}-plan`, ({ phase }) => phase === "Starting")
+      yield* untilLaunched(`${run}-plan`)
       yield* until("the word on its wait", people.view(run), (view) => JSON.stringify(view).includes("JobCreated"))
       yield* claimWithoutPod(`${run}-plan`) // so it is lost at once
       expect(yield* untilStatus(`${run}-plan`, ({ reportedAt }) => reportedAt !== undefined)).toMatchObject({ phase: "Failed", reason: "NodeLost" })
@@ -62,12 +62,12 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       const kubernetes = yield* Kubernetes
       yield* controller
       const run = yield* people.start("cancelled")
-      yield* untilStatus(`${run}-plan`, ({ phase }) => phase === "Starting")
+      yield* untilLaunched(`${run}-plan`)
       yield* people.act(run, "cancel")
       yield* untilStatus(`${run}-plan`, ({ phase }) => phase === "Cancelled")
       yield* until("the run's end", people.view(run), ({ status }) => status === "canceled")
       const other = yield* people.start("deleted")
-      yield* untilStatus(`${other}-plan`, ({ phase }) => phase === "Starting")
+      yield* untilLaunched(`${other}-plan`)
       yield* kubernetes.delete(agentTasks, { name: `${other}-plan`, namespace })
       yield* until("the other run's end", people.view(other), ({ status }) => status === "canceled")
       yield* until("the object's end", found(kubernetes.get(agentTasks, { name: `${other}-plan`, namespace })), (there) => !there)
@@ -84,6 +84,6 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
         yield* Scope.close(life, yield* Effect.exit(Effect.void)) // at once, wherever it is
       }
       yield* controller
-      for (const run of runs) yield* untilStatus(`${run}-plan`, ({ phase }) => phase === "Starting")
+      for (const run of runs) yield* untilLaunched(`${run}-plan`)
     }).pipe(Effect.scoped))
 })

@@ -27,7 +27,7 @@ it.effect("looks again when a former task's Job vanished between its refusal and
 it.effect("decides nothing while the cache is behind its own status, and again once it is not", () =>
   Effect.gen(function*() {
     const world = make(policy)
-    const { task } = worldOf(plainSeed)
+    const { task } = worldOf({ ...plainSeed, life: "queued" })
     const at = (resourceVersion: string) => world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion } }))
     let passes = 0
     const all = () => Effect.sync(() => void passes++)

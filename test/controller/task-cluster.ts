@@ -106,6 +106,9 @@ export const jobNames = Effect.gen(function*() {
   return items.map(({ metadata }) => metadata.name).sort()
 })
 
+/** A start that goes well is not told in the status before its claim. */
+export const untilLaunched = (name: string) => until(`the Job of ${name}`, jobNames, (names) => names.includes(`agent-job-${name}`))
+
 /** As a worker does when somebody else wrote the status meanwhile. */
 const readAgain = <A, E extends { readonly _tag: string }, R>(write: Effect.Effect<A, E, R>) => Effect.retry(write, { while: ({ _tag }) => _tag === "Conflict", times: 10 })
 
@@ -130,7 +133,7 @@ export const claimWithoutPod = (name: string) => readAgain(claimAs(name, "nobody
 const claimAs = Effect.fnUntraced(function*(name: string, podUid: string) {
   const { metadata, spec, status } = yield* getTask(name)
   const at = new Date().toISOString()
-  const next = claimed(status, { podUid: Uid.make(podUid), nonce: "nonce", epoch: 0, at }, { name: `pod-of-${name}`, node: "node" }, metadata.generation)
+  const next = claimed(status, { podUid: Uid.make(podUid), nonce: "nonce", epoch: 0, at }, { job: `agent-job-${name}`, configHash: "none", pod: `pod-of-${name}`, node: "node" }, metadata.generation)
   return yield* (yield* Kubernetes).updateStatus(tasks, { metadata, spec, status: next })
 })
 

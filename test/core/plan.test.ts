@@ -14,9 +14,10 @@ interface Case {
 }
 
 const cases: ReadonlyArray<Case> = [
-  { given: "a new plan whose turn it is", seed: {}, situation: "its turn", actions: ["CreateJob"], phase: "Starting", reason: "JobCreated" },
-  { given: "a new apply in a free workspace", seed: { stage: "apply" }, situation: "its turn, and the workspace is free", actions: ["TakeWorkspace", "CreateJob"], phase: "Starting" },
-  { given: "an apply that holds its workspace", seed: { stage: "apply", holder: "mine" }, situation: "its turn", actions: ["CreateJob"], phase: "Starting" },
+  { given: "a new plan whose turn it is", seed: {}, situation: "its turn", actions: ["CreateJob"] },
+  { given: "a queued plan whose turn has come", seed: { life: "queued" }, situation: "its turn", actions: ["CreateJob"], phase: "Starting", reason: "JobCreated" },
+  { given: "a new apply in a free workspace", seed: { stage: "apply" }, situation: "its turn, and the workspace is free", actions: ["TakeWorkspace", "CreateJob"] },
+  { given: "an apply that holds its workspace", seed: { stage: "apply", holder: "mine" }, situation: "its turn", actions: ["CreateJob"] },
   { given: "an apply whose workspace another holds", seed: { stage: "apply", holder: "taken" }, situation: "another task holds the workspace", actions: [], phase: "Queued", reason: "WorkspaceBusy" },
   { given: "a task behind another of its workspace", seed: { turn: "busy" }, situation: "not its turn", actions: [], phase: "Queued", reason: "WorkspaceBusy" },
   { given: "a task over the limit, from a pool", seed: { turn: "limit", pool: true }, situation: "not its turn", actions: ["ReportWait"], phase: "Queued", reason: "ConcurrencyLimit" },
@@ -24,7 +25,7 @@ const cases: ReadonlyArray<Case> = [
   { given: "a source that is not ready", seed: { source: "notReady" }, situation: "its source has nothing to run", actions: [], phase: "Queued", reason: "SourceNotReady" },
   { given: "a source with another artifact", seed: { source: "new" }, situation: "its source has another artifact than it knows", actions: [], phase: "Pending", reason: "Accepted" },
   { given: "a source that is ready after all, whose turn is not known", seed: { life: "queued", source: "known", waitsForSource: true }, situation: "its source has another artifact than it knows", actions: [], phase: "Queued", reason: "Accepted" },
-  { given: "a source whose artifact is written down", seed: { source: "known" }, situation: "its turn", actions: ["CreateJob"], phase: "Starting" },
+  { given: "a source whose artifact is written down", seed: { source: "known" }, situation: "its turn", actions: ["CreateJob"] },
   { given: "a task that follows its source, with a new artifact", seed: { life: "succeeded", source: "new", follows: true }, situation: "over, and its source has a new artifact", actions: ["CreateTask"], phase: "Succeeded" },
   { given: "a new artifact while the newest attempt is alive", seed: { life: "succeeded", source: "new", follows: true, latest: "alive" }, situation: "over, and it follows its source", actions: [], phase: "Succeeded" },
   { given: "a new artifact after the newest attempt was deleted", seed: { life: "failed", source: "new", follows: true, latest: "gone" }, situation: "over, and its source has a new artifact", actions: ["CreateTask"], phase: "Failed" },
@@ -36,6 +37,9 @@ const cases: ReadonlyArray<Case> = [
   { given: "a Job that policy refused for good", seed: { refusal: "Denied" }, situation: "the API server refused its Job for good", actions: ["Emit"], phase: "Failed", reason: "Denied" },
   { given: "a stranger's Job under its name", seed: { job: "foreign" }, situation: "a stranger's Job has its name", actions: ["Emit"], phase: "Failed", reason: "NameTaken" },
   { given: "a Job that was just made", seed: { life: "starting", job: "active" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "JobCreated" },
+  { given: "a start that was told by nobody yet", seed: { job: "active" }, situation: "its Job is there", actions: [] },
+  { given: "a start that takes longer than most", seed: { job: "active", jobAgeSeconds: 10 }, situation: "its Job is there", actions: [], phase: "Starting", reason: "JobCreated" },
+  { given: "a fresh start in trouble", seed: { job: "active", pod: "Pending", worker: "ImagePullBackOff" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "ImagePull" },
   { given: "an image that does not come", seed: { life: "starting", job: "active", pod: "Pending", worker: "ImagePullBackOff" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "ImagePull" },
   { given: "an image that did not come in time", seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "Pending", worker: "ImagePullBackOff" }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "ImagePull" },
   { given: "an image whose name is none", seed: { life: "starting", job: "active", pod: "Pending", worker: "InvalidImageName" }, situation: "its Pod cannot start, ever", actions: ["Emit"], phase: "Failed", reason: "ImagePull" },
@@ -93,6 +97,16 @@ describe("plan", () => {
     const world = worldOf(whole)
     const later = { ...world, task: { ...world.task, metadata: { ...world.task.metadata, generation: 7 } } }
     expect(plan(policyOf(whole), later, noon)).toMatchObject({ situation: "over", actions: [], status: { ...world.task.status, observedGeneration: 7 } })
+  })
+
+  it("leaves a start that goes well to the claim, and looks again when that is late", () => {
+    const whole: Seed = { ...plainSeed, job: "active" }
+    expect(plan(policyOf(whole), worldOf(whole), noon)).toMatchObject({ status: {}, requeueAfterMillis: Option.some(3000) })
+  })
+
+  it("counts a first launch that failed before it was told of", () => {
+    const whole: Seed = { ...plainSeed, maxLaunches: 2, job: "failed", pod: "Evicted" }
+    expect(plan(policyOf(whole), worldOf(whole), noon).status).toMatchObject({ phase: "Starting", reason: "Evicted", launches: 1, job: { name: "agent-job-task" } })
   })
 
   it("leaves a deleted task without a pool to Kubernetes", () => {

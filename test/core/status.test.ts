@@ -6,7 +6,7 @@ import { Uid } from "../../src/schema/names.ts"
 import { before, noon, success } from "./worlds.ts"
 
 const claim = { podUid: Uid.make("pod-uid"), nonce: "nonce", epoch: 0, at: before(60) }
-const running = claimed({ phase: "Starting", launches: 1 }, claim, { name: "pod", node: "node" }, 1)
+const running = claimed({ phase: "Starting", launches: 1 }, claim, { job: "job", configHash: "c0ffee", pod: "pod", node: "node" }, 1)
 const says = (type: string) => running.conditions?.find((_) => _.type === type)?.status
 
 describe("advance", () => {

@@ -30,6 +30,8 @@ const settings = (task: string, pod: string) =>
   Layer.orDie(Settings.layer).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
     AGENT_JOB_NAMESPACE: namespace,
     AGENT_JOB_TASK: task,
+    AGENT_JOB_JOB: "agent-job-demo",
+    AGENT_JOB_CONFIG_HASH: "c0ffee",
     AGENT_JOB_POD_NAME: `${task}-${pod}`,
     AGENT_JOB_POD_UID: `uid-${pod}`,
     AGENT_JOB_NODE: "node-1",

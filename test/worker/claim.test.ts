@@ -21,6 +21,8 @@ const claiming = (kubernetes: FakeKubernetes, { env = {}, pod = "pod-uid", stopp
       Settings.layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
         AGENT_JOB_NAMESPACE: "tasks",
         AGENT_JOB_TASK: "demo",
+        AGENT_JOB_JOB: "agent-job-demo",
+        AGENT_JOB_CONFIG_HASH: "c0ffee",
         AGENT_JOB_POD_NAME: "demo-abcde",
         AGENT_JOB_POD_UID: pod,
         AGENT_JOB_NODE: "node-1",
@@ -53,7 +55,10 @@ describe("the claim", () => {
         phase: "Running",
         reason: "Claimed",
         claim: { podUid: "pod-uid", epoch: 3, nonce: expect.stringMatching(/^[-0-9a-f]{36}$/u) },
-        pod: { name: "demo-abcde", uid: "pod-uid", node: "node-1" }
+        job: { name: "agent-job-demo" },
+        pod: { name: "demo-abcde", uid: "pod-uid", node: "node-1" },
+        launches: 1,
+        configHash: "c0ffee"
       })
     }))
 

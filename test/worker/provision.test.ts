@@ -28,6 +28,8 @@ const provisioned = (task: AgentTaskSpec, { bring = Option.none(), env = {}, pre
     const environment = ConfigProvider.layer(ConfigProvider.fromUnknown({
       AGENT_JOB_NAMESPACE: "tasks",
       AGENT_JOB_TASK: "demo",
+      AGENT_JOB_JOB: "agent-job-demo",
+      AGENT_JOB_CONFIG_HASH: "c0ffee",
       AGENT_JOB_POD_NAME: "demo-abcde",
       AGENT_JOB_POD_UID: "pod-uid",
       AGENT_JOB_NODE: "node-1",

@@ -13,6 +13,8 @@ const spec = { workspace: "demo", stage: "plan", source: { inline: {} } }
 const settings = Layer.orDie(Settings.layer).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
   AGENT_JOB_NAMESPACE: "tasks",
   AGENT_JOB_TASK: "demo",
+  AGENT_JOB_JOB: "agent-job-demo",
+  AGENT_JOB_CONFIG_HASH: "c0ffee",
   AGENT_JOB_POD_NAME: "demo-abcde",
   AGENT_JOB_POD_UID: "pod-uid",
   AGENT_JOB_NODE: "node-1",

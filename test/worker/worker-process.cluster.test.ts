@@ -33,6 +33,8 @@ const processOf = Effect.fnUntraced(function*(engine: string, status: object, on
   const env = {
     AGENT_JOB_NAMESPACE: "tasks",
     AGENT_JOB_TASK: "demo",
+    AGENT_JOB_JOB: "agent-job-demo",
+    AGENT_JOB_CONFIG_HASH: "c0ffee",
     AGENT_JOB_POD_NAME: "demo-abcde",
     AGENT_JOB_POD_UID: "pod-uid",
     AGENT_JOB_NODE: "node-1",

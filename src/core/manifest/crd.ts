@@ -24,7 +24,7 @@ export const agentTaskOpenApi = (): Structural => ({
     kind: { type: "string" },
     metadata: { type: "object" },
     spec: structuralSchema(AgentTaskSpec),
-    status: { ...structuralSchema(AgentTaskStatus), default: { observedGeneration: -1 } }
+    status: { ...structuralSchema(AgentTaskStatus), default: { observedGeneration: -1, phase: "Pending" } }
   },
   ...agentTaskTransitions
 })

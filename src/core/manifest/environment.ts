@@ -3,6 +3,7 @@
 // Used by core/manifest/containers and core/manifest/deployment.
 import type { V1EnvVar } from "@kubernetes/client-node"
 import type { AgentTask } from "../../schema/agent-task.ts"
+import { jobName } from "../job-name.ts"
 import type { ResolvedConfig } from "../resolve.ts"
 import type { ContainerConfig, Variables } from "../resolve/containers.ts"
 import { clientCertificateVariable } from "./certificates.ts"
@@ -42,6 +43,8 @@ export const workerEnvironment = (task: AgentTask, config: ResolvedConfig, epoch
     fromField("AGENT_JOB_NAMESPACE", "metadata.namespace"),
     { name: "AGENT_JOB_TASK", value: task.metadata.name },
     { name: "AGENT_JOB_TASK_UID", value: task.metadata.uid }, // a later task of the same name is another one
+    { name: "AGENT_JOB_JOB", value: jobName(config.policy.basename, task.metadata.name) },
+    { name: "AGENT_JOB_CONFIG_HASH", value: config.configHash },
     fromField("AGENT_JOB_POD_NAME", "metadata.name"),
     fromField("AGENT_JOB_POD_UID", "metadata.uid"),
     fromField("AGENT_JOB_NODE", "spec.nodeName"),

@@ -42,7 +42,7 @@ const change = (task: KubernetesObject, { spec, status }: { readonly spec?: obje
 
 layer(RealCrd, { excludeTestServices: true })("a real API server", (it) => {
   it.effect("takes the CRD, gives a new task the status of one that nobody has looked at, and no more", () =>
-    Effect.map(create(spec), (task) => expect(task["status"]).toEqual({ observedGeneration: -1 })))
+    Effect.map(create(spec), (task) => expect(task["status"]).toEqual({ observedGeneration: -1, phase: "Pending" })))
 
   const refused = [
     { given: "no source", spec: { ...spec, source: {} }, says: "exactly one of inline, archive, configMap, fluxSource, pool is required" },
@@ -75,7 +75,8 @@ layer(RealCrd, { excludeTestServices: true })("a real API server", (it) => {
     { given: "a cancel", from: [], to: { spec: { ...spec, cancel: true } } },
     { given: "a cancel taken back", from: [{ spec: { ...spec, cancel: true } }], to: { spec }, says: "a cancel cannot be taken back" },
     { given: "a claim while it starts", from: [{ status: { phase: "Starting" } }], to: { status: { phase: "Running", claim } } },
-    { given: "a claim of a task without a phase", from: [], to: { status: { phase: "Running", claim } }, says: "a task is claimed only while it starts and is not cancelled" },
+    { given: "a claim before the controller told of the start", from: [], to: { status: { phase: "Running", claim } } },
+    { given: "a claim of a task that runs", from: [{ status: { phase: "Running" } }], to: { status: { phase: "Running", claim } }, says: "a task is claimed only while it starts and is not cancelled" },
     {
       given: "a claim of a cancelled task",
       from: [{ spec: { ...spec, cancel: true } }, { status: { phase: "Starting" } }],

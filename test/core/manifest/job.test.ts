@@ -140,6 +140,8 @@ describe("the Pod", () => {
       AGENT_JOB_NAMESPACE: { fieldRef: { fieldPath: "metadata.namespace" } },
       AGENT_JOB_TASK: "run-1-apply",
       AGENT_JOB_TASK_UID: "0a1b2c3d-0000-4000-8000-000000000001",
+      AGENT_JOB_JOB: "agent-job-run-1-apply",
+      AGENT_JOB_CONFIG_HASH: configOf().configHash,
       AGENT_JOB_POD_NAME: { fieldRef: { fieldPath: "metadata.name" } },
       AGENT_JOB_POD_UID: { fieldRef: { fieldPath: "metadata.uid" } },
       AGENT_JOB_NODE: { fieldRef: { fieldPath: "spec.nodeName" } },
