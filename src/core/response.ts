@@ -248,11 +248,11 @@ export const pin: Respond = (_) => {
   return { ...response, status: { ...response.status, source: source.artifact } }
 }
 
-/** A first launch needs no word of its own: the Job's name is derived, so it is found again without one. */
+/** A first launch needs no status of its own: the Job's name is derived, so it is found again without one. */
 export const launch: Respond = (_) => {
   const name = ourJob(_)
-  if (isFresh(_)) return later(unchanged(_, [Action.CreateJob({ name })]), quietMillis)
   const response = tell(_, { phase: "Starting", reason: "JobCreated", message: `Job ${name} is made; its Pod starts.` }, [Action.CreateJob({ name })])
+  if (isFresh(_)) return later({ ...response, status: _.observed.task.status }, quietMillis)
   return later(
     {
       ...response,
