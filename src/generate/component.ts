@@ -1,61 +1,82 @@
 // A component of kustomize/components: a layer of values, what these values change among the installed objects, and objects of its own.
 // Invariant: the changes follow from the layer; nobody writes them by hand, so the two cannot disagree.
 // Used by generate/components, whose table has them all.
+import { manifestYaml } from "../cli/manifest-yaml.ts"
 import { configMapName, layerText } from "../core/manifest/config-map.ts"
-import { install, type InstalledObject } from "../core/manifest/install.ts"
+import { install } from "../core/manifest/install.ts"
 import { difference } from "../core/patch.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import type { Tree } from "../schema/layers.ts"
 import { type GeneratedFile, mark, yamlFile } from "./file.ts"
 import { type Described, objectFiles } from "./folder.ts"
-import { installationOf, release } from "./installation.ts"
+import { type Input, replacements } from "./inputs.ts"
+import { installationOf } from "./installation.ts"
+
+export interface ObjectPatch {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly metadata: { readonly name: string; readonly labels?: object }
+  readonly $patch?: "delete"
+}
 
 export interface Component {
-  /** Of its folder and of its layer. */
+  /** Of its folder, its layer and its inputs. */
   readonly name: string
   /** One sentence. */
   readonly does: string
-  /** What it needs, and what to make one's own; sentences. */
-  readonly adapt: string
+  /** What it needs, and what to make one's own. */
+  readonly adapt: ReadonlyArray<string>
   readonly layer?: Tree
+  readonly inputs?: ReadonlyArray<Input>
   /** What no value asks for. */
   readonly objects?: (config: ResolvedConfig) => ReadonlyArray<Described>
-  /** Further keys of its kustomization. */
-  readonly more?: { readonly patches?: ReadonlyArray<object>; readonly replacements?: ReadonlyArray<object>; readonly configMapGenerator?: ReadonlyArray<object> }
-  /** Further files by their names, without our mark. */
+  /** Patches for objects of other components, where they are used. */
+  readonly ifThere?: ReadonlyArray<ObjectPatch>
+  /** Further ConfigMaps, as kustomize generates them from `files`. */
+  readonly configMaps?: ReadonlyArray<{ readonly name: string; readonly namespace: string; readonly files: ReadonlyArray<string>; readonly options: object }>
+  /** Further files, by their names. */
   readonly files?: Readonly<Record<string, string>>
 }
 
-/** Their values are the layer itself. */
-const beside = (config: ResolvedConfig) => (objects: ReadonlyArray<InstalledObject>) => objects.filter(({ kind, metadata }) => kind !== "ConfigMap" || metadata?.name !== configMapName(config))
+/** Without their values, which the layers are. */
+const installed = (config: ResolvedConfig) => install(config).filter(({ kind, metadata }) => kind !== "ConfigMap" || metadata?.name !== configMapName(config))
 
-const unlessEmpty = <A>(key: string, list: ReadonlyArray<A>): object => list.length === 0 ? {} : { [key]: list }
+const generators = ({ configMaps = [], layer, name }: Component, config: ResolvedConfig): ReadonlyArray<object> => [
+  ...(layer === undefined ? [] : [{ name: configMapName(config), namespace: config.namespace, behavior: "merge", files: [`${name}.yaml`] }]),
+  ...configMaps
+]
 
-const pathOf = ({ name }: Component) => (file: string): string => `kustomize/components/${name}/${file}`
+const comments = ({ adapt, does, inputs = [], name }: Component): ReadonlyArray<string> => [
+  does,
+  ...(inputs.length === 0 ? [] : [`Whoever uses it generates the ConfigMap agent-job-${name} with ${inputs.map(({ example, literal }) => `${literal}=${example}`).join(" and ")}, as their own values; it is never applied.`]),
+  ...adapt
+]
 
-const text = (path: string, content: string): GeneratedFile => ({ path, content: `# ${mark}\n${content}` })
+/** By a target: kustomize does not miss the object of such a patch. */
+const targeted = (patch: ObjectPatch): object => ({ target: { kind: patch.kind, name: patch.metadata.name }, patch: manifestYaml(patch) })
+
+const filled = (lists: Readonly<Record<string, ReadonlyArray<unknown>>>): object => Object.fromEntries(Object.entries(lists).filter(([, list]) => list.length > 0))
 
 export const componentFiles = (component: Component): ReadonlyArray<GeneratedFile> => {
-  const { adapt, does, files = {}, layer = {}, more, name, objects } = component
-  const config = installationOf(layer)
-  const installed = beside(config)
-  const { added, patches } = difference(installed(install(installationOf({}))), installed(install(config)))
+  const { files = {}, ifThere = [], layer, name, objects } = component
+  const config = installationOf(layer ?? {})
+  const { added, patches } = difference(installed(installationOf({})), installed(config))
   const resources = objectFiles([...added, ...objects?.(config) ?? []])
   const changes = objectFiles(patches).map(({ file, object }) => ({ file: `patch-${file}`, object }))
-  const path = pathOf(component)
-  const layerFile = `${name}.yaml`
-  const ofLayer = component.layer === undefined ? [] : [{ name: configMapName(config), namespace: release.namespace, behavior: "merge", files: [layerFile] }]
+  const path = (file: string): string => `kustomize/components/${name}/${file}`
   const kustomization = {
     apiVersion: "kustomize.config.k8s.io/v1alpha1",
     kind: "Component",
-    ...unlessEmpty("resources", resources.map(({ file }) => file)),
-    ...unlessEmpty("configMapGenerator", [...ofLayer, ...more?.configMapGenerator ?? []]),
-    ...unlessEmpty("patches", [...changes.map(({ file }) => ({ path: file })), ...more?.patches ?? []]),
-    ...unlessEmpty("replacements", more?.replacements ?? [])
+    ...filled({
+      resources: resources.map(({ file }) => file),
+      configMapGenerator: generators(component, config),
+      patches: [...changes.map(({ file }) => ({ path: file })), ...ifThere.map(targeted)],
+      replacements: replacements(config, component)
+    })
   }
   return [
-    yamlFile(path("kustomization.yaml"), kustomization, [does, ...adapt.split("\n")]),
-    ...(component.layer === undefined ? [] : [text(path(layerFile), layerText(layer))]),
+    yamlFile(path("kustomization.yaml"), kustomization, comments(component)),
+    ...(layer === undefined ? [] : [{ path: path(`${name}.yaml`), content: `# ${mark}\n${layerText(layer)}` }]),
     ...[...resources, ...changes].map(({ file, object }) => yamlFile(path(file), object)),
     ...Object.entries(files).map(([file, content]) => ({ path: path(file), content }))
   ]

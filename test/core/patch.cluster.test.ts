@@ -8,7 +8,7 @@ import { type Built, buildOf, meaningOf } from "../kustomize/build.ts"
 const few = <S extends Schema.Top>(schema: S) => Schema.Array(schema).check(Schema.isMaxLength(4))
 const maybe = Schema.optionalKey
 const Name = Schema.Literals(["a", "b", "c", "d"])
-const Text = Schema.Literals(["", "x", "yes", "0755", "null", "1e3", "two\nlines"])
+const Text = Schema.Literals(["", "x", "yes", "0755", "null", "1e3", "$(a)", "two\nlines"])
 const Labels = Schema.Record(Name, Text)
 
 const Variable = Schema.Union([

@@ -21,10 +21,16 @@ const inOurs = ({ metadata, ...object }: Built): object => ({
 
 export const namespaces = ["agent-job", "agent-job-tasks"].map(moved)
 
+const kindsOfOthers = "test/kustomize/prometheus-crds.yaml"
+const kinds = ["atasks.scalr.io", "podmonitors.monitoring.coreos.com", "prometheusrules.monitoring.coreos.com"]
+
 /** Installs what our objects are of, and makes the namespaces. */
 export const begin = async (): Promise<void> => {
   await kubectl(["apply", "--server-side", "--force-conflicts", "-f", "kustomize/crd/crd.yaml"])
-  await kubectl(["wait", "--for=condition=Established", "--timeout=30s", "crd/atasks.scalr.io"])
+  await kubectl(["create", "-f", kindsOfOthers]).catch((error: Error) => {
+    if (!error.message.includes("already exists")) throw error
+  })
+  await kubectl(["wait", "--for=condition=Established", "--timeout=30s", ...kinds.map((_) => `crd/${_}`)])
   for (const name of namespaces) await kubectl(["create", "namespace", name])
   for (const name of namespaces) await kubectl(["wait", "--for=create", "--timeout=30s", "-n", name, "serviceaccount/default"])
   for (const name of namespaces) await kubectl(["label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted"])

@@ -6,7 +6,7 @@ import { mkdtemp, realpath, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join, relative, resolve } from "node:path"
 import { promisify } from "node:util"
-import { parseAllDocuments } from "yaml"
+import { parse } from "yaml"
 import { manifestYaml } from "../../src/cli/manifest-yaml.ts"
 
 const execute = promisify(execFile)
@@ -18,7 +18,15 @@ export interface Built {
   readonly [key: string]: unknown
 }
 
-export const objectsOf = (text: string): ReadonlyArray<Built> => parseAllDocuments(text).map((_) => _.toJS() as Built)
+/** Most objects of two builds are the same, some of them large. */
+const known = new Map<string, Built>()
+const objectOf = (text: string): Built => {
+  const object = known.get(text) ?? (parse(text) as Built)
+  known.set(text, object)
+  return object
+}
+
+export const objectsOf = (text: string): ReadonlyArray<Built> => text.split(/^---\n/mu).filter((_) => _.trim() !== "").map(objectOf)
 
 export const build = async (folder: string): Promise<ReadonlyArray<Built>> => objectsOf((await execute("kustomize", ["build", folder], { maxBuffer: 2 ** 24 })).stdout)
 
@@ -34,14 +42,18 @@ export const buildOf = async (kustomization: (at: (path: string) => string) => o
   }
 }
 
-/** Lists whose order says nothing. */
+/** Lists whose order says nothing; that of variables does where one refers to another. */
 const unordered = ["hostAliases", "imagePullSecrets", "volumeMounts", "volumes"]
+const refers = (variables: ReadonlyArray<unknown>): boolean => {
+  const text = JSON.stringify(variables)
+  return variables.some((variable) => typeof variable === "object" && variable !== null && "name" in variable && text.includes(`$(${variable.name})`))
+}
 const isEmpty = (value: unknown): boolean => typeof value === "object" && value !== null && Object.keys(value).length === 0
 
 const meaning = (data: unknown, field = ""): unknown => {
   if (Array.isArray(data)) {
     const elements = data.map((_) => meaning(_))
-    return unordered.includes(field) ? elements.sort((a, b) => JSON.stringify(a) < JSON.stringify(b) ? -1 : 1) : elements
+    return unordered.includes(field) || (field === "env" && !refers(elements)) ? elements.sort((a, b) => JSON.stringify(a) < JSON.stringify(b) ? -1 : 1) : elements
   }
   if (typeof data !== "object" || data === null) return data
   return Object.fromEntries(Object.entries(data).map(([name, value]) => [name, meaning(value, name)] as const).filter(([, value]) => !isEmpty(value)).sort(([a], [b]) => a < b ? -1 : 1))

@@ -1,35 +1,35 @@
 // Every component alone and every two of them over the base, built once and looked at from all sides.
-// What the values in the ConfigMap render is what was built, so that a component's layer and its patches never disagree, nor do two components.
+// What the values in the ConfigMap render is what was built: a component's layer and its patches never disagree, nor do two components.
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { Result } from "effect"
 import { cpus } from "node:os"
 import { install } from "../../src/core/manifest/install.ts"
-import { resolve } from "../../src/core/resolve.ts"
+import { resolve, type ResolvedConfig } from "../../src/core/resolve.ts"
+import type { ObjectPatch } from "../../src/generate/component.ts"
 import { components } from "../../src/generate/components.ts"
 import { installationOf, release } from "../../src/generate/installation.ts"
+import { merge, type Tree } from "../../src/schema/layers.ts"
 import { parseLayers } from "../../src/schema/values.ts"
 import { yamlLayer } from "../../src/schema/yaml-layer.ts"
 import { begin, dryRun, end } from "./api-server.ts"
-import { build, type Built, buildOf, idOf, meaningOf } from "./build.ts"
+import { type Built, buildOf, idOf, meaningOf } from "./build.ts"
 
 const names = components.map(({ name }) => name)
-const pairs = names.flatMap((one, index) => names.slice(index + 1).map((other) => [one, other] as const))
-const combinations: ReadonlyArray<ReadonlyArray<string>> = [...names.map((name) => [name]), ...pairs]
+const pairs = names.flatMap((one, index) => names.slice(index + 1).map((other) => [one, other]))
+const combinations: ReadonlyArray<ReadonlyArray<string>> = [[], ...names.map((name) => [name]), ...pairs]
 
-/** With what the component `pool` asks of whoever uses it. */
+/** With what some components ask of whoever uses them. */
+const inputs = components.flatMap(({ inputs = [], name }) =>
+  inputs.length === 0 ? [] : [{
+    name: `agent-job-${name}`,
+    literals: inputs.map(({ example, literal }) => `${literal}=${example.replace("example", "mine")}`),
+    options: { annotations: { "config.kubernetes.io/local-config": "true" } }
+  }])
+
 const over = (chosen: ReadonlyArray<string>): Promise<ReadonlyArray<Built>> =>
-  buildOf((at) => ({
-    resources: [at("kustomize/base")],
-    configMapGenerator: [{ name: "agent-job-pool", literals: ["url=https://pool.example.com", "secret=token"], options: { annotations: { "config.kubernetes.io/local-config": "true" } } }],
-    components: chosen.map((name) => at(`kustomize/components/${name}`))
-  }))
+  buildOf((at) => ({ resources: [at("kustomize/base")], configMapGenerator: inputs, components: chosen.map((name) => at(`kustomize/components/${name}`)) }))
 
 const results = new Map<string, ReadonlyArray<Built> | Error>()
-const builtOf = (chosen: ReadonlyArray<string>): ReadonlyArray<Built> => {
-  const found = results.get(chosen.join())
-  if (found === undefined || found instanceof Error) throw found ?? new Error("not built")
-  return found
-}
 
 beforeAll(async () => {
   await begin()
@@ -41,30 +41,43 @@ beforeAll(async () => {
 })
 afterAll(end)
 
-const isConfig = ({ kind, metadata }: Built): boolean => kind === "ConfigMap" && metadata.name === "agent-job-config"
+const builtOf = (chosen: ReadonlyArray<string>): ReadonlyArray<Built> => {
+  const found = results.get(chosen.join())
+  if (found === undefined || found instanceof Error) throw found ?? new Error("not built")
+  return found
+}
 
-/** As the controller reads its ConfigMap: all of them valid, later ones over earlier ones, values.yaml last. */
-const configOf = (objects: ReadonlyArray<Built>) => {
-  const layers = Object.entries(objects.find(isConfig)?.["data"] as Readonly<Record<string, string>>).sort(([a], [b]) => a < b ? -1 : 1)
+const configId = "ConfigMap agent-job/agent-job-config"
+
+/** As the controller reads its ConfigMap: all of them valid, by name. */
+const configOf = (objects: ReadonlyArray<Built>): ResolvedConfig => {
+  const layers = Object.entries(objects.find((_) => idOf(_) === configId)?.["data"] as Readonly<Record<string, string>>).sort(([a], [b]) => a < b ? -1 : 1)
   return resolve(Result.getOrThrow(parseLayers(layers.map(([name, text]) => Result.getOrThrow(yamlLayer(name, text))))), release)
 }
 
-const own = (chosen: ReadonlyArray<string>) => components.filter(({ name }) => chosen.includes(name)).flatMap(({ objects }) => objects?.(installationOf({})) ?? [])
+/** As a component patches what another one brings. */
+const patched = (object: Built, patches: ReadonlyArray<ObjectPatch>): ReadonlyArray<Built> => {
+  const found = patches.filter(({ kind, metadata }) => kind === object.kind && metadata.name === object.metadata.name)
+  return found.some(({ $patch }) => $patch === "delete") ? [] : [found.reduce<Tree>((below, { metadata: { labels } }) => merge(below, { metadata: { labels } }), { ...object }) as Built]
+}
 
-describe("kustomize/base", () => {
-  it("is what its values render", async () => {
-    const objects = await build("kustomize/base")
-    const rendered = install(configOf(objects))
-    expect(meaningOf(objects.filter((_) => !isConfig(_)))).toEqual(meaningOf(rendered.filter(({ kind }) => kind !== "ConfigMap")))
-  })
-})
+/** What the values in the ConfigMap render, and what the components bring beside that. */
+const expected = (chosen: ReadonlyArray<string>, config: ResolvedConfig): ReadonlyArray<Built> => {
+  const those = components.filter(({ name }) => chosen.includes(name))
+  const brought = those.flatMap(({ layer = {}, objects }) => [...install(installationOf(layer)), ...objects?.(installationOf(layer)) ?? []])
+  const all = JSON.parse(JSON.stringify([...brought, ...install(config)])) as ReadonlyArray<Built>
+  return all.flatMap((object) => patched(object, those.flatMap(({ ifThere = [] }) => ifThere)))
+}
 
-describe.each(combinations.map((chosen) => ({ with: chosen.join(" and "), chosen })))("with $with", ({ chosen }) => {
-  it("is what its values render, and what the components add", () => {
+/** Those that kustomize makes of plain files; the CustomResourceDefinition is the same in all of them, and large. */
+const plain = components.flatMap(({ configMaps = [] }) => configMaps.map(({ name }) => name))
+const toCompare = (objects: ReadonlyArray<Built>) =>
+  meaningOf(objects.filter((object) => idOf(object) !== configId && object.kind !== "CustomResourceDefinition" && !plain.includes(object.metadata.name)))
+
+describe("what its values render, and what its components bring, is built of", () => {
+  it.each(combinations.map((chosen) => ({ of: ["the base", ...chosen].join(" and "), chosen })))("$of", ({ chosen }) => {
     const objects = builtOf(chosen)
-    const rendered = meaningOf([...install(configOf(objects)), ...own(chosen)] as ReadonlyArray<object>)
-    const { "ConfigMap agent-job/agent-job-config": _, ...expected } = rendered
-    expect(meaningOf(objects.filter((_) => !isConfig(_)))).toEqual(expected)
+    expect(toCompare(objects)).toEqual(toCompare(expected(chosen, configOf(objects))))
   })
 })
 

@@ -61,7 +61,7 @@ export const deployment = (config: ResolvedConfig): V1Deployment => {
             imagePullPolicy: container.imagePullPolicy,
             args: ["controller", "--values", place.config, "--name", config.name, "--namespace", config.namespace],
             ports: [{ name: "health", containerPort: controllerHealthPort }],
-            env: over(container.env, [fromField("POD_NAME", "metadata.name"), fromField("POD_NAMESPACE", "metadata.namespace"), ...clientCertificateVariable(config)]),
+            env: over(container.env, [...clientCertificateVariable(config), fromField("POD_NAME", "metadata.name"), fromField("POD_NAMESPACE", "metadata.namespace")]),
             ...fromObjects(container),
             resources: container.resources,
             volumeMounts: mounts(config),

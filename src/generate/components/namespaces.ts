@@ -10,6 +10,6 @@ const namespace = (name: string): V1Namespace => ({ apiVersion: "v1", kind: "Nam
 export const namespaces: Component = {
   name: "namespaces",
   does: "The namespaces of the controller and of the tasks, both held to Pod Security restricted.",
-  adapt: "Leave it out where somebody else makes agent-job and agent-job-tasks.",
+  adapt: ["Leave it out where somebody else makes agent-job and agent-job-tasks."],
   objects: (config) => [config.namespace, config.taskNamespace].map(namespace)
 }

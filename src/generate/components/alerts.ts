@@ -1,0 +1,77 @@
+// What a person is woken for, as rules of Prometheus, from the metrics that controller and server really have.
+// Invariant: each alert says in one sentence what is wrong and in another what to do.
+// Used by generate/components/monitoring.
+import { rows } from "../../core/plan.ts"
+
+export interface Alert {
+  readonly alert: string
+  readonly expr: string
+  readonly for?: string
+  readonly labels: { readonly severity: "critical" | "warning" }
+  readonly annotations: { readonly summary: string; readonly description: string }
+}
+
+/** Passes over tasks in one of these situations; a row that is renamed does not pass unseen. */
+const passes = (...situations: ReadonlyArray<string>): string => {
+  const unknown = situations.filter((_) => !rows.some(({ situation }) => situation === _))
+  if (unknown.length > 0) throw new Error(`no such situation: ${unknown.join("; ")}`)
+  return `agent_job_reconcile_total{situation=~"${situations.join("|")}"}`
+}
+
+/** Counters that rose lately, and those that were not there before: they begin with 1, which `increase` does not see. */
+const rose = (counter: string, window: string): string =>
+  `sum by (namespace) (increase(${counter}[${window}]) > 0 or (${counter} unless ${counter} offset ${window})) > 0`
+
+const alert = (severity: "critical" | "warning", name: string, expr: string, summary: string, description: string, lasting?: string): Alert => ({
+  alert: name,
+  expr,
+  ...(lasting !== undefined && { for: lasting }),
+  labels: { severity },
+  annotations: { summary, description }
+})
+
+const controller: ReadonlyArray<Alert> = [
+  alert("critical", "AgentJobNoController", "absent(agent_job_leader) or max by (namespace) (agent_job_leader) == 0",
+    "No controller of agent-job leads.",
+    "Nothing starts and no end is noticed; stages that run go on. See the Pods and the Lease agent-job-controller in its namespace.", "5m"),
+  alert("critical", "AgentJobTwoLeaders", "sum by (namespace) (agent_job_leader) > 1",
+    "More than one controller of agent-job believes that it leads.",
+    "Claims keep each stage from running twice. Delete the Pod of the controller that does not hold the Lease agent-job-controller.", "2m"),
+  alert("warning", "AgentJobValuesInvalid", "min by (namespace) (agent_job_config_valid) == 0",
+    "The values in the ConfigMap agent-job-config cannot be used.",
+    "The controller goes on with those that it had; its log says what is wrong, with file, line and column. A restart would not succeed.", "5m"),
+  alert("warning", "AgentJobQueueGrows", "max by (namespace) (agent_job_queue_depth) > 100",
+    "The controller of agent-job is behind with {{ $value }} tasks.",
+    "See its CPU limit and how fast the API server answers it.", "10m")
+]
+
+const tasks: ReadonlyArray<Alert> = [
+  alert("critical", "AgentJobStageLost", rose(passes("claimed, and the worker is over without a result"), "15m"),
+    "A stage ended without a result, perhaps in the middle of an apply.",
+    "`kubectl get atasks` shows it with reason and message; look at its state before you run the workspace again."),
+  alert("warning", "AgentJobNodeSilent", rose(passes("claimed, and its node does not answer"), "10m"),
+    "The node of a running stage does not answer.",
+    "The stage keeps its workspace until the node or its Pod is certainly gone; repair the node, or delete its Node object if the machine is off.", "10m"),
+  alert("warning", "AgentJobTasksDoNotStart", rose(passes("its Pod cannot start, ever", "its Pod did not start in time", "the API server refused its Job for good", "its last Job vanished before the claim"), "15m"),
+    "Tasks fail before they start.",
+    "The message of the task has the last word of the kubelet or API server: an image, a quota, a policy."),
+  alert("warning", "AgentJobJobsRefused", rose(passes("the API server refused its Job for now"), "10m"),
+    "The API server refuses Jobs, and tasks wait for it.",
+    "The message of the task has its words: most often a quota or a webhook that does not answer.", "10m")
+]
+
+const server: ReadonlyArray<Alert> = [
+  alert("critical", "AgentJobNobodyTakesWork", "max by (namespace) (agent_job_server_agents) == 0",
+    "No controller asks the server of agent-job for work.",
+    "Runs wait. See the log of the controller: its URL, its token, the way to the server.", "5m"),
+  alert("warning", "AgentJobRunsWait",
+    `max by (namespace) (agent_job_server_runs{status="pending"}) > 0 and max by (namespace) (sum without (status) (agent_job_server_runs{status=~"planning|confirmed|applying"})) == 0`,
+    "{{ $value }} runs wait while nothing runs.",
+    "`agent-job get RUN` says why one waits, or behind whom: one that waits for approval holds its workspace.", "15m")
+]
+
+export const groups: ReadonlyArray<{ readonly name: string; readonly rules: ReadonlyArray<Alert> }> = [
+  { name: "agent-job-controller", rules: controller },
+  { name: "agent-job-tasks", rules: tasks },
+  { name: "agent-job-server", rules: server }
+]

@@ -1,0 +1,41 @@
+// The component `monitoring`: where Prometheus finds the metrics, what it wakes people for, and a dashboard of Grafana.
+// The rules are a plain file too, for a Prometheus without the operator and for promtool.
+// Used by generate/components.
+import { selectorLabels } from "../../core/manifest/labels.ts"
+import { objectMetadata } from "../../core/manifest/object-metadata.ts"
+import type { ResolvedConfig } from "../../core/resolve.ts"
+import { manifestYaml } from "../../cli/manifest-yaml.ts"
+import type { Component } from "../component.ts"
+import { mark } from "../file.ts"
+import { groups } from "./alerts.ts"
+import { dashboard } from "./dashboard.ts"
+
+const metadata = (config: ResolvedConfig) => objectMetadata(config, "controller", { name: config.name, namespace: config.namespace })
+
+/** Of both programs; each has one of the two ports. */
+const podMonitor = (config: ResolvedConfig) => {
+  const { "app.kubernetes.io/component": _, ...ofInstallation } = selectorLabels(config, "controller")
+  return {
+    apiVersion: "monitoring.coreos.com/v1",
+    kind: "PodMonitor",
+    metadata: metadata(config),
+    spec: {
+      selector: { matchLabels: ofInstallation, matchExpressions: [{ key: "app.kubernetes.io/component", operator: "In", values: ["controller", "server"] }] },
+      podMetricsEndpoints: ["health", "http"].map((port) => ({ port, path: "/metrics", interval: "30s" }))
+    }
+  }
+}
+
+const prometheusRule = (config: ResolvedConfig) => ({ apiVersion: "monitoring.coreos.com/v1", kind: "PrometheusRule", metadata: metadata(config), spec: { groups } })
+
+export const monitoring: Component = {
+  name: "monitoring",
+  does: "Metrics of controller and server for Prometheus, alerts with what to do, and a dashboard for Grafana.",
+  adapt: [
+    "Needs the Prometheus Operator: without its CRDs PodMonitor and PrometheusRule nothing of this can be applied. Where its Prometheus selects by labels, add those by a patch.",
+    "rules.yaml is the same as a plain file, for a Prometheus without the operator. Grafana's sidecar finds the dashboard by the label grafana_dashboard."
+  ],
+  objects: (config) => [podMonitor(config), prometheusRule(config)],
+  configMaps: [{ name: "agent-job-dashboard", namespace: "agent-job", files: ["dashboard.json"], options: { disableNameSuffixHash: true, labels: { grafana_dashboard: "1" } } }],
+  files: { "dashboard.json": `${JSON.stringify(dashboard(), null, 2)}\n`, "rules.yaml": `# ${mark}\n${manifestYaml({ groups })}` }
+}

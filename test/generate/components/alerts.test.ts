@@ -1,0 +1,36 @@
+import { describe, expect, it } from "@effect/vitest"
+import { globSync, readFileSync } from "node:fs"
+import { rows } from "../../../src/core/plan.ts"
+import { groups } from "../../../src/generate/components/alerts.ts"
+import { dashboard } from "../../../src/generate/components/dashboard.ts"
+import { RunStatus } from "../../../src/schema/run.ts"
+
+const programs = globSync(["src/controller/*.ts", "src/server/*.ts"]).map((file) => readFileSync(file, "utf8")).join("\n")
+const rules = groups.flatMap(({ rules }) => rules)
+const expressions = [...rules.map(({ expr }) => expr), ...[...JSON.stringify(dashboard()).matchAll(/"expr":("(?:[^"\\]|\\.)*")/gu)].map(([, text = ""]) => String(JSON.parse(text)))]
+
+/** The values that an expression asks a label to have. */
+const asked = (label: string) => expressions.flatMap((expr) => [...expr.matchAll(new RegExp(`${label}=~?"([^"]*)"`, "gu"))].flatMap(([, values = ""]) => values.split("|")))
+
+describe("rules and dashboard", () => {
+  it("ask only for metrics that controller and server have", () => {
+    const names = new Set(expressions.flatMap((expr) => expr.match(/agent_job_\w+/gu) ?? []))
+    expect(names.size).toBeGreaterThanOrEqual(5)
+    expect([...names].filter((name) => !new RegExp(`\\b${name}\\b`, "u").test(programs))).toEqual([])
+  })
+
+  it("ask only for situations and statuses that there are", () => {
+    expect(asked("situation").filter((value) => !rows.some(({ situation }) => situation === value))).toEqual([])
+    expect(asked("status").filter((value) => !RunStatus.literals.some((status) => status === value))).toEqual([])
+  })
+})
+
+describe("an alert", () => {
+  it.each(rules)("$alert says what is wrong and what to do, in sentences", ({ alert, annotations: { description, summary }, labels: { severity } }) => {
+    expect(alert).toMatch(/^AgentJob[A-Z]\w+$/u)
+    expect(["critical", "warning"]).toContain(severity)
+    for (const text of [summary, description]) expect(text).toMatch(/^(?:[A-Z`]|\{\{).*\.$/u)
+  })
+
+  it("has a name of its own", () => expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length))
+})
