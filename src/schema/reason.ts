@@ -30,7 +30,7 @@ export const reasons = {
   EngineMissing: "The runner image has no such engine; use an image with tofu or terraform in its PATH.",
   ImagePull: "An image could not be pulled; check its name, tag and pull secrets.",
   StartupTimeout: "The Pod did not start in time; the message has the last word of the kubelet.",
-  DeadlineExceeded: "The stage ran longer than timeoutSeconds and was interrupted.",
+  DeadlineExceeded: "The stage ran longer than timeoutSeconds, or the values, let it and was interrupted.",
   OutOfMemory: "A container used more memory than its limit; raise the limit.",
   DiskFull: "The Pod's volume is full; raise persistence.emptyDir.sizeLimit.",
   Evicted: "The Pod was evicted from its node after the stage had begun.",

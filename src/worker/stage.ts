@@ -7,7 +7,7 @@ import { appliedChanges } from "../core/applied-changes.ts"
 import { stopMessage } from "../core/outcome.ts"
 import { plannedChanges } from "../core/plan-changes.ts"
 import { leavesEvents, type StageCommand, stageCommands } from "../core/stage-commands.ts"
-import type { AgentTaskSpec } from "../schema/agent-task.ts"
+import { type AgentTaskSpec, defaultTimeoutSeconds } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import type { Backing, Provisioned } from "./backing.ts"
 import { Engine, execLoopFailure, StageStopped, type Workplace } from "./engine.ts"
@@ -98,10 +98,12 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
 /** The first lines of the log. Refuses an engine of another version than the task asks for. */
 const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, name: string, version: string, shown: ReadonlyArray<string>) {
   const { line } = yield* Log
-  const { pod } = yield* Settings
+  const { pod, timeoutLimitSeconds } = yield* Settings
   yield* line(`Worker: Pod ${pod.name} on node ${pod.node}`)
   yield* line(`Engine: ${name} ${version}`)
   yield* line(`Workspace: ${spec.workspace}, ${spec.stage}`)
+  const limited = Option.filter(timeoutLimitSeconds, (seconds) => seconds < (spec.timeoutSeconds ?? defaultTimeoutSeconds))
+  if (Option.isSome(limited)) yield* line(`Timeout: ${limited.value} seconds, since task.job.activeDeadlineSeconds lets no stage take longer`)
   yield* Effect.forEach(shown, (variable) => line(`The value of ${variable} is too short to be kept out of this log.`), { discard: true })
   const wanted = spec.engine?.version
   if (wanted !== undefined && wanted !== version) {

@@ -309,6 +309,7 @@ describe("a stage that has to stop", () => {
       const digest = yield* planned(api, { "main.tf": slow })
       const { log, kubernetes, running } = yield* applying(api, digest, { timeoutSeconds }, env)
       yield* Fiber.join(running)
+      expect(text(api.log).includes("Timeout: 3 seconds, since task.job.activeDeadlineSeconds")).toBe(timeoutSeconds > 3)
       expect(kubernetes.task().status, log()).toMatchObject({ phase: "Failed", reason: "DeadlineExceeded", result: { outcome: "failed", statePushed: true } })
     }))
 

@@ -1,0 +1,51 @@
+// An installation and one of its Jobs, taken apart into pieces with names, and which of them a value changes.
+// Used by test/core/manifest/every-value.test.ts.
+import type { V1Container, V1Deployment } from "@kubernetes/client-node"
+import { configMapName } from "../../../src/core/manifest/config-map.ts"
+import { install, type InstalledObject } from "../../../src/core/manifest/install.ts"
+import { job } from "../../../src/core/manifest/job.ts"
+import { merge, type Tree } from "../../../src/schema/layers.ts"
+import { configOf, taskOf } from "../configs.ts"
+
+type Pieces = Readonly<Record<string, unknown>>
+
+const byName = (containers: ReadonlyArray<V1Container> = []): Pieces => Object.fromEntries(containers.map((container) => [container.name, container]))
+
+const isDeployment = (object: InstalledObject): object is V1Deployment => object.kind === "Deployment"
+
+const ofDeployment = ({ metadata, spec }: V1Deployment): Pieces => {
+  const { containers, ...pod } = spec?.template.spec ?? { containers: [] }
+  return { Deployment: [metadata, spec?.replicas], "controller's Pod": [spec?.template.metadata, pod], ...byName(containers) }
+}
+
+/** `hash`: of the configuration, which is left out: it changes with everything else. */
+const ofJob = (values: Tree, hash: string): Pieces => {
+  const { metadata, spec } = job(taskOf(), configOf(values), 0)
+  const { containers, initContainers, ...pod } = spec?.template.spec ?? { containers: [] }
+  const own = JSON.stringify([metadata, { ...spec, template: undefined }]).replaceAll(hash, "")
+  return { Job: own, "task's Pod": [spec?.template.metadata, pod], ...byName(initContainers), ...byName(containers) }
+}
+
+/** Without the ConfigMap with the values, which any value changes. */
+const pieces = (values: Tree): Pieces => {
+  const config = configOf(values)
+  const objects = install(config).filter(({ metadata }) => metadata?.name !== configMapName(config))
+  const kinds = new Set(objects.flatMap((object) => isDeployment(object) ? [] : [object.kind ?? ""]))
+  return {
+    ...Object.fromEntries([...kinds].map((kind) => [kind, objects.filter((object) => object.kind === kind)])),
+    ...Object.assign({}, ...objects.filter(isDeployment).map(ofDeployment)) as Pieces,
+    ...ofJob(values, config.configHash),
+    policy: { ...config.policy, configHash: "" },
+    pool: config.pool
+  }
+}
+
+/** `{ a: { b: value } }` of "a.b". */
+const treeOf = (key: string, value: unknown): Tree => key.split(".").reduceRight<unknown>((inner, part) => ({ [part]: inner }), value) as Tree
+
+/** What another value changes, in alphabetical order; `beside`: what else is given, before and after. */
+export const changedBy = (key: string, value: unknown, beside: Tree = {}): string => {
+  const [before, after] = [pieces(beside), pieces(merge(beside, treeOf(key, value)))]
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])]
+  return names.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name])).sort().join(", ")
+}
