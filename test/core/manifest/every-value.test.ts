@@ -1,6 +1,6 @@
 // Every key takes effect, where the values say and nowhere else.
 import { describe, expect, it } from "@effect/vitest"
-import { valueKeys } from "../../../src/generate/values-schema.ts"
+import { valueKeys } from "../../../src/schema/values-document.ts"
 import { changedBy } from "./changes.ts"
 import { effects } from "./value-effects.ts"
 
