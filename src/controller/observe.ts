@@ -131,6 +131,7 @@ export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentT
 
 export const observe = (world: World, task: AgentTask, asked: Asked): Observed => {
   const { metadata: { namespace, uid }, status } = task
+  const named = (name: string | undefined) => Option.flatMap(Option.fromUndefinedOr(name), (name) => world.task(keyOf({ namespace, name })))
   return {
     task,
     job: Option.orElse(world.job(uid), () => asked.job),
@@ -138,7 +139,8 @@ export const observe = (world: World, task: AgentTask, asked: Asked): Observed =
     turn: world.turn(task),
     holder: asked.holder,
     source: asked.source,
-    latest: status.latest === undefined ? Option.none() : world.task(keyOf({ namespace, name: status.latest.name })),
+    latest: named(status.latest?.name),
+    latestApply: named(status.latest?.apply),
     warning: asked.warning,
     refusal: world.refusal(uid),
     expired: world.isExpired(task)

@@ -1,8 +1,8 @@
-// A task that follows its source: when it makes its next attempt, and what it says of the newest one.
+// A task that follows its source: when it makes its next attempt, when that one's plan is applied, and what it says of them.
 // Attempts are tasks of their own under derived names, one after another; each takes the newest artifact when its Job is made.
 // Used by core/plan; the rest of the table does not know that a task is an attempt.
 import { Option } from "effect"
-import type { AgentTask } from "../schema/agent-task.ts"
+import type { AgentTask, AgentTaskSpec } from "../schema/agent-task.ts"
 import { agentTaskResource, type Sha256, type Uid } from "../schema/names.ts"
 import { Action } from "./action.ts"
 import type { Observed } from "./observed.ts"
@@ -24,7 +24,8 @@ export const attemptOf = ({ metadata: { ownerReferences = [] } }: AgentTask): Op
 /** The newest attempt: the task itself until another was made, and none when that one was deleted. */
 const newest = ({ latest, task }: Observed): Option.Option<AgentTask> => task.status.latest === undefined ? Option.some(task) : latest
 
-const isFree = (observed: Observed): boolean => Option.match(newest(observed), { onNone: () => true, onSome: ({ status }) => isOver(status.phase) })
+const isFree = (observed: Observed): boolean =>
+  [...Option.toArray(newest(observed)), ...Option.toArray(observed.latestApply)].every(({ status }) => isOver(status.phase))
 
 /** What the newest attempt ran, or would have run. */
 const tried = (observed: Observed): Sha256 | undefined =>
@@ -32,11 +33,30 @@ const tried = (observed: Observed): Sha256 | undefined =>
 
 const hasNew = (observed: Observed): boolean => observed.source._tag === "Ready" && observed.source.artifact.sha256 !== tried(observed)
 
+/** The newest attempt, if it kept a plan that has changes and that nobody has applied yet. */
+const toApply = (observed: Observed): Option.Option<{ readonly plan: AgentTask; readonly spec: AgentTaskSpec }> =>
+  observed.task.spec.source.fluxSource?.onChange === "planAndApply" && observed.task.status.latest?.apply === undefined
+    ? Option.flatMap(newest(observed), (plan) => Option.map(applySpec(plan), (spec) => ({ plan, spec })))
+    : Option.none()
+
+/** Applies what a task has planned and kept, in the same directory. */
+const applySpec = ({ spec: { cancel: _cancel, options: _options, savePlan, source, workingDirectory, ...spec }, status: { result } }: AgentTask): Option.Option<AgentTaskSpec> => {
+  if (savePlan === undefined || result?.outcome !== "succeeded" || result.planDigest === undefined || result.hasChanges !== true) return Option.none()
+  const directory = [source.fluxSource?.path, workingDirectory].filter((path) => path !== undefined).join("/")
+  return Option.some({
+    ...spec,
+    stage: "apply",
+    source: { savedPlan: { claimName: savePlan.claimName, sha256: result.planDigest } },
+    ...(directory !== "" && { workingDirectory: directory })
+  })
+}
+
 type Holds = (situation: Situation) => boolean
 
 export const following = {
   nameTaken: ({ observed: { refusal, task } }) => follows(task) && Option.isSome(refusal),
   newArtifact: ({ observed }) => follows(observed.task) && isFree(observed) && hasNew(observed),
+  planned: ({ observed }) => follows(observed.task) && isFree(observed) && observed.source._tag === "Ready" && Option.isSome(toApply(observed)),
   atRest: ({ observed: { task } }) => follows(task)
 } satisfies Readonly<Record<string, Holds>>
 
@@ -54,14 +74,26 @@ export const makeAttempt: Respond = (_) => {
   }
 }
 
+export const applyPlan: Respond = (_) =>
+  Option.match(toApply(_.observed), {
+    onNone: () => unchanged(_),
+    onSome: ({ plan, spec }) => {
+      const { source, task: { status } } = _.observed
+      if (source._tag !== "Ready") return unchanged(_)
+      const apply = named(plan.metadata.name, "apply")
+      const latest = status.latest ?? { attempt: plan.spec.attempt ?? 1, name: plan.metadata.name, sha256: source.artifact.sha256 }
+      return { ...unchanged(_, [Action.CreateTask({ name: apply, spec })]), status: { ...status, latest: { ...latest, apply } } }
+    }
+  })
+
 export const tellNameTaken: Respond = (_) => {
   const message = Option.match(_.observed.refusal, { onNone: () => "", onSome: (refusal) => refusal.message })
   return later(unchanged(_, [Action.Emit({ type: "Warning", reason: "NameTaken", message })]), lookMillis)
 }
 
-/** The conditions are those of the newest attempt, so that who waits for this task waits for what the source has now. */
+/** The conditions are those of the newest attempt or of its apply, so that who waits for this task waits for what the source has now. */
 export const reflect: Respond = (_) => {
   const { task } = _.observed
-  const status = Option.match(newest(_.observed), { onNone: () => task.status, onSome: (of) => of === task ? task.status : reflected(task, of, _.now) })
+  const status = Option.match(Option.orElse(_.observed.latestApply, () => newest(_.observed)), { onNone: () => task.status, onSome: (of) => of === task ? task.status : reflected(task, of, _.now) })
   return later({ ...unchanged(_), status }, lookMillis)
 }

@@ -104,6 +104,8 @@ export interface Observed {
   readonly source: SourceSeen
   /** The newest attempt that was made after this one, if it is still there. */
   readonly latest: Option.Option<AgentTask>
+  /** The task that applies its plan. */
+  readonly latestApply: Option.Option<AgentTask>
   readonly refusal: Option.Option<Refusal>
   /** Over, from a pool or made for a new revision, and older than the history limit keeps. */
   readonly expired: boolean

@@ -28,6 +28,7 @@ export const rows: ReadonlyArray<Row> = [
   { situation: "over, and past the history limit", means: "delete the task; only those of a pool and attempts at a new revision, Git keeps its own", holds: holds.expired, respond: respond.deleteTask },
   { situation: "over, and the name of its next attempt is taken", means: "say so, and look again; a stranger's task is never adopted", holds: following.nameTaken, respond: follow.tellNameTaken },
   { situation: "over, and its source has a new artifact", means: "make the next attempt, a task of its own, once the newest is over", holds: following.newArtifact, respond: follow.makeAttempt },
+  { situation: "over, and its newest plan is to be applied", means: "make the task that applies that very plan, as long as the source has nothing newer", holds: following.planned, respond: follow.applyPlan },
   { situation: "over, and it follows its source", means: "look at the source from time to time; the conditions are those of the newest attempt", holds: following.atRest, respond: follow.reflect },
   { situation: "over", means: "keep it as it is, for ever", holds: holds.final, respond: respond.keepOver },
   // somebody wants it away

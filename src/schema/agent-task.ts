@@ -5,7 +5,7 @@ import { Effect, Schema } from "effect"
 import { cel, exactlyOneOf, transitions } from "./cel.ts"
 import { ObjectKey, ObjectName, RunId, Sha256, Timestamp, Uid, WorkspaceName } from "./names.ts"
 import { Reason } from "./reason.ts"
-import { Artifact, type FluxSource, sources } from "./source.ts"
+import { Artifact, type FluxSource, SavePlan, sources } from "./source.ts"
 import { StageResult } from "./stage-result.ts"
 import { text } from "./text.ts"
 
@@ -73,6 +73,7 @@ export const AgentTaskSpec = Schema.Struct({
   workingDirectory: Schema.optionalKey(text(512).annotate({ description: "Below the root of the source." })),
   options: Schema.optionalKey(PlanOptions),
   plan: Schema.optionalKey(Schema.Struct({ sha256: Sha256 }).annotate({ description: "The approved saved plan; apply and destroy run it and nothing else." })),
+  savePlan: Schema.optionalKey(SavePlan.annotate({ description: "Keeps the plan for source.savedPlan of a later task; status.result.planDigest names it." })),
   variables: Schema.optionalKey(Schema.Array(Variable).check(Schema.isMaxLength(128))),
   backend: Schema.optionalKey(
     Schema.Struct({ type: text(64), config: Schema.optionalKey(Schema.Record(Schema.String, text(4096)).check(Schema.isMaxProperties(32))) })
@@ -87,7 +88,7 @@ export const AgentTaskSpec = Schema.Struct({
 }).annotate(transitions(
   [
     `self.workspace == oldSelf.workspace && self.stage == oldSelf.stage && self.source == oldSelf.source && ${
-      once("attempt", "engine", "workingDirectory", "options", "plan", "variables", "backend", "timeoutSeconds", "jobTemplate", "pool")
+      once("attempt", "engine", "workingDirectory", "options", "plan", "savePlan", "variables", "backend", "timeoutSeconds", "jobTemplate", "pool")
     }`,
     "spec is immutable but for cancel; make a new AgentTask instead"
   ],
@@ -102,6 +103,22 @@ export const AgentTaskSpec = Schema.Struct({
     "!has(self.plan) || self.stage != 'plan'",
     "a plan stage makes a saved plan and cannot be given one",
     (spec: { readonly stage: Stage; readonly plan?: unknown }) => spec.plan === undefined || spec.stage !== "plan"
+  ),
+  cel(
+    "!has(self.savePlan) || (self.stage == 'plan' && (has(self.source.archive) || has(self.source.fluxSource)))",
+    "savePlan is for a plan whose source is archive or fluxSource",
+    (spec: { readonly stage: Stage; readonly source: object; readonly savePlan?: unknown }) =>
+      spec.savePlan === undefined || (spec.stage === "plan" && ("archive" in spec.source || "fluxSource" in spec.source))
+  ),
+  cel(
+    "!has(self.source.savedPlan) || (self.stage != 'plan' && !has(self.options))",
+    "source.savedPlan is for an apply or destroy without options of its own",
+    (spec: { readonly stage: Stage; readonly source: object; readonly options?: unknown }) => !("savedPlan" in spec.source) || (spec.stage !== "plan" && spec.options === undefined)
+  ),
+  cel(
+    "!has(self.source.fluxSource) || !has(self.source.fluxSource.onChange) || self.source.fluxSource.onChange != 'planAndApply' || has(self.savePlan)",
+    "onChange: planAndApply needs savePlan, where its apply finds the plan",
+    (spec: { readonly source: { readonly fluxSource?: FluxSource }; readonly savePlan?: unknown }) => spec.source.fluxSource?.onChange !== "planAndApply" || spec.savePlan !== undefined
   ),
   cel(
     "!has(self.source.fluxSource) || !has(self.source.fluxSource.onChange) || self.source.fluxSource.onChange == 'none' || self.stage == 'plan'",
@@ -137,7 +154,8 @@ export type Claim = typeof Claim.Type
 export const Latest = Schema.Struct({
   attempt: Schema.Int,
   name: Schema.String.annotate({ description: "Of its AgentTask." }),
-  sha256: Sha256.annotate({ description: "Of the artifact that it was made for." })
+  sha256: Sha256.annotate({ description: "Of the artifact that it was made for." }),
+  apply: Schema.optionalKey(Schema.String.annotate({ description: "The AgentTask that applies its plan." }))
 }).annotate({ description: "The newest attempt at a source that is followed." })
 export type Latest = typeof Latest.Type
 

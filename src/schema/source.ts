@@ -6,20 +6,26 @@ import { ObjectName, Sha256 } from "./names.ts"
 import { text } from "./text.ts"
 
 /** What a new artifact of the source sets off once the attempt before is over. */
-export const OnChange = Schema.Literals(["none", "plan"])
+export const OnChange = Schema.Literals(["none", "plan", "planAndApply"])
 export type OnChange = typeof OnChange.Type
 
 export const FluxSource = Schema.Struct({
   kind: Schema.Literals(["GitRepository", "OCIRepository", "Bucket"]),
   name: ObjectName.annotate({ description: "In the namespace of the task." }),
   path: Schema.optionalKey(text(512).annotate({ description: "Directory of the artifact that counts as the root of the source." })),
-  onChange: Schema.optionalKey(OnChange.annotate({ description: "plan: a new artifact makes a new attempt, a task of its own; none if absent." }))
+  onChange: Schema.optionalKey(OnChange.annotate({ description: "plan: a new artifact makes a new attempt, a task of its own; planAndApply: and what it plans is applied; none if absent." }))
 })
 export type FluxSource = typeof FluxSource.Type
 
 /** What was taken from a Flux source. */
 export const Artifact = Schema.Struct({ revision: text(512), url: text(2048), sha256: Sha256 })
 export type Artifact = typeof Artifact.Type
+
+/** Of a PersistentVolumeClaim that plans are kept on between their stages; the runner never sees it. */
+const claimName = ObjectName.annotate({ description: "A PersistentVolumeClaim of the same namespace, which the worker alone mounts." })
+
+export const SavePlan = Schema.Struct({ claimName })
+export const SavedPlan = Schema.Struct({ claimName, sha256: Sha256.annotate({ description: "The planDigest in the status of the plan." }) })
 
 export const sources = {
   inline: Schema.optionalKey(
@@ -30,5 +36,8 @@ export const sources = {
   ),
   configMap: Schema.optionalKey(Schema.Struct({ name: ObjectName }).annotate({ description: "A ConfigMap of the same namespace; each key is a file." })),
   fluxSource: Schema.optionalKey(FluxSource.annotate({ description: "The artifact of a source of Flux when the Job is made; checked against its digest before it is unpacked." })),
+  savedPlan: Schema.optionalKey(
+    SavedPlan.annotate({ description: "What savePlan kept: an approved plan, its lock file and its configuration; it is applied, and nothing else." })
+  ),
   pool: Schema.optionalKey(Schema.Struct({ archiveSha256: Sha256 }).annotate({ description: "The pool gives the archive to the holder of the task's token." }))
 }

@@ -13,6 +13,7 @@ import { unpack } from "./archive.ts"
 import type { CommandEnv } from "./engine.ts"
 import { openFolder, readFile, type Segments } from "./folder.ts"
 import type { Ship } from "./log-shipper.ts"
+import { bringKeptPlan, bringPlannedSource, keepPlan } from "./kept-plan.ts"
 import { Settings } from "./settings.ts"
 import { StageFailed } from "./stage-failed.ts"
 
@@ -43,7 +44,7 @@ export interface Backing {
   /** After that command, however it ended: whether the last state is saved, if any was written. */
   readonly settleState: (place: Provisioned) => Effect.Effect<Option.Option<boolean>, StageFailed>
   /** Stores the plan that a plan stage made; gives its digest. */
-  readonly keepPlan: (place: Provisioned) => Effect.Effect<Option.Option<Sha256>, StageFailed>
+  readonly keepPlan: (place: Provisioned) => Effect.Effect<Option.Option<Sha256>, StageFailed, Settings>
 }
 
 const backendLimitBytes = 1024 * 1024
@@ -56,30 +57,37 @@ const mayChange = (mounts: ReadonlyArray<string>) => Effect.fnUntraced(function*
 
 const nothing: CommandEnv = { env: {}, secrets: [] }
 
+const invalid = (message: string) => new StageFailed({ reason: "InvalidConfiguration", message })
+
 /** The archive of the task's own source; of a source of Flux it is the one that was written down before the Job was made. */
 const archiveOf = ({ archive, fluxSource }: AgentTaskSpec["source"], pinned: Artifact | undefined): Effect.Effect<Option.Option<Pick<Artifact, "url" | "sha256">>, StageFailed> =>
   fluxSource !== undefined && pinned === undefined
-    ? Effect.fail(new StageFailed({ reason: "InvalidConfiguration", message: "status.source is missing, which says what of source.fluxSource to run; make a new AgentTask." }))
+    ? Effect.fail(invalid("status.source is missing, which says what of source.fluxSource to run; make a new AgentTask."))
     : Effect.succeed(Option.fromUndefinedOr(fluxSource === undefined ? archive : pinned))
 
-/** For a task without a pool: it has its configuration from the cluster or a URL, and its state where its backend says. */
-export const ownBacking = Effect.fnUntraced(function*({ spec: { jobTemplate, plan, source }, status }: Pick<AgentTask, "spec" | "status">): Effect.fn.Return<Backing, StageFailed> {
-  if (plan !== undefined) return yield* new StageFailed({ reason: "InvalidConfiguration", message: "spec.plan needs spec.pool, which keeps the saved plan; leave it out, or let the pool make the task." })
+const fetchSource = ({ sha256, url }: Pick<Artifact, "url" | "sha256">) =>
+  Effect.fnUntraced(function*(root: number) {
+    const { privateDirectory } = yield* Settings
+    const file = join(privateDirectory, archiveFile)
+    yield* fetchArchive(url, sha256, file)
+    yield* unpack(file, root)
+  })
+
+/** For a task without a pool: it has its configuration from the cluster, a URL or a kept plan, and its state where its backend says. */
+export const ownBacking = Effect.fnUntraced(function*({ spec, status }: Pick<AgentTask, "spec" | "status">): Effect.fn.Return<Backing, StageFailed> {
+  const { jobTemplate, plan, savePlan, source, workspace } = spec
+  if (plan !== undefined) return yield* invalid("spec.plan needs spec.pool, which keeps the saved plan; a plan that is kept on a claim is source.savedPlan.")
   const archive = yield* archiveOf(source, status.source)
+  const savedPlan = Option.fromUndefinedOr(source.savedPlan)
   return {
     variables: [],
     secrets: [],
     ship: Option.none(),
-    bringSource: Option.map(archive, ({ sha256, url }) => Effect.fnUntraced(function*(root: number) {
-      const { privateDirectory } = yield* Settings
-      const file = join(privateDirectory, archiveFile)
-      yield* fetchArchive(url, sha256, file)
-      yield* unpack(file, root)
-    })),
-    bringPlan: Option.none(),
+    bringSource: Option.orElse(Option.map(savedPlan, ({ sha256 }) => bringPlannedSource(workspace, sha256)), () => Option.map(archive, fetchSource)),
+    bringPlan: Option.map(savedPlan, () => bringKeptPlan),
     openFor: () => Effect.succeed(nothing),
     mayChange: mayChange((jobTemplate?.volumeClaims ?? []).map(({ mountPath }) => mountPath)),
     settleState: () => Effect.succeedNone,
-    keepPlan: () => Effect.succeedNone
+    keepPlan: savePlan === undefined ? () => Effect.succeedNone : keepPlan(workspace)
   }
 })

@@ -1,14 +1,16 @@
-// A saved plan as the pool keeps it: a tar of the plan and the dependency lock file it was made with.
-// Always holds: only these two names are ever put into it or taken out of it, and its digest is of the very bytes that are sent.
-// Used by worker/pool-backing.ts: packed after a plan, unpacked before its apply.
+// A saved plan as it is kept between its stages: a tar of the plan, the lock file it was made with, and without a pool its configuration too.
+// Always holds: only these names are ever put into it or taken out of it, and its digest is of the very bytes that are kept.
+// Used by worker/pool-backing.ts and worker/kept-plan.ts: packed after a plan, unpacked before its apply.
 import { createHash } from "node:crypto"
-import { closeSync, createReadStream, openSync } from "node:fs"
+import { closeSync, createReadStream, fstatSync, openSync } from "node:fs"
 import { Effect, Option, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { lockFileName, savedPlanName } from "../core/stage-commands.ts"
 import { Sha256 } from "../schema/names.ts"
 import { chunksOf, createFile, openFile, type Segments, writeAll } from "./folder.ts"
 import { fileTrouble, StageFailed } from "./stage-failed.ts"
+
+const configurationName = "configuration.tar.gz"
 
 /** What the pool takes, in bytes. */
 const planLimitBytes = 250 * 1024 * 1024
@@ -36,12 +38,22 @@ const writeTo = (file: string) => <E, R>(stream: Stream.Stream<Uint8Array, E, R>
 
 const notPacked = (why: string) => new StageFailed({ reason: "InvalidConfiguration", message: `The engine's saved plan cannot be stored, because ${why}; plan again.` })
 
-/** Packs what the engine left in the directory into `file`; gives the digest. */
-export const packPlan = Effect.fn("SavedPlan.pack")(function*(root: number, directory: Segments, file: string) {
+/** An archive that we fetched and checked ourselves, in the worker's own directory. */
+const ownEntry = (path: string) =>
+  Effect.acquireRelease(Effect.try({ try: () => openSync(path, "r"), catch: fileTrouble("the configuration archive") }), (fd) => Effect.sync(() => closeSync(fd))).pipe(
+    Effect.map((fd) => {
+      const { size } = fstatSync(fd)
+      return Tar.fileStream(configurationName, size, Stream.fromIterable(chunksOf(fd, size)))
+    })
+  )
+
+/** Packs what the engine left in the directory into `file`, with the archive at `configuration` if one is given; gives the digest. */
+export const packPlan = Effect.fn("SavedPlan.pack")(function*(root: number, directory: Segments, file: string, configuration: Option.Option<string> = Option.none()) {
   const plan = yield* entry(root, directory, savedPlanName)
   if (Option.isNone(plan)) return yield* notPacked("there is none")
   const lock = yield* entry(root, directory, lockFileName)
-  const entries = [plan.value, ...Option.toArray(lock)]
+  const archive = Option.isSome(configuration) ? [yield* ownEntry(configuration.value)] : []
+  const entries = [plan.value, ...Option.toArray(lock), ...archive]
   if (entries.some(({ header }) => header.size > planLimitBytes)) return yield* notPacked(`it or its lock file has more than ${planLimitBytes / 1024 ** 2} MiB`)
   return yield* Stream.fromIterable(entries).pipe(
     Stream.pipeThroughChannel(Tar.encode()),
@@ -52,17 +64,33 @@ export const packPlan = Effect.fn("SavedPlan.pack")(function*(root: number, dire
 
 const notAPlan = () => new StageFailed({ reason: "DigestMismatch", message: "The saved plan is not one that this program made; plan again and approve that plan." })
 
-/** Puts the plan in `file`, whose digest was found right, and its lock file into the directory. */
-export const unpackPlan = Effect.fn("SavedPlan.unpack")((file: string, root: number, directory: Segments) =>
+/** What becomes of an entry: a descriptor that it is written to, nothing, or a refusal of the whole. */
+type Take = (name: string) => "skip" | "refuse" | (() => number)
+
+/** The bytes in `file`, whose digest was found right, entry by entry. */
+const take = (file: string, of: Take) =>
   Stream.fromAsyncIterable(createReadStream(file), fileTrouble("the saved plan")).pipe(
     Stream.pipeThroughChannel(Tar.decode<StageFailed>()),
-    Stream.runForEach(({ body, header }) =>
-      header.type === "File" && (header.path === savedPlanName || header.path === lockFileName)
-        ? Effect.acquireUseRelease(
-          Effect.try({ try: () => createFile(root, [...directory, header.path], { executable: false, replace: true }), catch: fileTrouble(header.path) }),
-          (fd) => Stream.runForEach(body, (chunk) => Effect.try({ try: () => writeAll(fd, chunk), catch: fileTrouble(header.path) })),
-          (fd) => Effect.sync(() => closeSync(fd))
-        )
-        : Effect.fail(notAPlan())),
+    Stream.runForEach(({ body, header }) => {
+      const open = header.type === "File" ? of(header.path) : "refuse"
+      if (open === "skip") return Effect.void
+      if (open === "refuse") return Effect.fail(notAPlan())
+      return Effect.acquireUseRelease(
+        Effect.try({ try: open, catch: fileTrouble(header.path) }),
+        (fd) => Stream.runForEach(body, (chunk) => Effect.try({ try: () => writeAll(fd, chunk), catch: fileTrouble(header.path) })),
+        (fd) => Effect.sync(() => closeSync(fd))
+      )
+    }),
     Effect.catchTag("TarError", () => Effect.fail(notAPlan()))
-  ))
+  )
+
+/** Puts the plan and its lock file into the directory. */
+export const unpackPlan = Effect.fn("SavedPlan.unpack")((file: string, root: number, directory: Segments, configuration: "refuse" | "skip" = "refuse") =>
+  take(file, (name) => {
+    if (name === configurationName) return configuration
+    return name === savedPlanName || name === lockFileName ? () => createFile(root, [...directory, name], { executable: false, replace: true }) : "refuse"
+  }))
+
+/** Puts the archive of the configuration into `archive`. */
+export const unpackConfiguration = Effect.fn("SavedPlan.configuration")((file: string, archive: string) =>
+  take(file, (name) => name === configurationName ? () => openSync(archive, "w", 0o600) : "skip"))

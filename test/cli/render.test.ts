@@ -49,7 +49,7 @@ describe("agent-job render", () => {
   it.each([
     { given: "an unknown key", flag: "--values", input: "task: { job: { backofLimit: 1 } }", says: `${file}:1:16 task.job.backofLimit: unknown key, did you mean "backoffLimit"?` },
     { given: "a file that is no YAML", flag: "--values", input: "a: [", says: `${file}:1:5 ` },
-    { given: "a task with two sources", flag: "--task", input: task("{ inline: {}, configMap: { name: a } }"), says: "spec.source: exactly one of inline, archive, configMap, fluxSource, pool is required" },
+    { given: "a task with two sources", flag: "--task", input: task("{ inline: {}, configMap: { name: a } }"), says: "spec.source: exactly one of inline, archive, configMap, fluxSource, savedPlan, pool is required" },
     { given: "a task with an unknown key", flag: "--task", input: task("{ inline: {} }, timeout: 5"), says: `spec.timeout: unknown key, did you mean "timeoutSeconds"?` },
     { given: "another kind than a task", flag: "--task", input: "kind: Pod", says: "kind: Expected \"AgentTask\"" }
   ])("refuses $given, says what to change, and prints no object", ({ flag, input, says }) => {

@@ -1,13 +1,17 @@
 // Tasks whose configuration Flux keeps, on a real API server: what they wait for, what they run, and who runs the next revision.
 import { expect, layer } from "@effect/vitest"
-import { Effect, Predicate } from "effect"
+import { Effect, Predicate, Result } from "effect"
+import { readFileSync } from "node:fs"
+import { parse } from "yaml"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, events } from "../../src/kubernetes/kinds.ts"
 import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
-import { WorkspaceName } from "../../src/schema/names.ts"
+import { Sha256, WorkspaceName } from "../../src/schema/names.ts"
 import type { OnChange } from "../../src/schema/source.ts"
+import type { StageResult } from "../../src/schema/stage-result.ts"
+import { parseTaskFile } from "../../src/schema/task-file.ts"
 import { createRepository, digestOf, fail, installFluxKinds, serve } from "./flux-cluster.ts"
-import { claim, createTask, finish, getTask, jobNames, runController, TaskCluster, Tasks, until, untilStatus } from "./task-cluster.ts"
+import { claim, createTask, finish, getTask, jobNames, runController, TaskCluster, Tasks, until, untilLaunched, untilStatus } from "./task-cluster.ts"
 
 const isPhase = (phase: string) => (status: { readonly phase?: string | undefined }): boolean => status.phase === phase
 const from = (name: string, onChange?: OnChange) => ({ workspace: WorkspaceName.make(name), source: { fluxSource: { kind: "GitRepository" as const, name, ...(onChange !== undefined && { onChange }) } } })
@@ -34,13 +38,26 @@ const warnings = Effect.fnUntraced(function*(name: string) {
 const looked = Effect.fnUntraced(function*(name: string) {
   yield* look(name)
   yield* createTask(`${name}-after-${looks}`, { workspace: WorkspaceName.make("after") })
-  yield* untilStatus(`${name}-after-${looks}`, ({ phase }) => phase !== undefined)
+  yield* untilLaunched(`${name}-after-${looks}`)
 })
 
-const ran = Effect.fnUntraced(function*(name: string) {
-  yield* untilStatus(name, isPhase("Starting"))
+/** Its status once its Job is there. */
+const launched = Effect.fnUntraced(function*(name: string) {
+  yield* untilLaunched(name)
+  return (yield* getTask(name)).status
+})
+
+const ran = Effect.fnUntraced(function*(name: string, result: Partial<StageResult> = {}) {
+  yield* untilLaunched(name)
   yield* claim(name)
-  yield* finish(name)
+  yield* finish(name, result)
+})
+
+const createSample = Effect.fnUntraced(function*(file: string, edit: (text: string) => string = (text) => text) {
+  const { namespace } = yield* Tasks
+  const text = readFileSync(new URL(`../../kustomize/samples/git-approval/${file}`, import.meta.url), "utf8")
+  const { metadata: { name }, spec } = Result.getOrThrow(parseTaskFile(namespace)(parse(edit(text))))
+  return yield* createTask(name, spec)
 })
 
 layer(TaskCluster, { excludeTestServices: true, timeout: "90 seconds" })("a task whose source Flux keeps", (it) => {
@@ -61,7 +78,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "90 seconds" })("a task
       expect(yield* jobNames).not.toContain("agent-job-early")
       yield* serve("early", "main@sha1:a")
       yield* look("early")
-      expect(yield* untilStatus("early", isPhase("Starting"))).toMatchObject({ reason: "JobCreated", source: { revision: "main@sha1:a", sha256: digestOf("main@sha1:a") } })
+      expect(yield* launched("early")).toMatchObject({ source: { revision: "main@sha1:a", sha256: digestOf("main@sha1:a") } })
       yield* claim("early")
       yield* serve("early", "main@sha1:b")
       yield* look("early")
@@ -76,13 +93,13 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "90 seconds" })("a task
       yield* serve("late", "main@sha1:a")
       yield* runController({ task: { limits: { total: 1 } } })
       yield* createTask("first", { workspace: WorkspaceName.make("first") })
-      yield* untilStatus("first", isPhase("Starting"))
+      yield* launched("first")
       yield* createTask("late", from("late"))
       yield* untilStatus("late", ({ reason }) => reason === "ConcurrencyLimit")
       yield* serve("late", "main@sha1:b")
       yield* claim("first")
       yield* finish("first")
-      expect(yield* untilStatus("late", isPhase("Starting"))).toMatchObject({ source: { revision: "main@sha1:b" } })
+      expect(yield* launched("late")).toMatchObject({ source: { revision: "main@sha1:b" } })
       yield* claim("late")
       yield* finish("late")
     }).pipe(Effect.scoped))
@@ -98,7 +115,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "90 seconds" })("a task
         yield* ran("followed")
         yield* serve("followed", "main@sha1:b")
         yield* look("followed")
-        expect(yield* untilStatus("followed-2", isPhase("Starting"))).toMatchObject({ source: { revision: "main@sha1:b" } })
+        expect(yield* launched("followed-2")).toMatchObject({ source: { revision: "main@sha1:b" } })
       }))
       yield* serve("followed", "main@sha1:c")
       yield* Effect.scoped(Effect.gen(function*() {
@@ -125,6 +142,47 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "90 seconds" })("a task
         expect(conditions?.map(({ status, type }) => `${type}=${status}`)).toEqual(["Ready=True", "Reconciling=False", "Stalled=False"])
       }))
     }))
+
+  it.effect("applies what it has planned, once, and plans nothing new before that is over", () =>
+    Effect.gen(function*() {
+      yield* installFluxKinds
+      yield* createRepository("applied")
+      yield* serve("applied", "main@sha1:a")
+      yield* runController()
+      const planDigest = Sha256.make(digestOf("plan"))
+      const planned = { hasChanges: true, planDigest, changes: { add: 1, change: 0, destroy: 0 } }
+      yield* createTask("applied", { ...from("applied", "planAndApply"), savePlan: { claimName: "plans" } })
+      yield* ran("applied", planned)
+      yield* launched("applied-apply")
+      expect((yield* getTask("applied-apply")).spec).toEqual({ workspace: "applied", stage: "apply", source: { savedPlan: { claimName: "plans", sha256: planDigest } } })
+      yield* serve("applied", "main@sha1:b")
+      yield* looked("applied")
+      const tasks = Effect.map(namesOf("applied"), (names) => names.filter((name) => !name.includes("after")))
+      expect(yield* tasks).toEqual(["applied", "applied-apply"])
+      yield* claim("applied-apply")
+      yield* finish("applied-apply")
+      yield* ran("applied-2", { ...planned, hasChanges: false })
+      yield* looked("applied")
+      expect(yield* tasks).toEqual(["applied", "applied-2", "applied-apply"]) // nothing to apply
+      expect((yield* getTask("applied")).status.latest).toMatchObject({ attempt: 2, name: "applied-2" })
+    }).pipe(Effect.scoped))
+
+  it.effect("of the sample git-approval is planned, and applied by the digest that a person commits", () =>
+    Effect.gen(function*() {
+      yield* installFluxKinds
+      yield* createRepository("network")
+      yield* serve("network", "main@sha1:a")
+      yield* runController()
+      yield* createSample("plan.yaml")
+      const planDigest = Sha256.make(digestOf("plan"))
+      yield* ran("network", { hasChanges: true, planDigest })
+      yield* serve("network", "main@sha1:b", "main@sha1:a") // the approval, which is no part of the content
+      yield* createSample("approval.yaml", (text) => text.replace("0".repeat(64), planDigest))
+      yield* ran("network-apply-1")
+      yield* untilStatus("network-apply-1", isPhase("Succeeded"))
+      yield* looked("network")
+      expect((yield* getTask("network")).status.latest).toBeUndefined()
+    }).pipe(Effect.scoped))
 
   it.effect("never takes a stranger's task for an attempt of its own", () =>
     Effect.gen(function*() {

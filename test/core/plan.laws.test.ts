@@ -1,6 +1,7 @@
 // The laws of `plan`, for any world that a seed can make.
 import { describe, expect, it } from "@effect/vitest"
 import { Equal } from "effect"
+import { Action } from "../../src/core/action.ts"
 import { plan } from "../../src/core/plan.ts"
 import { isOver, mayFollow } from "../../src/core/status.ts"
 import { noon, perform, policyOf, Seed, worldOf } from "./worlds.ts"
@@ -80,13 +81,17 @@ describe("plan", () => {
     if (status.claim !== undefined || isOver(status.phase)) expect(decide(seed).status.source).toEqual(status.source)
   })
 
-  it.prop("makes another attempt only when nothing of this one or its newest is alive, and only for another artifact", [Seed], ([seed]) => {
-    const made = decide(seed).actions.filter(({ _tag }) => _tag === "CreateTask")
+  it.prop("makes another task only when nothing of the newest attempt is alive: a plan for another artifact, or the apply of that very plan", [Seed], ([seed]) => {
+    const made = decide(seed).actions.filter(Action.$is("CreateTask"))
     expect(made.length).toBeLessThanOrEqual(1)
-    if (made.length === 0) return
-    expect(isOver(worldOf(seed).task.status.phase)).toBe(true)
-    expect(seed).toMatchObject({ follows: true, source: "new", cancel: false, deleted: false })
-    expect(seed.latest).not.toBe("alive")
+    for (const { spec } of made) {
+      const { task: { spec: { source }, status } } = worldOf(seed)
+      expect(isOver(status.phase)).toBe(true)
+      expect(seed).toMatchObject({ source: spec.stage === "plan" ? "new" : "known", cancel: false, deleted: false })
+      expect([seed.latest, seed.latest === "none" ? "none" : seed.latestApply]).not.toContain("alive")
+      if (spec.stage === "plan") expect(spec.source.fluxSource).toEqual({ kind: source.fluxSource?.kind, name: source.fluxSource?.name })
+      else expect({ follows: seed.follows, source: spec.source, options: spec.options }).toEqual({ follows: "planAndApply", source: { savedPlan: { claimName: "plans", sha256: "a".repeat(64) } }, options: undefined })
+    }
   })
 
   it.prop("explains every wait: who is queued has a reason, a position and a sentence", [Seed], ([seed]) => {

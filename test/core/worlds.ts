@@ -51,15 +51,16 @@ export const Seed = Schema.Struct({
   /** What Flux has: `new` differs from what the task knows, `known` does not. */
   source: Schema.Literals(["none", "unasked", "notReady", "new", "known"]),
   waitsForSource: Schema.Boolean,
-  follows: Schema.Boolean,
-  latest: Schema.Literals(["none", "alive", "over", "gone"])
+  follows: Schema.Literals(["no", "plan", "planAndApply"]),
+  latest: Schema.Literals(["none", "alive", "over", "gone"]),
+  latestApply: Schema.Literals(["none", "alive", "over", "gone"])
 })
 export type Seed = typeof Seed.Type
 
 export const plainSeed: Seed = {
   stage: "plan", pool: false, cancel: false, deleted: false, life: "new", reported: false, launches: 0, maxLaunches: 1, job: "none", jobDeleting: false,
   jobAgeSeconds: 0, pod: "none", worker: "none", runner: "none", lastWords: false, turn: "admitted", holder: "free", refusal: "none", warning: "none", expired: false,
-  source: "none", waitsForSource: false, follows: false, latest: "none"
+  source: "none", waitsForSource: false, follows: "no", latest: "none", latestApply: "none"
 }
 
 const uid = Uid.make("task-uid")
@@ -84,11 +85,12 @@ const statusOf = ({ launches, life, reported }: Seed): AgentTaskStatus => {
 const artifactOf = (digit: string): Artifact => ({ revision: `main@sha1:${digit}`, url: `http://flux/${digit}.tar.gz`, sha256: Sha256.make(digit.repeat(64)) })
 const known = artifactOf("a")
 
-const fluxStatus = ({ latest, life, source, waitsForSource }: Seed): AgentTaskStatus =>
+const fluxStatus = ({ latest, latestApply, life, source, waitsForSource }: Seed): AgentTaskStatus =>
   source === "none" ? {} : {
     source: known,
+    ...(life === "succeeded" && { result: { ...success, hasChanges: true, planDigest: known.sha256 } }),
     ...(waitsForSource && life === "queued" && { reason: "SourceNotReady" }),
-    ...(latest !== "none" && { latest: { attempt: 2, name: "task-2", sha256: known.sha256 } })
+    ...(latest !== "none" && { latest: { attempt: 2, name: "task-2", sha256: known.sha256, ...(latestApply !== "none" && { apply: "task-2-apply" }) } })
   }
 
 const taskOf = (seed: Seed): AgentTask => ({
@@ -98,16 +100,18 @@ const taskOf = (seed: Seed): AgentTask => ({
   spec: {
     workspace: WorkspaceName.make("demo"),
     stage: seed.stage,
-    source: seed.source === "none" ? { inline: { "main.tf": "" } } : { fluxSource: { kind: "GitRepository", name: "infra", ...(seed.follows && { onChange: "plan" }) } },
+    source: seed.source === "none" ? { inline: { "main.tf": "" } } : { fluxSource: { kind: "GitRepository", name: "infra", ...(seed.follows !== "no" && seed.stage === "plan" && { onChange: seed.follows }) } },
+    ...(seed.follows === "planAndApply" && seed.stage === "plan" && { savePlan: { claimName: "plans" } }),
     ...(seed.cancel && { cancel: true }),
     ...(seed.pool && { pool: { url: "http://pool", runId: RunId.make("run-1"), tokenSecret: { name: "token" } } })
   },
   status: { ...statusOf(seed), ...fluxStatus(seed) }
 })
 
-const latestOf = ({ latest, source }: Seed): Option.Option<AgentTask> => {
-  const { metadata, spec, status } = taskOf({ ...plainSeed, source, life: latest === "over" ? "succeeded" : "queued" })
-  return source === "none" || latest === "none" || latest === "gone" ? Option.none() : Option.some({ metadata: { ...metadata, name: "task-2", uid: Uid.make("task-2-uid") }, spec, status })
+/** Another task, as far as the one in the middle has to know it. */
+const other = (name: string, { follows, source }: Seed, life: Seed["latest"]): Option.Option<AgentTask> => {
+  const { metadata, spec, status } = taskOf({ ...plainSeed, source, follows, life: life === "over" ? "succeeded" : "queued" })
+  return source === "none" || life === "none" || life === "gone" ? Option.none() : Option.some({ metadata: { ...metadata, name, uid: Uid.make(`${name}-uid`) }, spec, status })
 }
 
 const sources: Readonly<Record<Seed["source"], SourceSeen>> = {
@@ -149,7 +153,8 @@ export const worldOf = (seed: Seed): Observed => ({
   turn: seed.turn === "admitted" ? Turn.Admitted() : Turn.Waiting({ reason: seed.turn === "busy" ? "WorkspaceBusy" : "ConcurrencyLimit", position: 1, blockedBy: seed.turn === "busy" ? Option.some("other") : Option.none() }),
   holder: seed.stage === "plan" ? Holder.NotAsked() : holders[seed.holder],
   source: sources[seed.source],
-  latest: latestOf(seed),
+  latest: other("task-2", seed, seed.latest),
+  latestApply: other("task-2-apply", seed, seed.latest === "none" ? "none" : seed.latestApply),
   warning: seed.warning === "none" ? Option.none() : Option.some({ reason: seed.warning === "quota" ? "FailedCreate" : seed.warning, message: seed.warning === "quota" ? "exceeded quota: pods" : "the server's words" }),
   refusal: seed.refusal === "none" ? Option.none() : Option.some({ kind: seed.refusal, message: "the server's words" }),
   expired: seed.expired
@@ -160,7 +165,10 @@ const after = (world: Observed, action: Action): Observed => {
     case "TakeWorkspace": return { ...world, holder: Holder.Mine({ epoch: 1 }) }
     case "CreateJob": return { ...world, job: job({ ...plainSeed, job: "active" }), pod: Option.none() }
     case "DeleteJob": return { ...world, job: Option.none(), pod: Option.none() }
-    case "CreateTask": return { ...world, latest: Option.some({ ...world.task, spec: action.spec, metadata: { ...world.task.metadata, name: action.name }, status: {} }), refusal: Option.none() }
+    case "CreateTask": {
+      const made = Option.some({ ...world.task, spec: action.spec, metadata: { ...world.task.metadata, name: action.name }, status: {} })
+      return action.spec.stage === "plan" ? { ...world, latest: made, latestApply: Option.none() } : { ...world, latest: Option.orElse(world.latest, () => Option.some(world.task)), latestApply: made }
+    }
     case "Cancel": return { ...world, task: { ...world.task, spec: { ...world.task.spec, cancel: true } } }
     case "Release":
     case "DeleteTask": return { ...world, task: { ...world.task, metadata: { ...world.task.metadata, deletionTimestamp: noon } }, expired: false }

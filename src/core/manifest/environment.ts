@@ -8,6 +8,7 @@ import type { ResolvedConfig } from "../resolve.ts"
 import type { ContainerConfig, Variables } from "../resolve/containers.ts"
 import { clientCertificateVariable } from "./certificates.ts"
 import { place } from "./places.ts"
+import { planClaimOf } from "./volumes.ts"
 
 export const fromValues = (variables: Variables): Array<V1EnvVar> => Object.entries(variables).map(([name, value]) => ({ name, value }))
 
@@ -53,6 +54,7 @@ export const workerEnvironment = (task: AgentTask, config: ResolvedConfig, epoch
     { name: "AGENT_JOB_PRIVATE_DIR", value: place.private },
     ...(task.spec.pool === undefined ? [] : [{ name: "AGENT_JOB_TOKEN_FILE", value: `${place.taskToken}/token` }]),
     ...(task.spec.source.configMap === undefined ? [] : [{ name: "AGENT_JOB_SOURCE_DIR", value: place.source }]),
+    ...(planClaimOf(task) === undefined ? [] : [{ name: "AGENT_JOB_PLANS_DIR", value: place.plans }]),
     { name: "AGENT_JOB_GRACE_SECONDS", value: String(config.task.pod.terminationGracePeriodSeconds) },
     ...timeoutLimit(config),
     ...clientCertificateVariable(config),

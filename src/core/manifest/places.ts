@@ -8,6 +8,7 @@ export const place = {
   tmp: "/tmp",
   taskToken: "/var/run/agent-job/token",
   source: "/var/run/agent-job/source",
+  plans: "/var/run/agent-job/plans",
   poolToken: "/var/run/agent-job/pool",
   userToken: "/var/run/agent-job/user",
   config: "/etc/agent-job",

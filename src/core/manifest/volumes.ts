@@ -1,5 +1,5 @@
 // The volumes of a task's Pod, and which container mounts which: what keeps worker and runner apart.
-// Invariant: tokens, source and private files are mounted in the worker alone.
+// Invariant: tokens, source, kept plans and private files are mounted in the worker alone.
 // Used by core/manifest/pod and core/manifest/containers.
 import type { V1Volume, V1VolumeMount } from "@kubernetes/client-node"
 import type { AgentTask } from "../../schema/agent-task.ts"
@@ -21,14 +21,19 @@ const stateVolumes = ({ spec: { jobTemplate } }: AgentTask): ReadonlyArray<V1Vol
 const stateMounts = ({ spec: { jobTemplate } }: AgentTask): ReadonlyArray<V1VolumeMount> =>
   (jobTemplate?.volumeClaims ?? []).map(({ mountPath }, index) => ({ name: `claim-${index}`, mountPath }))
 
+/** The claim that a plan is kept on, or taken from. */
+export const planClaimOf = ({ spec: { savePlan, source } }: AgentTask): string | undefined => (savePlan ?? source.savedPlan)?.claimName
+
 export const volumes = (task: AgentTask, config: ResolvedConfig): Array<V1Volume> => {
   const { pool, source } = task.spec
+  const planClaim = planClaimOf(task)
   return [
     { name: "data", emptyDir: { sizeLimit: config.dataSizeLimit } },
     { name: "private", emptyDir: { sizeLimit: config.dataSizeLimit } },
     { name: "tmp", emptyDir: { sizeLimit: "1Gi" } },
     apiTokenVolume(config.tokenTtlSeconds),
     ...(pool === undefined ? [] : [secretFile("task-token", pool.tokenSecret.name, "token")]),
+    ...(planClaim === undefined ? [] : [{ name: "plans", persistentVolumeClaim: { claimName: planClaim } }]),
     ...(source.configMap === undefined ? [] : [{ name: "source", configMap: { name: source.configMap.name } }]),
     ...(config.cache === undefined ? [] : [{ name: "cache", ...config.cache.volume }]),
     ...certificateVolumes(config),
@@ -53,17 +58,20 @@ const beside = (ours: ReadonlyArray<V1VolumeMount>, theirs: ReadonlyArray<V1Volu
 
 export const installMounts = (config: ResolvedConfig): Array<V1VolumeMount> => [dataMount(config)]
 
-export const workerMounts = ({ spec: { pool, source } }: AgentTask, config: ResolvedConfig): Array<V1VolumeMount> =>
-  beside([
+export const workerMounts = (task: AgentTask, config: ResolvedConfig): Array<V1VolumeMount> => {
+  const { pool, savePlan, source } = task.spec
+  return beside([
     dataMount(config),
     { name: "private", mountPath: place.private },
     { name: "tmp", mountPath: place.tmp },
     apiTokenMount,
     ...(pool === undefined ? [] : [{ name: "task-token", mountPath: place.taskToken, readOnly: true }]),
+    ...(planClaimOf(task) === undefined ? [] : [{ name: "plans", mountPath: place.plans, readOnly: savePlan === undefined }]),
     ...(source.configMap === undefined ? [] : [{ name: "source", mountPath: place.source, readOnly: true }]),
     ...(config.cache === undefined ? [] : [cacheMount(config, config.cache)]),
     ...certificateMounts(config)
   ], config.task.worker.volumeMounts)
+}
 
 export const runnerMounts = (task: AgentTask, config: ResolvedConfig): Array<V1VolumeMount> =>
   beside([

@@ -9,6 +9,8 @@ const sources = {
   inline: { inline: { "main.tf": "" } },
   archive: { archive: { url: "https://example.com/a.tar.gz", sha256: "a".repeat(64) } },
   configMap: { configMap: { name: "files" } },
+  fluxSource: { fluxSource: { kind: "GitRepository", name: "infra", path: "live" } },
+  savedPlan: { savedPlan: { claimName: "plans", sha256: "c".repeat(64) } },
   pool: { pool: { archiveSha256: "b".repeat(64) } }
 }
 
@@ -16,7 +18,7 @@ const Choices = Schema.Struct({
   name: ObjectName,
   workspace: WorkspaceName,
   stage: Stage,
-  source: Schema.Literals(["inline", "archive", "configMap", "pool"]),
+  source: Schema.Literals(["inline", "archive", "configMap", "fluxSource", "savedPlan", "pool"]),
   timeoutSeconds: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 604_800 }))),
   secretVariables: Schema.Array(Schema.Boolean).check(Schema.isMaxLength(4)),
   jobTemplate: Schema.optionalKey(JobTemplate),
@@ -25,10 +27,12 @@ const Choices = Schema.Struct({
 
 export interface Case { readonly task: AgentTask; readonly epoch: number }
 
-export const caseOf = ({ epoch, name, secretVariables, source, ...spec }: typeof Choices.Type): Case => ({
+export const caseOf = ({ epoch, name, secretVariables, source, stage, ...spec }: typeof Choices.Type): Case => ({
   epoch,
   task: taskOf({
     ...spec,
+    stage: source === "savedPlan" && stage === "plan" ? "apply" : stage,
+    ...(source === "fluxSource" && stage === "plan" && { savePlan: { claimName: "plans" } }),
     source: sources[source],
     ...(source === "pool" && { pool: { url: "https://example.com", runId: "run-1", tokenSecret: { name: "token" } } }),
     variables: secretVariables.map((secret, index) => ({ name: `v${index}`, ...(secret ? { valueFrom: { secretKeyRef: { name: "s", key: "k" } } } : { value: "1" }) }))

@@ -26,6 +26,7 @@ const at = "2026-01-31T12:00:00Z"
 const claim = { podUid: "a", nonce: "n", epoch: 0, at }
 const result = { outcome: "succeeded", reason: "Completed", message: "ok", finishedAt: at }
 const sha256 = "a".repeat(64)
+const flux = { fluxSource: { kind: "GitRepository", name: "infra" } }
 const artifact = { revision: "main@sha1:a", url: "http://flux/a.tar.gz", sha256 }
 const pool = { url: "https://example.com", runId: "run-1", tokenSecret: { name: "token" } }
 
@@ -45,16 +46,20 @@ layer(RealCrd, { excludeTestServices: true })("a real API server", (it) => {
     Effect.map(create(spec), (task) => expect(task["status"]).toEqual({ observedGeneration: -1, phase: "Pending" })))
 
   const refused = [
-    { given: "no source", spec: { ...spec, source: {} }, says: "exactly one of inline, archive, configMap, fluxSource, pool is required" },
-    { given: "two sources", spec: { ...spec, source: { ...spec.source, configMap: { name: "a" } } }, says: "exactly one of inline, archive, configMap, fluxSource, pool is required" },
+    { given: "no source", spec: { ...spec, source: {} }, says: "exactly one of inline, archive, configMap, fluxSource, savedPlan, pool is required" },
+    { given: "two sources", spec: { ...spec, source: { ...spec.source, configMap: { name: "a" } } }, says: "exactly one of inline, archive, configMap, fluxSource, savedPlan, pool is required" },
     { given: "a pool's source without a pool", spec: { ...spec, source: { pool: { archiveSha256: sha256 } } }, says: "source.pool and pool go together" },
     { given: "a pool without its source", spec: { ...spec, pool }, says: "source.pool and pool go together" },
     { given: "a saved plan to plan with", spec: { ...spec, plan: { sha256 } }, says: "a plan stage makes a saved plan and cannot be given one" },
     {
       given: "an apply that follows its source",
-      spec: { ...spec, stage: "apply", source: { fluxSource: { kind: "GitRepository", name: "infra", onChange: "plan" } } },
+      spec: { ...spec, stage: "apply", source: { fluxSource: { ...flux.fluxSource, onChange: "plan" } } },
       says: "source.fluxSource.onChange is for a plan"
     },
+    { given: "a plan kept for an apply", spec: { ...spec, stage: "apply", source: flux, savePlan: { claimName: "plans" } }, says: "savePlan is for a plan whose source is archive or fluxSource" },
+    { given: "a plan kept of inline files", spec: { ...spec, savePlan: { claimName: "plans" } }, says: "savePlan is for a plan whose source is archive or fluxSource" },
+    { given: "a kept plan to plan with", spec: { ...spec, source: { savedPlan: { claimName: "plans", sha256 } } }, says: "source.savedPlan is for an apply or destroy" },
+    { given: "planAndApply without a place for the plan", spec: { ...spec, source: { fluxSource: { ...flux.fluxSource, onChange: "planAndApply" } } }, says: "onChange: planAndApply needs savePlan" },
     { given: "a source of Flux of an unknown kind", spec: { ...spec, source: { fluxSource: { kind: "HelmChart", name: "infra" } } }, says: "Unsupported value" },
     { given: "a variable with two values", spec: { ...spec, variables: [{ name: "a", value: "1", valueFrom: { secretKeyRef: { name: "s", key: "k" } } }] }, says: "exactly one of value, valueFrom is required" },
     { given: "an unknown stage", spec: { ...spec, stage: "import" }, says: "Unsupported value" },

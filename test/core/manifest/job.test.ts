@@ -165,6 +165,14 @@ describe("the Pod", () => {
     expect(container(made, "worker").env).toContainEqual({ name: "AGENT_JOB_SOURCE_DIR", value: "/var/run/agent-job/source" })
   })
 
+  it("mounts the claim of plans in the worker, which may write there only to keep one", () => {
+    const source = { fluxSource: { kind: "GitRepository" as const, name: "infra" } }
+    const plans = (spec: object) => container(build(taskOf(spec)), "worker").volumeMounts?.find(({ name }) => name === "plans")
+    expect(plans({ source, savePlan: { claimName: "plans" } })).toEqual({ name: "plans", mountPath: "/var/run/agent-job/plans", readOnly: false })
+    expect(plans({ stage: "apply", source: { savedPlan: { claimName: "plans", sha256: "c".repeat(64) } } })).toEqual({ name: "plans", mountPath: "/var/run/agent-job/plans", readOnly: true })
+    expect(plans({ source })).toBeUndefined()
+  })
+
   it("shares the cache, which only the worker may write", () => {
     const made = job(taskOf(), configOf({ persistence: { enabled: true, persistentVolumeClaim: { subPath: "a" } } }), 0)
     const cache = (name: string) => container(made, name).volumeMounts?.find((_) => _.name === "cache")

@@ -1,0 +1,86 @@
+// Plans that are kept on a claim between their stages, for tasks without a pool: one file each, named by its digest, in a folder for each workspace.
+// Always holds: a name is only there once all its bytes are on the disk; what is taken is checked against the digest before any of it is used.
+// Used by worker/backing.ts.
+import { closeSync, copyFileSync, createReadStream, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs"
+import { join } from "node:path"
+import { Effect, Option, Stream } from "effect"
+import type { Sha256, WorkspaceName } from "../schema/names.ts"
+import { archiveFile } from "./archive-url.ts"
+import { unpack } from "./archive.ts"
+import { save } from "./download.ts"
+import type { Segments } from "./folder.ts"
+import { packPlan, unpackConfiguration, unpackPlan } from "./saved-plan.ts"
+import { Settings } from "./settings.ts"
+import { fileTrouble, StageFailed } from "./stage-failed.ts"
+
+/** Newer ones of the workspace push older ones out. */
+const plansPerWorkspace = 20
+/** Plan, lock file and configuration together. */
+const limitBytes = 768 * 1024 ** 2
+
+interface Place {
+  readonly root: number
+  readonly directory: Segments
+}
+
+const planFile = "kept-plan.tar"
+const invalid = (message: string) => new StageFailed({ reason: "InvalidConfiguration", message })
+
+const folderOf = Effect.fnUntraced(function*(workspace: WorkspaceName) {
+  const { plansDirectory } = yield* Settings
+  return yield* Effect.mapError(Effect.fromOption(plansDirectory), () => invalid("The Pod has no mount for the claim of the plan; let the controller make it anew.")).pipe(
+    Effect.map((directory) => join(directory, workspace))
+  )
+})
+
+const sync = (path: string): void => {
+  const fd = openSync(path, "r")
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+const store = (from: string, folder: string, name: string): void => {
+  mkdirSync(folder, { recursive: true })
+  const aside = join(folder, `.${name}.new`)
+  copyFileSync(from, aside)
+  sync(aside)
+  renameSync(aside, join(folder, name))
+  sync(folder)
+}
+
+const prune = (folder: string): void => {
+  const byAge = readdirSync(folder).map((name) => ({ path: join(folder, name), at: statSync(join(folder, name)).mtimeMs })).sort((a, b) => b.at - a.at)
+  for (const { path } of byAge.slice(plansPerWorkspace)) rmSync(path, { force: true })
+}
+
+/** Packs what the engine planned, together with the archive that it was planned from; gives the digest that an approval names. */
+export const keepPlan = (workspace: WorkspaceName) =>
+  Effect.fn("KeptPlan.keep")(function*({ directory, root }: Place) {
+    const { privateDirectory } = yield* Settings
+    const folder = yield* folderOf(workspace)
+    const file = join(privateDirectory, planFile)
+    const sha256 = yield* packPlan(root, directory, file, Option.some(join(privateDirectory, archiveFile)))
+    yield* Effect.try({ try: () => (store(file, folder, `${sha256}.tar`), prune(folder)), catch: fileTrouble("the claim of the plan") })
+    return Option.some(sha256)
+  })
+
+/** Brings the configuration that was planned, out of the kept plan. */
+export const bringPlannedSource = (workspace: WorkspaceName, sha256: Sha256) =>
+  Effect.fn("KeptPlan.source")(function*(root: number) {
+    const { privateDirectory } = yield* Settings
+    const kept = join(yield* folderOf(workspace), `${sha256}.tar`)
+    if (!existsSync(kept)) return yield* invalid(`The claim has no plan ${sha256} of workspace ${workspace}; plan again, and approve that plan.`)
+    const [file, archive] = [join(privateDirectory, planFile), join(privateDirectory, archiveFile)]
+    yield* save(Stream.fromAsyncIterable(createReadStream(kept), fileTrouble("the claim of the plan")), file, { what: "the saved plan", sha256, limitBytes })
+    yield* unpackConfiguration(file, archive)
+    yield* unpack(archive, root)
+  })
+
+/** After its source: the plan itself, and the lock file that it was made with. */
+export const bringKeptPlan = Effect.fn("KeptPlan.bring")(function*({ directory, root }: Place) {
+  const { privateDirectory } = yield* Settings
+  yield* unpackPlan(join(privateDirectory, planFile), root, directory, "skip")
+})

@@ -1,0 +1,73 @@
+// From an artifact of Flux to an approved apply, with the real engine and no server: what was planned is what is applied.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Sha256 } from "../../src/schema/names.ts"
+import { sha256, tarGz } from "./fake-task-api.ts"
+import { fakeKubernetes } from "./fake-kubernetes.ts"
+import { pod } from "./pod.ts"
+
+const infra = (size: number) => tarGz({ "live/main.tf": `resource "terraform_data" "box" {\n  input = file("size.txt")\n}\n`, "live/size.txt": `${size}` })
+
+/** Serves one archive after another under one address, as a branch moves. */
+const sourceController = Effect.map(
+  Effect.acquireRelease(
+    Effect.callback<{ readonly url: string; readonly serve: (next: Uint8Array) => void; readonly close: () => void }>((resume) => {
+      let archive: Uint8Array = new Uint8Array()
+      const server = createServer((_, response) => void response.end(archive)).listen(0, "127.0.0.1", () =>
+        resume(Effect.succeed({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/infra.tar.gz`, serve: (next) => void (archive = next), close: () => void server.close() })))
+    }),
+    ({ close }) => Effect.sync(close)
+  ),
+  ({ serve, url }) => ({
+    moveTo: (archive: Uint8Array) => {
+      serve(archive)
+      return { revision: "main@sha1:a", url, sha256: Sha256.make(sha256(archive)) }
+    }
+  })
+)
+
+describe("a kept plan", () => {
+  it.live("is applied as it was approved, though the source has moved on", () =>
+    Effect.gen(function*() {
+      const { moveTo } = yield* sourceController
+      const outlives = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-claims-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
+      const [plans, state] = [join(outlives, "plans"), join(outlives, "state")]
+      for (const directory of [plans, state]) mkdirSync(directory)
+      const shared = { workspace: "demo", backend: { type: "local", config: { path: join(state, "terraform.tfstate") } }, jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: state }] } }
+      const plan = { ...shared, stage: "plan", source: { fluxSource: { kind: "GitRepository", name: "infra", path: "live" } }, savePlan: { claimName: "plans" } }
+      const env = { AGENT_JOB_PLANS_DIR: plans }
+
+      const kubernetes = fakeKubernetes(plan, { phase: "Starting", source: moveTo(infra(1)) })
+      yield* Effect.scoped(Effect.flatMap(pod(), ({ run }) => run(kubernetes, env)))
+      const { message, result } = kubernetes.task().status
+      expect(result, message).toMatchObject({ outcome: "succeeded", hasChanges: true, changes: { add: 1 }, planDigest: expect.stringMatching(/^[0-9a-f]{64}$/u) })
+
+      moveTo(infra(2))
+      const apply = fakeKubernetes({ ...shared, stage: "apply", source: { savedPlan: { claimName: "plans", sha256: result?.planDigest } }, workingDirectory: "live" })
+      yield* Effect.scoped(Effect.flatMap(pod(), ({ run }) => run(apply, env)))
+      expect(apply.task().status.result, apply.task().status.message).toMatchObject({ outcome: "succeeded", changes: { add: 1 } })
+      const box = JSON.parse(readFileSync(join(state, "terraform.tfstate"), "utf8")).resources[0].instances[0].attributes
+      expect(box.input.value ?? box.input).toBe("1")
+
+      const again = fakeKubernetes({ ...shared, stage: "apply", source: { savedPlan: { claimName: "plans", sha256: result?.planDigest } }, workingDirectory: "live" })
+      yield* Effect.scoped(Effect.flatMap(pod(), ({ run }) => run(again, env)))
+      expect(again.task().status.result).toMatchObject({ outcome: "failed", reason: "ExitCode" }) // the engine knows that the state is another one
+    }))
+
+  it.live("is never made of other bytes than the status says", () =>
+    Effect.gen(function*() {
+      const { moveTo } = yield* sourceController
+      const said = moveTo(infra(1))
+      moveTo(infra(2))
+      const kubernetes = fakeKubernetes({ workspace: "demo", stage: "plan", source: { fluxSource: { kind: "GitRepository", name: "infra" } } }, { phase: "Starting", source: said })
+      const { log, run } = yield* pod()
+      yield* run(kubernetes)
+      expect(kubernetes.task().status.result).toMatchObject({ outcome: "failed", reason: "DigestMismatch" })
+      expect(log()).not.toContain("tofu init")
+    }))
+})

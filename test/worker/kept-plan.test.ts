@@ -1,0 +1,90 @@
+// Plans on a claim, from the Pod that made one to the Pod that applies it: whole, with its configuration, or not at all.
+import { describe, expect, it } from "@effect/vitest"
+import { ConfigProvider, Effect, Layer, type Scope } from "effect"
+import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Sha256, WorkspaceName } from "../../src/schema/names.ts"
+import { openFolder } from "../../src/worker/folder.ts"
+import { bringKeptPlan, bringPlannedSource, keepPlan } from "../../src/worker/kept-plan.ts"
+import { Settings } from "../../src/worker/settings.ts"
+import type { StageFailed } from "../../src/worker/stage-failed.ts"
+import { tarGz } from "./fake-task-api.ts"
+
+const workspace = WorkspaceName.make("demo")
+const directoryOf = (name: string) =>
+  Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), `agent-job-${name}-`))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
+
+/** Directories of a Pod that mounts the claim. */
+const podWith = Effect.fnUntraced(function*(claim: string) {
+  const place = yield* directoryOf("kept")
+  const [work, privateDirectory] = [join(place, "work"), join(place, "private")]
+  for (const directory of [work, privateDirectory]) mkdirSync(directory)
+  const settings = Settings.layer.pipe(Layer.orDie, Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
+    AGENT_JOB_NAMESPACE: "tasks",
+    AGENT_JOB_TASK: "demo",
+    AGENT_JOB_POD_NAME: "demo-abcde",
+    AGENT_JOB_POD_UID: "pod-uid",
+    AGENT_JOB_NODE: "node-1",
+    AGENT_JOB_DATA_DIR: place,
+    AGENT_JOB_PRIVATE_DIR: privateDirectory,
+    AGENT_JOB_PLANS_DIR: claim
+  }))))
+  return { work, privateDirectory, settings, root: yield* openFolder(work) }
+})
+
+/** Plans as an engine would, and keeps the plan; gives its digest. */
+const planned = Effect.fnUntraced(function*(claim: string, content = "plan") {
+  const pod = yield* podWith(claim)
+  writeFileSync(join(pod.privateDirectory, "configuration.tar.gz"), tarGz({ "main.tf": "# planned", ".terraform.lock.hcl": "# of Git" }))
+  writeFileSync(join(pod.work, "plan.tfplan"), content)
+  writeFileSync(join(pod.work, ".terraform.lock.hcl"), "# the plan's")
+  const digest = yield* Effect.provide(keepPlan(workspace)({ root: pod.root, directory: [] }), pod.settings)
+  return digest._tag === "Some" ? digest.value : Sha256.make("0".repeat(64))
+})
+
+const applied = Effect.fnUntraced(function*(claim: string, sha256: Sha256): Effect.fn.Return<ReadonlyArray<string>, StageFailed, Scope.Scope> {
+  const { root, settings, work } = yield* podWith(claim)
+  yield* bringPlannedSource(workspace, sha256)(root).pipe(Effect.andThen(bringKeptPlan({ root, directory: [] })), Effect.provide(settings))
+  return readdirSync(work).sort().map((name) => `${name}: ${readFileSync(join(work, name), "utf8")}`)
+})
+
+describe("a kept plan", () => {
+  it.effect("comes with the configuration that was planned and its own lock file", () =>
+    Effect.gen(function*() {
+      const claim = yield* directoryOf("claim")
+      const digest = yield* planned(claim)
+      expect(readdirSync(join(claim, "demo"))).toEqual([`${digest}.tar`])
+      expect(yield* applied(claim, digest)).toEqual([".terraform.lock.hcl: # the plan's", "main.tf: # planned", "plan.tfplan: plan"])
+    }))
+
+  it.effect("is refused when a byte of it is another, whatever its name", () =>
+    Effect.gen(function*() {
+      const claim = yield* directoryOf("claim")
+      const digest = yield* planned(claim)
+      appendFileSync(join(claim, "demo", `${digest}.tar`), "x")
+      expect(yield* Effect.flip(applied(claim, digest))).toMatchObject({ reason: "DigestMismatch", message: expect.stringContaining(digest) })
+    }))
+
+  it.effect("is missed with a sentence that says what to do", () =>
+    Effect.gen(function*() {
+      const digest = Sha256.make("b".repeat(64))
+      expect(yield* Effect.flip(applied(yield* directoryOf("claim"), digest))).toMatchObject({
+        reason: "InvalidConfiguration",
+        message: `The claim has no plan ${digest} of workspace demo; plan again, and approve that plan.`
+      })
+    }))
+
+  it.effect("pushes out the oldest when its workspace has many", () =>
+    Effect.gen(function*() {
+      const claim = yield* directoryOf("claim")
+      const oldest = yield* planned(claim)
+      utimesSync(join(claim, "demo", `${oldest}.tar`), 0, 0)
+      for (let number = 0; number < 19; number++) writeFileSync(join(claim, "demo", `${number}.tar`), "")
+      const newest = yield* planned(claim, "another plan")
+      const names = readdirSync(join(claim, "demo"))
+      expect(names).toHaveLength(20)
+      expect(names).toContain(`${newest}.tar`)
+      expect(names).not.toContain(`${oldest}.tar`)
+    }))
+})
