@@ -3,7 +3,12 @@
 import { Cause, Config, Effect, Layer, Logger, Option, References } from "effect"
 import { AlreadyLogged, exitCodeOf, sentenceOf } from "./failure.ts"
 
-const level = Layer.unwrap(Effect.map(Config.option(Config.LogLevel("LOG_LEVEL")), Option.match({
+/** The variable of the Helm chart's agent, which its users have in their values. */
+const debug = Config.String("SCALR_AGENT_DEBUG").pipe(Config.map((text) => ["", "0", "false", "no", "off"].includes(text.toLowerCase()) ? undefined : "Debug" as const), Config.withDefault(undefined))
+
+const asked = Effect.all([Config.option(Config.LogLevel("LOG_LEVEL")), debug]).pipe(Effect.map(([given, debug]) => Option.orElse(given, () => Option.fromUndefinedOr(debug))))
+
+const level = Layer.unwrap(Effect.map(asked, Option.match({
   onNone: () => Layer.empty,
   onSome: (level) => Layer.succeed(References.MinimumLogLevel, level)
 })))

@@ -1,0 +1,31 @@
+// The page for those who move from the Helm chart names only keys that exist, and says of none that it is missing when it is here.
+import { describe, expect, it } from "@effect/vitest"
+import { readFileSync } from "node:fs"
+import { valueKeys } from "../../src/schema/values-document.ts"
+
+const page = readFileSync("docs/from-the-helm-chart.md", "utf8")
+const keys = valueKeys().map(({ key }) => key)
+const exists = (name: string): boolean => keys.some((key) => key === name || key.startsWith(`${name.replace(/\.\*$/u, "")}.`))
+
+/** `a.b`, `.c` is a.b and a.c. */
+const named = (cell: string): ReadonlyArray<string> =>
+  [...cell.matchAll(/`([^`]+)`/gu)].reduce<ReadonlyArray<string>>((all, [, name = ""]) => [...all, name.startsWith(".") ? `${all[0]?.replace(/\.[^.]+$/u, "")}${name}` : name], [])
+
+const section = (title: string): string => page.split(/^## /mu).find((_) => _.startsWith(title)) ?? ""
+const rows = ["The keys of 0.5.59", "The keys of 0.6"].flatMap((title) =>
+  section(title).split("\n").filter((line) => line.startsWith("|") && !/^\| (?:-|Key of)/u.test(line)).map((line) => line.split("|").slice(1, 3).map((_) => _.trim())))
+
+describe("the page for those who come from the Helm chart", () => {
+  it.each(rows)("is right about %s: %s", (theirs = "", ours = "") => {
+    if (theirs === "every key of its README") return
+    const here = ours === "the same" ? named(theirs) : named(ours)
+    expect(here.filter((name) => !exists(name))).toEqual([])
+    if (ours === "–") expect(named(theirs).filter(exists)).toEqual([])
+    else expect(here).not.toEqual([])
+  })
+
+  it("names other keys only where they exist", () => {
+    const others = named(section("What is different")).concat(named(page.slice(page.indexOf("Beyond the chart"), page.indexOf("## What the chart")))).filter((_) => /^(?:agent|controller|task|global|persistence)\.\w/u.test(_))
+    expect(others.filter((name) => !exists(name))).toEqual([])
+  })
+})
