@@ -24,6 +24,12 @@ const server = (config: ResolvedConfig): Rules => [{
   ports: [tcp(8080)]
 }]
 
+/** Where AgentTasks with `source.fluxSource` have their artifact from. */
+const flux: Rules = [{
+  to: [{ namespaceSelector: namespaceNamed("flux-system"), podSelector: { matchLabels: { app: "source-controller" } } }],
+  ports: [tcp(9090)]
+}]
+
 /** Private networks: an API server is no Pod, and its address is known to nobody but the cluster. */
 const apiServer: Rules = [{ to: addresses("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"), ports: [tcp(443), tcp(6443)] }]
 
@@ -39,14 +45,14 @@ const policy = (config: ResolvedConfig, namespace: string) => (name: string, egr
 
 const policies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy> =>
   [config.namespace, config.taskNamespace].map((namespace) => policy(config, namespace)).flatMap((allow) => [
-    allow("egress", [...dns, ...server(config)]),
+    allow("egress", [...dns, ...server(config), ...flux]),
     allow("egress-api-server", apiServer),
     allow("egress-named", named)
   ])
 
 export const restrictedEgress: Component = {
   name: "restricted-egress",
-  does: "Lets no Pod of the two namespaces out but to DNS, the API server, the server of agent-job, and addresses that you name, IPv4 and IPv6.",
+  does: "Lets no Pod of the two namespaces out but to DNS, the API server, the server of agent-job, Flux's artifacts, and addresses that you name, IPv4 and IPv6.",
   adapt: [
     "Patch the NetworkPolicies agent-job-egress-named with the addresses of your pool, registries and clouds: without them, tasks reach nothing outside. See kustomize/overlays/production.",
     "Narrow agent-job-egress-api-server from all private networks to what `kubectl get endpointslices kubernetes` shows. DNS is that of kube-system; OpenShift's, for one, is elsewhere.",

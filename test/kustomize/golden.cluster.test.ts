@@ -1,0 +1,14 @@
+// What each overlay comes to, for review: test/golden/overlay-*.yaml, written anew by scripts/golden. It needs kustomize, and no API server.
+// The CustomResourceDefinition is left out: it is in kustomize/crd as it is.
+import { describe, expect, it } from "@effect/vitest"
+import { globSync } from "node:fs"
+import { basename } from "node:path"
+import { manifestYaml } from "../../src/cli/manifest-yaml.ts"
+import { build } from "./build.ts"
+
+describe("an overlay", () => {
+  it.each(globSync("kustomize/overlays/*").sort())("%s is as in its golden file", async (folder) => {
+    const objects = (await build(folder)).filter(({ kind }) => kind !== "CustomResourceDefinition")
+    await expect(objects.map(manifestYaml).join("---\n")).toMatchFileSnapshot(`../golden/overlay-${basename(folder)}.yaml`)
+  })
+})
