@@ -9,6 +9,7 @@ import { pool } from "./components/pool.ts"
 import { proxy } from "./components/proxy.ts"
 import { quota } from "./components/quota.ts"
 import { restrictedEgress } from "./components/restricted-egress.ts"
+import { table } from "./file.ts"
 
 const caBundle: Component = {
   name: "ca-bundle",
@@ -71,3 +72,8 @@ const serverItself: Component = {
 
 export const components: ReadonlyArray<Component> =
   [caBundle, ha, monitoring, mtls, namespaces, nodeCache, persistence, pool, proxy, quota, restrictMetadata, restrictedEgress, serverItself]
+
+const inputsOf = ({ inputs = [] }: Component): string => inputs.map(({ literal }) => `\`${literal}\``).join(", ")
+
+export const componentsTable = (): ReadonlyArray<string> =>
+  table(["Component", "What it does", "Inputs", "What it needs, and what to make your own"], components.map((component) => [`\`${component.name}\``, component.does, inputsOf(component), component.adapt.join(" ")]))

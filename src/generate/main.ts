@@ -4,6 +4,7 @@
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { componentsTable } from "./components.ts"
 import { type GeneratedFile, mark } from "./file.ts"
 import { kustomize } from "./kustomize.ts"
 import { referenceFiles } from "./reference.ts"
@@ -12,22 +13,23 @@ import { valuesFiles, valuesTable } from "./values-schema.ts"
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const read = (path: string): string => existsSync(join(root, path)) ? readFileSync(join(root, path), "utf8") : ""
 
-const [begin, end] = ["<!-- values: generated -->", "<!-- /values -->"]
-
 /** A file of people with a part of ours, between two markers; nothing where it has no markers. */
-const readme = (): ReadonlyArray<GeneratedFile> => {
-  const text = read("README.md")
+const within = (path: string, name: string, lines: ReadonlyArray<string>): ReadonlyArray<GeneratedFile> => {
+  const [begin, end] = [`<!-- ${name}: generated -->`, `<!-- /${name} -->`]
+  const text = read(path)
   const [from, to] = [text.indexOf(begin), text.indexOf(end)]
   if (from < 0 || to < from) return []
-  return [{ path: "README.md", content: `${text.slice(0, from)}${begin}\n${valuesTable().join("\n")}\n${text.slice(to)}` }]
+  return [{ path, content: `${text.slice(0, from)}${begin}\n${lines.join("\n")}\n${text.slice(to)}` }]
 }
+
+const readmes = (): ReadonlyArray<GeneratedFile> => [...within("README.md", "values", valuesTable()), ...within("kustomize/README.md", "components", componentsTable())]
 
 /** Generated once, by a generator that is no more. */
 const abandoned = (files: ReadonlyArray<GeneratedFile>): ReadonlyArray<string> =>
   globSync("{docs,kustomize,schemas}/**/*.{json,md,yaml}", { cwd: root })
     .filter((path) => !files.some((_) => _.path === path) && read(path).slice(0, 200).includes(mark)).sort()
 
-const files = [...kustomize(), ...valuesFiles(), ...referenceFiles(), ...readme()]
+const files = [...kustomize(), ...valuesFiles(), ...referenceFiles(), ...readmes()]
 const changed = files.filter(({ content, path }) => read(path) !== content)
 const gone = abandoned(files)
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { globSync, readFileSync } from "node:fs"
+import { parse } from "yaml"
 import { job } from "../../src/core/manifest/job.ts"
 import { manifestYaml } from "../../src/cli/manifest-yaml.ts"
 import { configOf, taskOf } from "../core/configs.ts"
@@ -61,5 +62,17 @@ describe("an overlay", () => {
     const [text] = objects.filter(({ kind }) => kind === "Deployment").map((_) => JSON.stringify(_))
     expect(text).toContain(`"secretName":"other"`)
     expect(layers(objects)).toEqual(expect.objectContaining({ "pool.yaml": expect.stringMatching(/url: "https:\/\/other.example.com"\n[^]*name: "other"/u) }))
+  })
+})
+
+describe("the README", () => {
+  const readme = readFileSync("kustomize/README.md", "utf8")
+  const blocks = [...readme.matchAll(/```yaml\n# (\S+)(.*)\n([^]*?)```/gu)].map(([, file = "", about = "", text = ""]) => ({ file, about, text }))
+  const values = blocks.find(({ file }) => file === "values.yaml")?.text ?? ""
+
+  it.each(blocks.filter(({ file }) => file === "kustomization.yaml"))("shows a kustomization$about that builds, and is taken by a real API server", async ({ text }) => {
+    const here = (at: (path: string) => string) => parse(text.replaceAll(/https:\/\/git\.example\.com\/agent-job\/\/(\S+)\?ref=\S+/gu, (_, path: string) => at(path))) as object
+    const objects = await buildOf(here, { "values.yaml": [parse(values) as object] })
+    expect(await dryRun(objects)).toHaveLength(objects.length)
   })
 })
