@@ -7,6 +7,8 @@ import { cancel } from "./cancel.ts"
 import { controller } from "./controller.ts"
 import { get } from "./get.ts"
 import { logs } from "./logs.ts"
+import { migrate } from "./migrate.ts"
+import { overlay } from "./overlay.ts"
 import { render } from "./render.ts"
 import { run } from "./run.ts"
 import { server } from "./server.ts"
@@ -26,7 +28,7 @@ export const agentJob = Command.make("agent-job").pipe(
   Command.withDescription(description),
   Command.withSubcommands([
     { group: "RUNS", commands: [run, get, logs, approve, discard, cancel] },
-    { group: "INSTALLATION", commands: [render, server, controller, version] },
+    { group: "INSTALLATION", commands: [render, overlay, migrate, server, controller, version] },
     { group: "INSIDE A TASK'S POD", commands: [worker, install] }
   ]),
   Command.withExamples([

@@ -43,6 +43,11 @@ export class TokenRefused extends Data.TaggedError("TokenRefused")<{ readonly ur
   }
 }
 
+/** The cluster knows who asks, and says no. */
+export class NotAllowed extends Data.TaggedError("NotAllowed")<{ readonly message: string }> {
+  override readonly [Runtime.errorExitCode] = exitCode.tokenRefused
+}
+
 /** The server understood and said no, in its own words. */
 export class ServerRefused extends Data.TaggedError("ServerRefused")<{ readonly status: number; readonly message: string }> {
   override readonly [Runtime.errorExitCode] = exitCode.failed

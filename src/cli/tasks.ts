@@ -16,7 +16,7 @@ import type { ClusterFlags } from "./settings.ts"
 const kind = decoding(agentTasks, AgentTask)
 
 /** The Kubernetes client for the context that was asked for. */
-export const cluster = ({ context }: ClusterFlags) => Kubernetes.layer(discover({ context: Option.getOrUndefined(context) }))
+export const cluster = ({ context }: Pick<ClusterFlags, "context">) => Kubernetes.layer(discover({ context: Option.getOrUndefined(context) }))
 
 /** All tasks of a namespace as the API server has them, and those that are decoded. */
 export const listTasks = Effect.fn("listTasks")(function*(namespace: string) {

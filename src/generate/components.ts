@@ -2,6 +2,7 @@
 // Invariant: each alone and any two of them build, and a real API server takes what is built.
 // Written to kustomize/components by generate/kustomize, and listed in kustomize/README.
 import { server } from "../core/manifest/server.ts"
+import { componentLayers } from "../core/overlay/shipped.ts"
 import type { Component } from "./component.ts"
 import { monitoring } from "./components/monitoring.ts"
 import { namespaces } from "./components/namespaces.ts"
@@ -15,25 +16,21 @@ const caBundle: Component = {
   name: "ca-bundle",
   does: "Trusts authorities of your own, beside those of the images, in controller, worker and runner.",
   adapt: ["Needs a ConfigMap agent-job-ca-bundle with certificates in PEM under its key `ca-bundle.crt`, in both namespaces, as trust-manager makes it."],
-  layer: { global: { tls: { caBundleConfigMap: { name: "agent-job-ca-bundle" } } } }
+  layer: componentLayers["ca-bundle"]
 }
-
-const spread = (topologyKey: string) => ({ maxSkew: 1, topologyKey, whenUnsatisfiable: "ScheduleAnyway" })
 
 const ha: Component = {
   name: "ha",
   does: "Two controllers, on different nodes and zones where there are some; one leads, the other stands by, and a drain leaves one of them.",
   adapt: ["A stage runs on without any controller, so this is for runs to start during a drain, not for runs to survive it."],
-  layer: {
-    controller: { replicas: 2, podDisruptionBudget: { enabled: true, minAvailable: 1 }, topologySpreadConstraints: [spread("kubernetes.io/hostname"), spread("topology.kubernetes.io/zone")] }
-  }
+  layer: componentLayers.ha
 }
 
 const mtls: Component = {
   name: "mtls",
   does: "Shows a client certificate to the server, from controller and worker; the runner never has it.",
   adapt: ["Needs a Secret agent-job-client-certificate of type kubernetes.io/tls in both namespaces, as cert-manager makes it."],
-  layer: { global: { tls: { clientCertSecret: { name: "agent-job-client-certificate" } } } }
+  layer: componentLayers.mtls
 }
 
 const privileged = { "pod-security.kubernetes.io/enforce": "privileged", "pod-security.kubernetes.io/warn": "privileged" }
@@ -45,7 +42,7 @@ const nodeCache: Component = {
     "Needs the directory /var/cache/agent-job on every node, writable by user 1001. Not beside persistence, in whose place it comes.",
     "Pod Security refuses hostPath below privileged, so the tasks' namespace becomes that; the Pods stay as they are otherwise."
   ],
-  layer: { persistence: { hostPath: { path: "/var/cache/agent-job" } } },
+  layer: componentLayers["node-cache"],
   ifThere: [{ apiVersion: "v1", kind: "Namespace", metadata: { name: "agent-job-tasks", labels: privileged } }]
 }
 
@@ -53,14 +50,14 @@ const persistence: Component = {
   name: "persistence",
   does: "Keeps providers and engines on one volume that the Pods of all tasks share, so that each is downloaded once.",
   adapt: ["Needs a storage class with ReadWriteMany; where that is not the default one, patch the PersistentVolumeClaim agent-job-cache. A cluster of one node may do with ReadWriteOnce."],
-  layer: { persistence: { enabled: true } }
+  layer: componentLayers.persistence
 }
 
 const restrictMetadata: Component = {
   name: "restrict-metadata",
   does: "Keeps controller and tasks from the cloud's metadata service, 169.254.169.254, where a node's own credentials are.",
   adapt: ["Needs a network that enforces NetworkPolicies. Not beside restricted-egress, which closes this and more."],
-  layer: { restrictMetadataService: true }
+  layer: componentLayers["restrict-metadata"]
 }
 
 const serverItself: Component = {

@@ -1,0 +1,49 @@
+// Where an overlay finds its base: what --base names, or else the checkout that this program runs from.
+// Invariant: a remote base is pinned to a version, and a local one is named from the overlay's own folder.
+// Used by cli/overlay.ts and cli/migrate.ts.
+import { Effect, Option } from "effect"
+import { Flag } from "effect/cli"
+import { existsSync } from "node:fs"
+import { dirname, join, relative, resolve } from "node:path"
+import { fileURLToPath } from "node:url"
+import { BadInput } from "./failure.ts"
+
+export const baseFlag = Flag.String("base").pipe(
+  Flag.withMetavar("REF"),
+  Flag.optional,
+  Flag.withDescription("The base: a directory, or a remote one with its version (https://HOST/OWNER/agent-job//kustomize/base?ref=TAG); by default that of the checkout this runs from.")
+)
+
+export const outFlag = Flag.Path("out").pipe(Flag.withMetavar("DIR"), Flag.withDescription("The directory to write; new, empty, or with an overlay that was written before."))
+
+const example = "https://HOST/OWNER/agent-job//kustomize/base?ref=v0.1.0"
+
+const isBase = (path: string): boolean => existsSync(join(path, "kustomization.yaml"))
+
+/** Above the sources, or above the bundle. */
+const ofCheckout = (): string | undefined => ["..", "../.."].map((up) => join(dirname(fileURLToPath(import.meta.url)), up, "kustomize", "base")).find(isBase)
+
+const isRemote = (base: string): boolean => /^[a-z+]+:\/\/|^git@|\?ref=/u.test(base)
+
+export interface Base {
+  /** As the kustomization has to name it. */
+  readonly reference: string
+  /** Whether it was asked for, and has to be again. */
+  readonly chosen: boolean
+}
+
+/** For a kustomization in `out`. */
+export const baseReference = (base: Option.Option<string>, out: string): Effect.Effect<Base, BadInput> =>
+  Effect.suspend(() => {
+    const given = Option.getOrUndefined(base)
+    if (given !== undefined && isRemote(given)) {
+      return /\?(.*&)?ref=[^&]+/u.test(given)
+        ? Effect.succeed({ reference: given, chosen: true })
+        : Effect.fail(new BadInput({ message: `--base ${given} names no version, so that it may be another one tomorrow; add one, such as ?ref=v0.1.0.` }))
+    }
+    const path = given === undefined ? ofCheckout() : resolve(given)
+    if (path === undefined) return Effect.fail(new BadInput({ message: `This program runs from no checkout that has kustomize/base; name the base with --base: a directory, or ${example}.` }))
+    return isBase(path)
+      ? Effect.succeed({ reference: relative(resolve(out), path), chosen: given !== undefined })
+      : Effect.fail(new BadInput({ message: `There is no kustomization.yaml in ${given}; name the base with --base: a directory, or ${example}.` }))
+  })

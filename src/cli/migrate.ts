@@ -1,0 +1,27 @@
+// `agent-job migrate`: from a release of the Helm chart agent-job to an overlay with the same values, and the steps of the hand-over.
+// Invariant: it only reads from the cluster; what the release has in the clear is written to no file and shown nowhere.
+// Used by agent-job.ts.
+import { Effect } from "effect"
+import { Command, Flag } from "effect/cli"
+import { baseFlag, baseReference, outFlag } from "./base-reference.ts"
+import { lazily } from "./lazily.ts"
+import { clusterFlags } from "./settings.ts"
+
+const flags = {
+  release: Flag.String("release").pipe(Flag.withMetavar("NAME"), Flag.withDescription("The Helm release.")),
+  namespace: Flag.String("namespace").pipe(Flag.withAlias("n"), Flag.withMetavar("NAME"), Flag.optional, Flag.withDescription("Its namespace; by default that of the context, as for helm.")),
+  out: outFlag,
+  base: baseFlag,
+  context: clusterFlags.context
+}
+
+export const migrate = Command.make("migrate", flags, Effect.fn("migrate")(function*(given) {
+  const base = yield* baseReference(given.base, given.out)
+  return yield* lazily(async () => {
+    const [{ migrateRelease }, { cluster }, { Screen }] = await Promise.all([import("./migrate-release.ts"), import("./tasks.ts"), import("./screen.ts")])
+    return migrateRelease({ ...given, base }).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer({ colours: false, forProgram: false })))
+  })
+})).pipe(
+  Command.withDescription("Move a release of the Helm chart to an overlay: write it, say what changes, and how to hand over without losing a queued run."),
+  Command.withExamples([{ command: "agent-job migrate --release scalr-agent --namespace scalr --out overlays/scalr" }])
+)

@@ -1,0 +1,51 @@
+// A folder whose files are written as a whole.
+// Invariant: a failure leaves the folder as it was; files in it that are not ours stay, and those of ours that are no more go.
+// Used by cli/overlay.ts and cli/migrate.ts.
+import { Effect } from "effect"
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { BadInput, Failed } from "./failure.ts"
+import { type Files, mark } from "./overlay-files.ts"
+
+interface Present { readonly name: string; readonly ours: boolean }
+
+const isOurs = async (path: string): Promise<boolean> => ((await readFile(path, "utf8").catch(() => "")).split("\n")[0] ?? "").includes(mark)
+
+const present = async (folder: string): Promise<ReadonlyArray<Present>> => {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return []
+    throw error
+  })
+  return Promise.all(names.map(async (name) => ({ name, ours: await isOurs(join(folder, name)) })))
+}
+
+/** Everything is written aside first, so that what can fail has happened before a file of the folder is touched. */
+const put = async (folder: string, files: Files, stale: ReadonlyArray<string>): Promise<void> => {
+  const made = await mkdir(folder, { recursive: true })
+  const aside = await mkdtemp(join(folder, ".new-"))
+  try {
+    for (const [name, content] of Object.entries(files)) await writeFile(join(aside, name), content)
+    for (const name of Object.keys(files).toReversed()) await rename(join(aside, name), join(folder, name)) // kustomization.yaml, which names the others, comes last
+    for (const name of stale) await rm(join(folder, name))
+    await rm(aside, { recursive: true })
+  } catch (error) {
+    await rm(made ?? aside, { recursive: true, force: true })
+    throw error
+  }
+}
+
+const reason = (error: unknown): string => error instanceof Error ? error.message : String(error)
+
+/** Refuses a folder with files that are not from here, unless an overlay of ours is among them. */
+export const writeFolder = Effect.fn("writeFolder")(function*(folder: string, files: Files) {
+  const attempt = <A>(work: () => Promise<A>) =>
+    Effect.tryPromise({ try: work, catch: (error) => new Failed({ message: `Cannot write the overlay to ${folder} (${reason(error)}); it is as it was. Name another directory with --out.` }) })
+  const there = yield* attempt(() => present(folder))
+  const of = (ours: boolean) => there.filter((_) => _.ours === ours).map(({ name }) => name)
+  const [own, foreign] = [of(true), of(false)]
+  const inTheWay = own.includes("kustomization.yaml") ? foreign.filter((name) => name in files) : foreign
+  if (inTheWay.length > 0) {
+    return yield* new BadInput({ message: `${folder} has files that agent-job overlay did not write (${inTheWay.slice(0, 3).join(", ")}${inTheWay.length > 3 ? ", …" : ""}); name another directory with --out, or take them away.` })
+  }
+  yield* attempt(() => put(folder, files, own.filter((name) => !(name in files))))
+})

@@ -1,0 +1,37 @@
+// `agent-job overlay`: the Kustomize overlay that makes of the base what values files say.
+// Invariant: what kustomize builds of it is what render prints of the same values; a token is never written.
+// Used by agent-job.ts.
+import { Effect } from "effect"
+import { Command, Flag } from "effect/cli"
+import { baseFlag, baseReference, outFlag } from "./base-reference.ts"
+import { lazily } from "./lazily.ts"
+import { givenValues, valuesFlag } from "./values-flag.ts"
+
+const flags = {
+  values: valuesFlag,
+  out: outFlag,
+  name: Flag.String("name").pipe(Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("The name of the installation.")),
+  namespace: Flag.String("namespace").pipe(Flag.withAlias("n"), Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("Its namespace.")),
+  base: baseFlag
+}
+
+export const overlay = Command.make("overlay", flags, Effect.fn("overlay")(function*({ name, namespace, out, ...given }) {
+  const base = yield* baseReference(given.base, out)
+  const values = yield* givenValues(given.values)
+  return yield* lazily(async () => {
+    const [{ writeOverlay }, { Screen }] = await Promise.all([import("./write-overlay.ts"), import("./screen.ts")])
+    return Effect.gen(function*() {
+      const { line } = yield* Screen
+      const { files, secret } = yield* writeOverlay({ values, name, namespace, base, out })
+      yield* line(`Wrote ${out}: ${files.join(", ")}`)
+      if (secret !== undefined) yield* line(`The token is in none of them. Make its Secret, with the token on standard input: kubectl -n ${namespace} create secret generic ${secret.name} --from-file=${secret.key}=/dev/stdin`)
+      yield* line(`Install it with: kubectl apply --server-side -k ${out}`)
+    }).pipe(Effect.provide(Screen.layer({ colours: true, forProgram: false })))
+  })
+})).pipe(
+  Command.withDescription("Write the Kustomize overlay that says what values files say."),
+  Command.withExamples([
+    { command: "agent-job overlay -f values.yaml --out overlays/mine", description: "Beside a checkout" },
+    { command: "agent-job overlay -f values.yaml --out mine --base https://git.example.com/tools/agent-job//kustomize/base?ref=v0.1.0", description: "With a pinned remote base" }
+  ])
+)

@@ -1,0 +1,91 @@
+// What is otherwise after a move from the Helm chart, a sentence each: only what this release makes use of.
+// Invariant: a key of the release that has no effect any more is told.
+// Used by core/migration/report.ts.
+import type { HelmObject } from "../../schema/helm-release.ts"
+import { type Move, place } from "./move.ts"
+
+const named = (names: ReadonlyArray<string>): string => names.map((_) => `\`${_}\``).join(", ")
+const when = (holds: boolean, ...sentences: ReadonlyArray<string>): ReadonlyArray<string> => holds ? sentences : []
+
+const ofKind = ({ release }: Move, kind: string): ReadonlyArray<string> => release.objects.filter((_) => _.kind === kind).map(({ metadata }) => metadata.name)
+
+/** Of 0.5.x as this product follows it, which keeps its template in an AgentTask; later ones have a kind of their own for it. */
+export const isFirstChart = ({ objects }: Move["release"]): boolean => objects.some(({ kind }: HelmObject) => kind === "AgentTask")
+
+const names = (move: Move): ReadonlyArray<string> => {
+  const { account, name, namespace, taskAccountName, taskNamespace } = move.config
+  const [old, controller] = [ofKind(move, "Deployment"), `${name}-controller`]
+  return [
+    old.includes(controller) ? `The controller's Deployment is called \`${controller}\` as before, and is made anew, since a selector cannot be changed.` : `The controller is Deployment \`${controller}\`, instead of ${named(old)}.`,
+    ...when(namespace === taskNamespace, `Tasks run in namespace ${namespace}, beside the controller, as before; \`task.namespace\` gives them one of their own, in which whoever may make AgentTasks reaches nothing else.`),
+    `Tasks have a service account of their own, \`${taskAccountName}\`, that may write the status of a task and nothing else; the controller's is \`${account.name}\`.`,
+    ...when(Object.keys(account.annotations).length > 0, `Both accounts have the annotations of \`serviceAccount.annotations\`; what they give in your cloud must be granted to \`system:serviceaccount:${namespace}:${taskAccountName}\` too.`)
+  ]
+}
+
+const token = ({ config, given, release, values }: Move): ReadonlyArray<string> => [
+  "The pool's token is a file in the controller's Pod; the Pods of tasks do not have it any more.",
+  ...when(config.token !== undefined && isFirstChart(release) && given.secrets.some(({ name }) => name === config.token?.secret.name), "The chart never made a Secret of the token in its values, so its Pods run only if somebody made one; check that both tokens are the same."),
+  ...values.agent.url === ""
+    ? ["There is no `agent.url`, so the controller asks no server for work: it runs the AgentTasks that others make."]
+    : [`\`agent.url\` stays ${values.agent.url}; an agent-job server must answer there, since the controller speaks its API.`]
+]
+
+const components = { controller: "the controller", task: "tasks" } as const
+
+/** The chart let the global annotation win. */
+const annotations = ({ values: { global, ...values } }: Move): ReadonlyArray<string> =>
+  (["controller", "task"] as const).flatMap((component) => {
+    const own = values[component].podAnnotations
+    const others = Object.keys(own).filter((key) => key in global.podAnnotations && own[key] !== global.podAnnotations[key])
+    return when(others.length > 0, `Annotation ${named(others)} of Pods of ${components[component]} is that of \`${component}.podAnnotations\`; the chart took the global one.`)
+  })
+
+const images = ({ values: { agent, controller, task } }: Move): ReadonlyArray<string> => {
+  const ofUs = { "agent.image": agent.image, "controller.image": controller.image, "task.worker.image": task.worker.image }
+  const set = Object.entries(ofUs).filter(([key, { repository, tag }]) => (repository !== "" && !(key === "agent.image" && repository === "scalr/agent")) || tag !== "").map(([key]) => key)
+  const partial = (["controller.image", "task.worker.image"] as const).filter((key) => ofUs[key].repository === "" && (ofUs[key].tag !== "" || ofUs[key].pullPolicy !== ""))
+  return [
+    ...when(set.length > 0, `${named(set)} must name images with this program; those of the chart's agent cannot run it.`),
+    ...when(partial.length > 0, `Tag and pull policy of ${named(partial)} are in effect without a repository too; the chart left them out.`)
+  ]
+}
+
+/** Keys that the first chart had in its table and did not read. */
+const unread = ({ release, values: { global, persistence, serviceAccount } }: Move): ReadonlyArray<string> =>
+  !isFirstChart(release) ? [] : [
+    ...when(Object.keys(global.extraEnv).length > 0, "`global.extraEnv` is in effect in every container; the chart did not read it."),
+    ...when(Object.keys(serviceAccount.labels).length > 0, "`serviceAccount.labels` are in effect; the chart did not read them."),
+    `Worker and runner share a volume at \`agent.dataDir\`, of ${persistence.emptyDir.sizeLimit} at most (\`persistence.emptyDir.sizeLimit\`); the chart made none.`
+  ]
+
+const network = ({ release, values }: Move): ReadonlyArray<string> =>
+  when(values.restrictMetadataService, isFirstChart(release)
+    ? "The NetworkPolicy keeps the Pods of tasks from 169.254.169.254 too, and leaves IPv6 open; the chart's reached the controller alone, and cut IPv6."
+    : "The NetworkPolicy keeps controller and tasks from the metadata service, and leaves every other address and port open.")
+
+const cache = (move: Move): ReadonlyArray<string> => {
+  const claims = ofKind(move, "PersistentVolumeClaim")
+  const { cache } = move.config
+  return when(claims.length > 0, cache?.claim === undefined
+    ? `The claim ${named(claims)} goes with the release, and what is in it.`
+    : `The claim ${named(claims)} goes with the release, and with it a cache, which fills itself again; \`${cache.claim.name}\` comes instead.`)
+}
+
+const retries = ({ values: { task } }: Move): ReadonlyArray<string> =>
+  when(task.job.backoffLimit > 0, `\`task.job.backoffLimit\` (${task.job.backoffLimit}) counts starts that failed; a stage that has begun is never started again.`)
+
+const keys = ({ given: { renamed, secrets, unknown } }: Move): ReadonlyArray<string> => [
+  ...renamed.map(({ from, to }) => `\`${from}\` is ${named(to)} here.`),
+  ...unknown.map(({ key, nearest }) => `\`${key}\` is unknown here and is left out${nearest === undefined ? "" : `; the nearest key is \`${nearest}\``}.`),
+  ...secrets.flatMap(({ data, name }) => Object.entries(data).map(([key, path]) => `\`${path.join(".")}\` stood in the values in the clear; it is key \`${key}\` of Secret \`${name}\` now.`))
+]
+
+const account = ({ config: { account }, release }: Move): ReadonlyArray<string> =>
+  when(!account.create && isFirstChart(release), `Roles and bindings are made for the account \`${account.name}\`; the chart made none without \`serviceAccount.create\`.`)
+
+export const changes = (move: Move): ReadonlyArray<string> =>
+  [names, token, images, annotations, unread, network, cache, retries, account, keys].flatMap((of) => of(move))
+
+/** Of the release, in the order of its manifest; the CustomResourceDefinition stays, since Helm never removes one. */
+export const leaving = ({ release: { namespace, objects } }: Move): ReadonlyArray<string> => objects.map((_) => place(_, namespace))

@@ -1,0 +1,72 @@
+// Secrets that stand in the values of a release in the clear: taken out, and named as the Secrets that are to have them.
+// Invariant: no value of them is in what is returned; a path tells where the release has it.
+// Used by core/migration/release-values.ts.
+import { isTree, type Tree } from "../../schema/layers.ts"
+import { get, textAt, treeAt, without, withValue } from "../tree-path.ts"
+
+/** A Secret to make: of each key, where in the user-supplied values of the release its content is. */
+export interface InlineSecret {
+  readonly name: string
+  readonly data: Readonly<Record<string, ReadonlyArray<string | number>>>
+}
+
+interface Taken { readonly values: Tree; readonly secrets: ReadonlyArray<InlineSecret> }
+
+/** Where variables are, and how the Secret of those of them that are secrets is called after the release. */
+const environments = { global: "env", agent: "agent-env", controller: "controller-env", "task.worker": "worker-env", "task.runner": "runner-env" }
+
+const namesSecret = /(token|passw|secret|credential|private_?key|api_?key|access_?key)/iu
+
+const path = (key: string, ...rest: ReadonlyArray<string | number>): ReadonlyArray<string | number> => [...key.split("."), ...rest]
+
+/** Variables whose names say so. Precedence stays: a variable that is given by name goes before one of a Secret, as a nearer one before a farther one. */
+const variables = (release: string) => ({ secrets, values }: Taken, [key, suffix]: readonly [string, string]): Taken => {
+  const found = Object.entries(treeAt(values, `${key}.extraEnv`)).filter(([name, value]) => namesSecret.test(name) && typeof value === "string" && value !== "").map(([name]) => name)
+  if (found.length === 0) return { secrets, values }
+  const secret = { name: `${release}-${suffix}`, data: Object.fromEntries(found.map((name) => [name, path(key, "extraEnv", name)])) }
+  const others = get(values, `${key}.extraEnvFrom`)
+  const left = found.reduce((tree, name) => without(tree, `${key}.extraEnv.${name}`), values)
+  return { secrets: [...secrets, secret], values: withValue(left, `${key}.extraEnvFrom`, [...Array.isArray(others) ? others : [], { secretRef: { name: secret.name } }]) }
+}
+
+const clientCertificate = (release: string, { secrets, values }: Taken): Taken => {
+  const given = ["clientCert", "clientKey"].every((key) => textAt(values, `global.tls.${key}`) !== "")
+  const left = without(without(values, "global.tls.clientCert"), "global.tls.clientKey")
+  if (!given || textAt(values, "global.tls.clientCertSecret.name") !== "") return { secrets, values: left }
+  const keyOf = (key: string, fallback: string) => textAt(values, `global.tls.clientCertSecret.${key}`) || fallback
+  const secret = { name: `${release}-client-certificate`, data: { [keyOf("certKey", "tls.crt")]: path("global.tls.clientCert"), [keyOf("keyKey", "tls.key")]: path("global.tls.clientKey") } }
+  return { secrets: [...secrets, secret], values: withValue(left, "global.tls.clientCertSecret.name", secret.name) }
+}
+
+const mirrorTokens = (release: string, { secrets, values }: Taken): Taken => {
+  const mirrors = get(values, "agent.providerNetworkMirrors")
+  if (!Array.isArray(mirrors)) return { secrets, values }
+  const made: Array<InlineSecret> = []
+  const named = mirrors.map((mirror: unknown, index) => {
+    if (!isTree(mirror)) return mirror
+    const { token, ...rest } = mirror
+    if (typeof token !== "string" || token === "") return rest
+    const name = `${release}-mirror-${index}`
+    made.push({ name, data: { token: path("agent.providerNetworkMirrors", index, "token") } })
+    return { ...rest, tokenSecret: { name } }
+  })
+  return { secrets: [...secrets, ...made], values: withValue(values, "agent.providerNetworkMirrors", named) }
+}
+
+/** The pool's token: that of an existing Secret goes before, as in the chart. Where nothing is said, the chart's Pods read a Secret called as the chart. */
+const poolToken = ({ secrets, values }: Taken, secretName: string): Taken => {
+  const spelling = ["agent.token", "agent.auth.token"].find((key) => textAt(values, key) !== "")
+  const left = without(without(values, "agent.token"), "agent.auth.token")
+  if (textAt(values, "agent.tokenExistingSecret.name") !== "") return { secrets, values: left }
+  if (spelling === undefined && textAt(values, "agent.url") === "") return { secrets, values: left }
+  const name = spelling === undefined ? textAt(values, "nameOverride") || "agent-job" : secretName
+  const secret = spelling === undefined ? [] : [{ name, data: { token: path(spelling) } }]
+  return { secrets: [...secret, ...secrets], values: withValue(left, "agent.tokenExistingSecret", { name, key: "token" }) }
+}
+
+/** `tokenSecret`: the name of the Secret that an installation reads the pool's token from. */
+export const withoutSecrets = (values: Tree, release: string, tokenSecret: string): Taken => {
+  const start: Taken = { values, secrets: [] }
+  const taken = mirrorTokens(release, clientCertificate(release, Object.entries(environments).reduce(variables(release), start)))
+  return poolToken(taken, tokenSecret)
+}

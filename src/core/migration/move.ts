@@ -1,0 +1,40 @@
+// A move from a Helm release to an installation of ours, worked out: its values, what they come to, and what is in the way.
+// Invariant: no secret is in it.
+// Made by cli/migrate.ts; told by core/migration/changes.ts and core/migration/hand-over.ts.
+import { Result } from "effect"
+import type { HelmObject, HelmRelease } from "../../schema/helm-release.ts"
+import { appVersion, defaultValues, parseValues, type Values } from "../../schema/values.ts"
+import { type InstalledObject, install } from "../manifest/install.ts"
+import { type ResolvedConfig, resolve } from "../resolve.ts"
+import { type ReleaseValues, releaseValues } from "./release-values.ts"
+import { textAt } from "../tree-path.ts"
+
+export interface Move {
+  readonly release: HelmRelease
+  readonly given: ReleaseValues
+  readonly values: Values
+  readonly config: ResolvedConfig
+  /** Objects of the release whose names the new ones have too. */
+  readonly clashes: ReadonlyArray<HelmObject>
+}
+
+const nameOf = ({ config, name, namespace }: HelmRelease): string => {
+  const overridden = { fullnameOverride: textAt(config, "fullnameOverride"), nameOverride: textAt(config, "nameOverride") }
+  return resolve({ ...defaultValues, ...overridden }, { name, namespace, version: appVersion }).name
+}
+
+export const place = ({ kind, metadata }: Pick<HelmObject, "kind" | "metadata">, fallback: string): string => `${kind} ${metadata.namespace ?? fallback}/${metadata.name}`
+
+const placeOf = ({ kind = "", metadata }: InstalledObject, fallback: string): string =>
+  place({ kind, metadata: { name: metadata?.name ?? "", ...(metadata !== undefined && "namespace" in metadata && { namespace: metadata.namespace }) } }, fallback)
+
+/** Fails with a line for each value that cannot be used here. */
+export const move = (release: HelmRelease): Result.Result<Move, ReadonlyArray<string>> => {
+  const { name, namespace, objects } = release
+  const given = releaseValues(release, `${nameOf(release)}-token`)
+  return Result.map(parseValues(given.values), (values) => {
+    const config = resolve(values, { name, namespace, version: appVersion })
+    const places = new Set(install(config).map((_) => placeOf(_, namespace)))
+    return { release, given, values, config, clashes: objects.filter((_) => places.has(place(_, namespace))) }
+  })
+}

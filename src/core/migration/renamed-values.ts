@@ -1,0 +1,81 @@
+// Values of the Helm chart as ours: what later versions of the chart (0.5.68 on) renamed gets its name here, what is unknown here is taken out and named.
+// Invariant: a key that has the same name here is taken over as it is; nothing is dropped without being in `unknown`.
+// Used by core/migration/release-values.ts.
+import { isTree, merge, type Tree } from "../../schema/layers.ts"
+import { unknownKeys, type UnknownKey } from "../../schema/unknown-keys.ts"
+import { Values } from "../../schema/values.ts"
+import { get, without, withValue } from "../tree-path.ts"
+
+interface Rename {
+  readonly from: string
+  /** Several: what was said once of both is said of each; what a key there says itself goes first. */
+  readonly to: ReadonlyArray<string>
+  /** Its value here; undefined: it cannot be said here, and stays where it was. */
+  readonly as?: (value: unknown, all: Tree) => unknown
+}
+
+/** A list of variables as a map, unless one of them is taken from elsewhere. */
+const byName = (value: unknown): unknown => {
+  if (!Array.isArray(value)) return isTree(value) ? value : undefined
+  const entries = value.map((_: unknown) => isTree(_) && typeof _["name"] === "string" && _["valueFrom"] === undefined ? [_["name"], _["value"] ?? ""] as const : undefined)
+  return entries.includes(undefined) ? undefined : Object.fromEntries(entries.filter((_) => _ !== undefined))
+}
+
+const ofCache = (value: unknown, all: Tree): unknown => get(all, "persistence.cache.enabled") === true ? value : undefined
+
+/** A budget that no drain could ever respect is worse than none. */
+const budget = (value: unknown, all: Tree): unknown => {
+  const replicas = get(all, "agent.replicaCount") ?? 1
+  const leaves = isTree(value) ? value["minAvailable"] ?? 1 : undefined
+  return typeof leaves === "number" && typeof replicas === "number" && leaves >= replicas ? undefined : value
+}
+
+const notInverse = (value: unknown): unknown => typeof value === "boolean" ? !value : undefined
+const list = (value: unknown): unknown => Array.isArray(value) ? value : undefined
+
+const ofController = ["affinity", "nodeSelector", "podAnnotations", "podLabels", "podSecurityContext", "resources", "terminationGracePeriodSeconds", "tolerations"]
+
+/** Source: changelog and templates of the chart, 0.5.60 to 0.6.5. */
+const renames: ReadonlyArray<Rename> = [
+  ...ofController.map((key) => ({ from: `agent.${key}`, to: [`controller.${key}`] })),
+  { from: "agent.topologySpreadConstraints", to: ["controller.topologySpreadConstraints"], as: list },
+  { from: "agent.podDisruptionBudget", to: ["controller.podDisruptionBudget"], as: budget },
+  { from: "agent.replicaCount", to: ["controller.replicas"] },
+  { from: "agent.controller.extraEnv", to: ["controller.extraEnv"], as: byName },
+  { from: "agent.controller.extraEnvFrom", to: ["controller.extraEnvFrom"] },
+  { from: "agent.controller.securityContext", to: ["controller.securityContext"] },
+  ...["runAsUser", "runAsGroup"].map((id) => ({ from: `global.podSecurityContext.${id}`, to: [`controller.podSecurityContext.${id}`, `task.podSecurityContext.${id}`, `agent.securityContext.${id}`, `task.runner.securityContext.${id}`] })),
+  { from: "global.podSecurityContext", to: ["controller.podSecurityContext", "task.podSecurityContext"] },
+  { from: "persistence.cache.hostPath", to: ["persistence.hostPath"], as: ofCache },
+  { from: "persistence.cache.persistentVolumeClaim", to: ["persistence.persistentVolumeClaim"], as: ofCache },
+  { from: "persistence.cache.enabled", to: ["persistence.enabled"] },
+  { from: "persistence.data.emptyDir", to: ["persistence.emptyDir"] },
+  { from: "task.allowMetadataService", to: ["restrictMetadataService"], as: notInverse }
+]
+
+/** What is said of the key itself goes before. */
+const below = (all: Tree, key: string, value: unknown): Tree => {
+  const own = get(all, key)
+  if (own === undefined) return withValue(all, key, value)
+  return isTree(own) && isTree(value) ? withValue(all, key, merge(value, own)) : all
+}
+
+export interface Renamed {
+  readonly values: Tree
+  readonly renamed: ReadonlyArray<Pick<Rename, "from" | "to">>
+  readonly unknown: ReadonlyArray<UnknownKey>
+}
+
+export const renamedValues = (given: Tree): Renamed => {
+  let values = given
+  const renamed: Array<Rename> = []
+  for (const rename of renames) {
+    const value = get(values, rename.from)
+    const here = value === undefined || value === null ? undefined : rename.as === undefined ? value : rename.as(value, given)
+    if (here === undefined) continue
+    values = rename.to.reduce((all, to) => below(all, to, here), without(values, rename.from))
+    renamed.push(rename)
+  }
+  const { known, unknown } = unknownKeys(Values, values)
+  return { values: known, renamed, unknown }
+}

@@ -1,0 +1,74 @@
+// A Kustomize overlay for some values: the base, the components that say the same, and patches for what is left.
+// Law: `kustomize build` of it is what `render` prints of the same values, but for a Secret with a token, which the overlay only names.
+// Used by cli/overlay.ts and cli/migrate.ts; the law is in test/cli/overlay.cluster.test.ts.
+import { difference as treeDifference, isTree, merge, type Tree } from "../../schema/layers.ts"
+import { defaultValues, type Values } from "../../schema/values.ts"
+import { configMapName, layerText } from "../manifest/config-map.ts"
+import { type InstalledObject, install } from "../manifest/install.ts"
+import { difference } from "../patch.ts"
+import { type Release, type ResolvedConfig, resolve, type TokenConfig } from "../resolve.ts"
+import { content, identityPatches, type JsonPatch } from "./identity.ts"
+import { labelOf, nameOf, type Pair, pairsOf } from "./pairs.ts"
+import { layersOf, shipped, type ShippedComponent, shippedComponents } from "./shipped.ts"
+
+export interface Overlay {
+  readonly config: ResolvedConfig
+  readonly components: ReadonlyArray<ShippedComponent>
+  /** Strategic merge patches, each of one object under its shipped name. */
+  readonly patches: ReadonlyArray<object>
+  /** Applied after those. */
+  readonly identity: ReadonlyArray<JsonPatch>
+  readonly resources: ReadonlyArray<InstalledObject>
+  /** The last layer of the ConfigMap. */
+  readonly values: string
+  /** The Secret to make, where the values carry the token itself. */
+  readonly secret?: TokenConfig["secret"]
+}
+
+/** All that either says; where both do, they say the same. */
+const union = (a: Tree, b: Tree): Tree => ({
+  ...a,
+  ...Object.fromEntries(Object.entries(b).map(([key, over]) => {
+    const under = a[key]
+    return [key, isTree(under) && isTree(over) ? union(under, over) : over]
+  }))
+})
+
+/** What the values say, and what has to be said against the layers below. */
+const lastLayer = ({ controllerValues }: ResolvedConfig, components: ReadonlyArray<ShippedComponent>): string => {
+  const below = layersOf(components).reduce(merge, defaultValues)
+  return layerText(union(controllerValues, treeDifference(below, merge(defaultValues, controllerValues)))) || "{}\n"
+}
+
+/** The values are files beside it. */
+const withoutData = ({ from, to }: Pair): Pair => ({ from: { ...from, data: {} }, to: { ...to, data: {} } })
+
+const isAccount = ({ to }: Pair): boolean => to.kind === "ServiceAccount" && labelOf(to, "app.kubernetes.io/component") === "controller"
+
+const overlayWith = (config: ResolvedConfig, components: ReadonlyArray<ShippedComponent>): Overlay => {
+  const from = shipped(components)
+  const { added, gone, pairs } = pairsOf(from, { config, objects: install(config).filter(({ kind }) => kind !== "Secret") })
+  const hasAccount = pairs.some(isAccount)
+  const contents = pairs.map((pair) => content(nameOf(pair.to) === configMapName(config) ? withoutData(pair) : pair, hasAccount))
+  return {
+    config,
+    components,
+    identity: identityPatches(from.config, config, pairs),
+    patches: [...difference(gone, []).patches, ...difference(contents.map(({ before }) => before), contents.map(({ after }) => after)).patches],
+    resources: added,
+    values: lastLayer(config, components),
+    ...(config.token?.value !== undefined && { secret: config.token.secret })
+  }
+}
+
+/** What a person would have to read; names say little. */
+const size = ({ patches, resources, values }: Overlay): number => JSON.stringify([patches, resources]).length + values.length
+
+/** A component of `available` is taken where it makes the rest shorter. */
+export const overlay = (values: Values, release: Release, available = shippedComponents): Overlay => {
+  const config = resolve(values, release)
+  return available.reduce((best, component) => {
+    const withIt = overlayWith(config, [...best.components, component])
+    return size(withIt) < size(best) ? withIt : best
+  }, overlayWith(config, []))
+}

@@ -1,0 +1,51 @@
+// Which object of one installation is which of another, whatever the two are called.
+// Invariant: every object is in a pair, gone or added, and in one of them only.
+// Used by core/overlay/overlay.ts.
+import type { InstalledObject } from "../manifest/install.ts"
+import type { ResolvedConfig } from "../resolve.ts"
+
+/** An object of the shipped installation and what it becomes. */
+export interface Pair {
+  readonly from: InstalledObject
+  readonly to: InstalledObject
+}
+
+export const nameOf = ({ metadata }: InstalledObject): string => metadata?.name ?? ""
+export const namespaceOf = ({ metadata }: InstalledObject): string | undefined => metadata !== undefined && "namespace" in metadata ? metadata.namespace : undefined
+
+/** Empty where there is none. */
+export const labelOf = ({ metadata }: InstalledObject, label: string): string => metadata?.labels?.[label] ?? ""
+
+/** What an object is for, whatever the installation is called; an account may have any name. */
+const role = (object: InstalledObject, { name }: ResolvedConfig): string =>
+  `${object.kind} ${labelOf(object, "app.kubernetes.io/component")}${object.kind === "ServiceAccount" || !nameOf(object).startsWith(`${name}-`) ? "" : nameOf(object).slice(name.length)}`
+
+interface Roles { readonly objects: ReadonlyArray<InstalledObject>; readonly config: ResolvedConfig }
+
+/** Of one role in two namespaces, the controller's comes first. */
+const byRole = ({ config, objects }: Roles): ReadonlyMap<string, InstalledObject> => {
+  const roles = new Map<string, InstalledObject>()
+  for (const object of objects) {
+    const of = role(object, config)
+    roles.set(roles.has(of) ? `${of} of tasks` : of, object)
+  }
+  return roles
+}
+
+export interface Pairs {
+  readonly pairs: ReadonlyArray<Pair>
+  readonly gone: ReadonlyArray<InstalledObject>
+  readonly added: ReadonlyArray<InstalledObject>
+}
+
+export const pairsOf = (from: Roles, to: Roles): Pairs => {
+  const [before, after] = [byRole(from), byRole(to)]
+  return {
+    pairs: [...before].flatMap(([of, object]) => {
+      const found = after.get(of)
+      return found === undefined ? [] : [{ from: object, to: found }]
+    }),
+    gone: [...before].filter(([of]) => !after.has(of)).map(([, object]) => object),
+    added: [...after].filter(([of]) => !before.has(of)).map(([, object]) => object)
+  }
+}

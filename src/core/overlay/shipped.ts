@@ -1,0 +1,46 @@
+// What the repository ships as Kustomize and values can ask for: the base, and the components that are a layer of values and nothing else.
+// Invariant: a layer here is what the folder of the same name was generated from.
+// Used by core/overlay/overlay.ts, generate/installation.ts and generate/components.ts.
+import { Result } from "effect"
+import { merge, type Tree } from "../../schema/layers.ts"
+import { appVersion, parseValues } from "../../schema/values.ts"
+import { type InstalledObject, install } from "../manifest/install.ts"
+import { type Release, type ResolvedConfig, resolve } from "../resolve.ts"
+
+export const shippedRelease: Release = { name: "agent-job", namespace: "agent-job", version: appVersion }
+
+/** Tasks have a namespace of their own: whoever may write AgentTasks there must not reach the controller's Secrets. */
+export const baseLayer: Tree = { task: { namespace: "agent-job-tasks" } }
+
+const spread = (topologyKey: string) => ({ maxSkew: 1, topologyKey, whenUnsatisfiable: "ScheduleAnyway" })
+
+/** Of the components that are a layer and nothing else, in the order in which the controller lays them over each other. */
+export const componentLayers = {
+  "ca-bundle": { global: { tls: { caBundleConfigMap: { name: "agent-job-ca-bundle" } } } },
+  ha: { controller: { replicas: 2, podDisruptionBudget: { enabled: true, minAvailable: 1 }, topologySpreadConstraints: [spread("kubernetes.io/hostname"), spread("topology.kubernetes.io/zone")] } },
+  mtls: { global: { tls: { clientCertSecret: { name: "agent-job-client-certificate" } } } },
+  "node-cache": { persistence: { hostPath: { path: "/var/cache/agent-job" } } },
+  persistence: { persistence: { enabled: true } },
+  "restrict-metadata": { restrictMetadataService: true }
+} satisfies Readonly<Record<string, Tree>>
+
+export interface ShippedComponent {
+  readonly name: string
+  readonly layer: Tree
+}
+
+export const shippedComponents: ReadonlyArray<ShippedComponent> = Object.entries(componentLayers).map(([name, layer]) => ({ name, layer }))
+
+/** The layers of the ConfigMap, but for the last. */
+export const layersOf = (components: ReadonlyArray<ShippedComponent>): ReadonlyArray<Tree> => [baseLayer, ...components.map(({ layer }) => layer)]
+
+export interface Shipped {
+  readonly config: ResolvedConfig
+  readonly objects: ReadonlyArray<InstalledObject>
+}
+
+/** What the base and these components build, under its own name. */
+export const shipped = (components: ReadonlyArray<ShippedComponent>): Shipped => {
+  const config = resolve(Result.getOrThrow(parseValues(layersOf(components).reduce(merge))), shippedRelease)
+  return { config, objects: install(config) }
+}

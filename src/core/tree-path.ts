@@ -1,0 +1,36 @@
+// Reading and changing one key of a tree of values, named as in the table of the values: "task.runner.image".
+// Used by core/migration and core/overlay.
+import { isTree, type Tree } from "../schema/layers.ts"
+
+export const get = (tree: Tree, key: string): unknown => key.split(".").reduce<unknown>((node, part) => isTree(node) ? node[part] : undefined, tree)
+
+/** Empty where there is no text. */
+export const textAt = (tree: Tree, key: string): string => {
+  const value = get(tree, key)
+  return typeof value === "string" ? value : ""
+}
+
+/** Empty where there is no map. */
+export const treeAt = (tree: Tree, key: string): Tree => {
+  const value = get(tree, key)
+  return isTree(value) ? value : {}
+}
+
+const removed = (tree: Tree, [first = "", ...rest]: ReadonlyArray<string>): Tree => {
+  const { [first]: inside, ...others } = tree
+  if (rest.length === 0) return others
+  if (!isTree(inside)) return tree
+  const left = removed(inside, rest)
+  return Object.keys(left).length === 0 ? others : { ...tree, [first]: left }
+}
+
+/** A map that has nothing else goes with it. */
+export const without = (tree: Tree, key: string): Tree => removed(tree, key.split("."))
+
+const replaced = (tree: Tree, [first = "", ...rest]: ReadonlyArray<string>, value: unknown): Tree => {
+  const inside = tree[first]
+  return { ...tree, [first]: rest.length === 0 ? value : replaced(isTree(inside) ? inside : {}, rest, value) }
+}
+
+/** With this value there, whatever was there. */
+export const withValue = (tree: Tree, key: string, value: unknown): Tree => replaced(tree, key.split("."), value)

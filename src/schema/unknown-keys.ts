@@ -1,0 +1,34 @@
+// Which keys of a tree a schema does not know: taken out of it, each with its path and the known key next to it.
+// Invariant: what is left has only known keys, lists and free-form maps as they were.
+// Used by core/migration, where an unknown key is a remark and not a mistake.
+import { Predicate, type Schema, type SchemaAST } from "effect"
+import { nearest } from "./explain.ts"
+
+type Tree = { readonly [key: string]: unknown }
+const isTree = (input: unknown): input is Tree => Predicate.isObject(input)
+
+export interface UnknownKey {
+  /** Written with dots, as in the table of the values. */
+  readonly key: string
+  readonly nearest?: string
+}
+
+interface Split { readonly known: Tree; readonly unknown: ReadonlyArray<UnknownKey> }
+
+const split = (ast: SchemaAST.AST, tree: Tree, path: string): Split => {
+  if (ast._tag !== "Objects" || ast.indexSignatures.length > 0) return { known: tree, unknown: [] }
+  const types = new Map(ast.propertySignatures.map(({ name, type }) => [String(name), type]))
+  const known: Record<string, unknown> = {}
+  const unknown: Array<UnknownKey> = []
+  for (const [key, value] of Object.entries(tree)) {
+    const type = types.get(key)
+    const inside = type !== undefined && isTree(value) ? split(type, value, `${path}${key}.`) : undefined
+    if (type !== undefined) known[key] = inside?.known ?? value
+    unknown.push(...(type === undefined ? [withNearest(`${path}${key}`, nearest(key, [...types.keys()]), path)] : inside?.unknown ?? []))
+  }
+  return { known, unknown }
+}
+
+const withNearest = (key: string, guess: string | undefined, path: string): UnknownKey => ({ key, ...(guess !== undefined && { nearest: `${path}${guess}` }) })
+
+export const unknownKeys = (schema: Schema.Top, tree: Tree): Split => split(schema.ast, tree, "")

@@ -1,0 +1,86 @@
+// A release of the Helm chart agent-job as Helm keeps it in the cluster: its manifest in short, packed as Helm packs it.
+// Used by the tests of migrate.
+import { gzipSync } from "node:zlib"
+
+export interface Release {
+  readonly name: string
+  readonly namespace: string
+  readonly version?: number
+  readonly status?: string
+  readonly chart?: { readonly name?: string; readonly version?: string }
+  readonly defaults?: object
+  readonly config?: object | null
+  readonly manifest?: string
+}
+
+/** Of chart 0.5.59: its labels have a key twice, and names are literals. */
+const firstManifest = ({ name, namespace }: Release): string => `---
+# Source: agent-job/templates/serviceaccount.yaml
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: ${name}-agent-job
+  namespace: "${namespace}"
+---
+# Source: agent-job/templates/role.yaml
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: agent-job-role
+  namespace: "${namespace}"
+---
+# Source: agent-job/templates/controller.yaml
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: "scalr-agent-controller"
+  namespace: "${namespace}"
+  labels:
+    app.kubernetes.io/name: agent-job
+    app.kubernetes.io/instance: ${name}
+    app.kubernetes.io/name: scalr-agent
+spec:
+  selector:
+    matchLabels:
+      app.kubernetes.io/name: agent-job
+      app.kubernetes.io/instance: ${name}
+  template:
+    spec:
+      terminationGracePeriodSeconds: 360
+---
+# Source: agent-job/templates/networkpolicy.yaml
+---
+# Source: agent-job/templates/task.yaml
+apiVersion: scalr.io/v1
+kind: AgentTask
+metadata:
+  name: scalr-agent-task
+  namespace: "${namespace}"
+`
+
+const packed = (payload: unknown): string => Buffer.from(gzipSync(JSON.stringify(payload)).toString("base64")).toString("base64")
+
+const payloadOf = (release: Release): object => {
+  const { chart, config = null, defaults = {}, manifest = firstManifest(release), name, namespace, status = "deployed", version = 1 } = release
+  return {
+    name,
+    namespace,
+    version,
+    info: { status },
+    chart: { metadata: { name: "agent-job", version: "0.5.59", appVersion: "0.54.0", ...chart }, values: defaults, templates: [] },
+    config,
+    manifest
+  }
+}
+
+/** `release`: what is to be in its data, if not the release as Helm packs it. */
+export const releaseSecret = (of: Release, release = packed(payloadOf(of))) => {
+  const { name, namespace, status = "deployed", version = 1 } = of
+  return {
+    apiVersion: "v1",
+    kind: "Secret",
+    type: "helm.sh/release.v1",
+    metadata: { name: `sh.helm.release.v1.${name}.v${version}`, namespace, labels: { owner: "helm", name, status, version: String(version) } },
+    data: { release }
+  }
+}

@@ -1,0 +1,70 @@
+// The law of overlays, with the real kustomize: what it builds is what the same values render.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Result, Schema } from "effect"
+import { mkdtemp, realpath, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join, relative, resolve as absolute } from "node:path"
+import { overlayFiles } from "../../src/cli/overlay-files.ts"
+import { install } from "../../src/core/manifest/install.ts"
+import { overlay } from "../../src/core/overlay/overlay.ts"
+import { type ResolvedConfig, resolve } from "../../src/core/resolve.ts"
+import type { Tree } from "../../src/schema/layers.ts"
+import { parseLayers, parseValues } from "../../src/schema/values.ts"
+import { yamlLayer } from "../../src/schema/yaml-layer.ts"
+import { build, type Built, idOf, meaningOf } from "../kustomize/build.ts"
+import { keys, valuesFiles } from "../schema/arbitrary-values.ts"
+
+interface Installation { readonly name: string; readonly namespace: string }
+
+/** What kustomize makes of the overlay for a values file. */
+const built = async (file: Tree, of: Installation): Promise<ReadonlyArray<Built>> => {
+  const folder = await realpath(await mkdtemp(join(tmpdir(), "agent-job-overlay-")))
+  try {
+    const files = overlayFiles(overlay(Result.getOrThrow(parseValues(file)), { ...of, version: "0.54.0" }), relative(folder, absolute("kustomize/base")), "")
+    await Promise.all(Object.entries(files).map(([path, content]) => writeFile(join(folder, path), content)))
+    return await build(folder)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+const configOf = (values: Tree, of: Installation): ResolvedConfig => resolve(Result.getOrThrow(parseValues(values)), { ...of, version: "0.54.0" })
+
+const isConfig = ({ name }: ResolvedConfig) => ({ kind, metadata }: Built): boolean => kind === "ConfigMap" && metadata.name === `${name}-config`
+
+/** The ConfigMap by what the controller reads in it; a Secret with a token is nobody's to write down. */
+const told = (objects: ReadonlyArray<object>, config: ResolvedConfig): unknown => {
+  const all = objects.map((_) => JSON.parse(JSON.stringify(_)) as Built)
+  const { data, ...rest } = all.find(isConfig(config)) ?? { data: {} }
+  const layers = Object.entries(data as Readonly<Record<string, string>>).sort(([a], [b]) => a < b ? -1 : 1).map(([name, text]) => Result.getOrThrow(yamlLayer(name, text)))
+  return { ...meaningOf(all.filter((_) => _.kind !== "Secret" && !isConfig(config)(_))), config: [rest, Result.getOrThrow(parseLayers(layers))] }
+}
+
+const equal = async (file: Tree, of: Installation): Promise<void> => {
+  const config = configOf(file, of)
+  const objects = await built(file, of)
+  expect(new Set(objects.map(idOf)).size).toBe(objects.length)
+  expect(told(objects, config)).toEqual(told(install(config), config))
+}
+
+const ours: Installation = { name: "agent-job", namespace: "agent-job" }
+const Installations = Schema.Struct({ name: Schema.Literals(["agent-job", "scalr", "a", "agent-job-task"]), namespace: Schema.Literals(["agent-job", "agent-job-tasks", "scalr"]) })
+
+describe("an overlay", () => {
+  // Two at a time: kustomize is what takes the time.
+  it.effect.prop("builds what the same values render, whatever they are and whatever the installation is called", [valuesFiles, Installations, valuesFiles, Installations], ([file, of, other, ofOther]) =>
+    Effect.promise(() => Promise.all([equal(file, of), equal(other, ofOther)])), { arbitrary: { runs: 50 }, timeout: 300_000 })
+
+  it.each<{ given: string; file: Tree; of?: Installation }>([
+    { given: "the defaults", file: {} },
+    { given: "tasks where the base has them", file: { task: { namespace: "agent-job-tasks" } } },
+    { given: "everything the components say", file: { persistence: { enabled: true }, restrictMetadataService: true, task: { namespace: "agent-job-tasks" } } },
+    { given: "both namespaces the other way round", file: { task: { namespace: "agent-job" } }, of: { name: "x", namespace: "agent-job-tasks" } },
+    { given: "an account called as that of the base's tasks", file: { serviceAccount: { name: "agent-job-task" } }, of: { name: "x", namespace: "x" } },
+    { given: "an account that is not made", file: { serviceAccount: { create: false, name: "agent-job" } }, of: { name: "x", namespace: "x" } }
+  ])("builds what is rendered of $given", ({ file, of = ours }) => equal(file, of))
+})
+
+describe("the values it is tried with", () => {
+  it("say something of every key", () => expect(keys.filter(({ allowed }) => allowed.length === 0).map(({ path }) => path.join("."))).toEqual([]))
+})

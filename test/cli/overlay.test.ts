@@ -1,0 +1,82 @@
+import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join, relative } from "node:path"
+import { parse } from "yaml"
+import { run } from "./program.ts"
+
+let folder = ""
+beforeEach(() => { folder = mkdtempSync(join(tmpdir(), "overlay-")) })
+afterEach(() => rmSync(folder, { recursive: true }))
+
+const out = () => join(folder, "out")
+const read = (name: string) => readFileSync(join(out(), name), "utf8")
+const overlay = (values: object, ...args: ReadonlyArray<string>) => {
+  writeFileSync(join(folder, "given.yaml"), JSON.stringify(values))
+  return run(["overlay", "--values", join(folder, "given.yaml"), "--out", out(), ...args])
+}
+
+describe("agent-job overlay", () => {
+  it.live("writes a kustomization over the base of the checkout, and the values beside it", () =>
+    Effect.gen(function*() {
+      const { code, error, out: said } = yield* overlay({ agent: { token: "hunter2", url: "https://example.com" }, task: { namespace: "agent-job-tasks" } }, "--namespace", "agent-job")
+      expect([code, error]).toEqual([0, ""])
+      expect(said).toBe([
+        `Wrote ${out()}: kustomization.yaml, values.yaml, patch-deployment.yaml`,
+        "The token is in none of them. Make its Secret, with the token on standard input: kubectl -n agent-job create secret generic agent-job-token --from-file=token=/dev/stdin",
+        `Install it with: kubectl apply --server-side -k ${out()}`,
+        ""
+      ].join("\n"))
+      expect(parse(read("kustomization.yaml"))).toEqual({
+        apiVersion: "kustomize.config.k8s.io/v1beta1",
+        kind: "Kustomization",
+        resources: [relative(out(), "kustomize/base")],
+        configMapGenerator: [{ name: "agent-job-config", namespace: "agent-job", behavior: "merge", files: ["values.yaml"] }],
+        patches: [{ path: "patch-deployment.yaml" }]
+      })
+      expect(readdirSync(out()).map(read).join("")).not.toContain("hunter2")
+    }))
+
+  it.live("takes a pinned remote base, with its components", () =>
+    Effect.gen(function*() {
+      yield* overlay({ persistence: { enabled: true } }, "--base", "https://git.example.com/agent-job//kustomize/base?ref=v0.1.0")
+      expect(parse(read("kustomization.yaml"))).toMatchObject({
+        resources: ["https://git.example.com/agent-job//kustomize/base?ref=v0.1.0"],
+        components: ["https://git.example.com/agent-job//kustomize/components/persistence?ref=v0.1.0"]
+      })
+    }))
+
+  it.live("writes the same again from its own values, and takes away what it made before", () =>
+    Effect.gen(function*() {
+      yield* overlay({ controller: { nodeSelector: { a: "b" } } }, "--name", "blue", "--namespace", "green")
+      const before = readdirSync(out()).map((name) => [name, read(name)])
+      yield* run(["overlay", "--values", join(out(), "values.yaml"), "--out", out(), "--name", "blue", "--namespace", "green"])
+      expect(readdirSync(out()).map((name) => [name, read(name)])).toEqual(before)
+      writeFileSync(join(out(), "mine.yaml"), "kept")
+      yield* overlay({ task: { namespace: "agent-job-tasks" } })
+      expect(readdirSync(out()).sort()).toEqual(["kustomization.yaml", "mine.yaml", "values.yaml"])
+    }))
+
+  it.live("refuses a directory with files that are not from here, and leaves it as it is", () =>
+    Effect.gen(function*() {
+      mkdirSync(out())
+      writeFileSync(join(out(), "kustomization.yaml"), "resources: []\n")
+      const { code, error } = yield* overlay({})
+      expect([code, error]).toEqual([2, `error: ${out()} has files that agent-job overlay did not write (kustomization.yaml); name another directory with --out, or take them away.\n`])
+      expect(readdirSync(out()).map(read)).toEqual(["resources: []\n"])
+    }))
+
+  it.live("says so where it cannot write", () =>
+    Effect.gen(function*() {
+      writeFileSync(out(), "a file")
+      const { code, error } = yield* overlay({})
+      expect([code, error]).toEqual([1, expect.stringMatching(/^error: Cannot write the overlay to .*\/out \(ENOTDIR.*\); it is as it was\. Name another directory with --out\.\n$/u)])
+      expect(readFileSync(out(), "utf8")).toBe("a file")
+    }))
+
+  it.live.each([
+    { args: ["--base", "https://git.example.com/agent-job//kustomize/base"], says: "--base https://git.example.com/agent-job//kustomize/base names no version, so that it may be another one tomorrow; add one, such as ?ref=v0.1.0." },
+    { args: ["--base", "docs"], says: "There is no kustomization.yaml in docs; name the base with --base: a directory, or https://HOST/OWNER/agent-job//kustomize/base?ref=v0.1.0." }
+  ])("refuses $args", ({ args, says }) => Effect.map(overlay({}, ...args), ({ code, error }) => expect([code, error]).toEqual([2, `error: ${says}\n`])))
+})

@@ -1,0 +1,42 @@
+import { describe, expect, it } from "@effect/vitest"
+import { withoutSecrets } from "../../../src/core/migration/inline-secrets.ts"
+
+const taken = (values: object) => withoutSecrets({ ...values }, "blue", "blue-token")
+
+describe("a secret in the clear", () => {
+  it.each([
+    { given: { agent: { token: "hunter2" } }, values: { agent: { tokenExistingSecret: { name: "blue-token", key: "token" } } }, secret: { name: "blue-token", data: { token: ["agent", "token"] } } },
+    { given: { agent: { auth: { token: "hunter2" } } }, values: { agent: { tokenExistingSecret: { name: "blue-token", key: "token" } } }, secret: { name: "blue-token", data: { token: ["agent", "auth", "token"] } } },
+    {
+      given: { task: { runner: { extraEnv: { REGION: "eu", AWS_SECRET_ACCESS_KEY: "hunter2" }, extraEnvFrom: [{ configMapRef: { name: "c" } }] } } },
+      values: { task: { runner: { extraEnv: { REGION: "eu" }, extraEnvFrom: [{ configMapRef: { name: "c" } }, { secretRef: { name: "blue-runner-env" } }] } } },
+      secret: { name: "blue-runner-env", data: { AWS_SECRET_ACCESS_KEY: ["task", "runner", "extraEnv", "AWS_SECRET_ACCESS_KEY"] } }
+    },
+    {
+      given: { global: { tls: { clientCert: "hunter2", clientKey: "hunter2" } } },
+      values: { global: { tls: { clientCertSecret: { name: "blue-client-certificate" } } } },
+      secret: { name: "blue-client-certificate", data: { "tls.crt": ["global", "tls", "clientCert"], "tls.key": ["global", "tls", "clientKey"] } }
+    },
+    {
+      given: { agent: { providerNetworkMirrors: [{ url: "https://a" }, { url: "https://b", token: "hunter2" }] } },
+      values: { agent: { providerNetworkMirrors: [{ url: "https://a" }, { url: "https://b", tokenSecret: { name: "blue-mirror-1" } }] } },
+      secret: { name: "blue-mirror-1", data: { token: ["agent", "providerNetworkMirrors", 1, "token"] } }
+    }
+  ])("becomes the name of a Secret, and a path to it: $given", ({ given, secret, values }) => {
+    const result = taken(given)
+    expect(result).toEqual({ values, secrets: [secret] })
+    expect(JSON.stringify(result)).not.toContain("hunter2")
+  })
+
+  it("goes where it was not in effect: a token beside an existing Secret", () => {
+    expect(taken({ agent: { token: "hunter2", tokenExistingSecret: { name: "mine", key: "k" } } })).toEqual({ values: { agent: { tokenExistingSecret: { name: "mine", key: "k" } } }, secrets: [] })
+  })
+})
+
+describe("no token at all", () => {
+  it("means the Secret that the chart's Pods read, where a server is asked", () => {
+    expect(taken({ agent: { url: "https://a" } }).values).toEqual({ agent: { url: "https://a", tokenExistingSecret: { name: "agent-job", key: "token" } } })
+    expect(taken({ nameOverride: "pool", agent: { url: "https://a" } }).values).toMatchObject({ agent: { tokenExistingSecret: { name: "pool" } } })
+    expect(taken({})).toEqual({ values: {}, secrets: [] })
+  })
+})
