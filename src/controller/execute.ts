@@ -48,7 +48,7 @@ const microTime = (now: string): string => `${now.slice(0, 19)}.000000Z`
 
 const placeOf = ({ metadata: { name, namespace } }: AgentTask) => ({ name, namespace })
 
-/** Asks the worker to stop. Guarded by the uid, so that a later task of the same name is not meant. */
+/** Asks the worker of a pool's task to stop; forced, since we made the task. Guarded by the uid, so that a later one of the same name is not meant. */
 export const cancelTask = (kubernetes: Kubernetes["Service"], { metadata: { name, namespace, uid } }: { readonly metadata: Place & { readonly uid: string } }) =>
   kubernetes.apply(agentTasks, { metadata: { name, namespace, uid }, spec: { cancel: true } })
 
@@ -119,8 +119,8 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
       },
       spec: { holderIdentity: task.metadata.uid, leaseTransitions: epoch, acquireTime: microTime(now) }
     }
-    return from._tag === "Over"
-      ? Effect.as(kubernetes.update(leases, { ...lease, metadata: { ...lease.metadata, resourceVersion: from.resourceVersion } }), epoch)
+    return from._tag === "Over" // applied, so that what others wrote on it stays
+      ? Effect.as(kubernetes.apply(leases, { ...lease, metadata: { ...lease.metadata, resourceVersion: from.resourceVersion } }), epoch)
       : Effect.as(kubernetes.create(leases, lease), epoch)
   }
 

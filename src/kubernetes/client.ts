@@ -53,7 +53,8 @@ export class Kubernetes extends Context.Service<Kubernetes, {
   readonly create: <A, O extends Writable>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
   /**
    * Server-side apply as field manager `agent-job`; it creates what does not exist. With `metadata.uid` in the object it never creates:
-   * `NotFound` when the object of that UID is gone. `force` (default true) takes over fields that other managers own; without it, `Conflict`.
+   * `NotFound` when the object of that UID is gone. With a resource version it changes no newer object: `Conflict`; but it creates one that is gone.
+   * `force` (default true) takes over fields that other managers own; without it, `Conflict`.
    */
   readonly apply: <A, O extends Writable>(kind: Kind<A>, object: O, options?: { readonly force?: boolean }) => Effect.Effect<A, KubernetesError>
   /** PUT of a whole object; `Conflict` unless `metadata.resourceVersion` is the newest. */

@@ -64,6 +64,7 @@ layer(RealCluster, { excludeTestServices: true })("a real API server", (it) => {
       expect((yield* Effect.flip(kubernetes.updateStatus(things, { ...made, status: { note: "second" } })))._tag).toBe("Conflict")
       expect((yield* Effect.flip(kubernetes.update(things, { ...made, spec: { size: 2 } })))._tag).toBe("Conflict")
       const { resourceVersion } = made.metadata
+      expect((yield* Effect.flip(kubernetes.apply(things, { metadata: { ...at("raced"), resourceVersion }, spec: { size: 2 } })))._tag).toBe("Conflict")
       expect((yield* Effect.flip(kubernetes.patchStatus(things, at("raced"), { note: "third" }, { resourceVersion })))._tag).toBe("Conflict")
       expect((yield* Effect.flip(kubernetes.delete(things, at("raced"), { resourceVersion })))._tag).toBe("Conflict")
       const patched = yield* kubernetes.patchStatus(things, at("raced"), { note: null }, { resourceVersion: claimed.metadata.resourceVersion })

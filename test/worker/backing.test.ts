@@ -1,6 +1,6 @@
 // A task without a pool and the artifact of its Flux source: fetched from where the status says, and only with the digest that it says.
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer, Option } from "effect"
+import { Effect, Option } from "effect"
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -10,8 +10,8 @@ import type { AgentTask } from "../../src/schema/agent-task.ts"
 import { Sha256, WorkspaceName } from "../../src/schema/names.ts"
 import { ownBacking } from "../../src/worker/backing.ts"
 import { openFolder } from "../../src/worker/folder.ts"
-import { Settings } from "../../src/worker/settings.ts"
 import { sha256, tarGz } from "./fake-task-api.ts"
+import { podSettings } from "./pod-settings.ts"
 
 const archive = tarGz({ "main.tf": "# from Flux" })
 
@@ -34,15 +34,7 @@ const pinned = (url: string, digest: string) => task({ source: { revision: "main
 const brought = Effect.fnUntraced(function*(of: Pick<AgentTask, "spec" | "status">) {
   const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-backing-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
   for (const name of ["work", "private"]) mkdirSync(join(directory, name))
-  const settings = Settings.layer.pipe(Layer.orDie, Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
-    AGENT_JOB_NAMESPACE: "tasks",
-    AGENT_JOB_TASK: "demo",
-    AGENT_JOB_POD_NAME: "demo-abcde",
-    AGENT_JOB_POD_UID: "pod-uid",
-    AGENT_JOB_NODE: "node-1",
-    AGENT_JOB_DATA_DIR: directory,
-    AGENT_JOB_PRIVATE_DIR: join(directory, "private")
-  }))))
+  const settings = podSettings(directory, join(directory, "private"))
   const bring = Effect.gen(function*() {
     const { bringSource } = yield* ownBacking(of)
     const root = yield* openFolder(join(directory, "work"))

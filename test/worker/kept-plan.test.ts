@@ -1,15 +1,15 @@
 // Plans on a claim, from the Pod that made one to the Pod that applies it: whole, with its configuration, or not at all.
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer, type Scope } from "effect"
+import { Effect, type Scope } from "effect"
 import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Sha256, WorkspaceName } from "../../src/schema/names.ts"
 import { openFolder } from "../../src/worker/folder.ts"
 import { bringKeptPlan, bringPlannedSource, keepPlan } from "../../src/worker/kept-plan.ts"
-import { Settings } from "../../src/worker/settings.ts"
 import type { StageFailed } from "../../src/worker/stage-failed.ts"
 import { tarGz } from "./fake-task-api.ts"
+import { podSettings } from "./pod-settings.ts"
 
 const workspace = WorkspaceName.make("demo")
 const directoryOf = (name: string) =>
@@ -20,16 +20,7 @@ const podWith = Effect.fnUntraced(function*(claim: string) {
   const place = yield* directoryOf("kept")
   const [work, privateDirectory] = [join(place, "work"), join(place, "private")]
   for (const directory of [work, privateDirectory]) mkdirSync(directory)
-  const settings = Settings.layer.pipe(Layer.orDie, Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
-    AGENT_JOB_NAMESPACE: "tasks",
-    AGENT_JOB_TASK: "demo",
-    AGENT_JOB_POD_NAME: "demo-abcde",
-    AGENT_JOB_POD_UID: "pod-uid",
-    AGENT_JOB_NODE: "node-1",
-    AGENT_JOB_DATA_DIR: place,
-    AGENT_JOB_PRIVATE_DIR: privateDirectory,
-    AGENT_JOB_PLANS_DIR: claim
-  }))))
+  const settings = podSettings(place, privateDirectory, { AGENT_JOB_PLANS_DIR: claim })
   return { work, privateDirectory, settings, root: yield* openFolder(work) }
 })
 

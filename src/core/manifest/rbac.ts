@@ -22,7 +22,7 @@ const runTasks: ReadonlyArray<V1PolicyRule> = [
   allow("batch", "jobs", "get list watch create delete"),
   allow("", "pods", "get list watch"),
   allow("", "secrets", "create patch"), // the token of a task, which it never reads back
-  allow("coordination.k8s.io", "leases", "get create update"), // workspaces
+  allow("coordination.k8s.io", "leases", "get create patch"), // workspaces
   allow("events.k8s.io", "events", "create list") // list: why a Pod cannot be made
 ]
 

@@ -159,7 +159,7 @@ describe("what the accounts may do", () => {
       "batch jobs: get list watch create delete",
         "core pods: get list watch",
         "core secrets: create patch",
-        "coordination.k8s.io leases: get create update",
+        "coordination.k8s.io leases: get create patch",
         "events.k8s.io events: create list"
       ],
       "tasks/agent-job-task": ["scalr.io atasks: get watch", "scalr.io atasks/status: get update patch"]
