@@ -1,6 +1,6 @@
 // What several parts of an installation are given in the same form: an image, security contexts, a Pod's place and surroundings, an environment.
 // Invariant: a key means the same wherever it stands; `of` only says in its sentence whose it is.
-// Used by schema/values.ts.
+// Used by schema/value-sections.ts.
 import { Schema } from "effect"
 import { ObjectName } from "./names.ts"
 import * as pod from "./pod-values.ts"

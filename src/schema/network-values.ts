@@ -1,6 +1,6 @@
 // What the network of a company asks for: a proxy, certificates of its own, mirrors of providers.
 // Invariant: no password, token or private key can be given here; each is named by the Secret that has it.
-// Used by schema/values.ts.
+// Used by schema/value-sections.ts.
 import { Schema } from "effect"
 import { ObjectKey, ObjectName } from "./names.ts"
 import { FilesystemMirror, mirrorHost, NetworkMirror } from "./provider-mirrors.ts"

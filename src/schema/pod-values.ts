@@ -1,6 +1,6 @@
 // The Kubernetes pieces of the values: quantities, security contexts, tolerations, mounts, labels, environment.
 // Small ones are closed, so that a typing error is found here; a volume, a container or an affinity is as Kubernetes says, checked by the API server.
-// Used by schema/values.ts, and through it by core/resolve.ts.
+// Used by schema/value-sections.ts, and through it by core/resolve.ts.
 import type { V1Affinity, V1Container, V1Volume } from "@kubernetes/client-node"
 import { Predicate, Schema } from "effect"
 import { keyPattern } from "./explain.ts"
@@ -8,7 +8,7 @@ import { ObjectName } from "./names.ts"
 
 const maybe = Schema.optionalKey
 const text = maybe(Schema.String)
-const whole = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+const whole = Schema.Int.check(Schema.isInt32(), Schema.isGreaterThanOrEqualTo(0))
 const positive = Schema.Int.check(Schema.isInt32(), Schema.isGreaterThanOrEqualTo(1))
 const list = <S extends Schema.Constraint>(item: S) => Schema.mutable(Schema.Array(item))
 
@@ -96,7 +96,7 @@ export const DnsConfig = Schema.Struct({
 })
 
 /** A number of Pods, or a share of them such as 50%. */
-export const CountOrPercent = Schema.Union([whole.check(Schema.isInt32()), Schema.String.check(Schema.isPattern(/^(100|\d?\d)%$/u, { expected: "a number, or a percentage such as 50%" }))])
+export const CountOrPercent = Schema.Union([whole, Schema.String.check(Schema.isPattern(/^(100|\d?\d)%$/u, { expected: "a number, or a percentage such as 50%" }))])
 
 export const SupplementalGroups = list(UserId)
 export const Sysctls = list(Sysctl)

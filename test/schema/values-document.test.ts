@@ -19,6 +19,8 @@ const acrossKeys = [
   { says: "is the name of a volume of ours", file: { task: { extraVolumes: [{ name: "data" }] } } },
   { says: "is the name of a container of ours", file: { task: { sidecars: [{ name: "worker" }] } } },
   { says: "is no container of a task's Pod", file: { task: { job: { podFailurePolicy: { rules: [{ action: "FailJob", onExitCodes: { containerName: "x", operator: "In", values: [1] } }] } } } } },
+  { says: "there is no volume", file: { task: { runner: { extraVolumeMounts: [{ name: "a", mountPath: "/a" }] } } } },
+  { says: "allowPrivilegeEscalation: true too", file: { agent: { securityContext: { privileged: true } } } },
   { says: "leaves no minute for a stage", file: { task: { job: { activeDeadlineSeconds: 1 } } } },
   { says: "needs nameservers", file: { task: { dnsPolicy: "None" } } },
   { says: "differs from that of another mirror", file: { agent: { providerNetworkMirrors: [{ url: "https://a/" }, { url: "https://a/b", tokenSecret: { name: "c" } }] } } },

@@ -106,6 +106,11 @@ describe("the values", () => {
     ["agent.providerNetworkMirrors", [{ url: "https://a.example.com/x/", tokenSecret: { name: "s" } }, { url: "https://a.example.com/y/" }], "[1].tokenSecret: differs from that of another mirror of a.example.com"],
     ["agent.providerNetworkMirrors", [{ url: "https://a.example.com/", include: ["hashicorp"] }], "include[0]"],
     ["agent.providerFilesystemMirrors", [{ path: "mirror" }], "an absolute path"],
+    ["task.runner.extraVolumeMounts", [{ name: "api-token", mountPath: "/token" }], `[0].name: there is no volume "api-token" to mount; give it in task.extraVolumes`],
+    ["task.worker.extraVolumeMounts", [{ name: "cache", mountPath: "/cache" }], `there is no volume "cache" to mount`],
+    ["task.worker.securityContext", { privileged: true, allowPrivilegeEscalation: false }, "privileged: needs task.worker.securityContext.allowPrivilegeEscalation: true too"],
+    ["agent.securityContext.privileged", true, "needs agent.securityContext.allowPrivilegeEscalation: true too"],
+    ["task.runner.securityContext.runAsUser", 2 ** 31, "Expected"],
     ["persistence.hostPath.type", "Socket", "Expected"],
     ["agent", "token", "Expected object"]
   ])("refuse %s: %j", (key, value, told) => {

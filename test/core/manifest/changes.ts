@@ -23,7 +23,7 @@ const ofJob = (values: Tree, hash: string): Pieces => {
   const { metadata, spec } = job(taskOf(), configOf(values), 0)
   const { containers, initContainers, ...pod } = spec?.template.spec ?? { containers: [] }
   const own = JSON.stringify([metadata, { ...spec, template: undefined }]).replaceAll(hash, "")
-  return { Job: own, "task's Pod": [spec?.template.metadata, pod], ...byName(initContainers), ...byName(containers) }
+  return { Job: own, "task's Pod": [spec?.template.metadata, pod], ...byName(initContainers), ...byName(containers), worker: JSON.stringify(containers).replaceAll(hash, "") }
 }
 
 /** Without the ConfigMap with the values, which any value changes. */

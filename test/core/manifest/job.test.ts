@@ -251,7 +251,7 @@ describe("the Pod", () => {
 
 describe("the check of Pod Security", () => {
   it.each([
-    ["a privileged runner", { task: { runner: { securityContext: { privileged: true } } } }, "runner is privileged"],
+    ["a privileged runner", { task: { runner: { securityContext: { privileged: true, allowPrivilegeEscalation: true } } } }, "runner is privileged"],
     ["a runner as root", { task: { runner: { securityContext: { runAsUser: 0, runAsNonRoot: false } } } }, "runner is root"],
     ["a capability", { agent: { securityContext: { capabilities: { add: ["CHOWN"] } } } }, "worker adds capabilities"],
     ["a directory of the node", { task: { extraVolumes: [{ name: "host", hostPath: { path: "/" } }] } }, "volume host"]

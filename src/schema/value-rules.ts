@@ -1,0 +1,82 @@
+// What one key of the values may not say because of another, each with what to do instead.
+// Invariant: what passes here is taken by the API server too, as far as the values alone decide it.
+// Used by schema/values.ts; what concerns one section alone stands at that section.
+import type { Sections } from "./value-sections.ts"
+
+interface Contradiction {
+  readonly path: ReadonlyArray<string | number>
+  readonly issue: string
+}
+
+type Rule = (values: Sections) => ReadonlyArray<Contradiction | false>
+
+const containersOfOurs = ["install", "runner", "worker"]
+const volumesOfOurs = ["data", "private", "tmp", "api-token", "task-token", "source", "cache", "agent-job-ca-bundle", "agent-job-client-certificate"]
+/** Those that hold nothing of the worker's alone. */
+const volumesForAll = ["data", "cache"]
+
+const serverNeedsToken: Rule = ({ agent: { auth, token, tokenExistingSecret, url } }) => [
+  url !== "" && token === "" && auth.token === "" && tokenExistingSecret.name === "" && { path: ["agent", "url"], issue: "needs a token: give agent.token or agent.tokenExistingSecret.name" }
+]
+
+const volumesAreNew: Rule = ({ task: { extraVolumes } }) =>
+  extraVolumes.map(({ name }, index) => volumesOfOurs.includes(name) && { path: ["task", "extraVolumes", index], issue: `"${name}" is the name of a volume of ours; choose another` })
+
+const containersAreNew: Rule = ({ task: { sidecars } }) =>
+  sidecars.map(({ name }, index) => containersOfOurs.includes(name) && { path: ["task", "sidecars", index], issue: `"${name}" is the name of a container of ours; choose another` })
+
+const mountsHaveVolumes: Rule = ({ persistence: { enabled, hostPath }, task }) => {
+  const ours = volumesForAll.filter((name) => name !== "cache" || enabled || hostPath.path !== "")
+  const names = [...task.extraVolumes.map(({ name }) => name), ...ours]
+  return (["worker", "runner"] as const).flatMap((part) =>
+    task[part].extraVolumeMounts.map(({ name }, index) =>
+      !names.includes(name) && { path: ["task", part, "extraVolumeMounts", index, "name"], issue: `there is no volume "${name}" to mount; give it in task.extraVolumes` }))
+}
+
+const failureRulesHaveContainers: Rule = ({ task: { job: { podFailurePolicy: { rules } }, sidecars } }) => {
+  const names = [...containersOfOurs, ...sidecars.map(({ name }) => name)]
+  return rules.map(({ onExitCodes: { containerName } = {} }, index) =>
+    containerName !== undefined && !names.includes(containerName) &&
+    { path: ["task", "job", "podFailurePolicy", "rules", index, "onExitCodes", "containerName"], issue: `"${containerName}" is no container of a task's Pod; it has ${names.join(", ")}` })
+}
+
+/** Seconds of a Job beside its stage: its start, its orderly end, and what both may take longer. */
+export const secondsBesideStage = ({ startupTimeoutSeconds, terminationGracePeriodSeconds }: Pick<Sections["task"], "startupTimeoutSeconds" | "terminationGracePeriodSeconds">): number =>
+  startupTimeoutSeconds + terminationGracePeriodSeconds + 120
+
+const deadlineLeavesTime: Rule = ({ task }) => {
+  const least = secondsBesideStage(task) + 60
+  return [
+    task.job.activeDeadlineSeconds > 0 && task.job.activeDeadlineSeconds < least &&
+    { path: ["task", "job", "activeDeadlineSeconds"], issue: `leaves no minute for a stage: start and end take up to ${secondsBesideStage(task)} seconds; give at least ${least}, or 0` }
+  ]
+}
+
+const namesAreServed: Rule = (values) =>
+  (["controller", "task"] as const).map((part) =>
+    values[part].dnsPolicy === "None" && (values[part].dnsConfig.nameservers ?? []).length === 0 && { path: [part, "dnsConfig"], issue: `needs nameservers, since ${part}.dnsPolicy is None` })
+
+/** As Kubernetes has it. */
+const privilegedMayEscalate: Rule = ({ agent, controller, task }) => {
+  const contexts = [
+    { path: ["agent", "securityContext"], context: agent.securityContext },
+    { path: ["controller", "securityContext"], context: controller.securityContext },
+    { path: ["task", "worker", "securityContext"], context: task.worker.securityContext },
+    { path: ["task", "runner", "securityContext"], context: task.runner.securityContext }
+  ]
+  return contexts.map(({ context, path }) =>
+    context.privileged === true && context.allowPrivilegeEscalation === false && { path: [...path, "privileged"], issue: `needs ${path.join(".")}.allowPrivilegeEscalation: true too` })
+}
+
+const cliConfigFile = "TF_CLI_CONFIG_FILE"
+
+const oneCliConfiguration: Rule = ({ agent: { providerFilesystemMirrors, providerNetworkMirrors }, global, task: { runner } }) => [
+  providerFilesystemMirrors.length + providerNetworkMirrors.length > 0 && cliConfigFile in { ...global.extraEnv, ...runner.extraEnv } &&
+  { path: cliConfigFile in runner.extraEnv ? ["task", "runner", "extraEnv", cliConfigFile] : ["global", "extraEnv", cliConfigFile], issue: "is given, and agent has provider mirrors, which are such a file too; give one of them" }
+]
+
+const rules = [
+  serverNeedsToken, volumesAreNew, containersAreNew, mountsHaveVolumes, failureRulesHaveContainers, deadlineLeavesTime, namesAreServed, privilegedMayEscalate, oneCliConfiguration
+]
+
+export const contradictions = (values: Sections): ReadonlyArray<Contradiction> => rules.flatMap((rule) => rule(values)).filter((_) => _ !== false)

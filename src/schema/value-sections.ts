@@ -1,0 +1,141 @@
+// The sections of the values: every key with its default and its sentence.
+// Invariant: a key of the Helm chart agent-job 0.5.59 has the chart's name and default; what is new since changes nothing until it is given.
+// Used by schema/values.ts and schema/value-rules.ts.
+import { Schema } from "effect"
+import { agentContainer, environment, image, scheduling, securityContext } from "./component-values.ts"
+import { ObjectKey, ObjectName } from "./names.ts"
+import { mirrorContradictions, mirrors, proxy, tls } from "./network-values.ts"
+import * as pod from "./pod-values.ts"
+import { atLeastOne, Namespace, optional, Path, section, StorageClass, Url, value, whole } from "./value.ts"
+
+const agent = section({
+  auth: section({ token: value(Schema.String, "", "Another spelling of agent.token.") }),
+  dataDir: value(Path, "/var/lib/scalr-agent", "Directory of the volume that worker and runner share."),
+  ...environment("controller and worker", "global.extraEnv"),
+  ...mirrors,
+  image: image("controller and worker", "scalr/agent", "IfNotPresent"),
+  securityContext: securityContext("controller and worker", true),
+  token: value(Schema.String, "", "Token of the agent pool; it is put into a Secret. Only without agent.tokenExistingSecret.name."),
+  tokenExistingSecret: section({
+    key: value(ObjectKey, "token", "Key of the token in that Secret."),
+    name: value(optional(ObjectName), "", "A Secret of the controller's namespace that has the token of the agent pool.")
+  }),
+  url: value(optional(Url), "", "URL of the server that gives work; empty: only AgentTasks that others make are run.")
+}).check(Schema.makeFilter(({ auth, providerNetworkMirrors, token, tokenExistingSecret }) => [
+  ...(token !== "" && auth.token !== "" && token !== auth.token ? [{ path: ["auth", "token"], issue: "differs from agent.token; give the token once" }] : []),
+  ...((token !== "" || auth.token !== "") && tokenExistingSecret.name !== "" ? [{ path: ["token"], issue: "is given, and agent.tokenExistingSecret.name too; give one of them" }] : []),
+  ...mirrorContradictions(providerNetworkMirrors)
+]))
+
+const controller = section({
+  ...agentContainer("the controller", { limits: { cpu: "500m", memory: "256Mi" }, requests: { cpu: "100m", memory: "128Mi" } }),
+  ...scheduling("the controller's Pod"),
+  podDisruptionBudget: section({
+    enabled: value(Schema.Boolean, false, "Makes a PodDisruptionBudget for the controller's Pods, which a drain of nodes respects."),
+    minAvailable: value(pod.CountOrPercent, 1, "Pods of the controller that a drain must leave, as a number or a percentage.")
+  }),
+  replicas: value(whole, 1, "Pods of the controller: one leads, the others stand by; 0 pauses everything that has not begun.")
+}).check(Schema.makeFilter(({ podDisruptionBudget: { enabled, minAvailable }, replicas }) =>
+  enabled && typeof minAvailable === "number" && minAvailable >= replicas
+    ? { path: ["podDisruptionBudget", "minAvailable"], issue: `is ${minAvailable} of ${replicas}, so that no node with a controller could ever be drained; give fewer, or more controller.replicas` }
+    : undefined
+))
+
+const task = section({
+  ...scheduling("the Pods of tasks"),
+  extraVolumes: value(Schema.mutable(Schema.Array(pod.Volume)), [], "Further volumes of the Pods of tasks."),
+  historyPerWorkspace: value(whole, 20, "Finished AgentTasks of a pool that are kept in one workspace."),
+  job: section({
+    activeDeadlineSeconds: value(whole, 0, "Seconds that a Job may live, start and orderly end included; it shortens the timeout of tasks that ask for more; 0: as long as its task's timeout needs."),
+    backoffLimit: value(whole, 0, "How often a Job that failed to start may be tried again; a stage that has begun is never repeated."),
+    podFailurePolicy: section({
+      rules: value(
+        pod.FailureRules,
+        [],
+        "Ends of Pods after which a Job is not tried again, as in a Job's podFailurePolicy; only the action FailJob, since Ignore and Count let Kubernetes start a Pod again without knowing whether the stage had begun."
+      )
+    }),
+    ttlSecondsAfterFinished: value(whole, 60, "Seconds after which an ended Job and its Pod are removed.")
+  }),
+  jobAnnotations: value(pod.Annotations, {}, "Annotations of the Jobs of tasks; they go before global.annotations."),
+  jobLabels: value(pod.OwnLabels, {}, "Labels of the Jobs of tasks; they go before global.labels."),
+  limits: section({
+    perWorkspace: value(atLeastOne, 10, "Tasks of one workspace that may run at once; an apply or destroy excludes others anyway."),
+    total: value(atLeastOne, 50, "Tasks that may run at once.")
+  }),
+  namespace: value(optional(Namespace), "", "Namespace of the tasks, their Jobs and Pods; empty: the controller's."),
+  runner: section({
+    ...environment("the runner", "global.extraEnv"),
+    extraVolumeMounts: value(pod.VolumeMounts, [], "Further mounts of the runner."),
+    image: image("the runner", "scalr/agent-runner", "IfNotPresent"),
+    resources: value(pod.Resources, { limits: { cpu: "4000m", memory: "2048Mi" }, requests: { cpu: "500m", memory: "512Mi" } }, "CPU and memory of the runner."),
+    securityContext: securityContext("the runner", false)
+  }),
+  runtimeClassName: value(optional(ObjectName), "", "Runtime class of the Pods of tasks, such as one with a sandbox; it must exist."),
+  sidecars: value(Schema.mutable(Schema.Array(pod.Container)), [], "Further containers of the Pods of tasks; they start before the runner and end after the worker."),
+  startupTimeoutSeconds: value(atLeastOne, 180, "Seconds that a Job may take until its worker takes the task."),
+  worker: section({
+    ...agentContainer("the worker", { limits: { cpu: "2000m", memory: "1024Mi" }, requests: { cpu: "250m", memory: "256Mi" } }),
+    extraVolumeMounts: value(pod.VolumeMounts, [], "Further mounts of the worker.")
+  })
+})
+
+const persistence = section({
+  emptyDir: section({ sizeLimit: value(pod.Quantity, "20Gi", "Size of the volume that worker and runner share; a Pod that uses more is evicted.") }),
+  enabled: value(Schema.Boolean, false, "Keeps the cache of providers and engines on a PersistentVolumeClaim that the Pods of tasks share."),
+  hostPath: section({
+    path: value(
+      optional(Path),
+      "",
+      "Directory of each node that the Pods of tasks there share as their cache, instead of a claim; user 1001 must be able to write it, and Pod Security baseline and restricted refuse it."
+    ),
+    type: value(optional(Schema.Literals(["Directory", "DirectoryOrCreate"])), "Directory", "Directory: it must be there; DirectoryOrCreate: made for root where it is not; empty: not looked at.")
+  }),
+  persistentVolumeClaim: section({
+    accessMode: value(
+      Schema.Literals(["ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", "ReadOnlyMany"]),
+      "ReadWriteMany",
+      "Access mode of the claim that is made; several nodes need ReadWriteMany."
+    ),
+    claimName: value(optional(ObjectName), "", "An existing claim in the namespace of the tasks; empty: one is made."),
+    storage: value(pod.Quantity, "20Gi", "Size of the claim that is made."),
+    storageClassName: value(
+      StorageClass,
+      "",
+      "Storage class of the claim that is made; empty: the cluster's default; \"-\": none, so that it binds to an existing volume."
+    ),
+    subPath: value(Schema.String, "", "Directory in the claim's volume to use.")
+  })
+})
+
+const serviceAccount = section({
+  annotations: value(pod.Annotations, {}, "Annotations of the controller's service account and of the tasks' one, such as a cloud identity."),
+  automountToken: value(Schema.Boolean, true, "Lets Kubernetes mount a token in the controller's Pod; without it the Pod mounts only the one it needs."),
+  create: value(Schema.Boolean, true, "Makes the controller's service account; else it must exist."),
+  labels: value(pod.Labels, {}, "Labels of the service account."),
+  name: value(optional(ObjectName), "", "Name of the controller's service account; empty: the full name, or \"default\" if none is made."),
+  tokenTTL: value(Schema.Int.check(Schema.isInt32(), Schema.isGreaterThanOrEqualTo(600)), 3600, "Life of the mounted tokens of the Kubernetes API in seconds; they are renewed before.")
+})
+
+export const Sections = section({
+  agent,
+  controller,
+  fullnameOverride: value(Schema.String, "", "Full name of all objects, instead of one made from the release's; cut at 40 characters."),
+  global: section({
+    annotations: value(pod.Annotations, {}, "Annotations of every object but the CustomResourceDefinition, which installations share."),
+    ...environment("every container", ""),
+    imagePullSecrets: value(pod.PullSecrets, [], "Secrets to pull the images of every Pod with, each as {name}."),
+    imageRegistry: value(Schema.String, "", "Registry put before the images of controller, worker and runner."),
+    labels: value(pod.OwnLabels, {}, "Labels of every object but the CustomResourceDefinition, and not of Pods."),
+    podAnnotations: value(pod.Annotations, {}, "Annotations of every Pod."),
+    podLabels: value(pod.OwnLabels, {}, "Labels of every Pod."),
+    proxy,
+    tls
+  }),
+  nameOverride: value(Schema.String, "", "Put after the release's name in the names of all objects."),
+  persistence,
+  restrictMetadataService: value(Schema.Boolean, false, "Keeps the Pods of controller and tasks from the cloud's metadata service, 169.254.169.254, by a NetworkPolicy."),
+  serviceAccount,
+  task
+})
+export type Sections = typeof Sections.Type
