@@ -5,6 +5,7 @@ import { statSync, writeFileSync } from "node:fs"
 import { cpus, totalmem } from "node:os"
 import { controllerFigures, latencyFigures } from "./controller-figures.ts"
 import { type Figure, table } from "./figure.ts"
+import { kustomizeBuild } from "./kustomize-build.ts"
 import { secondRun } from "./second-run.ts"
 import { workerFigures } from "./worker-start.ts"
 
@@ -31,7 +32,8 @@ const parts: Readonly<Record<string, () => Promise<ReadonlyArray<Figure>>>> = {
   controller: () => controllerFigures(surroundings()),
   worker: () => workerFigures({ kubeconfig: given("KUBECONFIG"), containerdSocket: given("BENCH_CONTAINERD"), runnerImage: given("BENCH_RUNNER_IMAGE"), say }),
   run: async () => secondRun(say),
-  image: async () => imageSize()
+  image: async () => imageSize(),
+  kustomize: async () => kustomizeBuild(say)
 }
 
 const commit = () => execFileSync("git", ["describe", "--always", "--dirty"], { encoding: "utf8" }).trim()

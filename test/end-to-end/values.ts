@@ -2,23 +2,12 @@
 // Always holds: `restore` gives it back what it had.
 // Used by the end-to-end tests of what other values do.
 import { parse, stringify } from "yaml"
+import { isTree, merge, type Tree } from "../../src/schema/layers.ts"
 import { kubectl, productNamespace } from "./cluster.ts"
 
 const deployment = "deployment/agent-job-controller"
 
 const inProduct = (args: ReadonlyArray<string>, input?: string) => kubectl(["--namespace", productNamespace, ...args], input)
-
-type Tree = { readonly [key: string]: unknown }
-
-const isTree = (value: unknown): value is Tree => typeof value === "object" && value !== null && !Array.isArray(value)
-
-const merged = (below: Tree, above: Tree): Tree => ({
-  ...below,
-  ...Object.fromEntries(Object.entries(above).map(([key, value]) => {
-    const under = below[key]
-    return [key, isTree(value) && isTree(under) ? merged(under, value) : value]
-  }))
-})
 
 /** Waits until the one controller left is the new one. */
 const mount = async (volume: unknown) => {
@@ -33,7 +22,7 @@ export const changeValues = async (change: Tree): Promise<() => Promise<void>> =
   if (!isTree(layers)) throw new Error(`the ConfigMap ${config} has no values`)
   const own: unknown = parse(String(layers["values.yaml"] ?? "{}"))
   const name = `${config}-e2e`
-  const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data: { ...layers, "values.yaml": stringify(merged(isTree(own) ? own : {}, change)) } }
+  const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data: { ...layers, "values.yaml": stringify(merge(isTree(own) ? own : {}, change)) } }
   await inProduct(["apply", "--filename=-"], JSON.stringify(object))
   await mount({ name: "config", configMap: { name } })
   return async () => {

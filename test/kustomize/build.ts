@@ -42,25 +42,27 @@ export const buildOf = async (kustomization: (at: (path: string) => string) => o
   }
 }
 
-/** Lists whose order says nothing; that of variables does where one refers to another. */
-const unordered = ["hostAliases", "imagePullSecrets", "volumeMounts", "volumes"]
+/** Lists whose order says nothing. */
+export const unordered: ReadonlyArray<string> = ["hostAliases", "imagePullSecrets", "volumeMounts", "volumes"]
+
+/** The order of variables says something where one refers to another. */
 const refers = (variables: ReadonlyArray<unknown>): boolean => {
   const text = JSON.stringify(variables)
   return variables.some((variable) => typeof variable === "object" && variable !== null && "name" in variable && text.includes(`$(${variable.name})`))
 }
 const isEmpty = (value: unknown): boolean => typeof value === "object" && value !== null && Object.keys(value).length === 0
 
-const meaning = (data: unknown, field = ""): unknown => {
+const meaning = (data: unknown, loose: ReadonlyArray<string>, field = ""): unknown => {
   if (Array.isArray(data)) {
-    const elements = data.map((_) => meaning(_))
-    return unordered.includes(field) || (field === "env" && !refers(elements)) ? elements.sort((a, b) => JSON.stringify(a) < JSON.stringify(b) ? -1 : 1) : elements
+    const elements = data.map((_) => meaning(_, loose))
+    return loose.includes(field) && !refers(elements) ? elements.sort((a, b) => JSON.stringify(a) < JSON.stringify(b) ? -1 : 1) : elements
   }
   if (typeof data !== "object" || data === null) return data
-  return Object.fromEntries(Object.entries(data).map(([name, value]) => [name, meaning(value, name)] as const).filter(([, value]) => !isEmpty(value)).sort(([a], [b]) => a < b ? -1 : 1))
+  return Object.fromEntries(Object.entries(data).map(([name, value]) => [name, meaning(value, loose, name)] as const).filter(([, value]) => !isEmpty(value)).sort(([a], [b]) => a < b ? -1 : 1))
 }
 
 export const idOf = ({ kind, metadata: { name, namespace = "" } }: Built): string => `${kind} ${namespace}/${name}`
 
 /** Each object by its identity, without what says nothing: the order of some lists, and what is empty. */
-export const meaningOf = (objects: ReadonlyArray<object>): Readonly<Record<string, unknown>> =>
-  Object.fromEntries(objects.map((_) => JSON.parse(JSON.stringify(_)) as Built).map((object) => [idOf(object), meaning(object)]))
+export const meaningOf = (objects: ReadonlyArray<object>, loose: ReadonlyArray<string> = [...unordered, "env"]): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(objects.map((_) => JSON.parse(JSON.stringify(_)) as Built).map((object) => [idOf(object), meaning(object, loose)]))
