@@ -1,11 +1,12 @@
 // Keeps the Pods of controller and tasks from the cloud's metadata service, and from nothing else.
 // DNS at that address stays open: on some clouds it is the cluster's own.
-// Used by core/manifest/install.
+// Used by core/manifest/install and generate.
 import type { V1NetworkPolicy } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
 import { objectMetadata } from "./object-metadata.ts"
 
-const metadata = { ipv4: "169.254.169.254/32", ipv6: "fd00:ec2::254/128" }
+/** Of AWS by IPv6, of all others by IPv4 alone. */
+export const metadataService = { ipv4: "169.254.169.254/32", ipv6: "fd00:ec2::254/128" }
 
 const policy = (config: ResolvedConfig, namespace: string): V1NetworkPolicy => ({
   apiVersion: "networking.k8s.io/v1",
@@ -21,11 +22,11 @@ const policy = (config: ResolvedConfig, namespace: string): V1NetworkPolicy => (
       {
         to: [
           { namespaceSelector: {} }, // Pods, which some networks do not count as addresses
-          { ipBlock: { cidr: "0.0.0.0/0", except: [metadata.ipv4] } },
-          { ipBlock: { cidr: "::/0", except: [metadata.ipv6] } }
+          { ipBlock: { cidr: "0.0.0.0/0", except: [metadataService.ipv4] } },
+          { ipBlock: { cidr: "::/0", except: [metadataService.ipv6] } }
         ]
       },
-      { to: [{ ipBlock: { cidr: metadata.ipv4 } }], ports: [{ port: 53, protocol: "UDP" }, { port: 53, protocol: "TCP" }] }
+      { to: [{ ipBlock: { cidr: metadataService.ipv4 } }], ports: [{ port: 53, protocol: "UDP" }, { port: 53, protocol: "TCP" }] }
     ]
   }
 })

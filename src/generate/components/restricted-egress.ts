@@ -3,6 +3,7 @@
 // Used by generate/components.
 import type { V1NetworkPolicy, V1NetworkPolicyEgressRule, V1NetworkPolicyPort } from "@kubernetes/client-node"
 import { selectorLabels } from "../../core/manifest/labels.ts"
+import { metadataService } from "../../core/manifest/network-policy.ts"
 import { objectMetadata } from "../../core/manifest/object-metadata.ts"
 import type { ResolvedConfig } from "../../core/resolve.ts"
 import type { Component } from "../component.ts"
@@ -15,7 +16,7 @@ const namespaceNamed = (name: string) => ({ matchLabels: { "kubernetes.io/metada
 
 /** The cluster's DNS, its cache on the node, and what some clouds have in its place. */
 const dns: Rules = [{
-  to: [{ namespaceSelector: namespaceNamed("kube-system"), podSelector: { matchLabels: { "k8s-app": "kube-dns" } } }, ...addresses("169.254.20.10/32", "169.254.169.254/32")],
+  to: [{ namespaceSelector: namespaceNamed("kube-system"), podSelector: { matchLabels: { "k8s-app": "kube-dns" } } }, ...addresses("169.254.20.10/32", metadataService.ipv4)],
   ports: [{ port: 53, protocol: "UDP" }, tcp(53)]
 }]
 
@@ -31,7 +32,10 @@ const flux: Rules = [{
 }]
 
 /** Private networks: an API server is no Pod, and its address is known to nobody but the cluster. */
-const apiServer: Rules = [{ to: addresses("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"), ports: [tcp(443), tcp(6443)] }]
+const apiServer: Rules = [{
+  to: [...addresses("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"), { ipBlock: { cidr: "fc00::/7", except: [metadataService.ipv6] } }],
+  ports: [tcp(443), tcp(6443)]
+}]
 
 /** Of documentation, where nobody is. */
 const named: Rules = [{ to: addresses("192.0.2.0/24", "2001:db8::/32"), ports: [tcp(443)] }]

@@ -1,0 +1,40 @@
+import type { V1NetworkPolicy } from "@kubernetes/client-node"
+import { describe, expect, it } from "@effect/vitest"
+import { BlockList } from "node:net"
+import { restrictedEgress } from "../../../src/generate/components/restricted-egress.ts"
+import { installationOf } from "../../../src/generate/installation.ts"
+
+const policies = (restrictedEgress.objects?.(installationOf({})) ?? []) as ReadonlyArray<V1NetworkPolicy>
+
+const family = (address: string) => address.includes(":") ? "ipv6" : "ipv4"
+const holds = (cidr: string, address: string): boolean => {
+  const [network = "", length = ""] = cidr.split("/")
+  const list = new BlockList()
+  list.addSubnet(network, Number(length), family(network))
+  return list.check(address, family(address))
+}
+
+/** The ports at which an address may be reached from a namespace. */
+const reached = (namespace: string, address: string): ReadonlyArray<unknown> =>
+  policies.filter(({ metadata }) => metadata?.namespace === namespace).flatMap(({ spec }) => spec?.egress ?? [])
+    .filter(({ to = [] }) => to.some(({ ipBlock }) => ipBlock !== undefined && holds(ipBlock.cidr, address) && !(ipBlock.except ?? []).some((_) => holds(_, address))))
+    .flatMap(({ ports = [] }) => ports.map(({ port }) => port))
+
+describe.each(["agent-job", "agent-job-tasks"])("from any Pod of %s", (namespace) => {
+  it("nothing gets out but by these policies", () => {
+    const ofIt = policies.filter(({ metadata }) => metadata?.namespace === namespace)
+    expect(ofIt).toHaveLength(3)
+    for (const { spec } of ofIt) expect([spec?.podSelector, spec?.policyTypes]).toEqual([{}, ["Egress"]])
+    for (const rule of ofIt.flatMap(({ spec }) => spec?.egress ?? [])) expect([rule.to?.length, rule.ports?.length]).toEqual([expect.any(Number), expect.any(Number)]) // without one of them: all
+  })
+
+  it.each([
+    { what: "the metadata service answers for DNS alone", address: "169.254.169.254", ports: [53, 53] },
+    { what: "that of IPv6 does not answer", address: "fd00:ec2::254", ports: [] },
+    { what: "the internet is not reached", address: "8.8.8.8", ports: [] },
+    { what: "the internet of IPv6 is not reached", address: "2606:4700::1111", ports: [] },
+    { what: "an API server in a private network is", address: "10.96.0.1", ports: [443, 6443] },
+    { what: "one by IPv6 is", address: "fd12:3456::1", ports: [443, 6443] },
+    { what: "a database in a private network is not reached at its port", address: "192.168.1.1", ports: [443, 6443] }
+  ])("$what", ({ address, ports }) => expect(reached(namespace, address)).toEqual(ports))
+})
