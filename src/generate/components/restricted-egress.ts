@@ -58,7 +58,7 @@ export const restrictedEgress: Component = {
   name: "restricted-egress",
   does: "Lets no Pod of the two namespaces out but to DNS, the API server, the server of agent-job, Flux's artifacts, and addresses that you name, IPv4 and IPv6.",
   adapt: [
-    "Patch the NetworkPolicies agent-job-egress-named with the addresses of your pool, registries and clouds: without them, tasks reach nothing outside. See kustomize/overlays/production.",
+    "Patch the NetworkPolicies agent-job-egress-named with the addresses of your pool, registries and clouds, or of your proxy: without them, tasks reach nothing outside. See kustomize/overlays/production.",
     "Narrow agent-job-egress-api-server from all private networks to what `kubectl get endpointslices kubernetes` shows. DNS is that of kube-system; OpenShift's, for one, is elsewhere.",
     "List it after restrict-metadata, which it makes needless and takes away, since that one would open all the rest."
   ],
