@@ -41,7 +41,7 @@ const pieces = (values: Tree): Pieces => {
 }
 
 /** `{ a: { b: value } }` of "a.b". */
-const treeOf = (key: string, value: unknown): Tree => key.split(".").reduceRight<unknown>((inner, part) => ({ [part]: inner }), value) as Tree
+export const treeOf = (key: string, value: unknown): Tree => key.split(".").reduceRight<unknown>((inner, part) => ({ [part]: inner }), value) as Tree
 
 /** What another value changes, in alphabetical order; `beside`: what else is given, before and after. */
 export const changedBy = (key: string, value: unknown, beside: Tree = {}): string => {

@@ -1,7 +1,9 @@
-// Every key takes effect, where the values say and nowhere else.
+// Every key takes effect, where the values say and nowhere else; any of them together make an installation that holds.
 import { describe, expect, it } from "@effect/vitest"
 import { valueKeys } from "../../../src/schema/values-document.ts"
 import { changedBy } from "./changes.ts"
+import { violations } from "./restricted.ts"
+import { configIn, fileOf, places, podsOf, render, type Row, rowsAt, sample } from "./some-values.ts"
 import { effects } from "./value-effects.ts"
 
 describe("every value", () => {
@@ -16,4 +18,53 @@ describe("every value", () => {
     expect(reached("controller.")).toEqual([])
     expect(reached("global.")).toEqual(effects.flatMap(([key]) => /^global\.(?:extraEnv|imageRegistry|proxy|tls\.caBundle(?!.*key))/u.test(key) ? [key] : []))
   })
+})
+
+const broken = (rows: ReadonlyArray<Row>): ReadonlyArray<string> => {
+  const config = configIn(fileOf(rows))
+  return config === undefined ? [] : [...new Set(podsOf(config).flatMap(violations))].sort()
+}
+const unsafe = effects.filter((row) => broken([row]).length > 0)
+
+describe("Pod Security restricted", () => {
+  it("is passed with any one value but these, which ask for less", () => {
+    expect(unsafe.map(([key]) => key)).toEqual([
+      "agent.securityContext.allowPrivilegeEscalation",
+      "agent.securityContext.capabilities",
+      "agent.securityContext.privileged",
+      "agent.securityContext.runAsNonRoot",
+      "agent.securityContext.seccompProfile",
+      "controller.podSecurityContext.sysctls",
+      "controller.securityContext",
+      "persistence.hostPath.path",
+      "persistence.hostPath.type",
+      "task.podSecurityContext.sysctls",
+      "task.runner.securityContext.allowPrivilegeEscalation",
+      "task.runner.securityContext.capabilities",
+      "task.runner.securityContext.privileged",
+      "task.runner.securityContext.runAsNonRoot",
+      "task.runner.securityContext.seccompProfile",
+      "task.sidecars",
+      "task.worker.securityContext"
+    ])
+  })
+
+  it.prop("is passed with any values that each pass it", [places], ([places]) => expect(broken(rowsAt(places).filter((row) => !unsafe.includes(row)))).toEqual([]), { arbitrary: { runs: 300 } })
+})
+
+describe("what is rendered of any values", () => {
+  it("is of most files: few contradict themselves", () => expect(sample(100, 1).filter((file) => configIn(file) === undefined).length).toBeLessThan(20))
+
+  it.prop("is complete, each object once, and the same however the file is ordered", [places], ([places]) => {
+    const rows = rowsAt(places)
+    const config = configIn(fileOf(rows))
+    if (config === undefined) return
+    const objects = render(config)
+    const keys = objects.map(({ kind, metadata }) => JSON.stringify([kind, metadata && "namespace" in metadata && metadata.namespace, metadata?.name]))
+    expect(new Set(keys).size).toBe(keys.length)
+    const text = JSON.stringify(objects, (_, value: unknown) => value === undefined ? "undefined!" : value)
+    expect(text).not.toContain("undefined!")
+    const turned = configIn(fileOf([...rows].reverse()))
+    expect(turned && JSON.stringify(render(turned))).toBe(text)
+  }, { arbitrary: { runs: 300 } })
 })

@@ -111,7 +111,7 @@ export const effects: ReadonlyArray<readonly [key: string, value: unknown, chang
   ["task.jobLabels", { a: "b" }, "Job"],
   ["task.limits.perWorkspace", 1, "policy"],
   ["task.limits.total", 1, "policy"],
-  ["task.namespace", "tasks", "Role, RoleBinding, ServiceAccount"],
+  ["task.namespace", "agent-job-tasks", "Role, RoleBinding, ServiceAccount"],
   ["task.nodeSelector", { a: "b" }, "task's Pod"],
   ["task.podAnnotations", { a: "b" }, "task's Pod"],
   ["task.podLabels", { a: "b" }, "task's Pod"],

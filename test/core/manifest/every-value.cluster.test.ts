@@ -1,0 +1,19 @@
+// What is rendered of many values at once is taken by the API server, strictly validated; the Jobs of tasks too.
+import { afterAll, beforeAll, expect, it } from "@effect/vitest"
+import { begin, dryRun, end } from "../../kustomize/api-server.ts"
+import type { Built } from "../../kustomize/build.ts"
+import { configIn, render, sample } from "./some-values.ts"
+
+const seed = Number(process.env.PROPERTY_SEED ?? 1)
+
+beforeAll(begin)
+afterAll(end)
+
+it("is taken for 200 files", { timeout: 300_000 }, async () => {
+  const configs = sample(260, seed).flatMap((file) => configIn(file) ?? []).slice(0, 200)
+  expect(configs).toHaveLength(200)
+  const rendered = configs.flatMap((config) => render(config).filter(({ kind }) => kind !== "CustomResourceDefinition"))
+  const objects = [...new Set(rendered.map((object) => JSON.stringify(object)))].map((text) => JSON.parse(text) as Built) // many are the same
+  const taken = await dryRun(objects)
+  expect(taken).toHaveLength(objects.length)
+})
