@@ -1,0 +1,54 @@
+# How programs are built from Go modules of ours: with a Go that is new enough, and not again from the same sources. Sourced, not run.
+# shellcheck shell=bash disable=SC2154 # env.bash sets the variables, and who sources this says how many programs there are
+
+go_version=1.26.8 # what to get where Go is older than the modules want, or missing
+modules=${modules:-$here}
+flags=(-trimpath -buildvcs=false)
+export CGO_ENABLED=0
+
+# version_of MODULE PATH: the version that a module's go.mod requires.
+version_of() { awk -v path="$2" '$1 == path && $2 ~ /^v/ { print $2 } $1 == "require" && $2 == path { print $3 }' "$modules/$1/go.mod"; }
+
+# is_new_enough GO: is this a Go that can build the modules?
+is_new_enough() { [[ $(printf '%s\n' "go$go_version" "$(GOTOOLCHAIN=local "$1" env GOVERSION 2>/dev/null)" | sort -V | head -n 1) == go1.26* ]]; }
+
+# need_go: finds a Go that is new enough. The Go module proxy has it as a module, which an old one, as Debian's, can download;
+# a sum that is kept by Go's checksum database is checked on the way.
+need_go() {
+	local toolchain architecture
+	if is_new_enough go; then return; fi
+	command -v go >/dev/null || install_debian "or a Go of at least 1.26" golang-go
+	architecture=$(go env GOHOSTARCH)
+	say "get Go $go_version, since $(go version | cut -d' ' -f3) is too old ..."
+	toolchain=$(cd / && GOTOOLCHAIN=local GOFLAGS=-modcacherw GO111MODULE=on \
+		go mod download -json "golang.org/toolchain@v0.0.1-go$go_version.linux-$architecture" | sed -n 's/^\t"Dir": "\(.*\)",*$/\1/p') || true
+	[[ -n $toolchain ]] || status=2 fail "building the programs needs Go 1.26 or later; please install it from https://go.dev/dl and put it first in PATH"
+	chmod +x "$toolchain"/bin/* "$toolchain"/pkg/tool/*/* # a module's files come without that
+	PATH=$toolchain/bin:$PATH
+	unset GOROOT
+	is_new_enough go || fail "the Go in $toolchain does not run here; please install Go 1.26 or later from https://go.dev/dl"
+}
+
+# build NAME MODULE LDFLAGS PACKAGE...: builds packages of a module, unless that was done from the same sources and flags.
+build() {
+	local name=$1 module=$modules/$2 ldflags="-s -w $3" new=$bin/.new-$1 started=$SECONDS stamp
+	shift 3
+	stamp=$(cd "$module" && { cat go.mod go.sum && cat "$1"/*.go 2>/dev/null; printf '%s\n' "$ldflags" "$@"; } | sha256sum)
+	if [[ -f $bin/.$name && $(<"$bin/.$name") == "$stamp" ]]; then
+		say "[$((count += 1))/$total] have $name"
+		return
+	fi
+	need_go
+	need_space "$(go env GOCACHE)" 4 "Go's build cache"
+	need_space "$bin" 2 "building $name"
+	say "[$count/$total] build $name ..."
+	rm -rf "$new" && mkdir -p "$new"
+	(cd "$module" && go build "${flags[@]}" -ldflags "$ldflags" -o "$new/" "$@")
+	case $name in # go names a program by the last part of its package's path
+	etcd) mv "$new/server" "$new/etcd" ;;
+	argocd) mv "$new/cmd" "$new/argocd" ;;
+	esac
+	mv -f "$new"/* "$bin/" && rmdir "$new"
+	printf '%s\n' "$stamp" >"$bin/.$name"
+	say "[$((count += 1))/$total] built $name in $((SECONDS - started)) s"
+}
