@@ -86,6 +86,8 @@ interface Target { readonly namespace?: string | undefined; readonly name?: stri
 interface Versioned { readonly metadata: { readonly resourceVersion: string } }
 
 const fieldManager = "agent-job"
+/** A field that the API server does not know is refused, as with `apply`: by default it would drop it and go on. */
+const write = { fieldManager, fieldValidation: "Strict" }
 const pageLimit = 500
 const callTimeout = Duration.seconds(30)
 const longestWait = Duration.seconds(5)
@@ -201,18 +203,18 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
     },
     create: (kind, object) => {
       const call = one("create", kind, object.metadata)
-      return single(kind, json(Request.post(pathOf(kind, { namespace: object.metadata.namespace }), { urlParams: { fieldManager } }), whole(kind, object)), call, { idempotent: false })
+      return single(kind, json(Request.post(pathOf(kind, { namespace: object.metadata.namespace }), { urlParams: write }), whole(kind, object)), call, { idempotent: false })
     },
     apply: (kind, object, { force = true } = {}) => {
       const request = Request.patch(pathOf(kind, object.metadata), { urlParams: { fieldManager, force } })
       return single(kind, json(request, whole(kind, object), "application/apply-patch+yaml"), one("apply", kind, object.metadata), { idempotent: object.metadata.uid !== undefined })
     },
     update: (kind, object) =>
-      single(kind, json(Request.put(pathOf(kind, object.metadata), { urlParams: { fieldManager } }), whole(kind, object)), one("update", kind, object.metadata), { idempotent: false }),
+      single(kind, json(Request.put(pathOf(kind, object.metadata), { urlParams: write }), whole(kind, object)), one("update", kind, object.metadata), { idempotent: false }),
     updateStatus: (kind, object) =>
-      single(kind, json(Request.put(pathOf(kind, object.metadata, "status"), { urlParams: { fieldManager } }), whole(kind, object)), one("update the status of", kind, object.metadata), { idempotent: false }),
+      single(kind, json(Request.put(pathOf(kind, object.metadata, "status"), { urlParams: write }), whole(kind, object)), one("update the status of", kind, object.metadata), { idempotent: false }),
     patchStatus: (kind, place, status, guard = {}) => {
-      const request = Request.patch(pathOf(kind, place, "status"), { urlParams: { fieldManager } })
+      const request = Request.patch(pathOf(kind, place, "status"), { urlParams: write })
       return single(kind, json(request, { metadata: guard, status }, "application/merge-patch+json"), one("patch the status of", kind, place), { idempotent: false })
     },
     delete: (kind, place, { propagation = "Background", gracePeriodSeconds, ...guard } = {}) => {

@@ -46,11 +46,11 @@ describe("the paths and bodies of requests", () => {
       yield* kubernetes.delete(jobs, at, { uid: "u", propagation: "Foreground", gracePeriodSeconds: 5 })
       expect(server.asked.map(({ method, url }) => `${method} ${url}`)).toEqual([
         "GET /apis/batch/v1/namespaces/team/jobs/demo",
-        "POST /api/v1/namespaces/team/configmaps?fieldManager=agent-job",
+        "POST /api/v1/namespaces/team/configmaps?fieldManager=agent-job&fieldValidation=Strict",
         "PATCH /api/v1/namespaces/team/configmaps/demo?fieldManager=agent-job&force=false",
-        "PUT /api/v1/namespaces/team/configmaps/demo?fieldManager=agent-job",
-        "PUT /apis/scalr.io/v1/namespaces/team/atasks/demo/status?fieldManager=agent-job",
-        "PATCH /apis/scalr.io/v1/namespaces/team/atasks/demo/status?fieldManager=agent-job",
+        "PUT /api/v1/namespaces/team/configmaps/demo?fieldManager=agent-job&fieldValidation=Strict",
+        "PUT /apis/scalr.io/v1/namespaces/team/atasks/demo/status?fieldManager=agent-job&fieldValidation=Strict",
+        "PATCH /apis/scalr.io/v1/namespaces/team/atasks/demo/status?fieldManager=agent-job&fieldValidation=Strict",
         "DELETE /apis/batch/v1/namespaces/team/jobs/demo"
       ])
       expect(server.asked[2]?.headers["content-type"]).toBe("application/apply-patch+yaml")

@@ -1,0 +1,47 @@
+// The promise of docs/crd-upgrades.md: within v1 the CRD only grows, so that what an earlier one took, the present one takes and keeps.
+import { describe, expect, it } from "@effect/vitest"
+import { Predicate } from "effect"
+import { readFileSync } from "node:fs"
+import { parse } from "yaml"
+import { agentTaskOpenApi } from "../../../src/core/manifest/crd.ts"
+
+type Node = { readonly [keyword: string]: unknown }
+const nodeOf = (input: unknown): Node => Predicate.isObject(input) && !Array.isArray(input) ? { ...input } : {}
+const listOf = (input: unknown): ReadonlyArray<unknown> => Array.isArray(input) ? input : []
+
+const upperBounds = ["maxLength", "maxItems", "maxProperties", "maximum"]
+const lowerBounds = ["minLength", "minItems", "minProperties", "minimum"]
+
+/** What the earlier schema takes and the later one would refuse or drop; a sentence for each. */
+const lost = (earlier: Node, later: Node, path: string): ReadonlyArray<string> => {
+  const [before, after] = [nodeOf(earlier["properties"]), nodeOf(later["properties"])]
+  const bound = (keyword: string, otherwise: number, wider: (later: number, earlier: number) => boolean) =>
+    wider(Number(later[keyword] ?? otherwise), Number(earlier[keyword] ?? otherwise)) ? [] : [`${path}: ${keyword} is narrower`]
+  return [
+    ...(earlier["type"] === later["type"] ? [] : [`${path}: another type`]),
+    ...(later["pattern"] === undefined || earlier["pattern"] === later["pattern"] ? [] : [`${path}: another pattern`]),
+    ...listOf(later["required"]).filter((key) => !listOf(earlier["required"]).includes(key)).map((key) => `${path}: ${key} is required`),
+    ...listOf(earlier["enum"]).filter((value) => later["enum"] !== undefined && !listOf(later["enum"]).includes(value)).map((value) => `${path}: ${value} is no longer allowed`),
+    ...(earlier["enum"] === undefined && later["enum"] !== undefined ? [`${path}: only some values are allowed`] : []),
+    ...upperBounds.flatMap((keyword) => bound(keyword, Infinity, (later, earlier) => later >= earlier)),
+    ...lowerBounds.flatMap((keyword) => bound(keyword, -Infinity, (later, earlier) => later <= earlier)),
+    ...Object.entries(before).flatMap(([key, node]) => key in after ? lost(nodeOf(node), nodeOf(after[key]), `${path}.${key}`) : [`${path}.${key}: is gone`]),
+    ...["items", "additionalProperties"].flatMap((keyword) => keyword in earlier ? lost(nodeOf(earlier[keyword]), nodeOf(later[keyword]), `${path}[]`) : [])
+  ]
+}
+
+const earlier = nodeOf(parse(readFileSync("test/gitops/crd-v0.yaml", "utf8")).spec.versions[0].schema.openAPIV3Schema)
+
+describe("the CRD", () => {
+  it("takes all that its first version took", () => expect(lost(earlier, agentTaskOpenApi(), "AgentTask")).toEqual([]))
+
+  it.each([
+    { change: "a field that is gone", later: { properties: {} }, says: "it.a: is gone" },
+    { change: "a field that must be there", later: { properties: { a: { type: "string", maxLength: 9 } }, required: ["a"] }, says: "it: a is required" },
+    { change: "a field that may be less long", later: { properties: { a: { type: "string", maxLength: 8 } } }, says: "it.a: maxLength is narrower" },
+    { change: "a field of another type", later: { properties: { a: { type: "integer", maxLength: 9 } } }, says: "it.a: another type" },
+    { change: "a field with fewer values", later: { properties: { a: { type: "string", maxLength: 9, enum: ["x"] } } }, says: "it.a: only some values are allowed" }
+  ])("would be found out by $change", ({ later, says }) => {
+    expect(lost({ properties: { a: { type: "string", maxLength: 9 } } }, later, "it")).toEqual([says])
+  })
+})
