@@ -6,7 +6,7 @@ export CONTEXT ONLY
 
 .PHONY: help
 help: ## print this
-	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } { gsub(/\$$\$$/, "$$") } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } { gsub(/\$$\$$/, "$$") } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##@ Try it
 .PHONY: run env stop
@@ -18,11 +18,13 @@ stop: ## end what `make run` started, cluster included
 	@scripts/stop
 
 ##@ Test it
-.PHONY: test unit verify check bench
-test: ## everything it needs, and all the tests; CONTEXT=name: in that context; ONLY="unit cluster node": some of them
+.PHONY: test unit gitops-test verify check bench
+test: ## everything it needs, and all the tests; CONTEXT=name: in that context; ONLY="unit cluster gitops node": some of them
 	@scripts/test $(ONLY)
 unit: ## the tests that need no cluster, in seconds
 	@scripts/test unit
+gitops-test: ## Flux, Argo CD and the linters of manifests; the first time builds for half an hour
+	@scripts/test gitops long
 check: ## types and lint, in seconds
 	@scripts/verify types lint
 verify: ## types, lint, generated files up to date, dead exports

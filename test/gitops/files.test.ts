@@ -1,0 +1,49 @@
+// What a team puts into Git for Flux and Argo CD, by reading it: nothing is fetched, nothing is left to a default that surprises, nothing is named that is not there.
+import { describe, expect, it } from "@effect/vitest"
+import { existsSync, globSync, readFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { parseAllDocuments } from "yaml"
+
+type Tree = { readonly [key: string]: unknown }
+const documents = (file: string): ReadonlyArray<Tree> => parseAllDocuments(readFileSync(file, "utf8")).map((_) => Object(_.toJS()))
+const at = (tree: unknown, ...path: ReadonlyArray<string>): unknown => path.reduce<unknown>((value, key) => Object(value)[key], tree)
+const texts = (input: unknown): ReadonlyArray<string> => (Array.isArray(input) ? input : []).map(String)
+
+const folders = globSync("{flux,kustomize/argo-cd,kustomize/guard}/**/kustomization.yaml").sort()
+const ofFlux = globSync("flux/clusters/**/*.yaml").flatMap(documents).filter(({ apiVersion }) => String(apiVersion).startsWith("kustomize.toolkit.fluxcd.io/"))
+const settings = (cluster: string): ReadonlyArray<string> => Object.keys(Object(at(documents(`flux/clusters/${cluster}/settings.yaml`)[0], "data")))
+
+describe("each kustomization", () => {
+  it.each(folders)("%s uses only what lies beside it", (file) => {
+    const used = documents(file).flatMap((_) => [...texts(_["resources"]), ...texts(_["components"])])
+    expect(used.filter((path) => !existsSync(join(dirname(file), path)))).toEqual([])
+  })
+})
+
+describe("each Kustomization of Flux", () => {
+  it.each(ofFlux.map((_) => ({ name: at(_, "metadata", "name"), spec: Object(_["spec"]) })))("$name says what it would else be surprised by, and where its files are", ({ spec }) => {
+    expect(Object.keys(spec)).toEqual(expect.arrayContaining(["interval", "retryInterval", "timeout", "prune", "path", "sourceRef"]))
+    expect(existsSync(join(spec.path, "kustomization.yaml"))).toBe(true)
+  })
+
+  it("removes nothing that leaves Git where the CRD is", () => {
+    expect(ofFlux.filter((_) => at(_, "spec", "prune") === false).map((_) => at(_, "metadata", "name"))).toEqual(["agent-job-crds"])
+  })
+
+  it.each([
+    { cluster: "staging", folders: ["flux/samples", "flux/platform/standalone", "flux/platform/settings"] },
+    { cluster: "production", folders: ["flux/platform/production", "flux/platform/settings"] }
+  ])("finds each of its variables in the settings of $cluster, or has a default", ({ cluster, folders }) => {
+    const text = folders.flatMap((folder) => globSync(`${folder}/*.yaml`)).map((file) => readFileSync(file, "utf8").replaceAll(/^\s*#.*$/gmu, "")).join("\n")
+    const wanted = [...text.matchAll(/(?<!\$)\$\{(\w+)\}/gu)].map(([, name]) => name ?? "")
+    expect(wanted.filter((name) => !settings(cluster).includes(name))).toEqual([])
+  })
+})
+
+describe("Argo CD", () => {
+  it("is told the same by the Application and the ApplicationSet", () => {
+    const one = at(documents("kustomize/argo-cd/application.yaml")[0], "spec")
+    const many = at(documents("kustomize/argo-cd/application-set.yaml")[0], "spec", "template", "spec")
+    for (const key of ["ignoreDifferences", "syncPolicy"]) expect(at(many, key)).toEqual(at(one, key))
+  })
+})

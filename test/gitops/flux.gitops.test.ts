@@ -1,0 +1,188 @@
+// The folder flux/ as a team uses it, in the hands of the real kustomize-controller: from the first commit to the removal of all of it.
+import { expect, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { agentTasks, configMaps, jobs, type Kind, namespaces, serviceAccounts } from "../../src/kubernetes/kinds.ts"
+import { at, becomes, Flux, fluxNamespace, isThere, kubectl, kustomizations, RealFlux, reconcile, until } from "./flux.ts"
+import { bring, createTask, end, run, statuses, task, taskNamespace } from "./tasks.ts"
+
+const apps = { ...namespaces, apiVersion: "apps/v1" }
+const deployments: Kind = { ...apps, kind: "Deployment", plural: "deployments" }
+const statefulSets: Kind = { ...apps, kind: "StatefulSet", plural: "statefulsets" }
+const roleBindings: Kind = { ...namespaces, apiVersion: "rbac.authorization.k8s.io/v1", kind: "RoleBinding", plural: "rolebindings" }
+const definitions: Kind = { ...namespaces, apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", plural: "customresourcedefinitions" }
+
+const [crdName, productNamespace] = ["atasks.scalr.io", "agent-job"]
+const controller = { name: "agent-job-controller", namespace: productNamespace }
+const deployment = Effect.gen(function*() {
+  return yield* (yield* Kubernetes).get(deployments, controller)
+})
+const image = Effect.map(deployment, (_) => String(at(_, "spec", "template", "spec", "containers", 0, "image")))
+const refused = (args: ReadonlyArray<string>): string => {
+  try {
+    return `not refused: ${kubectl(args)}`
+  } catch (error) {
+    return String(at(error, "stderr"))
+  }
+}
+
+const sample = "flux/samples/greeting.yaml"
+const samplesKustomization = "flux/samples/kustomization.yaml"
+const applyOf = (name: string): string =>
+  JSON.stringify({ apiVersion: "scalr.io/v1", kind: "AgentTask", metadata: { name, namespace: taskNamespace }, spec: { workspace: name, stage: "apply", source: { inline: { "main.tf": "" } } } })
+
+layer(RealFlux, { excludeTestServices: true, timeout: "60 seconds" })("flux", (it) => {
+  it.effect("installs in order: the CRD, the platform, the samples, each once the one before is healthy", () =>
+    Effect.gen(function*() {
+      const { bootstrap, publish } = yield* Flux
+      bootstrap("flux/clusters/staging")
+      const revision = yield* publish
+      yield* becomes("agent-job-samples", "DependencyNotReady")
+      yield* becomes("agent-job-crds", "ReconciliationSucceeded", revision)
+      yield* becomes("agent-job", "ReconciliationSucceeded", revision)
+      yield* until("the sample", isThere(agentTasks, "greeting-1", taskNamespace), (_) => _)
+      expect((yield* becomes("agent-job-samples", "Progressing")).ready).toBe("Unknown") // its task has not ended, nor even begun
+      yield* bring("greeting-1", ...statuses.Succeeded)
+      yield* becomes("agent-job-samples", "ReconciliationSucceeded", revision)
+    }))
+
+  it.effect("puts the cluster's settings into what it applies, and leaves what is escaped to the engine", () =>
+    Effect.gen(function*() {
+      const { spec } = yield* task("greeting-1")
+      expect(spec.variables).toEqual([{ name: "cluster", value: "staging" }])
+      expect(spec.source.inline?.["main.tf"]).toContain('"hello, ${var.cluster}"')
+      expect(yield* image).toMatch(/^docker\.io\/scalr\/agent:/u)
+    }))
+
+  it.effect("corrects drift: what was changed by hand is put back, what was deleted is made again", () =>
+    Effect.gen(function*() {
+      kubectl(["-n", productNamespace, "scale", "deployment/agent-job-controller", "--replicas=0"])
+      yield* (yield* Kubernetes).delete(roleBindings, { name: "agent-job-task", namespace: taskNamespace })
+      reconcile("agent-job")
+      yield* until("the replicas", deployment, (_) => at(_, "spec", "replicas") === 1)
+      yield* until("the role binding", isThere(roleBindings, "agent-job-task", taskNamespace), (_) => _)
+    }))
+
+  it.effect("upgrades: other values and another version reach the controller", () =>
+    Effect.gen(function*() {
+      const { publish, read, write } = yield* Flux
+      const edit = (file: string, from: string, to: string) => write(file, read(file).replace(from, to))
+      edit("flux/platform/settings/values.yaml", "${tasks_total:=20}", "7")
+      edit("flux/platform/settings/kustomization.yaml", "/scalr/agent", "/scalr/agent\n    newTag: 9.9.9")
+      yield* becomes("agent-job", "ReconciliationSucceeded", yield* publish)
+      expect(at(yield* (yield* Kubernetes).get(configMaps, { name: "agent-job-config", namespace: productNamespace }), "data", "values.yaml")).toContain("total: 7")
+      expect(yield* image).toBe("docker.io/scalr/agent:9.9.9")
+    }))
+
+  it.effect("reports a revision that does not build, names the file, and leaves what runs as it is", () =>
+    Effect.gen(function*() {
+      const { publish, read, write } = yield* Flux
+      const file = "flux/platform/standalone/kustomization.yaml"
+      const whole = read(file)
+      const { metadata } = yield* deployment
+      write(file, whole.replace("components:", "  - missing.yaml\ncomponents:"))
+      yield* publish
+      expect((yield* becomes("agent-job", "BuildFailed")).message).toContain("missing.yaml")
+      expect((yield* deployment).metadata.generation).toBe(metadata.generation)
+      write(file, whole)
+      yield* becomes("agent-job", "ReconciliationSucceeded", yield* publish)
+    }))
+
+  it.effect("reports a task that was changed rather than made anew, applies nothing of that revision, and says what to do", () =>
+    Effect.gen(function*() {
+      const { publish, read, write } = yield* Flux
+      const [whole, all] = [read(sample), read(samplesKustomization)]
+      write(sample, whole.replace("hello,", "goodbye,"))
+      write("flux/samples/other.yaml", applyOf("other"))
+      write(samplesKustomization, all.replace("- greeting.yaml", "- greeting.yaml\n  - other.yaml"))
+      yield* publish
+      expect((yield* becomes("agent-job-samples", "ReconciliationFailed")).message).toContain("make a new AgentTask instead")
+      expect((yield* task("greeting-1")).status.phase).toBe("Succeeded")
+      expect(yield* isThere(agentTasks, "other", taskNamespace)).toBe(false)
+      write(sample, whole)
+      write(samplesKustomization, all)
+      yield* becomes("agent-job-samples", "ReconciliationSucceeded", yield* publish)
+    }))
+
+  it.effect("holds a revision back while suspended, and applies it when resumed", () =>
+    Effect.gen(function*() {
+      const { publish, read, write } = yield* Flux
+      const suspend = (suspend: boolean) => kubectl(["-n", fluxNamespace, "patch", "kustomization/agent-job-samples", "--type=merge", `--patch={"spec":{"suspend":${suspend}}}`])
+      suspend(true)
+      write("flux/samples/migration.yaml", applyOf("migration-1"))
+      write(samplesKustomization, read(samplesKustomization).replace("- greeting.yaml", "- greeting.yaml\n  - migration.yaml"))
+      const revision = yield* publish
+      yield* becomes("agent-job", "ReconciliationSucceeded", revision) // by then it would have been seen
+      expect(yield* isThere(agentTasks, "migration-1", taskNamespace)).toBe(false)
+      suspend(false)
+      yield* until("the task", isThere(agentTasks, "migration-1", taskNamespace), (_) => _)
+      yield* run("migration-1")
+    }))
+
+  it.effect("prunes no task whose apply runs: it says so, and prunes it once that is over", () =>
+    Effect.gen(function*() {
+      const { publish, read, write } = yield* Flux
+      write(samplesKustomization, read(samplesKustomization).replace("\n  - migration.yaml", ""))
+      yield* publish
+      expect((yield* becomes("agent-job-samples", "PruneFailed")).message).toContain("its apply of workspace migration-1 is running: wait until it is over, or cancel it first")
+      expect((yield* task("migration-1")).metadata.deletionTimestamp).toBeUndefined()
+      expect(yield* isThere(jobs, "agent-job-migration-1", taskNamespace)).toBe(true)
+      yield* end("migration-1")
+      reconcile("agent-job-samples")
+      yield* until("the task's end", isThere(agentTasks, "migration-1", taskNamespace), (there) => !there)
+      yield* becomes("agent-job-samples", "ReconciliationSucceeded")
+    }))
+
+  it.effect("goes on from Git to an OCI artifact, and to a server elsewhere once no apply needs the one that is here", () =>
+    Effect.gen(function*() {
+      const { bootstrap, publish } = yield* Flux
+      yield* createTask("of-the-server", "apply")
+      yield* run("of-the-server")
+      yield* until("the guard", Effect.sync(() => refused(["delete", "namespace", taskNamespace, "--dry-run=server"])), (_) => _.includes("of-the-server")) // it knows the CRD within half a minute
+      bootstrap("flux/clusters/production")
+      const revision = yield* publish
+      expect((yield* becomes("agent-job", "PruneFailed")).message).toContain("the apply of AgentTask of-the-server in namespace agent-job-tasks is running and needs it: wait until that is over")
+      expect(yield* isThere(statefulSets, "agent-job-server", productNamespace)).toBe(true)
+      yield* end("of-the-server")
+      reconcile("agent-job")
+      yield* becomes("agent-job", "ReconciliationSucceeded", revision)
+      expect(yield* isThere(statefulSets, "agent-job-server", productNamespace)).toBe(false)
+      expect(yield* image).toMatch(/^registry\.example\.com\/mirror\/scalr\/agent:/u)
+    }))
+
+  it.effect("removes the platform, but not what a running apply needs until it is over, and never the namespaces", () =>
+    Effect.gen(function*() {
+      const kubernetes = yield* Kubernetes
+      yield* createTask("of-somebody", "apply")
+      yield* run("of-somebody")
+      yield* kubernetes.delete(kustomizations, { name: "agent-job", namespace: fluxNamespace })
+      yield* until("the controller's end", isThere(deployments, controller.name, productNamespace), (there) => !there)
+      expect(yield* isThere(serviceAccounts, "agent-job-task", taskNamespace)).toBe(true)
+      expect(yield* isThere(roleBindings, "agent-job-task", taskNamespace)).toBe(true)
+      expect(yield* isThere(jobs, "agent-job-of-somebody", taskNamespace)).toBe(true)
+      expect((yield* task("of-somebody")).status.phase).toBe("Running")
+      yield* end("of-somebody")
+      yield* until("the removal", isThere(kustomizations, "agent-job", fluxNamespace), (there) => !there)
+      expect(yield* isThere(serviceAccounts, "agent-job-task", taskNamespace)).toBe(false)
+      expect((yield* task("of-somebody")).status.phase).toBe("Succeeded")
+      for (const name of [productNamespace, taskNamespace]) expect((yield* kubernetes.get(namespaces, { name })).metadata.deletionTimestamp).toBeUndefined()
+    }))
+
+  it.effect("never removes the CRD: not with its Kustomization, not with one that has everything, and by hand only for who insists", () =>
+    Effect.gen(function*() {
+      const kubernetes = yield* Kubernetes
+      const { spec } = yield* kubernetes.get(kustomizations, { name: "agent-job-crds", namespace: fluxNamespace })
+      yield* kubernetes.create(kustomizations, { metadata: { name: "everything", namespace: fluxNamespace }, spec: { ...(spec as object), path: "./kustomize/base", prune: true, wait: false } })
+      yield* becomes("everything", "ReconciliationSucceeded")
+      for (const name of ["everything", "agent-job-crds"]) {
+        yield* kubernetes.delete(kustomizations, { name, namespace: fluxNamespace })
+        yield* until(`the end of ${name}`, isThere(kustomizations, name, fluxNamespace), (there) => !there)
+      }
+      yield* until("the controller's end", isThere(deployments, controller.name, productNamespace), (there) => !there)
+      expect((yield* kubernetes.get(definitions, { name: crdName })).metadata.deletionTimestamp).toBeUndefined()
+      expect((yield* task("of-somebody")).status.phase).toBe("Succeeded")
+      expect(refused(["delete", "crd", crdName])).toContain("every AgentTask would be deleted with it")
+      kubectl(["annotate", "crd", crdName, "scalr.io/delete-all-tasks=true"])
+      kubectl(["delete", "crd", crdName])
+    }))
+})

@@ -1,0 +1,183 @@
+// Flux as a test needs it: the real kustomize-controller, a checkout that it applies, and what it says of its Kustomizations.
+// source-controller is stood in for: `publish` packs the checkout, serves it, and writes the status that source-controller would.
+// Used by the *.gitops.test.ts files beside it.
+import { Context, Effect, Layer, Predicate, Schedule, Schema } from "effect"
+import { execFileSync } from "node:child_process"
+import { createHash } from "node:crypto"
+import { cpSync, readFileSync, writeFileSync } from "node:fs"
+import { createServer } from "node:http"
+import { createServer as listener } from "node:net"
+import { join } from "node:path"
+import { gzipSync } from "node:zlib"
+import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
+import { type Kind, namespaces, pods } from "../../src/kubernetes/kinds.ts"
+import type { KubernetesObject } from "../../src/kubernetes/object.ts"
+import { folder, serve } from "./program.ts"
+
+export const fluxNamespace = "flux-system"
+
+const source = { ...namespaces, apiVersion: "source.toolkit.fluxcd.io/v1" }
+const sources: ReadonlyArray<Kind> = [
+  { ...source, kind: "GitRepository", plural: "gitrepositories" },
+  { ...source, kind: "OCIRepository", plural: "ocirepositories" }
+]
+export const kustomizations: Kind = { ...namespaces, apiVersion: "kustomize.toolkit.fluxcd.io/v1", kind: "Kustomization", plural: "kustomizations" }
+
+/** What a team has in Git, and may change there. */
+export interface Checkout {
+  readonly read: (path: string) => string
+  readonly write: (path: string, text: string) => void
+  /** Makes what is written a revision, which every source then has; gives its name. */
+  readonly publish: Effect.Effect<string>
+  /** What `kubectl apply -k` of a folder would do, but for kinds whose controller is not here. */
+  readonly bootstrap: (path: string) => void
+}
+
+export class Flux extends Context.Service<Flux, Checkout>()("test/Flux") {}
+
+export const kubectl = (args: ReadonlyArray<string>, input = ""): string => execFileSync("kubectl", args, { encoding: "utf8", input, stdio: ["pipe", "pipe", "pipe"] })
+
+const freePort = Effect.callback<number>((resume) => {
+  const server = listener().listen(0, "127.0.0.1", () => {
+    const address = server.address()
+    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
+  })
+})
+
+/** As source-controller packs: the same content gives the same bytes, or every look would find a new revision. */
+const pack = (directory: string): { readonly archive: Buffer; readonly revision: string } => {
+  const options = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--mode=go=rX,u+rw"]
+  const tar = execFileSync("tar", ["-C", directory, ...options, "-cf", "-", "."], { maxBuffer: 2 ** 26 })
+  return { archive: gzipSync(tar), revision: `main@sha1:${createHash("sha1").update(tar).digest("hex")}` }
+}
+
+/** Every archive that was published stays: a controller may still want an older one. */
+const archiveServer = Effect.gen(function*() {
+  const archives = new Map<string, Buffer>()
+  const server = createServer(({ url = "" }, response) => response.writeHead(archives.has(url) ? 200 : 404).end(archives.get(url)))
+  const port = yield* Effect.acquireRelease(
+    Effect.callback<number>((resume) => {
+      server.listen(0, "127.0.0.1", () => {
+        const address = server.address()
+        resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0))
+      })
+    }),
+    () => Effect.sync(() => void server.close().closeAllConnections())
+  )
+  return { archives, url: `http://127.0.0.1:${port}` }
+})
+
+const checkout = Effect.gen(function*() {
+  const kubernetes = yield* Kubernetes
+  const directory = yield* folder("checkout")
+  for (const name of ["flux", "kustomize"]) cpSync(name, join(directory, name), { recursive: true })
+  const { archives, url } = yield* archiveServer
+
+  const publish = Effect.gen(function*() {
+    const { archive, revision } = pack(directory)
+    const path = `/${revision.slice(-40)}.tar.gz`
+    archives.set(path, archive)
+    const now = new Date().toISOString()
+    const artifact = { path: path.slice(1), url: url + path, revision, digest: `sha256:${createHash("sha256").update(archive).digest("hex")}`, size: archive.length, lastUpdateTime: now }
+    const ready = { type: "Ready", status: "True", reason: "Succeeded", message: `stored artifact for revision '${revision}'`, lastTransitionTime: now }
+    for (const kind of sources) {
+      const { items } = yield* kubernetes.list(kind, { namespace: fluxNamespace })
+      for (const { metadata: { generation, name } } of items) {
+        const status = { observedGeneration: generation, artifact, conditions: [{ ...ready, observedGeneration: generation }] }
+        yield* kubernetes.patchStatus(kind, { name, namespace: fluxNamespace }, status)
+      }
+    }
+    return revision
+  }).pipe(Effect.orDie)
+
+  return Flux.of({
+    read: (path) => readFileSync(join(directory, path), "utf8"),
+    write: (path, text) => writeFileSync(join(directory, path), text),
+    publish,
+    bootstrap: (path) => {
+      const documents = execFileSync("kustomize", ["build", join(directory, path)], { encoding: "utf8" }).split(/^---$/mu)
+      kubectl(["apply", "--server-side", "--validate=strict", "-f", "-"], documents.filter((_) => !_.includes("apiVersion: notification.toolkit.fluxcd.io/")).join("---\n"))
+    }
+  })
+})
+
+const runController = Effect.gen(function*() {
+  const definitions = join(process.env["GITOPS_CACHE"] ?? "", "definitions/flux")
+  kubectl(["apply", "--server-side", "-f", definitions])
+  kubectl(["wait", "--for=condition=Established", "--timeout=30s", "-f", definitions])
+  const health = `127.0.0.1:${yield* freePort}`
+  const gates = "--feature-gates=CancelHealthCheckOnNewRevision=true" // as flux/README.md tells a team to
+  const args = ["--no-remote-bases", "--metrics-addr=0", `--health-addr=${health}`, "--requeue-dependency=1s", gates]
+  yield* serve({ command: "kustomize-controller", args, env: { RUNTIME_NAMESPACE: fluxNamespace }, ready: `http://${health}/readyz` })
+})
+
+/** The hand of a kubelet, which a control plane lacks: every Pod of the installation is ready as soon as it is there. */
+const kubelet = Effect.gen(function*() {
+  const kubernetes = yield* Kubernetes
+  const conditions = [{ type: "Ready", status: "True", lastTransitionTime: "2026-01-01T00:00:00Z" }]
+  const look = Effect.gen(function*() {
+    const { items } = yield* kubernetes.list(pods, { namespace: "agent-job", fieldSelector: "status.phase=Pending" })
+    yield* Effect.forEach(items, ({ metadata: { name } }) => kubernetes.patchStatus(pods, { name, namespace: "agent-job" }, { phase: "Running", conditions }), { discard: true })
+  })
+  yield* Effect.ignore(look).pipe(Effect.repeat(Schedule.spaced("200 millis")), Effect.forkScoped)
+})
+
+/** Kustomizations go while their controller is there: each has a finalizer. */
+const cleanUp = Effect.gen(function*() {
+  const kubernetes = yield* Kubernetes
+  const { items } = yield* kubernetes.list(kustomizations, { namespace: fluxNamespace })
+  for (const { metadata: { name } } of items) yield* kubernetes.delete(kustomizations, { name, namespace: fluxNamespace })
+})
+
+export const RealFlux = Layer.effect(Flux, Effect.gen(function*() {
+  yield* runController
+  yield* kubelet
+  kubectl(["create", "namespace", fluxNamespace])
+  return yield* Effect.acquireRelease(checkout, () => Effect.ignore(cleanUp))
+})).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
+
+/** Reads until what was read is as wanted; fails after a minute with what was seen last. */
+export const until = <A, E, R>(what: string, read: Effect.Effect<A, E, R>, wanted: (seen: A) => boolean): Effect.Effect<A, E, R> => {
+  let last: A | undefined
+  return Effect.map(read, (_) => (last = _)).pipe(
+    Effect.repeat({ until: wanted, schedule: Schedule.spaced("100 millis") }),
+    Effect.timeoutOrElse({ duration: "60 seconds", orElse: () => Effect.die(new Error(`${what} did not come about; last seen: ${JSON.stringify(last)}`)) })
+  )
+}
+
+const Told = Schema.Struct({
+  status: Schema.Struct({
+    conditions: Schema.optionalKey(Schema.Array(Schema.Struct({ type: Schema.String, status: Schema.String, reason: Schema.String, message: Schema.String }))),
+    lastAppliedRevision: Schema.optionalKey(Schema.String),
+    lastAttemptedRevision: Schema.optionalKey(Schema.String),
+    lastHandledReconcileAt: Schema.optionalKey(Schema.String)
+  })
+})
+
+interface Ready { readonly ready: string; readonly reason: string; readonly message: string; readonly applied: string | undefined }
+
+const readyOf = (object: KubernetesObject): Ready => {
+  const { conditions, lastAppliedRevision } = Schema.decodeUnknownSync(Told)({ status: {}, ...object }).status
+  const ready = conditions?.find(({ type }) => type === "Ready")
+  return { ready: ready?.status ?? "", reason: ready?.reason ?? "", message: ready?.message ?? "", applied: lastAppliedRevision }
+}
+
+const kustomization = Effect.fnUntraced(function*(name: string) {
+  return yield* (yield* Kubernetes).get(kustomizations, { name, namespace: fluxNamespace })
+})
+
+/** Waits until Flux says this of a Kustomization: of the revision, when one is given. */
+export const becomes = (name: string, reason: string, applied?: string) =>
+  until(`${name} becoming ${reason}`, Effect.map(kustomization(name), readyOf), (_) => _.reason === reason && (applied === undefined || _.applied === applied))
+
+/** As `flux reconcile kustomization` does: asks for it now. Patches are merged, annotations too. */
+export const reconcile = (name: string): void => void kubectl(["-n", fluxNamespace, "annotate", "--overwrite", `kustomization/${name}`, `reconcile.fluxcd.io/requestedAt=${new Date().toISOString()}`])
+
+export const isThere = Effect.fnUntraced(function*(kind: Kind, name: string, namespace?: string): Effect.fn.Return<boolean, never, Kubernetes> {
+  return yield* (yield* Kubernetes).get(kind, { name, ...(namespace !== undefined && { namespace }) }).pipe(Effect.as(true), Effect.orElseSucceed(() => false))
+})
+
+/** The value at a path of an object, or undefined. */
+export const at = (object: unknown, ...path: ReadonlyArray<string | number>): unknown =>
+  path.reduce<unknown>((value, key) => Predicate.hasProperty(value, key) ? value[key] : undefined, object)

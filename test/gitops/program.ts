@@ -1,0 +1,47 @@
+// A program that serves for as long as a scope lasts, with its output in a file that is shown when it does not come up.
+// Invariant: it reaches nothing outside this machine: what it fetches over a network would be a fault of what it was given.
+// Used by flux.ts and argo.ts.
+import { Effect, Schedule, type Scope } from "effect"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+const offline = { HTTP_PROXY: "http://127.0.0.1:1", HTTPS_PROXY: "http://127.0.0.1:1", NO_PROXY: "127.0.0.1,localhost", GIT_ALLOW_PROTOCOL: "file" }
+
+/** A folder that is gone when the scope is. */
+export const folder = (name: string): Effect.Effect<string, never, Scope.Scope> =>
+  Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), `${name}-`))), (_) => Effect.sync(() => rmSync(_, { recursive: true, force: true })))
+
+export interface Program {
+  readonly command: string
+  readonly args: ReadonlyArray<string>
+  readonly env?: Readonly<Record<string, string>>
+  /** A path of its own to ask for, on loopback, which answers 200 once it serves. */
+  readonly ready: string
+}
+
+const answers = (url: string): Effect.Effect<boolean> => Effect.promise(() => fetch(url).then(({ ok }) => ok, () => false))
+
+export const serve = Effect.fnUntraced(function*({ args, command, env, ready }: Program): Effect.fn.Return<void, never, Scope.Scope> {
+  const logFile = join(yield* folder("program"), "log")
+  const child = yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      const log = openSync(logFile, "w")
+      const child = spawn(command, args, { env: { ...process.env, ...offline, ...env }, stdio: ["ignore", log, log] })
+      process.once("exit", () => child.kill("SIGKILL"))
+      return child
+    }),
+    (child) => Effect.promise(async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      child.kill("SIGKILL")
+      await once(child, "exit")
+    })
+  )
+  yield* answers(ready).pipe(
+    Effect.repeat({ until: (serves) => serves || child.exitCode !== null, schedule: Schedule.spaced("50 millis") }),
+    Effect.timeoutOrElse({ duration: "60 seconds", orElse: () => Effect.succeed(false) }),
+    Effect.filterOrElse((serves) => serves && child.exitCode === null, () => Effect.die(new Error(`${command} does not serve: ${readFileSync(logFile, "utf8").slice(-2000)}`)))
+  )
+})
