@@ -53,6 +53,16 @@ describe("the world", () => {
     expect([task(1), task(2)].map((_) => world.turn(_)._tag)).toEqual(["Waiting", "Waiting"])
   })
 
+  it("gives no slot to a task that waits for its source, however old it is", () => {
+    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+    const waits = worldOf({ ...plainSeed, life: "queued", source: "notReady", waitsForSource: true }).task
+    world.setTask(key(0), Option.some({ ...task(0), spec: waits.spec, status: waits.status }))
+    world.setTask(key(1), Option.some(task(1)))
+    expect(world.turn(task(1))._tag).toBe("Admitted")
+    world.setTask(key(0), Option.some({ ...task(0), spec: waits.spec, status: { ...waits.status, reason: "Accepted" } })) // it is ready
+    expect(world.turn(task(1))._tag).toBe("Waiting")
+  })
+
   it("gives the slot back when the Job was refused, and when the task is over", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))

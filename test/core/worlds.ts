@@ -9,6 +9,7 @@ import type { TaskPolicy } from "../../src/core/task-policy.ts"
 import { isOver } from "../../src/core/status.ts"
 import type { AgentTask, AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { RunId, Sha256, Uid, WorkspaceName } from "../../src/schema/names.ts"
+import type { WaitReason } from "../../src/schema/reason.ts"
 import type { Artifact } from "../../src/schema/source.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
 
@@ -66,13 +67,15 @@ export const plainSeed: Seed = {
 const uid = Uid.make("task-uid")
 export const success: StageResult = { outcome: "succeeded", reason: "Completed", message: "done", exitCode: 0, finishedAt: before(1) }
 
+const queuedFor = (reason: WaitReason): AgentTaskStatus => ({ phase: "Queued", reason, message: "It waits.", queue: { position: 1, reason } })
+
 const statusOf = ({ launches, life, reported }: Seed): AgentTaskStatus => {
   const claim = { podUid: Uid.make("pod-uid"), nonce: "n", epoch: 1, at: before(60) }
   const reportedAt = { finishedAt: before(1), ...(reported && { reportedAt: noon }) }
   const claimed = { claim, pod: { name: "pod", uid: claim.podUid, node: "node" }, job: { name: "agent-job-task" }, startedAt: claim.at, launches: Math.max(launches, 1) }
   switch (life) {
     case "new": return {}
-    case "queued": return { phase: "Queued", ...(launches > 0 && { launches }) }
+    case "queued": return { ...queuedFor("ConcurrencyLimit"), ...(launches > 0 && { launches }) }
     case "starting": return { phase: "Starting", launches: Math.max(launches, 1), job: { name: "agent-job-task" } }
     case "claimed": return { phase: "Running", reason: "Claimed", ...claimed }
     case "succeeded": return { phase: "Succeeded", reason: "Completed", ...claimed, result: success, ...reportedAt }
@@ -89,7 +92,7 @@ const fluxStatus = ({ latest, latestApply, life, source, waitsForSource }: Seed)
   source === "none" ? {} : {
     source: known,
     ...(life === "succeeded" && { result: { ...success, hasChanges: true, planDigest: known.sha256 } }),
-    ...(waitsForSource && life === "queued" && { reason: "SourceNotReady" }),
+    ...(waitsForSource && life === "queued" && queuedFor("SourceNotReady")),
     ...(latest !== "none" && { latest: { attempt: 2, name: "task-2", sha256: known.sha256, ...(latestApply !== "none" && { apply: "task-2-apply" }) } })
   }
 
