@@ -3,10 +3,8 @@
 // Used by cli/overlay.ts and cli/migrate.ts.
 import { Document, isCollection, isScalar, visit } from "yaml"
 import { configMapName } from "../core/manifest/config-map.ts"
-import { install } from "../core/manifest/install.ts"
 import type { Overlay } from "../core/overlay/overlay.ts"
-import { shipped } from "../core/overlay/shipped.ts"
-import type { ResolvedConfig } from "../core/resolve.ts"
+import type { Installed } from "../core/overlay/pairs.ts"
 import { manifestYaml } from "./manifest-yaml.ts"
 
 /** In the first line of every file. */
@@ -23,15 +21,15 @@ interface Described {
 const kebab = (kind: string): string => kind.replace(/(?<=[a-z])(?=[A-Z])/gu, "-").toLowerCase()
 
 /** For its kind, for what its name adds to that of the installation where there are several, and for the tasks where the name is in both namespaces. */
-const fileName = ({ kind = "", metadata: { name = "", namespace } = {} }: Described, config: ResolvedConfig): string => {
-  const ofKind: ReadonlyArray<Described> = install(config).filter((_) => _.kind === kind)
+const fileName = ({ kind = "", metadata: { name = "", namespace } = {} }: Described, { config, objects }: Installed): string => {
+  const ofKind: ReadonlyArray<Described> = objects.filter((_) => _.kind === kind)
   const ofName = ofKind.filter((_) => _.metadata?.name === name)
   const rest = name.startsWith(config.name) ? name.slice(config.name.length) : ""
   return `${kebab(kind)}${ofKind.length > ofName.length ? rest : ""}${ofName.length > 1 && namespace !== config.namespace ? "-tasks" : ""}.yaml`
 }
 
-const filesOf = (folder: string, objects: ReadonlyArray<Described>, config: ResolvedConfig): Files =>
-  Object.fromEntries(objects.map((object) => [`${folder}${fileName(object, config)}`, manifestYaml(object)]))
+const filesOf = (prefix: string, objects: ReadonlyArray<Described>, installed: Installed): Files =>
+  Object.fromEntries(objects.map((object) => [`${prefix}${fileName(object, installed)}`, manifestYaml(object)]))
 
 /** The folder beside the base, in the same repository at the same version. */
 const beside = (base: string, folder: string): string => base.replace(/\bbase\/?(?=\?|$)/u, folder)
@@ -41,21 +39,18 @@ export const hasComponents = (base: string): boolean => beside(base, "") !== bas
 
 const unlessEmpty = <A>(key: string, list: ReadonlyArray<A>): object => list.length === 0 ? {} : { [key]: list }
 
-const kustomization = ({ components, identity }: Overlay, base: string, files: { readonly patches: Files; readonly resources: Files }): object => {
-  const { config } = shipped([])
-  return {
-    apiVersion: "kustomize.config.k8s.io/v1beta1",
-    kind: "Kustomization",
-    resources: [base, ...Object.keys(files.resources)],
-    ...unlessEmpty("components", components.map(({ name }) => beside(base, `components/${name}`))),
-    configMapGenerator: [{ name: configMapName(config), namespace: config.namespace, behavior: "merge", files: ["values.yaml"] }],
-    ...unlessEmpty("patches", [...Object.keys(files.patches).map((path) => ({ path })), ...identity])
-  }
-}
+const kustomization = ({ components, from, identity }: Overlay, base: string, files: { readonly patches: Files; readonly resources: Files }): object => ({
+  apiVersion: "kustomize.config.k8s.io/v1beta1",
+  kind: "Kustomization",
+  resources: [base, ...Object.keys(files.resources)],
+  ...unlessEmpty("components", components.map(({ name }) => beside(base, `components/${name}`))),
+  configMapGenerator: [{ name: configMapName(from.config), namespace: from.config.namespace, behavior: "merge", files: ["values.yaml"] }],
+  ...unlessEmpty("patches", [...Object.keys(files.patches).map((path) => ({ path })), ...identity])
+})
 
 /** What only says which object is meant takes one line. */
 const inOneLine = (data: object): string => {
-  const document = new Document(data)
+  const document = new Document(data, { compat: "yaml-1.1", aliasDuplicateObjects: false })
   visit(document, {
     Pair: (_, { key, value }) => {
       if (isScalar(key) && (key.value === "target" || key.value === "options") && isCollection(value)) value.flow = true
@@ -66,8 +61,7 @@ const inOneLine = (data: object): string => {
 
 /** `again`: the command that writes it anew. */
 export const overlayFiles = (overlay: Overlay, base: string, again: string): Files => {
-  const { config } = overlay
-  const files = { patches: filesOf("patch-", overlay.patches, shipped(overlay.components).config), resources: filesOf("", overlay.resources, config) }
+  const files = { patches: filesOf("patch-", overlay.patches, overlay.from), resources: filesOf("", overlay.resources, overlay.to) }
   const all: Files = { "kustomization.yaml": inOneLine(kustomization(overlay, base, files)), "values.yaml": overlay.values, ...files.resources, ...files.patches }
   return Object.fromEntries(Object.entries(all).map(([path, content]) => [path, `# ${mark}; change values.yaml and write it anew: ${again}\n${content}`]))
 }

@@ -22,10 +22,10 @@ export const overlay = Command.make("overlay", flags, Effect.fn("overlay")(funct
     const [{ writeOverlay }, { Screen }] = await Promise.all([import("./write-overlay.ts"), import("./screen.ts")])
     return Effect.gen(function*() {
       const { line } = yield* Screen
-      const { files, secret } = yield* writeOverlay({ values, name, namespace, base, out })
+      const { files, namespaces, secret } = yield* writeOverlay({ values, name, namespace, base, out })
       yield* line(`Wrote ${out}: ${files.join(", ")}`)
       if (secret !== undefined) yield* line(`The token is in none of them. Make its Secret, with the token on standard input: kubectl -n ${namespace} create secret generic ${secret.name} --from-file=${secret.key}=/dev/stdin`)
-      yield* line(`Install it with: kubectl apply --server-side -k ${out}`)
+      yield* line(`Install it, once there is namespace ${namespaces.join(" and ")}, with: kubectl apply --server-side -k ${out}`)
     }).pipe(Effect.provide(Screen.layer({ colours: true, forProgram: false })))
   })
 })).pipe(

@@ -1,7 +1,7 @@
 // Writes an overlay for some values, with its command in every file.
 // Used by cli/overlay.ts and cli/migrate.ts.
 import { Effect } from "effect"
-import { overlay } from "../core/overlay/overlay.ts"
+import { missingSecret, overlay } from "../core/overlay/overlay.ts"
 import { shippedComponents } from "../core/overlay/shipped.ts"
 import { appVersion, type Values } from "../schema/values.ts"
 import type { Base } from "./base-reference.ts"
@@ -22,11 +22,11 @@ export interface Wanted {
 const again = ({ base, namespace }: Wanted, name: string): string =>
   `agent-job overlay --values values.yaml --name ${name} --namespace ${namespace}${base.chosen ? ` --base '${base.reference}'` : ""} --out .`
 
-/** What was written, and the Secret that is missing because the values carry the token itself. */
+/** What was written, where its objects go, and the Secret that is missing because the values carry the token itself. */
 export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) {
   const { base: { reference }, more, name, namespace, out, values } = wanted
   const made = overlay(values, { name, namespace, version: appVersion }, hasComponents(reference) ? shippedComponents : [])
-  const files = { ...overlayFiles(made, reference, again(wanted, made.config.name)), ...more }
+  const files = { ...overlayFiles(made, reference, again(wanted, made.to.config.name)), ...more }
   yield* writeFolder(out, files)
-  return { files: Object.keys(files), secret: made.secret }
+  return { files: Object.keys(files), namespaces: [...new Set([made.to.config.namespace, made.to.config.taskNamespace])], secret: missingSecret(made) }
 })

@@ -22,6 +22,15 @@ const kubeconfig = process.env["KUBECONFIG"] ?? ""
 const config = { agent: { auth: { token: "hunter2" }, url: "https://example.com" }, task: { job: { backoffLimit: 2 }, runner: { extraEnv: { DB_PASSWORD: "hunter2", REGION: "eu" } } } }
 const blue: Release = { name: "blue", namespace, config }
 
+/** What the chart runs; no node takes its Pod. */
+const labels = { "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/instance": "blue" }
+const oldController = {
+  apiVersion: "apps/v1",
+  kind: "Deployment",
+  metadata: { name: "scalr-agent-controller", namespace },
+  spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec: { nodeSelector: { "test/nowhere": "true" }, containers: [{ name: "controller", image: "none" }] } } }
+}
+
 const store = (of: Release, data?: string) => kubectl(["create", "-f", "-"], JSON.stringify(releaseSecret(of, data)))
 const migrate = (release: string, environment = { KUBECONFIG: kubeconfig }, out = join(folder, release)) => run(["migrate", "--release", release, "--namespace", namespace, "--out", out], environment)
 
@@ -68,6 +77,19 @@ describe("a release of the chart", () => {
       expect(stdout.trim().split("\n")).toEqual(["secret/blue-token serverside-applied", "secret/blue-runner-env serverside-applied"])
       const secret = JSON.parse(yield* Effect.promise(() => kubectl(["-n", namespace, "get", "secret", "blue-token", "-o", "json"]))) as { readonly data: object }
       expect(secret.data).toEqual({ token: Buffer.from("hunter2").toString("base64") })
+    }))
+
+  it.live("is handed over by the commands of its page, as they are written; only helm and a node are not there", () =>
+    Effect.gen(function*() {
+      yield* Effect.promise(() => kubectl(["apply", "--server-side", "--force-conflicts", "-f", "kustomize/crd/crd.yaml"]))
+      yield* Effect.promise(() => kubectl(["create", "-f", "-"], JSON.stringify(oldController)))
+      yield* Effect.promise(() => kubectl(["-n", namespace, "wait", "--for=create", "--timeout=30s", "pod", "-l", "app.kubernetes.io/instance=blue"]))
+      yield* migrate("blue", undefined, join(folder, "handed"))
+      const commands = readFileSync(join(folder, "handed", "MIGRATION.md"), "utf8").split("\nUntil the release")[0]?.split("\n").filter((line) => line.startsWith("    ")).map((line) => line.slice(4)) ?? []
+      const stubs = ["helm() { echo helm \"$@\"; }", "kubectl() { [[ \" $* \" == *\" rollout \"* ]] || command kubectl \"$@\"; }"]
+      const { stdout } = yield* Effect.promise(() => promisify(execFile)("bash", ["-c", ["set -eo pipefail", ...stubs, ...commands].join("\n")]))
+      const marks = ["secret/blue-token serverside-applied", "deployment.apps/scalr-agent-controller scaled", "customresourcedefinition.apiextensions.k8s.io/atasks.scalr.io serverside-applied", "deployment.apps/blue-controller serverside-applied", `helm -n ${namespace} uninstall blue --wait`]
+      expect(stdout.trim().split("\n").filter((line) => marks.includes(line))).toEqual(marks)
     }))
 
   it.live.each([

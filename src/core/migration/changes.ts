@@ -1,16 +1,12 @@
 // What is otherwise after a move from the Helm chart, a sentence each: only what this release makes use of.
 // Invariant: a key of the release that has no effect any more is told.
 // Used by core/migration/report.ts.
-import type { HelmObject } from "../../schema/helm-release.ts"
-import { type Move, place } from "./move.ts"
+import { isFirstChart, type Move, place } from "./move.ts"
 
 const named = (names: ReadonlyArray<string>): string => names.map((_) => `\`${_}\``).join(", ")
 const when = (holds: boolean, ...sentences: ReadonlyArray<string>): ReadonlyArray<string> => holds ? sentences : []
 
 const ofKind = ({ release }: Move, kind: string): ReadonlyArray<string> => release.objects.filter((_) => _.kind === kind).map(({ metadata }) => metadata.name)
-
-/** Of 0.5.x as this product follows it, which keeps its template in an AgentTask; later ones have a kind of their own for it. */
-export const isFirstChart = ({ objects }: Move["release"]): boolean => objects.some(({ kind }: HelmObject) => kind === "AgentTask")
 
 const names = (move: Move): ReadonlyArray<string> => {
   const { account, name, namespace, taskAccountName, taskNamespace } = move.config

@@ -1,9 +1,8 @@
 // The steps from a running Helm release to the new installation, with the commands to type, so that no queued run is lost.
 // Invariant: the old controller has stopped and its Jobs have ended before the new CRD is applied, and no step shows a secret.
 // Used by core/migration/report.ts.
-import { isFirstChart } from "./changes.ts"
 import type { InlineSecret } from "./inline-secrets.ts"
-import { type Move, place } from "./move.ts"
+import { isFirstChart, type Move, place } from "./move.ts"
 
 export interface Step {
   readonly title: string

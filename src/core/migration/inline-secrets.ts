@@ -15,13 +15,17 @@ interface Taken { readonly values: Tree; readonly secrets: ReadonlyArray<InlineS
 /** Where variables are, and how the Secret of those of them that are secrets is called after the release. */
 const environments = { global: "env", agent: "agent-env", controller: "controller-env", "task.worker": "worker-env", "task.runner": "runner-env" }
 
-const namesSecret = /(token|passw|secret|credential|private_?key|api_?key|access_?key)/iu
+const namesSecret = /(token|pass(w|phrase)|secret|credential|private_?key|api_?key|access_?key)/iu
+const hasPassword = /:\/\/[^/\s:@]*:[^/\s@]+@/u
+
+/** By its name, or as a URL with a password. */
+const isSecret = ([name, value]: readonly [string, unknown]): boolean => typeof value === "string" && value !== "" && (namesSecret.test(name) || hasPassword.test(value))
 
 const path = (key: string, ...rest: ReadonlyArray<string | number>): ReadonlyArray<string | number> => [...key.split("."), ...rest]
 
-/** Variables whose names say so. Precedence stays: a variable that is given by name goes before one of a Secret, as a nearer one before a farther one. */
+/** Precedence stays: a variable that is given by name goes before one of a Secret, as a nearer one before a farther one. */
 const variables = (release: string) => ({ secrets, values }: Taken, [key, suffix]: readonly [string, string]): Taken => {
-  const found = Object.entries(treeAt(values, `${key}.extraEnv`)).filter(([name, value]) => namesSecret.test(name) && typeof value === "string" && value !== "").map(([name]) => name)
+  const found = Object.entries(treeAt(values, `${key}.extraEnv`)).filter(isSecret).map(([name]) => name)
   if (found.length === 0) return { secrets, values }
   const secret = { name: `${release}-${suffix}`, data: Object.fromEntries(found.map((name) => [name, path(key, "extraEnv", name)])) }
   const others = get(values, `${key}.extraEnvFrom`)

@@ -18,6 +18,9 @@ export interface Move {
   readonly clashes: ReadonlyArray<HelmObject>
 }
 
+/** Of the chart until 0.5.67, which keeps its template in an AgentTask; later ones have a kind of their own for it. */
+export const isFirstChart = ({ objects }: HelmRelease): boolean => objects.some(({ kind }) => kind === "AgentTask")
+
 const nameOf = ({ config, name, namespace }: HelmRelease): string => {
   const overridden = { fullnameOverride: textAt(config, "fullnameOverride"), nameOverride: textAt(config, "nameOverride") }
   return resolve({ ...defaultValues, ...overridden }, { name, namespace, version: appVersion }).name

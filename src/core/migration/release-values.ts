@@ -27,9 +27,18 @@ const asWholes = (values: Tree): Tree =>
     return isTree(wanted) ? withValue(all, key, exactly(treeAt(defaultValues, key), wanted)) : all
   }, values)
 
+/** The chart took numbers for them. */
+const tags = ["agent", "controller", "task.runner", "task.worker"].map((of) => `${of}.image.tag`)
+
+const asTexts = (values: Tree): Tree =>
+  tags.reduce((all, key) => {
+    const tag = get(all, key)
+    return typeof tag === "number" ? withValue(all, key, String(tag)) : all
+  }, values)
+
 /** `tokenSecret`: the name of the Secret that the new installation reads the pool's token from. */
 export const releaseValues = ({ config, defaults, name }: HelmRelease, tokenSecret: string): ReleaseValues => {
   const { secrets, values: bare } = withoutSecrets(config, name, tokenSecret)
   const { renamed, unknown } = renamedValues(bare)
-  return { values: asWholes(renamedValues(merge(defaults, bare)).values), renamed, unknown, secrets }
+  return { values: asTexts(asWholes(renamedValues(merge(defaults, bare)).values)), renamed, unknown, secrets }
 }

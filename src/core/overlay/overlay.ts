@@ -8,11 +8,13 @@ import { type InstalledObject, install } from "../manifest/install.ts"
 import { difference } from "../patch.ts"
 import { type Release, type ResolvedConfig, resolve, type TokenConfig } from "../resolve.ts"
 import { content, identityPatches, type JsonPatch } from "./identity.ts"
-import { labelOf, nameOf, type Pair, pairsOf } from "./pairs.ts"
+import { type Installed, labelOf, nameOf, type Pair, pairsOf } from "./pairs.ts"
 import { layersOf, shipped, type ShippedComponent, shippedComponents } from "./shipped.ts"
 
 export interface Overlay {
-  readonly config: ResolvedConfig
+  /** What is shipped, components included, and what the overlay makes of it. */
+  readonly from: Installed
+  readonly to: Installed
   readonly components: ReadonlyArray<ShippedComponent>
   /** Strategic merge patches, each of one object under its shipped name. */
   readonly patches: ReadonlyArray<object>
@@ -21,8 +23,6 @@ export interface Overlay {
   readonly resources: ReadonlyArray<InstalledObject>
   /** The last layer of the ConfigMap. */
   readonly values: string
-  /** The Secret to make, where the values carry the token itself. */
-  readonly secret?: TokenConfig["secret"]
 }
 
 /** All that either says; where both do, they say the same. */
@@ -45,30 +45,34 @@ const withoutData = ({ from, to }: Pair): Pair => ({ from: { ...from, data: {} }
 
 const isAccount = ({ to }: Pair): boolean => to.kind === "ServiceAccount" && labelOf(to, "app.kubernetes.io/component") === "controller"
 
-const overlayWith = (config: ResolvedConfig, components: ReadonlyArray<ShippedComponent>): Overlay => {
+const overlayWith = (to: Installed, components: ReadonlyArray<ShippedComponent>): Overlay => {
   const from = shipped(components)
-  const { added, gone, pairs } = pairsOf(from, { config, objects: install(config).filter(({ kind }) => kind !== "Secret") })
+  const { added, gone, pairs } = pairsOf(from, to)
   const hasAccount = pairs.some(isAccount)
-  const contents = pairs.map((pair) => content(nameOf(pair.to) === configMapName(config) ? withoutData(pair) : pair, hasAccount))
+  const contents = pairs.map((pair) => content(nameOf(pair.to) === configMapName(to.config) ? withoutData(pair) : pair, hasAccount))
   return {
-    config,
+    from,
+    to,
     components,
-    identity: identityPatches(from.config, config, pairs),
+    identity: identityPatches(from.config, to.config, pairs),
     patches: [...difference(gone, []).patches, ...difference(contents.map(({ before }) => before), contents.map(({ after }) => after)).patches],
     resources: added,
-    values: lastLayer(config, components),
-    ...(config.token?.value !== undefined && { secret: config.token.secret })
+    values: lastLayer(to.config, components)
   }
 }
 
 /** What a person would have to read; names say little. */
 const size = ({ patches, resources, values }: Overlay): number => JSON.stringify([patches, resources]).length + values.length
 
-/** A component of `available` is taken where it makes the rest shorter. */
+/** A component of `available` is taken where it makes the rest shorter. The Secret of a token is not part of it. */
 export const overlay = (values: Values, release: Release, available = shippedComponents): Overlay => {
   const config = resolve(values, release)
+  const to = { config, objects: install(config).filter(({ kind }) => kind !== "Secret") }
   return available.reduce((best, component) => {
-    const withIt = overlayWith(config, [...best.components, component])
+    const withIt = overlayWith(to, [...best.components, component])
     return size(withIt) < size(best) ? withIt : best
-  }, overlayWith(config, []))
+  }, overlayWith(to, []))
 }
+
+/** The Secret to make, where the values carry the token itself. */
+export const missingSecret = ({ to: { config: { token } } }: Overlay): TokenConfig["secret"] | undefined => token?.value === undefined ? undefined : token.secret

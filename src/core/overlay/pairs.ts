@@ -20,10 +20,14 @@ export const labelOf = ({ metadata }: InstalledObject, label: string): string =>
 const role = (object: InstalledObject, { name }: ResolvedConfig): string =>
   `${object.kind} ${labelOf(object, "app.kubernetes.io/component")}${object.kind === "ServiceAccount" || !nameOf(object).startsWith(`${name}-`) ? "" : nameOf(object).slice(name.length)}`
 
-interface Roles { readonly objects: ReadonlyArray<InstalledObject>; readonly config: ResolvedConfig }
+/** An installation, worked out. */
+export interface Installed {
+  readonly config: ResolvedConfig
+  readonly objects: ReadonlyArray<InstalledObject>
+}
 
 /** Of one role in two namespaces, the controller's comes first. */
-const byRole = ({ config, objects }: Roles): ReadonlyMap<string, InstalledObject> => {
+const byRole = ({ config, objects }: Installed): ReadonlyMap<string, InstalledObject> => {
   const roles = new Map<string, InstalledObject>()
   for (const object of objects) {
     const of = role(object, config)
@@ -38,7 +42,7 @@ export interface Pairs {
   readonly added: ReadonlyArray<InstalledObject>
 }
 
-export const pairsOf = (from: Roles, to: Roles): Pairs => {
+export const pairsOf = (from: Installed, to: Installed): Pairs => {
   const [before, after] = [byRole(from), byRole(to)]
   return {
     pairs: [...before].flatMap(([of, object]) => {

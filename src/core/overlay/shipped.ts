@@ -4,8 +4,9 @@
 import { Result } from "effect"
 import { merge, type Tree } from "../../schema/layers.ts"
 import { appVersion, parseValues } from "../../schema/values.ts"
-import { type InstalledObject, install } from "../manifest/install.ts"
-import { type Release, type ResolvedConfig, resolve } from "../resolve.ts"
+import { install } from "../manifest/install.ts"
+import { type Release, resolve } from "../resolve.ts"
+import type { Installed } from "./pairs.ts"
 
 export const shippedRelease: Release = { name: "agent-job", namespace: "agent-job", version: appVersion }
 
@@ -34,13 +35,8 @@ export const shippedComponents: ReadonlyArray<ShippedComponent> = Object.entries
 /** The layers of the ConfigMap, but for the last. */
 export const layersOf = (components: ReadonlyArray<ShippedComponent>): ReadonlyArray<Tree> => [baseLayer, ...components.map(({ layer }) => layer)]
 
-export interface Shipped {
-  readonly config: ResolvedConfig
-  readonly objects: ReadonlyArray<InstalledObject>
-}
-
 /** What the base and these components build, under its own name. */
-export const shipped = (components: ReadonlyArray<ShippedComponent>): Shipped => {
+export const shipped = (components: ReadonlyArray<ShippedComponent>): Installed => {
   const config = resolve(Result.getOrThrow(parseValues(layersOf(components).reduce(merge))), shippedRelease)
   return { config, objects: install(config) }
 }

@@ -13,6 +13,11 @@ describe("a secret in the clear", () => {
       secret: { name: "blue-runner-env", data: { AWS_SECRET_ACCESS_KEY: ["task", "runner", "extraEnv", "AWS_SECRET_ACCESS_KEY"] } }
     },
     {
+      given: { global: { extraEnv: { HTTPS_PROXY: "http://user:hunter2@proxy:3128", NO_PROXY: "http://proxy:3128" } } },
+      values: { global: { extraEnv: { NO_PROXY: "http://proxy:3128" }, extraEnvFrom: [{ secretRef: { name: "blue-env" } }] } },
+      secret: { name: "blue-env", data: { HTTPS_PROXY: ["global", "extraEnv", "HTTPS_PROXY"] } }
+    },
+    {
       given: { global: { tls: { clientCert: "hunter2", clientKey: "hunter2" } } },
       values: { global: { tls: { clientCertSecret: { name: "blue-client-certificate" } } } },
       secret: { name: "blue-client-certificate", data: { "tls.crt": ["global", "tls", "clientCert"], "tls.key": ["global", "tls", "clientKey"] } }

@@ -18,6 +18,10 @@ describe("the values of a release", () => {
     expect(overrides(values)).toEqual({ agent: { tokenExistingSecret: { name: "blue-token" }, url: "https://example.com" }, task: { job: { backoffLimit: 2 } } })
   })
 
+  it("may have a number for a tag, as the chart takes it", () => {
+    expect(overrides(moved(firstRelease({ task: { runner: { image: { tag: 1.12 } } } })).values)).toEqual({ task: { runner: { image: { tag: "1.12" } } } })
+  })
+
   it("of 0.6.5 say what its defaults are, where ours differ", () => {
     const { values } = moved(laterRelease({ agent: { resources: { requests: { memory: "512Mi" } } } }))
     const user = { runAsGroup: 1000, runAsUser: 1000 }
@@ -31,7 +35,7 @@ describe("the values of a release", () => {
   })
 
   it("that cannot be used are all told", () => {
-    expect(move(firstRelease({ agent: { image: { tag: 1.1 }, dataDir: "data" } }))).toEqual(Result.fail([expect.stringContaining("agent.dataDir: "), expect.stringContaining("agent.image.tag: ")]))
+    expect(move(firstRelease({ agent: { image: { tag: true }, dataDir: "data" } }))).toEqual(Result.fail([expect.stringContaining("agent.dataDir: "), expect.stringContaining("agent.image.tag: ")]))
   })
 })
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Result } from "effect"
-import { type Overlay, overlay } from "../../../src/core/overlay/overlay.ts"
+import { missingSecret, type Overlay, overlay } from "../../../src/core/overlay/overlay.ts"
 import type { Release } from "../../../src/core/resolve.ts"
 import { parseValues } from "../../../src/schema/values.ts"
 
@@ -40,7 +40,7 @@ describe("the overlay", () => {
 
   it("names the Secret of a token, and has the token nowhere", () => {
     const made = overlayOf({ agent: { token: "hunter2", url: "https://example.com" } })
-    expect(made.secret).toEqual({ name: "agent-job-token", key: "token" })
+    expect(missingSecret(made)).toEqual({ name: "agent-job-token", key: "token" })
     expect(made.values).toContain('tokenExistingSecret:\n    name: "agent-job-token"')
     expect(JSON.stringify([made.patches, made.resources, made.identity, made.values])).not.toContain("hunter2")
   })
