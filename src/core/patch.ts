@@ -1,6 +1,6 @@
 // What makes some Kubernetes objects into others: strategic merge patches, and objects to add.
 // Law: `kustomize build` of them over `from` gives `to`, but for the order of volumes, mounts and the like, which says nothing.
-// Used by generate/kustomize.
+// Used by generate/component and core/overlay.
 import { isTree, type Tree } from "../schema/layers.ts"
 
 const isList = (input: unknown): input is ReadonlyArray<unknown> => Array.isArray(input)
