@@ -1,6 +1,7 @@
 // What one key of the values may not say because of another, each with what to do instead.
 // Invariant: what passes here is taken by the API server too, as far as the values alone decide it.
 // Used by schema/values.ts; what concerns one section alone stands at that section.
+import { amountOf } from "./quantity.ts"
 import type { Sections } from "./value-sections.ts"
 
 interface Contradiction {
@@ -68,6 +69,21 @@ const privilegedMayEscalate: Rule = ({ agent, controller, task }) => {
     context.privileged === true && context.allowPrivilegeEscalation === false && { path: [...path, "privileged"], issue: `needs ${path.join(".")}.allowPrivilegeEscalation: true too` })
 }
 
+/** Compared to the ninth digit. A limit that is given alone meets the request of the defaults. */
+const requestsFitLimits: Rule = ({ controller, task }) => {
+  const parts = [
+    { path: ["controller", "resources"], resources: controller.resources },
+    { path: ["task", "worker", "resources"], resources: task.worker.resources },
+    { path: ["task", "runner", "resources"], resources: task.runner.resources }
+  ]
+  return parts.flatMap(({ path, resources: { limits = {}, requests = {} } }) =>
+    Object.entries(limits).map(([name, limit]) => {
+      const request = requests[name]
+      return request !== undefined && amountOf(request) > amountOf(limit) * (1 + 1e-9) &&
+        { path: [...path, "limits", name], issue: `${limit} is less than the request of ${request}; lower ${[...path, "requests", name].join(".")} too` }
+    }))
+}
+
 const cliConfigFile = "TF_CLI_CONFIG_FILE"
 
 const oneCliConfiguration: Rule = ({ agent: { providerFilesystemMirrors, providerNetworkMirrors }, global, task: { runner } }) => [
@@ -76,7 +92,7 @@ const oneCliConfiguration: Rule = ({ agent: { providerFilesystemMirrors, provide
 ]
 
 const rules = [
-  serverNeedsToken, volumesAreNew, containersAreNew, mountsHaveVolumes, failureRulesHaveContainers, deadlineLeavesTime, namesAreServed, privilegedMayEscalate, oneCliConfiguration
+  serverNeedsToken, volumesAreNew, containersAreNew, mountsHaveVolumes, failureRulesHaveContainers, deadlineLeavesTime, namesAreServed, privilegedMayEscalate, requestsFitLimits, oneCliConfiguration
 ]
 
 export const contradictions = (values: Sections): ReadonlyArray<Contradiction> => rules.flatMap((rule) => rule(values)).filter((_) => _ !== false)

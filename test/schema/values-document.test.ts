@@ -21,6 +21,7 @@ const acrossKeys = [
   { says: "is no container of a task's Pod", file: { task: { job: { podFailurePolicy: { rules: [{ action: "FailJob", onExitCodes: { containerName: "x", operator: "In", values: [1] } }] } } } } },
   { says: "there is no volume", file: { task: { runner: { extraVolumeMounts: [{ name: "a", mountPath: "/a" }] } } } },
   { says: "allowPrivilegeEscalation: true too", file: { agent: { securityContext: { privileged: true } } } },
+  { says: "is less than the request of", file: { task: { worker: { resources: { limits: { cpu: "1m" } } } } } },
   { says: "leaves no minute for a stage", file: { task: { job: { activeDeadlineSeconds: 1 } } } },
   { says: "needs nameservers", file: { task: { dnsPolicy: "None" } } },
   { says: "differs from that of another mirror", file: { agent: { providerNetworkMirrors: [{ url: "https://a/" }, { url: "https://a/b", tokenSecret: { name: "c" } }] } } },

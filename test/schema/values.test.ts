@@ -111,6 +111,8 @@ describe("the values", () => {
     ["task.worker.securityContext", { privileged: true, allowPrivilegeEscalation: false }, "privileged: needs task.worker.securityContext.allowPrivilegeEscalation: true too"],
     ["agent.securityContext.privileged", true, "needs agent.securityContext.allowPrivilegeEscalation: true too"],
     ["task.runner.securityContext.runAsUser", 2 ** 31, "Expected"],
+    ["task.runner.resources.limits.memory", "256Mi", "256Mi is less than the request of 512Mi; lower task.runner.resources.requests.memory too"],
+    ["controller.resources.limits.cpu", 0.05, "0.05 is less than the request of 100m"],
     ["persistence.hostPath.type", "Socket", "Expected"],
     ["agent", "token", "Expected object"]
   ])("refuse %s: %j", (key, value, told) => {
