@@ -42,3 +42,11 @@ describe("the components", () => {
     expect([...names].sort()).toEqual(names)
   })
 })
+
+describe("the README", () => {
+  it("links only to what is there", () => {
+    const links = [...readFileSync("kustomize/README.md", "utf8").matchAll(/\]\(([^)]+)\)/gu)].map(([, path = ""]) => join("kustomize", path))
+    expect(links.length).toBeGreaterThan(3)
+    expect(links.filter((path) => !existsSync(path))).toEqual([])
+  })
+})
