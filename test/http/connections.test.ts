@@ -101,7 +101,7 @@ describe("a client certificate", () => {
 /** The program that a container runs, with the variables that the values give it. */
 const inContainer = (url: string, env: Readonly<Record<string, string>>) =>
   Effect.callback<string>((resume) => {
-    const child = spawn(process.execPath, [join(import.meta.dirname, "ask.ts"), url], { env: { PATH: process.env.PATH ?? "", ...env }, stdio: ["ignore", "pipe", "inherit"] })
+    const child = spawn(process.execPath, [new URL("./ask.ts", import.meta.url).pathname, url], { env: { PATH: process.env.PATH ?? "", ...env }, stdio: ["ignore", "pipe", "inherit"] })
     let out = ""
     child.stdout.on("data", (chunk: Buffer) => void (out += chunk.toString()))
     child.on("close", () => resume(Effect.succeed(out.trim())))
