@@ -15,7 +15,7 @@ const inheritance = [
   "",
   "- `global` reaches every container, `agent` the controller and the worker, never the runner, which is the user's own image.",
   "- Images and security contexts of controller and worker fall back to those of `agent`: images field by field, security contexts as a whole.",
-  "- Of variables and annotations given twice, the nearer one wins: global, then agent, then the container or Pod itself.",
+  "- Of variables, labels and annotations given twice, the nearer one wins: global, then agent, then the container or Pod itself.",
   "- `agent-job render --values FILE` prints what comes of it, without a cluster. `--values` may be repeated, or name a directory: a later file lies over an earlier one.",
   "- Editors complete and check keys by `schemas/values.schema.json`: begin a file with `# yaml-language-server: $schema=PATH-OR-URL-OF-IT`.",
   ""
