@@ -1,0 +1,105 @@
+// What the Helm chart agent-job 0.5.59 promises in its README and breaks, each as it is here: docs/from-the-helm-chart.md says it to its users.
+import type { V1Container, V1NetworkPolicy, V1Role, V1RoleBinding } from "@kubernetes/client-node"
+import { describe, expect, it } from "@effect/vitest"
+import { parseDocument } from "yaml"
+import { manifestYaml } from "../../../src/cli/manifest-yaml.ts"
+import { deployment } from "../../../src/core/manifest/deployment.ts"
+import { install, type InstalledObject } from "../../../src/core/manifest/install.ts"
+import { job } from "../../../src/core/manifest/job.ts"
+import { parseValues } from "../../../src/schema/values.ts"
+import { configOf, fullTask, taskOf } from "../configs.ts"
+
+const objects = (values: object = {}, release = {}): ReadonlyArray<InstalledObject> => install(configOf(values, release))
+const ofKind = (kind: string, values: object = {}) => objects(values).filter((_) => _.kind === kind)
+const podOf = (values: object = {}) => job(taskOf(), configOf(values), 0).spec?.template
+const container = (name: string, values: object = {}): V1Container =>
+  [...podOf(values)?.spec?.initContainers ?? [], ...podOf(values)?.spec?.containers ?? []].find((_) => _.name === name) ?? { name: "none" }
+const mountAt = (name: string, path: string, values: object = {}) => container(name, values).volumeMounts?.find(({ mountPath }) => mountPath === path)
+
+describe("a defect of the chart is none here:", () => {
+  it("the NetworkPolicy selects the tasks, and the controller", () => {
+    const [policy] = ofKind("NetworkPolicy", { restrictMetadataService: true }) as ReadonlyArray<V1NetworkPolicy>
+    const { matchExpressions: [component] = [], matchLabels = {} } = policy?.spec?.podSelector ?? {}
+    for (const labels of [podOf()?.metadata?.labels, deployment(configOf()).spec?.template.metadata?.labels]) {
+      expect(labels).toMatchObject(matchLabels)
+      expect(component?.values).toContain(labels?.[component?.key ?? ""])
+    }
+  })
+
+  it("the Secret of a token is made", () => expect(ofKind("Secret", { agent: { token: "t" } })).toHaveLength(1))
+
+  it("the token is taken as the README's own install line spells it, and unknown keys are not", () => {
+    expect(ofKind("Secret", { agent: { auth: { token: "t" } } })).toEqual(ofKind("Secret", { agent: { token: "t" } }))
+    expect(parseValues({ agent: { tokn: "t" } })._tag).toBe("Failure")
+  })
+
+  it("the rights are for the resource that is installed", () => {
+    const rules = (ofKind("Role") as ReadonlyArray<V1Role>).flatMap(({ rules = [] }) => rules).filter(({ apiGroups }) => apiGroups?.includes("scalr.io"))
+    expect(new Set(rules.flatMap(({ resources = [] }) => resources.map((_) => _.split("/")[0])))).toEqual(new Set(["atasks"]))
+  })
+
+  it("worker and runner share a volume that both may write", () => {
+    const [worker, runner] = [mountAt("worker", "/var/lib/scalr-agent"), mountAt("runner", "/var/lib/scalr-agent")]
+    expect(worker).toEqual({ name: "data", mountPath: "/var/lib/scalr-agent" })
+    expect(runner).toEqual(worker)
+  })
+
+  it("a claim without a name is made, of no class for a dash", () => {
+    expect(ofKind("PersistentVolumeClaim", { persistence: { enabled: true } })).toHaveLength(1)
+    expect(ofKind("PersistentVolumeClaim", { persistence: { enabled: true, persistentVolumeClaim: { storageClassName: "-" } } })).toMatchObject([{ spec: { storageClassName: "" } }])
+  })
+
+  it("further volumes are in the Pod", () => expect(podOf({ task: { extraVolumes: [{ name: "v", emptyDir: {} }] } })?.spec?.volumes).toContainEqual({ name: "v", emptyDir: {} }))
+
+  it("the nearer annotation and label win", () => {
+    const values = { global: { podAnnotations: { a: "global" }, podLabels: { b: "global" } }, task: { podAnnotations: { a: "task" }, podLabels: { b: "task" } } }
+    expect(podOf(values)?.metadata).toMatchObject({ annotations: { a: "task" }, labels: { b: "task" } })
+  })
+
+  it("global variables, labels of the account and the size of the shared volume are not ignored", () => {
+    expect(container("runner", { global: { extraEnv: { A: "1" } } }).env).toEqual([{ name: "A", value: "1" }])
+    expect(ofKind("ServiceAccount", { serviceAccount: { labels: { team: "a" } } })[0]?.metadata?.labels).toMatchObject({ team: "a" })
+    expect(podOf({ persistence: { emptyDir: { sizeLimit: "1Gi" } } })?.spec?.volumes).toContainEqual({ name: "data", emptyDir: { sizeLimit: "1Gi" } })
+  })
+
+  it("a tag alone is taken", () => expect(container("worker", { task: { worker: { image: { tag: "9" } } } }).image).toBe("scalr/agent:9"))
+
+  it("an account that is not made still has its rights", () => {
+    const bindings = ofKind("RoleBinding", { serviceAccount: { create: false, name: "theirs" } }) as ReadonlyArray<V1RoleBinding>
+    expect(bindings.filter(({ subjects = [] }) => subjects.some(({ name }) => name === "theirs"))).toHaveLength(2)
+  })
+
+  it("two releases in one namespace share no object but the CustomResourceDefinition", () => {
+    const everything = { agent: { token: "t" }, persistence: { enabled: true }, restrictMetadataService: true }
+    const names = (release: string) => objects(everything, { name: release }).map(({ kind, metadata }) => `${kind}/${metadata?.name}`)
+    expect(names("blue").filter((name) => names("green").includes(name))).toEqual(["CustomResourceDefinition/atasks.scalr.io"])
+  })
+
+  it("no key stands twice in a map", () => {
+    const all = [...objects({ global: { labels: { team: "a" } }, restrictMetadataService: true }), job(fullTask(), configOf(), 1)]
+    expect(all.flatMap((object) => parseDocument(manifestYaml(object), { uniqueKeys: true }).errors)).toEqual([])
+  })
+
+  it("tasks have an account of their own, and nobody reads Secrets, makes Pods or runs commands in them", () => {
+    expect(podOf()?.spec?.serviceAccountName).not.toBe(deployment(configOf()).spec?.template.spec?.serviceAccountName)
+    const rules = (ofKind("Role") as ReadonlyArray<V1Role>).flatMap(({ rules = [] }) => rules)
+    const may = (verb: string, resource: string) => rules.some(({ resources, verbs }) => resources?.includes(resource) && verbs.includes(verb))
+    expect([may("get", "secrets"), may("list", "secrets"), may("create", "pods"), may("create", "pods/exec")]).toEqual([false, false, false, false])
+  })
+
+  it("no task's Pod has the pool's token or the Secret with it", () => {
+    const made = JSON.stringify(job(fullTask(), configOf({ agent: { token: "very-secret", url: "https://example.com" } }), 1))
+    expect(made).not.toMatch(/very-secret|agent-job-token/u)
+  })
+
+  it("a start and a stage have limits, and Pods say whether they are ready", () => {
+    expect(job(taskOf(), configOf(), 0).spec?.activeDeadlineSeconds).toBeGreaterThan(0)
+    expect(container("worker").readinessProbe).toBeDefined()
+    expect(deployment(configOf()).spec?.template.spec?.containers[0]).toMatchObject({ livenessProbe: {}, readinessProbe: {} })
+  })
+
+  it("an existing claim is the only one, and the volume that would overwrite it is an unknown key", () => {
+    expect(ofKind("PersistentVolumeClaim", { persistence: { enabled: true, persistentVolumeClaim: { claimName: "efs" } } })).toEqual([])
+    expect(parseValues({ efsVolumeHandle: "fs-1" })._tag).toBe("Failure")
+  })
+})
