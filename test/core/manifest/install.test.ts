@@ -19,6 +19,11 @@ import { violations } from "./restricted.ts"
 const golden = (objects: ReadonlyArray<object>) => objects.map((_) => stringify(_, { compat: "yaml-1.1", lineWidth: 0, aliasDuplicateObjects: false })).join("---\n")
 const everything = {
   agent: { token: "t", url: "https://example.com" },
+  controller: { replicas: 2, podDisruptionBudget: { enabled: true }, topologySpreadConstraints: [{ maxSkew: 1, topologyKey: "kubernetes.io/hostname", whenUnsatisfiable: "ScheduleAnyway" }] },
+  global: {
+    proxy: { httpsProxy: "http://proxy.example.com:3128" },
+    tls: { caBundle: "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", clientCertSecret: { name: "client" } }
+  },
   persistence: { enabled: true },
   restrictMetadataService: true,
   serviceAccount: { annotations: { "example.com/role": "a" } },
@@ -35,7 +40,7 @@ describe("an installation", () => {
   })
 
   it("marks every object as the values say, but not the CustomResourceDefinition that installations share, and no Pod", () => {
-    const objects = install(configOf({ ...everything, global: { labels: { team: "a" }, annotations: { "example.com/owner": "b" } } }))
+    const objects = install(configOf({ ...everything, global: { ...everything.global, labels: { team: "a" }, annotations: { "example.com/owner": "b" } } }))
     const plain = objects.filter(({ metadata }) => metadata?.labels?.["team"] !== "a" || !("annotations" in metadata) || metadata.annotations?.["example.com/owner"] !== "b")
     expect(plain.map(({ kind }) => kind)).toEqual(["CustomResourceDefinition"])
     expect(JSON.stringify(deployment(configOf({ global: { labels: { team: "a" } } })).spec?.template)).not.toContain("team")
@@ -49,6 +54,7 @@ describe("an installation", () => {
       "RoleBinding/agent-job-controller",
       "Role/agent-job-task",
       "RoleBinding/agent-job-task",
+      "ConfigMap/agent-job-ca-bundle",
       "PersistentVolumeClaim/agent-job-cache",
       "NetworkPolicy/agent-job-metadata-service"
     ])

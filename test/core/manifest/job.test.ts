@@ -14,7 +14,8 @@ const container = (made: V1Job, name: string): V1Container => containersOf(podOf
 const build = (task: AgentTask, config: ResolvedConfig = configOf({ task: { namespace: "agent-job-tasks" } })) => job(task, config, 0)
 const places = ({ volumeMounts = [] }: V1Container) => Object.fromEntries(volumeMounts.map(({ mountPath, name }) => [mountPath, name]))
 /** The hash is that of every default, which is no matter of a Job's form. */
-const golden = (task: AgentTask) => stringify(build(task, { ...configOf({ task: { namespace: "agent-job-tasks" } }), configHash: "c0ffee" }), { compat: "yaml-1.1", lineWidth: 0, aliasDuplicateObjects: false })
+const golden = (task: AgentTask, config = configOf({ task: { namespace: "agent-job-tasks" } })) =>
+  stringify(build(task, { ...config, configHash: "c0ffee" }), { compat: "yaml-1.1", lineWidth: 0, aliasDuplicateObjects: false })
 
 describe("the Job of any task", () => {
   const config = configOf()
@@ -66,6 +67,31 @@ describe("the Job", () => {
 
   it("is as in test/golden/job.yaml", () => expect(golden(taskOf())).toMatchFileSnapshot("../../golden/job.yaml"))
   it("of a task with everything is as in test/golden/job-full.yaml", () => expect(golden(fullTask())).toMatchFileSnapshot("../../golden/job-full.yaml"))
+
+  it("of many values is as in test/golden/job-values.yaml", () => {
+    const config = configOf({
+      agent: { providerNetworkMirrors: [{ url: "https://mirror.example.com/", include: ["hashicorp/*"], tokenSecret: { name: "mirror" } }] },
+      global: {
+        annotations: { "example.com/owner": "platform" },
+        labels: { team: "platform" },
+        podLabels: { team: "platform" },
+        proxy: { httpsProxy: "http://proxy.example.com:3128", noProxy: "git.example.com" },
+        tls: { caBundleSecret: { name: "roots" }, clientCertSecret: { name: "client" } }
+      },
+      persistence: { hostPath: { path: "/var/cache/tofu" } },
+      task: {
+        dnsConfig: { options: [{ name: "ndots", value: "1" }] },
+        hostAliases: [{ ip: "192.0.2.1", hostnames: ["git.example.com"] }],
+        job: { activeDeadlineSeconds: 1800, podFailurePolicy: { rules: [{ action: "FailJob", onExitCodes: { containerName: "runner", operator: "In", values: [42] } }] } },
+        namespace: "agent-job-tasks",
+        priorityClassName: "tasks",
+        runner: { extraEnvFrom: [{ prefix: "AWS_", secretRef: { name: "aws" } }] },
+        runtimeClassName: "gvisor",
+        topologySpreadConstraints: [{ maxSkew: 1, topologyKey: "topology.kubernetes.io/zone", whenUnsatisfiable: "ScheduleAnyway" }]
+      }
+    })
+    return expect(golden(taskOf({ stage: "apply" }), config)).toMatchFileSnapshot("../../golden/job-values.yaml")
+  })
 
   it("never lets Kubernetes run a stage twice", () => {
     const { spec } = build(taskOf())
