@@ -73,9 +73,13 @@ export const pageOf = (call: Call, answer: unknown): Result.Result<Page, Malform
     Result.mapError(({ issue }) => malformed(call, fieldsOf(issue)))
   )
 
+/** On the bookmark that ends the objects which a watch began with. */
+const initialEventsEnd = "k8s.io/initial-events-end"
+const bookmark = Schema.Struct({ metadata: Schema.Struct({ resourceVersion: Schema.String, annotations: Schema.optionalKey(Schema.Struct({ [initialEventsEnd]: text })) }) })
+
 const Line = Schema.Union([
   Schema.Struct({ type: Schema.Literals(["ADDED", "MODIFIED", "DELETED"]), object }),
-  Schema.Struct({ type: Schema.Literal("BOOKMARK"), object: Schema.Struct({ metadata: Schema.Struct({ resourceVersion: Schema.String }) }) }),
+  Schema.Struct({ type: Schema.Literal("BOOKMARK"), object: bookmark }),
   Schema.Struct({ type: Schema.Literal("ERROR"), object: Status })
 ])
 const decodeLine = Schema.decodeUnknownResult(Line)
@@ -87,7 +91,10 @@ export const watchEventOf = (call: Call, line: unknown): Result.Result<WatchEven
   const event = decoded.success
   switch (event.type) {
     case "ERROR": return Result.fail(errorOf(call, event.object.code, event.object, Option.none()))
-    case "BOOKMARK": return Result.succeed({ type: event.type, resourceVersion: event.object.metadata.resourceVersion })
+    case "BOOKMARK": {
+      const { annotations, resourceVersion } = event.object.metadata
+      return Result.succeed({ type: event.type, resourceVersion, whole: annotations?.[initialEventsEnd] === "true" })
+    }
     default: return Result.succeed(event)
   }
 }

@@ -47,8 +47,11 @@ export class Kubernetes extends Context.Service<Kubernetes, {
   readonly list: (kind: Kind<unknown>, selection?: Selection & { readonly limit?: number; readonly continue?: string | undefined }) => Effect.Effect<Page, KubernetesError>
   /** All objects, page by page; never more than one page in memory. */
   readonly listAll: (kind: Kind<unknown>, selection?: Selection & { readonly limit?: number }) => Stream.Stream<KubernetesObject, KubernetesError>
-  /** One connection, with bookmarks. Ends when the server closes it; fails on an ERROR event, with `Gone` when the version is too old. */
-  readonly watch: (kind: Kind<unknown>, options: Selection & { readonly resourceVersion: string; readonly timeoutSeconds?: number }) => Stream.Stream<WatchEvent, KubernetesError>
+  /**
+   * One connection, with bookmarks. Without a version it begins with all objects, as ADDED, and a bookmark that says `whole`; `Invalid` from servers
+   * that cannot (before 1.32, or without their feature WatchList). Ends when the server closes it; fails on an ERROR event, with `Gone` when the version is too old.
+   */
+  readonly watch: (kind: Kind<unknown>, options: Selection & { readonly resourceVersion: string | undefined; readonly timeoutSeconds?: number }) => Stream.Stream<WatchEvent, KubernetesError>
   /** `AlreadyExists` when the name is taken, perhaps by an earlier try whose answer was lost: compare the owner. */
   readonly create: <A, O extends Writable>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
   /**
@@ -91,8 +94,6 @@ const write = { fieldManager, fieldValidation: "Strict" }
 const pageLimit = 500
 const callTimeout = Duration.seconds(30)
 const longestWait = Duration.seconds(5)
-/** etcd refuses objects far smaller than this. */
-const maxLineBytes = 16 * 1024 * 1024
 
 /** `fresh`, or every undici client of the program is one and the same, certificates included. HTTP/2 where the server offers it. */
 const connections = ({ tls }: Credentials) => Layer.fresh(layerUndiciOptions({ connect: { ...tls }, connections: 64 }))
@@ -194,9 +195,11 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
         Effect.map(list(kind, { ...selection, continue: page || undefined }), (found) => [found.items, Option.fromNullishOr(found.continue)])),
     watch: (kind, { namespace, ...query }) => {
       const call = many("watch", kind, { namespace })
-      const request = Request.get(pathOf(kind, { namespace }), { urlParams: { ...query, watch: true, allowWatchBookmarks: true } })
+      const initial = query.resourceVersion === undefined ? { sendInitialEvents: true, resourceVersionMatch: "NotOlderThan" } : {}
+      const request = Request.get(pathOf(kind, { namespace }), { urlParams: { ...query, ...initial, watch: true, allowWatchBookmarks: true } })
       return stream(request, call).pipe(
-        Stream.pipeThroughChannel(Ndjson.decode({ ignoreEmptyLines: true, maxLineBytes })),
+        Stream.decodeText(),
+        Stream.pipeThroughChannel(Ndjson.decodeString({ ignoreEmptyLines: true })),
         Stream.catchTag("NdjsonError", (error) => Stream.fail(unreachable(call)(error))), // the connection broke in mid-line
         Stream.mapEffect((line) => Effect.fromResult(watchEventOf(call, line)))
       )

@@ -1,11 +1,11 @@
-// A local mirror of one kind, kept by list and watch for as long as its scope lives, that tells which keys changed.
-// It skips nothing: what vanished while nobody watched is found by set difference after the next list. It holds projections, never whole objects.
+// A local mirror of one kind, kept by a watch that begins with everything (or by list and watch), that tells which keys changed.
+// It skips nothing: what vanished while nobody watched is found by set difference after the next whole look. It holds projections, never whole objects.
 // Feeds the controller's queue; the mirror may be behind, so a write based on it needs a guard.
 import { Cause, Clock, Deferred, Duration, Effect, Option, Random, type Scope, Stream } from "effect"
 import { Kubernetes, type Selection } from "./client.ts"
-import { Gone, type KubernetesError } from "./errors.ts"
+import type { KubernetesError } from "./errors.ts"
 import type { Kind } from "./kinds.ts"
-import { keyOf, type KubernetesObject, type WatchEvent } from "./object.ts"
+import { keyOf, type KubernetesObject, type Page, type WatchEvent } from "./object.ts"
 
 export interface Informer<A> {
   /** What was last seen, by `keyOf`; empty until `synced`, and only after that does absence mean anything. */
@@ -50,8 +50,12 @@ export const make = Effect.fnUntraced(function*<A>(
   const objects = new Map<string, A>()
   const versions = new Map<string, string>()
   const synced = yield* Deferred.make<void>()
-  /** Where to watch from; undefined: list first. */
+  /** Where to watch from; undefined: from nothing. */
   let version: string | undefined
+  /** What was named since a look at the whole collection began; undefined between such looks. */
+  let named: Set<string> | undefined
+  /** Whether the server sends the whole collection as the beginning of a watch. */
+  let streams = true
   /** Watches and lists in a row that brought nothing. */
   let failures = 0
   let heardAt = yield* Clock.monotonicTimeNanos
@@ -79,39 +83,44 @@ export const make = Effect.fnUntraced(function*<A>(
       return changed(key)
     })
 
-  /** The version to watch from. Page by page, so that never more than one page of whole objects is in memory. */
+  /** Everything there is was named: what was not is gone. */
+  const whole = (resourceVersion: string): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const gone = [...versions.keys()].filter((key) => named?.has(key) !== true)
+      named = undefined
+      version = resourceVersion
+      return Effect.andThen(Effect.forEach(gone, remove, { discard: true }), Deferred.succeed(synced, undefined))
+    })
+
+  /** Page by page, so that never more than one page of whole objects is in memory. */
   const list = Effect.gen(function*() {
-    const seen = new Set<string>()
-    let next: string | undefined
-    let from: string
+    named = new Set()
+    let page: Page | undefined
     do {
-      const page = yield* kubernetes.list(kind, { ...selection, limit: pageLimit, continue: next })
+      page = yield* kubernetes.list(kind, { ...selection, limit: pageLimit, continue: page?.continue })
       yield* heard
       for (const object of page.items) {
-        seen.add(keyOf(object.metadata))
+        named.add(keyOf(object.metadata))
         yield* store(object)
       }
-      next = page.continue
-      from = page.resourceVersion
-    } while (next !== undefined)
-    yield* Effect.forEach([...versions.keys()].filter((key) => !seen.has(key)), remove, { discard: true })
-    yield* Deferred.succeed(synced, undefined)
-    return from
+    } while (page.continue !== undefined)
+    yield* whole(page.resourceVersion)
   })
 
   const observe = (event: WatchEvent): Effect.Effect<void> =>
     Effect.suspend(() => {
       failures = 0
-      if (event.type === "BOOKMARK") {
-        version = event.resourceVersion
-        return heard
-      }
-      version = event.object.metadata.resourceVersion
-      return Effect.andThen(heard, event.type === "DELETED" ? remove(keyOf(event.object.metadata)) : store(event.object))
+      if (event.type === "BOOKMARK" && event.whole) return Effect.andThen(heard, whole(event.resourceVersion))
+      if (named === undefined) version = event.type === "BOOKMARK" ? event.resourceVersion : event.object.metadata.resourceVersion
+      if (event.type === "BOOKMARK") return heard
+      const key = keyOf(event.object.metadata)
+      named?.add(key)
+      return Effect.andThen(heard, event.type === "DELETED" ? remove(key) : store(event.object))
     })
 
   /** One connection, until the server ends it. One that ends soon with nothing leaves the failure counted, or it would be opened again and again. */
-  const watch = Effect.fnUntraced(function*(resourceVersion: string) {
+  const watch = Effect.fnUntraced(function*(resourceVersion: string | undefined) {
+    named = resourceVersion === undefined ? new Set() : undefined
     const timeoutSeconds = yield* Random.nextIntBetween(240, 300)
     const openedAt = yield* Clock.monotonicTimeNanos
     yield* kubernetes.watch(kind, { ...selection, resourceVersion, timeoutSeconds }).pipe(
@@ -126,15 +135,20 @@ export const make = Effect.fnUntraced(function*<A>(
 
   const failed = (cause: Cause.Cause<KubernetesError>) => {
     const error = Cause.findErrorOption(cause)
-    if (Option.isSome(error) && error.value instanceof Gone) version = undefined
+    if (Option.isSome(error) && error.value._tag === "Gone") version = undefined
     return Effect.logWarning("an informer lost its connection and tries again", Option.match(error, { onNone: () => Cause.pretty(cause), onSome: ({ message }) => message })).pipe(
       Effect.as(error)
     )
   }
-  const round = Effect.gen(function*() {
+  const listThenWatch = Effect.gen(function*() {
+    if (version === undefined) yield* list
+    yield* watch(version)
+  })
+  const follow = Effect.suspend(() => {
     failures++ // until the watch brings something
-    yield* watch(version ??= yield* list)
-  }).pipe(Effect.as(Option.none<KubernetesError>()), Effect.catchCause(failed))
+    return streams ? watch(version).pipe(Effect.catchTag("Invalid", () => Effect.andThen(Effect.sync(() => { streams = false }), listThenWatch))) : listThenWatch
+  })
+  const round = follow.pipe(Effect.as(Option.none<KubernetesError>()), Effect.catchCause(failed))
 
   yield* round.pipe(
     Effect.flatMap((error) => Effect.map(Random.nextBetween(1, 1.3), (jitter) => Duration.times(pauseAfter(error, failures), jitter))),

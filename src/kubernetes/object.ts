@@ -58,7 +58,8 @@ export interface Page {
 
 export type WatchEvent =
   | { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: KubernetesObject }
-  | { readonly type: "BOOKMARK"; readonly resourceVersion: string }
+  /** `whole`: every object that there was has been sent by now. */
+  | { readonly type: "BOOKMARK"; readonly resourceVersion: string; readonly whole: boolean }
 
 /** One object; no namespace for a cluster-scoped kind. */
 export interface Place { readonly namespace?: string | undefined; readonly name: string }

@@ -243,9 +243,21 @@ describe("a watch", () => {
       const { kubernetes, server } = yield* setup
       server.script.push(lines({ type: "ADDED", object: stored() }, { type: "BOOKMARK", object: { metadata: { resourceVersion: "8" } } }, { type: "DELETED", object: stored() }))
       expect(yield* Stream.runCollect(watch(kubernetes))).toEqual([
-        { type: "ADDED", object: stored() }, { type: "BOOKMARK", resourceVersion: "8" }, { type: "DELETED", object: stored() }
+        { type: "ADDED", object: stored() }, { type: "BOOKMARK", resourceVersion: "8", whole: false }, { type: "DELETED", object: stored() }
       ])
       expect(server.asked[0]?.url).toBe("/apis/batch/v1/namespaces/team/jobs?resourceVersion=5&timeoutSeconds=60&watch=true&allowWatchBookmarks=true")
+    }))
+
+  it.live("without a version begins with everything, and says when that was all", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      const end = { type: "BOOKMARK", object: { metadata: { resourceVersion: "9", annotations: { "k8s.io/initial-events-end": "true" } } } }
+      server.script.push(lines({ type: "ADDED", object: stored() }, end))
+      expect(yield* Stream.runCollect(kubernetes.watch(jobs, { namespace: "team", resourceVersion: undefined }))).toEqual([
+        { type: "ADDED", object: stored() }, { type: "BOOKMARK", resourceVersion: "9", whole: true }
+      ])
+      const asked = new URL(server.asked[0]?.url ?? "", "http://localhost").searchParams
+      expect(Object.fromEntries(asked)).toEqual({ watch: "true", allowWatchBookmarks: "true", sendInitialEvents: "true", resourceVersionMatch: "NotOlderThan" })
     }))
 
   it.live("fails on an ERROR event, as a response with that code would", () =>

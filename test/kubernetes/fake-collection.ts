@@ -3,18 +3,25 @@
 // Used by the informer's tests.
 import { Cause, Effect, Layer, Queue, Stream } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { Gone, type KubernetesError, Unreachable } from "../../src/kubernetes/errors.ts"
+import { Gone, Invalid, type KubernetesError, Unreachable } from "../../src/kubernetes/errors.ts"
 import type { KubernetesObject, WatchEvent } from "../../src/kubernetes/object.ts"
 
 const call = { verb: "watch", object: "jobs in team" } as const
 export const gone = new Gone({ ...call, code: 410, reason: "Expired", detail: "too old" })
 export const unreachable = new Unreachable({ ...call, detail: "connection reset" })
 
+const cannotStream = new Invalid({ ...call, code: 422, reason: "Invalid", detail: "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled", causes: [] })
+
 export class FakeCollection {
   readonly objects = new Map<string, KubernetesObject>()
-  /** The resource version each watch began at, in order. */
+  /** The resource version each watch began at, in order; those that begin with all objects are counted as lists. */
   readonly watchedFrom: Array<string> = []
+  /** Pages, and watches that began with all objects. */
   lists = 0
+  /** Whether a watch may begin with all objects. */
+  streams = true
+  /** After how many of all objects such a watch breaks, the next time. */
+  breaksAfter: number | undefined
   /** Watches from before this version get 410. */
   compacted = 0
   /** What the next lists and watches fail with, in order. */
@@ -44,7 +51,7 @@ export class FakeCollection {
     })
   }
   bookmark(): Effect.Effect<void> {
-    return Effect.suspend(() => this.#emit({ type: "BOOKMARK", resourceVersion: String(++this.#version) }))
+    return Effect.suspend(() => this.#emit({ type: "BOOKMARK", resourceVersion: String(++this.#version), whole: false }))
   }
   /** Forgets the past: whoever has not seen all of it must list again. */
   compact(): void {
@@ -61,6 +68,12 @@ export class FakeCollection {
   #emit(event: WatchEvent): Effect.Effect<void> {
     this.#history.push({ ...event, version: this.#version })
     return Effect.forEach(this.#open, (queue) => Queue.offer(queue, event), { discard: true })
+  }
+
+  /** As a watch begins that has seen nothing. */
+  #all(): ReadonlyArray<WatchEvent> {
+    const added = [...this.objects.values()].map((object): WatchEvent => ({ type: "ADDED", object }))
+    return [...added, { type: "BOOKMARK", resourceVersion: String(this.#version), whole: true }]
   }
 
   readonly layer = Layer.mock(Kubernetes, {
@@ -80,12 +93,19 @@ export class FakeCollection {
       }),
     watch: (_, { resourceVersion }) =>
       Stream.unwrap(Effect.gen({ self: this }, function*() {
-        this.watchedFrom.push(resourceVersion)
-        const failure = Number(resourceVersion) < this.compacted ? gone : this.failures.shift()
+        if (resourceVersion === undefined && !this.streams) return Stream.fail(cannotStream)
+        if (resourceVersion === undefined) this.lists++
+        else this.watchedFrom.push(resourceVersion)
+        const failure = resourceVersion !== undefined && Number(resourceVersion) < this.compacted ? gone : this.failures.shift()
         if (failure !== undefined) return Stream.fail(failure)
         if (this.muted) return Stream.never
         const queue = yield* Queue.unbounded<WatchEvent, KubernetesError | Cause.Done>()
-        yield* Queue.offerAll(queue, this.#history.filter(({ version }) => version > Number(resourceVersion)))
+        yield* Queue.offerAll(queue, resourceVersion === undefined ? this.#all() : this.#history.filter(({ version }) => version > Number(resourceVersion)))
+        if (resourceVersion === undefined && this.breaksAfter !== undefined) {
+          const broken = Stream.take(Stream.fromQueue(queue), this.breaksAfter)
+          this.breaksAfter = undefined
+          return Stream.concat(broken, Stream.fail(unreachable))
+        }
         this.#open.push(queue)
         return Stream.fromQueue(queue)
       }))

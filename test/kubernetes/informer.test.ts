@@ -46,9 +46,26 @@ describe("an informer", () => {
       expect(changed).toEqual(["team/new", "team/old", "team/old"])
     }))
 
-  it.effect("is synced only after the last page", () =>
+  it.effect("is synced only when it was told that this is all, and starts anew when the stream breaks before", () =>
     Effect.gen(function*() {
       const collection = new FakeCollection()
+      yield* Effect.forEach(["a", "b", "c"], (name) => collection.put(name))
+      collection.breaksAfter = 2
+      const { informer } = yield* informerOf(collection)
+      const synced = yield* Effect.forkChild(informer.synced)
+      yield* TestClock.adjust("1 millis")
+      expect([synced.pollUnsafe(), informer.objects.size]).toEqual([undefined, 2])
+      yield* collection.remove("a") // nobody watches
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(synced)
+      expect(names(informer.objects)).toEqual(["team/b", "team/c"])
+      expect([collection.lists, collection.watchedFrom]).toEqual([2, []])
+    }))
+
+  it.effect("lists page by page where the server cannot stream, and is synced only after the last page", () =>
+    Effect.gen(function*() {
+      const collection = new FakeCollection()
+      collection.streams = false
       collection.pageSize = 2
       yield* Effect.forEach(["a", "b", "c", "d", "e"], (name) => collection.put(name))
       collection.failures.push(unreachable)
@@ -75,7 +92,7 @@ describe("an informer", () => {
       expect(changed).toEqual(["team/seen", "team/while-away"])
       yield* collection.end(unreachable)
       yield* TestClock.adjust("1 second")
-      expect([collection.lists, collection.watchedFrom]).toEqual([1, ["101", "103", "104"]])
+      expect([collection.lists, collection.watchedFrom]).toEqual([1, ["103", "104"]])
     }))
 
   it.effect("lists again after 410, and notices what vanished and what changed meanwhile", () =>
@@ -97,6 +114,7 @@ describe("an informer", () => {
   it.effect("starts the list anew when a page has expired", () =>
     Effect.gen(function*() {
       const collection = new FakeCollection()
+      collection.streams = false
       collection.pageSize = 1
       yield* collection.put("a")
       yield* collection.put("b")
@@ -201,9 +219,10 @@ describe("an informer", () => {
     compact: Schema.Boolean,
     seconds: Schema.Literals([0, 0, 1, 60])
   })
-  it.effect.prop("ends with the same objects, and reports the last change of each, whatever happens to its connection", { steps: Schema.Array(Step) }, ({ steps }) =>
+  it.effect.prop("ends with the same objects, and reports the last change of each, whatever happens to its connection", { steps: Schema.Array(Step), streams: Schema.Boolean }, ({ steps, streams }) =>
     Effect.gen(function*() {
       const collection = new FakeCollection()
+      collection.streams = streams
       collection.pageSize = 2
       const reported = new Map<string, string | undefined>()
       const informer = yield* make<string>({
@@ -216,6 +235,7 @@ describe("an informer", () => {
         if (connection === "break") yield* collection.end(unreachable)
         if (connection === "end") yield* collection.end()
         if (connection === "fail") collection.failures.push(unreachable, gone)
+        if (connection === "fail") collection.breaksAfter = 1
         if (connection === "mute" || connection === "unmute") collection.muted = connection === "mute"
         yield* change === "bookmark" ? collection.bookmark() : collection[change](name)
         if (compact) collection.compact()
