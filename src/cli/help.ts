@@ -19,7 +19,7 @@ const mistake = (error: CliError.NonShowHelpErrors): string => {
     case "UnexpectedArgument": return `${error.arguments.map((argument) => JSON.stringify(argument)).join(", ")} is one argument too many`
     case "InvalidValue": return error.value === ""
       ? `--${error.option} needs a value (${error.expected})`
-      : `${error.kind === "flag" ? `--${error.option}` : error.option} cannot be ${JSON.stringify(error.value)}: ${error.expected}`
+      : `${error.kind === "flag" ? `--${error.option}` : error.option} cannot be ${JSON.stringify(error.value)}: ${error.expected.replace("Schema validation failed: ", "")}`
     default: return error.message
   }
 }

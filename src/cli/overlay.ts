@@ -2,16 +2,16 @@
 // Invariant: what kustomize builds of it is what render prints of the same values; a token is never written.
 // Used by agent-job.ts.
 import { Effect } from "effect"
-import { Command, Flag } from "effect/cli"
+import { Command } from "effect/cli"
 import { baseFlag, baseReference, outFlag } from "./base-reference.ts"
 import { lazily } from "./lazily.ts"
+import { installationFlags } from "./settings.ts"
 import { givenValues, valuesFlag } from "./values-flag.ts"
 
 const flags = {
   values: valuesFlag,
   out: outFlag,
-  name: Flag.String("name").pipe(Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("The name of the installation.")),
-  namespace: Flag.String("namespace").pipe(Flag.withAlias("n"), Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("Its namespace.")),
+  ...installationFlags,
   base: baseFlag
 }
 

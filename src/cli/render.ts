@@ -6,13 +6,13 @@ import { Command, Flag } from "effect/cli"
 import type { AgentTask } from "../schema/agent-task.ts"
 import type { BadInput } from "./failure.ts"
 import { lazily } from "./lazily.ts"
+import { installationFlags } from "./settings.ts"
 import { givenValues, unusable, valuesFlag } from "./values-flag.ts"
 
 const flags = {
   values: valuesFlag,
   task: Flag.Path("task").pipe(Flag.withMetavar("FILE"), Flag.optional, Flag.withDescription("An AgentTask (YAML), to see its Job too.")),
-  name: Flag.String("name").pipe(Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("The name of the installation.")),
-  namespace: Flag.String("namespace").pipe(Flag.withAlias("n"), Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("Its namespace.")),
+  ...installationFlags,
   output: Flag.Literals("output", ["yaml", "json"]).pipe(Flag.withAlias("o"), Flag.withDefault("yaml"), Flag.withDescription("yaml: one document an object; json: one List."))
 }
 

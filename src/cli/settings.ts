@@ -3,6 +3,8 @@
 // Used by the commands of people.
 import { Config, Effect, FileSystem, Option, Redacted } from "effect"
 import { Flag } from "effect/cli"
+import { ObjectName } from "../schema/names.ts"
+import { Namespace } from "../schema/value.ts"
 import { BadInput } from "./failure.ts"
 
 export const toggle = (name: string, description: string) => Flag.Boolean(name).pipe(Flag.withDefault(false), Flag.withoutNegation, Flag.withDescription(description))
@@ -24,6 +26,12 @@ export const clusterFlags = {
     Flag.withDefault("agent-job-tasks"),
     Flag.withDescription("Where the AgentTasks are; agent-job-tasks by default.")
   )
+}
+
+/** Which installation is meant, where no cluster is asked. */
+export const installationFlags = {
+  name: Flag.String("name").pipe(Flag.withSchema(ObjectName), Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("The name of the installation.")),
+  namespace: Flag.String("namespace").pipe(Flag.withSchema(Namespace), Flag.withAlias("n"), Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("Its namespace."))
 }
 
 export const noColor = toggle("no-color", "No colours; NO_COLOR=1 does the same.")

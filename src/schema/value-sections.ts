@@ -120,7 +120,7 @@ const serviceAccount = section({
 export const Sections = section({
   agent,
   controller,
-  fullnameOverride: value(Schema.String, "", "Full name of all objects, instead of one made from the release's; cut at 40 characters."),
+  fullnameOverride: value(optional(ObjectName), "", "Full name of all objects, instead of one made from the release's; cut at 40 characters."),
   global: section({
     annotations: value(pod.Annotations, {}, "Annotations of every object but the CustomResourceDefinition, which installations share."),
     ...environment("every container", ""),
@@ -132,7 +132,7 @@ export const Sections = section({
     proxy,
     tls
   }),
-  nameOverride: value(Schema.String, "", "Put after the release's name in the names of all objects."),
+  nameOverride: value(optional(ObjectName), "", "Put after the release's name in the names of all objects."),
   persistence,
   restrictMetadataService: value(Schema.Boolean, false, "Keeps the Pods of controller and tasks from the cloud's metadata service, 169.254.169.254, by a NetworkPolicy."),
   serviceAccount,

@@ -114,6 +114,7 @@ describe("the values", () => {
     ["task.runner.resources.limits.memory", "256Mi", "256Mi is less than the request of 512Mi; lower task.runner.resources.requests.memory too"],
     ["controller.resources.limits.cpu", 0.05, "0.05 is less than the request of 100m"],
     ["persistence.hostPath.type", "Socket", "Expected"],
+    ["fullnameOverride", "Blue", "Expected a lowercase DNS name"],
     ["agent", "token", "Expected object"]
   ])("refuse %s: %j", (key, value, told) => {
     const [first = "", ...others] = problems(tree(key, value))
