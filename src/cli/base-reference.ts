@@ -1,4 +1,4 @@
-// Where an overlay finds its base: what --base names, or else the checkout that this program runs from.
+// Where an overlay goes, and where it finds its base: what --base names, or else the checkout that this program runs from.
 // Invariant: a remote base is pinned to a version, and a local one is named from the overlay's own folder.
 // Used by cli/overlay.ts and cli/migrate.ts.
 import { Effect, Option } from "effect"
@@ -15,6 +15,12 @@ export const baseFlag = Flag.String("base").pipe(
 )
 
 export const outFlag = Flag.Path("out").pipe(Flag.withMetavar("DIR"), Flag.withDescription("The directory to write; new, empty, or with an overlay that was written before."))
+
+/** A directory as whoever typed it would say it again. */
+export const shown = (path: string): string => {
+  const from = relative(process.cwd(), path)
+  return from.startsWith("..") ? path : from || "."
+}
 
 const example = "https://HOST/OWNER/agent-job//kustomize/base?ref=v0.1.0"
 

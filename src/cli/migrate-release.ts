@@ -4,7 +4,7 @@ import { Effect, Option } from "effect"
 import { move } from "../core/migration/move.ts"
 import { report } from "../core/migration/report.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
-import type { Base } from "./base-reference.ts"
+import { type Base, shown } from "./base-reference.ts"
 import { BadInput } from "./failure.ts"
 import { helmRelease } from "./helm-release.ts"
 import { mark } from "./overlay-files.ts"
@@ -31,10 +31,10 @@ export const migrateRelease = Effect.fn("migrateRelease")(function*({ base, name
   const { line, text } = yield* Screen
   const release = yield* helmRelease(Option.getOrElse(namespace, () => kubernetes.namespace), name)
   const moved = yield* Effect.mapError(Effect.fromResult(move(release)), (problems) => unusable(`${release.namespace}/${name}`, problems))
-  const page = report(moved, out)
+  const page = report(moved, shown(out))
   const more = { "MIGRATION.md": `<!-- ${mark} -->\n${page}` }
   yield* writeOverlay({ values: moved.values, name, namespace: release.namespace, base, out, more })
   yield* text(page)
   yield* line("")
-  yield* line(`Wrote ${out}, with this as MIGRATION.md.`)
+  yield* line(`Wrote ${shown(out)}, with this as MIGRATION.md.`)
 })

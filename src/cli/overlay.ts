@@ -3,7 +3,7 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Command } from "effect/cli"
-import { baseFlag, baseReference, outFlag } from "./base-reference.ts"
+import { baseFlag, baseReference, outFlag, shown } from "./base-reference.ts"
 import { lazily } from "./lazily.ts"
 import { installationFlags } from "./settings.ts"
 import { givenValues, valuesFlag } from "./values-flag.ts"
@@ -23,9 +23,9 @@ export const overlay = Command.make("overlay", flags, Effect.fn("overlay")(funct
     return Effect.gen(function*() {
       const { line } = yield* Screen
       const { files, namespaces, secret } = yield* writeOverlay({ values, name, namespace, base, out })
-      yield* line(`Wrote ${out}: ${files.join(", ")}`)
+      yield* line(`Wrote ${shown(out)}: ${files.join(", ")}`)
       if (secret !== undefined) yield* line(`The token is in none of them. Make its Secret, with the token on standard input: kubectl -n ${namespace} create secret generic ${secret.name} --from-file=${secret.key}=/dev/stdin`)
-      yield* line(`Install it, once there is namespace ${namespaces.join(" and ")}, with: kubectl apply --server-side -k ${out}`)
+      yield* line(`Install it, once there is namespace ${namespaces.join(" and ")}, with: kubectl apply --server-side -k ${shown(out)}`)
     }).pipe(Effect.provide(Screen.layer({ colours: true, forProgram: false })))
   })
 })).pipe(
