@@ -29,8 +29,9 @@ const texts = Schema.Record(Schema.String, Schema.String)
 export const HelmObject = Schema.Struct({
   kind: Schema.String,
   metadata: Schema.Struct({ name: Schema.String, namespace: maybe(Schema.String), labels: maybe(texts) }),
-  /** Of a Deployment: how long its Pods may take to end, and what they are selected by. */
+  /** Of a Deployment: how many Pods, what they are selected by, and how long they may take to end. */
   spec: maybe(Schema.Struct({
+    replicas: maybe(Schema.Int),
     selector: maybe(Schema.Struct({ matchLabels: maybe(texts) })),
     template: maybe(Schema.Struct({ spec: maybe(Schema.Struct({ terminationGracePeriodSeconds: maybe(Schema.Int) })) }))
   }))

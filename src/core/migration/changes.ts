@@ -62,10 +62,9 @@ const network = ({ release, values }: Move): ReadonlyArray<string> =>
 
 const cache = (move: Move): ReadonlyArray<string> => {
   const claims = ofKind(move, "PersistentVolumeClaim")
-  const { cache } = move.config
-  return when(claims.length > 0, cache?.claim === undefined
-    ? `The claim ${named(claims)} goes with the release, and what is in it.`
-    : `The claim ${named(claims)} goes with the release, and with it a cache, which fills itself again; \`${cache.claim.name}\` comes instead.`)
+  const made = move.config.cache?.claim?.name
+  const instead = made === undefined ? ", and what is in it." : `, and with it a cache, which fills itself again; ${claims.includes(made) ? "it is made anew" : `\`${made}\` comes instead`}.`
+  return when(claims.length > 0, `The claim ${named(claims)} goes with the release${instead}`)
 }
 
 const retries = ({ values: { task } }: Move): ReadonlyArray<string> =>

@@ -58,8 +58,8 @@ const waitForJobs = ({ release: { name, namespace } }: Move): Step => ({
   title: "Wait for the Jobs that run",
   why: "Each ends by itself and reports to the server; taking it away in the middle would lose its work.",
   commands: [[
-    `until [ -z "$(kubectl -n ${namespace} get pods -l app.kubernetes.io/component=task,app.kubernetes.io/instance=${name} \\`,
-    `    --field-selector=status.phase!=Succeeded,status.phase!=Failed -o name)" ]; do sleep 5; done`
+    `until pods=$(kubectl -n ${namespace} get pods -l app.kubernetes.io/component=task,app.kubernetes.io/instance=${name} \\`,
+    `    --field-selector=status.phase!=Succeeded,status.phase!=Failed -o name) && [ -z "$pods" ]; do sleep 5; done`
   ].join("\n")]
 })
 
@@ -106,5 +106,5 @@ export const wayBack = ({ clashes, config, release }: Move): ReadonlyArray<strin
   clashes.length > 0 ? [] : [
     `kubectl -n ${config.namespace} scale deployment ${config.name}-controller --replicas=0`,
     ...isFirstChart(release) ? [`helm show crds CHART --version ${release.chartVersion} | kubectl apply --server-side --force-conflicts -f -`] : [],
-    ...release.objects.filter(({ kind }) => kind === "Deployment").map(({ metadata }) => `kubectl -n ${release.namespace} scale deployment ${metadata.name} --replicas=1`)
+    ...release.objects.filter(({ kind }) => kind === "Deployment").map(({ metadata, spec }) => `kubectl -n ${release.namespace} scale deployment ${metadata.name} --replicas=${spec?.replicas ?? 1}`)
   ]

@@ -26,7 +26,11 @@ const nameOf = ({ config, name, namespace }: HelmRelease): string => {
   return resolve({ ...defaultValues, ...overridden }, { name, namespace, version: appVersion }).name
 }
 
-export const place = ({ kind, metadata }: Pick<HelmObject, "kind" | "metadata">, fallback: string): string => `${kind} ${metadata.namespace ?? fallback}/${metadata.name}`
+const ofCluster = /^(Cluster|CustomResourceDefinition|PersistentVolume$|StorageClass)/u
+
+/** `fallback`: the namespace of an object that names none, unless its kind has none. */
+export const place = ({ kind, metadata }: Pick<HelmObject, "kind" | "metadata">, fallback: string): string =>
+  ofCluster.test(kind) ? `${kind} ${metadata.name}` : `${kind} ${metadata.namespace ?? fallback}/${metadata.name}`
 
 const placeOf = ({ kind = "", metadata }: InstalledObject, fallback: string): string =>
   place({ kind, metadata: { name: metadata?.name ?? "", ...(metadata !== undefined && "namespace" in metadata && { namespace: metadata.namespace }) } }, fallback)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Result } from "effect"
-import { changes } from "../../../src/core/migration/changes.ts"
+import { changes, leaving } from "../../../src/core/migration/changes.ts"
 import { handOver, wayBack } from "../../../src/core/migration/hand-over.ts"
 import { type Move, move } from "../../../src/core/migration/move.ts"
 import { report } from "../../../src/core/migration/report.ts"
@@ -67,6 +67,14 @@ describe("what changes", () => {
   })
 })
 
+describe("what goes", () => {
+  it("is told with its namespace, if its kind has one", () => {
+    expect(leaving(moved(firstRelease({}, [{ kind: "ClusterRole", metadata: { name: "r" } }, { kind: "Role", metadata: { name: "r" } }])))).toEqual([
+      "Deployment scalr/scalr-agent-controller", "AgentTask scalr/scalr-agent-task", "ClusterRole r", "Role scalr/r"
+    ])
+  })
+})
+
 describe("the hand-over", () => {
   it("stops the old controller and waits for its Jobs before anything new is applied, and removes the release last", () => {
     expect(titles(firstRelease(withToken()))).toEqual(["Make the Secret `blue-token`", "Stop the old controller", "Wait for the Jobs that run", "Apply the overlay", "Remove the release"])
@@ -83,6 +91,21 @@ describe("the hand-over", () => {
     expect(handOver(moved(firstRelease({})), "out")[0]?.commands).toEqual([
       "kubectl -n scalr scale deployment scalr-agent-controller --replicas=0",
       "kubectl -n scalr wait --for=delete pod -l app.kubernetes.io/instance=blue --timeout=420s"
+    ])
+  })
+
+  it("never takes an answer that fails for one without Pods", () => {
+    expect(handOver(moved(firstRelease({})), "out")[1]?.commands).toEqual([[
+      "until pods=$(kubectl -n scalr get pods -l app.kubernetes.io/component=task,app.kubernetes.io/instance=blue \\",
+      "    --field-selector=status.phase!=Succeeded,status.phase!=Failed -o name) && [ -z \"$pods\" ]; do sleep 5; done"
+    ].join("\n")])
+  })
+
+  it("has a way back until the release is removed", () => {
+    expect(wayBack(moved(firstRelease({})))).toEqual([
+      "kubectl -n scalr scale deployment blue-controller --replicas=0",
+      "helm show crds CHART --version 0.5.59 | kubectl apply --server-side --force-conflicts -f -",
+      "kubectl -n scalr scale deployment scalr-agent-controller --replicas=1"
     ])
   })
 

@@ -33,6 +33,10 @@ describe("the overlay", () => {
     expect([metadataOf(made.patches), made.resources]).toEqual([patches, []])
   })
 
+  it("takes no component of which something would have to be taken back", () => {
+    expect(overlayOf({ controller: { replicas: 2, podDisruptionBudget: { enabled: true } }, task: inTasks })).toMatchObject({ components: [], resources: [{ kind: "PodDisruptionBudget" }] })
+  })
+
   it("has objects of its own where there is no component", () => {
     const { components, resources } = overlay(Result.getOrThrow(parseValues({ persistence: { enabled: true } })), { name: "a", namespace: "b", version: "1" }, [])
     expect([components, metadataOf(resources)]).toEqual([[], ["a-cache"]])
