@@ -151,14 +151,12 @@ export const Claim = Schema.Struct({
 export type Claim = typeof Claim.Type
 
 /** Of a task that follows its source: the newest attempt, which the conditions speak of. */
-export const Latest = Schema.Struct({
+const Latest = Schema.Struct({
   attempt: Schema.Int,
   name: Schema.String.annotate({ description: "Of its AgentTask." }),
   sha256: Sha256.annotate({ description: "Of the artifact that it was made for." }),
   apply: Schema.optionalKey(Schema.String.annotate({ description: "The AgentTask that applies its plan." }))
 }).annotate({ description: "The newest attempt at a source that is followed." })
-export type Latest = typeof Latest.Type
-
 export const AgentTaskStatus = Schema.Struct({
   observedGeneration: Schema.optionalKey(Schema.Int),
   phase: Schema.optionalKey(Phase),

@@ -25,7 +25,7 @@ export type Artifact = typeof Artifact.Type
 const claimName = ObjectName.annotate({ description: "A PersistentVolumeClaim of the same namespace, which the worker alone mounts." })
 
 export const SavePlan = Schema.Struct({ claimName })
-export const SavedPlan = Schema.Struct({ claimName, sha256: Sha256.annotate({ description: "The planDigest in the status of the plan." }) })
+const SavedPlan = Schema.Struct({ claimName, sha256: Sha256.annotate({ description: "The planDigest in the status of the plan." }) })
 
 export const sources = {
   inline: Schema.optionalKey(

@@ -23,6 +23,13 @@ describe("kustomize", () => {
   it.each(globSync("kustomize/samples/*.yaml"))("has the sample %s, which a real API server takes", async (file) => {
     expect((await dryRun(objectsOf(readFileSync(file, "utf8")))).join("\n")).toContain("agenttask.scalr.io/")
   })
+
+  it("has the sample git-approval, which a real API server takes but for what Flux alone knows", async () => {
+    const objects = [...await build("kustomize/samples/git-approval"), ...objectsOf(readFileSync("kustomize/samples/git-approval/approval.yaml", "utf8"))]
+    const ours = objects.filter(({ kind, metadata: { namespace } }) => namespace === "agent-job-tasks" && kind !== "GitRepository")
+    expect(ours.map(({ kind }) => kind).sort()).toEqual(["AgentTask", "AgentTask", "PersistentVolumeClaim", "PersistentVolumeClaim"])
+    expect(await dryRun(ours)).toHaveLength(ours.length)
+  })
 })
 
 describe("an overlay", () => {

@@ -11,7 +11,7 @@ import { Settings } from "../../src/worker/settings.ts"
 const init: StageCommand = { subcommand: "init", args: ["init"], output: "printed", mutates: false }
 const mirror = { url: "https://mirror.example.com/", include: ["hashicorp/*"] }
 const withToken = { ...mirror, tokenSecret: { name: "mirror", key: "token" } }
-const pod = { AGENT_JOB_NAMESPACE: "tasks", AGENT_JOB_TASK: "demo", AGENT_JOB_POD_NAME: "a", AGENT_JOB_POD_UID: "b", AGENT_JOB_NODE: "c", AGENT_JOB_DATA_DIR: "/d", AGENT_JOB_PRIVATE_DIR: "/p" }
+const pod = { AGENT_JOB_NAMESPACE: "tasks", AGENT_JOB_TASK: "demo", AGENT_JOB_JOB: "agent-job-demo", AGENT_JOB_CONFIG_HASH: "c0ffee", AGENT_JOB_POD_NAME: "a", AGENT_JOB_POD_UID: "b", AGENT_JOB_NODE: "c", AGENT_JOB_DATA_DIR: "/d", AGENT_JOB_PRIVATE_DIR: "/p" }
 
 const place = Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-mirrors-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
 

@@ -43,6 +43,7 @@ const columns = [
   { name: "Job", type: "string", jsonPath: ".status.job.name", priority: wide },
   { name: "Pod", type: "string", jsonPath: ".status.pod.name", priority: wide },
   { name: "Node", type: "string", jsonPath: ".status.pod.node", priority: wide },
+  { name: "Revision", type: "string", description: "Of the Flux source.", jsonPath: ".status.source.revision", priority: wide },
   { name: "Duration", type: "string", description: "From the claim to the end.", jsonPath: ".status.duration", priority: wide }
 ]
 

@@ -13,6 +13,6 @@ describe("a printer column of the CRD", () => {
     expect(typeAt(jsonPath)).toMatchObject({ type })
   })
   it("is there for everything that a wide listing promises", () => {
-    expect(columns.map(({ name }) => name)).toEqual(["Workspace", "Stage", "Phase", "Changes", "Reason", "Age", "Job", "Pod", "Node", "Duration"])
+    expect(columns.map(({ name }) => name)).toEqual(["Workspace", "Stage", "Phase", "Changes", "Reason", "Age", "Job", "Pod", "Node", "Revision", "Duration"])
   })
 })
