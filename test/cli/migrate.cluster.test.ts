@@ -133,15 +133,19 @@ describe("the CustomResourceDefinition of chart 0.5.59", () => {
       }]
     }
   })
-  const template = JSON.stringify({ apiVersion: `${group}/v1`, kind: "AgentTask", metadata: { name: "scalr-agent-task", namespace }, spec: { jobTemplate: { spec: {} } } })
+  const template = JSON.stringify({ apiVersion: `${group}/v1`, kind: "AgentTask", metadata: { name: "scalr-agent-task", namespace }, spec: { jobTemplate: { spec: { backoffLimit: 7 } } } })
   afterAll(() => kubectl(["delete", "crd", `atasks.${group}`, "--wait=false"]))
 
-  it("is taken over by force alone, and what the chart made of it can still be removed", async () => {
+  it("is taken over by force alone and given back by force, and what the chart made of it can still be removed", async () => {
     await kubectl(["create", "--field-manager=helm", "-f", "-"], theirs)
     await kubectl(["wait", "--for=condition=Established", "--timeout=30s", `crd/atasks.${group}`])
     await kubectl(["create", "--field-manager=helm", "-f", "-"], template)
     await expect(kubectl(["apply", "--server-side", "-f", "-"], ours)).rejects.toThrow(/conflict with "helm"/u)
     expect(await kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], ours)).toContain("serverside-applied")
+    // The way back: what the chart stored is whole again as soon as its own definition is.
+    await kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], theirs)
+    await kubectl(["wait", "-n", namespace, "--for=jsonpath={.spec.jobTemplate.spec.backoffLimit}=7", "--timeout=30s", `atasks.${group}/scalr-agent-task`])
+    await kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], ours)
     await kubectl(["delete", "-n", namespace, `atasks.${group}`, "scalr-agent-task", "--timeout=30s"])
   })
 })
