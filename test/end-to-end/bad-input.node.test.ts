@@ -80,7 +80,7 @@ describe.concurrent("an AgentTask whose configuration", () => {
   it("is at a URL that has nothing says which", async ({ scene }) => {
     const { status } = await untilOver(await scene.task({ stage: "plan", source: archive("missing.tar.gz", good) }))
     assert.deepInclude(status, { phase: "Failed", reason: "InvalidConfiguration" })
-    assert.strictEqual(status.message, `The archive cannot be fetched from ${web.url("missing.tar.gz")} (it answers 404); check source.archive.url and the network.`)
+    assert.strictEqual(status.message, `The archive cannot be fetched from ${web.url("missing.tar.gz")} (it answers 404); check the URL of the source and the network.`)
   })
 
   it("refers to a Secret that comes later starts once it is there", async ({ scene }) => {
@@ -149,8 +149,8 @@ describe.concurrent("an AgentTask whose runner", () => {
 describe.concurrent("the API server refuses", () => {
   const { inline: files } = harmless
   const refused = [
-    { what: "two sources", spec: { source: { inline: files, configMap: { name: "other" } } }, says: "exactly one of inline, archive, configMap, pool" },
-    { what: "no source", spec: { source: {} }, says: "exactly one of inline, archive, configMap, pool" },
+    { what: "two sources", spec: { source: { inline: files, configMap: { name: "other" } } }, says: "exactly one of inline, archive, configMap, fluxSource, savedPlan, pool" },
+    { what: "no source", spec: { source: {} }, says: "exactly one of inline, archive, configMap, fluxSource, savedPlan, pool" },
     { what: "a source of the pool without a pool", spec: { source: { pool: { archiveSha256: sha256(good) } } }, says: "source.pool and pool go together" },
     { what: "a saved plan for a plan", spec: { source: { inline: files }, plan: { sha256: sha256(good) } }, says: "a plan stage makes a saved plan and cannot be given one" },
     { what: "an unknown stage", spec: { stage: "taint", source: { inline: files } }, says: "supported values: \"plan\", \"apply\", \"destroy\"" }
