@@ -5,13 +5,8 @@ import { Effect, Layer } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
 import { agentTasks, namespaces } from "../../src/kubernetes/kinds.ts"
-import { at, kubectl } from "./flux.ts"
+import { installDefinitions, kubectl, refused } from "./cluster.ts"
 import { bring, createTask, end, run, statuses, task, taskNamespace } from "./tasks.ts"
-
-const install = (...from: ReadonlyArray<string>): void => {
-  kubectl(["apply", "--server-side", "--force-conflicts", ...from])
-  kubectl(["wait", "--for=condition=Established", "--timeout=30s", "crd/atasks.scalr.io"])
-}
 
 /** Another test may have guarded it. */
 const remove = (): void => {
@@ -21,7 +16,7 @@ const remove = (): void => {
 
 const FirstVersion = Layer.effectDiscard(Effect.gen(function*() {
   remove()
-  install("-f", "test/gitops/crd-v0.yaml")
+  installDefinitions("test/gitops/crd-v0.yaml")
   yield* (yield* Kubernetes).create(namespaces, { metadata: { name: taskNamespace } }).pipe(Effect.catchTag("AlreadyExists", () => Effect.void))
   yield* Effect.addFinalizer(() => Effect.sync(remove))
 })).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
@@ -47,13 +42,9 @@ const rich = {
   }
 }
 
-const write = (more: object, ...options: ReadonlyArray<string>): string => {
+const written = (more: object): string => {
   const { metadata, spec, ...kind } = rich
-  try {
-    return kubectl(["create", "-f", "-", "--output=json", ...options], JSON.stringify({ ...kind, metadata: { ...metadata, name: "unknown" }, spec: { ...spec, ...more } }))
-  } catch (error) {
-    return String(at(error, "stderr"))
-  }
+  return JSON.stringify({ ...kind, metadata: { ...metadata, name: "unknown" }, spec: { ...spec, ...more } })
 }
 
 layer(FirstVersion, { excludeTestServices: true, timeout: "60 seconds" })("an upgrade of the CRD", (it) => {
@@ -68,7 +59,7 @@ layer(FirstVersion, { excludeTestServices: true, timeout: "60 seconds" })("an up
       yield* run("upgrade-runs")
       const names = ["upgrade-rich", "upgrade-waits", "upgrade-over", "upgrade-runs"]
       const before = yield* Effect.forEach(names, raw)
-      install("-k", "kustomize/crd")
+      installDefinitions("kustomize/crd/crd.yaml")
       expect(yield* Effect.forEach(names, raw)).toMatchObject(before) // it may add defaults
       yield* end("upgrade-runs")
       expect((yield* task("upgrade-runs")).status).toMatchObject({ phase: "Succeeded", claim: { nonce: "nonce" } })
@@ -87,7 +78,7 @@ layer(FirstVersion, { excludeTestServices: true, timeout: "60 seconds" })("a fie
   it.effect("is refused to kubectl, to server-side apply as Flux and Argo CD do it, and to agent-job itself, by its name", () =>
     Effect.gen(function*() {
       const { status: _, ...spec } = { ...rich.spec, unheard: 1, status: undefined }
-      expect(write({ unheard: 1 })).toContain('unknown field "spec.unheard"')
+      expect(refused(["create", "-f", "-"], written({ unheard: 1 }))).toContain('unknown field "spec.unheard"')
       const applied = yield* (yield* Kubernetes).apply(agentTasks, { metadata: { name: "unknown", namespace: taskNamespace }, spec }).pipe(Effect.flip)
       expect(applied.message).toContain(".spec.unheard: field not declared in schema")
       const created = yield* (yield* Kubernetes).create(agentTasks, { metadata: { name: "unknown", namespace: taskNamespace }, spec }).pipe(Effect.flip)
@@ -96,6 +87,6 @@ layer(FirstVersion, { excludeTestServices: true, timeout: "60 seconds" })("a fie
 
   it.effect("is dropped only for who asks for less than strict validation, and the API server warns", () =>
     Effect.sync(() => {
-      expect(JSON.parse(write({ unheard: 1 }, "--validate=warn"))).toMatchObject({ spec: rich.spec })
+      expect(JSON.parse(kubectl(["create", "-f", "-", "--output=json", "--validate=warn"], written({ unheard: 1 })))).toMatchObject({ spec: rich.spec })
     }))
 })

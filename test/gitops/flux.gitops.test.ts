@@ -2,29 +2,15 @@
 import { expect, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { agentTasks, configMaps, jobs, type Kind, namespaces, serviceAccounts } from "../../src/kubernetes/kinds.ts"
-import { at, becomes, Flux, fluxNamespace, isThere, kubectl, kustomizations, RealFlux, reconcile, until } from "./flux.ts"
+import { agentTasks, configMaps, jobs, namespaces, serviceAccounts } from "../../src/kubernetes/kinds.ts"
+import { at, controllerPlace, crdName, definitions, deployments, isThere, kubectl, productNamespace, refused, roleBindings, statefulSets, until } from "./cluster.ts"
+import { becomes, Flux, fluxNamespace, kustomizations, RealFlux, reconcile } from "./flux.ts"
 import { bring, createTask, end, run, statuses, task, taskNamespace } from "./tasks.ts"
 
-const apps = { ...namespaces, apiVersion: "apps/v1" }
-const deployments: Kind = { ...apps, kind: "Deployment", plural: "deployments" }
-const statefulSets: Kind = { ...apps, kind: "StatefulSet", plural: "statefulsets" }
-const roleBindings: Kind = { ...namespaces, apiVersion: "rbac.authorization.k8s.io/v1", kind: "RoleBinding", plural: "rolebindings" }
-const definitions: Kind = { ...namespaces, apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", plural: "customresourcedefinitions" }
-
-const [crdName, productNamespace] = ["atasks.scalr.io", "agent-job"]
-const controller = { name: "agent-job-controller", namespace: productNamespace }
 const deployment = Effect.gen(function*() {
-  return yield* (yield* Kubernetes).get(deployments, controller)
+  return yield* (yield* Kubernetes).get(deployments, controllerPlace)
 })
 const image = Effect.map(deployment, (_) => String(at(_, "spec", "template", "spec", "containers", 0, "image")))
-const refused = (args: ReadonlyArray<string>): string => {
-  try {
-    return `not refused: ${kubectl(args)}`
-  } catch (error) {
-    return String(at(error, "stderr"))
-  }
-}
 
 const sample = "flux/samples/greeting.yaml"
 const samplesKustomization = "flux/samples/kustomization.yaml"
@@ -156,7 +142,7 @@ layer(RealFlux, { excludeTestServices: true, timeout: "60 seconds" })("flux", (i
       yield* createTask("of-somebody", "apply")
       yield* run("of-somebody")
       yield* kubernetes.delete(kustomizations, { name: "agent-job", namespace: fluxNamespace })
-      yield* until("the controller's end", isThere(deployments, controller.name, productNamespace), (there) => !there)
+      yield* until("the controller's end", isThere(deployments, controllerPlace.name, productNamespace), (there) => !there)
       expect(yield* isThere(serviceAccounts, "agent-job-task", taskNamespace)).toBe(true)
       expect(yield* isThere(roleBindings, "agent-job-task", taskNamespace)).toBe(true)
       expect(yield* isThere(jobs, "agent-job-of-somebody", taskNamespace)).toBe(true)
@@ -178,7 +164,7 @@ layer(RealFlux, { excludeTestServices: true, timeout: "60 seconds" })("flux", (i
         yield* kubernetes.delete(kustomizations, { name, namespace: fluxNamespace })
         yield* until(`the end of ${name}`, isThere(kustomizations, name, fluxNamespace), (there) => !there)
       }
-      yield* until("the controller's end", isThere(deployments, controller.name, productNamespace), (there) => !there)
+      yield* until("the controller's end", isThere(deployments, controllerPlace.name, productNamespace), (there) => !there)
       expect((yield* kubernetes.get(definitions, { name: crdName })).metadata.deletionTimestamp).toBeUndefined()
       expect((yield* task("of-somebody")).status.phase).toBe("Succeeded")
       expect(refused(["delete", "crd", crdName])).toContain("every AgentTask would be deleted with it")

@@ -1,19 +1,19 @@
 // Flux as a test needs it: the real kustomize-controller, a checkout that it applies, and what it says of its Kustomizations.
 // source-controller is stood in for: `publish` packs the checkout, serves it, and writes the status that source-controller would.
 // Used by the *.gitops.test.ts files beside it.
-import { Context, Effect, Layer, Predicate, Schedule, Schema } from "effect"
+import { Context, Effect, Layer, Schema } from "effect"
 import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { cpSync, readFileSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
-import { createServer as listener } from "node:net"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
-import { type Kind, namespaces, pods } from "../../src/kubernetes/kinds.ts"
+import { type Kind, namespaces } from "../../src/kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../src/kubernetes/object.ts"
-import { folder, serve } from "./program.ts"
+import { installDefinitions, kubectl, runPods, until } from "./cluster.ts"
+import { answers, folder, freePort, serve } from "./program.ts"
 
 export const fluxNamespace = "flux-system"
 
@@ -35,15 +35,6 @@ export interface Checkout {
 }
 
 export class Flux extends Context.Service<Flux, Checkout>()("test/Flux") {}
-
-export const kubectl = (args: ReadonlyArray<string>, input = ""): string => execFileSync("kubectl", args, { encoding: "utf8", input, stdio: ["pipe", "pipe", "pipe"] })
-
-const freePort = Effect.callback<number>((resume) => {
-  const server = listener().listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
-})
 
 /** As source-controller packs: the same content gives the same bytes, or every look would find a new revision. */
 const pack = (directory: string): { readonly archive: Buffer; readonly revision: string } => {
@@ -103,24 +94,11 @@ const checkout = Effect.gen(function*() {
 })
 
 const runController = Effect.gen(function*() {
-  const definitions = join(process.env["GITOPS_CACHE"] ?? "", "definitions/flux")
-  kubectl(["apply", "--server-side", "-f", definitions])
-  kubectl(["wait", "--for=condition=Established", "--timeout=30s", "-f", definitions])
+  installDefinitions(join(process.env["GITOPS_CACHE"] ?? "", "definitions/flux"))
   const health = `127.0.0.1:${yield* freePort}`
   const gates = "--feature-gates=CancelHealthCheckOnNewRevision=true" // as flux/README.md tells a team to
   const args = ["--no-remote-bases", "--metrics-addr=0", `--health-addr=${health}`, "--requeue-dependency=1s", gates]
-  yield* serve({ command: "kustomize-controller", args, env: { RUNTIME_NAMESPACE: fluxNamespace }, ready: `http://${health}/readyz` })
-})
-
-/** The hand of a kubelet, which a control plane lacks: every Pod of the installation is ready as soon as it is there. */
-const kubelet = Effect.gen(function*() {
-  const kubernetes = yield* Kubernetes
-  const conditions = [{ type: "Ready", status: "True", lastTransitionTime: "2026-01-01T00:00:00Z" }]
-  const look = Effect.gen(function*() {
-    const { items } = yield* kubernetes.list(pods, { namespace: "agent-job", fieldSelector: "status.phase=Pending" })
-    yield* Effect.forEach(items, ({ metadata: { name } }) => kubernetes.patchStatus(pods, { name, namespace: "agent-job" }, { phase: "Running", conditions }), { discard: true })
-  })
-  yield* Effect.ignore(look).pipe(Effect.repeat(Schedule.spaced("200 millis")), Effect.forkScoped)
+  yield* serve({ command: "kustomize-controller", args, env: { RUNTIME_NAMESPACE: fluxNamespace }, ready: answers(`http://${health}/readyz`) })
 })
 
 /** Kustomizations go while their controller is there: each has a finalizer. */
@@ -132,19 +110,10 @@ const cleanUp = Effect.gen(function*() {
 
 export const RealFlux = Layer.effect(Flux, Effect.gen(function*() {
   yield* runController
-  yield* kubelet
+  yield* runPods
   kubectl(["create", "namespace", fluxNamespace])
   return yield* Effect.acquireRelease(checkout, () => Effect.ignore(cleanUp))
 })).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
-
-/** Reads until what was read is as wanted; fails after a minute with what was seen last. */
-export const until = <A, E, R>(what: string, read: Effect.Effect<A, E, R>, wanted: (seen: A) => boolean): Effect.Effect<A, E, R> => {
-  let last: A | undefined
-  return Effect.map(read, (_) => (last = _)).pipe(
-    Effect.repeat({ until: wanted, schedule: Schedule.spaced("100 millis") }),
-    Effect.timeoutOrElse({ duration: "60 seconds", orElse: () => Effect.die(new Error(`${what} did not come about; last seen: ${JSON.stringify(last)}`)) })
-  )
-}
 
 const Told = Schema.Struct({
   status: Schema.Struct({
@@ -173,11 +142,3 @@ export const becomes = (name: string, reason: string, applied?: string) =>
 
 /** As `flux reconcile kustomization` does: asks for it now. Patches are merged, annotations too. */
 export const reconcile = (name: string): void => void kubectl(["-n", fluxNamespace, "annotate", "--overwrite", `kustomization/${name}`, `reconcile.fluxcd.io/requestedAt=${new Date().toISOString()}`])
-
-export const isThere = Effect.fnUntraced(function*(kind: Kind, name: string, namespace?: string): Effect.fn.Return<boolean, never, Kubernetes> {
-  return yield* (yield* Kubernetes).get(kind, { name, ...(namespace !== undefined && { namespace }) }).pipe(Effect.as(true), Effect.orElseSucceed(() => false))
-})
-
-/** The value at a path of an object, or undefined. */
-export const at = (object: unknown, ...path: ReadonlyArray<string | number>): unknown =>
-  path.reduce<unknown>((value, key) => Predicate.hasProperty(value, key) ? value[key] : undefined, object)

@@ -5,12 +5,11 @@ import { execFileSync } from "node:child_process"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
 import { namespaces } from "../../src/kubernetes/kinds.ts"
-import { kubectl } from "./flux.ts"
+import { installDefinitions, kubectl } from "./cluster.ts"
 import { bring, createTask, statuses, taskNamespace } from "./tasks.ts"
 
 const Cluster = Layer.effectDiscard(Effect.gen(function*() {
-  kubectl(["apply", "--server-side", "--force-conflicts", "-k", "kustomize/crd"])
-  kubectl(["wait", "--for=condition=Established", "--timeout=30s", "crd/atasks.scalr.io"])
+  installDefinitions("kustomize/crd/crd.yaml")
   yield* (yield* Kubernetes).create(namespaces, { metadata: { name: taskNamespace } }).pipe(Effect.catchTag("AlreadyExists", () => Effect.void))
 })).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
 

@@ -5,6 +5,7 @@ import { Effect, Schedule, type Scope } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
+import { connect, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
@@ -18,11 +19,29 @@ export interface Program {
   readonly command: string
   readonly args: ReadonlyArray<string>
   readonly env?: Readonly<Record<string, string>>
-  /** A path of its own to ask for, on loopback, which answers 200 once it serves. */
-  readonly ready: string
+  /** Whether it serves by now. */
+  readonly ready: Effect.Effect<boolean>
 }
 
-const answers = (url: string): Effect.Effect<boolean> => Effect.promise(() => fetch(url).then(({ ok }) => ok, () => false))
+/** With success, to a request. */
+export const answers = (url: string): Effect.Effect<boolean> => Effect.promise(() => fetch(url).then(({ ok }) => ok, () => false))
+
+/** To a connection. */
+export const accepts = (port: number): Effect.Effect<boolean> =>
+  Effect.callback((resume) => {
+    const say = (serves: boolean) => () => {
+      socket.destroy()
+      resume(Effect.succeed(serves))
+    }
+    const socket = connect(port, "127.0.0.1").once("connect", say(true)).once("error", say(false))
+  })
+
+export const freePort = Effect.callback<number>((resume) => {
+  const server = createServer().listen(0, "127.0.0.1", () => {
+    const address = server.address()
+    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
+  })
+})
 
 export const serve = Effect.fnUntraced(function*({ args, command, env, ready }: Program): Effect.fn.Return<void, never, Scope.Scope> {
   const logFile = join(yield* folder("program"), "log")
@@ -39,7 +58,7 @@ export const serve = Effect.fnUntraced(function*({ args, command, env, ready }: 
       await once(child, "exit")
     })
   )
-  yield* answers(ready).pipe(
+  yield* ready.pipe(
     Effect.repeat({ until: (serves) => serves || child.exitCode !== null, schedule: Schedule.spaced("50 millis") }),
     Effect.timeoutOrElse({ duration: "60 seconds", orElse: () => Effect.succeed(false) }),
     Effect.filterOrElse((serves) => serves && child.exitCode === null, () => Effect.die(new Error(`${command} does not serve: ${readFileSync(logFile, "utf8").slice(-2000)}`)))

@@ -1,0 +1,61 @@
+// The cluster as these tests see it: kubectl, waits with a deadline, and the hand of a kubelet, which a control plane lacks.
+// Used by the tests beside it, of Flux and of Argo CD.
+import { Effect, Predicate, Schedule } from "effect"
+import { execFileSync } from "node:child_process"
+import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { type Kind, namespaces, pods } from "../../src/kubernetes/kinds.ts"
+
+const apps = { ...namespaces, apiVersion: "apps/v1" }
+export const deployments: Kind = { ...apps, kind: "Deployment", plural: "deployments" }
+export const statefulSets: Kind = { ...apps, kind: "StatefulSet", plural: "statefulsets" }
+export const roleBindings: Kind = { ...namespaces, apiVersion: "rbac.authorization.k8s.io/v1", kind: "RoleBinding", plural: "rolebindings" }
+export const definitions: Kind = { ...namespaces, apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", plural: "customresourcedefinitions" }
+
+export const crdName = "atasks.scalr.io"
+export const productNamespace = "agent-job"
+export const controllerPlace = { name: "agent-job-controller", namespace: productNamespace }
+
+export const kubectl = (args: ReadonlyArray<string>, input = ""): string => execFileSync("kubectl", args, { encoding: "utf8", input, maxBuffer: 2 ** 26, stdio: ["pipe", "pipe", "pipe"] })
+
+/** CRDs, until they are served. One without any condition yet cannot be waited for by a condition. */
+export const installDefinitions = (path: string): void => {
+  kubectl(["apply", "--server-side", "--force-conflicts", "-f", path])
+  for (const state of ["jsonpath={.status.conditions}", "condition=Established"]) kubectl(["wait", `--for=${state}`, "--timeout=30s", "-f", path])
+}
+
+/** What the API server says to a command that it should refuse. */
+export const refused = (args: ReadonlyArray<string>, input = ""): string => {
+  try {
+    return `not refused: ${kubectl(args, input)}`
+  } catch (error) {
+    return String(at(error, "stderr"))
+  }
+}
+
+/** The hand of a kubelet, which a control plane lacks: every Pod of the installation is ready as soon as it is there. */
+export const runPods = Effect.gen(function*() {
+  const kubernetes = yield* Kubernetes
+  const conditions = [{ type: "Ready", status: "True", lastTransitionTime: "2026-01-01T00:00:00Z" }]
+  const look = Effect.gen(function*() {
+    const { items } = yield* kubernetes.list(pods, { namespace: "agent-job", fieldSelector: "status.phase=Pending" })
+    yield* Effect.forEach(items, ({ metadata: { name } }) => kubernetes.patchStatus(pods, { name, namespace: "agent-job" }, { phase: "Running", conditions }), { discard: true })
+  })
+  yield* Effect.ignore(look).pipe(Effect.repeat(Schedule.spaced("200 millis")), Effect.forkScoped)
+})
+
+/** Reads until what was read is as wanted; fails after a minute with what was seen last. */
+export const until = <A, E, R>(what: string, read: Effect.Effect<A, E, R>, wanted: (seen: A) => boolean): Effect.Effect<A, E, R> => {
+  let last: A | undefined
+  return Effect.map(read, (_) => (last = _)).pipe(
+    Effect.repeat({ until: wanted, schedule: Schedule.spaced("100 millis") }),
+    Effect.timeoutOrElse({ duration: "60 seconds", orElse: () => Effect.die(new Error(`${what} did not come about; last seen: ${JSON.stringify(last)}`)) })
+  )
+}
+
+export const isThere = Effect.fnUntraced(function*(kind: Kind, name: string, namespace?: string): Effect.fn.Return<boolean, never, Kubernetes> {
+  return yield* (yield* Kubernetes).get(kind, { name, ...(namespace !== undefined && { namespace }) }).pipe(Effect.as(true), Effect.orElseSucceed(() => false))
+})
+
+/** The value at a path of an object, or undefined. */
+export const at = (object: unknown, ...path: ReadonlyArray<string | number>): unknown =>
+  path.reduce<unknown>((value, key) => Predicate.hasProperty(value, key) ? value[key] : undefined, object)

@@ -1,0 +1,66 @@
+// What the linters of manifests and rules say of ours: kubeconform, kube-score and promtool.
+// What kube-score is not asked, and why, is below: each is a decision.
+import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
+import { spawnSync } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { installDefinitions, kubectl } from "./cluster.ts"
+import { writeSchemas } from "./schemas.ts"
+
+const overlays = ["standalone", "agent", "production"].map((name) => `kustomize/overlays/${name}`)
+const folders = [...overlays, "kustomize/crd", "kustomize/guard", "kustomize/argo-cd/standalone", "kustomize/argo-cd/samples", "flux/platform/crds", "flux/clusters/staging", "flux/clusters/production"]
+
+const directory = mkdtempSync(join(tmpdir(), "schemas-"))
+let schemas = ""
+
+beforeAll(() => {
+  const definitions = `${process.env["GITOPS_CACHE"]}/definitions`
+  installDefinitions("kustomize/crd/crd.yaml")
+  for (const path of [`${definitions}/flux`, `${definitions}/argocd`, "test/kustomize/prometheus-crds.yaml"]) installDefinitions(path)
+  schemas = writeSchemas(JSON.parse(kubectl(["get", "--raw", "/openapi/v2"])), directory)
+})
+afterAll(() => rmSync(directory, { recursive: true }))
+
+const said = (program: string, args: ReadonlyArray<string>, input = "") => {
+  const { status, stderr, stdout } = spawnSync(program, args, { encoding: "utf8", input, maxBuffer: 2 ** 26 })
+  return { status, text: stdout + stderr }
+}
+const built = (folder: string): string => kubectl(["kustomize", folder])
+// Those of notification-controller are not to be had as a schema here.
+const kubeconform = (manifests: string) => said("kubeconform", ["-strict", "-summary", "-skip=Alert,Provider", `-schema-location=${schemas}`], manifests)
+
+describe("kubeconform", () => {
+  it.each(folders)("finds every field of %s in its kind's schema", (folder) => {
+    const { status, text } = kubeconform(built(folder))
+    expect(text).toMatch(/ Invalid: 0, Errors: 0,/u)
+    expect(status).toBe(0)
+  })
+
+  it("would find one that is misspelt", () => {
+    expect(kubeconform(built("kustomize/overlays/standalone").replace("replicas:", "replica:"))).toMatchObject({ status: 1, text: expect.stringContaining("additional properties 'replica' not allowed") })
+  })
+})
+
+const notAsked = {
+  "container-image-pull-policy": "tags are fixed, so IfNotPresent gives the same image and needs no registry",
+  "container-ephemeral-storage-request-and-limit": "every emptyDir has a sizeLimit; a limit of the container is a value",
+  "container-security-context-user-group-id": "1001 is the account of the chart's image, and its files are of it",
+  "pod-networkpolicy": "policies are components, since not every cluster's network has them",
+  "networkpolicy-targets-pod": "the Pods of tasks are made later",
+  "statefulset-has-servicename": "it has, of a Service with an address: there is one server"
+}
+
+describe("kube-score", () => {
+  it.each(overlays)("finds nothing critical in %s", (folder) => {
+    const { status, text } = said("kube-score", ["score", "--output-format=ci", ...Object.keys(notAsked).map((_) => `--ignore-test=${_}`), "-"], built(folder))
+    expect(text.split("\n").filter((_) => _.startsWith("[CRITICAL]"))).toEqual([])
+    expect(status).toBe(0)
+  })
+})
+
+describe("promtool", () => {
+  it("takes the rules of the component monitoring, and finds nothing to say of them", () => {
+    expect(said("promtool", ["check", "rules", "--lint=all", "--lint-fatal", "kustomize/components/monitoring/rules.yaml"])).toMatchObject({ status: 0, text: expect.stringContaining("SUCCESS") })
+  })
+})
