@@ -90,10 +90,12 @@ export const makeFinished = (api: Api, { namespace }: Scene, count: number): Pro
     await finish(api, namespace, name)
   })
 
-/** Tasks whose Pods wait for a node, made while a controller runs; ready when all Pods are there. */
+/** Tasks whose Pods wait for a node, made while a controller runs; ready when all Pods are there and the controller has said that each starts. */
 export const makeStarting = async (api: Api, { namespace }: Scene, count: number): Promise<void> => {
-  const pods = new Set<string>()
+  const [pods, told] = [new Set<string>(), new Set<string>()]
   await api.watch(podsOf(namespace), (_, { metadata: { name } }) => void pods.add(name))
+  await api.watch(tasksOf(namespace), (_, { metadata: { name }, status }) => void (status?.phase === "Starting" && told.add(name)))
   await forEach(namesOf("starting", count), (name) => api.call("POST", tasksOf(namespace), taskNamed(name)))
   await until(`${count} Pods`, () => pods.size, (made) => made === count, 180_000)
+  await until(`The word on ${count} starts`, () => told.size, (said) => said === count)
 }
