@@ -1,7 +1,7 @@
 // The questions that the table of situations asks, each a plain predicate over what was observed.
 // They are put in the table's order, so each may assume that those above it did not hold.
 // Used by core/plan alone.
-import { Option } from "effect"
+import { Equal, Option } from "effect"
 import { isUnpinned, waitsForSource } from "./flux-source.ts"
 import type { Observed } from "./observed.ts"
 import { isEngineOver, isPodOver, troubleOfStart } from "./pod-trouble.ts"
@@ -67,7 +67,7 @@ export const holds = {
   workspaceTaken: (_) => mutates(_) && _.observed.holder._tag === "Taken",
   sourceUnasked: ({ observed: { source, task } }) => source._tag === "NotAsked" && isUnpinned(task),
   sourceNotReady: ({ observed: { source } }) => source._tag === "NotReady",
-  outdated: ({ observed: { source, task } }) => source._tag === "Ready" && (task.status.source?.sha256 !== source.artifact.sha256 || waitsForSource(task)),
+  outdated: ({ observed: { source, task } }) => source._tag === "Ready" && (!Equal.equals(task.status.source, source.artifact) || waitsForSource(task)),
   refusedForNow: ({ observed: { refusal } }) => Option.isSome(refusal),
   workspaceFree: (_) => mutates(_) && _.observed.holder._tag !== "Mine"
 } satisfies Readonly<Record<string, Holds>>

@@ -26,6 +26,8 @@ const cases: ReadonlyArray<Case> = [
   { given: "a source with another artifact", seed: { source: "new" }, situation: "its source has another artifact than it knows", actions: [], phase: "Pending", reason: "Accepted" },
   { given: "a source that is ready after all, whose turn is not known", seed: { life: "queued", source: "known", waitsForSource: true }, situation: "its source has another artifact than it knows", actions: [], phase: "Queued", reason: "Accepted" },
   { given: "a source whose artifact is written down", seed: { source: "known" }, situation: "its turn", actions: ["CreateJob"] },
+  { given: "the same artifact under another URL, since Flux deletes the old one", seed: { source: "moved" }, situation: "its source has another artifact than it knows", actions: [], phase: "Pending", reason: "Accepted" },
+  { given: "the same artifact under another URL, after its end", seed: { life: "succeeded", source: "moved", follows: "plan" }, situation: "over, and it follows its source", actions: [], phase: "Succeeded" },
   { given: "a task that follows its source, with a new artifact", seed: { life: "succeeded", source: "new", follows: "plan" }, situation: "over, and its source has a new artifact", actions: ["CreateTask"], phase: "Succeeded" },
   { given: "a new artifact while the newest attempt is alive", seed: { life: "succeeded", source: "new", follows: "plan", latest: "alive" }, situation: "over, and it follows its source", actions: [], phase: "Succeeded" },
   { given: "a new artifact after the newest attempt was deleted", seed: { life: "failed", source: "new", follows: "plan", latest: "gone" }, situation: "over, and its source has a new artifact", actions: ["CreateTask"], phase: "Failed" },

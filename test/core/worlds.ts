@@ -49,8 +49,8 @@ export const Seed = Schema.Struct({
   refusal: Schema.Literals(["none", "QuotaExceeded", "Refused", "NameHeld", "NameTaken", "Denied"]),
   warning: Schema.Literals(["none", "quota", "FailedCreate", "FailedMount", "Unhealthy"]),
   expired: Schema.Boolean,
-  /** What Flux has: `new` differs from what the task knows, `known` does not. */
-  source: Schema.Literals(["none", "unasked", "notReady", "new", "known"]),
+  /** What Flux has: `new` differs from what the task knows, `known` does not, `moved` is the same under another revision and URL. */
+  source: Schema.Literals(["none", "unasked", "notReady", "new", "known", "moved"]),
   waitsForSource: Schema.Boolean,
   follows: Schema.Literals(["no", "plan", "planAndApply"]),
   latest: Schema.Literals(["none", "alive", "over", "gone"]),
@@ -119,7 +119,8 @@ const other = (name: string, { follows, source }: Seed, life: Seed["latest"]): O
 
 const sources: Readonly<Record<Seed["source"], SourceSeen>> = {
   none: SourceSeen.NotAsked(), unasked: SourceSeen.NotAsked(), notReady: SourceSeen.NotReady({ message: "It is not ready." }),
-  new: SourceSeen.Ready({ artifact: artifactOf("b") }), known: SourceSeen.Ready({ artifact: known })
+  new: SourceSeen.Ready({ artifact: artifactOf("b") }), known: SourceSeen.Ready({ artifact: known }),
+  moved: SourceSeen.Ready({ artifact: { ...artifactOf("b"), sha256: known.sha256 } })
 }
 
 const job = ({ job, jobAgeSeconds, jobDeleting }: Seed): Option.Option<JobSeen> =>
