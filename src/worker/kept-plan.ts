@@ -51,8 +51,13 @@ const store = (from: string, folder: string, name: string): void => {
   sync(folder)
 }
 
+/** Other Pods keep and prune in the same folder at the same time. */
 const prune = (folder: string): void => {
-  const byAge = readdirSync(folder).map((name) => ({ path: join(folder, name), at: statSync(join(folder, name)).mtimeMs })).sort((a, b) => b.at - a.at)
+  const byAge = readdirSync(folder).flatMap((name) => {
+    const path = join(folder, name)
+    const found = statSync(path, { throwIfNoEntry: false })
+    return found === undefined ? [] : [{ path, at: found.mtimeMs }]
+  }).sort((a, b) => b.at - a.at)
   for (const { path } of byAge.slice(plansPerWorkspace)) rmSync(path, { force: true })
 }
 

@@ -1,7 +1,7 @@
 // Plans on a claim, from the Pod that made one to the Pod that applies it: whole, with its configuration, or not at all.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
-import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs"
+import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Sha256, WorkspaceName } from "../../src/schema/names.ts"
@@ -77,5 +77,14 @@ describe("a kept plan", () => {
       expect(names).toHaveLength(20)
       expect(names).toContain(`${newest}.tar`)
       expect(names).not.toContain(`${oldest}.tar`)
+    }))
+
+  it.effect("is kept beside what another Pod takes away meanwhile", () =>
+    Effect.gen(function*() {
+      const claim = yield* directoryOf("claim")
+      yield* planned(claim)
+      symlinkSync("gone", join(claim, "demo", "listed-but-gone.tar"))
+      const digest = yield* planned(claim, "another plan")
+      expect(readdirSync(join(claim, "demo"))).toContain(`${digest}.tar`)
     }))
 })
