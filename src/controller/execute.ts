@@ -18,7 +18,7 @@ import { holderAnnotation } from "./observe.ts"
 import { Pool, type PoolError } from "./pool.ts"
 import { projectJob } from "./project.ts"
 
-/** The API server would not make the Job: `plan` is asked again, with this. */
+/** The API server would not make a Job or a task: `plan` is asked again, with this. */
 export class Refused extends Data.TaggedError("Refused")<Refusal> {}
 
 /** What one pass over a task goes by, the same from its look at the task to its last write. */
@@ -70,6 +70,8 @@ const refusalOf = (error: KubernetesError): Option.Option<Refusal> => {
   return error._tag === "Invalid" ? Option.some({ kind: "Denied", message: error.message }) : Option.none()
 }
 
+const refusalOr = (error: KubernetesError): Refused | KubernetesError => Option.match(refusalOf(error), { onNone: () => error, onSome: (refusal) => new Refused(refusal) })
+
 const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
   const kubernetes = yield* Kubernetes
   const pool = yield* Effect.serviceOption(Pool)
@@ -93,7 +95,7 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
       Effect.catch((error): Effect.Effect<void, Refused | KubernetesError> =>
         error._tag === "AlreadyExists"
           ? adopt(task, name, error)
-          : Effect.fail(Option.match(refusalOf(error), { onNone: () => error, onSome: (refusal) => new Refused(refusal) })))
+          : Effect.fail(refusalOr(error)))
     )
   }
 
@@ -101,9 +103,11 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
   const createTask = (task: AgentTask, name: string, spec: AgentTaskSpec): Effect.Effect<void, Refused | KubernetesError> => {
     const place = { name, namespace: task.metadata.namespace }
     return Effect.asVoid(kubernetes.create(agentTasks, { metadata: { ...place, labels: managedByUs, ownerReferences: [ownedBy(task)] }, spec })).pipe(
-      Effect.catchTag("AlreadyExists", () =>
-        Effect.flatMap(kubernetes.get(agentTasks, place), (found) =>
-          Option.match(refusalBy(agentTasks.kind, found, task), { onNone: () => Effect.void, onSome: (refusal) => Effect.fail(new Refused(refusal)) })))
+      Effect.catch((error): Effect.Effect<void, Refused | KubernetesError> =>
+        error._tag === "AlreadyExists"
+          ? Effect.flatMap(kubernetes.get(agentTasks, place), (found) =>
+            Option.match(refusalBy(agentTasks.kind, found, task), { onNone: () => Effect.void, onSome: (refusal) => Effect.fail(new Refused(refusal)) }))
+          : Effect.fail(refusalOr(error)))
     )
   }
 

@@ -54,20 +54,23 @@ const applySpec = ({ spec: { cancel: _cancel, options: _options, savePlan, sourc
 type Holds = (situation: Situation) => boolean
 
 export const following = {
-  nameTaken: ({ observed: { refusal, task } }) => follows(task) && Option.isSome(refusal),
+  refused: ({ observed: { refusal, task } }) => follows(task) && Option.isSome(refusal),
   newArtifact: ({ observed }) => follows(observed.task) && isFree(observed) && hasNew(observed),
   planned: ({ observed }) => follows(observed.task) && isFree(observed) && observed.source._tag === "Ready" && Option.isSome(toApply(observed)),
   atRest: ({ observed: { task } }) => follows(task)
 } satisfies Readonly<Record<string, Holds>>
 
-const named = (name: string, suffix: string): string => `${name.slice(0, 240).replace(/[-.]+$/u, "")}-${suffix}`
+/** Of the 253 characters of a name: an attempt leaves so many that its apply never cuts off its number. */
+const mostOf = { attempt: 230, apply: 245 }
+
+const named = (name: string, most: number, suffix: string): string => `${name.slice(0, most).replace(/[-.]+$/u, "")}-${suffix}`
 
 export const makeAttempt: Respond = (_) => {
   const { source, task: { metadata: { name }, spec, status } } = _.observed
   if (source._tag !== "Ready" || spec.source.fluxSource === undefined) return unchanged(_)
   const attempt = (status.latest?.attempt ?? spec.attempt ?? 1) + 1
   const { onChange: _onChange, ...fluxSource } = spec.source.fluxSource
-  const next = named(name, String(attempt))
+  const next = named(name, mostOf.attempt, String(attempt))
   return {
     ...unchanged(_, [Action.CreateTask({ name: next, spec: { ...spec, attempt, source: { fluxSource } } })]),
     status: { ...status, latest: { attempt, name: next, sha256: source.artifact.sha256 } }
@@ -80,16 +83,14 @@ export const applyPlan: Respond = (_) =>
     onSome: ({ plan, spec }) => {
       const { source, task: { status } } = _.observed
       if (source._tag !== "Ready") return unchanged(_)
-      const apply = named(plan.metadata.name, "apply")
+      const apply = named(plan.metadata.name, mostOf.apply, "apply")
       const latest = status.latest ?? { attempt: plan.spec.attempt ?? 1, name: plan.metadata.name, sha256: source.artifact.sha256 }
       return { ...unchanged(_, [Action.CreateTask({ name: apply, spec })]), status: { ...status, latest: { ...latest, apply } } }
     }
   })
 
-export const tellNameTaken: Respond = (_) => {
-  const message = Option.match(_.observed.refusal, { onNone: () => "", onSome: (refusal) => refusal.message })
-  return later(unchanged(_, [Action.Emit({ type: "Warning", reason: "NameTaken", message })]), lookMillis)
-}
+export const tellRefusal: Respond = (_) =>
+  later(unchanged(_, Option.toArray(_.observed.refusal).map(({ kind, message }) => Action.Emit({ type: "Warning", reason: kind, message }))), lookMillis)
 
 /** The conditions are those of the newest attempt or of its apply, so that who waits for this task waits for what the source has now. */
 export const reflect: Respond = (_) => {

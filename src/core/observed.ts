@@ -80,7 +80,7 @@ export type SourceSeen = Data.TaggedEnum<{
 }>
 export const SourceSeen = Data.taggedEnum<SourceSeen>()
 
-/** Why the API server would not make the Job when it was last asked. */
+/** Why the API server would not make the Job, or the next attempt, when it was last asked. */
 export interface Refusal {
   readonly kind: "QuotaExceeded" | "Refused" | "NameHeld" | "NameTaken" | "Denied"
   readonly message: string

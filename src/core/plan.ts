@@ -26,7 +26,7 @@ export const rows: ReadonlyArray<Row> = [
   { situation: "over, and the pool does not know", means: "report the result until the pool confirms it", holds: holds.unreported, respond: respond.report },
   { situation: "over, deleted and reported", means: "let the object go", holds: holds.releasable, respond: respond.release },
   { situation: "over, and past the history limit", means: "delete the task; only those of a pool and attempts at a new revision, Git keeps its own", holds: holds.expired, respond: respond.deleteTask },
-  { situation: "over, and the name of its next attempt is taken", means: "say so, and look again; a stranger's task is never adopted", holds: following.nameTaken, respond: follow.tellNameTaken },
+  { situation: "over, and its next attempt was refused", means: "say why, and try again; a stranger's task of that name is never adopted", holds: following.refused, respond: follow.tellRefusal },
   { situation: "over, and its source has a new artifact", means: "make the next attempt, a task of its own, once the newest is over", holds: following.newArtifact, respond: follow.makeAttempt },
   { situation: "over, and its newest plan is to be applied", means: "make the task that applies that very plan, as long as the source has nothing newer", holds: following.planned, respond: follow.applyPlan },
   { situation: "over, and it follows its source", means: "look at the source from time to time; the conditions are those of the newest attempt", holds: following.atRest, respond: follow.reflect },

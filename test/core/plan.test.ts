@@ -37,7 +37,7 @@ const cases: ReadonlyArray<Case> = [
   { given: "a plan that is old already", seed: { life: "succeeded", source: "new", follows: "planAndApply" }, situation: "over, and its source has a new artifact", actions: ["CreateTask"], phase: "Succeeded" },
   { given: "a plan that was applied", seed: { life: "succeeded", source: "known", follows: "planAndApply", latest: "over", latestApply: "over" }, situation: "over, and it follows its source", actions: [], phase: "Succeeded" },
   { given: "a new artifact while the last apply is alive", seed: { life: "succeeded", source: "new", follows: "planAndApply", latest: "over", latestApply: "alive" }, situation: "over, and it follows its source", actions: [], phase: "Succeeded" },
-  { given: "a stranger's task under the next attempt's name", seed: { life: "succeeded", source: "new", follows: "plan", refusal: "NameTaken" }, situation: "over, and the name of its next attempt is taken", actions: ["Emit"], phase: "Succeeded" },
+  { given: "a stranger's task under the next attempt's name", seed: { life: "succeeded", source: "new", follows: "plan", refusal: "NameTaken" }, situation: "over, and its next attempt was refused", actions: ["Emit"], phase: "Succeeded" },
   { given: "a new artifact for a task that was cancelled after its end", seed: { life: "succeeded", source: "new", follows: "plan", cancel: true }, situation: "over", actions: [], phase: "Succeeded" },
   { given: "a new artifact for a task that does not follow its source", seed: { life: "succeeded", source: "new" }, situation: "over", actions: [], phase: "Succeeded" },
   { given: "a Job that a quota refused", seed: { refusal: "QuotaExceeded" }, situation: "the API server refused its Job for now", actions: [], phase: "Queued", reason: "QuotaExceeded" },

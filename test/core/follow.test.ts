@@ -1,0 +1,49 @@
+// Names of attempts and of what applies them: each of its own, however long the name of the task.
+import { describe, expect, it } from "@effect/vitest"
+import { Option } from "effect"
+import type { Observed } from "../../src/core/observed.ts"
+import { plan } from "../../src/core/plan.ts"
+import type { AgentTask } from "../../src/schema/agent-task.ts"
+import { noon, plainSeed, policy, type Seed, worldOf } from "./worlds.ts"
+
+const followed: Seed = { ...plainSeed, life: "succeeded", source: "new", follows: "planAndApply" }
+
+const renamed = (task: AgentTask, name: string): AgentTask => ({ ...task, metadata: { ...task.metadata, name } })
+const called = (name: string, seed: Seed): Observed => {
+  const world = worldOf(seed)
+  return { ...world, task: renamed(world.task, name) }
+}
+const made = (world: Observed): ReadonlyArray<string> => plan(policy, world, noon).actions.flatMap((action) => action._tag === "CreateTask" ? [action.name] : [])
+
+const attemptOf = (name: string): string => made(called(name, followed))[0] ?? ""
+const applyOf = (name: string, attempt: string): ReadonlyArray<string> => {
+  const world = called(name, { ...followed, source: "known", latest: "over" })
+  return made({ ...world, latest: Option.map(world.latest, (latest) => renamed(latest, attempt)) })
+}
+
+describe("an attempt at a new artifact", () => {
+  it("is named after its task and its number, and its apply after it", () => {
+    expect(attemptOf("infra")).toBe("infra-2")
+    expect(applyOf("infra", "infra-2")).toEqual(["infra-2-apply"])
+  })
+
+  it.each([200, 229, 230, 239, 240, 253])("keeps its number in the name of its apply, for a task of %i characters", (length) => {
+    const attempt = attemptOf("x".repeat(length))
+    const [apply = ""] = applyOf("x".repeat(length), attempt)
+    expect(attempt).toMatch(/^x+-2$/u)
+    expect(apply).toBe(`${attempt}-apply`)
+    expect(apply.length).toBeLessThanOrEqual(253)
+  })
+
+  it("has a name of its own beside the apply of the first plan", () => {
+    const name = "x".repeat(253)
+    const world = called(name, { ...followed, source: "known" })
+    expect(made(world)).not.toEqual(applyOf(name, attemptOf(name)))
+  })
+
+  it.each(["QuotaExceeded", "Denied", "NameTaken"] as const)("that was refused is told with the reason (%s)", (refusal) => {
+    const { actions, status } = plan(policy, called("infra", { ...followed, refusal }), noon)
+    expect(actions).toMatchObject([{ _tag: "Emit", type: "Warning", reason: refusal }])
+    expect(status.latest).toBe(undefined)
+  })
+})
