@@ -4,6 +4,7 @@
 import { Clock, Context, Effect, Layer, Option, Schedule, type Scope, Terminal } from "effect"
 import { TerminalCapabilities } from "effect/cli"
 import { elapsed } from "./elapsed.ts"
+import { exitCode } from "./failure.ts"
 import { fit } from "./table.ts"
 
 export type Style = "plain" | "good" | "bad" | "bold" | "faint"
@@ -40,10 +41,18 @@ const settledAfter = 1000
 const eraseLine = "\r\u001b[2K"
 
 /** A reader that went away (`| head`) ends the command; what it did on the server goes on. */
-const leaveWithReader = (error: NodeJS.ErrnoException) => {
+const cannotTell = (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(0)
-  throw error
+  if (process.stderr.writable) process.stderr.write(`error: Cannot write what was asked for (${error.message}); make room there, or send it elsewhere.\n`)
+  process.exit(exitCode.failed)
 }
+
+/** For good, since a stream tells of a failure only after the write. */
+const watchOutput = Effect.sync(() => {
+  for (const stream of [process.stdout, process.stderr]) {
+    if (!stream.listeners("error").includes(cannotTell)) stream.on("error", cannotTell)
+  }
+})
 
 const make = Effect.fnUntraced(function*({ colours: wanted, forProgram }: ScreenOptions): Effect.fn.Return<Screen["Service"], never, Terminal.Terminal | Scope.Scope> {
   const terminal = yield* Terminal.Terminal
@@ -58,13 +67,8 @@ const make = Effect.fnUntraced(function*({ colours: wanted, forProgram }: Screen
   let atLineStart = true
   let turn = 0
 
-  yield* Effect.acquireRelease(
-    Effect.sync(() => [process.stdout, process.stderr].forEach((stream) => stream.on("error", leaveWithReader))),
-    () => Effect.sync(() => {
-      clear()
-      ;[process.stdout, process.stderr].forEach((stream) => stream.off("error", leaveWithReader))
-    })
-  )
+  yield* watchOutput
+  yield* Effect.addFinalizer(() => Effect.sync(clear))
 
   const write = (text: string) => void out.write(text)
   const clear = () => {

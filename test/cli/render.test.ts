@@ -58,6 +58,14 @@ describe("agent-job render", () => {
     expect(stderr).toContain(says)
   })
 
+  it.each([
+    { given: "a reader that goes away", to: "| true", ends: 0, says: "" },
+    { given: "a device that is full", to: "> /dev/full", ends: 1, says: "error: Cannot write what was asked for (ENOSPC: no space left on device, write); make room there, or send it elsewhere.\n" }
+  ])("ends with no more than a sentence for $given", ({ ends, says, to }) => {
+    const { status, stderr } = spawnSync("bash", ["-c", `set -o pipefail; "${process.execPath}" src/main.ts render ${to}`], { encoding: "utf8" })
+    expect([status, stderr]).toEqual([ends, says])
+  })
+
   it("says which file is not there", () => {
     const { status, stderr } = render(["--values", "/no/such/file.yaml"])
     expect(status).toBe(2)
