@@ -7,6 +7,7 @@ import { existsSync } from "node:fs"
 import { dirname, join, relative, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { BadInput } from "./failure.ts"
+import { pathFlag } from "./settings.ts"
 
 export const baseFlag = Flag.String("base").pipe(
   Flag.withMetavar("REF"),
@@ -14,7 +15,7 @@ export const baseFlag = Flag.String("base").pipe(
   Flag.withDescription("The base: a directory, or a remote one with its version (https://HOST/OWNER/agent-job//kustomize/base?ref=TAG); by default that of the checkout this runs from.")
 )
 
-export const outFlag = Flag.Path("out").pipe(Flag.withMetavar("DIR"), Flag.withDescription("The directory to write; new, empty, or with an overlay that was written before."))
+export const outFlag = pathFlag("out").pipe(Flag.withMetavar("DIR"), Flag.withDescription("The directory to write; new, empty, or with an overlay that was written before."))
 
 /** A directory as whoever typed it would say it again. */
 export const shown = (path: string): string => {

@@ -9,6 +9,9 @@ export const builtIns = [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Complet
 
 const suggestion = (words: ReadonlyArray<string>) => words.length === 0 ? "" : `; did you mean ${words.map((word) => JSON.stringify(word)).join(" or ")}?`
 
+/** What a value must be, in the words of its schema. */
+const allowed = (expected: string) => expected.replace("Schema validation failed: ", "").replace(/^Expected /u, "it must be ").replace(/\s*\nExpected /gu, ", and ")
+
 /** A mistake in one sentence. */
 const mistake = (error: CliError.NonShowHelpErrors): string => {
   switch (error._tag) {
@@ -18,8 +21,8 @@ const mistake = (error: CliError.NonShowHelpErrors): string => {
     case "MissingOption": return `--${error.option} is missing`
     case "UnexpectedArgument": return `${error.arguments.map((argument) => JSON.stringify(argument)).join(", ")} is one argument too many`
     case "InvalidValue": return error.value === ""
-      ? `--${error.option} needs a value (${error.expected})`
-      : `${error.kind === "flag" ? `--${error.option}` : error.option} cannot be ${JSON.stringify(error.value)}: ${error.expected.replace("Schema validation failed: ", "")}`
+      ? `--${error.option} needs a value (${allowed(error.expected)})`
+      : `${error.kind === "flag" ? `--${error.option}` : error.option} cannot be ${JSON.stringify(error.value)}: ${allowed(error.expected)}`
     default: return error.message
   }
 }

@@ -2,9 +2,9 @@
 // Invariant: a failure leaves the folder as it was; files in it that are not ours stay, and those of ours that are no more go.
 // Used by cli/overlay.ts and cli/migrate.ts.
 import { Effect } from "effect"
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises"
-import { join } from "node:path"
-import { BadInput, Failed } from "./failure.ts"
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
+import { dirname, join } from "node:path"
+import { BadInput } from "./failure.ts"
 import { type Files, mark } from "./overlay-files.ts"
 
 interface Present { readonly name: string; readonly ours: boolean }
@@ -14,14 +14,23 @@ const isOurs = async (path: string): Promise<boolean> => ((await readFile(path, 
 const present = async (folder: string): Promise<ReadonlyArray<Present>> => {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return []
+    if (error.code === "ENOTDIR") throw new Error("it is a file, or below one", { cause: error })
     throw error
   })
   return Promise.all(names.map(async (name) => ({ name, ours: await isOurs(join(folder, name)) })))
 }
 
+/** Gives the uppermost folder that it made. Node's own recursive mkdir never ends where a file system takes no folders, such as /proc. */
+const makeFolder = async (folder: string): Promise<string | undefined> => {
+  if (await stat(folder).catch(() => undefined) !== undefined) return undefined
+  const above = await makeFolder(dirname(folder))
+  await mkdir(folder)
+  return above ?? folder
+}
+
 /** Everything is written aside first, so that what can fail has happened before a file of the folder is touched. */
 const put = async (folder: string, files: Files, stale: ReadonlyArray<string>): Promise<void> => {
-  const made = await mkdir(folder, { recursive: true })
+  const made = await makeFolder(folder)
   const aside = await mkdtemp(join(folder, ".new-"))
   try {
     for (const [name, content] of Object.entries(files)) await writeFile(join(aside, name), content)
@@ -34,12 +43,13 @@ const put = async (folder: string, files: Files, stale: ReadonlyArray<string>): 
   }
 }
 
-const reason = (error: unknown): string => error instanceof Error ? error.message : String(error)
+/** Node's words without its code, its call and the path. */
+const reason = (error: unknown): string => error instanceof Error ? error.message.replace(/^E[A-Z]+: (.*?),? \w+ '.*'$/u, "$1") : String(error)
 
 /** Refuses a folder with files that are not from here, unless an overlay of ours is among them. */
 export const writeFolder = Effect.fn("writeFolder")(function*(folder: string, files: Files) {
   const attempt = <A>(work: () => Promise<A>) =>
-    Effect.tryPromise({ try: work, catch: (error) => new Failed({ message: `Cannot write the overlay to ${folder} (${reason(error)}); it is as it was. Name another directory with --out.` }) })
+    Effect.tryPromise({ try: work, catch: (error) => new BadInput({ message: `Cannot write the overlay to ${folder} (${reason(error)}); it is as it was. Name another directory with --out.` }) })
   const there = yield* attempt(() => present(folder))
   const of = (ours: boolean) => there.filter((_) => _.ours === ours).map(({ name }) => name)
   const [own, foreign] = [of(true), of(false)]

@@ -1,13 +1,19 @@
 // Where the server and the cluster are and how to log in: the flags that several commands share, and the environment behind them.
 // Invariant: a token comes from the environment or a file, never from the command line, where other users of the machine would see it.
 // Used by the commands of people.
-import { Config, Effect, FileSystem, Option, Redacted } from "effect"
+import { Config, Effect, FileSystem, Option, Redacted, Schema } from "effect"
 import { Flag } from "effect/cli"
+import { resolve } from "node:path"
 import { ObjectName } from "../schema/names.ts"
 import { Namespace } from "../schema/value.ts"
 import { BadInput } from "./failure.ts"
 
 export const toggle = (name: string, description: string) => Flag.Boolean(name).pipe(Flag.withDefault(false), Flag.withoutNegation, Flag.withDescription(description))
+
+const Given = Schema.String.check(Schema.isMinLength(1, { expected: "a path; an empty one would be the directory this runs in" }))
+
+/** Absolute. Whether it can be read is found out by whoever reads it. */
+export const pathFlag = (name: string) => Flag.String(name).pipe(Flag.withSchema(Given), Flag.map((given) => resolve(given)))
 
 export const serverFlags = {
   url: Flag.String("url").pipe(Flag.withMetavar("URL"), Flag.optional, Flag.withDescription("The server; by default what AGENT_JOB_URL says.")),

@@ -6,8 +6,9 @@ import type { Fault } from "../schema/explain.ts"
 import type { Values } from "../schema/values.ts"
 import { BadInput } from "./failure.ts"
 import { lazily } from "./lazily.ts"
+import { pathFlag } from "./settings.ts"
 
-export const valuesFlag = Flag.Path("values").pipe(
+export const valuesFlag = pathFlag("values").pipe(
   Flag.withAlias("f"),
   Flag.withMetavar("FILE"),
   Flag.atLeast(0),

@@ -52,11 +52,13 @@ describe("what is typed wrong", () => {
     { args: ["cancel"], said: "error: RUN|TASK is missing\nSee: agent-job cancel --help" },
     { args: ["cancel", "Rubbish!"], said: "error: \"Rubbish!\" is neither a run's id nor the name of an AgentTask." },
     { args: ["approve", "a-task", "--url", nobody], said: "error: \"a-task\" is not the id of a run; `agent-job get runs` lists them." },
-    { args: ["render", "--name", "Blue"], said: "error: --name cannot be \"Blue\": Expected a lowercase DNS name\nSee: agent-job render --help" },
+    { args: ["render", "--name", "Blue"], said: "error: --name cannot be \"Blue\": it must be a lowercase DNS name\nSee: agent-job render --help" },
+    { args: ["render", "--name", ""], said: "error: --name needs a value (it must be a lowercase DNS name)\nSee: agent-job render --help" },
+    { args: ["render", "--values", ""], said: "error: --values needs a value (it must be a path; an empty one would be the directory this runs in)\nSee: agent-job render --help" },
     { args: ["overlay"], said: "error: --out is missing\nSee: agent-job overlay --help" },
     { args: ["migrate", "--out", "x"], said: "error: --release is missing\nSee: agent-job migrate --help" },
     { args: ["server"], said: "error: --data-dir is missing\nSee: agent-job server --help" },
-    { args: ["controller", "--values", "v.yaml", "--health-port", "x"], said: "error: --health-port cannot be \"x\": Expected a string representing a finite number\nSee: agent-job controller --help" }
+    { args: ["controller", "--values", "v.yaml", "--health-port", "x"], said: "error: --health-port cannot be \"x\": it must be a string representing a finite number\nSee: agent-job controller --help" }
   ])("$args is told in a sentence, with exit code 2", ({ args, said }) =>
     Effect.gen(function*() {
       const answer = yield* typed({}, ...args)

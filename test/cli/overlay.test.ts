@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join, relative } from "node:path"
+import { join, relative, resolve } from "node:path"
 import { parse } from "yaml"
 import { run } from "./program.ts"
 
@@ -67,12 +67,23 @@ describe("agent-job overlay", () => {
       expect(readdirSync(out()).map(read)).toEqual(["resources: []\n"])
     }))
 
-  it.live("says so where it cannot write", () =>
+  it.live.each([
+    { place: "out", why: "it is a file, or below one" },
+    { place: "out/deeper", why: "it is a file, or below one" },
+    { place: "/proc/overlay", why: "no such file or directory" }
+  ])("says so where it cannot write: $place", ({ place, why }) =>
     Effect.gen(function*() {
       writeFileSync(out(), "a file")
-      const { code, error } = yield* overlay({})
-      expect([code, error]).toEqual([1, expect.stringMatching(/^error: Cannot write the overlay to .*\/out \(ENOTDIR.*\); it is as it was\. Name another directory with --out\.\n$/u)])
+      const target = resolve(folder, place)
+      const { code, error } = yield* run(["overlay", "--out", target])
+      expect([code, error]).toEqual([2, `error: Cannot write the overlay to ${target} (${why}); it is as it was. Name another directory with --out.\n`])
       expect(readFileSync(out(), "utf8")).toBe("a file")
+    }))
+
+  it.live("makes the folders above it", () =>
+    Effect.gen(function*() {
+      const { code } = yield* run(["overlay", "--out", join(out(), "a/b")])
+      expect([code, readdirSync(join(out(), "a/b"))]).toEqual([0, expect.arrayContaining(["kustomization.yaml"])])
     }))
 
   it.live.each([
