@@ -111,7 +111,7 @@ export const make = (initial: TaskPolicy): World => {
     },
     isExpired: (task) => {
       if (!mayExpire(task)) return false
-      history ??= expired(tasks.values(), policy.historyPerWorkspace)
+      history ??= expired([...tasks.values()], policy.historyPerWorkspace)
       return history.has(task.metadata.uid)
     },
     waiting: () => [...tasks].filter(([, task]) => !isOver(task.status.phase) && !occupies(task)).map(([key]) => key),

@@ -1,5 +1,5 @@
 // Which finished tasks are past the history limit of their workspace.
-// Only tasks that were made here count, for a pool or for a new revision: one that Git keeps would come back, and run again.
+// Only tasks that were made here count, for a pool or for a new revision: one that Git keeps would come back, and run again. The newest attempt stays.
 // Called by controller/world.
 import { Option } from "effect"
 import type { AgentTask } from "../schema/agent-task.ts"
@@ -13,10 +13,19 @@ const finishedAt = ({ metadata, status }: AgentTask): string => status.finishedA
 export const mayExpire = (task: AgentTask): boolean =>
   isOver(task.status.phase) && (task.spec.pool === undefined ? Option.isSome(attemptOf(task)) : task.status.reportedAt !== undefined)
 
+const placeOf = (namespace: string, name: string): string => `${namespace}/${name}`
+
+/** The newest attempts and their applies: the plan of one may be still to be applied, and the conditions of the task that they were made for speak of them. */
+const newestAttempts = (tasks: ReadonlyArray<AgentTask>): ReadonlySet<string> =>
+  new Set(tasks.flatMap(({ metadata: { namespace }, status: { latest } }) =>
+    latest === undefined ? [] : [latest.name, latest.apply].filter((name) => name !== undefined).map((name) => placeOf(namespace, name))
+  ))
+
 /** The uids of those that may go: not needed any more, and older than the newest `limit` of their workspace. */
-export const expired = (tasks: Iterable<AgentTask>, limit: number): ReadonlySet<Uid> => {
+export const expired = (tasks: ReadonlyArray<AgentTask>, limit: number): ReadonlySet<Uid> => {
+  const newest = newestAttempts(tasks)
   const finished = Map.groupBy(
-    [...tasks].filter(mayExpire),
+    tasks.filter((task) => mayExpire(task) && !newest.has(placeOf(task.metadata.namespace, task.metadata.name))),
     ({ spec }) => spec.workspace
   )
   return new Set([...finished.values()].flatMap((all) =>

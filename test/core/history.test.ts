@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { expired } from "../../src/core/history.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
-import { Uid, WorkspaceName } from "../../src/schema/names.ts"
+import { Sha256, Uid, WorkspaceName } from "../../src/schema/names.ts"
 import { plainSeed, type Seed, worldOf } from "./worlds.ts"
 
 const task = (uid: string, minute: number, workspace: string, seed: Partial<Seed> = {}): AgentTask => {
@@ -20,12 +20,17 @@ describe("expired", () => {
     const tasks = [task("old", 1, "a"), task("new", 3, "a"), task("middle", 2, "a"), task("other", 0, "b")]
     expect([...expired(tasks, 2)]).toEqual(["old"])
   })
+  const attempt = (name: string, minute: number) => {
+    const { metadata, ...rest } = task(name, minute, "a", { pool: false })
+    return { ...rest, metadata: { ...metadata, name, ownerReferences: [{ kind: "AgentTask", uid: Uid.make("followed"), controller: true }] } }
+  }
   it("names attempts at a new revision, which nobody would make again", () => {
-    const attempt = (name: string, minute: number) => {
-      const { metadata, ...rest } = task(name, minute, "a", { pool: false })
-      return { ...rest, metadata: { ...metadata, ownerReferences: [{ kind: "AgentTask", uid: Uid.make("followed"), controller: true }] } }
-    }
     expect([...expired([attempt("old", 1), attempt("new", 2), task("followed", 0, "a", { pool: false })], 1)]).toEqual(["old"])
+  })
+  it("leaves the newest attempt and its apply, of which the task speaks that they were made for", () => {
+    const { status, ...followed } = task("followed", 0, "a", { pool: false })
+    const latest = { attempt: 3, name: "third", apply: "apply", sha256: Sha256.make("a".repeat(64)) }
+    expect([...expired([attempt("second", 1), attempt("third", 2), attempt("apply", 3), { ...followed, status: { ...status, latest } }], 0)]).toEqual(["second"])
   })
   it.each([
     { given: "that Git keeps, since it would run again", seed: { pool: false } },
