@@ -37,7 +37,7 @@ const privileged = { "pod-security.kubernetes.io/enforce": "privileged", "pod-se
 
 const nodeCache: Component = {
   name: "node-cache",
-  does: "Keeps providers and engines in a directory of each node, which the Pods of all tasks there share.",
+  does: "Mounts a directory of each node, which the Pods of all tasks there share, as the place of a cache of providers and engines; nothing is kept there yet.",
   adapt: [
     "Needs the directory /var/cache/agent-job on every node, writable by user 1001. Not beside persistence, in whose place it comes.",
     "Pod Security refuses hostPath below privileged, so the tasks' namespace becomes that; the Pods stay as they are otherwise."
@@ -48,7 +48,7 @@ const nodeCache: Component = {
 
 const persistence: Component = {
   name: "persistence",
-  does: "Keeps providers and engines on one volume that the Pods of all tasks share, so that each is downloaded once.",
+  does: "Mounts one volume that the Pods of all tasks share, as the place of a cache of providers and engines; nothing is kept there yet.",
   adapt: ["Needs a storage class with ReadWriteMany; where that is not the default one, patch the PersistentVolumeClaim agent-job-cache. A cluster of one node may do with ReadWriteOnce."],
   layer: componentLayers.persistence
 }

@@ -42,9 +42,9 @@ const controller = section({
 ))
 
 const task = section({
-  ...scheduling("the Pods of tasks"),
+  ...scheduling("a task's Pod"),
   extraVolumes: value(Schema.mutable(Schema.Array(pod.Volume)), [], "Further volumes of the Pods of tasks."),
-  historyPerWorkspace: value(whole, 20, "Finished AgentTasks of a pool that are kept in one workspace."),
+  historyPerWorkspace: value(whole, 20, "Finished AgentTasks of a pool, and of attempts at new revisions, that are kept in one workspace."),
   job: section({
     activeDeadlineSeconds: value(whole, 0, "Seconds that a Job may live, start and orderly end included; it shortens the timeout of tasks that ask for more; 0: as long as its task's timeout needs."),
     backoffLimit: value(whole, 0, "How often a Job that failed to start may be tried again; a stage that has begun is never repeated."),
@@ -82,12 +82,12 @@ const task = section({
 
 const persistence = section({
   emptyDir: section({ sizeLimit: value(pod.Quantity, "20Gi", "Size of the volume that worker and runner share; a Pod that uses more is evicted.") }),
-  enabled: value(Schema.Boolean, false, "Keeps the cache of providers and engines on a PersistentVolumeClaim that the Pods of tasks share."),
+  enabled: value(Schema.Boolean, false, "Mounts a PersistentVolumeClaim that the Pods of tasks share, as the place of a cache of providers and engines; nothing is kept there yet."),
   hostPath: section({
     path: value(
       optional(Path),
       "",
-      "Directory of each node that the Pods of tasks there share as their cache, instead of a claim; user 1001 must be able to write it, and Pod Security baseline and restricted refuse it."
+      "Directory of each node that the Pods of tasks there share as the place of their cache, instead of a claim; user 1001 must be able to write it, and Pod Security baseline and restricted refuse it."
     ),
     type: value(optional(Schema.Literals(["Directory", "DirectoryOrCreate"])), "Directory", "Directory: it must be there; DirectoryOrCreate: made for root where it is not; empty: not looked at.")
   }),
