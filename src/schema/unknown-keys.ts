@@ -1,11 +1,9 @@
 // Which keys of a tree a schema does not know: taken out of it, each with its path and the known key next to it.
 // Invariant: what is left has only known keys, lists and free-form maps as they were.
 // Used by core/migration, where an unknown key is a remark and not a mistake.
-import { Predicate, type Schema, type SchemaAST } from "effect"
+import type { Schema, SchemaAST } from "effect"
 import { nearest } from "./explain.ts"
-
-type Tree = { readonly [key: string]: unknown }
-const isTree = (input: unknown): input is Tree => Predicate.isObject(input)
+import { isTree, type Tree } from "./layers.ts"
 
 export interface UnknownKey {
   /** Written with dots, as in the table of the values. */

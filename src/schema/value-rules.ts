@@ -12,7 +12,8 @@ interface Contradiction {
 type Rule = (values: Sections) => ReadonlyArray<Contradiction | false>
 
 const containersOfOurs = ["install", "runner", "worker"]
-const volumesOfOurs = ["data", "private", "tmp", "api-token", "task-token", "source", "cache", "agent-job-ca-bundle", "agent-job-client-certificate"]
+/** In the Pod of one task or another; the last are those that a task names itself. */
+const volumesOfOurs = /^(data|private|tmp|api-token|task-token|plans|source|cache|agent-job-ca-bundle|agent-job-client-certificate|claim-\d+)$/u
 /** Those that hold nothing of the worker's alone. */
 const volumesForAll = ["data", "cache"]
 
@@ -21,7 +22,7 @@ const serverNeedsToken: Rule = ({ agent: { auth, token, tokenExistingSecret, url
 ]
 
 const volumesAreNew: Rule = ({ task: { extraVolumes } }) =>
-  extraVolumes.map(({ name }, index) => volumesOfOurs.includes(name) && { path: ["task", "extraVolumes", index], issue: `"${name}" is the name of a volume of ours; choose another` })
+  extraVolumes.map(({ name }, index) => volumesOfOurs.test(name) && { path: ["task", "extraVolumes", index], issue: `"${name}" is the name of a volume of ours; choose another` })
 
 const containersAreNew: Rule = ({ task: { sidecars } }) =>
   sidecars.map(({ name }, index) => containersOfOurs.includes(name) && { path: ["task", "sidecars", index], issue: `"${name}" is the name of a container of ours; choose another` })

@@ -1,9 +1,11 @@
 import type { V1Container, V1Job, V1PodSpec } from "@kubernetes/client-node"
 import { describe, expect, it } from "@effect/vitest"
+import { Result } from "effect"
 import { stringify } from "yaml"
 import { job } from "../../../src/core/manifest/job.ts"
 import type { ResolvedConfig } from "../../../src/core/resolve.ts"
 import type { AgentTask } from "../../../src/schema/agent-task.ts"
+import { parseValues } from "../../../src/schema/values.ts"
 import { configOf, fullTask, taskOf } from "../configs.ts"
 import { caseOf, choices } from "./arbitrary-task.ts"
 import { violations } from "./restricted.ts"
@@ -19,6 +21,7 @@ const golden = (task: AgentTask, config = configOf({ task: { namespace: "agent-j
 
 describe("the Job of any task", () => {
   const config = configOf()
+  const withEverything = configOf({ persistence: { enabled: true }, global: { tls: { caBundleSecret: { name: "roots" }, clientCertSecret: { name: "client" } } } })
 
   it.prop("passes Pod Security restricted with default values", [choices], ([choices]) => {
     const { epoch, task } = caseOf(choices)
@@ -48,6 +51,12 @@ describe("the Job of any task", () => {
     expect(runner.filter((volume) => worker.has(volume))).toEqual(["data"])
     expect(container(made, "runner").env?.filter(({ name }) => name.startsWith("AGENT_JOB_"))).toEqual([])
     expect(podOf(made).automountServiceAccountToken).toBe(false)
+  })
+
+  it.prop("has no volume under a name that the values may give to one of their own", [choices], ([choices]) => {
+    const names = (podOf(build(caseOf(choices).task, withEverything)).volumes ?? []).map(({ name }) => name)
+    const taken = Result.match(parseValues({ task: { extraVolumes: names.map((name) => ({ name, emptyDir: {} })) } }), { onFailure: (problems) => problems, onSuccess: () => [] })
+    expect(taken).toHaveLength(names.length)
   })
 
   it.prop("mounts only volumes that the Pod has, each under one name", [choices], ([choices]) => {
