@@ -3,7 +3,8 @@
 // Used wherever people write what we read: values, AgentTasks, files of runs.
 import { Result, Schema, SchemaIssue } from "effect"
 import type { SchemaAST } from "effect"
-import { answerable, at, type Layer, type Path, type Place } from "./layers.ts"
+import { answerable, at, type Layer, type Path, type Place, valueAt } from "./layers.ts"
+import { inWords } from "./wording.ts"
 
 /** How many letters to change, add or leave out to get from `a` to `b` (Levenshtein). */
 const distance = (a: string, b: string): number => {
@@ -66,13 +67,17 @@ const explain = (issue: SchemaIssue.Issue, path: Path = []): ReadonlyArray<Mista
   }
 }
 
+/** What a value must be is told once, by the first rule that it breaks. */
+const once = (mistakes: ReadonlyArray<Mistake>): ReadonlyArray<Mistake> =>
+  [...new Map(mistakes.toReversed().map((mistake) => [mistake.message.startsWith("must be ") ? shown(mistake.path) : line(mistake), mistake])).values()].toReversed()
+
 /** Closedness belongs to the decoder, not to the schema. */
 const strict: SchemaAST.ParseOptions = { onExcessProperty: "error", errors: "all" }
 
 /** Decodes, or gives every mistake. */
 export const parse = <S extends Schema.ConstraintDecoder<unknown>>(schema: S): (input: unknown) => Result.Result<S["Type"], ReadonlyArray<Mistake>> => {
   const decode = Schema.decodeUnknownResult(schema, strict)
-  return (input) => Result.mapError(decode(input), ({ issue }) => [...new Map(explain(issue).map((mistake) => [line(mistake), mistake])).values()])
+  return (input) => Result.mapError(decode(input), ({ issue }) => once(explain(issue).map(({ message, path }) => ({ path, message: inWords(message, valueAt(input, path)) }))))
 }
 
 /** Annotation of a rule for a map: the pattern of its keys. */

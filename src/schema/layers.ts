@@ -66,6 +66,9 @@ const child = (node: unknown, key: PropertyKey): { readonly value: unknown } | u
   return isTree(node) && typeof key === "string" && Object.hasOwn(node, key) ? { value: node[key] } : undefined
 }
 
+/** What is there, if anything. */
+export const valueAt = (node: unknown, path: Path): unknown => path.reduce<unknown>((inner, key) => child(inner, key)?.value, node)
+
 /** What one layer does to a key: sets it, hides what layers below say of it (by a list, a single value or null on the way there), or leaves it as it is. */
 export type Saying =
   | { readonly says: "this"; readonly value: unknown }

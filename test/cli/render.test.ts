@@ -51,7 +51,7 @@ describe("agent-job render", () => {
     { given: "a file that is no YAML", flag: "--values", input: "a: [", says: `${file}:1:5 ` },
     { given: "a task with two sources", flag: "--task", input: task("{ inline: {}, configMap: { name: a } }"), says: "spec.source: exactly one of inline, archive, configMap, fluxSource, savedPlan, pool is required" },
     { given: "a task with an unknown key", flag: "--task", input: task("{ inline: {} }, timeout: 5"), says: `spec.timeout: unknown key, did you mean "timeoutSeconds"?` },
-    { given: "another kind than a task", flag: "--task", input: "kind: Pod", says: "kind: Expected \"AgentTask\"" }
+    { given: "another kind than a task", flag: "--task", input: "kind: Pod", says: "kind: must be \"AgentTask\"" }
   ])("refuses $given, says what to change, and prints no object", ({ flag, input, says }) => {
     const { status, stderr, stdout } = render([flag, file], input)
     expect([status, stdout]).toEqual([2, ""])

@@ -51,7 +51,7 @@ describe("values files", () => {
       expect(error.faults.map(told)).toEqual([
         `${place}/a.yaml:2:3 task.limts: unknown key, did you mean "limits"?`,
         `${place}/values.yaml:1:1 agnt: unknown key, did you mean "agent"?`,
-        `${place}/values.yaml:4:5 task.job.backoffLimit: Expected a value greater than or equal to 0`
+        `${place}/values.yaml:4:5 task.job.backoffLimit: must be a value greater than or equal to 0`
       ])
       expect(Runtime.getErrorExitCode(error)).toBe(2)
     }))

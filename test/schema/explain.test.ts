@@ -22,11 +22,11 @@ describe("parse", () => {
   it("gives a line a problem, with the path as people write it", () => {
     expect(problems({ nam: "a", list: [{ size: 1 }, { size: "2", colour: "red" }] })).toEqual([
       `nam: unknown key, did you mean "name"?`,
-      "name: Missing key",
+      "name: is missing",
       "list[1].colour: unknown key; known here are size",
-      "list[1].size: Expected number"
+      "list[1].size: must be a number, not a text; leave the quotes out"
     ])
   })
 
-  it("says that it is the whole that does not fit", () => expect(problems("text")).toEqual(["the file: Expected object"]))
+  it("says that it is the whole that does not fit", () => expect(problems("text")).toEqual(["the file: must be a map of keys, not a text"]))
 })

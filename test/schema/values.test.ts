@@ -55,29 +55,29 @@ describe("the values", () => {
       persistence: { enabled: "yes" }
     })).toEqual([
       `controler: unknown key, did you mean "controller"?`,
-      `persistence.enabled: Expected boolean`,
+      `persistence.enabled: must be true or false, not the text "yes"`,
       `task.job.backofLimit: unknown key, did you mean "backoffLimit"?`,
-      `task.job.ttlSecondsAfterFinished: Expected a value greater than or equal to 0`,
+      `task.job.ttlSecondsAfterFinished: must be a value greater than or equal to 0`,
       `task.runner.extraVolumeMounts[0].mountPth: unknown key, did you mean "mountPath"?`,
-      `task.runner.extraVolumeMounts[0].mountPath: Missing key`
+      `task.runner.extraVolumeMounts[0].mountPath: is missing`
     ])
   })
 
   it.each([
-    ["task.job.backoffLimit", "three", "Expected number"],
-    ["task.job.backoffLimit", 1.5, "Expected an integer"],
-    ["global.imagePullSecrets", "regcred", "Expected array"],
-    ["agent.image.pullPolicy", "Sometimes", `Expected "Always"`],
-    ["agent.image.tag", 1.1, "Expected"],
-    ["agent.dataDir", "data", "Expected an absolute path"],
-    ["agent.url", "server", "Expected"],
-    ["task.namespace", "Tasks", "Expected"],
+    ["task.job.backoffLimit", "three", "must be a number, not a text"],
+    ["task.job.backoffLimit", 1.5, "must be an integer"],
+    ["global.imagePullSecrets", "regcred", "must be a list, not a text"],
+    ["agent.image.pullPolicy", "Sometimes", `must be "Always", "IfNotPresent" or "Never"`],
+    ["agent.image.tag", 1.1, "must be a text, not a number; put it in quotes"],
+    ["agent.dataDir", "data", "must be an absolute path"],
+    ["agent.url", "server", "must be "],
+    ["task.namespace", "Tasks", "must be "],
     ["task.limits.total", 0, "greater than or equal to 1"],
     ["serviceAccount.tokenTTL", 60, "greater than or equal to 600"],
-    ["persistence.emptyDir.sizeLimit", "20GB", "Expected"],
-    ["task.runner.resources.limits.memory", "2 gigs", "Expected"],
+    ["persistence.emptyDir.sizeLimit", "20GB", "must be "],
+    ["task.runner.resources.limits.memory", "2 gigs", "must be "],
     ["controller.podAnnotations", { "bad key!": "x" }, "bad key!"],
-    ["controller.podAnnotations", { a: true }, "Expected string"],
+    ["controller.podAnnotations", { a: true }, "must be a text, not true or false; put it in quotes"],
     ["serviceAccount.labels", { team: "has spaces" }, "team"],
     ["global.extraEnv", { "1A": "x" }, "1A"],
     ["task.extraVolumes", [{ emptyDir: {} }], "[0]"],
@@ -97,9 +97,9 @@ describe("the values", () => {
     ["task.hostAliases", [{ ip: "10.0.0.256", hostnames: ["a"] }], "an IP address"],
     ["task.dnsPolicy", "None", "task.dnsConfig: needs nameservers"],
     ["controller.podDisruptionBudget", { enabled: true }, "minAvailable: is 1 of 1, so that no node"],
-    ["controller.podDisruptionBudget.minAvailable", "half", "Expected"],
+    ["controller.podDisruptionBudget.minAvailable", "half", "must be "],
     ["task.job.activeDeadlineSeconds", 719, "leaves no minute for a stage: start and end take up to 660 seconds; give at least 720, or 0"],
-    ["task.job.podFailurePolicy.rules", [{ action: "Ignore", onExitCodes: { operator: "In", values: [1] } }], `Expected "FailJob"`],
+    ["task.job.podFailurePolicy.rules", [{ action: "Ignore", onExitCodes: { operator: "In", values: [1] } }], `must be "FailJob"`],
     ["task.job.podFailurePolicy.rules", [{ action: "FailJob", onExitCodes: { containerName: "engine", operator: "In", values: [1] } }], `"engine" is no container of a task's Pod; it has install, runner, worker`],
     ["agent.providerNetworkMirrors", [{ url: "http://mirror.example.com/" }], "begins with https://"],
     ["agent.providerNetworkMirrors", [{ url: "https://a:b@mirror.example.com/" }], "without user and password"],
@@ -110,12 +110,12 @@ describe("the values", () => {
     ["task.worker.extraVolumeMounts", [{ name: "cache", mountPath: "/cache" }], `there is no volume "cache" to mount`],
     ["task.worker.securityContext", { privileged: true, allowPrivilegeEscalation: false }, "privileged: needs task.worker.securityContext.allowPrivilegeEscalation: true too"],
     ["agent.securityContext.privileged", true, "needs agent.securityContext.allowPrivilegeEscalation: true too"],
-    ["task.runner.securityContext.runAsUser", 2 ** 31, "Expected"],
+    ["task.runner.securityContext.runAsUser", 2 ** 31, "must be "],
     ["task.runner.resources.limits.memory", "256Mi", "256Mi is less than the request of 512Mi; lower task.runner.resources.requests.memory too"],
     ["controller.resources.limits.cpu", 0.05, "0.05 is less than the request of 100m"],
-    ["persistence.hostPath.type", "Socket", "Expected"],
-    ["fullnameOverride", "Blue", "Expected a lowercase DNS name"],
-    ["agent", "token", "Expected object"]
+    ["persistence.hostPath.type", "Socket", "must be "],
+    ["fullnameOverride", "Blue", "must be a lowercase DNS name"],
+    ["agent", "token", "must be a map of keys, not a text"]
   ])("refuse %s: %j", (key, value, told) => {
     const [first = "", ...others] = problems(tree(key, value))
     expect(others).toEqual([])
