@@ -2,7 +2,7 @@
 // Invariant: what is no plain map of keys, given once each, is no layer; every fault of the text is told with its place.
 // Used by controller/values-files.
 import { Result } from "effect"
-import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, type YAMLParseError } from "yaml"
+import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit, type YAMLError } from "yaml"
 import type { Fault } from "./explain.ts"
 import { isTree, type Layer, type Path, type Place, type Tree } from "./layers.ts"
 
@@ -25,10 +25,35 @@ const offsetOf = (document: Document.Parsed, path: Path): number => {
 }
 
 /** The parser's words without its own place and picture. */
-const sentence = ({ code, message }: YAMLParseError): string => {
+const sentence = ({ code, message }: YAMLError): string => {
   if (code === "DUPLICATE_KEY") return "this key is given twice; keep one"
+  if (code === "TAG_RESOLVE_FAILED") return `${/!\S*/u.exec(message)?.[0] ?? "this"} is a tag that means nothing here; leave it out`
+  if (message.startsWith("Maximum call stack")) return "is nested too deeply"
   return code === "MULTIPLE_DOCS" ? "another document begins here; a file has one" : (message.split("\n")[0] ?? message).replace(/ at line \d+, column \d+:?$/u, "")
 }
+
+interface Spot {
+  readonly offset: number
+  readonly message: string
+}
+
+/** What the parser takes, and a person would be surprised by. */
+const surprises = (document: Document.Parsed): ReadonlyArray<Spot> => {
+  const found: Array<Spot> = []
+  visit(document, {
+    Alias: (_, node) => {
+      if (node.resolve(document) === undefined) found.push({ offset: startOf(node) ?? 0, message: `*${node.source} names no anchor before it; write &${node.source} there` })
+    },
+    Scalar: (_, { range, source = "", value }) => {
+      if (typeof value === "number" && /^[-+]?0\d/u.test(source)) found.push({ offset: range?.[0] ?? 0, message: `${source} is ${value} here, and octal in Helm; put it in quotes, or leave the zeros out` })
+      else if (Number.isInteger(value) && !Number.isSafeInteger(value) && /^[-+]?\d+$/u.test(source)) found.push({ offset: range?.[0] ?? 0, message: `${source} is too long for a number; put it in quotes if it is a text` })
+    }
+  })
+  return found
+}
+
+/** What goes wrong in a line goes on in it. */
+const firstOfLine = (faults: ReadonlyArray<Fault>): ReadonlyArray<Fault> => faults.filter(({ place }, index) => faults.findIndex((_) => _.place?.line === place?.line) === index)
 
 /** Fails with every fault of the text; an empty one is an empty layer. */
 export const yamlLayer = (file: string, text: string): Result.Result<Layer, ReadonlyArray<Fault>> => {
@@ -39,9 +64,13 @@ export const yamlLayer = (file: string, text: string): Result.Result<Layer, Read
     return { line: Math.max(line, 1), column: Math.max(col, 1) }
   }
   const layer = (tree: Tree): Layer => ({ name: file, tree, place: (path) => placeAt(offsetOf(document, path)) })
-  if (document.errors.length > 0) return Result.fail(document.errors.map((error) => ({ file, place: placeAt(error.pos[0]), message: sentence(error) })))
-  const data = Result.try({ try: (): unknown => document.toJS(), catch: (error) => error instanceof Error ? error.message : String(error) })
-  if (Result.isFailure(data)) return Result.fail([{ file, message: data.failure }]) // an alias that leads nowhere, or to too much
+  const faults = (spots: ReadonlyArray<Spot>) => Result.fail(firstOfLine(spots.map(({ message, offset }) => ({ file, place: placeAt(offset), message }))))
+  const wrong = [...document.errors, ...document.warnings]
+  if (wrong.length > 0) return faults(wrong.map((error) => ({ offset: error.pos[0], message: sentence(error) })))
+  const surprising = surprises(document)
+  if (surprising.length > 0) return faults(surprising)
+  const data = Result.try({ try: (): unknown => document.toJS(), catch: () => "its aliases unfold to too much; write out what they stand for" })
+  if (Result.isFailure(data)) return Result.fail([{ file, message: data.failure }])
   if (data.success === null) return Result.succeed(layer({}))
   return isTree(data.success) ? Result.succeed(layer(data.success)) : Result.fail([{ file, place: placeAt(offsetOf(document, [])), message: "must be a map of keys" }])
 }

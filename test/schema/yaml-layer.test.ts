@@ -41,7 +41,13 @@ describe("a layer of YAML", () => {
     { given: "a tab", text: "a:\n\tb: 1\n", told: [/^f:2:1 Tabs are not allowed as indentation$/u] },
     { given: "two documents", text: "a: 1\n---\nb: 1\n", told: [/^f:2:1 another document begins here; a file has one$/u] },
     { given: "a list", text: "\n- a\n", told: [/^f:2:1 must be a map of keys$/u] },
-    { given: "an alias of nothing", text: "a: *b\n", told: [/^f .*alias.*b$/u] },
+    { given: "an alias of nothing", text: "a:\n  - *b\n", told: [/^f:2:5 \*b names no anchor before it; write &b there$/u] },
+    { given: "aliases of aliases of aliases", text: ["a0: &a0 [x, x]", ...Array.from({ length: 30 }, (_, i) => `a${i + 1}: &a${i + 1} [*a${i}, *a${i}]`)].join("\n"), told: [/^f its aliases unfold to too much; write out what they stand for$/u] },
+    { given: "an unknown tag", text: "a: !secret b\n", told: [/^f:1:4 !secret is a tag that means nothing here; leave it out$/u] },
+    { given: "an octal number of Helm's", text: "a: 0755\n", told: [/^f:1:4 0755 is 755 here, and octal in Helm; put it in quotes, or leave the zeros out$/u] },
+    { given: "a number that would lose digits", text: "a: 123456789012345678901\n", told: [/^f:1:4 123456789012345678901 is too long for a number; put it in quotes if it is a text$/u] },
+    { given: "a template of Helm's, with a fault a line", text: "{{- if .Values.x }}\na: {b: x}\n", told: [/^f:1:/u, /^f:2:/u] },
+    { given: "a tower of maps", text: `${"{a: ".repeat(5000)}1${"}".repeat(5000)}`, told: [/^f:1:\d+ is nested too deeply$/u] },
     { given: "two faults", text: "a: 1\na: 2\nb: \"\n", told: [/^f:2:1/u, /^f:/u] }
   ])("is refused for $given, with the place", ({ text, told }) => expect(faults(text)).toEqual(told.map((_) => expect.stringMatching(_))))
 })
