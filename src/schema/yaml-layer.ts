@@ -2,7 +2,7 @@
 // Invariant: what is no plain map of keys, given once each, is no layer; every fault of the text is told with its place.
 // Used by controller/values-files.
 import { Result } from "effect"
-import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit, type YAMLError } from "yaml"
+import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, type ScalarTag, visit, type YAMLError } from "yaml"
 import type { Fault } from "./explain.ts"
 import { isTree, type Layer, type Path, type Place, type Tree } from "./layers.ts"
 
@@ -32,6 +32,9 @@ const sentence = ({ code, message }: YAMLError): string => {
   return code === "MULTIPLE_DOCS" ? "another document begins here; a file has one" : (message.split("\n")[0] ?? message).replace(/ at line \d+, column \d+:?$/u, "")
 }
 
+/** As Helm and kubectl read it: the file mode 0400 is 256. */
+const octal: ScalarTag = { tag: "tag:yaml.org,2002:int", default: true, test: /^[-+]?0[0-7]+$/u, resolve: (text) => Number.parseInt(text, 8) }
+
 interface Spot {
   readonly offset: number
   readonly message: string
@@ -45,7 +48,7 @@ const surprises = (document: Document.Parsed): ReadonlyArray<Spot> => {
       if (node.resolve(document) === undefined) found.push({ offset: startOf(node) ?? 0, message: `*${node.source} names no anchor before it; write &${node.source} there` })
     },
     Scalar: (_, { range, source = "", value }) => {
-      if (typeof value === "number" && /^[-+]?0\d/u.test(source)) found.push({ offset: range?.[0] ?? 0, message: `${source} is ${value} here, and octal in Helm; put it in quotes, or leave the zeros out` })
+      if (typeof value === "number" && /^[-+]?0\d*[89]/u.test(source)) found.push({ offset: range?.[0] ?? 0, message: `${source} is no octal number; put it in quotes, or leave the zeros out` })
       else if (Number.isInteger(value) && !Number.isSafeInteger(value) && /^[-+]?\d+$/u.test(source)) found.push({ offset: range?.[0] ?? 0, message: `${source} is too long for a number; put it in quotes if it is a text` })
     }
   })
@@ -58,7 +61,7 @@ const firstOfLine = (faults: ReadonlyArray<Fault>): ReadonlyArray<Fault> => faul
 /** Fails with every fault of the text; an empty one is an empty layer. */
 export const yamlLayer = (file: string, text: string): Result.Result<Layer, ReadonlyArray<Fault>> => {
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, merge: true })
+  const document = parseDocument(text, { lineCounter: lines, merge: true, customTags: (tags) => [octal, ...tags] })
   const placeAt = (offset: number): Place => {
     const { col, line } = lines.linePos(offset)
     return { line: Math.max(line, 1), column: Math.max(col, 1) }
