@@ -19,7 +19,7 @@ export const atLeastOne = Schema.Int.check(Schema.isInt32(), Schema.isGreaterTha
 
 const matching = (pattern: RegExp, expected: string) => Schema.String.check(Schema.isPattern(pattern, { expected }))
 export const Path = matching(/^\/[^:]*$/u, "an absolute path")
-export const Url = matching(/^https?:\/\/[^\s/]+\S*$/u, "a URL that begins with http:// or https://")
+export const Url = matching(/^https?:\/\/[^\s/@?#]+([/?#]\S*)?$/u, "a URL that begins with http:// or https://, without user and password")
 export const Namespace = matching(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/u, "a namespace: up to 63 lowercase letters, digits or '-'")
 export const Repository = matching(/^[^\s:@]+(:\d+\/[^\s:@]+)?$/u, "an image's name without its tag")
 export const Tag = matching(/^\w[\w.-]{0,127}(@sha256:[0-9a-f]{64})?$/u, "an image's tag, with or without a digest")

@@ -71,6 +71,7 @@ describe("the values", () => {
     ["agent.image.tag", 1.1, "must be a text, not a number; put it in quotes"],
     ["agent.dataDir", "data", "must be an absolute path"],
     ["agent.url", "server", "must be "],
+    ["agent.url", "https://user:pass@server.example.com", "without user and password"],
     ["task.namespace", "Tasks", "must be "],
     ["task.limits.total", 0, "greater than or equal to 1"],
     ["serviceAccount.tokenTTL", 60, "greater than or equal to 600"],
