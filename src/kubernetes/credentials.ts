@@ -32,7 +32,8 @@ export interface Credentials {
 
 const mounted = "/var/run/secrets/kubernetes.io/serviceaccount"
 
-const problem = (error: unknown): string => error instanceof Error ? error.message : String(error)
+/** Without the lines of the file that a parser of YAML shows beneath, which may have a credential in them. */
+const problem = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? ""
 
 const read = (path: string, next: string) =>
   Effect.tryPromise({

@@ -171,6 +171,13 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
       expect(error.message).toContain(says)
     }))
 
+  it.effect("show nothing of a kubeconfig that is not YAML", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(from("users:\n- user: { token: hunter2 }\n other: 1\n"))
+      expect(error.message).toMatch(/^Cannot understand the kubeconfig \S+: .*\(3:2\); check it with `kubectl config view`\.$/u)
+      expect(error.message).not.toContain("hunter2")
+    }))
+
   it.effect("say where they were looked for", () =>
     Effect.gen(function*() {
       const { message } = yield* discover().pipe(environment({ KUBECONFIG: "/no/such/file" }), Effect.flip)
