@@ -6,7 +6,7 @@ import { defaultValues } from "../../schema/values.ts"
 import type { HelmRelease } from "../../schema/helm-release.ts"
 import { type InlineSecret, withoutSecrets } from "./inline-secrets.ts"
 import { type Renamed, renamedValues } from "./renamed-values.ts"
-import { get, treeAt, withValue } from "../tree-path.ts"
+import { get, textAt, treeAt, without, withValue } from "../tree-path.ts"
 
 export interface ReleaseValues extends Renamed {
   readonly secrets: ReadonlyArray<InlineSecret>
@@ -36,9 +36,17 @@ const asTexts = (values: Tree): Tree =>
     return typeof tag === "number" ? withValue(all, key, String(tag)) : all
   }, values)
 
+/** In releases until 0.5.63 the Secret's name was a text, and its key beside it. */
+const existingSecret = (values: Tree): Tree => {
+  const name = get(values, "agent.tokenExistingSecret")
+  if (typeof name !== "string") return values
+  const left = without(without(values, "agent.tokenExistingSecret"), "agent.tokenExistingSecretKey")
+  return name === "" ? left : withValue(left, "agent.tokenExistingSecret", { name, key: textAt(values, "agent.tokenExistingSecretKey") || "token" })
+}
+
 /** `tokenSecret`: the name of the Secret that the new installation reads the pool's token from. */
 export const releaseValues = ({ config, defaults, name }: HelmRelease, tokenSecret: string): ReleaseValues => {
-  const { secrets, values: bare } = withoutSecrets(config, name, tokenSecret)
+  const { secrets, values: bare } = withoutSecrets(existingSecret(config), name, tokenSecret)
   const { renamed, unknown } = renamedValues(bare)
-  return { values: asTexts(asWholes(renamedValues(merge(defaults, bare)).values)), renamed, unknown, secrets }
+  return { values: asTexts(asWholes(renamedValues(merge(existingSecret(defaults), bare)).values)), renamed, unknown, secrets }
 }

@@ -22,6 +22,16 @@ describe("the values of a release", () => {
     expect(overrides(moved(firstRelease({ task: { runner: { image: { tag: 1.12 } } } })).values)).toEqual({ task: { runner: { image: { tag: "1.12" } } } })
   })
 
+  it.each([
+    { given: { tokenExistingSecret: "mine", tokenExistingSecretKey: "tok" }, secret: { name: "mine", key: "tok" } },
+    { given: { tokenExistingSecret: "mine" }, secret: { name: "mine" } },
+    { given: { tokenExistingSecret: "", token: "hunter2" }, secret: { name: "blue-token" } }
+  ])("may name the Secret of the token as a text: $given", ({ given, secret }) => {
+    const release = { ...firstRelease({ agent: { url: "https://example.com", ...given } }), defaults: { agent: { tokenExistingSecret: "", tokenExistingSecretKey: "token" } } }
+    const { given: { unknown }, values } = moved(release)
+    expect([overrides(values), unknown]).toEqual([{ agent: { tokenExistingSecret: secret, url: "https://example.com" } }, []])
+  })
+
   it("of 0.6.5 say what its defaults are, where ours differ", () => {
     const { values } = moved(laterRelease({ agent: { resources: { requests: { memory: "512Mi" } } } }))
     const user = { runAsGroup: 1000, runAsUser: 1000 }
