@@ -1,5 +1,5 @@
 // The connections of our own requests: through the proxy that the environment names, and to our server with a client certificate if there is one.
-// Invariant: loopback is never asked through a proxy, and a proxy never sees the client certificate.
+// Invariant: loopback is never asked through a proxy, a proxy never sees the client certificate, and nothing speaks HTTP/2 (see kubernetes/client).
 // Used by controller/pool, worker/platform and worker/archive-url; the Kubernetes API is always asked directly.
 import { Dispatcher, layerUndiciNoDispatcher } from "@effect/platform-node/NodeHttpClient"
 import { Config, Effect, Layer } from "effect"
@@ -11,8 +11,6 @@ import type * as Undici from "@effect/platform-node/Undici"
 export interface ConnectionOptions {
   /** To one server, at most. */
   readonly connections: number
-  /** HTTP/2 where the server offers it, unless false. */
-  readonly allowH2?: boolean
 }
 
 interface Certificate {
@@ -57,7 +55,7 @@ const dispatcher = (options: ConnectionOptions, certificates: Config.Config<stri
     const { default: { EnvHttpProxyAgent } } = yield* Effect.promise(() => import("@effect/platform-node/Undici")) // a bundle has no other name of it
     const opened: Array<Undici.Dispatcher> = []
     const open: Open = (certificate) => {
-      const made = new EnvHttpProxyAgent({ ...options, ...settings, ...(certificate !== undefined && { connect: { ...certificate }, requestTls: { ...certificate } }) })
+      const made = new EnvHttpProxyAgent({ ...options, ...settings, allowH2: false, ...(certificate !== undefined && { connect: { ...certificate }, requestTls: { ...certificate } }) })
       opened.push(made)
       return made
     }

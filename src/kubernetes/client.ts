@@ -95,8 +95,11 @@ const pageLimit = 500
 const callTimeout = Duration.seconds(30)
 const longestWait = Duration.seconds(5)
 
-/** `fresh`, or every undici client of the program is one and the same, certificates included. HTTP/2 where the server offers it. */
-const connections = ({ tls }: Credentials) => Layer.fresh(layerUndiciOptions({ connect: { ...tls }, connections: 64 }))
+/**
+ * `fresh`, or every undici client of the program is one and the same, certificates included. Never HTTP/2: where a stop gives up a request
+ * whose body is being sent, Node 24 loops in nghttp2 for ever (Http2Session::SendPendingData) and takes all the memory there is.
+ */
+const connections = ({ tls }: Credentials) => Layer.fresh(layerUndiciOptions({ connect: { ...tls }, connections: 64, allowH2: false }))
 
 /** A name that would change what the path means gets a colon, and so is one that nothing here has: the answer is `NotFound`. */
 const segment = (name: string): string => encodeURIComponent(["", ".", ".."].includes(name) ? `:${name}` : name)

@@ -68,6 +68,6 @@ export const fetchArchive = Effect.fn("Archive.fetch")(function*(text: string, s
   yield* once.pipe(
     Effect.retry({ while: ({ _tag }) => _tag === "NotNow", schedule: Schedule.exponential("500 millis").pipe(Schedule.while(({ elapsed }) => elapsed < 60_000)) }),
     Effect.catchTag("NotNow", ({ failure }) => Effect.fail(failure)),
-    Effect.provide(toAnybody({ connections: 1, allowH2: false }))
+    Effect.provide(toAnybody({ connections: 1 }))
   )
 })

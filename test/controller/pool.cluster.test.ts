@@ -77,7 +77,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
     Effect.gen(function*() {
       const { controller, people } = yield* withServer
       const runs: Array<string> = []
-      for (let round = 0; round < 3; round++) {
+      for (let round = 0; round < 20; round++) {
         const life = yield* Scope.make()
         yield* Scope.provide(controller, life)
         runs.push(yield* people.start(`restart-${round}`))

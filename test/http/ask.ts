@@ -8,6 +8,6 @@ import { causeOf } from "../../src/worker/platform.ts"
 await Effect.flatMap(HttpClient.HttpClient, (http) => Effect.flatMap(http.get(process.argv[2] ?? ""), ({ text }) => text)).pipe(
   Effect.catch((error) => Effect.succeed(causeOf(error))),
   Effect.flatMap(Console.log),
-  Effect.provide(toServer({ connections: 1, allowH2: false })),
+  Effect.provide(toServer({ connections: 1 })),
   Effect.runPromise
 )
