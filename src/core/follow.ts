@@ -8,7 +8,7 @@ import { Action } from "./action.ts"
 import type { Observed } from "./observed.ts"
 import { later, type Respond, unchanged } from "./response.ts"
 import type { Situation } from "./situation.ts"
-import { isOver, reflected } from "./status.ts"
+import { acknowledged, isOver, reflected } from "./status.ts"
 
 /** How often a followed source is looked at; any change to the task does it at once. */
 const lookMillis = 30_000
@@ -95,6 +95,7 @@ export const tellRefusal: Respond = (_) =>
 /** The conditions are those of the newest attempt or of its apply, so that who waits for this task waits for what the source has now. */
 export const reflect: Respond = (_) => {
   const { task } = _.observed
-  const status = Option.match(Option.orElse(_.observed.latestApply, () => newest(_.observed)), { onNone: () => task.status, onSome: (of) => of === task ? task.status : reflected(task, of, _.now) })
+  const spokenOf = Option.filter(Option.orElse(_.observed.latestApply, () => newest(_.observed)), (of) => of !== task)
+  const status = Option.match(spokenOf, { onNone: () => acknowledged(task.status, task.metadata.generation), onSome: (of) => reflected(task, of, _.now) })
   return later({ ...unchanged(_), status }, lookMillis)
 }

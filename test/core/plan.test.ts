@@ -99,11 +99,14 @@ describe("plan", () => {
     expect(plan(policyOf(late), worldOf(late), noon).requeueAfterMillis).toEqual(Option.some(1000))
   })
 
-  it("says of a task that is over that it saw a cancel which came too late", () => {
-    const whole: Seed = { ...plainSeed, life: "succeeded" }
+  it.each([
+    { given: "a cancel which came too late", seed: {}, situation: "over" },
+    { given: "a change that means nothing, while it follows its source", seed: { source: "known", follows: "plan" }, situation: "over, and it follows its source" }
+  ] as const)("says of a task that is over that it saw $given", ({ seed, situation }) => {
+    const whole: Seed = { ...plainSeed, life: "succeeded", ...seed }
     const world = worldOf(whole)
     const later = { ...world, task: { ...world.task, metadata: { ...world.task.metadata, generation: 7 } } }
-    expect(plan(policyOf(whole), later, noon)).toMatchObject({ situation: "over", actions: [], status: { ...world.task.status, observedGeneration: 7 } })
+    expect(plan(policyOf(whole), later, noon)).toMatchObject({ situation, actions: [], status: { ...world.task.status, observedGeneration: 7 } })
   })
 
   it("leaves a start that goes well to the claim, and looks again when that is late", () => {
