@@ -1,7 +1,7 @@
 // Plans that are kept on a claim between their stages, for tasks without a pool: one file each, named by its digest, in a folder for each workspace.
 // Always holds: a name is only there once all its bytes are on the disk; what is taken is checked against the digest before any of it is used.
 // Used by worker/backing.ts.
-import { closeSync, copyFileSync, createReadStream, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs"
+import { copyFileSync, createReadStream, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { Effect, Option, Stream } from "effect"
 import type { Sha256, WorkspaceName } from "../schema/names.ts"
@@ -12,6 +12,7 @@ import type { Segments } from "./folder.ts"
 import { packPlan, unpackConfiguration, unpackPlan } from "./saved-plan.ts"
 import { Settings } from "./settings.ts"
 import { fileTrouble, StageFailed } from "./stage-failed.ts"
+import { sync } from "./sync.ts"
 
 /** Newer ones of the workspace push older ones out. */
 const plansPerWorkspace = 20
@@ -32,15 +33,6 @@ const folderOf = Effect.fnUntraced(function*(workspace: WorkspaceName) {
     Effect.map((directory) => join(directory, workspace))
   )
 })
-
-const sync = (path: string): void => {
-  const fd = openSync(path, "r")
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
-}
 
 const store = (from: string, folder: string, name: string): void => {
   mkdirSync(folder, { recursive: true })

@@ -6,17 +6,9 @@ import { join } from "node:path"
 import { Effect } from "effect"
 import { writeAll } from "./folder.ts"
 import { fileTrouble, type StageFailed } from "./stage-failed.ts"
+import { sync } from "./sync.ts"
 
 export const keptStateFile = (privateDirectory: string): string => join(privateDirectory, "unsaved.tfstate")
-
-const sync = (path: string): void => {
-  const fd = openSync(path, "r")
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
-}
 
 export const keepCopy = (privateDirectory: string, bytes: Uint8Array): Effect.Effect<void, StageFailed> =>
   Effect.try({
