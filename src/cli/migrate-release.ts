@@ -21,7 +21,7 @@ export interface MigrateOptions {
 const unusable = (place: string, problems: ReadonlyArray<string>) =>
   new BadInput({
     message: [
-      `The values of the Helm release ${place} cannot be used here; correct them in the release, or in a file (helm get values) for agent-job overlay:`,
+      `The values of the Helm release ${place} cannot be used here; correct them in the release, or in a file (helm get values -o yaml) for agent-job overlay:`,
       ...problems.map((_) => `  ${_}`)
     ].join("\n")
   })

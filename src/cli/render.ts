@@ -6,12 +6,12 @@ import { Command, Flag } from "effect/cli"
 import type { AgentTask } from "../schema/agent-task.ts"
 import type { BadInput } from "./failure.ts"
 import { lazily } from "./lazily.ts"
-import { installationFlags, pathFlag } from "./settings.ts"
+import { inputFlag, installationFlags } from "./settings.ts"
 import { givenValues, unusable, valuesFlag } from "./values-flag.ts"
 
 const flags = {
   values: valuesFlag,
-  task: pathFlag("task").pipe(Flag.withMetavar("FILE"), Flag.optional, Flag.withDescription("An AgentTask (YAML), to see its Job too.")),
+  task: inputFlag("task").pipe(Flag.withMetavar("FILE"), Flag.optional, Flag.withDescription("An AgentTask (YAML), to see its Job too.")),
   ...installationFlags,
   output: Flag.Literals("output", ["yaml", "json"]).pipe(Flag.withAlias("o"), Flag.withDefault("yaml"), Flag.withDescription("yaml: one document an object; json: one List."))
 }

@@ -15,6 +15,9 @@ const Given = Schema.String.check(Schema.isMinLength(1, { expected: "a path; an 
 /** Absolute. Whether it can be read is found out by whoever reads it. */
 export const pathFlag = (name: string) => Flag.String(name).pipe(Flag.withSchema(Given), Flag.map((given) => resolve(given)))
 
+/** Of a file to read; as for kubectl and helm, `-` is standard input. */
+export const inputFlag = (name: string) => Flag.String(name).pipe(Flag.withSchema(Given), Flag.map((given) => given === "-" ? "/dev/stdin" : resolve(given)))
+
 export const serverFlags = {
   url: Flag.String("url").pipe(Flag.withMetavar("URL"), Flag.optional, Flag.withDescription("The server; by default what AGENT_JOB_URL says.")),
   tokenFile: Flag.Path("token-file", { pathType: "either" }).pipe(

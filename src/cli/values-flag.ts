@@ -6,13 +6,13 @@ import type { Fault } from "../schema/explain.ts"
 import type { Values } from "../schema/values.ts"
 import { BadInput } from "./failure.ts"
 import { lazily } from "./lazily.ts"
-import { pathFlag } from "./settings.ts"
+import { inputFlag } from "./settings.ts"
 
-export const valuesFlag = pathFlag("values").pipe(
+export const valuesFlag = inputFlag("values").pipe(
   Flag.withAlias("f"),
   Flag.withMetavar("FILE"),
   Flag.atLeast(0),
-  Flag.withDescription("A values file (YAML), or a directory of them; more than one are laid over each other, the last on top. Without one, the defaults.")
+  Flag.withDescription("A values file (YAML), a directory of them, or - for standard input; more than one are laid over each other, the last on top. Without one, the defaults.")
 )
 
 interface Wrong {

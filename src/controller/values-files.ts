@@ -4,6 +4,7 @@
 import { Data, Effect, Result, Runtime } from "effect"
 import { readdir, readFile, realpath, stat } from "node:fs/promises"
 import { join } from "node:path"
+import { text as textOf } from "node:stream/consumers"
 import { type Fault, told } from "../schema/explain.ts"
 import type { Layer } from "../schema/layers.ts"
 import { parseLayers, type Values } from "../schema/values.ts"
@@ -32,7 +33,11 @@ const readDirectory = async (directory: string): Promise<ReadonlyArray<ValuesTex
   return Promise.all(names.map(async (name) => ({ file: join(directory, name), text: await readFile(join(data, name), "utf8") })))
 }
 
+/** As a path for people; it may be a socket, which cannot be opened by this name. */
+const standardInput = "/dev/stdin"
+
 const read = async (path: string): Promise<ReadonlyArray<ValuesText>> =>
+  path === standardInput ? [{ file: path, text: await textOf(process.stdin) }] :
   (await stat(path)).isDirectory() ? readDirectory(path) : [{ file: path, text: await readFile(path, "utf8") }]
 
 /** The texts of all files that the paths mean, in the order in which they are laid over each other. */

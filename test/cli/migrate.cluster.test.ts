@@ -97,7 +97,7 @@ describe("a release of the chart", () => {
     { release: "pending", code: 2, says: () => `The Helm release ${namespace}/pending is not deployed (revision 1 is pending-install); bring it in order with helm rollback or helm upgrade, then try again.` },
     { release: "nginx", code: 2, says: () => `The Helm release ${namespace}/nginx is of the chart nginx 1.2.3; only releases of the chart agent-job can be moved.` },
     { release: "broken", code: 2, says: () => `The Secret ${namespace}/sh.helm.release.v1.broken.v1 holds no Helm release that can be read; see whether helm -n ${namespace} get values broken can.` },
-    { release: "wrong", code: 2, says: () => `The values of the Helm release ${namespace}/wrong cannot be used here; correct them in the release, or in a file (helm get values) for agent-job overlay:\n  agent.dataDir: must be an absolute path` }
+    { release: "wrong", code: 2, says: () => `The values of the Helm release ${namespace}/wrong cannot be used here; correct them in the release, or in a file (helm get values -o yaml) for agent-job overlay:\n  agent.dataDir: must be an absolute path` }
   ])("that cannot be moved is refused in a sentence: $release", ({ code, release, says }) =>
     Effect.map(migrate(release), (answer) => expect(answer).toEqual({ code, out: "", error: `error: ${says()}\n` })))
 

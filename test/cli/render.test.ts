@@ -46,6 +46,12 @@ describe("agent-job render", () => {
     expect(JSON.stringify(controller)).toContain('"image":"example.com/agent:2"')
   })
 
+  it("reads values from standard input", () => {
+    const render = (input: string) => spawnSync(process.execPath, ["src/main.ts", "render", "--values", "-"], { encoding: "utf8", input })
+    expect(render("agent: { image: { tag: '2' } }").stdout).toContain("image: scalr/agent:2")
+    expect(render("agnt: {}").stderr).toContain('/dev/stdin:1:1 agnt: unknown key, did you mean "agent"?')
+  })
+
   it.each([
     { given: "an unknown key", flag: "--values", input: "task: { job: { backofLimit: 1 } }", says: `${file}:1:16 task.job.backofLimit: unknown key, did you mean "backoffLimit"?` },
     { given: "a file that is no YAML", flag: "--values", input: "a: [", says: `${file}:1:5 ` },
