@@ -68,7 +68,7 @@ describe("the source", () => {
   it("names only modules that exist in its headers", () => {
     const named = (file: string) =>
       [...read(file).split("\n").filter((line) => line.startsWith("//")).slice(0, 3).join(" ")
-        .matchAll(/\b((?:schema|core|kubernetes|queue|controller|server|worker|cli|generate|test)\/[a-z-]+(?:\/[a-z-]+)*)/gu)].map(([, name]) => name ?? "")
+        .matchAll(/\b((?:schema|core|kubernetes|queue|http|controller|server|worker|cli|generate|test)\/[a-z-]+(?:\/[a-z-]+)*)/gu)].map(([, name]) => name ?? "")
     const exists = (name: string): boolean => globSync([`src/${name}`, `src/${name}.*`, name, `${name}.*`]).length > 0
     expect(files.flatMap((file) => named(file).filter((name) => !exists(name)).map((name) => `${file} names ${name}`))).toEqual([])
   })

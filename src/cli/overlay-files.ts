@@ -3,6 +3,7 @@
 // Used by cli/overlay.ts and cli/migrate.ts.
 import { Document, isCollection, isScalar, visit } from "yaml"
 import { configMapName } from "../core/manifest/config-map.ts"
+import { type Described, fileName } from "../core/overlay/file-name.ts"
 import type { Overlay } from "../core/overlay/overlay.ts"
 import type { Installed } from "../core/overlay/pairs.ts"
 import { manifestYaml } from "./manifest-yaml.ts"
@@ -13,23 +14,8 @@ export const mark = "Written by agent-job overlay"
 /** Content by path within the folder. */
 export type Files = Readonly<Record<string, string>>
 
-interface Described {
-  readonly kind?: string
-  readonly metadata?: { readonly name?: string; readonly namespace?: string }
-}
-
-const kebab = (kind: string): string => kind.replace(/(?<=[a-z])(?=[A-Z])/gu, "-").toLowerCase()
-
-/** For its kind, for what its name adds to that of the installation where there are several, and for the tasks where the name is in both namespaces. */
-const fileName = ({ kind = "", metadata: { name = "", namespace } = {} }: Described, { config, objects }: Installed): string => {
-  const ofKind: ReadonlyArray<Described> = objects.filter((_) => _.kind === kind)
-  const ofName = ofKind.filter((_) => _.metadata?.name === name)
-  const rest = name.startsWith(config.name) ? name.slice(config.name.length) : ""
-  return `${kebab(kind)}${ofKind.length > ofName.length ? rest : ""}${ofName.length > 1 && namespace !== config.namespace ? "-tasks" : ""}.yaml`
-}
-
-const filesOf = (prefix: string, objects: ReadonlyArray<Described>, installed: Installed): Files =>
-  Object.fromEntries(objects.map((object) => [`${prefix}${fileName(object, installed)}`, manifestYaml(object)]))
+const filesOf = (prefix: string, objects: ReadonlyArray<Described>, { config, objects: all }: Installed): Files =>
+  Object.fromEntries(objects.map((object) => [`${prefix}${fileName(object, all, config)}`, manifestYaml(object)]))
 
 /** The folder beside the base, in the same repository at the same version. */
 const beside = (base: string, folder: string): string => base.replace(/\bbase\/?(?=\?|$)/u, folder)

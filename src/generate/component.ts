@@ -4,11 +4,12 @@
 import { manifestYaml } from "../cli/manifest-yaml.ts"
 import { configMapName, layerText } from "../core/manifest/config-map.ts"
 import { install } from "../core/manifest/install.ts"
+import type { Described } from "../core/overlay/file-name.ts"
 import { difference } from "../core/patch.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import type { Tree } from "../schema/layers.ts"
 import { type GeneratedFile, mark, yamlFile } from "./file.ts"
-import { type Described, objectFiles } from "./folder.ts"
+import { objectFiles } from "./folder.ts"
 import { type Input, replacements } from "./inputs.ts"
 import { installationOf } from "./installation.ts"
 
