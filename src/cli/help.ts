@@ -12,6 +12,12 @@ const suggestion = (words: ReadonlyArray<string>) => words.length === 0 ? "" : `
 /** What a value must be, in the words of its schema. */
 const allowed = (expected: string) => expected.replace("Schema validation failed: ", "").replace(/^Expected /u, "it must be ").replace(/\s*\nExpected /gu, ", and ")
 
+const invalid = ({ expected, kind, option, value }: CliError.InvalidValue): string => {
+  if (value === "") return `--${option} needs a value (${allowed(expected)})`
+  if (value.endsWith(" occurrences")) return `--${option} is given more than once; give it once`
+  return `${kind === "flag" ? `--${option}` : option} cannot be ${JSON.stringify(value)}: ${allowed(expected)}`
+}
+
 /** A mistake in one sentence. */
 const mistake = (error: CliError.NonShowHelpErrors): string => {
   switch (error._tag) {
@@ -20,9 +26,7 @@ const mistake = (error: CliError.NonShowHelpErrors): string => {
     case "MissingArgument": return `${error.argument} is missing`
     case "MissingOption": return `--${error.option} is missing`
     case "UnexpectedArgument": return `${error.arguments.map((argument) => JSON.stringify(argument)).join(", ")} is one argument too many`
-    case "InvalidValue": return error.value === ""
-      ? `--${error.option} needs a value (${allowed(error.expected)})`
-      : `${error.kind === "flag" ? `--${error.option}` : error.option} cannot be ${JSON.stringify(error.value)}: ${allowed(error.expected)}`
+    case "InvalidValue": return invalid(error)
     default: return error.message
   }
 }

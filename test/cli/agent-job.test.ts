@@ -54,6 +54,7 @@ describe("what is typed wrong", () => {
     { args: ["approve", "a-task", "--url", nobody], said: "error: \"a-task\" is not the id of a run; `agent-job get runs` lists them." },
     { args: ["render", "--name", "Blue"], said: "error: --name cannot be \"Blue\": it must be a lowercase DNS name\nSee: agent-job render --help" },
     { args: ["render", "--name", ""], said: "error: --name needs a value (it must be a lowercase DNS name)\nSee: agent-job render --help" },
+    { args: ["render", "--name", "a", "--name", "b"], said: "error: --name is given more than once; give it once\nSee: agent-job render --help" },
     { args: ["render", "--values", ""], said: "error: --values needs a value (it must be a path; an empty one would be the directory this runs in)\nSee: agent-job render --help" },
     { args: ["overlay"], said: "error: --out is missing\nSee: agent-job overlay --help" },
     { args: ["migrate", "--out", "x"], said: "error: --release is missing\nSee: agent-job migrate --help" },
