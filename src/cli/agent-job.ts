@@ -4,6 +4,7 @@
 import { Command } from "effect/cli"
 import { approve, discard } from "./approve.ts"
 import { cancel } from "./cancel.ts"
+import { config } from "./config.ts"
 import { controller } from "./controller.ts"
 import { get } from "./get.ts"
 import { logs } from "./logs.ts"
@@ -28,7 +29,7 @@ export const agentJob = Command.make("agent-job").pipe(
   Command.withDescription(description),
   Command.withSubcommands([
     { group: "RUNS", commands: [run, get, logs, approve, discard, cancel] },
-    { group: "INSTALLATION", commands: [render, overlay, migrate, server, controller, version] },
+    { group: "INSTALLATION", commands: [render, config, overlay, migrate, server, controller, version] },
     { group: "INSIDE A TASK'S POD", commands: [worker, install] }
   ]),
   Command.withExamples([

@@ -2,6 +2,7 @@
 // Used by agent-job.ts.
 import { Clock, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import { type Answer, outputFlag, print } from "./answer.ts"
 import { BadInput } from "./failure.ts"
 import { lazily } from "./lazily.ts"
 import { isRunId, isTaskName } from "./run-or-task.ts"
@@ -10,22 +11,10 @@ import { clusterFlags, type ClusterFlags, connection, serverFlags, type ServerFl
 const flags = {
   what: Argument.String("what").pipe(Argument.withDefault("runs"), Argument.withDescription("runs (of the server), tasks (AgentTasks of the cluster), a run's id, or a task's name.")),
   workspace: Flag.String("workspace").pipe(Flag.withAlias("w"), Flag.withMetavar("NAME"), Flag.optional, Flag.withDescription("Only runs of this workspace.")),
-  output: Flag.Literals("output", ["table", "json", "yaml"]).pipe(Flag.withMetavar("table|json|yaml"), Flag.withAlias("o"), Flag.withDefault("table"), Flag.withDescription("How to print it.")),
+  output: outputFlag,
   ...serverFlags,
   ...clusterFlags
 }
-
-type Format = "table" | "json" | "yaml"
-
-/** `lines` for a person, `document` for a program. */
-interface Answer { readonly document: unknown; readonly lines: ReadonlyArray<string> }
-
-const print = (format: Format, { document, lines }: Answer) =>
-  lazily(async () => {
-    const { Screen } = await import("./screen.ts")
-    const text = format === "table" ? lines.join("\n") : format === "json" ? JSON.stringify(document, null, 2) : (await import("yaml")).stringify(document)
-    return Effect.flatMap(Screen, ({ result }) => result(text)).pipe(Effect.provide(Screen.layer({ colours: false, forProgram: true })))
-  })
 
 const fromServer = (given: ServerFlags, what: string, workspace: Option.Option<string>) =>
   Effect.flatMap(connection(given), (server) => lazily(async () => {

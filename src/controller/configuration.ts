@@ -30,7 +30,7 @@ export class Configuration extends Context.Service<Configuration, {
 
 const valid = Metric.gauge("agent_job_config_valid", { description: "1 while the values files can be used; 0 while the controller goes on with those that it had before." })
 
-const load = ({ path, release }: Settings) => Effect.map(loadValues([path]), (values) => resolve(values, { ...release, version: appVersion }))
+const load = ({ path, release }: Settings) => Effect.map(loadValues([path]), ({ values }) => resolve(values, { ...release, version: appVersion }))
 
 const changedKeys = (running: ResolvedConfig, wanted: ResolvedConfig): ReadonlyArray<string> =>
   leaves(difference(running.controllerValues, wanted.controllerValues)).map(({ path }) => shown(path))

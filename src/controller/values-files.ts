@@ -29,7 +29,7 @@ const inOrder = (a: string, b: string): number => Number(a === last) - Number(b 
 const readDirectory = async (directory: string): Promise<ReadonlyArray<ValuesText>> => {
   const data = await realpath(join(directory, "..data")).catch(() => directory) // the kubelet changes all files of a ConfigMap at once, by that link
   const names = (await readdir(data)).filter((name) => name.endsWith(".yaml")).sort(inOrder)
-  if (names.length === 0) throw new Error(`${directory} has no *.yaml file`)
+  if (names.length === 0) throw new Error("no *.yaml file in it")
   return Promise.all(names.map(async (name) => ({ file: join(directory, name), text: await readFile(join(data, name), "utf8") })))
 }
 
@@ -40,11 +40,14 @@ const read = async (path: string): Promise<ReadonlyArray<ValuesText>> =>
   path === standardInput ? [{ file: path, text: await textOf(process.stdin) }] :
   (await stat(path)).isDirectory() ? readDirectory(path) : [{ file: path, text: await readFile(path, "utf8") }]
 
+/** Node's words without its code, its call and the path. */
+const reason = (error: unknown): string => error instanceof Error ? `cannot be read: ${error.message.replace(/^E[A-Z]+: (.*?),? \w+ '.*'$/u, "$1")}` : String(error)
+
 /** The texts of all files that the paths mean, in the order in which they are laid over each other. */
 const readTexts = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<ValuesText>, ValuesInvalid> =>
   Effect.tryPromise({
     try: async () => (await Promise.all(paths.map(read))).flat(),
-    catch: (error) => new ValuesInvalid({ files: paths, faults: [{ file: paths.join(", "), message: error instanceof Error ? error.message : String(error) }] })
+    catch: (error) => new ValuesInvalid({ files: paths, faults: [{ file: paths.join(", "), message: reason(error) }] })
   })
 
 const layersOf = (texts: ReadonlyArray<ValuesText>): Effect.Effect<ReadonlyArray<Layer>, ValuesInvalid> => {
@@ -53,9 +56,10 @@ const layersOf = (texts: ReadonlyArray<ValuesText>): Effect.Effect<ReadonlyArray
   return faults.length > 0 ? Effect.fail(new ValuesInvalid({ files: texts.map(({ file }) => file), faults })) : Effect.succeed(read.filter(Result.isSuccess).map(({ success }) => success))
 }
 
-const valuesOf = (layers: ReadonlyArray<Layer>): Effect.Effect<Values, ValuesInvalid> =>
-  Effect.mapError(Effect.fromResult(parseLayers(layers)), (faults) => new ValuesInvalid({ files: layers.map(({ name }) => name), faults }))
-
 export const loadLayers = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Layer>, ValuesInvalid> => Effect.flatMap(readTexts(paths), layersOf)
 
-export const loadValues = (paths: ReadonlyArray<string>): Effect.Effect<Values, ValuesInvalid> => Effect.flatMap(loadLayers(paths), valuesOf)
+/** What the paths come to, and the layers that it is made of. */
+export const loadValues = (paths: ReadonlyArray<string>): Effect.Effect<{ readonly layers: ReadonlyArray<Layer>; readonly values: Values }, ValuesInvalid> =>
+  Effect.flatMap(loadLayers(paths), (layers) => Effect.fromResult(parseLayers(layers)).pipe(
+    Effect.mapBoth({ onSuccess: (values) => ({ layers, values }), onFailure: (faults) => new ValuesInvalid({ files: layers.map(({ name }) => name), faults }) })
+  ))

@@ -8,7 +8,7 @@ import { Values } from "./values.ts"
 /** A part of a JSON Schema. */
 export type Node = Tree
 
-export const child = (node: Node, keyword: "additionalProperties" | "items" | "properties", key?: string): Node | undefined => {
+export const part = (node: Node, keyword: "additionalProperties" | "items" | "properties", key?: string): Node | undefined => {
   const found = key === undefined ? node[keyword] : isTree(node[keyword]) ? node[keyword][key] : undefined
   return isTree(found) ? found : undefined
 }

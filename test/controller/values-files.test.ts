@@ -22,15 +22,15 @@ describe("values files", () => {
   it.effect("are laid over each other in the order given", () =>
     Effect.gen(function*() {
       const place = directory({ "a.yaml": total(1), "b.yaml": "task: { limits: { perWorkspace: 3 } }" })
-      expect((yield* loadValues([join(place, "a.yaml"), join(place, "b.yaml")])).task.limits).toEqual({ total: 1, perWorkspace: 3 })
-      expect((yield* loadValues([])).task.limits).toEqual({ total: 50, perWorkspace: 10 })
+      expect((yield* loadValues([join(place, "a.yaml"), join(place, "b.yaml")])).values.task.limits).toEqual({ total: 1, perWorkspace: 3 })
+      expect((yield* loadValues([])).values.task.limits).toEqual({ total: 50, perWorkspace: 10 })
     }))
 
   it.effect("of a directory are its *.yaml by name, values.yaml last, and nothing else", () =>
     Effect.gen(function*() {
       const place = directory({ "zoo.yaml": total(3), "values.yaml": total(2), "alpha.yaml": total(1), "README.md": "# no", "old.yml": total(9) })
       expect((yield* loadLayers([place])).map(({ name }) => name)).toEqual(["alpha.yaml", "zoo.yaml", "values.yaml"].map((name) => join(place, name)))
-      expect((yield* loadValues([place])).task.limits.total).toBe(2)
+      expect((yield* loadValues([place])).values.task.limits.total).toBe(2)
     }))
 
   it.effect("of a mounted ConfigMap are of one version, though each of its files is a link of its own", () =>
@@ -41,7 +41,7 @@ describe("values files", () => {
       writeFileSync(join(place, "..new", "values.yaml"), total(2))
       symlinkSync("..old", join(place, "..data"))
       symlinkSync("..new/values.yaml", join(place, "values.yaml"))
-      expect((yield* loadValues([place])).task.limits.total).toBe(1)
+      expect((yield* loadValues([place])).values.task.limits.total).toBe(1)
     }))
 
   it.effect("tell every mistake at once, with the file that is answerable, and exit with 2", () =>

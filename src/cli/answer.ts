@@ -1,0 +1,24 @@
+// What a command found out, for a person as lines, for a program as a document.
+// Used by the commands that take --output table, json or yaml.
+import { Effect } from "effect"
+import { Flag } from "effect/cli"
+import { lazily } from "./lazily.ts"
+
+export const outputFlag = Flag.Literals("output", ["table", "json", "yaml"]).pipe(
+  Flag.withMetavar("table|json|yaml"),
+  Flag.withAlias("o"),
+  Flag.withDefault("table"),
+  Flag.withDescription("How to print it.")
+)
+
+export type Format = "table" | "json" | "yaml"
+
+/** `lines` for a person, `document` for a program. */
+export interface Answer { readonly document: unknown; readonly lines: ReadonlyArray<string> }
+
+export const print = (format: Format, { document, lines }: Answer) =>
+  lazily(async () => {
+    const { Screen } = await import("./screen.ts")
+    const text = format === "table" ? lines.join("\n") : format === "json" ? JSON.stringify(document, null, 2) : (await import("yaml")).stringify(document)
+    return Effect.flatMap(Screen, ({ result }) => result(text)).pipe(Effect.provide(Screen.layer({ colours: false, forProgram: true })))
+  })

@@ -1,0 +1,38 @@
+// `agent-job config explain [KEY]`: a value, the file and line that set it, what that overrode, and what it comes to.
+// Used by config.ts.
+import { Effect } from "effect"
+import { Argument, Command } from "effect/cli"
+import { outputFlag, print } from "./answer.ts"
+import { BadInput } from "./failure.ts"
+import { lazily } from "./lazily.ts"
+import { loaded, unusable, valuesFlag } from "./values-flag.ts"
+
+const flags = {
+  key: Argument.String("key").pipe(Argument.withDefault(""), Argument.withDescription("A key such as task.worker.image.tag, or a part of the values such as task; without one, everything that a file sets.")),
+  values: valuesFlag,
+  output: outputFlag
+}
+
+export const explain = Command.make("explain", flags, ({ key: asked, output, values: paths }) =>
+  lazily(async () => {
+    const [{ explainKey, findKey, isBranch, setBelow }, { valueAt }, { appVersion }, { branchAnswer, leafAnswer }] = await Promise.all([
+      import("../core/provenance.ts"),
+      import("../schema/layers.ts"),
+      import("../schema/values.ts"),
+      import("./explanation.ts")
+    ])
+    return Effect.gen(function*() {
+      const { layers, values } = yield* Effect.catch(loaded(paths), unusable)
+      const key = yield* Effect.mapError(Effect.fromResult(findKey(asked)), (message) => new BadInput({ message }))
+      const explained = (path: typeof key.path) => explainKey(layers, values, { path, node: {} }, appVersion)
+      const whole = explainKey(layers, values, key, appVersion)
+      return yield* print(output, isBranch(valueAt(values, key.path)) ? branchAnswer(whole, setBelow(layers, key.path).map(explained)) : leafAnswer(whole))
+    })
+  })
+).pipe(
+  Command.withDescription("Say where a value comes from: the file and line that set it, what that overrode, and what it comes to."),
+  Command.withExamples([
+    { command: "agent-job config explain -f values.yaml task.worker.image.tag", description: "One value" },
+    { command: "agent-job config explain -f base.yaml -f values.yaml task", description: "What the files set there" }
+  ])
+)

@@ -1,0 +1,39 @@
+// `agent-job config validate`: everything that is wrong with values files at once, each with its place, or what was checked.
+// Used by config.ts.
+import { Effect } from "effect"
+import { Command } from "effect/cli"
+import type { Layer } from "../schema/layers.ts"
+import { type Answer, type Format, outputFlag, print } from "./answer.ts"
+import { lazily } from "./lazily.ts"
+import { loaded, unusable, valuesFlag, type Wrong } from "./values-flag.ts"
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`
+
+const good = (layers: ReadonlyArray<Layer>, keys: (layer: Layer) => number): Answer => ({
+  document: { valid: true, files: layers.map(({ name }) => name), faults: [] },
+  lines: [
+    ...(layers.length === 0 ? ["No file is given, so that the defaults hold."] : layers.map((layer) => `${layer.name}: ${counted(keys(layer), "key")}`)),
+    "All good: every key is known and has a value that it may have, none contradicts another, and Kubernetes would take the Pods."
+  ]
+})
+
+/** For a program the document comes first; the sentence and the exit code are the same. */
+const bad = (format: Format, wrong: Wrong) =>
+  Effect.andThen(format === "table" ? Effect.void : print(format, { document: { valid: false, files: wrong.files, faults: wrong.faults.map(({ place, ...fault }) => ({ ...fault, ...place })) }, lines: [] }), unusable(wrong))
+
+export const validate = Command.make("validate", { values: valuesFlag, output: outputFlag }, ({ output, values: paths }) =>
+  lazily(async () => {
+    const [{ podFaults }, { leaves }] = await Promise.all([import("../core/pod-faults.ts"), import("../schema/layers.ts")])
+    const checked = Effect.flatMap(loaded(paths), ({ layers, values }) => {
+      const faults = podFaults(layers, values)
+      return faults.length === 0 ? Effect.succeed(layers) : Effect.fail({ files: layers.map(({ name }) => name), faults })
+    })
+    return Effect.matchEffect(checked, {
+      onFailure: ({ faults, files }) => bad(output, { files, faults }),
+      onSuccess: (layers) => print(output, good(layers, ({ tree }) => leaves(tree).length))
+    })
+  })
+).pipe(
+  Command.withDescription("Check values files: everything that is wrong at once, each with its file, line and column."),
+  Command.withExamples([{ command: "agent-job config validate -f base.yaml -f values.yaml" }])
+)

@@ -1,0 +1,70 @@
+// A value's origin as lines for a person and as a document for a program.
+// Used by config-explain.
+import type { Explanation, Said, Source } from "../core/provenance.ts"
+import { at } from "../schema/layers.ts"
+import type { Answer } from "./answer.ts"
+import { fit, table } from "./table.ts"
+
+const widestValue = 60
+
+const shownValue = (value: unknown): string => value === undefined ? "(not set)" : fit(JSON.stringify(value), widestValue)
+const shownPlace = ({ file, place }: Said): string => file === undefined ? "the defaults" : place === undefined ? file : at(file, place)
+
+/** What became of what a layer says; `isLast`: nothing above it says anything. */
+const fate = ({ instead, value }: Said, isLast: boolean): string => {
+  if (instead !== undefined) return `${value === null ? "takes away" : "replaces"} ${instead}`
+  return value === null ? "takes it away" : isLast ? "holds" : "overridden"
+}
+
+/** A key that is taken away has its default again, if it cannot be without one. */
+const fates = ({ history, value }: Explanation): ReadonlyArray<string> => {
+  const isTakenAway = history[0]?.value === null || history[0]?.instead !== undefined
+  return history.map((said, index) => isTakenAway && said.file === undefined && value !== undefined ? "holds" : fate(said, index === 0))
+}
+
+const source = ({ key, ...said }: Source): string => said.by === undefined ? key : `${key} (${shownPlace(said.by)})`
+
+const comesTo = ({ effective, key }: Explanation): ReadonlyArray<string> => {
+  if (effective === undefined) return []
+  const others = effective.from.some((_) => _.key !== key) ? `, from ${effective.from.map(source).join(" over ")}` : ""
+  return ["", `In effect: ${effective.value === undefined ? "nothing" : JSON.stringify(effective.value)}${others}.`]
+}
+
+/** For programs: a place flat, and the defaults by that name. */
+const saidDocument = ({ file, place, ...said }: Said) => ({ layer: file ?? "defaults", ...place, ...said })
+
+const documentOf = ({ effective, history, ...rest }: Explanation) => ({
+  ...rest,
+  ...(effective !== undefined && { effective: { value: effective.value, from: effective.from.map(({ by, key }) => ({ key, ...(by !== undefined && saidDocument(by)) })) } }),
+  history: history.map(saidDocument)
+})
+
+const heading = ({ description, key }: Explanation): string => description === undefined ? key : `${key}: ${description}`
+
+export const leafAnswer = (explanation: Explanation): Answer => {
+  const { history } = explanation
+  const states = fates(explanation)
+  return {
+    document: documentOf(explanation),
+    lines: [
+      heading(explanation),
+      "",
+      ...(history.length === 0 ? ["It is not set, and has no default."] : table(["VALUE", "SET BY", "STATE"], history.map((said, index) => [shownValue(said.value), shownPlace(said), states[index] ?? ""]))),
+      ...comesTo(explanation)
+    ]
+  }
+}
+
+/** `whole`: of the branch itself; `keys`: those in it that a file sets. */
+export const branchAnswer = (whole: Explanation, keys: ReadonlyArray<Explanation>): Answer => {
+  const { description, key } = whole
+  const rows = keys.flatMap(({ history: [said], key }) => said === undefined ? [] : [[key, shownValue(said.value), shownPlace(said)]])
+  return {
+    document: { ...documentOf({ ...whole, history: [] }), history: undefined, value: undefined, keys: keys.map(documentOf) },
+    lines: [
+      ...(description === undefined ? [] : [heading(whole), ""]),
+      ...(rows.length === 0 ? [`No file sets anything in ${key}; docs/values.md has the defaults.`] : table(["KEY", "VALUE", "SET BY"], rows)),
+      ...comesTo(whole)
+    ]
+  }
+}

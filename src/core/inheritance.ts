@@ -1,0 +1,79 @@
+// Which keys of the values fall back to others, as a table: what `resolve` does, told key by key.
+// Invariant: for every key in the table the value found here is the one that resolve builds with; a law in its test holds both together.
+// Used by core/provenance.
+import { isTree, type Tree, valueAt } from "../schema/layers.ts"
+
+/** How a key meets those that it falls back to: empty, it is theirs; empty, it is theirs as a whole; or their entries stand under its own. */
+type Manner = "field" | "whole" | "entries"
+
+interface Inheritance {
+  readonly manner: Manner
+  /** Nearest first. */
+  readonly from: ReadonlyArray<string>
+  /** What an empty one means in the end. */
+  readonly otherwise?: "the version of the application"
+}
+
+const image = (of: string, from: ReadonlyArray<string>): Readonly<Record<string, Inheritance>> => ({
+  [`${of}.pullPolicy`]: { manner: "field", from: from.map((_) => `${_}.pullPolicy`) },
+  [`${of}.repository`]: { manner: "field", from: from.map((_) => `${_}.repository`) },
+  [`${of}.tag`]: { manner: "field", from: from.map((_) => `${_}.tag`), otherwise: "the version of the application" }
+})
+
+const ofAgent = (part: string): Readonly<Record<string, Inheritance>> => ({
+  ...image(`${part}.image`, ["agent.image"]),
+  [`${part}.securityContext`]: { manner: "whole", from: ["agent.securityContext"] },
+  [`${part}.extraEnv`]: { manner: "entries", from: ["agent.extraEnv", "global.extraEnv"] }
+})
+
+const ofPods = (part: string): Readonly<Record<string, Inheritance>> => ({
+  [`${part}.podAnnotations`]: { manner: "entries", from: ["global.podAnnotations"] },
+  [`${part}.podLabels`]: { manner: "entries", from: ["global.podLabels"] }
+})
+
+export const inheritances: Readonly<Record<string, Inheritance>> = {
+  ...image("agent.image", []),
+  ...image("task.runner.image", []),
+  ...ofAgent("controller"),
+  ...ofAgent("task.worker"),
+  ...ofPods("controller"),
+  ...ofPods("task"),
+  "agent.extraEnv": { manner: "entries", from: ["global.extraEnv"] },
+  "task.runner.extraEnv": { manner: "entries", from: ["global.extraEnv"] },
+  "task.jobAnnotations": { manner: "entries", from: ["global.annotations"] },
+  "task.jobLabels": { manner: "entries", from: ["global.labels"] }
+}
+
+interface Effective {
+  readonly value: unknown
+  /** The keys that it comes from, nearest first. */
+  readonly from: ReadonlyArray<string>
+}
+
+const isEmpty = (value: unknown): boolean => value === undefined || value === "" || (isTree(value) && Object.keys(value).length === 0)
+
+const keyOf = (path: ReadonlyArray<string>): string | undefined =>
+  path.map((_, index) => path.slice(0, index + 1).join(".")).find((key) => Object.hasOwn(inheritances, key))
+
+const meet = (manner: Manner, key: string, from: ReadonlyArray<string>, values: Tree): Effective => {
+  const given = [key, ...from].map((key) => ({ key, value: valueAt(values, key.split(".")) })).filter(({ value }) => !isEmpty(value))
+  if (manner !== "entries") return { value: given[0]?.value, from: given.slice(0, 1).map(({ key }) => key) }
+  return { value: Object.assign({}, ...given.map(({ value }) => value).reverse()) as unknown, from: given.map(({ key }) => key) }
+}
+
+/** What a key comes to with all that it falls back to; nothing for a key that stands alone. */
+export const effective = (values: Tree, path: ReadonlyArray<string>, version: string): Effective | undefined => {
+  const key = keyOf(path)
+  const rule = key === undefined ? undefined : inheritances[key]
+  if (key === undefined || rule === undefined) return undefined
+  const inside = path.slice(key.split(".").length)
+  if (inside.length > 0 && rule.manner === "entries") return entry(values, [key, ...rule.from], inside)
+  const { from, value } = meet(rule.manner, key, rule.from, values)
+  if (from.length === 0 && rule.otherwise !== undefined) return { value: version, from: [rule.otherwise] }
+  return { value: valueAt(value, inside), from }
+}
+
+const entry = (values: Tree, keys: ReadonlyArray<string>, inside: ReadonlyArray<string>): Effective => {
+  const found = keys.map((key) => ({ key, value: valueAt(values, [...key.split("."), ...inside]) })).find(({ value }) => value !== undefined)
+  return { value: found?.value, from: found === undefined ? [] : [found.key] }
+}

@@ -1,0 +1,120 @@
+// Where a value comes from: which layer set it, what that overrode, what it comes to, and what the key means.
+// Pure: the layers are read before. A token is never shown.
+// Used by cli/config-explain.
+import { Result } from "effect"
+import { nearest, shown } from "../schema/explain.ts"
+import { isTree, type Layer, leaves, type Path, type Place, saying, valueAt } from "../schema/layers.ts"
+import { type Node, part, valueKeys, valuesDocument } from "../schema/values-document.ts"
+import { defaultValues, type Values } from "../schema/values.ts"
+import { effective } from "./inheritance.ts"
+
+/** What one layer says of a key. */
+export interface Said {
+  /** The file; absent: the defaults. */
+  readonly file?: string
+  readonly place?: Place
+  /** Null takes away what is below, where `instead` says that it is a key around this one that does. */
+  readonly value: unknown
+  readonly instead?: string
+}
+
+export interface Key {
+  readonly path: Path
+  readonly node: Node
+}
+
+const tokens = /[^.[\]]+|\[\d+\]/gu
+
+/** A key as people write it: `task.extraVolumes[0].name`; what follows a map of free names is one name, dots and all. */
+export const findKey = (text: string): Result.Result<Key, string> => {
+  let node: Node = valuesDocument()
+  const path: Array<string | number> = []
+  for (const { 0: token, index } of text.matchAll(tokens)) {
+    const list = part(node, "items")
+    const key = token.startsWith("[") ? Number(token.slice(1, -1)) : token
+    const known = isTree(node["properties"]) ? Object.keys(node["properties"]) : []
+    const entry = part(node, "additionalProperties")
+    if (typeof key === "string" && entry !== undefined) return Result.succeed({ path: [...path, text.slice(index)], node: entry })
+    const next = typeof key === "number" ? list : part(node, "properties", key)
+    if (next === undefined && (node["additionalProperties"] === false || list !== undefined || isSingle(node))) return Result.fail(notKnown(shown([...path, key]), path, known, text))
+    node = next ?? {}
+    path.push(key)
+  }
+  return Result.succeed({ path, node })
+}
+
+/** One value, with nothing in it. */
+const isSingle = ({ anyOf, type }: Node): boolean =>
+  Array.isArray(anyOf) ? anyOf.every((_: unknown) => isTree(_) && isSingle(_)) : typeof type === "string" && type !== "object" && type !== "array"
+
+const notKnown = (asked: string, around: Path, known: ReadonlyArray<string>, text: string): string => {
+  const guess = nearest(asked.split(".").at(-1) ?? "", known)
+  if (guess !== undefined) return `There is no key ${asked}; did you mean ${shown([...around, guess])}?`
+  const ending = valueKeys().map(({ key }) => key).filter((key) => key.endsWith(`.${text}`))
+  if (ending.length > 0) return `There is no key ${asked}; the whole name is one of ${ending.join(", ")}.`
+  return `There is no key ${asked}; ${known.length === 0 ? `${shown(around)} has no keys` : `known ${around.length === 0 ? "at the top" : `in ${shown(around)}`} are ${known.join(", ")}`}.`
+}
+
+const secrets = ["agent.token", "agent.auth.token"]
+const withoutSecrets = (path: Path, value: unknown): unknown => {
+  if (isTree(value)) return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withoutSecrets([...path, key], inner)]))
+  return secrets.includes(shown(path)) && value !== "" ? "(not shown)" : value
+}
+
+/** What the layers say of a key, the topmost first; at the end the default, if there is one. */
+export const history = (layers: ReadonlyArray<Layer>, path: Path): ReadonlyArray<Said> => {
+  const given = layers.flatMap(({ name: file, place, tree }): ReadonlyArray<Said> => {
+    const said = saying(tree, path)
+    if (said.says === "nothing") return []
+    if (said.says === "instead") return [{ file, place: place(said.at), value: withoutSecrets(said.at, valueAt(tree, said.at)), instead: shown(said.at) }]
+    return [{ file, place: place(path), value: withoutSecrets(path, said.value) }]
+  })
+  const fallback = valueAt(defaultValues, path)
+  return [...given.reverse(), ...(fallback === undefined ? [] : [{ value: fallback }])]
+}
+
+/** A key that a value comes from, and who set it. */
+export interface Source {
+  readonly key: string
+  readonly by?: Said
+}
+
+export interface Explanation {
+  readonly key: string
+  readonly description?: string
+  /** Absent: it has none, and is not set. */
+  readonly value?: unknown
+  readonly history: ReadonlyArray<Said>
+  readonly effective?: { readonly value: unknown; readonly from: ReadonlyArray<Source> }
+}
+
+const sourceOf = (layers: ReadonlyArray<Layer>, key: string): Source => {
+  const [by] = history(layers, key.split("."))
+  return { key, ...(by !== undefined && { by }) }
+}
+
+/** One key with a single value or a list; what it comes to is told where it falls back to others. */
+export const explainKey = (layers: ReadonlyArray<Layer>, values: Values, { node, path }: Key, version: string): Explanation => {
+  const value = valueAt(values, path)
+  const comesTo = effective(values, path.map(String), version)
+  return {
+    key: shown(path),
+    ...(typeof node["description"] === "string" && { description: node["description"] }),
+    ...(value !== undefined && { value: withoutSecrets(path, value) }),
+    history: history(layers, path),
+    ...(comesTo !== undefined && { effective: { value: comesTo.value, from: comesTo.from.map((key) => sourceOf(layers, key)) } })
+  }
+}
+
+/** The keys below one that some layer sets or takes away, in the order of the files. */
+export const setBelow = (layers: ReadonlyArray<Layer>, path: Path): ReadonlyArray<Path> => {
+  const found = new Map<string, Path>()
+  for (const { tree } of layers) {
+    const inner = valueAt(tree, path)
+    for (const leaf of isTree(inner) ? leaves(inner) : []) found.set(shown([...path, ...leaf.path]), [...path, ...leaf.path])
+  }
+  return [...found.values()].filter((leaf) => history(layers, leaf)[0]?.instead === undefined)
+}
+
+/** Whether a value is looked at key by key. */
+export const isBranch = (value: unknown): boolean => isTree(value) && Object.keys(value).length > 0

@@ -1,0 +1,120 @@
+// Values files, checked and explained on the command line.
+import { afterAll, describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { parse } from "yaml"
+import { run } from "./program.ts"
+
+const directory = mkdtempSync(join(tmpdir(), "config-"))
+afterAll(() => rmSync(directory, { recursive: true }))
+const file = (name: string, text: string): string => {
+  writeFileSync(join(directory, name), text)
+  return join(directory, name)
+}
+const base = file("base.yaml", "agent:\n  image: { tag: \"1.2\" }\n  token: s3cret\ntask:\n  worker:\n    extraEnv: { A: worker }\ncontroller:\n  resources: { limits: { cpu: 2 } }\n")
+const top = file("values.yaml", "agent:\n  image:\n    tag: \"1.3\"\nglobal: { extraEnv: { B: all } }\ncontroller:\n  resources:\n    limits: null\n")
+const bad = file("bad.yaml", "agent:\n  imag: {}\n  dataDir: data\ntask:\n  limits:\n    total: 0\n  runner:\n    image: { pullPolicy: Sometimes }\n")
+const late = file("late.yaml", "task:\n  runner:\n    resources:\n      requests:\n        cpu: 9\n")
+
+/** Without the directory, whose length is also in the width of columns. */
+const plain = (text: string): string => text.replaceAll(`${directory}/`, "").replaceAll(/(?<=\S) {2,}/gu, "   ")
+const config = (...args: ReadonlyArray<string>) => Effect.map(run(["config", ...args]), ({ code, error, out }) => ({ code, out: plain(out), error: plain(error) }))
+const explained = (...args: ReadonlyArray<string>) => config("explain", "-f", base, "-f", top, ...args)
+
+describe("agent-job config explain", () => {
+  it.effect("says the value, where it is set, and what that overrode", () =>
+    Effect.gen(function*() {
+      expect(yield* explained("agent.image.tag")).toEqual({ code: 0, error: "", out: [
+        "agent.image.tag: Tag of the image of controller and worker; empty: the version of the application.",
+        "",
+        "VALUE   SET BY   STATE",
+        `"1.3"   values.yaml:3:5   holds`,
+        `"1.2"   base.yaml:2:12   overridden`,
+        `""   the defaults   overridden`,
+        "",
+        `In effect: "1.3".`,
+        ""
+      ].join("\n") })
+    }))
+  it.effect("says which key is in effect instead of an empty one", () =>
+    Effect.gen(function*() {
+      expect((yield* explained("task.worker.image.tag")).out).toContain(`\nIn effect: "1.3", from agent.image.tag (values.yaml:3:5).\n`)
+      expect((yield* explained("task.worker.extraEnv")).out).toContain(`\nIn effect: {"B":"all","A":"worker"}, from task.worker.extraEnv (base.yaml:6:5) over global.extraEnv (values.yaml:4:11).\n`)
+    }))
+  it.effect("says that a key around it takes it away", () =>
+    Effect.gen(function*() {
+      expect((yield* explained("controller.resources.limits.cpu")).out.split("\n").slice(2, 6)).toEqual([
+        "VALUE   SET BY   STATE",
+        "null   values.yaml:7:5   takes away controller.resources.limits",
+        "2   base.yaml:8:26   overridden",
+        `"500m"   the defaults   overridden`
+      ])
+    }))
+  it.effect("lists all that files set, without tokens", () =>
+    Effect.gen(function*() {
+      const { out } = yield* explained()
+      expect(out.split("\n").map((line) => line.split(/ {2,}/u))).toEqual([
+        ["KEY", "VALUE", "SET BY"],
+        ["agent.image.tag", `"1.3"`, "values.yaml:3:5"],
+        ["agent.token", `"(not shown)"`, "base.yaml:3:3"],
+        ["task.worker.extraEnv.A", `"worker"`, "base.yaml:6:17"],
+        ["global.extraEnv.B", `"all"`, "values.yaml:4:23"],
+        ["controller.resources.limits", "null", "values.yaml:7:5"],
+        [""]
+      ])
+    }))
+  it.effect("says the same to programs", () =>
+    Effect.gen(function*() {
+      const json: unknown = JSON.parse((yield* explained("agent.image.tag", "-o", "json")).out)
+      expect(json).toEqual({
+        key: "agent.image.tag",
+        description: expect.stringContaining("Tag"),
+        value: "1.3",
+        effective: { value: "1.3", from: [{ key: "agent.image.tag", layer: "values.yaml", line: 3, column: 5, value: "1.3" }] },
+        history: [{ layer: "values.yaml", line: 3, column: 5, value: "1.3" }, { layer: "base.yaml", line: 2, column: 12, value: "1.2" }, { layer: "defaults", value: "" }]
+      })
+      expect(parse((yield* explained("task", "-o", "yaml")).out)).toMatchObject({ key: "task", keys: [{ key: "task.worker.extraEnv.A", value: "worker" }] })
+    }))
+  it.effect("names the nearest key for one that is none, with exit code 2", () =>
+    Effect.gen(function*() {
+      expect(yield* explained("task.worker.imag")).toEqual({ code: 2, out: "", error: "error: There is no key task.worker.imag; did you mean task.worker.image?\n" })
+    }))
+})
+
+describe("agent-job config validate", () => {
+  it.effect("lists everything that is wrong at once, each with file, line and column, and exits with 2", () =>
+    Effect.gen(function*() {
+      expect(yield* config("validate", "-f", base, "-f", bad)).toEqual({ code: 2, out: "", error: [
+        "error: base.yaml, bad.yaml cannot be used; correct this and try again:",
+        `  bad.yaml:2:3 agent.imag: unknown key, did you mean "image"?`,
+        "  bad.yaml:3:3 agent.dataDir: Expected an absolute path",
+        "  bad.yaml:6:5 task.limits.total: Expected a value greater than or equal to 1",
+        `  bad.yaml:8:14 task.runner.image.pullPolicy: Expected "Always" | "IfNotPresent" | "Never"`,
+        ""
+      ].join("\n") })
+    }))
+  it.effect("tells what Kubernetes would refuse only later, for programs too", () =>
+    Effect.gen(function*() {
+      const { code, error, out } = yield* config("validate", "-f", late, "-o", "json")
+      expect([code, JSON.parse(out)]).toEqual([2, {
+        valid: false,
+        files: ["late.yaml"],
+        faults: [{ file: "late.yaml", line: 5, column: 9, path: "task.runner.resources.requests.cpu", message: "asks for 9, more than the limit of 4000m" }]
+      }])
+      expect(error).toContain("late.yaml:5:9 task.runner.resources.requests.cpu: asks for 9")
+    }))
+  it.effect("says what was checked when all is well", () =>
+    Effect.gen(function*() {
+      expect(yield* config("validate", "-f", base, "-f", top)).toEqual({
+        code: 0,
+        error: "",
+        out: "base.yaml: 4 keys\nvalues.yaml: 3 keys\nAll good: every key is known and has a value that it may have, none contradicts another, and Kubernetes would take the Pods.\n"
+      })
+    }))
+  it.effect("names a file that is not there", () =>
+    Effect.gen(function*() {
+      expect((yield* config("validate", "-f", join(directory, "nope.yaml"))).error).toContain("nope.yaml cannot be read: no such file or directory")
+    }))
+})
