@@ -23,14 +23,10 @@ const bad = (format: Format, wrong: Wrong) =>
 
 export const validate = Command.make("validate", { values: valuesFlag, output: outputFlag }, ({ output, values: paths }) =>
   lazily(async () => {
-    const [{ podFaults }, { leaves }] = await Promise.all([import("../core/pod-faults.ts"), import("../schema/layers.ts")])
-    const checked = Effect.flatMap(loaded(paths), ({ layers, values }) => {
-      const faults = podFaults(layers, values)
-      return faults.length === 0 ? Effect.succeed(layers) : Effect.fail({ files: layers.map(({ name }) => name), faults })
-    })
-    return Effect.matchEffect(checked, {
-      onFailure: ({ faults, files }) => bad(output, { files, faults }),
-      onSuccess: (layers) => print(output, good(layers, ({ tree }) => leaves(tree).length))
+    const { leaves } = await import("../schema/layers.ts")
+    return Effect.matchEffect(loaded(paths), {
+      onFailure: (wrong) => bad(output, wrong),
+      onSuccess: ({ layers }) => print(output, good(layers, ({ tree }) => leaves(tree).length))
     })
   })
 ).pipe(

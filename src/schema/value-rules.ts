@@ -1,15 +1,16 @@
 // What one key of the values may not say because of another, each with what to do instead.
 // Invariant: what passes here is taken by the API server too, as far as the values alone decide it.
 // Used by schema/values.ts; what concerns one section alone stands at that section.
+import { podRules } from "./pod-rules.ts"
 import { amountOf } from "./quantity.ts"
 import type { Sections } from "./value-sections.ts"
 
-interface Contradiction {
+export interface Contradiction {
   readonly path: ReadonlyArray<string | number>
   readonly issue: string
 }
 
-type Rule = (values: Sections) => ReadonlyArray<Contradiction | false>
+export type Rule = (values: Sections) => ReadonlyArray<Contradiction | false>
 
 const containersOfOurs = ["install", "runner", "worker"]
 /** In the Pod of one task or another; the last are those that a task names itself. */
@@ -93,7 +94,8 @@ const oneCliConfiguration: Rule = ({ agent: { providerFilesystemMirrors, provide
 ]
 
 const rules = [
-  serverNeedsToken, volumesAreNew, containersAreNew, mountsHaveVolumes, failureRulesHaveContainers, deadlineLeavesTime, namesAreServed, privilegedMayEscalate, requestsFitLimits, oneCliConfiguration
+  serverNeedsToken, volumesAreNew, containersAreNew, mountsHaveVolumes, failureRulesHaveContainers, deadlineLeavesTime, namesAreServed, privilegedMayEscalate, requestsFitLimits, oneCliConfiguration,
+  ...podRules
 ]
 
 export const contradictions = (values: Sections): ReadonlyArray<Contradiction> => rules.flatMap((rule) => rule(values)).filter((_) => _ !== false)

@@ -89,9 +89,9 @@ describe("agent-job config validate", () => {
       expect(yield* config("validate", "-f", base, "-f", bad)).toEqual({ code: 2, out: "", error: [
         "error: base.yaml, bad.yaml cannot be used; correct this and try again:",
         `  bad.yaml:2:3 agent.imag: unknown key, did you mean "image"?`,
-        "  bad.yaml:3:3 agent.dataDir: Expected an absolute path",
-        "  bad.yaml:6:5 task.limits.total: Expected a value greater than or equal to 1",
-        `  bad.yaml:8:14 task.runner.image.pullPolicy: Expected "Always" | "IfNotPresent" | "Never"`,
+        "  bad.yaml:3:3 agent.dataDir: must be an absolute path",
+        "  bad.yaml:6:5 task.limits.total: must be a value greater than or equal to 1",
+        `  bad.yaml:8:14 task.runner.image.pullPolicy: must be"Always","IfNotPresent" or"Never"`,
         ""
       ].join("\n") })
     }))
@@ -101,9 +101,9 @@ describe("agent-job config validate", () => {
       expect([code, JSON.parse(out)]).toEqual([2, {
         valid: false,
         files: ["late.yaml"],
-        faults: [{ file: "late.yaml", line: 5, column: 9, path: "task.runner.resources.requests.cpu", message: "asks for 9, more than the limit of 4000m" }]
+        faults: [{ file: "late.yaml", line: 3, column: 5, path: "task.runner.resources.limits.cpu", message: "4000m is less than the request of 9; lower task.runner.resources.requests.cpu too" }]
       }])
-      expect(error).toContain("late.yaml:5:9 task.runner.resources.requests.cpu: asks for 9")
+      expect(error).toContain("late.yaml:3:5 task.runner.resources.limits.cpu: 4000m is less than the request of 9")
     }))
   it.effect("says what was checked when all is well", () =>
     Effect.gen(function*() {

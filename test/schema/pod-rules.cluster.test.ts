@@ -1,18 +1,24 @@
 // What is told of values before is what a real API server says of the Job, and no more than that.
 import { expect, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import { job } from "../../src/core/manifest/job.ts"
+import { resolve } from "../../src/core/resolve.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { jobs } from "../../src/kubernetes/kinds.ts"
+import { merge, type Tree } from "../../src/schema/layers.ts"
+import { Sections } from "../../src/schema/value-sections.ts"
+import { defaultValues } from "../../src/schema/values.ts"
 import { TaskCluster, Tasks } from "../controller/task-cluster.ts"
-import { configOf, taskOf } from "./configs.ts"
-import { cases } from "./pod-faults.ts"
+import { taskOf } from "../core/configs.ts"
+import { cases } from "./pod-rules.ts"
 
 layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a Job", (it) => {
   /** Suspended, so that none of it runs. */
-  const create = Effect.fnUntraced(function*(values: object, name: string) {
+  const create = Effect.fnUntraced(function*(file: object, name: string) {
     const { namespace } = yield* Tasks
-    const { metadata, spec } = job(taskOf({}, { name, namespace }), configOf(values), 0)
+    const values = Schema.decodeUnknownSync(Sections)(merge(defaultValues, file as Tree)) // each key by itself
+    const config = resolve(values, { name: "agent-job", namespace, version: "1" })
+    const { metadata, spec } = job(taskOf({}, { name, namespace }), config, 0)
     const { ownerReferences: _, ...rest } = metadata ?? {}
     return yield* (yield* Kubernetes).create(jobs, { metadata: { ...rest, name: metadata?.name ?? name, namespace }, spec: { ...spec, suspend: true } })
   })
