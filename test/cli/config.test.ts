@@ -91,7 +91,7 @@ describe("agent-job config validate", () => {
         `  bad.yaml:2:3 agent.imag: unknown key, did you mean "image"?`,
         "  bad.yaml:3:3 agent.dataDir: must be an absolute path",
         "  bad.yaml:6:5 task.limits.total: must be a value greater than or equal to 1",
-        `  bad.yaml:8:14 task.runner.image.pullPolicy: must be"Always","IfNotPresent" or"Never"`,
+        `  bad.yaml:8:14 task.runner.image.pullPolicy: must be "Always", "IfNotPresent" or "Never"`,
         ""
       ].join("\n") })
     }))
