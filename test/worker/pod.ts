@@ -9,6 +9,7 @@ import { join } from "node:path"
 import { install } from "../../src/worker/install.ts"
 import { worker } from "../../src/worker/worker.ts"
 import type { FakeKubernetes } from "./fake-kubernetes.ts"
+import { podEnvironment } from "./pod-settings.ts"
 
 export interface Pod {
   readonly dataDirectory: string
@@ -80,20 +81,7 @@ export const pod = (programs: Readonly<Record<string, string>> = {}): Effect.Eff
   const run: Pod["run"] = (kubernetes, more = {}) =>
     worker.pipe(
       Effect.provide(kubernetes.layer),
-      Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
-        AGENT_JOB_NAMESPACE: "tasks",
-        AGENT_JOB_TASK: "demo",
-        AGENT_JOB_JOB: "agent-job-demo",
-        AGENT_JOB_CONFIG_HASH: "c0ffee",
-        AGENT_JOB_POD_NAME: "demo-abcde",
-        AGENT_JOB_POD_UID: "pod-uid",
-        AGENT_JOB_NODE: "node-1",
-        AGENT_JOB_DATA_DIR: dataDirectory,
-        AGENT_JOB_PRIVATE_DIR: privateDirectory,
-        AGENT_JOB_TERMINATION_LOG: terminationLog,
-        AGENT_JOB_READY_PORT: "0",
-        ...more
-      }))),
+      Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(podEnvironment(dataDirectory, privateDirectory, { AGENT_JOB_TERMINATION_LOG: terminationLog, AGENT_JOB_READY_PORT: "0", ...more })))),
       Effect.exit
     )
   const log = () => printed.join("")

@@ -1,6 +1,6 @@
 // The parts of the worker that speak to a pool, over the task API in memory, without a Pod around them.
 // Used by the tests of platform, state gateway and state delivery.
-import { ConfigProvider, Deferred, Effect, Layer, Option, type Scope } from "effect"
+import { Deferred, Effect, Layer, Option, type Scope } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -10,6 +10,7 @@ import { Settings } from "../../src/worker/settings.ts"
 import { StateDelivery } from "../../src/worker/state-delivery.ts"
 import { Stop } from "../../src/worker/stop.ts"
 import { type TaskApi, taskApi } from "./fake-task-api.ts"
+import { podSettings } from "./pod-settings.ts"
 
 /** Of the AgentTask that they speak for. */
 export const taskUid = "task-uid-1"
@@ -40,19 +41,7 @@ export const poolParts = (patience = "2 seconds"): Effect.Effect<PoolParts, neve
       tooLate: Deferred.await(tooLate),
       begin: () => Effect.void
     }))
-    const settings = Settings.layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
-      AGENT_JOB_NAMESPACE: "tasks",
-      AGENT_JOB_TASK: "demo",
-      AGENT_JOB_JOB: "agent-job-demo",
-      AGENT_JOB_CONFIG_HASH: "c0ffee",
-      AGENT_JOB_POD_NAME: "demo-abcde",
-      AGENT_JOB_POD_UID: "pod-uid",
-      AGENT_JOB_NODE: "node-1",
-      AGENT_JOB_DATA_DIR: privateDirectory,
-      AGENT_JOB_PRIVATE_DIR: privateDirectory,
-      AGENT_JOB_TOKEN_FILE: tokenFile,
-      AGENT_JOB_POOL_PATIENCE: patience
-    }))))
+    const settings = podSettings(privateDirectory, privateDirectory, { AGENT_JOB_TOKEN_FILE: tokenFile, AGENT_JOB_POOL_PATIENCE: patience })
     const base = Layer.merge(Layer.orDie(settings), stop)
     const layer = StateDelivery.layer.pipe(Layer.provideMerge(Layer.orDie(Platform.layer(api.url, taskUid))), Layer.provideMerge(base))
     return { api, privateDirectory, tokenFile, endGrace: Effect.asVoid(Deferred.succeed(tooLate, undefined)), layer }

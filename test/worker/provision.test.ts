@@ -12,6 +12,7 @@ import { provision } from "../../src/worker/provision.ts"
 import { Settings } from "../../src/worker/settings.ts"
 import type { StageFailed } from "../../src/worker/stage-failed.ts"
 import { variablesOf } from "../../src/worker/variables.ts"
+import { podEnvironment } from "./pod-settings.ts"
 
 const spec = (more: Partial<AgentTaskSpec>): AgentTaskSpec => ({ workspace: WorkspaceName.make("demo"), stage: "plan", source: { inline: { "main.tf": "# main" } }, ...more })
 
@@ -25,19 +26,7 @@ const provisioned = (task: AgentTaskSpec, { bring = Option.none(), env = {}, pre
     const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-provision-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
     for (const name of ["data", "private", "source"]) mkdirSync(join(directory, name))
     prepare(directory)
-    const environment = ConfigProvider.layer(ConfigProvider.fromUnknown({
-      AGENT_JOB_NAMESPACE: "tasks",
-      AGENT_JOB_TASK: "demo",
-      AGENT_JOB_JOB: "agent-job-demo",
-      AGENT_JOB_CONFIG_HASH: "c0ffee",
-      AGENT_JOB_POD_NAME: "demo-abcde",
-      AGENT_JOB_POD_UID: "pod-uid",
-      AGENT_JOB_NODE: "node-1",
-      AGENT_JOB_DATA_DIR: join(directory, "data"),
-      AGENT_JOB_PRIVATE_DIR: join(directory, "private"),
-      AGENT_JOB_SOURCE_DIR: join(directory, "source"),
-      ...env
-    }))
+    const environment = ConfigProvider.layer(ConfigProvider.fromUnknown(podEnvironment(join(directory, "data"), join(directory, "private"), { AGENT_JOB_SOURCE_DIR: join(directory, "source"), ...env })))
     return yield* Effect.gen(function*() {
       const variables = yield* variablesOf(task.variables ?? [], [])
       const result: Effect.Success<ReturnType<typeof provision>> | StageFailed = yield* Effect.catch(provision(task, variables, bring), Effect.succeed)

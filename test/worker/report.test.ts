@@ -1,6 +1,6 @@
 // A result on its three roads: none of them waits for another that is closed, and none overwrites what is there.
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Fiber, Layer, Option, type Scope } from "effect"
+import { Effect, Fiber, Layer, Option, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -9,9 +9,9 @@ import type { StopCause } from "../../src/core/outcome.ts"
 import { signalPlan } from "../../src/core/signal-plan.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
 import { report, type TellPool } from "../../src/worker/report.ts"
-import { Settings } from "../../src/worker/settings.ts"
 import { Stop } from "../../src/worker/stop.ts"
 import { type FakeKubernetes, fakeKubernetes } from "./fake-kubernetes.ts"
+import { podSettings } from "./pod-settings.ts"
 
 const result: StageResult = { outcome: "succeeded", reason: "Completed", message: "tofu plan ended with success.", exitCode: 0, finishedAt: "2026-01-01T00:01:00Z" }
 const running = { phase: "Running", startedAt: "2026-01-01T00:00:00Z" } as const
@@ -32,18 +32,7 @@ const world = (status: Parameters<typeof fakeKubernetes>[1] = running): Effect.E
       report(result, { flushLog: () => flushLog, tellPool }).pipe(Effect.provide(Layer.mergeAll(
         kubernetes.layer,
         Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeed(Option.fromUndefinedOr(stopped)), plan: signalPlan(30), tooLate: Effect.never, begin: () => Effect.void })),
-        Layer.orDie(Settings.layer).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
-          AGENT_JOB_NAMESPACE: "tasks",
-          AGENT_JOB_TASK: "demo",
-          AGENT_JOB_JOB: "agent-job-demo",
-          AGENT_JOB_CONFIG_HASH: "c0ffee",
-          AGENT_JOB_POD_NAME: "demo-abcde",
-          AGENT_JOB_POD_UID: "pod-uid",
-          AGENT_JOB_NODE: "node-1",
-          AGENT_JOB_DATA_DIR: directory,
-          AGENT_JOB_PRIVATE_DIR: directory,
-          AGENT_JOB_TERMINATION_LOG: terminationLog
-        }))))
+        podSettings(directory, directory, { AGENT_JOB_TERMINATION_LOG: terminationLog })
       )))
     return { kubernetes, lastWords: () => JSON.parse(readFileSync(file, "utf8")), send }
   })

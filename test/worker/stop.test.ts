@@ -1,27 +1,16 @@
 // What makes a stage stop: a cancel, SIGTERM or its time, the first of them alone.
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Fiber, Layer, Option, Stream } from "effect"
+import { Effect, Fiber, Layer, Option, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { Forbidden } from "../../src/kubernetes/errors.ts"
-import { Settings } from "../../src/worker/settings.ts"
 import { Stop } from "../../src/worker/stop.ts"
 import { fakeKubernetes } from "./fake-kubernetes.ts"
+import { podSettings } from "./pod-settings.ts"
 
 const spec = { workspace: "demo", stage: "plan", source: { inline: {} } }
 
-const settings = Layer.orDie(Settings.layer).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
-  AGENT_JOB_NAMESPACE: "tasks",
-  AGENT_JOB_TASK: "demo",
-  AGENT_JOB_JOB: "agent-job-demo",
-  AGENT_JOB_CONFIG_HASH: "c0ffee",
-  AGENT_JOB_POD_NAME: "demo-abcde",
-  AGENT_JOB_POD_UID: "pod-uid",
-  AGENT_JOB_NODE: "node-1",
-  AGENT_JOB_DATA_DIR: "/none",
-  AGENT_JOB_PRIVATE_DIR: "/none",
-  AGENT_JOB_GRACE_SECONDS: "120"
-}))))
+const settings = podSettings("/none", "/none", { AGENT_JOB_GRACE_SECONDS: "120" })
 
 const listening = (kubernetes: Layer.Layer<Kubernetes>) => Effect.map(Layer.build(Stop.layer.pipe(Layer.provide(Layer.merge(kubernetes, settings)))), (context) => Effect.provide(Stop, context))
 

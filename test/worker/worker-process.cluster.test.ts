@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
 import { join } from "node:path"
+import { podEnvironment } from "./pod-settings.ts"
 import { pod } from "./pod.ts"
 
 const spec = { workspace: "demo", stage: "plan", source: { inline: { "main.tf": "" } } }
@@ -30,19 +31,7 @@ interface End {
 /** Runs the worker's process to its end; `onOutput` may send it signals. */
 const processOf = Effect.fnUntraced(function*(engine: string, status: object, onOutput: (output: string, kill: (signal: NodeJS.Signals) => void) => void = () => {}) {
   const here = yield* pod({ tofu: engine })
-  const env = {
-    AGENT_JOB_NAMESPACE: "tasks",
-    AGENT_JOB_TASK: "demo",
-    AGENT_JOB_JOB: "agent-job-demo",
-    AGENT_JOB_CONFIG_HASH: "c0ffee",
-    AGENT_JOB_POD_NAME: "demo-abcde",
-    AGENT_JOB_POD_UID: "pod-uid",
-    AGENT_JOB_NODE: "node-1",
-    AGENT_JOB_DATA_DIR: here.dataDirectory,
-    AGENT_JOB_PRIVATE_DIR: here.privateDirectory,
-    AGENT_JOB_TERMINATION_LOG: join(here.privateDirectory, "termination-log"),
-    AGENT_JOB_READY_PORT: "0"
-  }
+  const env = podEnvironment(here.dataDirectory, here.privateDirectory, { AGENT_JOB_TERMINATION_LOG: join(here.privateDirectory, "termination-log"), AGENT_JOB_READY_PORT: "0" })
   return yield* Effect.callback<End>((resume) => {
     const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", new URL("./worker-process.ts", import.meta.url).pathname, JSON.stringify({ env, spec, status })], { stdio: ["ignore", "pipe", "inherit"] })
     let output = ""
