@@ -38,6 +38,7 @@ export const inheritances: Readonly<Record<string, Inheritance>> = {
   ...ofAgent("task.worker"),
   ...ofPods("controller"),
   ...ofPods("task"),
+  "agent.token": { manner: "field", from: ["agent.auth.token"] },
   "agent.extraEnv": { manner: "entries", from: ["global.extraEnv"] },
   "task.runner.extraEnv": { manner: "entries", from: ["global.extraEnv"] },
   "task.jobAnnotations": { manner: "entries", from: ["global.annotations"] },

@@ -35,8 +35,8 @@ export const findKey = (text: string): Result.Result<Key, string> => {
     const known = isTree(node["properties"]) ? Object.keys(node["properties"]) : []
     const entry = part(node, "additionalProperties")
     if (typeof key === "string" && entry !== undefined) return Result.succeed({ path: [...path, text.slice(index)], node: entry })
-    const next = typeof key === "number" ? list : part(node, "properties", key)
-    if (next === undefined && (node["additionalProperties"] === false || list !== undefined || isSingle(node))) return Result.fail(notKnown(shown([...path, key]), path, known, text))
+    const next = typeof key === "number" ? list : known.includes(key) ? part(node, "properties", key) : undefined
+    if (next === undefined && (node["additionalProperties"] === false || list !== undefined || isSingle(node))) return Result.fail(list === undefined ? notKnown(shown([...path, key]), path, known, text) : noItem(shown([...path, key]), path, key))
     node = next ?? {}
     path.push(key)
   }
@@ -46,6 +46,9 @@ export const findKey = (text: string): Result.Result<Key, string> => {
 /** One value, with nothing in it. */
 const isSingle = ({ anyOf, type }: Node): boolean =>
   Array.isArray(anyOf) ? anyOf.every((_: unknown) => isTree(_) && isSingle(_)) : typeof type === "string" && type !== "object" && type !== "array"
+
+const noItem = (asked: string, list: Path, key: string | number): string =>
+  `There is no key ${asked}; ${shown(list)} is a list, and ${shown([...list, /^\d+$/u.test(String(key)) ? Number(key) : 0])} is an item of it.`
 
 const notKnown = (asked: string, around: Path, known: ReadonlyArray<string>, text: string): string => {
   const guess = nearest(asked.split(".").at(-1) ?? "", known)
@@ -102,7 +105,7 @@ export const explainKey = (layers: ReadonlyArray<Layer>, values: Values, { node,
     ...(typeof node["description"] === "string" && { description: node["description"] }),
     ...(value !== undefined && { value: withoutSecrets(path, value) }),
     history: history(layers, path),
-    ...(comesTo !== undefined && { effective: { value: comesTo.value, from: comesTo.from.map((key) => sourceOf(layers, key)) } })
+    ...(comesTo !== undefined && { effective: { value: withoutSecrets(path, comesTo.value), from: comesTo.from.map((key) => sourceOf(layers, key)) } })
   }
 }
 

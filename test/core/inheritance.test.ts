@@ -14,6 +14,7 @@ const comesTo = (values: Values, key: string) => effective(values, key.split("."
 
 /** What fills a key, by the end of its name. */
 const samples: Readonly<Record<string, ReadonlyArray<unknown>>> = {
+  token: ["a"],
   tag: ["", "1", "2"],
   repository: ["a/b", "c"],
   pullPolicy: ["Always", "Never"],
@@ -58,7 +59,7 @@ describe("what falls back to what", () => {
   })
 
   it("is told for every key whose sentence promises it, and for no other", () => {
-    const promised = valueKeys().filter(({ description }) => /empty: (agent\.|the version)|, over \w+\.extraEnv|go before/u.test(description)).map(({ key }) => key)
+    const promised = valueKeys().filter(({ description }) => /empty: (agent\.|the version)|, over \w+\.extraEnv|go before|^Token of the agent pool/u.test(description)).map(({ key }) => key)
     expect(Object.keys(inheritances).filter((key) => (inheritances[key]?.from.length ?? 0) > 0 || key.endsWith(".tag")).sort()).toEqual(promised.sort())
   })
 
@@ -69,6 +70,7 @@ describe("what falls back to what", () => {
     { given: "no tag of the runner, which stands alone", file: { agent: { image: { tag: "1" } } }, key: "task.runner.image.tag", value: version, from: ["the version of the application"] },
     { given: "a part of a whole that is another's", file: { agent: { securityContext: { runAsUser: 7 } } }, key: "controller.securityContext.runAsUser", value: 7, from: ["agent.securityContext"] },
     { given: "a part that an own whole lacks", file: { controller: { securityContext: { runAsGroup: 1 } } }, key: "controller.securityContext.runAsUser", value: undefined, from: ["controller.securityContext"] },
+    { given: "the other spelling of the token", file: { agent: { auth: { token: "a" } } }, key: "agent.token", value: "a", from: ["agent.auth.token"] },
     { given: "a variable of all", file: { global: { extraEnv: { A: "g" } } }, key: "task.runner.extraEnv.A", value: "g", from: ["global.extraEnv"] },
     { given: "a variable that nobody sets", file: {}, key: "task.runner.extraEnv.A", value: undefined, from: [] }
   ])("gives for $given: $value", ({ file, from, key, value }) => expect(comesTo(valuesOf(file), key)).toEqual({ value, from }))

@@ -30,6 +30,8 @@ describe("the history of a key", () => {
     const layers = layersOf("agent: { token: s3cret }", "agent: { auth: { token: s3cret }, tokenExistingSecret: null }")
     const values = Result.getOrThrow(parseLayers(layers))
     for (const key of ["agent.token", "agent.auth.token", "agent.auth", "agent"]) expect(JSON.stringify(explainKey(layers, values, Result.getOrThrow(findKey(key)), "1"))).not.toContain("s3cret")
+    const other = layersOf("agent: { auth: { token: s3cret } }")
+    expect(explainKey(other, Result.getOrThrow(parseLayers(other)), Result.getOrThrow(findKey("agent.token")), "1").effective).toMatchObject({ value: "(not shown)", from: [{ key: "agent.auth.token" }] })
   })
 })
 
@@ -60,6 +62,8 @@ describe("a key as it is typed", () => {
     { typed: "task.job.zzzz", says: "There is no key task.job.zzzz; known in task.job are " },
     { typed: "task.limits.total.most", says: "There is no key task.limits.total.most; task.limits.total has no keys." },
     { typed: "agent.image.tag.x", says: "There is no key agent.image.tag.x; agent.image.tag has no keys." },
-    { typed: "task.tolerations.key", says: "There is no key task.tolerations.key; task.tolerations has no keys." }
+    { typed: "task.tolerations.key", says: "There is no key task.tolerations.key; task.tolerations is a list, and task.tolerations[0] is an item of it." },
+    { typed: "task.tolerations.1", says: "There is no key task.tolerations.1; task.tolerations is a list, and task.tolerations[1] is an item of it." },
+    { typed: "__proto__", says: "There is no key __proto__; known at the top are agent, " }
   ])("is told when it is none: $typed", ({ says, typed }) => expect(Result.match(findKey(typed), { onFailure: (_) => _, onSuccess: () => "" })).toContain(says))
 })
