@@ -13,7 +13,7 @@ const good = (layers: ReadonlyArray<Layer>, keys: (layer: Layer) => number): Ans
   document: { valid: true, files: layers.map(({ name }) => name), faults: [] },
   lines: [
     ...(layers.length === 0 ? ["No file is given, so that the defaults hold."] : layers.map((layer) => `${layer.name}: ${counted(keys(layer), "key")}`)),
-    "All good: every key is known and has a value that it may have, none contradicts another, and Kubernetes would take the Pods."
+    "All good: every key is known and has a value that it may have, and none contradicts another. What is inside affinity, sidecars and volumes, which are as in a Pod, the API server checks."
   ]
 })
 

@@ -110,7 +110,7 @@ describe("agent-job config validate", () => {
       expect(yield* config("validate", "-f", base, "-f", top)).toEqual({
         code: 0,
         error: "",
-        out: "base.yaml: 4 keys\nvalues.yaml: 3 keys\nAll good: every key is known and has a value that it may have, none contradicts another, and Kubernetes would take the Pods.\n"
+        out: "base.yaml: 4 keys\nvalues.yaml: 3 keys\nAll good: every key is known and has a value that it may have, and none contradicts another. What is inside affinity, sidecars and volumes, which are as in a Pod, the API server checks.\n"
       })
     }))
   it.effect("names a file that is not there", () =>
