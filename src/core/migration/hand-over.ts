@@ -18,7 +18,7 @@ const selector = (labels: Readonly<Record<string, string>>): string => Object.en
 const inJq = (path: ReadonlyArray<string | number>): string => path.map((_) => typeof _ === "string" && /^\w+$/u.test(_) ? `.${_}` : `[${JSON.stringify(_)}]`).join("")
 
 const secretObject = ({ data, name }: InlineSecret): string =>
-  `{apiVersion: "v1", kind: "Secret", metadata: {name: ${JSON.stringify(name)}}, stringData: {${Object.entries(data).map(([key, path]) => `${JSON.stringify(key)}: .config${inJq(path)}`).join(", ")}}}`
+  `{apiVersion: "v1", kind: "Secret", metadata: {name: ${JSON.stringify(name)}}, stringData: {${Object.entries(data).map(([key, path]) => `${JSON.stringify(key)}: (.config${inJq(path)} | tostring)`).join(", ")}}}`
 
 /** From the Secret of the release straight into those of ours; it passes through pipes alone. */
 const makeSecrets = ({ given: { secrets }, release: { name, namespace, revision } }: Move): ReadonlyArray<Step> =>

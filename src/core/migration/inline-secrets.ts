@@ -2,7 +2,7 @@
 // Invariant: no value of them is in what is returned; a path tells where the release has it.
 // Used by core/migration/release-values.ts.
 import { isTree, type Tree } from "../../schema/layers.ts"
-import { get, textAt, treeAt, without, withValue } from "../tree-path.ts"
+import { get, textAt, without, withValue } from "../tree-path.ts"
 
 /** A Secret to make: of each key, where in the user-supplied values of the release its content is. */
 export interface InlineSecret {
@@ -12,24 +12,51 @@ export interface InlineSecret {
 
 interface Taken { readonly values: Tree; readonly secrets: ReadonlyArray<InlineSecret> }
 
-/** Where variables are, and how the Secret of those of them that are secrets is called after the release. */
-const environments = { global: "env", agent: "agent-env", controller: "controller-env", "task.worker": "worker-env", "task.runner": "runner-env" }
+/** Where variables are, in this chart or in later ones, and how the Secret of those of them that are secrets is called after the release. */
+const environments = {
+  global: "env",
+  agent: "agent-env",
+  controller: "controller-env",
+  "agent.controller": "agent-controller-env",
+  "task.worker": "worker-env",
+  "task.runner": "runner-env"
+}
 
-const namesSecret = /(token|pass(w|phrase)|secret|credential|private_?key|api_?key|access_?key)/iu
-const hasPassword = /:\/\/[^/\s:@]*:[^/\s@]+@/u
+interface Variable {
+  readonly name: string
+  readonly value: unknown
+  /** Below the variables. */
+  readonly path: ReadonlyArray<string | number>
+}
 
-/** By its name, or as a URL with a password. */
-const isSecret = ([name, value]: readonly [string, unknown]): boolean => typeof value === "string" && value !== "" && (namesSecret.test(name) || hasPassword.test(value))
+/** By name, or in a list. */
+const variablesOf = (given: unknown): ReadonlyArray<Variable> => {
+  if (isTree(given)) return Object.entries(given).map(([name, value]) => ({ name, value, path: [name] }))
+  return Array.isArray(given) ? given.flatMap((_: unknown, index) => isTree(_) && typeof _["name"] === "string" ? [{ name: _["name"], value: _["value"], path: [index, "value"] }] : []) : []
+}
+
+const withoutNames = (given: unknown, names: ReadonlyArray<string>): unknown => {
+  if (isTree(given)) return Object.fromEntries(Object.entries(given).filter(([name]) => !names.includes(name)))
+  return Array.isArray(given) ? given.filter((_: unknown) => !isTree(_) || !names.includes(String(_["name"]))) : given
+}
+
+const namesSecret = /(token|passw|passphrase|pass$|(^|[-_.])pass[-_.]|pwd|secret|credential|(private|api|access)[-_.]?key|[-_.]key$|dsn$)/iu
+const holdsSecret = /:\/\/[^/\s:@]*:[^/\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----/u
+
+/** By its name, or by a password in a URL or a private key in its value. */
+const isSecret = ({ name, value }: Variable): boolean =>
+  typeof value === "number" ? namesSecret.test(name) : typeof value === "string" && value !== "" && (namesSecret.test(name) || holdsSecret.test(value))
 
 const path = (key: string, ...rest: ReadonlyArray<string | number>): ReadonlyArray<string | number> => [...key.split("."), ...rest]
 
 /** Precedence stays: a variable that is given by name goes before one of a Secret, as a nearer one before a farther one. */
 const variables = (release: string) => ({ secrets, values }: Taken, [key, suffix]: readonly [string, string]): Taken => {
-  const found = Object.entries(treeAt(values, `${key}.extraEnv`)).filter(isSecret).map(([name]) => name)
+  const given = get(values, `${key}.extraEnv`)
+  const found = variablesOf(given).filter(isSecret)
   if (found.length === 0) return { secrets, values }
-  const secret = { name: `${release}-${suffix}`, data: Object.fromEntries(found.map((name) => [name, path(key, "extraEnv", name)])) }
+  const secret = { name: `${release}-${suffix}`, data: Object.fromEntries(found.map((_) => [_.name, path(key, "extraEnv", ..._.path)])) }
   const others = get(values, `${key}.extraEnvFrom`)
-  const left = found.reduce((tree, name) => without(tree, `${key}.extraEnv.${name}`), values)
+  const left = withValue(values, `${key}.extraEnv`, withoutNames(given, found.map(({ name }) => name)))
   return { secrets: [...secrets, secret], values: withValue(left, `${key}.extraEnvFrom`, [...Array.isArray(others) ? others : [], { secretRef: { name: secret.name } }]) }
 }
 

@@ -33,6 +33,27 @@ describe("a secret in the clear", () => {
     expect(JSON.stringify(result)).not.toContain("hunter2")
   })
 
+  it.each([
+    ["DB_PASS", "hunter2"], ["PGPWD", "hunter2"], ["API_KEY_V2", "hunter2"], ["SIGNING_KEY", "hunter2"], ["my.password", "hunter2"], ["SENTRY_DSN", "https://hunter2@example.com/1"], ["PIN_TOKEN", 1234],
+    ["CERTIFICATE", "-----BEGIN EC PRIVATE KEY-----\nhunter2\n"]
+  ])("is known by its name or its value: %s", (name, value) => {
+    expect(taken({ agent: { extraEnv: { REGION: "eu", [name]: value } } })).toEqual({
+      values: { agent: { extraEnv: { REGION: "eu" }, extraEnvFrom: [{ secretRef: { name: "blue-agent-env" } }] } },
+      secrets: [{ name: "blue-agent-env", data: { [name]: ["agent", "extraEnv", name] } }]
+    })
+  })
+
+  it.each([["PASSIVE", "yes"], ["KEYBOARD", "us"], ["BYPASS_PROXY", "no"], ["USE_TOKEN", true], ["PASSWORD", ""]])("is not any variable: %s", (name, value) => {
+    expect(taken({ agent: { extraEnv: { [name]: value } } })).toEqual({ values: { agent: { extraEnv: { [name]: value } } }, secrets: [] })
+  })
+
+  it("is found in the list of variables of later charts", () => {
+    expect(taken({ agent: { controller: { extraEnv: [{ name: "REGION", value: "eu" }, { name: "DB_PASSWORD", value: "hunter2" }] } } })).toEqual({
+      values: { agent: { controller: { extraEnv: [{ name: "REGION", value: "eu" }], extraEnvFrom: [{ secretRef: { name: "blue-agent-controller-env" } }] } } },
+      secrets: [{ name: "blue-agent-controller-env", data: { DB_PASSWORD: ["agent", "controller", "extraEnv", 1, "value"] } }]
+    })
+  })
+
   it("goes where it was not in effect: a token beside an existing Secret", () => {
     expect(taken({ agent: { token: "hunter2", tokenExistingSecret: { name: "mine", key: "k" } } })).toEqual({ values: { agent: { tokenExistingSecret: { name: "mine", key: "k" } } }, secrets: [] })
   })
