@@ -16,8 +16,8 @@ layer(TaskCluster, { excludeTestServices: true })("AgentTasks on the command lin
       yield* createTask("one")
       const { out } = yield* run(["get", "tasks", ...inNamespace], environment)
       expect(out.replace(/\d+s$/mu, "AGE")).toBe([
-        "NAME   WORKSPACE   STAGE   PHASE   CHANGES   REASON   AGE",
-        "one    demo        plan    -       -         -        AGE",
+        "NAME   WORKSPACE   STAGE   PHASE     CHANGES   REASON   AGE",
+        "one    demo        plan    Pending   -         -        AGE",
         ""
       ].join("\n"))
       expect(JSON.parse((yield* run(["get", "one", "-o", "json", ...inNamespace], environment)).out)).toMatchObject({ kind: "AgentTask", metadata: { name: "one" }, spec: { workspace: "demo" } })
