@@ -1,7 +1,7 @@
 // The Kubernetes API as this program uses it: get, list, watch, create, apply, update, delete, logs.
 // Every unary call ends within its time limit, reads its whole answer, and fails only with a KubernetesError.
 // Built once in main from credentials.ts; used by informers, the controller and the worker.
-import { layerUndiciOptions } from "@effect/platform-node/NodeHttpClient"
+import { layerAgentOptions, layerNodeHttpNoAgent } from "@effect/platform-node/NodeHttpClient"
 import { Clock, Context, Duration, Effect, Layer, Option, Predicate, Random, Stream } from "effect"
 import { Ndjson } from "effect/encoding"
 import { Headers, HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
@@ -96,10 +96,11 @@ const callTimeout = Duration.seconds(30)
 const longestWait = Duration.seconds(5)
 
 /**
- * `fresh`, or every undici client of the program is one and the same, certificates included. Never HTTP/2: where a stop gives up a request
- * whose body is being sent, Node 24 loops in nghttp2 for ever (Http2Session::SendPendingData) and takes all the memory there is.
+ * Node's own HTTP/1.1, `fresh`, or all clients of the program would be one and the same, certificates included. Never HTTP/2: where a stop gives up a
+ * request, Node 24 may loop in nghttp2 for ever (Http2Session::SendPendingData) and take all the memory there is. Not undici: its parser is WebAssembly, 16 MiB of it.
  */
-const connections = ({ tls }: Credentials) => Layer.fresh(layerUndiciOptions({ connect: { ...tls }, connections: 64, allowH2: false }))
+const connections = ({ tls }: Credentials) =>
+  Layer.fresh(layerNodeHttpNoAgent.pipe(Layer.provide(layerAgentOptions({ ...tls, keepAlive: true, maxSockets: 32 }))))
 
 /** A name that would change what the path means gets a colon, and so is one that nothing here has: the answer is `NotFound`. */
 const segment = (name: string): string => encodeURIComponent(["", ".", ".."].includes(name) ? `:${name}` : name)
