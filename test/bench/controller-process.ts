@@ -30,10 +30,10 @@ export interface Memory { readonly resident: number; readonly peak: number }
 const pollEvery = 10
 const deadlineMillis = 30_000
 
-/** The ENV of the image, with the compile cache elsewhere. */
+/** The ENV line of the image, with the compile cache elsewhere. */
 export const imageEnvironment = (directory: string): Readonly<Record<string, string>> => {
-  const [instruction = ""] = /^ENV (?:.*\\\n)*.*/mu.exec(readFileSync("images/agent-job.Containerfile", "utf8")) ?? []
-  const given = Object.fromEntries([...instruction.matchAll(/(\w+)=(?:"([^"]*)"|(\S+))/gu)].map(([, name = "", quoted, plain]) => [name, quoted ?? plain ?? ""]))
+  const line = readFileSync("images/agent-job.Containerfile", "utf8").split("\n").find((_) => _.startsWith("ENV ")) ?? ""
+  const given = Object.fromEntries([...line.matchAll(/(\w+)=(\S+)/gu)].map(([, name = "", value = ""]) => [name, value]))
   return { ...given, NODE_COMPILE_CACHE: join(directory, "compile-cache") }
 }
 
@@ -58,7 +58,7 @@ const asked = (port: number, path: string) =>
 /** Node sizes its heap by the memory limit of its container, which this process lacks: told, it is the one that it would choose in its Pod. */
 const heapFlags = ({ config }: Scene): ReadonlyArray<string> => {
   const limit = /^(\d+)Mi$/u.exec(config.controller.container.resources.limits?.["memory"] ?? "")?.[1]
-  return limit === undefined ? [] : [`--max-old-space-size=${limit}`]
+  return limit === undefined ? [] : [`--max-old-space-size=${limit}`, "--max-semi-space-size=1"]
 }
 
 const isReady = async (port: number) => (await asked(port, "/readyz")) !== ""
