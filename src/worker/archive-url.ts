@@ -6,7 +6,7 @@ import { Headers, HttpClient, HttpClientRequest as Request, type HttpClientRespo
 import { toAnybody } from "../http/connections.ts"
 import { archiveLimitBytes, save } from "./download.ts"
 import { causeOf } from "./platform.ts"
-import { StageFailed } from "./stage-failed.ts"
+import { invalid, type StageFailed } from "./stage-failed.ts"
 
 /** The name of the packed archive in the worker's own directory. */
 export const archiveFile = "configuration.tar.gz"
@@ -18,7 +18,6 @@ const allInAll = "10 minutes"
 
 class NotNow extends Data.TaggedError("NotNow")<{ readonly failure: StageFailed }> {}
 
-const invalid = (message: string) => new StageFailed({ reason: "InvalidConfiguration", message })
 const place = ({ host, pathname, protocol }: URL) => `${protocol}//${host}${pathname}`
 
 const unfetched = (url: URL) => (why: string) => invalid(`The archive cannot be fetched from ${place(url)} (${why}); check the URL of the source and the network.`)

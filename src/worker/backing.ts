@@ -15,7 +15,7 @@ import { openFolder, readFile, type Segments } from "./folder.ts"
 import type { Ship } from "./log-shipper.ts"
 import { bringKeptPlan, bringPlannedSource, keepPlan } from "./kept-plan.ts"
 import { Settings } from "./settings.ts"
-import { StageFailed } from "./stage-failed.ts"
+import { invalid, type StageFailed } from "./stage-failed.ts"
 
 /** Where the engine works, and what is there besides the configuration. */
 export interface Provisioned {
@@ -52,12 +52,10 @@ const backendLimitBytes = 1024 * 1024
 const mayChange = (mounts: ReadonlyArray<string>) => Effect.fnUntraced(function*(engineDirectory: string) {
   const found = yield* Effect.flatMap(openFolder(engineDirectory), (directory) => readFile(directory, ["terraform.tfstate"], backendLimitBytes))
   const trouble = stateTrouble(Option.map(found, (bytes) => new TextDecoder().decode(bytes)), mounts)
-  if (Option.isSome(trouble)) return yield* new StageFailed({ reason: "InvalidConfiguration", message: trouble.value })
+  if (Option.isSome(trouble)) return yield* invalid(trouble.value)
 }, Effect.scoped)
 
 const nothing: CommandEnv = { env: {}, secrets: [] }
-
-const invalid = (message: string) => new StageFailed({ reason: "InvalidConfiguration", message })
 
 /** The archive of the task's own source; of a source of Flux it is the one that was written down before the Job was made. */
 const archiveOf = ({ archive, fluxSource }: AgentTaskSpec["source"], pinned: Artifact | undefined): Effect.Effect<Option.Option<Pick<Artifact, "url" | "sha256">>, StageFailed> =>

@@ -6,7 +6,7 @@ import { commandFailure, type CommandEnd, type Interrupted, type StopCause } fro
 import type { StageCommand } from "../core/stage-commands.ts"
 import { ExecLoop, type ExecLoopError, type Output, type Running } from "./exec-loop.ts"
 import { Log } from "./log-shipper.ts"
-import { StageFailed } from "./stage-failed.ts"
+import { invalid, StageFailed } from "./stage-failed.ts"
 import { Stop } from "./stop.ts"
 
 /** The stage had to stop; `during` says which command was interrupted, if one ran. */
@@ -99,12 +99,12 @@ const versionCommand: StageCommand = { subcommand: "version", args: ["version", 
 const versionOf = (engine: string, captured: Option.Option<string>): Effect.Effect<string, StageFailed> => {
   const found = Option.flatMap(captured, (text) => Option.fromNullishOr(/"terraform_version"\s*:\s*"([^"]{1,64})"/u.exec(text)?.[1]))
   return Effect.mapError(Effect.fromOption(found), () =>
-    new StageFailed({ reason: "InvalidConfiguration", message: `The program ${engine} of the runner image does not say its version; use an image with OpenTofu or Terraform.` }))
+    invalid(`The program ${engine} of the runner image does not say its version; use an image with OpenTofu or Terraform.`))
 }
 
 /** The runner cannot be given commands. */
 export const execLoopFailure = (error: ExecLoopError): StageFailed =>
-  new StageFailed({ reason: "InvalidConfiguration", message: `${error.message}.` })
+  invalid(`${error.message}.`)
 
 /** stdout of a captured command, dropped when it becomes too large. */
 class Capture {

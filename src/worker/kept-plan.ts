@@ -11,7 +11,7 @@ import { save } from "./download.ts"
 import type { Segments } from "./folder.ts"
 import { packPlan, unpackConfiguration, unpackPlan } from "./saved-plan.ts"
 import { Settings } from "./settings.ts"
-import { fileTrouble, StageFailed } from "./stage-failed.ts"
+import { fileTrouble, invalid } from "./stage-failed.ts"
 import { sync } from "./sync.ts"
 
 /** Newer ones of the workspace push older ones out. */
@@ -25,7 +25,6 @@ interface Place {
 }
 
 const planFile = "kept-plan.tar"
-const invalid = (message: string) => new StageFailed({ reason: "InvalidConfiguration", message })
 
 const folderOf = Effect.fnUntraced(function*(workspace: WorkspaceName) {
   const { plansDirectory } = yield* Settings

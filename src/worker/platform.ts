@@ -11,7 +11,7 @@ import { type LockInfo, LockGranted, LogPosition, taskHeader, taskPath, TaskDeta
 import { archiveLimitBytes, save } from "./download.ts"
 import type { Shipped } from "./log-shipper.ts"
 import { Settings } from "./settings.ts"
-import { fileTrouble, StageFailed } from "./stage-failed.ts"
+import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
 
 /** No answer, a broken one, 429 or 5xx: asking again may help. */
 export class NoAnswer extends Data.TaggedError("NoAnswer")<{ readonly detail: string }> {
@@ -94,15 +94,15 @@ const stageFailure = (error: PlatformError): StageFailed => {
     case "TokenRefused":
       return new StageFailed({ reason: "TokenRefused", message: error.message })
     case "Declined":
-      return new StageFailed({ reason: "InvalidConfiguration", message: `The pool's server does not give what the stage needs: ${error.message}` })
+      return invalid(`The pool's server does not give what the stage needs: ${error.message}`)
   }
 }
 
 const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   const { poolPatience, tokenFile } = yield* Settings
-  const path = yield* Effect.mapError(Effect.fromOption(tokenFile), () => new StageFailed({ reason: "InvalidConfiguration", message: "The Pod has no token of the pool; let the controller make it anew." }))
+  const path = yield* Effect.mapError(Effect.fromOption(tokenFile), () => invalid("The Pod has no token of the pool; let the controller make it anew."))
   const base = URL.canParse(url) && /^https?:$/u.test(new URL(url).protocol) ? url.replace(/\/+$/u, "") : undefined
-  if (base === undefined) return yield* new StageFailed({ reason: "InvalidConfiguration", message: "pool.url is not an http or https URL; correct it." })
+  if (base === undefined) return yield* invalid("pool.url is not an http or https URL; correct it.")
   const http = yield* HttpClient.HttpClient
 
   /** Read for each request: the kubelet replaces the file when the Secret changes. */

@@ -12,7 +12,7 @@ import { keptStateFile } from "./kept-state.ts"
 import { Platform } from "./platform.ts"
 import { packPlan, unpackPlan } from "./saved-plan.ts"
 import { Settings } from "./settings.ts"
-import { StageFailed } from "./stage-failed.ts"
+import { invalid, StageFailed } from "./stage-failed.ts"
 import { StateDelivery } from "./state-delivery.ts"
 import { openGateway } from "./state-gateway.ts"
 
@@ -21,7 +21,7 @@ const planFile = "saved-plan.tar"
 const erroredState = "errored.tfstate"
 const stateLimitBytes = 64 * 1024 * 1024
 
-const refuse = (message: string) => Effect.fail(new StageFailed({ reason: "InvalidConfiguration", message }))
+const refuse = (message: string) => Effect.fail(invalid(message))
 
 /** Asks the pool for the stage's details; the rest is asked for when it is needed. */
 export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: AgentTaskSpec) {

@@ -9,13 +9,12 @@ import type { Backing } from "./backing.ts"
 import type { CommandEnv } from "./engine.ts"
 import { openFolder, removeFile, writeFile } from "./folder.ts"
 import { mirrorToken, Settings } from "./settings.ts"
-import { StageFailed } from "./stage-failed.ts"
+import { invalid, type StageFailed } from "./stage-failed.ts"
 
 const fileName = "mirrors.tfrc"
 const variable = "TF_CLI_CONFIG_FILE"
 const nothing: CommandEnv = { env: {}, secrets: [] }
 
-const invalid = (message: string) => new StageFailed({ reason: "InvalidConfiguration", message })
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(ProviderMirrors))
 
 /** The kubelet has resolved the references to Secrets by the mirror's place in the list. */

@@ -9,10 +9,8 @@ import type { AgentTaskSpec } from "../schema/agent-task.ts"
 import type { Backing, Provisioned } from "./backing.ts"
 import { isFolder, newFolder, openFolder, type Segments, segmentsOf, writeFile } from "./folder.ts"
 import { Settings } from "./settings.ts"
-import { fileTrouble, StageFailed } from "./stage-failed.ts"
+import { fileTrouble, invalid, type StageFailed } from "./stage-failed.ts"
 import type { Variables } from "./variables.ts"
-
-const invalid = (message: string) => new StageFailed({ reason: "InvalidConfiguration", message })
 
 const pathIn = (what: string, path: string): Effect.Effect<Segments, StageFailed> =>
   Effect.mapError(Effect.fromOption(segmentsOf(path)), () => invalid(`${what} ${JSON.stringify(path)} leads outside the configuration; give a relative path without "..".`))

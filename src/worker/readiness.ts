@@ -3,7 +3,7 @@
 // Used by worker/worker.ts.
 import { createServer } from "node:http"
 import { Effect } from "effect"
-import { StageFailed } from "./stage-failed.ts"
+import { invalid, type StageFailed } from "./stage-failed.ts"
 
 /** Listens until the scope closes. The returned effect makes it answer 200 from then on. */
 export const serveReadiness = Effect.fnUntraced(function*(port: number) {
@@ -14,7 +14,7 @@ export const serveReadiness = Effect.fnUntraced(function*(port: number) {
   })
   yield* Effect.acquireRelease(
     Effect.callback<void, StageFailed>((resume) => {
-      server.once("error", () => resume(Effect.fail(new StageFailed({ reason: "InvalidConfiguration", message: `Port ${port} of the Pod is in use; nothing else in it may listen there.` }))))
+      server.once("error", () => resume(Effect.fail(invalid(`Port ${port} of the Pod is in use; nothing else in it may listen there.`))))
       server.listen(port, () => resume(Effect.void))
     }),
     () => Effect.sync(() => server.close())

@@ -8,7 +8,7 @@ import { Tar } from "effect/encoding"
 import { lockFileName, savedPlanName } from "../core/stage-commands.ts"
 import { Sha256 } from "../schema/names.ts"
 import { chunksOf, createFile, openFile, type Segments, writeAll } from "./folder.ts"
-import { fileTrouble, StageFailed } from "./stage-failed.ts"
+import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
 
 const configurationName = "configuration.tar.gz"
 
@@ -36,7 +36,7 @@ const writeTo = (file: string) => <E, R>(stream: Stream.Stream<Uint8Array, E, R>
     (fd) => Effect.sync(() => closeSync(fd))
   )
 
-const notPacked = (why: string) => new StageFailed({ reason: "InvalidConfiguration", message: `The engine's saved plan cannot be stored, because ${why}; plan again.` })
+const notPacked = (why: string) => invalid(`The engine's saved plan cannot be stored, because ${why}; plan again.`)
 
 /** An archive that we fetched and checked ourselves, in the worker's own directory. */
 const ownEntry = (path: string) =>

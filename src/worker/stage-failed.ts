@@ -10,6 +10,9 @@ export class StageFailed extends Data.TaggedError("StageFailed")<{
   readonly exitCode?: number
 }> {}
 
+/** Something that a person has said, or made, has to be corrected. */
+export const invalid = (message: string) => new StageFailed({ reason: "InvalidConfiguration", message })
+
 const codeOf = (cause: unknown): string => Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : ""
 
 const isFull = (cause: unknown): boolean =>
@@ -19,4 +22,4 @@ const isFull = (cause: unknown): boolean =>
 export const fileTrouble = (what: string) => (cause: unknown): StageFailed =>
   isFull(cause)
     ? new StageFailed({ reason: "DiskFull", message: `The Pod's volume was full when the worker wrote ${what}; raise persistence.emptyDir.sizeLimit.` })
-    : new StageFailed({ reason: "InvalidConfiguration", message: `The worker cannot use ${what} (${codeOf(cause) || "unexpected file"}); check the volumes of the Pod and who owns them.` })
+    : invalid(`The worker cannot use ${what} (${codeOf(cause) || "unexpected file"}); check the volumes of the Pod and who owns them.`)

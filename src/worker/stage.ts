@@ -17,7 +17,7 @@ import { Log } from "./log-shipper.ts"
 import { makeEngineFolders, provision } from "./provision.ts"
 import { providerMirrors } from "./provider-mirrors.ts"
 import { Settings } from "./settings.ts"
-import { StageFailed } from "./stage-failed.ts"
+import { invalid, StageFailed } from "./stage-failed.ts"
 import { Stop } from "./stop.ts"
 import { type Variables, variablesOf } from "./variables.ts"
 
@@ -107,7 +107,7 @@ const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, name: string,
   yield* Effect.forEach(shown, (variable) => line(`The value of ${variable} is too short to be kept out of this log.`), { discard: true })
   const wanted = spec.engine?.version
   if (wanted !== undefined && wanted !== version) {
-    return yield* new StageFailed({ reason: "InvalidConfiguration", message: `The runner image has ${name} ${version}, but the task asks for ${wanted}; use another image or leave engine.version out.` })
+    return yield* invalid(`The runner image has ${name} ${version}, but the task asks for ${wanted}; use another image or leave engine.version out.`)
   }
 })
 

@@ -9,7 +9,7 @@ import { type HttpServerError, HttpServerRequest, HttpServerResponse } from "eff
 import { LockInfo } from "../schema/task-api.ts"
 import type { CommandEnv } from "./engine.ts"
 import type { PlatformError } from "./platform.ts"
-import { StageFailed } from "./stage-failed.ts"
+import { invalid } from "./stage-failed.ts"
 import { StateDelivery } from "./state-delivery.ts"
 
 /** What the server takes too. */
@@ -77,7 +77,7 @@ export const openGateway = Effect.fn("StateGateway.open")(function*(writable: bo
   const password = secret()
   const expected = `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`
   const server = yield* NodeHttpServer.make(() => createServer(), { port: 0, host: "127.0.0.1", gracefulShutdownTimeout: "1 second" }).pipe(
-    Effect.mapError(() => new StageFailed({ reason: "InvalidConfiguration", message: "The worker cannot listen on 127.0.0.1 for the engine's state; the Pod's network needs a loopback address." }))
+    Effect.mapError(() => invalid("The worker cannot listen on 127.0.0.1 for the engine's state; the Pod's network needs a loopback address."))
   )
   yield* server.serve(Effect.gen(function*() {
     const request = yield* HttpServerRequest.HttpServerRequest

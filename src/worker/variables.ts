@@ -6,7 +6,7 @@ import type { InputValue } from "../core/hcl.ts"
 import { shortestSecret } from "../core/redact.ts"
 import type { Variable } from "../schema/agent-task.ts"
 import { referencedValue } from "./settings.ts"
-import { StageFailed } from "./stage-failed.ts"
+import { invalid, type StageFailed } from "./stage-failed.ts"
 
 export interface Variables {
   readonly inputs: ReadonlyArray<InputValue>
@@ -29,7 +29,7 @@ const ofSpec = (variables: ReadonlyArray<Variable>): Effect.Effect<ReadonlyArray
       ? Effect.succeed({ variable, value: variable.value, secret: variable.sensitive === true })
       : referencedValue(index).pipe(
         Effect.mapBoth({
-          onFailure: () => new StageFailed({ reason: "InvalidConfiguration", message: `The Pod has no value for the variable ${variable.name}; check the Secret it refers to.` }),
+          onFailure: () => invalid(`The Pod has no value for the variable ${variable.name}; check the Secret it refers to.`),
           onSuccess: (value) => ({ variable, value: Redacted.value(value), secret: true })
         })
       ))
