@@ -2,6 +2,7 @@
 // Invariant: for every key in the table the value found here is the one that resolve builds with; a law in its test holds both together.
 // Used by core/provenance.
 import { isTree, type Tree, valueAt } from "../schema/layers.ts"
+import { get } from "./tree-path.ts"
 
 /** How a key meets those that it falls back to: empty, it is theirs; empty, it is theirs as a whole; or their entries stand under its own. */
 type Manner = "field" | "whole" | "entries"
@@ -57,7 +58,7 @@ const keyOf = (path: ReadonlyArray<string>): string | undefined =>
   path.map((_, index) => path.slice(0, index + 1).join(".")).find((key) => Object.hasOwn(inheritances, key))
 
 const meet = (manner: Manner, key: string, from: ReadonlyArray<string>, values: Tree): Effective => {
-  const given = [key, ...from].map((key) => ({ key, value: valueAt(values, key.split(".")) })).filter(({ value }) => !isEmpty(value))
+  const given = [key, ...from].map((key) => ({ key, value: get(values, key) })).filter(({ value }) => !isEmpty(value))
   if (manner !== "entries") return { value: given[0]?.value, from: given.slice(0, 1).map(({ key }) => key) }
   return { value: Object.assign({}, ...given.map(({ value }) => value).reverse()) as unknown, from: given.map(({ key }) => key) }
 }
@@ -75,6 +76,6 @@ export const effective = (values: Tree, path: ReadonlyArray<string>, version: st
 }
 
 const entry = (values: Tree, keys: ReadonlyArray<string>, inside: ReadonlyArray<string>): Effective => {
-  const found = keys.map((key) => ({ key, value: valueAt(values, [...key.split("."), ...inside]) })).find(({ value }) => value !== undefined)
+  const found = keys.map((key) => ({ key, value: valueAt(get(values, key), inside) })).find(({ value }) => value !== undefined)
   return { value: found?.value, from: found === undefined ? [] : [found.key] }
 }

@@ -1,8 +1,8 @@
 // Reading and changing one key of a tree of values, named as in the table of the values: "task.runner.image".
-// Used by core/migration and core/overlay.
-import { isTree, type Tree } from "../schema/layers.ts"
+// Used by core/inheritance, core/migration and core/overlay.
+import { isTree, type Tree, valueAt } from "../schema/layers.ts"
 
-export const get = (tree: Tree, key: string): unknown => key.split(".").reduce<unknown>((node, part) => isTree(node) ? node[part] : undefined, tree)
+export const get = (tree: Tree, key: string): unknown => valueAt(tree, key.split("."))
 
 /** Empty where there is no text. */
 export const textAt = (tree: Tree, key: string): string => {
