@@ -1,6 +1,7 @@
 // What makes some Kubernetes objects into others: strategic merge patches, and objects to add.
 // Law: `kustomize build` of them over `from` gives `to`, but for the order of volumes, mounts and the like, which says nothing.
 // Used by generate/component and core/overlay.
+import { Equal } from "effect"
 import { isTree, type Tree } from "../schema/layers.ts"
 
 const isList = (input: unknown): input is ReadonlyArray<unknown> => Array.isArray(input)
@@ -24,13 +25,6 @@ const hasSeveralKeys = (field: string): boolean => ["ports", "topologySpreadCons
 
 /** Where the order counts: `$(NAME)` sees the variables before it, init containers start one after the other. */
 const isOrdered = (field: string): boolean => ["containers", "env", "initContainers"].includes(field)
-
-const sameData = (a: unknown, b: unknown): boolean => {
-  if (isList(a) && isList(b)) return a.length === b.length && a.every((element, index) => sameData(element, b[index]))
-  if (!isTree(a) || !isTree(b)) return a === b
-  const keys = Object.keys(a)
-  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && sameData(a[key], b[key]))
-}
 
 /** What the patch says of a field that is in both; undefined: nothing. */
 const change = (field: string, from: unknown, to: unknown): unknown => {
@@ -56,7 +50,7 @@ const elementsOf = (field: Keyed, list: ReadonlyArray<unknown>): Elements | unde
 }
 
 const listChange = (field: string, from: ReadonlyArray<unknown>, to: ReadonlyArray<unknown>): ReadonlyArray<unknown> | undefined => {
-  if (sameData(from, to)) return undefined
+  if (Equal.equals(from, to)) return undefined
   if (hasSeveralKeys(field)) return [{ $patch: "replace" }, ...to]
   if (!isKeyed(field)) return to
   const [before, after] = [elementsOf(field, from), elementsOf(field, to)]
@@ -80,7 +74,7 @@ const elementsPatch = (field: Keyed, from: Elements, to: Elements): ReadonlyArra
 const leading = (from: ReadonlyArray<unknown>, to: ReadonlyArray<unknown>, changed: ReadonlyArray<unknown>): ReadonlyArray<unknown> => {
   const restFollows = (count: number): boolean => {
     const rest = to.slice(count)
-    return !rest.some((key) => changed.includes(key)) && sameData(rest, from.filter((key) => rest.includes(key)))
+    return !rest.some((key) => changed.includes(key)) && Equal.equals(rest, from.filter((key) => rest.includes(key)))
   }
   return to.slice(0, [...to.keys(), to.length].find(restFollows))
 }
@@ -94,7 +88,7 @@ interface KubernetesObject {
 /** What a patch finds its object by. */
 const target = ({ apiVersion, kind, metadata: { name, namespace } = {} }: KubernetesObject) => ({ apiVersion, kind, metadata: { name, ...(namespace !== undefined && { namespace }) } })
 
-const same = (a: KubernetesObject) => (b: KubernetesObject): boolean => sameData(target(a), target(b))
+const same = (a: KubernetesObject) => (b: KubernetesObject): boolean => Equal.equals(target(a), target(b))
 
 const objectPatch = (from: KubernetesObject, to: KubernetesObject): ReadonlyArray<Tree> => {
   const patch = change("", from, to)
