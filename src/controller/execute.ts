@@ -6,13 +6,14 @@ import { Action } from "../core/action.ts"
 import { fingerprint } from "../core/fingerprint.ts"
 import { job } from "../core/manifest/job.ts"
 import { managedByUs } from "../core/manifest/labels.ts"
+import { ownerReference } from "../core/manifest/owner-reference.ts"
 import type { Holder, JobSeen, Observed, Refusal } from "../core/observed.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import { leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
-import type { AlreadyExists, KubernetesError } from "../kubernetes/errors.ts"
+import type { KubernetesError } from "../kubernetes/errors.ts"
 import { agentTasks, events, jobs, type Kind, leases } from "../kubernetes/kinds.ts"
-import type { KubernetesObject, OwnerReference, Place } from "../kubernetes/object.ts"
+import type { KubernetesObject, Place, Writable } from "../kubernetes/object.ts"
 import type { AgentTask, AgentTaskSpec, AgentTaskStatus } from "../schema/agent-task.ts"
 import { holderAnnotation } from "./observe.ts"
 import { Pool, type PoolError } from "./pool.ts"
@@ -62,8 +63,6 @@ const refusalBy = (kind: Kind<unknown>["kind"], found: KubernetesObject, task: A
     : { kind: "NameTaken", message: `${named} exists, but no AgentTask made it; delete it, or rename the task.` })
 }
 
-const ownedBy = ({ metadata: { name, uid } }: AgentTask): OwnerReference => ({ apiVersion: agentTasks.apiVersion, kind: agentTasks.kind, name, uid, controller: true })
-
 /** What a refusal to create means, where it means anything but an error to try again. */
 const refusalOf = (error: KubernetesError): Option.Option<Refusal> => {
   if (error._tag === "Forbidden") return Option.some({ kind: error.exceedsQuota ? "QuotaExceeded" : "Refused", message: error.message })
@@ -80,36 +79,24 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
   const note = (task: AgentTask, object: KubernetesObject): void =>
     Result.match(projectJob(object), { onFailure: () => undefined, onSuccess: ({ seen }) => created(task.metadata.uid, seen) })
 
-  const adopt = (task: AgentTask, name: string, error: AlreadyExists): Effect.Effect<void, Refused | KubernetesError> =>
-    Effect.flatMap(kubernetes.get(jobs, { namespace: task.metadata.namespace, name }), (found) =>
-      Option.match(refusalBy(jobs.kind, found, task), {
-        onSome: (refusal) => Effect.fail(new Refused(refusal)),
-        onNone: () => Effect.logInfo("the Job was made by an earlier try", error).pipe(Effect.andThen(Effect.sync(() => note(task, found))))
-      }))
+  /** Makes an object that the task owns, under its derived name; one that is there is the same if the task owns it: made by an earlier try, whose answer was lost. */
+  const makeOwned = <O extends Writable & { readonly metadata: Place }>(kind: Kind<KubernetesObject>, task: AgentTask, object: O): Effect.Effect<KubernetesObject, Refused | KubernetesError> =>
+    kubernetes.create(kind, object).pipe(Effect.catch((error): Effect.Effect<KubernetesObject, Refused | KubernetesError> =>
+      error._tag !== "AlreadyExists" ? Effect.fail(refusalOr(error)) : Effect.flatMap(kubernetes.get(kind, object.metadata), (found) =>
+        Option.match(refusalBy(kind.kind, found, task), {
+          onSome: (refusal) => Effect.fail(new Refused(refusal)),
+          onNone: () => Effect.as(Effect.logInfo("it was made by an earlier try", error), found)
+        }))))
 
-  const createJob = (task: AgentTask, config: ResolvedConfig, epoch: number): Effect.Effect<void, Refused | KubernetesError> => {
+  const createJob = (task: AgentTask, config: ResolvedConfig, epoch: number) => {
     const wanted = job(task, config, epoch)
-    const name = wanted.metadata?.name ?? ""
-    return kubernetes.create(jobs, { ...wanted, metadata: { ...wanted.metadata, namespace: task.metadata.namespace } }).pipe(
-      Effect.map((made) => note(task, made)),
-      Effect.catch((error): Effect.Effect<void, Refused | KubernetesError> =>
-        error._tag === "AlreadyExists"
-          ? adopt(task, name, error)
-          : Effect.fail(refusalOr(error)))
-    )
+    const place = { name: wanted.metadata?.name ?? "", namespace: task.metadata.namespace }
+    return Effect.map(makeOwned(jobs, task, { ...wanted, metadata: { ...wanted.metadata, ...place } }), (made) => note(task, made))
   }
 
   /** Another task of ours: none of the labels and annotations that a GitOps tool knows its own objects by. */
-  const createTask = (task: AgentTask, name: string, spec: AgentTaskSpec): Effect.Effect<void, Refused | KubernetesError> => {
-    const place = { name, namespace: task.metadata.namespace }
-    return Effect.asVoid(kubernetes.create(agentTasks, { metadata: { ...place, labels: managedByUs, ownerReferences: [ownedBy(task)] }, spec })).pipe(
-      Effect.catch((error): Effect.Effect<void, Refused | KubernetesError> =>
-        error._tag === "AlreadyExists"
-          ? Effect.flatMap(kubernetes.get(agentTasks, place), (found) =>
-            Option.match(refusalBy(agentTasks.kind, found, task), { onNone: () => Effect.void, onSome: (refusal) => Effect.fail(new Refused(refusal)) }))
-          : Effect.fail(refusalOr(error)))
-    )
-  }
+  const createTask = (task: AgentTask, name: string, spec: AgentTaskSpec) =>
+    makeOwned(agentTasks, task, { metadata: { name, namespace: task.metadata.namespace, labels: managedByUs, ownerReferences: [{ ...ownerReference(task), controller: true }] }, spec })
 
   /** The epoch from now on: how often the workspace has changed hands. */
   const takeWorkspace = (task: AgentTask, from: Holder, now: string): Effect.Effect<number, KubernetesError> => {

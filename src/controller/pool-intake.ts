@@ -4,6 +4,7 @@
 import { DateTime, Effect, Option, Ref, Schedule } from "effect"
 import { isRunnable, specOf, taskName, taskNameOfId, tokenSecretName } from "../core/intake.ts"
 import { managedByUs } from "../core/manifest/labels.ts"
+import { ownerReference } from "../core/manifest/owner-reference.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import { agentTasks, secrets } from "../kubernetes/kinds.ts"
 import type { KubernetesObject } from "../kubernetes/object.ts"
@@ -47,7 +48,7 @@ const keepToken = (task: KubernetesObject, token: string) =>
         name: tokenSecretName(task.metadata.name),
         namespace: task.metadata.namespace,
         labels: managedByUs,
-        ownerReferences: [{ apiVersion: agentTasks.apiVersion, kind: agentTasks.kind, name: task.metadata.name, uid: task.metadata.uid }]
+        ownerReferences: [ownerReference(task)]
       },
       type: "Opaque",
       stringData: { token }

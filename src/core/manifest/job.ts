@@ -1,23 +1,15 @@
 // The Job of an AgentTask: one Pod that may run the stage, and rules under which Kubernetes never makes that two.
 // Invariant: the same task, configuration and epoch give the same Job, under a name derived from the task's.
 // Created by controller/execute; printed by cli/render.
-import type { V1Job, V1OwnerReference, V1PodFailurePolicyRule } from "@kubernetes/client-node"
+import type { V1Job, V1PodFailurePolicyRule } from "@kubernetes/client-node"
 import { type AgentTask, defaultTimeoutSeconds } from "../../schema/agent-task.ts"
-import { agentTaskResource, configHashAnnotation } from "../../schema/names.ts"
+import { configHashAnnotation } from "../../schema/names.ts"
 import { jobName } from "../job-name.ts"
 import { claimLostExitCode } from "./places.ts"
 import type { ResolvedConfig } from "../resolve.ts"
 import { taskLabels } from "./labels.ts"
+import { ownerReference } from "./owner-reference.ts"
 import { pod } from "./pod.ts"
-
-const ownerReference = ({ metadata: { name, uid } }: AgentTask): V1OwnerReference => ({
-  apiVersion: agentTaskResource.apiVersion,
-  kind: agentTaskResource.kind,
-  name,
-  uid,
-  controller: true,
-  blockOwnerDeletion: true
-})
 
 /** The worker interrupts the engine at the task's timeout; this is for a worker that cannot any more. */
 const activeDeadlineSeconds = ({ spec: { timeoutSeconds = defaultTimeoutSeconds } }: AgentTask, config: ResolvedConfig): number =>
@@ -35,7 +27,7 @@ export const job = (task: AgentTask, config: ResolvedConfig, epoch: number): V1J
     namespace: task.metadata.namespace,
     labels: taskLabels(task, config, { ...config.objectLabels, ...config.task.jobLabels }),
     annotations: { ...config.objectAnnotations, ...config.task.jobAnnotations, [configHashAnnotation]: config.configHash },
-    ownerReferences: [ownerReference(task)]
+    ownerReferences: [{ ...ownerReference(task), controller: true, blockOwnerDeletion: true }]
   },
   spec: {
     activeDeadlineSeconds: activeDeadlineSeconds(task, config),
