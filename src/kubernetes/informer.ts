@@ -119,11 +119,11 @@ export const make = Effect.fnUntraced(function*<A>(
     })
 
   /** One connection, until the server ends it. One that ends soon with nothing leaves the failure counted, or it would be opened again and again. */
-  const watch = Effect.fnUntraced(function*(resourceVersion: string | undefined) {
-    named = resourceVersion === undefined ? new Set() : undefined
+  const watch = Effect.gen(function*() {
+    if (version === undefined) named = new Set()
     const timeoutSeconds = yield* Random.nextIntBetween(240, 300)
     const openedAt = yield* Clock.monotonicTimeNanos
-    yield* kubernetes.watch(kind, { ...selection, resourceVersion, timeoutSeconds }).pipe(
+    yield* kubernetes.watch(kind, { ...selection, resourceVersion: version, timeoutSeconds }).pipe(
       Stream.runForEach(observe),
       Effect.andThen(heard),
       Effect.timeoutOrElse({ duration: Duration.seconds(timeoutSeconds + graceSeconds), orElse: () => Effect.logWarning("a watch stalled") }),
@@ -142,11 +142,11 @@ export const make = Effect.fnUntraced(function*<A>(
   }
   const listThenWatch = Effect.gen(function*() {
     if (version === undefined) yield* list
-    yield* watch(version)
+    yield* watch
   })
   const follow = Effect.suspend(() => {
     failures++ // until the watch brings something
-    return streams ? watch(version).pipe(Effect.catchTag("Invalid", () => Effect.andThen(Effect.sync(() => { streams = false }), listThenWatch))) : listThenWatch
+    return streams ? watch.pipe(Effect.catchTag("Invalid", () => Effect.andThen(Effect.sync(() => { streams = false }), listThenWatch))) : listThenWatch
   })
   const round = follow.pipe(Effect.as(Option.none<KubernetesError>()), Effect.catchCause(failed))
 
