@@ -153,6 +153,8 @@ const isFresh = ({ observed: { task: { status: { phase = "Pending" } } } }: Situ
 
 const ourJob = ({ observed: { task } , policy }: Situation): string => jobName(policy.basename, task.metadata.name)
 
+const jobMade = (_: Situation): News => ({ phase: "Starting", reason: "JobCreated", message: `Job ${ourJob(_)} is made; its Pod starts.` })
+
 /** The first launch is recorded with the first word on it. */
 const launched = (_: Situation, response: Response): Response => {
   const configHash = Option.match(_.observed.job, { onNone: () => _.policy.configHash, onSome: (job) => job.configHash || _.policy.configHash })
@@ -192,11 +194,10 @@ export const finishVanished: Respond = (_) => end(_, "Failed", "Lost", "Its Job 
 
 export const showStarting: Respond = (_) => {
   const trouble = troubleOfStart(_.observed)
-  const name = ourJob(_)
   const age = Option.match(_.observed.job, { onNone: () => 0, onSome: ({ createdAt }) => millisSince(createdAt, _.now) })
   if (isFresh(_) && Option.isNone(trouble) && age < quietMillis) return later(unchanged(_), Math.min(quietMillis - age, quietMillis))
   const news = Option.match(trouble, {
-    onNone: (): News => ({ phase: "Starting", reason: "JobCreated", message: `Job ${name} is made; its Pod starts.` }),
+    onNone: () => jobMade(_),
     onSome: ({ message, reason }): News => ({ phase: "Starting", reason, message })
   })
   const left = _.policy.startupTimeoutSeconds * 1000 - age
@@ -251,7 +252,7 @@ export const pin: Respond = (_) => {
 /** A first launch needs no status of its own: the Job's name is derived, so it is found again without one. */
 export const launch: Respond = (_) => {
   const name = ourJob(_)
-  const response = tell(_, { phase: "Starting", reason: "JobCreated", message: `Job ${name} is made; its Pod starts.` }, [Action.CreateJob({ name })])
+  const response = tell(_, jobMade(_), [Action.CreateJob({ name })])
   if (isFresh(_)) return later({ ...response, status: _.observed.task.status }, quietMillis)
   return later(
     {
