@@ -1,7 +1,7 @@
 // The files of a folder of Kustomize, one object a file.
 // Used by generate/kustomize and generate/component.
 import { type Described, fileName } from "../core/overlay/file-name.ts"
-import { release } from "./installation.ts"
+import { shippedRelease } from "../core/overlay/shipped.ts"
 
 export interface ObjectFile {
   readonly file: string
@@ -9,4 +9,4 @@ export interface ObjectFile {
 }
 
 export const objectFiles = (objects: ReadonlyArray<Described>): ReadonlyArray<ObjectFile> =>
-  objects.map((object) => ({ file: fileName(object, objects, release), object }))
+  objects.map((object) => ({ file: fileName(object, objects, shippedRelease), object }))

@@ -7,6 +7,4 @@ import { type ResolvedConfig, resolve } from "../core/resolve.ts"
 import { merge, type Tree } from "../schema/layers.ts"
 import { parseValues } from "../schema/values.ts"
 
-export const release = shippedRelease
-
-export const installationOf = (layer: Tree): ResolvedConfig => resolve(Result.getOrThrow(parseValues(merge(baseLayer, layer))), release)
+export const installationOf = (layer: Tree): ResolvedConfig => resolve(Result.getOrThrow(parseValues(merge(baseLayer, layer))), shippedRelease)

@@ -7,7 +7,8 @@ import { install } from "../../src/core/manifest/install.ts"
 import { resolve, type ResolvedConfig } from "../../src/core/resolve.ts"
 import type { ObjectPatch } from "../../src/generate/component.ts"
 import { components } from "../../src/generate/components.ts"
-import { installationOf, release } from "../../src/generate/installation.ts"
+import { shippedRelease } from "../../src/core/overlay/shipped.ts"
+import { installationOf } from "../../src/generate/installation.ts"
 import { merge, type Tree } from "../../src/schema/layers.ts"
 import { parseLayers } from "../../src/schema/values.ts"
 import { yamlLayer } from "../../src/schema/yaml-layer.ts"
@@ -52,7 +53,7 @@ const configId = "ConfigMap agent-job/agent-job-config"
 /** As the controller reads its ConfigMap: all of them valid, by name. */
 const configOf = (objects: ReadonlyArray<Built>): ResolvedConfig => {
   const layers = Object.entries(objects.find((_) => idOf(_) === configId)?.["data"] as Readonly<Record<string, string>>).sort(([a], [b]) => a < b ? -1 : 1)
-  return resolve(Result.getOrThrow(parseLayers(layers.map(([name, text]) => Result.getOrThrow(yamlLayer(name, text))))), release)
+  return resolve(Result.getOrThrow(parseLayers(layers.map(([name, text]) => Result.getOrThrow(yamlLayer(name, text))))), shippedRelease)
 }
 
 /** As a component patches what another one brings. */
