@@ -94,6 +94,8 @@ const write = { fieldManager, fieldValidation: "Strict" }
 const pageLimit = 500
 const callTimeout = Duration.seconds(30)
 const longestWait = Duration.seconds(5)
+/** In UTF-16 units. etcd refuses objects far smaller than this. */
+const longestLine = 16 * 1024 * 1024
 
 /**
  * Node's own HTTP/1.1, `fresh`, or all clients of the program would be one and the same, certificates included. Never HTTP/2: where a stop gives up a
@@ -203,6 +205,11 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
       const request = Request.get(pathOf(kind, { namespace }), { urlParams: { ...query, ...initial, watch: true, allowWatchBookmarks: true } })
       return stream(request, call).pipe(
         Stream.decodeText(),
+        Stream.mapAccumEffect(() => 0, (open: number, text) => {
+          const end = text.lastIndexOf("\n")
+          const left = end < 0 ? open + text.length : text.length - end - 1
+          return left > longestLine ? Effect.fail(unreachable(call)("a line has no end")) : Effect.succeed([left, [text]] as const)
+        }),
         Stream.pipeThroughChannel(Ndjson.decodeString({ ignoreEmptyLines: true })),
         Stream.catchTag("NdjsonError", (error) => Stream.fail(unreachable(call)(error))), // the connection broke in mid-line
         Stream.mapEffect((line) => Effect.fromResult(watchEventOf(call, line)))

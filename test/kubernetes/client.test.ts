@@ -287,6 +287,16 @@ describe("a watch", () => {
     }))
 })
 
+describe("a line of a watch", () => {
+  it.live("that has no end is not waited for: no object is that long", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = yield* setup
+      server.script.push((response) => response.writeHead(200).end("x".repeat(17 * 1024 * 1024)))
+      const error = yield* Effect.flip(Stream.runDrain(kubernetes.watch(jobs, { namespace: "team", resourceVersion: "5" })))
+      expect([error._tag, error.message]).toEqual(["Unreachable", expect.stringContaining("a line has no end")])
+    }))
+})
+
 describe("a Pod's log", () => {
   it.live("comes as bytes, with the options Kubernetes knows", () =>
     Effect.gen(function*() {
