@@ -1,18 +1,28 @@
-// The budget that a drain of nodes respects: how many Pods of the controller it must leave.
+// The budgets that a drain of nodes respects: which Pods it must leave, and wait for.
 // Used by core/manifest/install.
-import type { V1PodDisruptionBudget } from "@kubernetes/client-node"
+import type { V1ObjectMeta, V1PodDisruptionBudget, V1PodDisruptionBudgetSpec } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
-import { selectorLabels } from "./labels.ts"
+import { selectorLabels, stageLabel } from "./labels.ts"
 import { objectMetadata } from "./object-metadata.ts"
 
+const budget = (metadata: V1ObjectMeta, spec: V1PodDisruptionBudgetSpec): V1PodDisruptionBudget => ({ apiVersion: "policy/v1", kind: "PodDisruptionBudget", metadata, spec })
+
 /** None unless the values ask for it. */
-export const disruptionBudgets = (config: ResolvedConfig): ReadonlyArray<V1PodDisruptionBudget> => {
+const ofController = (config: ResolvedConfig): ReadonlyArray<V1PodDisruptionBudget> => {
   const { minAvailable } = config.controller
   if (minAvailable === undefined) return []
-  return [{
-    apiVersion: "policy/v1",
-    kind: "PodDisruptionBudget",
-    metadata: objectMetadata(config, "controller", { name: `${config.name}-controller`, namespace: config.namespace }),
-    spec: { minAvailable, selector: { matchLabels: selectorLabels(config, "controller") } }
-  }]
+  const metadata = objectMetadata(config, "controller", { name: `${config.name}-controller`, namespace: config.namespace })
+  return [budget(metadata, { minAvailable, selector: { matchLabels: selectorLabels(config, "controller") } })]
 }
+
+/** More than there can ever be, so that none may be taken. A Job's Pods have no share to count by: no percentage, no maxUnavailable. */
+const all = 2 ** 31 - 1
+
+/** Every apply and destroy, and no plan: a plan changes nothing, and is made again. One object for all, so that no task costs a write. */
+const ofChanges = (config: ResolvedConfig): V1PodDisruptionBudget =>
+  budget(objectMetadata(config, "task", { name: `${config.name}-changes`, namespace: config.taskNamespace }), {
+    minAvailable: all,
+    selector: { matchLabels: selectorLabels(config, "task"), matchExpressions: [{ key: stageLabel, operator: "In", values: ["apply", "destroy"] }] }
+  })
+
+export const disruptionBudgets = (config: ResolvedConfig): ReadonlyArray<V1PodDisruptionBudget> => [...ofController(config), ofChanges(config)]

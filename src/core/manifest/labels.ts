@@ -16,6 +16,9 @@ export const taskSelector = "app.kubernetes.io/managed-by=agent-job,app.kubernet
 /** On a task's Job and Pods: the uid of their AgentTask. */
 export const taskUidLabel = "scalr.io/task-uid"
 
+/** On a task's Job and Pods: plan, apply or destroy. */
+export const stageLabel = "scalr.io/stage"
+
 /** What a selector needs; never changed, since selectors cannot be. */
 export const selectorLabels = (config: ResolvedConfig, component: Component) => ({
   "app.kubernetes.io/name": "agent-job",
@@ -38,6 +41,6 @@ export const taskLabels = ({ metadata, spec }: AgentTask, config: ResolvedConfig
   ...labels(config, "task"),
   "scalr.io/task": cut(metadata.name),
   [taskUidLabel]: metadata.uid,
-  "scalr.io/stage": spec.stage,
+  [stageLabel]: spec.stage,
   ...(isLabelValue(spec.workspace) && { "scalr.io/workspace": spec.workspace })
 })

@@ -1,4 +1,4 @@
-import type { V1NetworkPolicy, V1Role } from "@kubernetes/client-node"
+import type { V1LabelSelector, V1NetworkPolicy, V1Role } from "@kubernetes/client-node"
 import { Yaml } from "effect/encoding"
 import { describe, expect, it } from "@effect/vitest"
 import { stringify } from "yaml"
@@ -7,13 +7,14 @@ import { configMap } from "../../../src/core/manifest/config-map.ts"
 import { deployment } from "../../../src/core/manifest/deployment.ts"
 import { disruptionBudgets } from "../../../src/core/manifest/disruption-budget.ts"
 import { install } from "../../../src/core/manifest/install.ts"
+import { job } from "../../../src/core/manifest/job.ts"
 import { networkPolicies } from "../../../src/core/manifest/network-policy.ts"
 import { rbac } from "../../../src/core/manifest/rbac.ts"
 import { server } from "../../../src/core/manifest/server.ts"
 import { controllerAccount, taskAccount } from "../../../src/core/manifest/service-account.ts"
 import { tokenSecret } from "../../../src/core/manifest/token-secret.ts"
 import { volumeClaim } from "../../../src/core/manifest/volume-claim.ts"
-import { configOf } from "../configs.ts"
+import { configOf, taskOf } from "../configs.ts"
 import { violations } from "./restricted.ts"
 
 const golden = (objects: ReadonlyArray<object>) => objects.map((_) => stringify(_, { compat: "yaml-1.1", lineWidth: 0, aliasDuplicateObjects: false })).join("---\n")
@@ -56,7 +57,8 @@ describe("an installation", () => {
       "RoleBinding/agent-job-task",
       "ConfigMap/agent-job-ca-bundle",
       "PersistentVolumeClaim/agent-job-cache",
-      "NetworkPolicy/agent-job-metadata-service"
+      "NetworkPolicy/agent-job-metadata-service",
+      "PodDisruptionBudget/agent-job-changes"
     ])
   })
 
@@ -106,17 +108,32 @@ describe("the controller's Deployment", () => {
   })
 })
 
+describe("a drain of nodes", () => {
+  it.each([
+    ["plan", false],
+    ["apply", true],
+    ["destroy", true]
+  ] as const)("that meets a %s is kept from it: %s", (stage, isKept) => {
+    const config = configOf(everything)
+    const selectors = disruptionBudgets(config).filter(({ metadata }) => metadata?.namespace === "tasks").map(({ spec }) => spec?.selector)
+    const labels = job(taskOf({ stage }), config, 0).spec?.template.metadata?.labels ?? {}
+    const selects = ({ matchExpressions = [], matchLabels = {} }: V1LabelSelector) =>
+      Object.entries(matchLabels).every(([key, value]) => labels[key] === value) && matchExpressions.every(({ key, operator, values }) => operator === "In" && values?.includes(labels[key] ?? ""))
+    expect(selectors.map((selector) => selector !== undefined && selects(selector))).toEqual([isKept])
+  })
+
+  it("is never told a share of the Pods, which a Job's have none of", () => {
+    expect(disruptionBudgets(configOf()).map(({ spec }) => [spec?.minAvailable, spec?.maxUnavailable])).toEqual([[2_147_483_647, undefined]])
+  })
+})
+
 describe("several controllers", () => {
   it("are as many as the values say, and a drain leaves as many as they say", () => {
     const config = configOf({ controller: { replicas: 3, podDisruptionBudget: { enabled: true, minAvailable: "50%" } } })
     expect(deployment(config).spec?.replicas).toBe(3)
-    const [budget, ...others] = disruptionBudgets(config)
-    expect([budget?.metadata?.name, budget?.spec, others]).toEqual([
-      "agent-job-controller",
-      { minAvailable: "50%", selector: deployment(config).spec?.selector },
-      []
-    ])
-    expect([deployment(configOf()).spec?.replicas, disruptionBudgets(configOf())]).toEqual([1, []])
+    const ofController = (of: ReturnType<typeof configOf>) => disruptionBudgets(of).filter(({ metadata }) => metadata?.labels?.["app.kubernetes.io/component"] === "controller")
+    expect(ofController(config).map(({ metadata, spec }) => [metadata?.name, spec])).toEqual([["agent-job-controller", { minAvailable: "50%", selector: deployment(config).spec?.selector }]])
+    expect([deployment(configOf()).spec?.replicas, ofController(configOf())]).toEqual([1, []])
   })
 
   it("are spread among themselves", () => {
