@@ -12,6 +12,7 @@ export const reasons = {
   QuotaExceeded: "A ResourceQuota refused the Job; raise the quota or wait for other Jobs to end.",
   Refused: "The API server does not take the Job for now; the message is its answer.",
   SourceNotReady: "Flux has no artifact of the task's source yet; the message says what it waits for.",
+  StateRescuePending: "An earlier stage left the state in doubt, so nothing of the workspace starts; settle it with agent-job state rescue.",
   NameHeld: "A Job of the same name, left by a former task, is still being deleted.",
   // while it starts and runs
   JobCreated: "The Job is made; Kubernetes schedules the Pod and pulls its images.",
@@ -49,7 +50,7 @@ export const Reason = Schema.Literals(Object.keys(reasons) as ReadonlyArray<Reas
 /** Reasons with which a task may end as Failed. */
 export type FailureReason = Exclude<
   Reason,
-  "Accepted" | "WorkspaceBusy" | "ConcurrencyLimit" | "QuotaExceeded" | "Refused" | "SourceNotReady" | "NameHeld" | "JobCreated" | "Unschedulable" | "Claimed" | "NodeUnreachable" | "Stopping" | "Completed" | "Cancelled"
+  "Accepted" | "WorkspaceBusy" | "ConcurrencyLimit" | "QuotaExceeded" | "Refused" | "SourceNotReady" | "StateRescuePending" | "NameHeld" | "JobCreated" | "Unschedulable" | "Claimed" | "NodeUnreachable" | "Stopping" | "Completed" | "Cancelled"
 >
 
 /** Reasons for which a task may wait. */

@@ -16,6 +16,7 @@ export type RunStatus = typeof RunStatus.Type
 /** Why a run or stage has not started: who is before it, in one sentence. */
 const QueueView = Schema.Struct({
   position: Schema.Int.annotate({ description: "1 is next." }),
+  reason: Schema.optionalKey(Schema.String.annotate({ description: "From the list of reasons, where one is known." })),
   blockedBy: Schema.optionalKey(RunId.annotate({ description: "The run that holds the workspace." })),
   message: Schema.String
 })

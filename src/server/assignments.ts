@@ -4,12 +4,14 @@
 import { Clock, Context, DateTime, Effect, Equal, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { RunEvent } from "../core/run-machine.ts"
+import { doubtOf, rescueAdvice } from "../core/state-doubt.ts"
 import type { Assignment } from "../schema/pool-api.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { taskHeader } from "../schema/task-api.ts"
 import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
 import { conflict, invalid } from "./refused.ts"
+import { Rescues } from "./rescues.ts"
 import { type Run, type RunFacts, Runs } from "./runs.ts"
 import { type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
 import { StateVersions } from "./state-versions.ts"
@@ -47,14 +49,16 @@ const factsOf = (run: Run, result: StageResult): RunFacts & { readonly event: Ru
   return { ...facts, event: RunEvent.Planned({ hasChanges }) }
 }
 
-const applyFacts = (result: StageResult): RunFacts & { readonly event: RunEvent } => {
+/** `doubted`: what is said of the state at the end of the failure. */
+const applyFacts = (result: StageResult, doubted: string): RunFacts & { readonly event: RunEvent } => {
   if (result.outcome === "cancelled") return { event: RunEvent.Stopped({ step: "apply" }) }
-  return result.outcome === "failed" ? { event: RunEvent.Failed({ step: "apply" }), failure: result.message } : { event: RunEvent.Applied() }
+  return result.outcome === "failed" ? { event: RunEvent.Failed({ step: "apply" }), failure: result.message + doubted } : { event: RunEvent.Applied() }
 }
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const commits = yield* Commits
+  const rescues = yield* Rescues
   const runs = yield* Runs
   const stages = yield* Stages
   const states = yield* StateVersions
@@ -90,7 +94,8 @@ const make = Effect.gen(function*() {
   const look = (agent: string, max: number) =>
     Effect.gen(function*() {
       const at = yield* Clock.currentTimeMillis
-      const open = yield* rows(Row)(sql`SELECT * FROM stages WHERE acknowledgedAt IS NULL AND endedAt IS NULL ORDER BY seq`)
+      const open = yield* rows(Row)(sql`SELECT * FROM stages WHERE acknowledgedAt IS NULL AND endedAt IS NULL
+        AND NOT EXISTS (SELECT 1 FROM rescues JOIN runs ON runs.workspaceId = rescues.workspaceId WHERE runs.id = stages.runId AND rescues.settledAt IS NULL) ORDER BY seq`)
       const due = open.filter((stage) => dueAt(stage, agent) <= at).slice(0, max)
       if (due.length === 0) {
         return { found: Option.none<ReadonlyArray<Assignment>>(), ...(open.length > 0 && { againAt: Math.min(...open.map((stage) => dueAt(stage, agent))) }) }
@@ -130,6 +135,14 @@ const make = Effect.gen(function*() {
     return { ids: cancelled.map(({ id }) => id), next: cancelled.at(-1)?.cancelSeq ?? after }
   })
 
+  /** Opens a rescue when the end leaves the state in doubt; gives what the run's failure says of it. */
+  const doubt = Effect.fnUntraced(function*({ id: stageId, stage }: StageRow, { id, workspace, workspaceId }: Run, result: StageResult) {
+    const because = doubtOf({ stage, result, ...(yield* states.standing(stageId)) })
+    if (because === undefined) return ""
+    yield* rescues.open({ workspaceId, stageId, reason: result.reason, message: `The ${stage} of ${id} ended with ${result.reason}: ${because}` })
+    return ` The state is in doubt; ${rescueAdvice(workspace)}`
+  })
+
   /** Once: the same again is success, another is refused with 409. Ends the stage's token and the lock it may hold. */
   const end = Effect.fn("Assignments.end")((id: string, taskUid: Option.Option<string>, result: StageResult) =>
     sql.withTransaction(Effect.gen(function*() {
@@ -143,10 +156,11 @@ const make = Effect.gen(function*() {
         endedAt: stage.endedAt ?? at,
         ...(stage.endedAt === null && { acknowledgedAt: stage.acknowledgedAt ?? at })
       })} WHERE id = ${id}`
+      const run = yield* runs.get(stage.runId)
+      const doubted = yield* doubt(stage, run, result)
       yield* states.release(id)
       yield* commits.news("logs")
-      const run = yield* runs.get(stage.runId)
-      const { event, ...facts } = stepOf(stage.stage) === "plan" ? factsOf(run, result) : applyFacts(result)
+      const { event, ...facts } = stepOf(stage.stage) === "plan" ? factsOf(run, result) : applyFacts(result, doubted)
       yield* runs.step(stage.runId, event, facts)
     })))
 

@@ -52,5 +52,24 @@ export const migrations = Migrator.fromRecord({
     `CREATE TABLE agents (name TEXT PRIMARY KEY, firstSeenAt TEXT NOT NULL, seenAt TEXT NOT NULL) STRICT, WITHOUT ROWID`
   ),
   /** The one AgentTask that a stage belongs to, set once. */
-  "0002_stage_task": statements(`ALTER TABLE stages ADD COLUMN taskUid TEXT`)
+  "0002_stage_task": statements(`ALTER TABLE stages ADD COLUMN taskUid TEXT`),
+  "0003_rescues": statements(
+    `CREATE TABLE rescues (
+      id TEXT PRIMARY KEY, seq INTEGER NOT NULL UNIQUE, workspaceId TEXT NOT NULL REFERENCES workspaces (id), stageId TEXT NOT NULL REFERENCES stages (id),
+      reason TEXT NOT NULL, message TEXT NOT NULL, openedAt TEXT NOT NULL,
+      settledAt TEXT, settledBy TEXT, how TEXT
+    ) STRICT`,
+    `CREATE UNIQUE INDEX rescuesPending ON rescues (workspaceId, stageId) WHERE settledAt IS NULL`,
+    `CREATE INDEX rescuesByStage ON rescues (stageId)`,
+    // States that were refused: kept aside, taken by a person or not at all.
+    `CREATE TABLE evidence (
+      id TEXT PRIMARY KEY, seq INTEGER NOT NULL UNIQUE, workspaceId TEXT NOT NULL REFERENCES workspaces (id), stageId TEXT NOT NULL REFERENCES stages (id),
+      serial INTEGER NOT NULL, lineage TEXT NOT NULL, sha256 TEXT NOT NULL, sizeBytes INTEGER NOT NULL, why TEXT NOT NULL, receivedAt TEXT NOT NULL, UNIQUE (stageId, sha256)
+    ) STRICT`,
+    // Locks of stages that a person opened: such a stage never gets the lock again.
+    `CREATE TABLE forcedUnlocks (
+      seq INTEGER PRIMARY KEY, workspaceId TEXT NOT NULL REFERENCES workspaces (id), holder TEXT NOT NULL, lockInfo TEXT NOT NULL, epoch INTEGER NOT NULL, forcedBy TEXT NOT NULL, forcedAt TEXT NOT NULL
+    ) STRICT`,
+    `CREATE INDEX forcedUnlocksByHolder ON forcedUnlocks (holder)`
+  )
 })

@@ -2,9 +2,11 @@
 // Used by the run routes; the shape is schema/run.
 import { Effect } from "effect"
 import { isFinal } from "../core/run-machine.ts"
+import { rescueAdvice } from "../core/state-doubt.ts"
 import type { RunView, StageView } from "../schema/run.ts"
 import { Assignments } from "./assignments.ts"
 import { logUrl } from "./links.ts"
+import { Rescues } from "./rescues.ts"
 import { type Run, Runs } from "./runs.ts"
 import { type StageRow, Stages, stepOf, stepStatus } from "./stages.ts"
 import { Tokens } from "./tokens.ts"
@@ -38,6 +40,7 @@ const failureOf = (run: Run, stages: ReadonlyArray<StageRow>) => run.failure ?? 
 
 export const makeRunViews = Effect.gen(function*() {
   const assignments = yield* Assignments
+  const rescues = yield* Rescues
   const runs = yield* Runs
   const stages = yield* Stages
   const tokens = yield* Tokens
@@ -57,7 +60,9 @@ export const makeRunViews = Effect.gen(function*() {
           : `The run ${holder.id} holds the workspace and is ${holder.status}.`
       }
     }
-    if (open.waitMessage !== null) return { position: 1, message: open.waitMessage }
+    const rescue = open.acknowledgedAt === null ? yield* rescues.pending(run.workspaceId) : undefined
+    if (rescue !== undefined) return { position: 1, reason: "StateRescuePending", message: `${rescue.message}; ${rescueAdvice(run.workspace)}` }
+    if (open.waitMessage !== null) return { position: 1, ...(open.waitReason !== null && { reason: open.waitReason }), message: open.waitMessage }
     if (open.acknowledgedAt !== null) return { position: 1, message: `The agent ${open.agent} has it and is about to start its Pod.` }
     return {
       position: 1,

@@ -15,6 +15,7 @@ import { layerDatabase } from "./database.ts"
 import { healthRoutes } from "./health-routes.ts"
 import { Logs } from "./logs.ts"
 import { poolRoutes } from "./pool-routes.ts"
+import { Rescues } from "./rescues.ts"
 import { runRoutes } from "./run-routes.ts"
 import { Runs } from "./runs.ts"
 import { ServerError, type ServerOptions, Settings } from "./settings.ts"
@@ -44,7 +45,7 @@ const stores = (options: ServerOptions) =>
     Layer.provideMerge(Logs.layer),
     Layer.provideMerge(Runs.layer),
     Layer.provideMerge(Stages.layer),
-    Layer.provideMerge(Layer.mergeAll(Configurations.layer, StateVersions.layer, Variables.layer)),
+    Layer.provideMerge(Layer.mergeAll(Configurations.layer, Rescues.layer, StateVersions.layer, Variables.layer)),
     Layer.provideMerge(Workspaces.layer),
     Layer.provideMerge(Commits.layer),
     Layer.provideMerge(layerDatabase(join(options.dataDir, "agent-job.sqlite"))),

@@ -87,6 +87,14 @@ const make = Effect.gen(function*() {
       yield* sql`UPDATE workspaces SET lockInfo = NULL, lockHolder = NULL WHERE id = ${workspaceId}`
     })))
 
+  /** How a stage stands to the state of its workspace, for as long as `release` was not called. */
+  const standing = Effect.fn("StateVersions.standing")(function*(holder: string) {
+    const held = yield* sql`SELECT id FROM workspaces WHERE lockHolder = ${holder}`
+    const forced = yield* sql`SELECT seq FROM forcedUnlocks WHERE holder = ${holder}`
+    const refused = yield* sql`SELECT id FROM evidence WHERE stageId = ${holder}`
+    return { lock: held.length > 0 ? "held" : forced.length > 0 ? "forced" : "none", refusedState: refused.length > 0 } as const
+  })
+
   /** Frees what a stage held when it ended: its token is over, so nothing of it can come any more. */
   const release = (holder: string) => Effect.asVoid(sql`UPDATE workspaces SET lockInfo = NULL, lockHolder = NULL WHERE lockHolder = ${holder}`)
 
@@ -117,7 +125,7 @@ const make = Effect.gen(function*() {
     }))
   })
 
-  return { find, current, read, lock, unlock, release, accept }
+  return { find, current, read, lock, unlock, standing, release, accept }
 })
 
 const mayFollow = (before: StateVersion, next: { readonly lineage: string; readonly serial: number }): Result.Result<void, Refused> => {

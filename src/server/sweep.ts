@@ -14,7 +14,7 @@ export const sweep = Layer.effectDiscard(
     const blobs = yield* Blobs
     const named = yield* rows(Schema.Struct({ sha256: Sha256 }))(sql`
       SELECT sha256 FROM configurationVersions WHERE sha256 IS NOT NULL UNION SELECT archiveSha256 FROM runs
-      UNION SELECT planSha256 FROM runs WHERE planSha256 IS NOT NULL UNION SELECT sha256 FROM stateVersions`)
+      UNION SELECT planSha256 FROM runs WHERE planSha256 IS NOT NULL UNION SELECT sha256 FROM stateVersions UNION SELECT sha256 FROM evidence`)
     yield* blobs.keepOnly(new Set(named.map(({ sha256 }) => sha256)))
   }).pipe(Effect.mapError(({ message }) => new ServerError({ message: `The data directory cannot be tidied up at start: ${message}` })))
 )

@@ -1,0 +1,62 @@
+// Does the end of a stage leave the state of its workspace in doubt? One table, read from the top; if it does, a rescue is opened.
+// Always holds: a stage that ended with success, or that never had the lock, leaves none.
+// Used by server/assignments; printed into docs/state.md.
+import type { Stage } from "../schema/agent-task.ts"
+import type { StageResult } from "../schema/stage-result.ts"
+
+export interface StageEnd {
+  readonly stage: Stage
+  readonly result: Pick<StageResult, "outcome" | "reason" | "message" | "statePushed">
+  /** Its lock on the state when it ended: never taken or given back, still held, or taken from it by force. */
+  readonly lock: "none" | "held" | "forced"
+  /** A state of it was refused and is kept as evidence. */
+  readonly refusedState: boolean
+}
+
+interface Row {
+  readonly situation: string
+  readonly holds: (end: StageEnd) => boolean
+  readonly opens: boolean
+  readonly because: string
+}
+
+const confirmed = ({ result }: StageEnd) => result.statePushed === true
+
+export const rows: ReadonlyArray<Row> = [
+  { situation: "a plan", holds: ({ stage }) => stage === "plan", opens: false, because: "it writes no state" },
+  {
+    situation: "the worker says that the last state is not saved",
+    holds: ({ result }) => result.statePushed === false || result.reason === "StateNotSaved",
+    opens: true,
+    because: "the state lacks what the engine wrote last"
+  },
+  { situation: "success", holds: ({ result }) => result.outcome === "succeeded", opens: false, because: "the engine ended in order and its last state is confirmed" },
+  {
+    situation: "it still held the lock",
+    holds: ({ lock }) => lock === "held",
+    opens: true,
+    because: "nobody saw the engine give the lock back, so what it changed since its last push may be missing in the state"
+  },
+  {
+    situation: "a state of it was refused, and no later one is confirmed",
+    holds: (end) => end.refusedState && !confirmed(end),
+    opens: true,
+    because: "what it changed may be in the refused state alone"
+  },
+  {
+    situation: "the lock was taken from it by force, and no last state is confirmed",
+    holds: (end) => end.lock === "forced" && !confirmed(end),
+    opens: true,
+    because: "what it changed since could not be saved"
+  },
+  { situation: "anything else", holds: () => true, opens: false, because: "it had not begun to change anything, or gave the lock back with its last state saved" }
+]
+
+/** Why the state is in doubt, in the words of the row that says so; nothing if it is not. */
+export const doubtOf = (end: StageEnd): string | undefined => {
+  const row = rows.find(({ holds }) => holds(end))
+  return row?.opens === true ? row.because : undefined
+}
+
+/** What is to be done about it, for whoever waits. */
+export const rescueAdvice = (workspace: string): string => `look at it and settle it with: agent-job state rescue ${workspace}`

@@ -1,0 +1,64 @@
+// Rescues: workspaces whose state is in doubt after the end of a stage, each open until a person settles it.
+// Invariant: while one is open, no stage of its workspace is offered to an agent; it is settled once, and who did and how stays on record.
+// Used by assignments (opens them), by the view of runs, and by what settles them.
+import { Context, Effect, Layer, Schema } from "effect"
+import { SqlClient } from "effect/sql"
+import { Timestamp } from "../schema/names.ts"
+import { Reason } from "../schema/reason.ts"
+import { Commits } from "./commits.ts"
+import { row, rows } from "./database.ts"
+import { newId } from "./ids.ts"
+import { conflict } from "./refused.ts"
+import { now } from "./workspaces.ts"
+
+const Rescue = Schema.Struct({
+  id: Schema.String,
+  workspaceId: Schema.String,
+  stageId: Schema.String,
+  reason: Reason,
+  message: Schema.String,
+  openedAt: Timestamp,
+  settledAt: Schema.NullOr(Timestamp),
+  settledBy: Schema.NullOr(Schema.String),
+  how: Schema.NullOr(Schema.String)
+})
+
+interface Doubt {
+  readonly workspaceId: string
+  readonly stageId: string
+  readonly reason: Reason
+  /** What is in doubt and why, as one sentence. */
+  readonly message: string
+}
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const commits = yield* Commits
+
+  /** Newest first. */
+  const list = (workspaceId: string) => rows(Rescue)(sql`SELECT * FROM rescues WHERE workspaceId = ${workspaceId} ORDER BY seq DESC`)
+  /** The one to settle first. */
+  const pending = (workspaceId: string) => row(Rescue)(sql`SELECT * FROM rescues WHERE workspaceId = ${workspaceId} AND settledAt IS NULL ORDER BY seq LIMIT 1`)
+  const ofStage = (stageId: string) => row(Rescue)(sql`SELECT * FROM rescues WHERE stageId = ${stageId} ORDER BY seq DESC LIMIT 1`)
+
+  /** One that is open for the stage stays as it is. */
+  const open = Effect.fn("Rescues.open")(function*(doubt: Doubt) {
+    const id = yield* newId("res")
+    yield* sql`INSERT INTO rescues (id, seq, workspaceId, stageId, reason, message, openedAt)
+      SELECT ${id}, COALESCE(MAX(seq), 0) + 1, ${doubt.workspaceId}, ${doubt.stageId}, ${doubt.reason}, ${doubt.message}, ${yield* now} FROM rescues WHERE true
+      ON CONFLICT DO NOTHING`
+  })
+
+  /** Once; the stages that waited for it are offered from then on. */
+  const settle = Effect.fn("Rescues.settle")(function*(id: string, settledBy: string, how: string) {
+    const settled = yield* sql`UPDATE rescues SET ${sql.update({ settledAt: yield* now, settledBy, how })} WHERE id = ${id} AND settledAt IS NULL RETURNING id`
+    if (settled.length === 0) return yield* conflict("settled", "Somebody else has settled this rescue meanwhile; look at it again.")
+    yield* commits.news("assignments")
+  })
+
+  return { list, pending, ofStage, open, settle }
+})
+
+export class Rescues extends Context.Service<Rescues>()("agent-job/server/Rescues", { make }) {
+  static readonly layer = Layer.effect(this, this.make)
+}
