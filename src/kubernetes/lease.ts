@@ -63,12 +63,15 @@ export const make = Effect.fnUntraced(function*(
   /** One call that hangs must leave time for another. */
   const callLimit = deadlineMillis / 2
   let leading = false
+  /** Whether the lease may be ours though no answer said so. */
+  let asked = false
   /** What another holder last wrote, and when we first saw it. */
   let observed = { spec: "", at: 0 }
 
   const get = kubernetes.get(leases, { namespace, name })
   const write = Effect.fnUntraced(function*(send: (spec: Spec) => Effect.Effect<KubernetesObject, KubernetesError>, spec: Spec) {
     const renewedAt = yield* monotonicMillis
+    asked = true
     return { lease: yield* send({ ...spec, holderIdentity: identity, leaseDurationSeconds, renewTime: yield* microTime }), renewedAt } satisfies Held
   })
   const create = (spec: Spec) => kubernetes.create(leases, { metadata: { namespace, name }, spec })
@@ -123,27 +126,30 @@ export const make = Effect.fnUntraced(function*(
   })
 
   /** Gives the lease back at once, so that a standby need not wait until it runs out; does nothing to the lease of another. */
-  const release = (lease: KubernetesObject) => {
+  const release = (held: Held | undefined) => {
     const free = (newest: KubernetesObject) =>
       Effect.flatMap(microTime, (renewTime) => kubernetes.update(leases, { ...newest, spec: { ...specOf(newest), holderIdentity: "", leaseDurationSeconds: 1, renewTime } }))
-    return free(lease).pipe(
-      Effect.catchTag("Conflict", () => Effect.flatMap(reread, free)), // the answer to the last renewal did not arrive
+    const found = Effect.flatMap(reread, free) // the answer to the last write did not arrive
+    return (held === undefined ? found : Effect.catchTag(free(held.lease), "Conflict", () => found)).pipe(
+      Effect.catchTag("LeaseLost", () => Effect.void),
       Effect.timeout(releaseLimit),
       Effect.catch((error) => Effect.logWarning("cannot give the lease back, so it must run out", error.message))
     )
   }
 
   /** One lead: None when the lease was lost. Its finalizers run in the order: `whileLeader`'s own, the end of renewal, the release. */
-  const term = <A, E, R>(first: Held, whileLeader: Effect.Effect<A, E, R>) =>
+  const term = <A, E, R>(whileLeader: Effect.Effect<A, E, R>) =>
     Effect.scopedWith((scope) => Effect.gen(function*() {
-      let current = first
-      leading = true
+      let current: Held | undefined
       yield* Scope.addFinalizer(scope, Effect.suspend(() => {
         leading = false
-        return release(current.lease)
+        return asked ? release(current) : Effect.void // also of one that was stopped before it heard that it leads
       }))
-      const renewals = yield* Effect.suspend(() => renew(current)).pipe(
-        Effect.map((next) => { current = next }),
+      let newest = current = yield* acquire
+      leading = true
+      yield* Effect.logInfo("leads")
+      const renewals = yield* Effect.suspend(() => renew(newest)).pipe(
+        Effect.map((next) => { newest = current = next }),
         Effect.delay(retryPeriod),
         Effect.forever,
         Effect.catchTag("LeaseLost", ({ message }) => {
@@ -157,9 +163,7 @@ export const make = Effect.fnUntraced(function*(
 
   const lead = <A, E, R>(whileLeader: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.logInfo("stands in line to lead").pipe(
-      Effect.andThen(acquire),
-      Effect.tap(Effect.logInfo("leads")),
-      Effect.flatMap((held) => term(held, whileLeader)),
+      Effect.andThen(term(whileLeader)),
       Effect.flatMap(Option.match({ onSome: Effect.succeed, onNone: () => lead(whileLeader) }))
     )
 

@@ -6,8 +6,8 @@ import { AlreadyExists, Conflict, type KubernetesError, NotFound, Unreachable } 
 import type { Kind } from "../../src/kubernetes/kinds.ts"
 import type { KubernetesObject, Writable } from "../../src/kubernetes/object.ts"
 
-/** "lost": a write happens and its answer does not arrive; "hangs": no call ends. */
-export interface Connection { state: "works" | "refused" | "lost" | "hangs" }
+/** "lost": a write happens and its answer does not arrive; "unanswered": only writes do not end, though they happen; "hangs": no call ends. */
+export interface Connection { state: "works" | "refused" | "lost" | "unanswered" | "hangs" }
 
 const refusal = { verb: "update", object: "Lease team/leader", code: 0, reason: "", detail: "" } as const
 const unreachable = new Unreachable({ verb: "update", object: "Lease team/leader", detail: "connection refused" })
@@ -33,6 +33,7 @@ export class FakeLease {
           case "works": return call
           case "refused": return Effect.fail(unreachable)
           case "lost": return isWrite ? Effect.andThen(call, Effect.fail(unreachable)) : Effect.fail(unreachable)
+          case "unanswered": return isWrite ? Effect.andThen(call, Effect.never) : call
           case "hangs": return Effect.never
         }
       })

@@ -7,8 +7,8 @@ import { type Connection, FakeLease } from "./fake-lease.ts"
 const seconds = Effect.map(Clock.currentTimeMillis, (now) => now / 1000)
 
 /** One process that leads for ever, or until it is stopped; `log` has when it began and ended to lead. */
-const contender = Effect.fnUntraced(function*(fake: FakeLease, identity: string, lastWords: Effect.Effect<void> = Effect.void) {
-  const connection: Connection = { state: "works" }
+const contender = Effect.fnUntraced(function*(fake: FakeLease, identity: string, lastWords: Effect.Effect<void> = Effect.void, state: Connection["state"] = "works") {
+  const connection: Connection = { state }
   const log: Array<string> = []
   let leads = false
   const election = yield* make({ namespace: "team", name: "leader", identity }).pipe(Effect.provide(fake.connect(connection)))
@@ -133,6 +133,28 @@ describe("leader election", () => {
       yield* TestClock.adjust("5 seconds")
       yield* Fiber.join(stopping)
       expect([a.leads(), b.leads()]).toEqual([false, true])
+    }))
+
+  it.effect("gives back a lease that it took without hearing of it", () =>
+    Effect.gen(function*() {
+      const fake = new FakeLease()
+      const a = yield* contender(fake, "a", Effect.void, "unanswered")
+      yield* TestClock.adjust("1 second")
+      expect([fake.lease?.["spec"], a.log]).toMatchObject([{ holderIdentity: "a" }, []])
+      a.connection.state = "works"
+      yield* a.stop
+      expect(fake.lease).toMatchObject({ spec: { holderIdentity: "" } })
+    }))
+
+  it.effect("leaves another's lease alone when it stops in line", () =>
+    Effect.gen(function*() {
+      const fake = new FakeLease()
+      const a = yield* contender(fake, "a", Effect.void, "unanswered")
+      yield* TestClock.adjust("1 second")
+      fake.edit({ spec: { holderIdentity: "b", leaseDurationSeconds: 15 } })
+      a.connection.state = "works"
+      yield* a.stop
+      expect(fake.lease).toMatchObject({ spec: { holderIdentity: "b" } })
     }))
 
   it.effect("does not hold up a shutdown when the API server does not answer", () =>
