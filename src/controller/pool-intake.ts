@@ -1,14 +1,15 @@
 // Takes work from the pool by long poll: each assignment becomes an AgentTask and its token a Secret, and only then is it acknowledged.
 // A crash at any point loses nothing: what is not acknowledged is offered again, and finds its task under the same name.
 // Run by controller/controller while it leads.
-import { DateTime, Effect, Option, Ref, Schedule } from "effect"
-import { isRunnable, specOf, taskName, taskNameOfId, tokenSecretName } from "../core/intake.ts"
+import { Data, DateTime, Effect, Option, Ref, Schedule } from "effect"
+import { carriesOut, isOf, isRunnable, specOf, taskName, taskNameOfId, tokenSecretName } from "../core/intake.ts"
 import { managedByUs } from "../core/manifest/labels.ts"
 import { ownerReference } from "../core/manifest/owner-reference.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
-import { agentTasks, secrets } from "../kubernetes/kinds.ts"
-import type { KubernetesObject } from "../kubernetes/object.ts"
+import { agentTasks, decoding, secrets } from "../kubernetes/kinds.ts"
+import { AgentTask } from "../schema/agent-task.ts"
 import type { Assignment } from "../schema/pool-api.ts"
+import type { FailureReason } from "../schema/reason.ts"
 import { Configuration } from "./configuration.ts"
 import { cancelTask, poolFinalizer } from "./execute.ts"
 import { Pool } from "./pool.ts"
@@ -30,18 +31,28 @@ const retry = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced(
 
 const now = Effect.map(DateTime.now, DateTime.formatIso)
 
+const tasks = decoding(agentTasks, AgentTask)
+
+/** A task of the derived name is there that was not made for this assignment; it is never adopted, nor given the token. */
+class StrangersTask extends Data.TaggedError("StrangersTask")<{ readonly name: string }> {
+  override get message() {
+    return `AgentTask ${this.name} is there already and does something else, so nothing was run; delete it, and start the run anew.`
+  }
+}
+
 /** The AgentTask of an assignment: made, or found when it was made before. */
 const persist = Effect.fnUntraced(function*({ namespace, url }: Intake, assignment: Assignment) {
   const kubernetes = yield* Kubernetes
   const name = taskName(assignment)
   const object = { metadata: { name, namespace, labels: managedByUs, finalizers: [poolFinalizer] }, spec: specOf(assignment, url) }
-  return yield* kubernetes.create(agentTasks, object).pipe(
-    Effect.catchTag("AlreadyExists", () => kubernetes.get(agentTasks, { name, namespace }))
+  return yield* kubernetes.create(tasks, object).pipe(
+    Effect.catchTag("AlreadyExists", () => Effect.flatMap(kubernetes.get(tasks, { name, namespace }), (task) =>
+      carriesOut(task.spec, assignment) ? Effect.succeed(task) : new StrangersTask({ name })))
   )
 })
 
 /** The token may be a new one when the assignment is offered again. */
-const keepToken = (task: KubernetesObject, token: string) =>
+const keepToken = (task: AgentTask, token: string) =>
   Effect.flatMap(Kubernetes, (kubernetes) =>
     kubernetes.apply(secrets, {
       metadata: {
@@ -54,20 +65,19 @@ const keepToken = (task: KubernetesObject, token: string) =>
       stringData: { token }
     }))
 
-const accept = Effect.fn("PoolIntake.accept")(function*(intake: Intake, assignment: Assignment) {
+const refuse = Effect.fnUntraced(function*(id: string, reason: FailureReason, message: string) {
   const pool = yield* Pool
-  if (!isRunnable(assignment)) {
-    return yield* pool.report(assignment.id, Option.none(), {
-      outcome: "failed",
-      reason: "InvalidConfiguration",
-      message: `A ${assignment.stage} stage ${assignment.planSha256 === undefined ? "needs an approved plan" : "cannot be given a plan"}; nothing was run.`,
-      finishedAt: yield* now
-    })
-  }
-  const task = yield* persist(intake, assignment)
-  yield* keepToken(task, assignment.taskToken)
-  yield* pool.acknowledge(assignment.id, task.metadata.uid) // refused: another agent was faster; this task's worker hears the same and ends it
+  yield* pool.report(id, Option.none(), { outcome: "failed", reason, message, finishedAt: yield* now })
 })
+
+const accept = Effect.fn("PoolIntake.accept")(function*(intake: Intake, assignment: Assignment) {
+  const { id, planSha256, stage, taskToken } = assignment
+  if (!isRunnable(assignment)) return yield* refuse(id, "InvalidConfiguration", `A ${stage} stage ${planSha256 === undefined ? "needs an approved plan" : "cannot be given a plan"}; nothing was run.`)
+  const pool = yield* Pool
+  const task = yield* persist(intake, assignment)
+  yield* keepToken(task, taskToken)
+  yield* pool.acknowledge(id, task.metadata.uid) // refused: another agent was faster; this task's worker hears the same and ends it
+}, (accepted, _, { id }) => Effect.catchTag(accepted, "StrangersTask", ({ message }) => refuse(id, "NameTaken", message)))
 
 /** One assignment that fails is offered again; it must not keep the others waiting. */
 const acceptAll = (intake: Intake, assignments: ReadonlyArray<Assignment>) =>
@@ -87,17 +97,18 @@ const take = Effect.fnUntraced(function*(intake: Intake) {
   yield* acceptAll(intake, yield* pool.acquire(intake.identity, waitSeconds, Math.min(free, 100)))
 })
 
-/** A task that never came to be is reported as cancelled, since nobody else would. */
+/** A task that never came to be is reported as cancelled, since nobody else would. A stranger's of its name is none of ours to cancel. */
 const cancel = Effect.fn("PoolIntake.cancel")(function*({ namespace }: Intake, id: string) {
   const kubernetes = yield* Kubernetes
   const pool = yield* Pool
   const name = taskNameOfId(id)
   if (Option.isNone(name)) return
-  yield* kubernetes.get(agentTasks, { namespace, name: name.value }).pipe(
-    Effect.flatMap((task) => cancelTask(kubernetes, task)),
-    Effect.catchTag("NotFound", () => Effect.flatMap(now, (finishedAt) =>
-      pool.report(id, Option.none(), { outcome: "cancelled", reason: "Cancelled", message: "Cancelled before it started; nothing was run.", finishedAt })))
+  const found = yield* kubernetes.get(tasks, { namespace, name: name.value }).pipe(
+    Effect.map(Option.liftPredicate(({ spec }) => isOf(spec, id))),
+    Effect.catchTag("NotFound", () => Effect.succeedNone)
   )
+  if (Option.isSome(found)) return yield* cancelTask(kubernetes, found.value)
+  yield* pool.report(id, Option.none(), { outcome: "cancelled", reason: "Cancelled", message: "Cancelled before it started; nothing was run.", finishedAt: yield* now })
 })
 
 /** The next cancellations after the cursor; gives the new cursor. */

@@ -6,7 +6,7 @@ import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, secrets } from "../../src/kubernetes/kinds.ts"
 import { Sha256 } from "../../src/schema/names.ts"
 import { directory, person, serve, sha256, succeeded, withChanges, worker } from "../server/live-server.ts"
-import { claimWithoutPod, found, getTask, runController, TaskCluster, Tasks, until, untilLaunched, untilStatus } from "./task-cluster.ts"
+import { claimWithoutPod, createTask, found, getTask, runController, TaskCluster, Tasks, until, untilLaunched, untilStatus } from "./task-cluster.ts"
 
 const planDigest = Sha256.make(sha256("the plan"))
 
@@ -71,6 +71,19 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       yield* kubernetes.delete(agentTasks, { name: `${other}-plan`, namespace })
       yield* until("the other run's end", people.view(other), ({ status }) => status === "canceled")
       yield* until("the object's end", found(kubernetes.get(agentTasks, { name: `${other}-plan`, namespace })), (there) => !there)
+    }).pipe(Effect.scoped))
+
+  it.effect("never adopts, cancels or gives its token to a stranger's task of the same name, and says so to the run", () =>
+    Effect.gen(function*() {
+      const { controller, people } = yield* withServer
+      const { namespace } = yield* Tasks
+      const run = yield* people.start("squatted")
+      const before = yield* createTask(`${run}-plan`, { cancel: false })
+      yield* controller
+      yield* until("the run's end", people.view(run), ({ status }) => status === "errored")
+      expect(JSON.stringify(yield* people.view(run))).toContain(`AgentTask ${run}-plan is there already`)
+      expect(yield* found((yield* Kubernetes).get(secrets, { name: `${run}-plan-token`, namespace }))).toBe(false)
+      expect((yield* getTask(`${run}-plan`)).spec).toEqual(before.spec)
     }).pipe(Effect.scoped))
 
   it.effect("loses no run when it stops between any two steps: what was not acknowledged comes again and finds its task", () =>

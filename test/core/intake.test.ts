@@ -1,9 +1,9 @@
 // From the pool's assignment to an AgentTask, and from the assignment's id back to the task's name.
 import { describe, expect, it } from "@effect/vitest"
-import { Option, Schema } from "effect"
-import { isRunnable, specOf, taskName, taskNameOfId } from "../../src/core/intake.ts"
+import { Equal, Option, Schema } from "effect"
+import { carriesOut, isOf, isRunnable, specOf, taskName, taskNameOfId } from "../../src/core/intake.ts"
 import { AgentTaskSpec } from "../../src/schema/agent-task.ts"
-import { Assignment } from "../../src/schema/pool-api.ts"
+import { Assignment, assignmentId } from "../../src/schema/pool-api.ts"
 
 describe("an assignment", () => {
   it.prop("finds its task again by its id", [Assignment], ([assignment]) => {
@@ -16,6 +16,15 @@ describe("an assignment", () => {
     if (!isRunnable(assignment)) return
     const spec = specOf({ archiveSha256, id, runId, stage, taskToken, workspace, attempt: 1, ...(planSha256 !== undefined && { planSha256 }) }, "http://pool")
     expect(Option.isSome(Schema.decodeUnknownOption(AgentTaskSpec)(spec))).toBe(true)
+  })
+  it.prop("knows its own task, cancelled or from another URL of the pool, from every other", [Assignment, Assignment], ([assignment, other]) => {
+    const spec = specOf(assignment, "http://pool")
+    const id = assignmentId(assignment.runId, assignment.stage, assignment.attempt)
+    expect([spec, { ...spec, cancel: true }, specOf(assignment, "http://moved")].map((_) => [carriesOut(_, assignment), isOf(_, id)])).toEqual(Array(3).fill([true, true]))
+    expect([{ ...spec, jobTemplate: {} }, { ...spec, source: { inline: {} } }].map((_) => carriesOut(_, assignment))).toEqual([false, false])
+    const { pool: _, ...strangers } = spec
+    expect([carriesOut(strangers, assignment), isOf(strangers, id)]).toEqual([false, false])
+    expect(carriesOut(specOf(other, "http://pool"), assignment)).toBe(Equal.equals(specOf(other, ""), specOf(assignment, "")))
   })
   it.each(["", "run-1.plan", "run-1.plan.x", "run-1.other.1", "../run-1.plan.1"])("is not found by the id %j", (id) => {
     expect(taskNameOfId(id)).toEqual(Option.none())
