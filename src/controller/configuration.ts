@@ -1,7 +1,7 @@
 // The configuration that holds now: read at the start, and again whenever the values files may have changed.
 // Invariant: it is always whole; files that are wrong change nothing but a warning and a metric, until good ones take their place.
 // Used by controller/controller and all that works by the values.
-import { Context, Deferred, Effect, Layer, Metric, Ref, Result, Stream, SubscriptionRef } from "effect"
+import { Cause, Context, Deferred, Effect, Layer, Metric, Ref, Result, Stream, SubscriptionRef } from "effect"
 import { type Release, type ResolvedConfig, resolve } from "../core/resolve.ts"
 import { reload } from "../core/reload.ts"
 import { shown, told } from "../schema/explain.ts"
@@ -64,7 +64,11 @@ const make = Effect.fnUntraced(function*(settings: Settings) {
     }
   })
 
-  const again = Effect.flatMap(Effect.result(load(settings)), Result.match({ onFailure: refuse, onSuccess: take }))
+  /** A mistake of ours in one look must not end all later ones unseen. */
+  const unexpected = (cause: Cause.Cause<never>) =>
+    Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.andThen(Metric.update(valid, 0), Effect.logError("the new values could not be taken over, so those from before still hold", cause))
+
+  const again = Effect.flatMap(Effect.result(load(settings)), Result.match({ onFailure: refuse, onSuccess: take })).pipe(Effect.catchCause(unexpected))
   yield* Effect.forkScoped(Stream.runForEach(settings.ticks, () => again))
 
   return Configuration.of({ current: SubscriptionRef.get(holds), changes: SubscriptionRef.changes(holds), outdated: Deferred.await(outdated) })

@@ -10,8 +10,8 @@ const root = mkdtempSync(join(tmpdir(), "configuration-"))
 afterAll(() => rmSync(root, { recursive: true }))
 const release = { name: "agent-job", namespace: "ours" }
 
-/** One that follows a file of its own, and reads it again when the test says so. */
-const started = Effect.fnUntraced(function*(text: string): Effect.fn.Return<{
+/** One that follows a file of its own, and reads it again when the test says so; it breaks where it logs `fails`. */
+const started = Effect.fnUntraced(function*(text: string, fails = ""): Effect.fn.Return<{
   readonly configuration: Configuration["Service"]
   readonly becomes: (text: string) => Effect.Effect<void>
   readonly logged: ReadonlyArray<string>
@@ -21,7 +21,11 @@ const started = Effect.fnUntraced(function*(text: string): Effect.fn.Return<{
   writeFileSync(path, text)
   const ticks = yield* Queue.unbounded<Deferred.Deferred<void>>()
   const logged: Array<string> = []
-  const logger = Logger.layer([Logger.make(({ message }) => void logged.push(JSON.stringify(message)))])
+  const logger = Logger.layer([Logger.make(({ message }) => {
+    const line = JSON.stringify(message)
+    logged.push(line)
+    if (fails !== "" && line.includes(fails)) throw new Error("a mistake of ours")
+  })])
   // A tick is over when the next is asked for.
   let read: Deferred.Deferred<void> | undefined
   const each = Stream.fromPull(Effect.succeed(Effect.gen(function*() {
@@ -80,6 +84,16 @@ describe("the configuration", () => {
       expect(logged.join("")).toContain("limts")
       yield* becomes("task: [")
       expect([yield* total(configuration), yield* valid, warnings()]).toEqual([1, 0, 2])
+      yield* becomes(limit(3))
+      expect([yield* total(configuration), yield* valid]).toEqual([3, 1])
+    }).pipe(Effect.scoped))
+
+  it.effect("is read again after a defect, which the metric and the log tell", () =>
+    Effect.gen(function*() {
+      const { becomes, configuration, logged, valid } = yield* started(limit(1), "limits.perWorkspace")
+      yield* becomes("task: { limits: { perWorkspace: 2 } }")
+      expect([yield* total(configuration), yield* valid]).toEqual([1, 0])
+      expect(logged.join("")).toContain("could not be taken over")
       yield* becomes(limit(3))
       expect([yield* total(configuration), yield* valid]).toEqual([3, 1])
     }).pipe(Effect.scoped))
