@@ -26,8 +26,17 @@ const lastWords = (cause: Cause.Cause<unknown>): Effect.Effect<never, AlreadyLog
   return Effect.andThen(said, ended)
 }
 
+const unread = (): void => {}
+
+/** What a service does matters more than who reads its log: when that reader goes away (EPIPE), it goes on unread. For good, since a stream tells of a failure only after the write. */
+const outliveReaders = Effect.sync(() => {
+  for (const stream of [process.stdout, process.stderr]) {
+    if (!stream.listeners("error").includes(unread)) stream.on("error", unread)
+  }
+})
+
 export const serve = <A, E, R>(program: Effect.Effect<A, E, R>) =>
-  program.pipe(
+  Effect.andThen(outliveReaders, program).pipe(
     Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : lastWords(cause)),
     Effect.onInterrupt(() => Effect.sync(() => { process.exitCode ??= 0 })), // how Kubernetes says goodbye
     Effect.provide(Layer.merge(Logger.layer([Logger.consoleJson]), level))

@@ -1,6 +1,8 @@
-// How much a service logs: as LOG_LEVEL says, or as the variable of the Helm chart's agent does.
+// What a service logs, as LOG_LEVEL or the variable of the Helm chart's agent says, and that it goes on when nobody reads its log any more.
 import { expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect } from "effect"
+import { spawn } from "node:child_process"
+import { text } from "node:stream/consumers"
 import { vi } from "vitest"
 import { serve } from "../../src/cli/serve.ts"
 
@@ -18,4 +20,19 @@ it.live.each([
     yield* serve(Effect.logDebug("a detail")).pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env))))
     log.mockRestore()
     expect(lines.some((line) => String(line).includes("a detail"))).toBe(debugs)
+  }))
+
+const talker = `
+import { Effect } from "effect"
+import { serve } from "./src/cli/serve.ts"
+const talk = Effect.andThen(Effect.logInfo("still there"), Effect.andThen(Effect.sync(() => process.stdout.write("the engine's words\\n")), Effect.sleep("20 millis")))
+await Effect.runPromise(serve(Effect.andThen(Effect.repeat(talk, { times: 20 }), Effect.sync(() => process.stderr.write("came to its end")))))
+`
+
+it.live("goes on to its end when the reader of its log goes away", () =>
+  Effect.promise(async () => {
+    const child = spawn(process.execPath, ["--input-type=module", "--disable-warning=ExperimentalWarning", "--eval", talker], { stdio: ["ignore", "pipe", "pipe"] })
+    child.stdout.once("data", () => child.stdout.destroy())
+    expect(await text(child.stderr)).toBe("came to its end")
+    expect(child.exitCode ?? await new Promise((resolve) => child.on("exit", resolve))).toBe(0)
   }))
