@@ -27,7 +27,7 @@ export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => 
   ...(run.failure === undefined ? [] : [`Failed: ${run.failure}`]),
   ...(run.stages.length === 0 ? [] : ["", ...table(
     ["STAGE", "STATUS", "AGENT", "TOOK", "REASON"],
-    run.stages.map((stage) => [stage.stage, stage.status, stage.agent ?? "", lasted(stage, now), stage.result?.reason ?? stage.reason ?? ""])
+    run.stages.map((stage) => [stage.attempt === 1 ? stage.stage : `${stage.stage} ${stage.attempt}`, stage.status, stage.agent ?? "", lasted(stage, now), stage.result?.reason ?? stage.reason ?? ""])
   )])
 ]
 

@@ -90,7 +90,7 @@ export const commandFailure = (engine: string, { args, mutates, subcommand }: St
     case "Aborted":
       return Option.some(outOfMemory(`The runner's container was ended during ${name}`, next))
     case "Unending":
-      return Option.some({ reason: "Lost", message: `${name} did not end even when it was killed.${mutates ? " Look at the state before the next run." : " Plan again."}` })
+      return Option.some({ reason: "Lost", message: `${name} did not end even when it was killed.${mutates ? " Look at the state before the next run." : " Nothing was changed."}` })
   }
 }
 

@@ -115,7 +115,7 @@ export const finishWithLastWords: Respond = (_) => {
 
 export const finishLost: Respond = (_) => {
   const { reason, message } = endOf(_.observed.pod, _.observed.job)
-  const next = _.observed.task.spec.stage === "plan" ? "Plan again." : "Look at the state before the next run."
+  const next = _.observed.task.spec.stage === "plan" ? "Nothing was changed." : "Look at the state before the next run."
   return end(_, "Failed", reason, andThen(message, next))
 }
 

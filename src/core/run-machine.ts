@@ -14,13 +14,14 @@ export interface RunState {
 
 export type Step = "plan" | "apply"
 
-/** The first five are an agent's words, the last three a person's. */
+/** The last three are a person's wishes, the others an agent's words. `Disrupted`: the plan ended through no fault of its own, and is to be made again. */
 export type RunEvent = Data.TaggedEnum<{
   Started: { readonly step: Step }
   Planned: { readonly hasChanges: boolean }
   Applied: {}
   Failed: { readonly step: Step }
   Stopped: { readonly step: Step }
+  Disrupted: {}
   Confirm: {}
   Discard: {}
   Cancel: {}
@@ -69,6 +70,8 @@ export const rows: ReadonlyArray<Row> = [
   { situation: "planned, waits for a person", holds: planned, to: to("planned") },
   { situation: "applied", holds: (run, event) => event._tag === "Applied" && applyIsDue(run), to: to("applied") },
   { situation: "the stage failed", holds: (run, event) => event._tag === "Failed" && isDue(run, event.step), to: to("errored") },
+  { situation: "its plan was disrupted, but is to be cancelled", holds: (run, event) => event._tag === "Disrupted" && planIsDue(run) && run.cancelAsked, to: to("canceled") },
+  { situation: "its plan was disrupted, and waits to be made again", holds: (run, event) => event._tag === "Disrupted" && isIn(run, "planning"), to: to("pending") },
   { situation: "the stage was stopped", holds: (run, event) => event._tag === "Stopped" && isDue(run, event.step), to: to("canceled") },
   { situation: "a person confirms", holds: (run, event) => event._tag === "Confirm" && isIn(run, "planned"), to: to("confirmed") },
   { situation: "a person discards", holds: (run, event) => event._tag === "Discard" && isIn(run, "pending", "planned"), to: to("discarded") },

@@ -3,8 +3,10 @@
 // So two agents may have one offer; the stage belongs to the AgentTask that takes it first, and no other is heard.
 import { Clock, Context, DateTime, Effect, Equal, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
+import { planAgainAfterMillis } from "../core/plan-again.ts"
 import { RunEvent } from "../core/run-machine.ts"
 import { doubtOf, rescueAdvice } from "../core/state-doubt.ts"
+import { sentence } from "../core/sentence.ts"
 import type { Assignment } from "../schema/pool-api.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { taskHeader } from "../schema/task-api.ts"
@@ -22,8 +24,8 @@ const offerMillis = 30_000
 /** Not at once, or an agent that cannot keep what it is offered would be asked in a tight loop. */
 const sameAgentMillis = 2_000
 
-const dueAt = ({ agent, offeredAt }: StageRow, asking: string): number =>
-  offeredAt === null ? 0 : Date.parse(offeredAt) + (agent === asking ? sameAgentMillis : offerMillis)
+const dueAt = ({ agent, notBefore, offeredAt }: StageRow, asking: string): number =>
+  offeredAt === null ? Date.parse(notBefore ?? "1970-01-01") : Date.parse(offeredAt) + (agent === asking ? sameAgentMillis : offerMillis)
 
 /** The stage, for the task it belongs to. Whoever has no task speaks for a stage only while it belongs to none. */
 const ofTask = (stage: StageRow, taskUid: Option.Option<string>) =>
@@ -143,6 +145,18 @@ const make = Effect.gen(function*() {
     return ` The state is in doubt; ${rescueAdvice(workspace)}`
   })
 
+  /** The run has its next attempt with the end of the last one, unless somebody wanted it to end anyway. */
+  const planAgain = Effect.fnUntraced(function*(stage: StageRow, { message, reason }: StageResult, afterMillis: number) {
+    const run = yield* runs.step(stage.runId, RunEvent.Disrupted())
+    if (run.status !== "pending") return
+    yield* runs.forgetPlan(run.id)
+    yield* stages.createAgain(stage, {
+      notBefore: DateTime.formatIso(DateTime.makeUnsafe((yield* Clock.currentTimeMillis) + afterMillis)),
+      waitReason: reason,
+      waitMessage: `${sentence(message)} It is planned again ${afterMillis / 1000} seconds later, as attempt ${stage.attempt + 1}.`
+    })
+  })
+
   /** Once: the same again is success, another is refused with 409. Ends the stage's token and the lock it may hold. */
   const end = Effect.fn("Assignments.end")((id: string, taskUid: Option.Option<string>, result: StageResult) =>
     sql.withTransaction(Effect.gen(function*() {
@@ -160,6 +174,8 @@ const make = Effect.gen(function*() {
       const doubted = yield* doubt(stage, run, result)
       yield* states.release(id)
       yield* commits.news("logs")
+      const again = planAgainAfterMillis(stage.stage, result, stage.attempt - 1)
+      if (Option.isSome(again)) return yield* planAgain(stage, result, again.value)
       const { event, ...facts } = stepOf(stage.stage) === "plan" ? factsOf(run, result) : applyFacts(result, doubted)
       yield* runs.step(stage.runId, event, facts)
     })))

@@ -1,5 +1,5 @@
 // The log of a stage: bytes appended at an offset, read from an offset, nothing lost and nothing twice.
-// Invariant: a position counts bytes; past 64 MiB a notice ends the log and what follows is acknowledged but not kept.
+// Invariant: a position counts bytes, over all attempts at a step; past 64 MiB a notice ends a stage's log and what follows is acknowledged but not kept.
 // Used by the task API (append) and by whoever follows a log.
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
@@ -9,7 +9,7 @@ import { runOfStep, stepId } from "./ids.ts"
 import { conflict } from "./refused.ts"
 import { isFinal } from "../core/run-machine.ts"
 import { type Run, Runs } from "./runs.ts"
-import { Stages, stepOf, stepStatus } from "./stages.ts"
+import { type StageRow, Stages, stepOf, stepStatus } from "./stages.ts"
 
 /** Bytes of a log that are kept. */
 const logLimitBytes = 64 * 1024 * 1024
@@ -21,6 +21,20 @@ const opening = (run: Run, step: "plan" | "apply"): Uint8Array =>
   new TextEncoder().encode(step === "plan" ? "\x02" : `\x02Run ${run.id}\nWorkspace ${run.workspace}\nApplies the saved plan\n`)
 
 const closing = new Uint8Array([3])
+
+const again = ({ result }: StageRow, { attempt }: StageRow): Uint8Array => new TextEncoder().encode(`\n[${result?.reason ?? "Lost"}: planned again, attempt ${attempt}]\n\n`)
+
+/** Where the log of each attempt begins, and what is written before it. A log grows no more once there is a next attempt. */
+const partsOf = (head: Uint8Array, attempts: ReadonlyArray<StageRow>) => {
+  let end = 0
+  return attempts.map((stage, index) => {
+    const before = attempts[index - 1]
+    const heading = { at: end, bytes: before === undefined ? head : again(before, stage) }
+    const start = end + heading.bytes.byteLength
+    end = start + stage.logStored
+    return { stage, heading, start, end }
+  })
+}
 
 const Chunk = Schema.Struct({ position: Schema.Int, bytes: Schema.Uint8Array })
 
@@ -53,20 +67,20 @@ const make = Effect.gen(function*() {
 
   /** The framed log of a run's step: what there is from `offset` on, and whether the log ends with it. */
   const look = Effect.fnUntraced(function*(run: Run, step: "plan" | "apply", offset: number, limit: number) {
-    const stage = (yield* stages.ofRun(run.id)).findLast((candidate) => stepOf(candidate.stage) === step)
-    const head = opening(run, step)
-    const size = stage?.logStored ?? 0
-    const status = stage === undefined ? "pending" : stepStatus(stage)
+    const attempts = (yield* stages.ofRun(run.id)).filter((candidate) => stepOf(candidate.stage) === step)
+    const last = attempts.at(-1)
+    const status = last === undefined ? "pending" : stepStatus(last)
     const over = (status !== "pending" && status !== "running") || isFinal(run.status)
-    const from = Math.max(0, offset - head.byteLength)
-    const chunks = stage === undefined ? [] : yield* rows(Chunk)(
-      sql`SELECT position, bytes FROM logChunks WHERE stageId = ${stage.id} AND position + length(bytes) > ${from} AND position < ${from + limit} ORDER BY position`
-    )
-    const end = head.byteLength + size
+    const head = opening(run, step)
+    const parts = partsOf(head, attempts)
+    const chunks = yield* Effect.forEach(parts, ({ stage, start }) =>
+      Effect.map(
+        rows(Chunk)(sql`SELECT position, bytes FROM logChunks WHERE stageId = ${stage.id} AND position + length(bytes) > ${offset - start} AND position < ${offset + limit - start} ORDER BY position`),
+        (found) => found.map(({ bytes, position }) => ({ at: start + position, bytes }))
+      ))
     return cut([
-      { at: 0, bytes: head },
-      ...chunks.map(({ bytes, position }) => ({ at: head.byteLength + position, bytes })),
-      ...(over ? [{ at: end, bytes: closing }] : [])
+      ...(parts.length === 0 ? [{ at: 0, bytes: head }] : parts.flatMap(({ heading }, index) => [heading, ...chunks[index] ?? []])),
+      ...(over ? [{ at: parts.at(-1)?.end ?? head.byteLength, bytes: closing }] : [])
     ], offset, limit)
   })
 

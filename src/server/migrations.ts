@@ -71,5 +71,7 @@ export const migrations = Migrator.fromRecord({
       seq INTEGER PRIMARY KEY, workspaceId TEXT NOT NULL REFERENCES workspaces (id), holder TEXT NOT NULL, lockInfo TEXT NOT NULL, epoch INTEGER NOT NULL, forcedBy TEXT NOT NULL, forcedAt TEXT NOT NULL
     ) STRICT`,
     `CREATE INDEX forcedUnlocksByHolder ON forcedUnlocks (holder)`
-  )
+  ),
+  /** Before which a stage that is made again is offered to nobody. */
+  "0004_stage_not_before": statements(`ALTER TABLE stages ADD COLUMN notBefore TEXT`)
 })

@@ -156,7 +156,10 @@ const make = Effect.gen(function*() {
     if (stored.length === 0) return yield* conflict("plan-exists", `The run ${id} has another saved plan already; it is kept.`)
   })
 
-  return { find, get, list, newest, withStatus, pendingBefore, create, step, savePlan, workspaceOf: (run: Run) => workspaces.get(run.workspaceId) }
+  /** What an attempt stored that came to no result is nobody's plan. */
+  const forgetPlan = (id: RunId) => sql`UPDATE runs SET planSha256 = NULL WHERE id = ${id}`
+
+  return { find, get, list, newest, withStatus, pendingBefore, create, step, savePlan, forgetPlan, workspaceOf: (run: Run) => workspaces.get(run.workspaceId) }
 })
 
 export class Runs extends Context.Service<Runs>()("agent-job/server/Runs", { make }) {

@@ -20,6 +20,7 @@ export const StageRow = Schema.Struct({
   attempt: Schema.Int,
   agent: Schema.NullOr(Schema.String),
   taskUid: Schema.NullOr(Schema.String),
+  notBefore: Schema.NullOr(Timestamp),
   offeredAt: Schema.NullOr(Timestamp),
   acknowledgedAt: Schema.NullOr(Timestamp),
   startedAt: Schema.NullOr(Timestamp),
@@ -50,9 +51,15 @@ const make = Effect.gen(function*() {
   const get = (id: string) => Effect.flatMap(find(id), (found) => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found))
   const ofRun = (runId: string) => rows(StageRow)(sql`SELECT * FROM stages WHERE runId = ${runId} ORDER BY seq`)
 
-  const create = Effect.fn("Stages.create")(function*(runId: RunId, stage: Stage) {
-    yield* sql`INSERT INTO stages (id, seq, runId, stage, attempt) SELECT ${assignmentId(runId, stage, 1)}, COALESCE(MAX(seq), 0) + 1, ${runId}, ${stage}, 1 FROM stages`
+  const create = Effect.fn("Stages.create")(function*(runId: RunId, stage: Stage, attempt = 1) {
+    yield* sql`INSERT INTO stages (id, seq, runId, stage, attempt) SELECT ${assignmentId(runId, stage, attempt)}, COALESCE(MAX(seq), 0) + 1, ${runId}, ${stage}, ${attempt} FROM stages`
     yield* commits.news("assignments")
+  })
+
+  /** The next attempt at a stage that is over, for which there is to be a reason. */
+  const createAgain = Effect.fn("Stages.createAgain")(function*({ attempt, runId, stage }: StageRow, again: Pick<StageRow, "notBefore" | "waitMessage" | "waitReason">) {
+    yield* create(runId, stage, attempt + 1)
+    yield* sql`UPDATE stages SET ${sql.update({ ...again })} WHERE id = ${assignmentId(runId, stage, attempt + 1)}`
   })
 
   /** Puts the run's stages that an agent may have on the feed of cancellations. */
@@ -68,7 +75,7 @@ const make = Effect.gen(function*() {
     yield* cancel(runId)
   })
 
-  return { find, get, ofRun, create, cancel, withdraw }
+  return { find, get, ofRun, create, createAgain, cancel, withdraw }
 })
 
 export class Stages extends Context.Service<Stages>()("agent-job/server/Stages", { make }) {

@@ -3,7 +3,7 @@ import { Schema } from "effect"
 import { isFinal, move, Move, RunEvent, rows, type RunState, wishes } from "../../src/core/run-machine.ts"
 import { RunStatus } from "../../src/schema/run.ts"
 
-const { Applied, Cancel, Confirm, Discard, Failed, Planned, Started, Stopped } = RunEvent
+const { Applied, Cancel, Confirm, Discard, Disrupted, Failed, Planned, Started, Stopped } = RunEvent
 const fresh: RunState = { status: "pending", planOnly: false, autoApply: false, cancelAsked: false }
 const at = (status: RunStatus, more: Partial<RunState> = {}): RunState => ({ ...fresh, status, ...more })
 const to = (status: RunStatus, cancelAsked = false) => Move.Moved({ status, cancelAsked })
@@ -18,7 +18,7 @@ const fold = (run: RunState, events: ReadonlyArray<RunEvent>): RunState => event
 const step = Schema.Literals(["plan", "apply"])
 const AnyEvent = Schema.Union([
   Schema.TaggedStruct("Started", { step }), Schema.TaggedStruct("Failed", { step }), Schema.TaggedStruct("Stopped", { step }),
-  Schema.TaggedStruct("Planned", { hasChanges: Schema.Boolean }), Schema.TaggedStruct("Applied", {}),
+  Schema.TaggedStruct("Planned", { hasChanges: Schema.Boolean }), Schema.TaggedStruct("Applied", {}), Schema.TaggedStruct("Disrupted", {}),
   Schema.TaggedStruct("Confirm", {}), Schema.TaggedStruct("Discard", {}), Schema.TaggedStruct("Cancel", {})
 ])
 const AnyRun = Schema.Struct({ status: RunStatus, planOnly: Schema.Boolean, autoApply: Schema.Boolean, cancelAsked: Schema.Boolean })
@@ -41,6 +41,10 @@ describe("a run", () => {
     { given: "is errored by a failed plan", run: at("planning"), event: Failed({ step: "plan" }), expected: to("errored") },
     { given: "is errored by a failed apply", run: at("applying"), event: Failed({ step: "apply" }), expected: to("errored") },
     { given: "is canceled when its stage was stopped", run: at("applying", { cancelAsked: true }), event: Stopped({ step: "apply" }), expected: to("canceled", true) },
+    { given: "waits for its next plan when one was disrupted", run: at("planning"), event: Disrupted(), expected: to("pending") },
+    { given: "still waits when a plan was disrupted whose start was never noticed", run: fresh, event: Disrupted(), expected: stays },
+    { given: "is canceled when its plan was disrupted after the cancel", run: at("planning", { cancelAsked: true }), event: Disrupted(), expected: to("canceled", true) },
+    { given: "is applying still, whatever is said of a disrupted plan", run: at("applying"), event: Disrupted(), expected: stays },
     { given: "is canceled at once while pending", run: fresh, event: Cancel(), expected: to("canceled") },
     { given: "is canceled at once while planned", run: at("planned"), event: Cancel(), expected: to("canceled") },
     { given: "only asks for the cancel while an agent plans", run: at("planning"), event: Cancel(), expected: to("planning", true) },
@@ -75,10 +79,11 @@ describe("a run", () => {
     return !applies || (!asked.planOnly && (asked.autoApply || events.some(({ _tag }) => _tag === "Confirm")))
   })
 
-  it.prop("only goes forward", [AnyRun, AnyEvent], ([run, event]) => {
+  it.prop("only goes forward, but from a plan that was disrupted to the next one", [AnyRun, AnyEvent], ([run, event]) => {
     const order: ReadonlyArray<RunStatus> = ["pending", "planning", "planned", "confirmed", "applying"]
     const rank = (status: RunStatus) => isFinal(status) ? order.length : order.indexOf(status)
-    return rank(after(run, event).status) >= rank(run.status)
+    const next = after(run, event).status
+    return rank(next) >= rank(run.status) || (event._tag === "Disrupted" && run.status === "planning" && next === "pending")
   })
 
   it.prop("grants every wish that it offers", [AnyRun], ([run]) => {
@@ -88,7 +93,7 @@ describe("a run", () => {
 
   it("has no row that another hides altogether", () => {
     const runs: ReadonlyArray<RunState> = RunStatus.literals.flatMap((status) => [true, false].flatMap((planOnly) => [true, false].flatMap((autoApply) => [true, false].map((cancelAsked) => ({ status, planOnly, autoApply, cancelAsked })))))
-    const events = [Started({ step: "plan" }), Started({ step: "apply" }), Failed({ step: "plan" }), Failed({ step: "apply" }), Stopped({ step: "plan" }), Stopped({ step: "apply" }), Planned({ hasChanges: true }), Planned({ hasChanges: false }), Applied(), Confirm(), Discard(), Cancel()]
+    const events = [Started({ step: "plan" }), Started({ step: "apply" }), Failed({ step: "plan" }), Failed({ step: "apply" }), Stopped({ step: "plan" }), Stopped({ step: "apply" }), Planned({ hasChanges: true }), Planned({ hasChanges: false }), Applied(), Disrupted(), Confirm(), Discard(), Cancel()]
     const used = new Set(runs.flatMap((run) => events.map((event) => rows.find(({ holds }) => holds(run, event))?.situation)))
     expect(rows.filter(({ situation }) => !used.has(situation))).toEqual([])
   })

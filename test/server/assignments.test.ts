@@ -3,7 +3,7 @@ import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { poolPath } from "../../src/schema/pool-api.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
-import { agent, cancelled, directory, failed, person, planWith, serve, succeeded, withChanges, worker } from "./live-server.ts"
+import { agent, cancelled, directory, evicted, failed, person, planWith, serve, sha256, succeeded, withChanges, worker } from "./live-server.ts"
 
 const server = Effect.flatMap(directory, serve)
 
@@ -188,6 +188,81 @@ describe("a stage that two agents were offered", () => {
       expect((yield* first.as("GET", taskPath.plan, undefined, { [taskHeader.taskUid]: "" })).status).toBe(422)
       expect((yield* one.post(poolPath.acknowledge(id), {})).status).toBe(422)
       expect((yield* person(url).view(id.split(".")[0] ?? "")).stages.at(-1)?.status).toBe("offered")
+    }))
+})
+
+describe("a plan that was disrupted", () => {
+  it.effect("is planned again three times, later each time, and every attempt says why", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      for (const [index, seconds] of [5, 20, 80].entries()) {
+        const plan = yield* agent(url).take
+        expect(plan).toMatchObject({ id: `${id}.plan.${index + 1}`, attempt: index + 1 })
+        yield* agent(url).report(plan.id, evicted)
+        yield* agent(url).report(plan.id, evicted)
+        const message = `The Pod had to leave its node during tofu plan; nothing was changed. It is planned again ${seconds} seconds later, as attempt ${index + 2}.`
+        expect(yield* person(url).view(id)).toMatchObject({ status: "pending", queue: { position: 1, message } })
+        yield* TestClock.adjust(`${seconds - 1} seconds`)
+        expect(yield* agent(url).acquire()).toEqual([])
+        yield* TestClock.adjust("1 second")
+      }
+      yield* agent(url).report((yield* agent(url).take).id, evicted)
+      const { failure, stages, status } = yield* person(url).view(id)
+      expect([status, failure]).toEqual(["errored", evicted.message])
+      expect(stages.map(({ attempt, reason }) => [attempt, reason])).toEqual([1, 2, 3, 4].map((attempt) => [attempt, "Evicted"]))
+    }))
+
+  it.live("wakes a waiting agent when its time has come, without any commit", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      yield* agent(url).report((yield* agent(url).take).id, evicted)
+      expect((yield* agent(url).acquire(30)).map((_) => _.id)).toEqual([`${id}.plan.2`])
+    }))
+
+  it.effect("stores the plan of its next attempt, not of the one that was lost, whose token is over", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo", { "auto-apply": true })
+      const first = yield* agent(url).take
+      yield* worker(url, first).savePlan("a plan that nobody reported")
+      yield* agent(url).report(first.id, { ...evicted, reason: "Lost" })
+      yield* TestClock.adjust("5 seconds")
+      expect((yield* worker(url, first).savePlan("late")).status).toBe(401)
+      expect((yield* planWith(url)).attempt).toBe(2)
+      const apply = yield* agent(url).take
+      expect([apply.id, apply.planSha256]).toEqual([`${id}.apply.1`, sha256("the plan")])
+    }))
+
+  it.effect("is not planned again once somebody cancelled: neither before its end nor while it waits", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const before = yield* person(url).start("one")
+      const plan = yield* agent(url).take
+      yield* person(url).act(before, "cancel")
+      yield* agent(url).report(plan.id, evicted)
+      const waiting = yield* person(url).start("two")
+      yield* agent(url).report((yield* agent(url).take).id, evicted)
+      yield* person(url).act(waiting, "cancel")
+      for (const id of [before, waiting]) expect((yield* person(url).view(id)).status).toBe("canceled")
+      yield* TestClock.adjust("1 hour")
+      expect(yield* agent(url).acquire()).toEqual([])
+    }))
+
+  it.effect("holds its workspace until it is planned, and an apply is never made again", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo", { "auto-apply": true })
+      const next = yield* person(url).start("demo")
+      yield* agent(url).report((yield* agent(url).take).id, evicted)
+      expect((yield* person(url).view(next)).queue?.blockedBy).toBe(id)
+      yield* TestClock.adjust("5 seconds")
+      yield* planWith(url)
+      yield* agent(url).report((yield* agent(url).take).id, evicted)
+      expect((yield* person(url).view(id)).status).toBe("errored")
+      yield* TestClock.adjust("1 hour")
+      expect((yield* agent(url).acquire()).map(({ runId }) => runId)).toEqual([next])
     }))
 })
 

@@ -139,6 +139,7 @@ export const succeeded = (more: Partial<StageResult> = {}): StageResult => ({
   outcome: "succeeded", reason: "Completed", message: "The stage ended with success.", exitCode: 0, finishedAt: "2026-01-31T12:00:00Z", ...more
 })
 export const failed = (message = "The engine ended with exit code 1."): StageResult => ({ outcome: "failed", reason: "ExitCode", message, exitCode: 1, finishedAt: "2026-01-31T12:00:00Z" })
+export const evicted: StageResult = { outcome: "failed", reason: "Evicted", message: "The Pod had to leave its node during tofu plan; nothing was changed.", finishedAt: "2026-01-31T12:00:00Z" }
 export const cancelled: StageResult = { outcome: "cancelled", reason: "Cancelled", message: "The task was cancelled.", finishedAt: "2026-01-31T12:00:00Z" }
 export const withChanges = { changes: { add: 1, change: 0, destroy: 0 }, hasChanges: true }
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import { taskPath } from "../../src/schema/task-api.ts"
-import { agent, ask, directory, person, serve, succeeded, worker } from "./live-server.ts"
+import { agent, ask, directory, evicted, person, serve, succeeded, worker } from "./live-server.ts"
 
 const planning = Effect.gen(function*() {
   const url = yield* Effect.flatMap(directory, serve)
@@ -22,6 +23,22 @@ describe("a log", () => {
       const gap = yield* shipper.log(20, "lost")
       expect([gap.status, gap.json.offset]).toEqual([409, 8])
       expect(yield* read(0)).toBe("\x02one\ntwo\n")
+    }))
+
+  it.effect("goes on where the last attempt ended when a plan is planned again, and ends once", () =>
+    Effect.gen(function*() {
+      const { read, shipper, url } = yield* planning
+      yield* shipper.log(0, "one\n")
+      yield* shipper.result(evicted)
+      const heading = "\n[Evicted: planned again, attempt 2]\n\n"
+      expect(yield* read(0)).toBe(`\x02one\n${heading}`)
+      yield* TestClock.adjust("5 seconds")
+      const second = worker(url, yield* agent(url).take)
+      yield* second.log(0, "two\n")
+      yield* second.result(succeeded({ hasChanges: false }))
+      const whole = `\x02one\n${heading}two\n\x03`
+      for (const offset of [0, 1, 4, 5, 20, whole.length - 3]) expect(yield* read(offset)).toBe(whole.slice(offset))
+      expect(yield* read(3, "&limit=44")).toBe(whole.slice(3, 47))
     }))
 
   it.live("counts bytes, not characters", () =>

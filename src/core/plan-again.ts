@@ -1,0 +1,20 @@
+// A plan that was disrupted changes nothing by being made again; how often, and after how long, is decided here.
+// Invariant: a stage that may have changed something is never made again, and neither is a plan that failed by itself.
+// Used by server/assignments for runs, core/follow for attempts at a source, and core/situation for launches before the claim.
+import { Option } from "effect"
+import type { Stage } from "../schema/agent-task.ts"
+import type { Reason } from "../schema/reason.ts"
+import type { StageResult } from "../schema/stage-result.ts"
+
+/** How often something that was disrupted is made once more. */
+export const mostAgain = 3
+
+/** Through no fault of the stage: its Pod had to go, or its node, or nobody knows. */
+export const isDisruption = (reason: Reason | undefined): boolean => reason === "Evicted" || reason === "NodeLost" || reason === "Lost"
+
+/** From one attempt to the next: 5, 20 and 80 seconds. */
+const delayMillis = (again: number): number => 5_000 * 4 ** (again - 1)
+
+/** How long to wait before a stage is planned again that was made again `times` times already; none when it is not. */
+export const planAgainAfterMillis = (stage: Stage, { outcome, reason }: Pick<StageResult, "outcome" | "reason">, times: number): Option.Option<number> =>
+  stage === "plan" && outcome === "failed" && isDisruption(reason) && times < mostAgain ? Option.some(delayMillis(times + 1)) : Option.none()
