@@ -42,6 +42,7 @@ export const podSeen = ({ metadata, spec, status }: Pod): PodSeen => {
   const find = (name: string) => Option.fromUndefinedOr([...status?.containerStatuses ?? [], ...status?.initContainerStatuses ?? []].find((_) => _.name === name))
   const has = (type: string, value: string) => status?.conditions?.some((_) => _.type === type && _.status === value) === true
   const unschedulable = status?.conditions?.find((_) => _.type === "PodScheduled" && _.status === "False")
+  const disruption = status?.conditions?.find((_) => _.type === "DisruptionTarget" && _.status === "True")
   const worker = Option.map(find("worker"), containerSeen)
   return {
     name: metadata.name,
@@ -51,6 +52,7 @@ export const podSeen = ({ metadata, spec, status }: Pod): PodSeen => {
     reason: status?.reason ?? "",
     message: status?.message ?? "",
     deleting: metadata.deletionTimestamp !== undefined,
+    disruption: disruption === undefined ? "" : disruption.message ?? disruption.reason ?? "disrupted",
     // The control plane marks a Pod of a silent node as not ready, but cannot ask its containers.
     nodeAnswers: !(has("Ready", "False") && has("ContainersReady", "True")) && !has("Ready", "Unknown"),
     unschedulable: unschedulable === undefined ? "" : unschedulable.message ?? unschedulable.reason ?? "unschedulable",

@@ -6,8 +6,9 @@ import type { AgentTask, AgentTaskSpec } from "../schema/agent-task.ts"
 import { agentTaskResource, type Sha256, type Uid } from "../schema/names.ts"
 import { Action } from "./action.ts"
 import type { Observed } from "./observed.ts"
+import { planAgainAfterMillis } from "./plan-again.ts"
 import { later, type Respond, unchanged } from "./response.ts"
-import type { Situation } from "./situation.ts"
+import { millisSince, type Situation } from "./situation.ts"
 import { acknowledged, isOver, reflected } from "./status.ts"
 
 /** How often a followed source is looked at; any change to the task does it at once. */
@@ -33,6 +34,13 @@ const tried = (observed: Observed): Sha256 | undefined =>
 
 const hasNew = (observed: Observed): boolean => observed.source._tag === "Ready" && observed.source.artifact.sha256 !== tried(observed)
 
+/** In how many milliseconds the newest attempt, which was disrupted, is to be made again; none when it is not. */
+const againInMillis = ({ now, observed }: Situation): Option.Option<number> =>
+  Option.flatMap(newest(observed), ({ metadata, spec: { stage }, status: { finishedAt, phase, reason } }) =>
+    phase !== "Failed" || reason === undefined
+      ? Option.none()
+      : Option.map(planAgainAfterMillis(stage, { outcome: "failed", reason }, observed.task.status.latest?.again ?? 0), (delay) => delay - millisSince(finishedAt ?? metadata.creationTimestamp, now)))
+
 /** The newest attempt, if it kept a plan that has changes and that nobody has applied yet. */
 const toApply = (observed: Observed): Option.Option<{ readonly plan: AgentTask; readonly spec: AgentTaskSpec }> =>
   observed.task.spec.source.fluxSource?.onChange === "planAndApply" && observed.task.status.latest?.apply === undefined
@@ -57,6 +65,7 @@ export const following = {
   refused: ({ observed: { refusal, task } }) => follows(task) && Option.isSome(refusal),
   newArtifact: ({ observed }) => follows(observed.task) && isFree(observed) && hasNew(observed),
   planned: ({ observed }) => follows(observed.task) && isFree(observed) && observed.source._tag === "Ready" && Option.isSome(toApply(observed)),
+  disrupted: (_) => follows(_.observed.task) && isFree(_.observed) && _.observed.source._tag === "Ready" && Option.exists(againInMillis(_), (millis) => millis <= 0),
   atRest: ({ observed: { task } }) => follows(task)
 } satisfies Readonly<Record<string, Holds>>
 
@@ -65,7 +74,7 @@ const mostOf = { attempt: 230, apply: 245 }
 
 const named = (name: string, most: number, suffix: string): string => `${name.slice(0, most).replace(/[-.]+$/u, "")}-${suffix}`
 
-export const makeAttempt: Respond = (_) => {
+const makeNext = (_: Situation, again: number) => {
   const { source, task: { metadata: { name }, spec, status } } = _.observed
   if (source._tag !== "Ready" || spec.source.fluxSource === undefined) return unchanged(_)
   const attempt = (status.latest?.attempt ?? spec.attempt ?? 1) + 1
@@ -73,9 +82,14 @@ export const makeAttempt: Respond = (_) => {
   const next = named(name, mostOf.attempt, String(attempt))
   return {
     ...unchanged(_, [Action.CreateTask({ name: next, spec: { ...spec, attempt, source: { fluxSource } } })]),
-    status: { ...status, latest: { attempt, name: next, sha256: source.artifact.sha256 } }
+    status: { ...status, latest: { attempt, name: next, sha256: source.artifact.sha256, ...(again > 0 && { again }) } }
   }
 }
+
+export const makeAttempt: Respond = (_) => makeNext(_, 0)
+
+/** At the artifact that the attempt had which was disrupted; a newer one is a new attempt of its own. */
+export const planAgain: Respond = (_) => makeNext(_, 1 + (_.observed.task.status.latest?.again ?? 0))
 
 export const applyPlan: Respond = (_) =>
   Option.match(toApply(_.observed), {
@@ -97,5 +111,5 @@ export const reflect: Respond = (_) => {
   const { task } = _.observed
   const spokenOf = Option.filter(Option.orElse(_.observed.latestApply, () => newest(_.observed)), (of) => of !== task)
   const status = Option.match(spokenOf, { onNone: () => acknowledged(task.status, task.metadata.generation), onSome: (of) => reflected(task, of, _.now) })
-  return later({ ...unchanged(_), status }, lookMillis)
+  return later({ ...unchanged(_), status }, Math.min(lookMillis, ...Option.toArray(againInMillis(_)).filter((millis) => millis > 0)))
 }

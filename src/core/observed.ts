@@ -43,6 +43,8 @@ export interface PodSeen {
   readonly reason: string
   readonly message: string
   readonly deleting: boolean
+  /** Why Kubernetes wanted it away, in its words; empty if it did not. */
+  readonly disruption: string
   /** The node's kubelet still reports; false once the control plane marked the Pod's readiness as unknown. */
   readonly nodeAnswers: boolean
   /** The scheduler's words while no node can take it. */

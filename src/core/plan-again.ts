@@ -9,8 +9,11 @@ import type { StageResult } from "../schema/stage-result.ts"
 /** How often something that was disrupted is made once more. */
 export const mostAgain = 3
 
-/** Through no fault of the stage: its Pod had to go, or its node, or nobody knows. */
-export const isDisruption = (reason: Reason | undefined): boolean => reason === "Evicted" || reason === "NodeLost" || reason === "Lost"
+/** Its Pod had to go, or its node. */
+export const hadToGo = (reason: Reason | undefined): boolean => reason === "Evicted" || reason === "NodeLost"
+
+/** Through no fault of the stage, or nobody knows. */
+const isDisruption = (reason: Reason): boolean => hadToGo(reason) || reason === "Lost"
 
 /** From one attempt to the next: 5, 20 and 80 seconds. */
 const delayMillis = (again: number): number => 5_000 * 4 ** (again - 1)

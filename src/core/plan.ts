@@ -29,6 +29,7 @@ export const rows: ReadonlyArray<Row> = [
   { situation: "over, and its next attempt was refused", means: "say why, and try again; a stranger's task of that name is never adopted", holds: following.refused, respond: follow.tellRefusal },
   { situation: "over, and its source has a new artifact", means: "make the next attempt, a task of its own, once the newest is over", holds: following.newArtifact, respond: follow.makeAttempt },
   { situation: "over, and its newest plan is to be applied", means: "make the task that applies that very plan, as long as the source has nothing newer", holds: following.planned, respond: follow.applyPlan },
+  { situation: "over, and its newest plan was disrupted", means: "make it again as the next attempt, three times at most, each later than the last", holds: following.disrupted, respond: follow.planAgain },
   { situation: "over, and it follows its source", means: "look at the source from time to time; the conditions are those of the newest attempt", holds: following.atRest, respond: follow.reflect },
   { situation: "over", means: "keep it as it is, for ever", holds: holds.final, respond: respond.keepOver },
   // somebody wants it away
@@ -44,7 +45,7 @@ export const rows: ReadonlyArray<Row> = [
   { situation: "cancelled before the claim", means: "end it; it never starts", holds: holds.cancelled, respond: respond.finishCancelled },
   { situation: "the API server refused its Job for good", means: "fail with the server's words", holds: holds.refusedForGood, respond: respond.finishRefused },
   { situation: "a stranger's Job has its name", means: "fail; never adopt it", holds: holds.foreignJob, respond: respond.finishNameTaken },
-  { situation: "its Job ended before the claim", means: "clear it away for another launch within the limit, else fail with the Pod's reason", holds: holds.launchFailed, respond: respond.clearAwayOrFail },
+  { situation: "its Job ended before the claim", means: "clear it away for another launch within the limit, else fail with the Pod's reason; one that was evicted may have three more", holds: holds.launchFailed, respond: respond.clearAwayOrFail },
   { situation: "its Pod cannot start, ever", means: "fail at once", holds: holds.cannotStart, respond: respond.finishNotStarted },
   { situation: "its Pod did not start in time", means: "fail with the last word of the kubelet", holds: holds.startOverdue, respond: respond.finishNotStarted },
   { situation: "its Job is there", means: "wait for the claim and show what the Pod waits for", holds: holds.starting, respond: respond.showStarting },

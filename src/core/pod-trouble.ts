@@ -71,13 +71,15 @@ const wasOutOfMemory = (seen: Option.Option<ContainerSeen>): boolean =>
 export const endOf = (pod: Option.Option<PodSeen>, job: Option.Option<JobSeen>): { readonly reason: FailureReason; readonly message: string } => {
   if (Option.exists(job, (_) => _.reason === "DeadlineExceeded")) return { reason: "DeadlineExceeded", message: "The Job ran past its deadline and was ended by Kubernetes." }
   if (Option.isNone(pod)) return { reason: "NodeLost", message: "The Pod is gone and left no result." }
-  const { message, name, node, reason, runner, worker } = pod.value
+  const { deleting, disruption, message, name, node, reason, runner, worker } = pod.value
   if (reason === "Evicted" || reason === "Preempting" || reason === "Shutdown" || reason === "Terminated") {
     return { reason: "Evicted", message: `Pod ${name} was evicted from node ${node}: ${message || reason}` }
   }
   if (reason === "NodeLost") return { reason: "NodeLost", message: `Node ${node} was lost with Pod ${name}.` }
   if (wasOutOfMemory(worker)) return { reason: "OutOfMemory", message: `The worker of Pod ${name} ran out of memory; raise task.worker.resources.limits.memory.` }
   if (wasOutOfMemory(runner)) return { reason: "OutOfMemory", message: `The runner of Pod ${name} ran out of memory; raise task.runner.resources.limits.memory.` }
+  if (disruption !== "") return { reason: "Evicted", message: `Pod ${name} had to leave node ${node}: ${disruption}` }
+  if (deleting) return { reason: "Evicted", message: `Pod ${name} was deleted.` }
   const code = Option.match(Option.flatMap(worker, (_) => _.exitCode), { onNone: () => "", onSome: (_) => ` with exit code ${_}` })
   return { reason: "Lost", message: `The worker of Pod ${name} ended${code} and left no result.` }
 }

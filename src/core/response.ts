@@ -10,7 +10,7 @@ import { Action } from "./action.ts"
 import { jobName } from "./job-name.ts"
 import { endOf, type Trouble, troubleOfStart } from "./pod-trouble.ts"
 import { sentence } from "./sentence.ts"
-import { jobGoesOn, millisSince, millisSinceEnd, patienceMillis, type Situation } from "./situation.ts"
+import { jobGoesOn, millisSince, millisSinceEnd, mostLaunches, patienceMillis, type Situation } from "./situation.ts"
 import { acknowledged, advance, finished } from "./status.ts"
 
 export interface Response {
@@ -183,8 +183,8 @@ export const finishNotStarted: Respond = (_) => {
 }
 
 export const clearAwayOrFail: Respond = (_) => {
-  if ((_.observed.task.status.launches ?? 1) >= _.policy.maxLaunches) return finishNotStarted(_)
   const { message, reason } = notStarted(_)
+  if ((_.observed.task.status.launches ?? 1) >= mostLaunches(_, reason)) return finishNotStarted(_)
   const news: News = { phase: "Starting", reason, message: andThen(message, "It is launched again.") }
   // Said first, guarded by the version: a Pod that has claimed the task meanwhile keeps its Job.
   return sameNews(_, news) ? unchanged(_, deleteJob(_).actions) : later(launched(_, tell(_, news)), 0)

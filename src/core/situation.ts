@@ -1,9 +1,11 @@
 // The questions that the table of situations asks, each a plain predicate over what was observed.
 // They are put in the table's order, so each may assume that those above it did not hold.
 // Used by core/plan alone.
-import { Equal, Option } from "effect"
+import { Equal, Option, Schema } from "effect"
+import { type Reason, WaitReason } from "../schema/reason.ts"
 import { isUnpinned, waitsForSource } from "./flux-source.ts"
 import type { Observed } from "./observed.ts"
+import { hadToGo, mostAgain } from "./plan-again.ts"
 import { isEngineOver, isPodOver, troubleOfStart } from "./pod-trouble.ts"
 import { isOver } from "./status.ts"
 import type { TaskPolicy } from "./task-policy.ts"
@@ -22,6 +24,11 @@ export const patienceMillis = 90_000
 
 export const millisSinceEnd = ({ now, observed: { task: { metadata, status } } }: Situation): number =>
   millisSince(status.finishedAt ?? metadata.creationTimestamp, now)
+
+const isWait = Schema.is(WaitReason)
+
+/** Jobs that may be made for a task that nobody claims: some more where the last one had to go, which was no fault of its own, or waits for its next since then. */
+export const mostLaunches = ({ policy }: Situation, why: Reason | undefined): number => policy.maxLaunches + (hadToGo(why) || isWait(why) ? mostAgain : 0)
 
 type Holds = (situation: Situation) => boolean
 
@@ -59,7 +66,7 @@ export const holds = {
   refusedForGood: ({ observed: { refusal } }) => Option.exists(refusal, ({ kind }) => kind === "NameTaken" || kind === "Denied"),
   foreignJob: ({ observed: { job, task } }) => Option.exists(job, ({ owner }) => !Option.contains(owner, task.metadata.uid)),
   launchFailed: (_) => jobThere(_) && (jobEnded(_) || podOver(_)),
-  launchesSpent: ({ observed: { job, task }, policy }) => Option.isNone(job) && (task.status.launches ?? 0) >= policy.maxLaunches,
+  launchesSpent: (_) => Option.isNone(_.observed.job) && (_.observed.task.status.launches ?? 0) >= mostLaunches(_, _.observed.task.status.reason),
   cannotStart: (_) => jobThere(_) && Option.exists(troubleOfStart(_.observed), ({ final }) => final),
   startOverdue: (_) => overdue(_) && !waitsForQuota(_),
   starting: jobThere,

@@ -155,6 +155,7 @@ const Latest = Schema.Struct({
   attempt: Schema.Int,
   name: Schema.String.annotate({ description: "Of its AgentTask." }),
   sha256: Sha256.annotate({ description: "Of the artifact that it was made for." }),
+  again: Schema.optionalKey(Schema.Int.annotate({ description: "How often the artifact was planned again, since a plan of it was disrupted." })),
   apply: Schema.optionalKey(Schema.String.annotate({ description: "The AgentTask that applies its plan." }))
 }).annotate({ description: "The newest attempt at a source that is followed." })
 export const AgentTaskStatus = Schema.Struct({

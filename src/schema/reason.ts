@@ -50,8 +50,9 @@ export const Reason = Schema.Literals(Object.keys(reasons) as ReadonlyArray<Reas
 /** Reasons with which a task may end as Failed. */
 export type FailureReason = Exclude<
   Reason,
-  "Accepted" | "WorkspaceBusy" | "ConcurrencyLimit" | "QuotaExceeded" | "Refused" | "SourceNotReady" | "StateRescuePending" | "NameHeld" | "JobCreated" | "Unschedulable" | "Claimed" | "NodeUnreachable" | "Stopping" | "Completed" | "Cancelled"
+  WaitReason | "Accepted" | "StateRescuePending" | "JobCreated" | "Unschedulable" | "Claimed" | "NodeUnreachable" | "Stopping" | "Completed" | "Cancelled"
 >
 
 /** Reasons for which a task may wait. */
-export type WaitReason = "WorkspaceBusy" | "ConcurrencyLimit" | "QuotaExceeded" | "Refused" | "SourceNotReady" | "NameHeld"
+export const WaitReason = Schema.Literals(["WorkspaceBusy", "ConcurrencyLimit", "QuotaExceeded", "Refused", "SourceNotReady", "NameHeld"])
+export type WaitReason = typeof WaitReason.Type

@@ -4,7 +4,8 @@ import { Option } from "effect"
 import type { Observed } from "../../src/core/observed.ts"
 import { plan } from "../../src/core/plan.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
-import { noon, plainSeed, policy, type Seed, worldOf } from "./worlds.ts"
+import { Sha256 } from "../../src/schema/names.ts"
+import { before, noon, plainSeed, policy, type Seed, worldOf } from "./worlds.ts"
 
 const followed: Seed = { ...plainSeed, life: "succeeded", source: "new", follows: "planAndApply" }
 
@@ -33,6 +34,22 @@ describe("an attempt at a new artifact", () => {
     expect(attempt).toMatch(/^x+-2$/u)
     expect(apply).toBe(`${attempt}-apply`)
     expect(apply.length).toBeLessThanOrEqual(253)
+  })
+
+  it("that was disrupted is made three times more, each later than the last", () => {
+    const spentAfter = (again: number, seconds: number) => {
+      const world = worldOf({ ...followed, source: "known", latest: "lost" })
+      const latest = Option.map(world.latest, (task): AgentTask => ({ ...task, status: { ...task.status, finishedAt: before(seconds) } }))
+      const status = { ...world.task.status, latest: { attempt: 2 + again, name: "task-2", sha256: Sha256.make("a".repeat(64)), ...(again > 0 && { again }) } }
+      return plan(policy, { ...world, latest, task: { ...world.task, status } }, noon)
+    }
+    for (const [again, seconds] of [5, 20, 80].entries()) {
+      const early = spentAfter(again, seconds - 1)
+      expect([early.actions, early.requeueAfterMillis]).toEqual([[], Option.some(1000)])
+      const due = spentAfter(again, seconds)
+      expect([due.actions.map(({ _tag }) => _tag), due.status.latest]).toEqual([["CreateTask"], { attempt: 3 + again, name: `task-${3 + again}`, sha256: "a".repeat(64), again: again + 1 }])
+    }
+    expect(spentAfter(3, 3600).actions).toEqual([])
   })
 
   it("has a name of its own beside the apply of the first plan", () => {

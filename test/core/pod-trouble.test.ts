@@ -44,6 +44,9 @@ describe("isPodOver", () => {
 describe("endOf", () => {
   it.each([
     { given: "an eviction", pod: { reason: "Evicted", message: "low on memory" }, reason: "Evicted" },
+    { given: "a drain of its node", pod: { disruption: "Eviction API: evicting", worker: ended("Error", 1) }, reason: "Evicted" },
+    { given: "somebody who deleted it", pod: { deleting: true, worker: ended("Error", 1) }, reason: "Evicted" },
+    { given: "a worker out of memory on a Pod that is deleted", pod: { deleting: true, worker: ended("OOMKilled", 137) }, reason: "OutOfMemory" },
     { given: "a worker out of memory", pod: { worker: ended("OOMKilled", 137) }, reason: "OutOfMemory" },
     { given: "a runner out of memory in its former life", pod: { worker: ended("Error", 1), runner: container({ state: "running", lastReason: "OOMKilled" }) }, reason: "OutOfMemory" },
     { given: "a worker that just ended", pod: { worker: ended("Completed", 0) }, reason: "Lost" }

@@ -25,7 +25,7 @@ export const policy: TaskPolicy = {
   configHash: "c0ffee"
 }
 
-const small = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3 }))
+const small = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 7 }))
 const containers = Schema.Literals(["none", "running", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "Completed", "OOMKilled", "Error"])
 
 export const Seed = Schema.Struct({
@@ -33,7 +33,7 @@ export const Seed = Schema.Struct({
   pool: Schema.Boolean,
   cancel: Schema.Boolean,
   deleted: Schema.Boolean,
-  life: Schema.Literals(["new", "queued", "starting", "claimed", "succeeded", "failed", "cancelled", "lost"]),
+  life: Schema.Literals(["new", "queued", "starting", "evicted", "claimed", "succeeded", "failed", "cancelled", "lost"]),
   reported: Schema.Boolean,
   launches: small,
   maxLaunches: Schema.Literals([1, 2, 3]),
@@ -53,7 +53,7 @@ export const Seed = Schema.Struct({
   source: Schema.Literals(["none", "unasked", "notReady", "new", "known", "moved"]),
   waitsForSource: Schema.Boolean,
   follows: Schema.Literals(["no", "plan", "planAndApply"]),
-  latest: Schema.Literals(["none", "alive", "over", "gone"]),
+  latest: Schema.Literals(["none", "alive", "over", "lost", "gone"]),
   latestApply: Schema.Literals(["none", "alive", "over", "gone"])
 })
 export type Seed = typeof Seed.Type
@@ -77,11 +77,12 @@ const statusOf = ({ launches, life, reported }: Seed): AgentTaskStatus => {
     case "new": return {}
     case "queued": return { ...queuedFor("ConcurrencyLimit"), ...(launches > 0 && { launches }) }
     case "starting": return { phase: "Starting", launches: Math.max(launches, 1), job: { name: "agent-job-task" } }
+    case "evicted": return { phase: "Starting", reason: "Evicted", message: "It is launched again.", launches: Math.max(launches, 1), job: { name: "agent-job-task" } }
     case "claimed": return { phase: "Running", reason: "Claimed", ...claimed }
     case "succeeded": return { phase: "Succeeded", reason: "Completed", ...claimed, result: success, ...reportedAt }
     case "failed": return { phase: "Failed", reason: "ImagePull", message: "no image", ...reportedAt }
     case "cancelled": return { phase: "Cancelled", reason: "Cancelled", ...reportedAt }
-    case "lost": return { phase: "Failed", reason: "Lost", ...claimed, ...reportedAt }
+    case "lost": return { phase: "Failed", reason: "Lost", ...claimed, ...reportedAt, finishedAt: before(6) }
   }
 }
 
@@ -113,7 +114,7 @@ const taskOf = (seed: Seed): AgentTask => ({
 
 /** Another task, as far as the one in the middle has to know it. */
 const other = (name: string, { follows, source }: Seed, life: Seed["latest"]): Option.Option<AgentTask> => {
-  const { metadata, spec, status } = taskOf({ ...plainSeed, source, follows, life: life === "over" ? "succeeded" : "queued" })
+  const { metadata, spec, status } = taskOf({ ...plainSeed, source, follows, life: life === "over" ? "succeeded" : life === "lost" ? "lost" : "queued" })
   return source === "none" || life === "none" || life === "gone" ? Option.none() : Option.some({ metadata: { ...metadata, name, uid: Uid.make(`${name}-uid`) }, spec, status })
 }
 
@@ -140,7 +141,7 @@ const container = (name: Seed["worker"]): PodSeen["worker"] => {
 const pod = ({ lastWords, pod, runner, worker }: Seed): Option.Option<PodSeen> =>
   pod === "none" ? Option.none() : Option.some({
     name: "pod", uid: Uid.make("pod-uid"), node: "node", phase: pod === "silent" || pod === "Evicted" || pod === "unschedulable" ? pod === "Evicted" ? "Failed" : "Pending" : pod,
-    reason: pod === "Evicted" ? "Evicted" : "", message: "", deleting: false, nodeAnswers: pod !== "silent", unschedulable: pod === "unschedulable" ? "0/1 nodes are available" : "",
+    reason: pod === "Evicted" ? "Evicted" : "", message: "", deleting: false, disruption: "", nodeAnswers: pod !== "silent", unschedulable: pod === "unschedulable" ? "0/1 nodes are available" : "",
     worker: container(worker), runner: container(runner), install: Option.none(), lastWords: lastWords && worker === "Completed" ? Option.some(success) : Option.none()
   })
 
