@@ -1,4 +1,4 @@
-// `agent-job get [runs|tasks|RUN|TASK]`: what runs, what waits and why, as a table or for programs.
+// `agent-job get [runs|tasks|audit|RUN|TASK]`: what runs, what waits and why, and who changed what, as a table or for programs.
 // Used by agent-job.ts.
 import { Clock, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
@@ -9,7 +9,7 @@ import { isRunId, isTaskName } from "./run-or-task.ts"
 import { clusterFlags, type ClusterFlags, connection, serverFlags, type ServerFlags } from "./settings.ts"
 
 const flags = {
-  what: Argument.String("what").pipe(Argument.withDefault("runs"), Argument.withDescription("runs (of the server), tasks (AgentTasks of the cluster), a run's id, or a task's name.")),
+  what: Argument.String("what").pipe(Argument.withDefault("runs"), Argument.withDescription("runs (of the server), tasks (AgentTasks of the cluster), audit (who changed what on the server), a run's id, or a task's name.")),
   workspace: Flag.String("workspace").pipe(Flag.withAlias("w"), Flag.withMetavar("NAME"), Flag.optional, Flag.withDescription("Only runs of this workspace.")),
   output: outputFlag,
   ...serverFlags,
@@ -18,9 +18,13 @@ const flags = {
 
 const fromServer = (given: ServerFlags, what: string, workspace: Option.Option<string>) =>
   Effect.flatMap(connection(given), (server) => lazily(async () => {
-    const [{ ServerClient }, { runDetails, runTable }] = await Promise.all([import("./server-client.ts"), import("./rows.ts")])
+    const [{ ServerClient }, { auditTable, runDetails, runTable }] = await Promise.all([import("./server-client.ts"), import("./rows.ts")])
     return Effect.gen(function*() {
       const client = yield* ServerClient
+      if (what === "audit") {
+        const entries = yield* client.audit
+        return { document: { entries }, lines: entries.length === 0 ? ["Nobody has changed anything yet."] : auditTable(entries) } satisfies Answer
+      }
       const now = yield* Clock.currentTimeMillis
       if (isRunId(what)) {
         const run = yield* client.run(what)
@@ -46,16 +50,19 @@ const fromCluster = (given: ClusterFlags, what: string) =>
     }).pipe(Effect.provide(cluster(given)))
   })
 
+const ofServer = ["runs", "audit"]
+
 export const get = Command.make("get", flags, Effect.fn("get")(function*(given) {
   const what = given.what === "run" || given.what === "task" ? `${given.what}s` : given.what
-  if (what !== "runs" && !isTaskName(what)) return yield* new BadInput({ message: `${JSON.stringify(what)} is neither "runs", "tasks", a run's id nor the name of an AgentTask.` })
-  const answer = yield* what === "runs" || isRunId(what) ? fromServer(given, what, given.workspace) : fromCluster(given, what)
+  if (!ofServer.includes(what) && !isTaskName(what)) return yield* new BadInput({ message: `${JSON.stringify(what)} is neither "runs", "tasks", "audit", a run's id nor the name of an AgentTask.` })
+  const answer = yield* ofServer.includes(what) || isRunId(what) ? fromServer(given, what, given.workspace) : fromCluster(given, what)
   return yield* print(given.output, answer)
 })).pipe(
-  Command.withDescription("List runs or AgentTasks, or look at one: its status, its changes, why it waits."),
+  Command.withDescription("List runs, AgentTasks or who changed what, or look at one: its status, its changes, why it waits."),
   Command.withExamples([
     { command: "agent-job get runs --workspace demo" },
     { command: "agent-job get run-k3v9x2 -o json" },
+    { command: "agent-job get audit" },
     { command: "agent-job get tasks --namespace agent-job-tasks" }
   ])
 )

@@ -2,6 +2,7 @@
 // Pure: the time is an argument.
 // Used by get.
 import type { AgentTask } from "../schema/agent-task.ts"
+import type { AuditEntry } from "../schema/audit.ts"
 import type { RunView, StageView } from "../schema/run.ts"
 import { age, elapsed } from "./elapsed.ts"
 import { shortChanges } from "./summary.ts"
@@ -30,6 +31,10 @@ export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => 
     run.stages.map((stage) => [stage.attempt === 1 ? stage.stage : `${stage.stage} ${stage.attempt}`, stage.status, stage.agent ?? "", lasted(stage, now), stage.result?.reason ?? stage.reason ?? ""])
   )])
 ]
+
+/** Whose token it was, and what was done with it. */
+export const auditTable = (entries: ReadonlyArray<AuditEntry>): ReadonlyArray<string> =>
+  table(["AT", "WHO", "ACTION", "OBJECT", "REQUEST"], entries.map(({ action, at, kind, name, object, requestId }) => [at, `${kind} ${name}`, action, object, requestId]))
 
 /** The columns of kubectl. */
 export const taskTable = (tasks: ReadonlyArray<AgentTask>, now: number): ReadonlyArray<string> =>

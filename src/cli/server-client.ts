@@ -4,6 +4,7 @@
 import { layerUndici } from "@effect/platform-node/NodeHttpClient"
 import { Context, Duration, Effect, Layer, Option, Predicate, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { type AuditEntry, AuditList, auditPath } from "../schema/audit.ts"
 import { RunList, runPath, RunView } from "../schema/run.ts"
 import { tfePath } from "../schema/tfe-api.ts"
 import { NothingThere, ServerRefused, ServerUnreachable, TokenRefused } from "./failure.ts"
@@ -51,6 +52,8 @@ export class ServerClient extends Context.Service<ServerClient, {
   readonly run: (id: string) => Effect.Effect<RunView, ServerFailure>
   /** Newest first, 100 at most. */
   readonly runs: (workspace: Option.Option<string>) => Effect.Effect<ReadonlyArray<RunView>, ServerFailure>
+  /** Who changed what: newest first, 100 at most. */
+  readonly audit: Effect.Effect<ReadonlyArray<AuditEntry>, ServerFailure>
   /** Doing it again is success; at the wrong moment it is refused. */
   readonly act: (id: string, action: "apply" | "discard" | "cancel") => Effect.Effect<void, ServerFailure>
   /** The bytes that a stage's log has from `offset`, as many as come at once; waits up to `waitSeconds` for the first, and gives none when there is none. */
@@ -101,7 +104,7 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
     const said = saidBy(text)
     // Whatever stands before a server that is away for a moment answers 404 as well, but not in its words.
     if (status === 404 && said !== undefined) return new NothingThere({ message: `There is no ${thing} on ${url}; \`agent-job get runs\` lists what there is.` })
-    if (status === 404 || status >= 500) return new ServerUnreachable({ url, detail: `it answers ${status}${said === undefined ? "" : `: ${said}`}` })
+    if (status === 404 || status === 429 || status >= 500) return new ServerUnreachable({ url, detail: `it answers ${status}${said === undefined ? "" : `: ${said}`}` })
     return new ServerRefused({ status, message: said ?? `The server at ${url} refused the request with ${status}; check that it has the same version as this program.` })
   }
 
@@ -161,6 +164,7 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
       decoded(RunList, Request.get(runPath.list, { urlParams: Option.match(workspace, { onNone: () => ({}), onSome: (workspace) => ({ workspace }) }) }), "such workspace").pipe(
         Effect.map(({ runs }) => runs)
       ),
+    audit: Effect.map(decoded(AuditList, Request.get(auditPath), "audit trail"), ({ entries }) => entries),
     act: (id, action) => Effect.asVoid(send(authorised(jsonApi(Request.post(tfePath.action(id, action)), {})), `run ${id}`)),
     log: (logUrl, offset, wait) =>
       send(Request.get(here(logUrl), { urlParams: { limit: logLimit, offset, wait } }), "log").pipe(

@@ -1,11 +1,13 @@
 // The border of HTTP: bodies in with a limit and a schema, failures out as one sentence in the form of the API that was asked.
 // Invariant: no failure leaves without a form, and none says what a request held or what the server is made of.
 // Used by all routes.
-import { Effect, Schema, SchemaIssue, Stream } from "effect"
+import { Cause, Effect, Schema, SchemaIssue, Stream } from "effect"
 import { HttpRouter, HttpServerResponse, type HttpServerError, type HttpServerRequest } from "effect/http"
 import type { SqlError } from "effect/sql"
+import { isDeeperThan } from "../core/json-depth.ts"
 import { taskHeader } from "../schema/task-api.ts"
 import type { Blobs } from "./blobs.ts"
+import { newId } from "./ids.ts"
 import { invalid, Refused } from "./refused.ts"
 
 export type Failure = Refused | SqlError.SqlError | HttpServerError.HttpServerError
@@ -26,7 +28,10 @@ const toRefused = (failure: Failure): Effect.Effect<Refused> => {
   }
 }
 
-const headersOf = ({ status }: Refused) => status === 401 ? { "www-authenticate": "Bearer, Basic realm=\"agent-job\"" } : {}
+const headersOf = ({ retryAfterSeconds, status }: Refused): Readonly<Record<string, string>> => ({
+  ...(status === 401 && { "www-authenticate": "Bearer, Basic realm=\"agent-job\"" }),
+  ...(retryAfterSeconds !== undefined && { "retry-after": String(retryAfterSeconds) })
+})
 
 /** The form of our own APIs (schema/problem). */
 export const problem = (refused: Refused) =>
@@ -41,14 +46,31 @@ export const jsonApiErrors = (refused: Refused) =>
 
 type Method = Parameters<typeof HttpRouter.route>[0]
 
-/** Makes the routes of one API: the handler gets the request and the path's parameters, its failures get the API's form. */
-export const routesWith = (form: typeof problem) => (method: Method, path: HttpRouter.PathInput, handler: (request: HttpServerRequest.HttpServerRequest, params: Params) => Answer) =>
+export type Handler = (request: HttpServerRequest.HttpServerRequest, params: Params, requestId: string) => Answer
+
+/** A mistake of ours. What a decoder says of a row may hold its values, so of those only the place is logged. */
+const mistake = (cause: Cause.Cause<unknown>, requestId: string): Effect.Effect<Refused> => {
+  const error = Cause.squash(cause)
+  const said = Schema.isSchemaError(error) ? new Error("a stored row does not decode", { cause: error.stack?.replace(error.message, "") }) : cause
+  return Effect.as(
+    Effect.logError("a request ended in a mistake of this program", { requestId }, said),
+    new Refused({ status: 500, error: "internal", message: `The server made a mistake; look for the request ${requestId} in its log, and report it.` })
+  )
+}
+
+/** Makes the routes of one API: the handler gets the request, the path's parameters and the request's id, its failures get the API's form. */
+export const routesWith = (form: typeof problem) => (method: Method, path: HttpRouter.PathInput, handler: Handler) =>
   HttpRouter.route(method, path, (request) =>
     Effect.gen(function*() {
+      const requestId = yield* newId("req")
       const params: Record<string, string> = {}
       for (const [name, value] of Object.entries(yield* HttpRouter.params)) if (value !== undefined) params[name] = value
-      return yield* handler(request, params)
-    }).pipe(Effect.catch((failure) => Effect.map(toRefused(failure), form))))
+      const answer = yield* handler(request, params, requestId).pipe(
+        Effect.catch((failure) => Effect.map(toRefused(failure), form)),
+        Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.map(mistake(cause, requestId), form))
+      )
+      return HttpServerResponse.setHeader(answer, "x-request-id", requestId)
+    }))
 
 /** The whole body; 413 past the limit. */
 export const bytesOf = (request: HttpServerRequest.HttpServerRequest, limitBytes: number): Effect.Effect<Uint8Array, Failure> =>
@@ -67,16 +89,21 @@ export const bytesOf = (request: HttpServerRequest.HttpServerRequest, limitBytes
 
 const explain = SchemaIssue.makeFormatterStandardSchemaV1()
 
+/** Levels of nesting in a request's JSON; none of ours has ten. */
+const deepestRequest = 64
+
 /** The body as JSON, decoded; 422 names the first field that is wrong, without its value. */
 export const jsonOf = <S extends Schema.ConstraintDecoder<unknown>>(schema: S, limitBytes = 1024 * 1024) => {
   const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(schema))
   return (request: HttpServerRequest.HttpServerRequest): Effect.Effect<S["Type"], Failure> =>
     Effect.flatMap(bytesOf(request, limitBytes), (bytes) =>
-      Effect.mapError(decode(new TextDecoder().decode(bytes)), ({ issue }) => {
-        const [first] = explain(issue).issues
-        const where = (first?.path ?? []).map(String).join(".")
-        return invalid(`The request is not as expected${where === "" ? "" : ` at ${where}`}: ${first?.message ?? "it cannot be read"}.`)
-      }))
+      isDeeperThan(deepestRequest, bytes)
+        ? Effect.fail(invalid(`The request is not as expected: it is nested more than ${deepestRequest} levels deep.`))
+        : Effect.mapError(decode(new TextDecoder().decode(bytes)), ({ issue }) => {
+          const [first] = explain(issue).issues
+          const where = (first?.path ?? []).map(String).join(".")
+          return invalid(`The request is not as expected${where === "" ? "" : ` at ${where}`}: ${first?.message ?? "it cannot be read"}.`)
+        }))
 }
 
 /** One parameter of the query. */

@@ -1,19 +1,53 @@
-// Who is asking, from the Authorization header; every wrong token gets the same answer, whatever it might have been good for.
+// Who is asking, how often, and what is kept of it: what every route has in common.
+// Invariant: every wrong token gets the same answer, whatever it might have been good for, and before anything is looked up.
 // Used by the routes, each with the one kind of token that it takes.
 import { Effect, Option } from "effect"
 import type { HttpServerRequest } from "effect/http"
-import { type Answer, type Params, routesWith } from "./answer.ts"
+import { type Answer, type Failure, type Handler, type Params, routesWith } from "./answer.ts"
+import { Audit } from "./audit.ts"
+import { Limits } from "./limits.ts"
 import { unauthorized } from "./refused.ts"
-import { tokenOf, Tokens } from "./tokens.ts"
+import { type Caller, tokenOf, Tokens } from "./tokens.ts"
 
 type Form = Parameters<typeof routesWith>[0]
-type Handler = (request: HttpServerRequest.HttpServerRequest, params: Params) => Answer
+type Request = HttpServerRequest.HttpServerRequest
+
+/** Who the token of a request is of, if it is good for these routes, with what the route wants to know of them. */
+type Who<A> = (token: string, request: Request) => Effect.Effect<Option.Option<readonly [Caller, A]>, Failure>
+
+/** Routes for those that `who` knows. */
+export const routesOf = <A>(who: Who<A>, form: Form) =>
+  Effect.gen(function*() {
+    const audit = yield* Audit
+    const limits = yield* Limits
+    const route = routesWith(form)
+    return (method: Parameters<typeof route>[0], path: Parameters<typeof route>[1], handler: (request: Request, params: Params, known: A) => Answer) =>
+      route(method, path, (request, params, requestId) =>
+        Effect.gen(function*() {
+          const nobody = limits.admit(Option.none(), request)
+          const known = yield* Option.match(tokenOf(request.headers.authorization), {
+            onNone: () => Effect.succeedNone,
+            onSome: (token) => Effect.tapError(who(token, request), () => nobody)
+          })
+          yield* Option.match(known, { onNone: () => nobody, onSome: ([caller]) => limits.admit(Option.some(caller), request) })
+          if (Option.isNone(known)) return yield* unauthorized()
+          const [by, rest] = known.value
+          return yield* audit.kept({ by, method, path, params, requestId }, handler(request, params, rest))
+        }))
+  })
 
 /** Routes for the holder of a user's or a pool's token. */
-export const routesFor = (who: "isUser" | "isPool", form: Form) =>
-  Effect.map(Tokens, (tokens) => {
+export const routesFor = (kind: "user" | "pool", form: Form) =>
+  Effect.flatMap(Tokens, (tokens) =>
+    routesOf((token) => Effect.succeed(Option.map(tokens.holderOf(kind, token), (caller) => [caller, undefined] as const)), form))
+
+/** Routes that need no token; those that change something have a secret in their path. */
+export const openRoutes = (form: Form) =>
+  Effect.gen(function*() {
+    const audit = yield* Audit
+    const limits = yield* Limits
     const route = routesWith(form)
     return (method: Parameters<typeof route>[0], path: Parameters<typeof route>[1], handler: Handler) =>
-      route(method, path, (request, params) =>
-        Option.exists(tokenOf(request.headers.authorization), tokens[who]) ? handler(request, params) : Effect.fail(unauthorized()))
+      route(method, path, (request, params, requestId) =>
+        Effect.andThen(limits.admit(Option.none(), request), audit.kept({ by: { kind: "link", name: params.id ?? "" }, method, path, params, requestId }, handler(request, params, requestId))))
   })

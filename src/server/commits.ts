@@ -3,6 +3,7 @@
 // Used by the long polls (assignments, cancellations, logs) and by the stores that end them.
 import { Clock, Context, Deferred, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
+import { Refused } from "./refused.ts"
 
 type Topic = "assignments" | "cancellations" | "logs"
 
@@ -12,11 +13,16 @@ export interface Look<A> {
   readonly againAt?: number | undefined
 }
 
+/** Polls that wait at once, at most: each holds a connection and little more. An agent has two, who follows a log one. */
+export const Waiters = Context.Reference<number>("agent-job/server/Waiters", { defaultValue: () => 2000 })
+
+const tooMany = new Refused({ status: 429, error: "too-many-waiting", message: "Too many requests wait for news here; repeat it in 5 s.", retryAfterSeconds: 5 })
+
 export class Commits extends Context.Service<Commits, {
   /** In a transaction: wakes the topic's waiters once it is committed. */
   readonly news: (topic: Topic) => Effect.Effect<void>
-  /** Looks until something is found; nothing when `waitSeconds` are over or the server stops. */
-  readonly await: <A, E, R>(topic: Topic, waitSeconds: number, look: Effect.Effect<Look<A>, E, R>) => Effect.Effect<Option.Option<A>, E, R>
+  /** Looks until something is found; nothing when `waitSeconds` are over or the server stops; 429 when too many wait already. */
+  readonly await: <A, E, R>(topic: Topic, waitSeconds: number, look: Effect.Effect<Look<A>, E, R>) => Effect.Effect<Option.Option<A>, E | Refused, R>
   /** Answers all waiters, now and later, with nothing. */
   readonly stop: Effect.Effect<void>
   readonly stopped: Effect.Effect<boolean>
@@ -24,7 +30,9 @@ export class Commits extends Context.Service<Commits, {
   static readonly layer = Layer.effect(Commits, Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
     const waiting = new Map<Topic, Deferred.Deferred<void>>()
+    const waitersAtOnce = yield* Waiters
     let stopped = false
+    let waiters = 0
 
     const wake = (topic: Topic) => Effect.suspend(() => {
       const bell = waiting.get(topic)
@@ -37,7 +45,7 @@ export class Commits extends Context.Service<Commits, {
       return bell
     }
 
-    const waitFor = <A, E, R>(topic: Topic, waitSeconds: number, look: Effect.Effect<Look<A>, E, R>): Effect.Effect<Option.Option<A>, E, R> =>
+    const waitFor = <A, E, R>(topic: Topic, waitSeconds: number, look: Effect.Effect<Look<A>, E, R>): Effect.Effect<Option.Option<A>, E | Refused, R> =>
       Effect.gen(function*() {
         const deadline = (yield* Clock.currentTimeMillis) + waitSeconds * 1000
         while (true) {
@@ -45,7 +53,9 @@ export class Commits extends Context.Service<Commits, {
           const { againAt, found } = yield* look
           const now = yield* Clock.currentTimeMillis
           if (Option.isSome(found) || stopped || now >= deadline) return found
-          yield* Effect.timeoutOption(Deferred.await(bell), Math.max(1, Math.min(deadline, againAt ?? deadline) - now))
+          if (waiters >= waitersAtOnce) return yield* tooMany
+          waiters++
+          yield* Effect.timeoutOption(Deferred.await(bell), Math.max(1, Math.min(deadline, againAt ?? deadline) - now)).pipe(Effect.ensuring(Effect.sync(() => waiters--)))
         }
       })
 

@@ -9,7 +9,7 @@ const alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
 
 const random = () => Array.from(randomBytes(16), (byte) => alphabet[byte % alphabet.length]).join("")
 
-export const newId = (prefix: "ws" | "cv" | "sv" | "var" | "res" | "ev") => Effect.sync(() => `${prefix}-${random()}`)
+export const newId = (prefix: "ws" | "cv" | "sv" | "var" | "res" | "ev" | "req") => Effect.sync(() => `${prefix}-${random()}`)
 
 export const newRunId = Effect.sync(() => RunId.make(`run-${random()}`))
 

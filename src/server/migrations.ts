@@ -73,5 +73,13 @@ export const migrations = Migrator.fromRecord({
     `CREATE INDEX forcedUnlocksByHolder ON forcedUnlocks (holder)`
   ),
   /** Before which a stage that is made again is offered to nobody. */
-  "0004_stage_not_before": statements(`ALTER TABLE stages ADD COLUMN notBefore TEXT`)
+  "0004_stage_not_before": statements(`ALTER TABLE stages ADD COLUMN notBefore TEXT`),
+  /** What was written here stays. */
+  "0005_audit": statements(
+    `CREATE TABLE audit (
+      seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, action TEXT NOT NULL, object TEXT NOT NULL, requestId TEXT NOT NULL
+    ) STRICT`,
+    `CREATE TRIGGER auditIsNotChanged BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit trail is only added to'); END`,
+    `CREATE TRIGGER auditIsNotShortened BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit trail is only added to'); END`
+  )
 })

@@ -3,6 +3,7 @@
 // Used by the generator of schemas/server.openapi.json; a test asks the server for every path in it.
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, HttpApiSchema, HttpApiSecurity, OpenApi } from "effect/http-api"
+import { AuditList, auditPath } from "../schema/audit.ts"
 import { Uid } from "../schema/names.ts"
 import { AcknowledgeRequest, AcquireRequest, AcquireResponse, CancellationsRequest, CancellationsResponse, poolPath, WaitRequest } from "../schema/pool-api.ts"
 import { Problem } from "../schema/problem.ts"
@@ -16,7 +17,7 @@ class UserToken extends HttpApiMiddleware.Service<UserToken>()("UserToken", { se
 class PoolToken extends HttpApiMiddleware.Service<PoolToken>()("PoolToken", { security: { pool: bearer("A token of the pool token file.") } }) {}
 class TaskToken extends HttpApiMiddleware.Service<TaskToken>()("TaskToken", { security: { task: bearer("The token of one assignment; over with the stage's result.") } }) {}
 
-const refusals = [401, 404, 409, 413, 422, 503].map((status) => Problem.pipe(HttpApiSchema.status(status)))
+const refusals = [400, 401, 404, 409, 413, 414, 422, 423, 429, 500, 503].map((status) => Problem.pipe(HttpApiSchema.status(status)))
 const bytes = HttpApiSchema.StreamUint8Array()
 const done = HttpApiSchema.NoContent
 const id = { id: Schema.String }
@@ -57,6 +58,7 @@ const state = HttpApiGroup.make("state").add(
 
 const runs = HttpApiGroup.make("runs").add(
   HttpApiEndpoint.get("listRuns", runPath.list, { query: { workspace: Schema.optionalKey(Schema.String) }, success: RunList, error: refusals }),
+  HttpApiEndpoint.get("listAudit", auditPath, { query: { before: Schema.optionalKey(Schema.FiniteFromString) }, success: AuditList, error: refusals }),
   HttpApiEndpoint.get("getRun", "/api/agent-job/v1/runs/:id", { params: id, success: RunView, error: refusals })
 ).middleware(UserToken)
 

@@ -19,7 +19,7 @@ const decodeUid = Schema.decodeUnknownOption(Uid)
 
 export const poolRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const assignments = yield* Assignments
-  const route = yield* routesFor("isPool", problem)
+  const route = yield* routesFor("pool", problem)
   const id = ({ id = "" }: { readonly id?: string }) => id
   return [
     route("POST", poolPath.acquire, (request) =>

@@ -4,11 +4,13 @@
 import { Data } from "effect"
 
 export class Refused extends Data.TaggedError("Refused")<{
-  readonly status: 400 | 401 | 404 | 409 | 413 | 422 | 423 | 503
+  readonly status: 400 | 401 | 404 | 409 | 413 | 414 | 422 | 423 | 429 | 500 | 503
   readonly error: string
   readonly message: string
   /** More for programs: the holder of a lock, the true end of a log. */
   readonly details?: Readonly<Record<string, unknown>>
+  /** When asking again may help. */
+  readonly retryAfterSeconds?: number
 }> {}
 
 /** The same for all that is not there and all that one may not know of. */

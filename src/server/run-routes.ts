@@ -1,9 +1,11 @@
-// Our own JSON beside the TFE API: runs with what those shapes lack.
+// Our own JSON beside the TFE API: runs with what those shapes lack, and who changed what.
 // Used by server/server; the CLI's get and run ask here why something waits.
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
+import { auditPath } from "../schema/audit.ts"
 import { runPath } from "../schema/run.ts"
-import { problem, queryOf } from "./answer.ts"
+import { countOf, problem, queryOf } from "./answer.ts"
+import { Audit } from "./audit.ts"
 import { routesFor } from "./authorize.ts"
 import { baseUrl } from "./links.ts"
 import { notFound } from "./refused.ts"
@@ -16,10 +18,11 @@ const listLimit = 100
 
 export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const { publicUrl } = yield* Settings
+  const audit = yield* Audit
   const runs = yield* Runs
   const view = yield* makeRunViews
   const workspaces = yield* Workspaces
-  const route = yield* routesFor("isUser", problem)
+  const route = yield* routesFor("user", problem)
 
   const listed = Effect.fnUntraced(function*(name: string | undefined) {
     if (name === undefined) return yield* runs.newest(listLimit)
@@ -32,6 +35,11 @@ export const runRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.gen(function*() {
         const found = yield* listed(queryOf(request, "workspace"))
         return HttpServerResponse.jsonUnsafe({ runs: yield* Effect.forEach(found, (run) => view(run, baseUrl(publicUrl, request))) })
+      })),
+    route("GET", auditPath, (request) =>
+      Effect.gen(function*() {
+        const before = queryOf(request, "before") === undefined ? Option.none() : Option.some(yield* countOf(request, "before", 0))
+        return HttpServerResponse.jsonUnsafe({ entries: yield* audit.newest(before, listLimit) })
       })),
     route("GET", "/api/agent-job/v1/runs/:id", (request, { id = "" }) =>
       Effect.gen(function*() {

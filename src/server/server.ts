@@ -1,18 +1,19 @@
 // `agent-job server`: one process, one SQLite file and a directory of blobs, all APIs on one port.
 // Ends in order: long polls are answered empty first, then open requests get two seconds, then the database is closed.
 // Used by cli/server and the tests.
-import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Duration, Effect, Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
-import { createServer } from "node:http"
 import { mkdir } from "node:fs/promises"
 import { join } from "node:path"
 import { Assignments } from "./assignments.ts"
+import { Audit } from "./audit.ts"
 import { Blobs } from "./blobs.ts"
 import { Commits } from "./commits.ts"
 import { Configurations } from "./configurations.ts"
 import { layerDatabase } from "./database.ts"
 import { healthRoutes } from "./health-routes.ts"
+import { Limits } from "./limits.ts"
+import { guarded, listen } from "./listen.ts"
 import { Logs } from "./logs.ts"
 import { poolRoutes } from "./pool-routes.ts"
 import { Rescues } from "./rescues.ts"
@@ -31,7 +32,8 @@ import { Tokens } from "./tokens.ts"
 import { Variables } from "./variables.ts"
 import { Workspaces } from "./workspaces.ts"
 
-const routes = Layer.mergeAll(healthRoutes, poolRoutes, taskRoutes, stateRoutes, runRoutes, tfeWorkspaceRoutes, tfeRunRoutes, tfeStateRoutes)
+/** Each route says itself which token it takes; a test has a table of all of them. */
+export const routes = Layer.mergeAll(healthRoutes, poolRoutes, taskRoutes, stateRoutes, runRoutes, tfeWorkspaceRoutes, tfeRunRoutes, tfeStateRoutes)
 
 const dataDirectory = (directory: string) =>
   Layer.effectDiscard(Effect.tryPromise({
@@ -40,12 +42,12 @@ const dataDirectory = (directory: string) =>
   }))
 
 /** Everything that is stored, from the bottom up. */
-const stores = (options: ServerOptions) =>
+export const stores = (options: ServerOptions) =>
   Assignments.layer.pipe(
     Layer.provideMerge(Logs.layer),
     Layer.provideMerge(Runs.layer),
     Layer.provideMerge(Stages.layer),
-    Layer.provideMerge(Layer.mergeAll(Configurations.layer, Rescues.layer, StateVersions.layer, Variables.layer)),
+    Layer.provideMerge(Layer.mergeAll(Audit.layer, Configurations.layer, Limits.layer, Rescues.layer, StateVersions.layer, Variables.layer)),
     Layer.provideMerge(Workspaces.layer),
     Layer.provideMerge(Commits.layer),
     Layer.provideMerge(layerDatabase(join(options.dataDir, "agent-job.sqlite"))),
@@ -55,20 +57,10 @@ const stores = (options: ServerOptions) =>
     Layer.provideMerge(dataDirectory(options.dataDir))
   )
 
-const listen = (port: number) =>
-  NodeHttpServer.layer(() => createServer({ keepAliveTimeout: 65_000, requestTimeout: 0 }), { port, gracefulShutdownTimeout: Duration.seconds(2) }).pipe(
-    Layer.catchTag("ServeError", ({ cause }) =>
-      Layer.effectContext(Effect.fail(new ServerError({
-        message: cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE"
-          ? `Port ${port} is in use; stop what listens there or choose another one with --port.`
-          : `The server cannot listen on port ${port} (${cause instanceof Error ? cause.message : cause}).`
-      }))))
-  )
-
 /** The stores, the routes and the port; its HttpServer tells the address. */
 export const ServerWithAddress = (options: ServerOptions): Layer.Layer<HttpServer.HttpServer | Commits, ServerError> =>
   Layer.effectDiscard(Effect.flatMap(Commits, (commits) => Effect.addFinalizer(() => commits.stop))).pipe(
-    Layer.provideMerge(HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true })),
+    Layer.provideMerge(HttpRouter.serve(Layer.merge(routes, guarded), { disableLogger: true, disableListenLog: true })),
     Layer.provideMerge(listen(options.port)),
     Layer.provideMerge(sweep.pipe(Layer.provideMerge(stores(options))))
   )

@@ -9,7 +9,7 @@ export interface ServerOptions {
   readonly dataDir: string
   /** How clients reach the server; absent: what each request says in its Host header. */
   readonly publicUrl?: string
-  /** One token a line; empty lines and lines beginning with # are skipped. */
+  /** One token a line, after it the name of who has it, if wanted; empty lines and lines beginning with # are skipped. */
   readonly userTokenFile: string
   readonly poolTokenFile: string
   /** "default" if absent. */

@@ -20,7 +20,7 @@ const asLocked = (refused: Refused) => refused.error === "locked" ? problem(new 
 export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const states = yield* StateVersions
   const workspaces = yield* Workspaces
-  const route = yield* routesFor("isUser", asLocked)
+  const route = yield* routesFor("user", asLocked)
 
   const existing = ({ name = "" }: Params) => Effect.flatMap(workspaces.find(name), (found) => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found))
   /** The first lock of a name makes its workspace, so that a state can be moved here with nothing but a backend block. */

@@ -3,6 +3,7 @@
 // Used by the task API (workers), the state API (people) and the TFE routes (outputs).
 import { Context, Effect, Layer, Result, Schema, Stream } from "effect"
 import { SqlClient } from "effect/sql"
+import { isDeeperThan } from "../core/json-depth.ts"
 import { RunId, Sha256, Timestamp } from "../schema/names.ts"
 import type { LockInfo } from "../schema/task-api.ts"
 import { Blobs } from "./blobs.ts"
@@ -46,8 +47,11 @@ interface NewState {
 
 const decode = Schema.decodeUnknownResult(Schema.fromJsonString(State))
 
+/** Levels of nesting in a state: an output is printed again, which calls itself for each level. */
+const deepestState = 500
+
 const parse = (bytes: Uint8Array) =>
-  Result.match(decode(new TextDecoder().decode(bytes)), {
+  isDeeperThan(deepestState, bytes) ? Effect.fail(invalid(`The state is nested more than ${deepestState} levels deep.`)) : Result.match(decode(new TextDecoder().decode(bytes)), {
     onFailure: () => Effect.fail(invalid("The body is not a state: JSON with a serial and a lineage is expected.")),
     onSuccess: (state) => Effect.succeed(state)
   })

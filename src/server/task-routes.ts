@@ -6,15 +6,15 @@ import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/h
 import { Uid } from "../schema/names.ts"
 import { StageResult } from "../schema/stage-result.ts"
 import { LockInfo, taskHeader, taskPath, type TaskDetails } from "../schema/task-api.ts"
-import { type Answer, blobAnswer, bytesOf, countOf, jsonOf, noContent, problem, routesWith, unlocked } from "./answer.ts"
+import { type Answer, blobAnswer, bytesOf, countOf, jsonOf, noContent, problem, unlocked } from "./answer.ts"
 import { Assignments } from "./assignments.ts"
+import { routesOf } from "./authorize.ts"
 import { Blobs } from "./blobs.ts"
 import { Logs } from "./logs.ts"
-import { conflict, invalid, Refused, unauthorized } from "./refused.ts"
+import { conflict, invalid, Refused } from "./refused.ts"
 import { type Run, Runs } from "./runs.ts"
 import type { StageRow } from "./stages.ts"
 import { stateLimitBytes, StateVersions } from "./state-versions.ts"
-import { tokenOf } from "./tokens.ts"
 import { Variables, variablesOf } from "./variables.ts"
 
 const planLimitBytes = 256 * 1024 * 1024
@@ -33,23 +33,18 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const runs = yield* Runs
   const states = yield* StateVersions
   const variables = yield* Variables
-  const route = routesWith(problem)
 
   const taskUidOf = (request: HttpServerRequest.HttpServerRequest) => decodeUid(request.headers[taskHeader.taskUid])
-  const stageOf = (request: HttpServerRequest.HttpServerRequest) =>
-    Option.match(tokenOf(request.headers.authorization), {
-      onNone: () => Effect.succeed(undefined),
-      onSome: (token) => assignments.byToken(token, taskUidOf(request))
-    })
+  const stageOf = (isGood: (stage: StageRow) => boolean) => (token: string, request: HttpServerRequest.HttpServerRequest) =>
+    Effect.map(assignments.byToken(token, taskUidOf(request)), (stage) =>
+      stage !== undefined && isGood(stage) ? Option.some([{ kind: "task", name: stage.id }, stage] as const) : Option.none())
+
+  const routeOfStage = yield* routesOf(stageOf(({ endedAt }) => endedAt === null), problem)
+  const routeOfResult = yield* routesOf(stageOf(({ endedAt, result }) => endedAt === null || result !== null), problem)
 
   /** For the holder of the token of a stage that is not over. */
   const task = (method: "GET" | "POST" | "PUT", path: HttpRouter.PathInput, handler: (request: HttpServerRequest.HttpServerRequest, stage: StageRow, run: Run) => Answer) =>
-    route(method, path, (request) =>
-      Effect.gen(function*() {
-        const stage = yield* stageOf(request)
-        if (stage === undefined || stage.endedAt !== null) return yield* unauthorized()
-        return yield* handler(request, stage, yield* runs.get(stage.runId))
-      }))
+    routeOfStage(method, path, (request, _, stage) => Effect.flatMap(runs.get(stage.runId), (run) => handler(request, stage, run)))
 
   const details = (stage: StageRow, run: Run) =>
     Effect.gen(function*() {
@@ -111,10 +106,8 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
         yield* states.unlock(run.workspaceId, (yield* lockInfo(request)).ID, stage.id)
         return unlocked
       })),
-    route("POST", taskPath.result, (request) =>
+    routeOfResult("POST", taskPath.result, (request, _, stage) =>
       Effect.gen(function*() {
-        const stage = yield* stageOf(request)
-        if (stage === undefined || (stage.endedAt !== null && stage.result === null)) return yield* unauthorized()
         yield* assignments.end(stage.id, taskUidOf(request), yield* result(request))
         return noContent
       }))

@@ -13,6 +13,10 @@ const contentType = "application/vnd.api+json"
 export const document = (data: unknown, status = 200, included?: ReadonlyArray<unknown>) =>
   HttpServerResponse.jsonUnsafe({ data, ...(included !== undefined && { included }) }, { status, contentType })
 
+/** What a request made, and where it is from now on. */
+export const made = (address: string, data: { readonly id: string }) =>
+  HttpServerResponse.jsonUnsafe({ data }, { status: 201, contentType, headers: { location: `${address}/${data.id}` } })
+
 /** One page of a list; without paging it is all there is. */
 export const documents = (data: ReadonlyArray<unknown>, page?: { readonly number: number; readonly size: number; readonly more: boolean }) =>
   HttpServerResponse.jsonUnsafe({
@@ -33,7 +37,7 @@ export const makeTfe = Effect.gen(function*() {
   const { organization, publicUrl } = yield* Settings
   return {
     organization,
-    route: yield* routesFor("isUser", jsonApiErrors),
+    route: yield* routesFor("user", jsonApiErrors),
     base: (request: HttpServerRequest.HttpServerRequest) => baseUrl(publicUrl, request),
     /** 404 for any organization but ours. */
     member: ({ organization: asked }: Params) => asked === organization ? Effect.void : Effect.fail(notFound())

@@ -6,7 +6,8 @@ import { HttpRouter, HttpServerResponse } from "effect/http"
 import { RunEvent } from "../core/run-machine.ts"
 import { CreateConfigurationVersion, CreateRun } from "../schema/tfe-api.ts"
 import type { PlanOptions } from "../schema/agent-task.ts"
-import { countOf, jsonApiErrors, jsonOf, noContent, queryOf, routesWith } from "./answer.ts"
+import { countOf, jsonApiErrors, jsonOf, noContent, queryOf } from "./answer.ts"
+import { openRoutes } from "./authorize.ts"
 import { Configurations } from "./configurations.ts"
 import { runOfStep } from "./ids.ts"
 import { isLogSecret, isUploadSecret, logUrl, uploadUrl } from "./links.ts"
@@ -14,7 +15,7 @@ import { Logs } from "./logs.ts"
 import { invalid, notFound } from "./refused.ts"
 import { type Run, Runs } from "./runs.ts"
 import { Stages } from "./stages.ts"
-import { document, documents, makeTfe } from "./tfe-envelope.ts"
+import { document, documents, made, makeTfe } from "./tfe-envelope.ts"
 import { configurationVersionDocument, runDocument, stepDocument, workspaceDocument } from "./tfe-documents.ts"
 import { Tokens } from "./tokens.ts"
 import { Workspaces } from "./workspaces.ts"
@@ -41,7 +42,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const stages = yield* Stages
   const tokens = yield* Tokens
   const workspaces = yield* Workspaces
-  const open = routesWith(jsonApiErrors)
+  const open = yield* openRoutes(jsonApiErrors)
 
   const positionOf = (run: Run) =>
     run.status === "pending" ? Effect.map(runs.withStatus(["pending"]), (pending) => Math.max(0, pending.findIndex(({ id }) => id === run.id))) : Effect.succeed(0)
@@ -95,13 +96,13 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const workspace = yield* workspaces.get(id)
         const { data: { attributes } } = yield* createConfigurationVersion(request)
         const version = yield* configurations.create(workspace.id, attributes.speculative === true)
-        return document(configurationVersionDocument(version, uploadUrl(tokens, base(request), version.id)), 201)
+        return made("/api/v2/configuration-versions", configurationVersionDocument(version, uploadUrl(tokens, base(request), version.id)))
       })),
     route("GET", "/api/v2/configuration-versions/:id", (_, { id = "" }) => Effect.map(configurations.get(id), (version) => document(configurationVersionDocument(version)))),
     open("PUT", "/api/v2/uploads/:id/:secret", (request, { id = "", secret = "" }) =>
       isUploadSecret(tokens, id, secret) ? Effect.as(configurations.upload(id, request.stream), noContent) : Effect.fail(notFound())),
 
-    route("POST", "/api/v2/runs", (request) => Effect.map(Effect.flatMap(Effect.flatMap(createRun(request), create), shown), (shape) => document(shape, 201))),
+    route("POST", "/api/v2/runs", (request) => Effect.map(Effect.flatMap(Effect.flatMap(createRun(request), create), shown), (shape) => made("/api/v2/runs", shape))),
     route("GET", "/api/v2/runs/:id", (request, { id = "" }) =>
       Effect.gen(function*() {
         const run = yield* runs.get(id)

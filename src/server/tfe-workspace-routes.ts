@@ -3,10 +3,11 @@
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { CreateVariable, CreateWorkspace, tfePath, UpdateWorkspace } from "../schema/tfe-api.ts"
-import { jsonApiErrors, jsonOf, queryOf, routesWith } from "./answer.ts"
+import { jsonApiErrors, jsonOf, queryOf } from "./answer.ts"
+import { openRoutes } from "./authorize.ts"
 import { notFound } from "./refused.ts"
 import { Runs } from "./runs.ts"
-import { document, documents, makeTfe } from "./tfe-envelope.ts"
+import { document, documents, made, makeTfe } from "./tfe-envelope.ts"
 import { entitlements, variableDocument, workspaceDocument } from "./tfe-documents.ts"
 import { Variables } from "./variables.ts"
 import { type Workspace, type WorkspaceSettings, Workspaces } from "./workspaces.ts"
@@ -32,7 +33,7 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const runs = yield* Runs
   const variables = yield* Variables
   const workspaces = yield* Workspaces
-  const open = routesWith(jsonApiErrors)
+  const open = yield* openRoutes(jsonApiErrors)
 
   const shown = (workspace: Workspace) =>
     Effect.map(workspace.currentRunId === null ? Effect.succeed(undefined) : runs.find(workspace.currentRunId), (holder) => workspaceDocument(workspace, organization, holder))
@@ -54,7 +55,7 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.gen(function*() {
         yield* member(params)
         const { data: { attributes } } = yield* createWorkspace(request)
-        return document(yield* Effect.flatMap(workspaces.ensure(attributes.name, settingsOf(attributes)), shown), 201)
+        return made("/api/v2/workspaces", yield* Effect.flatMap(workspaces.ensure(attributes.name, settingsOf(attributes)), shown))
       })),
     route("GET", "/api/v2/organizations/:organization/workspaces/:name", (_, params) =>
       Effect.gen(function*() {
@@ -80,7 +81,7 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const stored = yield* variables.set({
           workspaceId, key, value: value ?? "", description: description ?? "", category: category ?? "terraform", hcl: hcl ?? false, sensitive: sensitive ?? false
         })
-        return document(variableDocument(stored), 201)
+        return made(`/api/v2/workspaces/${workspaceId}/vars`, variableDocument(stored))
       }))
   ]
 }))

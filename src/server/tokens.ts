@@ -25,21 +25,26 @@ export const tokenOf = (authorization: string | undefined): Option.Option<string
   return Option.some(decoded.slice(decoded.indexOf(":") + 1))
 }
 
+/** Who asks, by the token that was shown; never the token itself. */
+export interface Caller {
+  readonly kind: "user" | "pool" | "task"
+  /** What the token file says after the token, or the first 8 hex digits of the token's SHA-256; of a task's token its stage. */
+  readonly name: string
+}
+
 export class Tokens extends Context.Service<Tokens, {
-  readonly isUser: (token: string) => boolean
-  readonly isPool: (token: string) => boolean
+  /** The holder of a token of that file. */
+  readonly holderOf: (kind: "user" | "pool", token: string) => Option.Option<Caller>
   /** The last part of a path that needs no token: 64 hex digits, the same for the same subject for ever. */
   readonly secretOf: (subject: string) => string
   readonly isSecretOf: (subject: string, secret: string) => boolean
 }>()("agent-job/server/Tokens") {
   static readonly layer = (options: ServerOptions) => Layer.effect(Tokens, Effect.gen(function*() {
-    const users = yield* tokensIn(options.userTokenFile, "user")
-    const pools = yield* tokensIn(options.poolTokenFile, "pool")
+    const known = { user: yield* tokensIn(options.userTokenFile, "user"), pool: yield* tokensIn(options.poolTokenFile, "pool") }
     const key = yield* pathKey(join(options.dataDir, "path.key"))
     const secretOf = (subject: string) => createHmac("sha256", key).update(subject).digest("hex")
     return Tokens.of({
-      isUser: isOneOf(users),
-      isPool: isOneOf(pools),
+      holderOf: (kind, token) => Option.map(oneOf(known[kind], token), ({ name }) => ({ kind, name })),
       secretOf,
       isSecretOf: (subject, secret) => timingSafeEqual(sha256(secretOf(subject)), sha256(secret))
     })
@@ -47,9 +52,21 @@ export class Tokens extends Context.Service<Tokens, {
 }
 
 /** Looks at all of them, so that the time says nothing about which one was near. */
-const isOneOf = (hashes: ReadonlyArray<Buffer>) => (token: string): boolean => {
+const oneOf = (all: ReadonlyArray<Known>, token: string): Option.Option<Known> => {
   const hash = sha256(token)
-  return hashes.filter((known) => timingSafeEqual(known, hash)).length > 0
+  return Option.fromUndefinedOr(all.filter((known) => timingSafeEqual(known.hash, hash))[0])
+}
+
+interface Known {
+  readonly hash: Buffer
+  readonly name: string
+}
+
+/** A line of a token file: the token, and after it, if anything, who has it. */
+const knownOf = (line: string): Known => {
+  const [token = "", ...name] = line.split(/\s+/u)
+  const hash = sha256(token)
+  return { hash, name: name.length > 0 ? name.join(" ") : hash.toString("hex").slice(0, 8) }
 }
 
 const tokensIn = (file: string, whose: string) =>
@@ -59,9 +76,9 @@ const tokensIn = (file: string, whose: string) =>
   }).pipe(
     Effect.map((text) => text.split("\n").map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#"))),
     Effect.flatMap((tokens) =>
-      tokens.length === 0 || tokens.some((token) => token.length < 16)
+      tokens.length === 0 || tokens.some((line) => (line.split(/\s/u)[0] ?? "").length < 16)
         ? Effect.fail(new ServerError({ message: `The ${whose} token file ${file} must hold at least one token, each of 16 characters or more; write a random one into it.` }))
-        : Effect.succeed(tokens.map(sha256))
+        : Effect.succeed(tokens.map(knownOf))
     )
   )
 

@@ -46,7 +46,7 @@ describe("what is typed wrong", () => {
     { args: ["run", ".", "--url", nobody, "--token-file", "/nope"], said: "error: Cannot read the token file /nope; check its name and that you may read it." },
     { args: ["run", "nope", "--url", nobody], said: "error: There is no directory nope; name the one that has the configuration." },
     { args: ["run", "docs", "--url", nobody], said: "error: There is no configuration in docs: no file there ends in .tf or .tofu; name the directory that has them." },
-    { args: ["get", "Rubbish!"], said: "error: \"Rubbish!\" is neither \"runs\", \"tasks\", a run's id nor the name of an AgentTask." },
+    { args: ["get", "Rubbish!"], said: "error: \"Rubbish!\" is neither \"runs\", \"tasks\", \"audit\", a run's id nor the name of an AgentTask." },
     { args: ["logs", "Rubbish!"], said: "error: \"Rubbish!\" is neither a run's id nor the name of an AgentTask." },
     { args: ["logs", "a-task", "--stage", "plan"], said: "error: --stage and --workspace are for runs; an AgentTask is one stage already." },
     { args: ["cancel"], said: "error: RUN|TASK is missing\nSee: agent-job cancel --help" },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { runDetails, runTable, taskTable } from "../../src/cli/rows.ts"
+import { auditTable, runDetails, runTable, taskTable } from "../../src/cli/rows.ts"
 import { AgentTask } from "../../src/schema/agent-task.ts"
 import { applied, failed, pending, planned } from "./run-views.ts"
 
@@ -14,6 +14,18 @@ describe("the table of runs", () => {
       "run-a1   demo        planned   +1 ~2 -3   2m    waits for a decision",
       "run-a1   demo        applied   +1 ~2 -3   2m    Completed",
       "run-a1   demo        errored   -          2m    tofu ended with exit code 1."
+    ]))
+})
+
+describe("the table of who changed what", () => {
+  it("says whose token it was, and what was done with it", () =>
+    expect(auditTable([
+      { seq: 2, at: "2026-01-31T12:00:00.000Z", kind: "user", name: "Ada", action: "POST /api/v2/runs/:id/actions/apply", object: "run-a1", requestId: "req-2" },
+      { seq: 1, at: "2026-01-31T11:59:59.000Z", kind: "task", name: "run-a1.plan.1", action: "PUT /api/task/v1/plan", object: "", requestId: "req-1" }
+    ])).toEqual([
+      "AT                         WHO                  ACTION                                OBJECT   REQUEST",
+      "2026-01-31T12:00:00.000Z   user Ada             POST /api/v2/runs/:id/actions/apply   run-a1   req-2",
+      "2026-01-31T11:59:59.000Z   task run-a1.plan.1   PUT /api/task/v1/plan                 -        req-1"
     ]))
 })
 

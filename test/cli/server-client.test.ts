@@ -17,6 +17,22 @@ const scripted = Effect.gen(function*() {
 })
 
 describe("the client of the server", () => {
+  it.live("reads who changed what from a real server", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const client = yield* at(url)
+      expect(yield* client.audit).toEqual([])
+      const { id } = yield* client.ensureWorkspace("demo")
+      expect(yield* client.audit).toMatchObject([{ kind: "user", action: "POST /api/v2/organizations/:organization/workspaces", object: id }])
+    }))
+
+  it.live("takes a server that is asked too often for one that is away", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* scripted
+      server.script.push(refusal(429, "too many"))
+      expect(yield* Effect.flip(client.run("run-a1"))).toMatchObject({ _tag: "ServerUnreachable" })
+    }))
+
   it.live("finds a workspace, and makes it only when there is none", () =>
     Effect.gen(function*() {
       const { client, server } = yield* scripted

@@ -1,0 +1,21 @@
+// Who changed what on the server, as people and programs read it back.
+// Never in it: a token, a value of a variable, anything of a body but the id of what it made.
+// Used by server/audit, server/run-routes and the CLI.
+import { Schema } from "effect"
+import { Timestamp } from "./names.ts"
+
+export const AuditEntry = Schema.Struct({
+  seq: Schema.Int.annotate({ description: "Counts all entries; a gap means that one was taken out." }),
+  at: Timestamp,
+  kind: Schema.Literals(["user", "pool", "task", "link"]).annotate({ description: "The token that was shown: a person's, a controller's, that of one stage; or the secret in an upload's address." }),
+  name: Schema.String.annotate({ description: "Who has the token, as its file says, or the beginning of its SHA-256; the stage of a task's token." }),
+  action: Schema.String.annotate({ description: "The method and the path's pattern." }),
+  object: Schema.String.annotate({ description: "The id or name in the path, or of what was made; empty if there is none." }),
+  requestId: Schema.String.annotate({ description: "As the answer's header x-request-id had it." })
+})
+export type AuditEntry = typeof AuditEntry.Type
+
+/** `GET /api/agent-job/v1/audit?before=SEQ`: newest first, 100 at most. */
+export const AuditList = Schema.Struct({ entries: Schema.Array(AuditEntry) })
+
+export const auditPath = "/api/agent-job/v1/audit"

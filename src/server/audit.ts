@@ -1,0 +1,49 @@
+// The record of every write that a person, an agent or a stage made: who, what, when, in which request.
+// Invariant: who asked hears of success only when the entry is on disk; entries are only ever added, which the table itself enforces.
+// Used by server/authorize, which passes every route, and by the route that shows it.
+import { Context, Effect, Layer, Option } from "effect"
+import type { HttpServerResponse } from "effect/http"
+import { SqlClient, type SqlError } from "effect/sql"
+import { AuditEntry } from "../schema/audit.ts"
+import { poolPath } from "../schema/pool-api.ts"
+import { taskPath } from "../schema/task-api.ts"
+import type { Failure, Params } from "./answer.ts"
+import { rows } from "./database.ts"
+import type { Caller } from "./tokens.ts"
+import { now } from "./workspaces.ts"
+
+export interface Asked {
+  readonly by: Caller | { readonly kind: "link"; readonly name: string }
+  readonly method: string
+  readonly path: string
+  readonly params: Params
+  readonly requestId: string
+}
+
+/** They change nothing that is asked about later, and come all the time: looking for work, and the log, which is kept itself. */
+const unkept: ReadonlySet<string> = new Set([poolPath.acquire, poolPath.cancellations, taskPath.log])
+
+/** What was made says where it is. */
+const objectOf = ({ params }: Asked, answer: HttpServerResponse.HttpServerResponse): string =>
+  params.id ?? answer.headers.location?.split("/").at(-1) ?? params.name ?? ""
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+
+  /** The answer of a route, its entry stored before it is given if it is a write that was done. */
+  const kept = (asked: Asked, answer: Effect.Effect<HttpServerResponse.HttpServerResponse, Failure>): Effect.Effect<HttpServerResponse.HttpServerResponse, Failure> =>
+    asked.method === "GET" || unkept.has(asked.path) ? answer : Effect.tap(answer, (given) => given.status < 300 ? append(asked, objectOf(asked, given)) : Effect.void)
+
+  const append = Effect.fnUntraced(function*({ by, method, path, requestId }: Asked, object: string): Effect.fn.Return<void, SqlError.SqlError> {
+    yield* sql`INSERT INTO audit ${sql.insert({ at: yield* now, kind: by.kind, name: by.name, action: `${method} ${path}`, object, requestId })}`
+  })
+
+  const newest = (before: Option.Option<number>, limit: number) =>
+    rows(AuditEntry)(sql`SELECT * FROM audit WHERE seq < ${Option.getOrElse(before, () => Number.MAX_SAFE_INTEGER)} ORDER BY seq DESC LIMIT ${limit}`)
+
+  return { kept, newest }
+})
+
+export class Audit extends Context.Service<Audit>()("agent-job/server/Audit", { make }) {
+  static readonly layer = Layer.effect(this, this.make)
+}

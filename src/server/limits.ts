@@ -1,0 +1,58 @@
+// How much one caller may ask for: so many requests a second for each token, fewer for each address that shows no valid one, and so many waiting polls.
+// Invariant: who has a valid token is never slowed down by those who have none; health is never limited.
+// Used by the borders of all the APIs (server/authorize); the limits of connections are in server/listen.
+import { Clock, Context, Effect, Layer, Option } from "effect"
+import type { HttpServerRequest } from "effect/http"
+import { type Bucket, fullBucket, isFull, type Rate, take } from "../core/token-bucket.ts"
+import { Refused } from "./refused.ts"
+import type { Caller } from "./tokens.ts"
+
+/** Far above what agents and workers do: a worker sends a few requests a second, the controllers of a pool a few for each stage. */
+export const Rates = Context.Reference<Readonly<Record<"user" | "pool" | "task" | "address", Rate>>>("agent-job/server/Rates", {
+  defaultValue: () => ({
+    user: { perSecond: 200, burst: 2000 },
+    pool: { perSecond: 1000, burst: 5000 },
+    task: { perSecond: 100, burst: 1000 },
+    address: { perSecond: 50, burst: 500 }
+  })
+})
+
+/** Buckets that are remembered, at most; the oldest is forgotten first. */
+const rememberedBuckets = 20_000
+
+export class Limits extends Context.Service<Limits, {
+  /** 429 with the seconds to wait when the caller asks too often. */
+  readonly admit: (caller: Option.Option<Caller>, request: HttpServerRequest.HttpServerRequest) => Effect.Effect<void, Refused>
+}>()("agent-job/server/Limits") {
+  static readonly layer = Layer.effect(Limits, Effect.gen(function*() {
+    const rates = yield* Rates
+    const buckets = new Map<string, { readonly bucket: Bucket; readonly rate: Rate }>()
+
+    /** From the longest unused on, until one still matters. */
+    const forget = (now: number) => {
+      for (const [key, { bucket, rate }] of buckets) {
+        if (buckets.size <= rememberedBuckets && !isFull(bucket, rate, now)) return
+        buckets.delete(key)
+      }
+    }
+
+    return Limits.of({
+      admit: Effect.fnUntraced(function*(caller, request) {
+        const now = yield* Clock.currentTimeMillis
+        const { kind, name } = Option.getOrElse(caller, () => ({ kind: "address", name: Option.getOrElse(request.remoteAddress, () => "") } as const))
+        const key = `${kind} ${name}`
+        const rate = rates[kind]
+        const { bucket, waitSeconds } = take(buckets.get(key)?.bucket ?? fullBucket(rate, now), rate, now)
+        buckets.delete(key) // so that the map's order is that of the last requests
+        buckets.set(key, { bucket, rate })
+        forget(now)
+        if (waitSeconds > 0) {
+          return yield* new Refused({
+            status: 429, error: "too-many-requests", retryAfterSeconds: waitSeconds,
+            message: `There are too many requests of this ${kind === "address" ? "address without a valid token" : "token"}; repeat it in ${waitSeconds} s.`
+          })
+        }
+      })
+    })
+  }))
+}

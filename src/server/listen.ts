@@ -1,0 +1,92 @@
+// The port: what a connection may cost, and what every answer says to a browser, whoever wrote it.
+// Invariant: a client that sends or reads slowly, or opens many connections, delays nobody but itself.
+// Used by server/server; how often one may ask is in server/limits.
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { Duration, Effect, Layer } from "effect"
+import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { createServer, type Server } from "node:http"
+import type { Duplex } from "node:stream"
+import { problem } from "./answer.ts"
+import { notFound, Refused } from "./refused.ts"
+import { ServerError } from "./settings.ts"
+
+/** The largest thing one may send, a saved plan of 256 MiB, takes this long at 300 KiB/s. */
+const requestTimeout = 15 * 60_000
+const headersTimeout = 10_000
+/** Longer than any long poll. */
+const silentConnection = 120_000
+const headerLimitBytes = 16 * 1024
+const urlLimit = 8 * 1024
+const connectionsAtOnce = 4096
+const connectionsOfOneAddress = 512
+
+/** There is nothing here for a browser to load, frame, guess or keep. */
+const guards: Readonly<Record<string, string>> = {
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "cross-origin-resource-policy": "same-origin",
+  "cache-control": "no-store"
+}
+
+const words: Readonly<Record<string, readonly [number, string, string]>> = {
+  HPE_HEADER_OVERFLOW: [431, "Request Header Fields Too Large", `The headers and the address have more than ${headerLimitBytes} bytes; make them smaller.`],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, "Request Timeout", "The request did not arrive in time; send it again, and faster."]
+}
+
+/** What is no HTTP gets an answer before there is a request. */
+const refuse = (error: Error & { readonly code?: string }, socket: Duplex): void => {
+  const [status, phrase, message] = words[error.code ?? ""] ?? [400, "Bad Request", "The request is no HTTP; send it again."]
+  if (!socket.writable) return void socket.destroy()
+  const body = JSON.stringify({ error: phrase.toLowerCase().replaceAll(" ", "-"), message })
+  const headers = { ...guards, "content-type": "application/json", "content-length": String(Buffer.byteLength(body)), connection: "close" }
+  socket.end(`HTTP/1.1 ${status} ${phrase}\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n${body}`, () => socket.destroy()) // who goes on sending holds nothing
+}
+
+/** Closes what one address opens beyond its share, before it costs anything. */
+const shareConnections = (server: Server): void => {
+  const open = new Map<string, number>()
+  server.on("connection", (socket) => {
+    const from = socket.remoteAddress ?? ""
+    const count = (open.get(from) ?? 0) + 1
+    open.set(from, count)
+    socket.once("close", () => {
+      const left = (open.get(from) ?? 1) - 1
+      if (left === 0) open.delete(from)
+      else open.set(from, left)
+    })
+    if (count > connectionsOfOneAddress) socket.destroy()
+  })
+}
+
+const makeServer = (): Server => {
+  const server = createServer({ keepAliveTimeout: 65_000, headersTimeout, requestTimeout, connectionsCheckingInterval: 2000, maxHeaderSize: headerLimitBytes })
+  server.maxConnections = connectionsAtOnce
+  server.setTimeout(silentConnection)
+  server.on("clientError", refuse)
+  shareConnections(server)
+  return server
+}
+
+const isNoRoute = (error: unknown): boolean => HttpServerError.isHttpServerError(error) && error.reason._tag === "RouteNotFound"
+
+/** An address that no route can match, such as one with a broken percent sign, gets the answer of every other wrong one. */
+export const guarded = HttpRouter.middleware((handler) =>
+  Effect.gen(function*() {
+    const { url } = yield* HttpServerRequest.HttpServerRequest
+    if (url.length > urlLimit) return problem(new Refused({ status: 414, error: "address-too-long", message: `The address has more than ${urlLimit} characters; make it shorter.` }))
+    return yield* handler
+  }).pipe(
+    Effect.catchIf(isNoRoute, () => Effect.succeed(problem(notFound()))),
+    Effect.map(HttpServerResponse.setHeaders(guards))
+  ), { global: true })
+
+export const listen = (port: number) =>
+  NodeHttpServer.layer(makeServer, { port, gracefulShutdownTimeout: Duration.seconds(2) }).pipe(
+    Layer.catchTag("ServeError", ({ cause }) =>
+      Layer.effectContext(Effect.fail(new ServerError({
+        message: cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE"
+          ? `Port ${port} is in use; stop what listens there or choose another one with --port.`
+          : `The server cannot listen on port ${port} (${cause instanceof Error ? cause.message : cause}).`
+      }))))
+  )

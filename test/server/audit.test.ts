@@ -1,0 +1,102 @@
+// Who changed what: every write that was done is in the trail with its request, nothing else is, and nothing secret.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Exit, Schema, Scope } from "effect"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { AuditList, auditPath } from "../../src/schema/audit.ts"
+import { poolPath } from "../../src/schema/pool-api.ts"
+import { tfePath } from "../../src/schema/tfe-api.ts"
+import { agent, ask, directory, failed, person, planWith, poolToken, serve, succeeded, userToken, withChanges, worker } from "./live-server.ts"
+
+const trail = (url: string, query = "") =>
+  Effect.map(ask(`${url}${auditPath}${query}`, userToken), ({ json }) => Schema.decodeUnknownSync(AuditList)(json).entries)
+
+const server = Effect.flatMap(directory, serve)
+
+describe("the audit trail", () => {
+  it.live("has every write of a whole run: who, what, on which object, in which request", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      writeFileSync(join(made, "user.token"), `# people\n${userToken}   Ada Lovelace\n`)
+      const url = yield* serve(made)
+      const id = yield* person(url).start("demo")
+      yield* planWith(url)
+      const applied = yield* person(url).act(id, "apply")
+      const apply = yield* agent(url).take
+      const applier = worker(url, apply)
+      const { epoch } = (yield* applier.lock("a")).json
+      yield* applier.log(0, "Applying…\n")
+      yield* applier.pushState({ version: 4, serial: 1, lineage: "l" }, "a", epoch)
+      yield* applier.unlock("a")
+      yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
+      const { workspaceId, configurationVersionId } = yield* Effect.map(ask(url + tfePath.run(id), userToken), ({ json }) => ({
+        workspaceId: json.data.relationships.workspace.data.id as string,
+        configurationVersionId: json.data.relationships["configuration-version"].data.id as string
+      }))
+      const entries = yield* trail(url)
+      const plan = `${id}.plan.1`
+      expect(entries.map(({ action, kind, name, object }) => [`${kind} ${name}`, action, object]).toReversed()).toEqual([
+        ["user Ada Lovelace", "POST /api/v2/organizations/:organization/workspaces", workspaceId],
+        ["user Ada Lovelace", "POST /api/v2/workspaces/:id/configuration-versions", workspaceId],
+        [`link ${configurationVersionId}`, "PUT /api/v2/uploads/:id/:secret", configurationVersionId],
+        ["user Ada Lovelace", "POST /api/v2/runs", id],
+        [expect.stringMatching(/^pool [0-9a-f]{8}$/u), "POST /api/pool/v1/assignments/:id/acknowledge", plan],
+        [`task ${plan}`, "PUT /api/task/v1/plan", ""],
+        [`task ${plan}`, "POST /api/task/v1/result", ""],
+        ["user Ada Lovelace", "POST /api/v2/runs/:id/actions/apply", id],
+        [expect.stringMatching(/^pool [0-9a-f]{8}$/u), "POST /api/pool/v1/assignments/:id/acknowledge", apply.id],
+        [`task ${apply.id}`, "POST /api/task/v1/state/lock", ""],
+        [`task ${apply.id}`, "POST /api/task/v1/state", ""],
+        [`task ${apply.id}`, "POST /api/task/v1/state/unlock", ""],
+        [`task ${apply.id}`, "POST /api/task/v1/result", ""]
+      ])
+      expect(entries.find(({ action }) => action.endsWith("actions/apply"))?.requestId).toBe(applied.headers.get("x-request-id"))
+      expect(new Set(entries.map(({ requestId }) => requestId)).size).toBe(entries.length)
+    }))
+
+  it.live("has nothing of what was refused or only looked at", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      yield* ask(`${url}/api/v2/runs`, userToken, "POST", { data: {} })
+      yield* ask(`${url}/api/v2/runs`, "wrong", "POST", { data: {} })
+      yield* ask(`${url}/api/v2/runs/run-none/actions/apply`, userToken, "POST", {})
+      yield* ask(`${url}/api/v2/uploads/cv-none/${"0".repeat(64)}`, undefined, "PUT", "x")
+      yield* ask(`${url}/api/state/v1/workspaces/none`, userToken)
+      yield* agent(url).acquire()
+      yield* agent(url).post(poolPath.result("run-none.plan.1"), failed())
+      expect(yield* trail(url)).toEqual([])
+    }))
+
+  it.live("is read page by page, newest first", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      yield* Effect.forEach(Array.from({ length: 102 }, (_, at) => at), (at) => person(url).workspace(`w${at}`), { concurrency: 8 })
+      const [first, second] = [yield* trail(url), yield* trail(url, "?before=3")]
+      expect([first.length, first[0]?.seq, first.at(-1)?.seq, second.map(({ seq }) => seq)]).toEqual([100, 102, 3, [2, 1]])
+    }))
+
+  it.live("holds no token and no value of a variable", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const url = yield* serve(made)
+      const id = yield* person(url).workspace("demo")
+      yield* person(url).as("POST", tfePath.variables(id), { data: { attributes: { key: "password", value: "hunter2-hunter2", sensitive: true } } })
+      yield* person(url).start("demo")
+      const { taskToken } = yield* planWith(url)
+      const text = JSON.stringify(yield* trail(url))
+      for (const secret of ["hunter2-hunter2", userToken, poolToken, taskToken]) expect(text).not.toContain(secret)
+    }))
+
+  it.live("is only added to: the database itself refuses to change or to shorten it", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const scope = yield* Scope.make()
+      const url = yield* serve(made).pipe(Scope.provide(scope))
+      yield* person(url).workspace("demo")
+      yield* Scope.close(scope, Exit.void)
+      const database = new DatabaseSync(join(made, "data", "agent-job.sqlite"))
+      for (const statement of ["UPDATE audit SET name = 'nobody'", "DELETE FROM audit"]) expect(() => database.exec(statement)).toThrow("only added to")
+      database.close()
+    }))
+})

@@ -1,0 +1,157 @@
+// What one caller may ask for: each limit just below, at and above it, and who is not touched by it.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { once } from "node:events"
+import { type IncomingMessage, request as call } from "node:http"
+import type { Rate } from "../../src/core/token-bucket.ts"
+import { taskPath } from "../../src/schema/task-api.ts"
+import { tfePath } from "../../src/schema/tfe-api.ts"
+import { Waiters } from "../../src/server/commits.ts"
+import { Rates } from "../../src/server/limits.ts"
+import { agent, archiveOf, ask, directory, person, poolToken, serve, userToken, worker } from "./live-server.ts"
+
+const server = Effect.flatMap(directory, serve)
+const few: Rate = { perSecond: 0.1, burst: 3 }
+const many: Rate = { perSecond: 1000, burst: 5000 }
+const withRates = (rates: Partial<Record<"user" | "pool" | "task" | "address", Rate>>) =>
+  server.pipe(Effect.provideService(Rates, { user: many, pool: many, task: many, address: many, ...rates }))
+
+const statuses = (count: number, once: Effect.Effect<{ readonly status: number }>) =>
+  Effect.map(Effect.forEach(Array.from({ length: count }), () => once), (answers) => answers.map(({ status }) => status))
+
+describe("a limit of requests", () => {
+  it.live("of one token answers 429 with the time to come again, in the form of the API, and touches no other token", () =>
+    Effect.gen(function*() {
+      const url = yield* withRates({ user: few })
+      expect(yield* statuses(3, ask(`${url}/api/v2/ping`, userToken))).toEqual([204, 204, 204])
+      const [own, tfe] = [yield* ask(`${url}/api/agent-job/v1/runs`, userToken), yield* ask(`${url}/api/v2/ping`, userToken)]
+      expect([own.status, tfe.status]).toEqual([429, 429])
+      expect(Number(own.headers.get("retry-after"))).toBe(10)
+      expect(own.json).toEqual({ error: "too-many-requests", message: "There are too many requests of this token; repeat it in 10 s." })
+      expect(tfe.json.errors[0]).toMatchObject({ status: "429" })
+      expect(yield* statuses(10, agent(url).post("/api/pool/v1/acquire", { agent: "a", waitSeconds: 0, max: 1 }))).toEqual(Array.from({ length: 10 }, () => 200))
+    }))
+
+  it.live("of an address without a valid token touches nobody with one, and not health", () =>
+    Effect.gen(function*() {
+      const url = yield* withRates({ address: few })
+      expect(yield* statuses(4, ask(`${url}/api/v2/ping`, "a wrong token"))).toEqual([401, 401, 401, 429])
+      expect(yield* statuses(2, ask(`${url}/api/pool/v1/acquire`, undefined, "POST", {}))).toEqual([429, 429])
+      expect(yield* statuses(5, ask(`${url}/api/v2/ping`, userToken))).toEqual([204, 204, 204, 204, 204])
+      expect(yield* statuses(5, ask(`${url}/healthz`, undefined))).toEqual([200, 200, 200, 200, 200])
+    }))
+
+  it.live("of one stage is not that of another", () =>
+    Effect.gen(function*() {
+      const url = yield* withRates({ task: few })
+      yield* person(url).start("demo")
+      yield* person(url).start("other")
+      const [one, two] = yield* agent(url).acquire()
+      if (one === undefined || two === undefined) throw new Error("expected two assignments")
+      const ask = (stage: typeof one) => worker(url, stage).as("GET", taskPath.assignment)
+      expect(yield* statuses(4, ask(one))).toEqual([200, 200, 200, 429])
+      expect(yield* statuses(1, ask(two))).toEqual([200])
+    }))
+
+  it.live("by default lets an agent and a worker do in a second what they do in a minute", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      yield* person(url).start("demo")
+      const assignment = yield* agent(url).take
+      let offset = 0
+      const line = Effect.suspend(() => worker(url, assignment).log(offset++, "."))
+      expect(new Set(yield* statuses(300, line))).toEqual(new Set([200]))
+      expect(new Set(yield* statuses(200, agent(url).post("/api/pool/v1/acquire", { agent: "a", waitSeconds: 0, max: 1 })))).toEqual(new Set([200]))
+    }))
+})
+
+describe("a limit of waiting polls", () =>
+  it.live("refuses the one too many and takes it when another is over", () =>
+    Effect.gen(function*() {
+      const url = yield* server.pipe(Effect.provideService(Waiters, 3))
+      const poll = ask(`${url}/api/pool/v1/acquire`, poolToken, "POST", { agent: "a", waitSeconds: 1, max: 1 })
+      const answers = yield* Effect.forEach([1, 2, 3, 4], () => poll, { concurrency: "unbounded" })
+      expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 200, 429])
+      expect(answers.find(({ status }) => status === 429)?.headers.get("retry-after")).toBe("5")
+      expect((yield* poll).status).toBe(200)
+    })))
+
+describe("a body", () => {
+  const request = (fill: number) => JSON.stringify({ data: { attributes: { name: "demo" } }, fill: "x".repeat(fill) })
+  const empty = request(0).length
+  const mebibyte = 1024 * 1024
+
+  it.live.each([
+    { bytes: mebibyte - 1, status: 201 },
+    { bytes: mebibyte, status: 201 },
+    { bytes: mebibyte + 1, status: 413 },
+    { bytes: 8 * mebibyte, status: 413 }
+  ])("of $bytes bytes of JSON gives $status", ({ bytes, status }) =>
+    Effect.gen(function*() {
+      const url = yield* server
+      expect((yield* ask(url + tfePath.workspaces("default"), userToken, "POST", request(bytes - empty))).status).toBe(status)
+    }))
+
+  it.live.each([
+    { levels: 63, status: 201 },
+    { levels: 64, status: 201 },
+    { levels: 65, status: 422 },
+    { levels: 200_000, status: 422 }
+  ])("of $levels levels of JSON gives $status", ({ levels, status }) =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const deep = `{"data":{"attributes":{"name":"demo"}},"deep":${"[".repeat(levels - 1)}${"]".repeat(levels - 1)}}`
+      expect((yield* ask(url + tfePath.workspaces("default"), userToken, "POST", deep)).status).toBe(status)
+    }))
+
+  it.live("that is a state is no deeper than its outputs can be printed", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const address = `${url}/api/state/v1/workspaces/demo`
+      const state = (levels: number) => `{"version":4,"serial":${levels},"lineage":"l","outputs":{"o":{"type":"string","value":${"[".repeat(levels - 3)}${"]".repeat(levels - 3)}}}}`
+      yield* ask(address, userToken, "PUT", { ID: "a" })
+      expect((yield* ask(`${address}?ID=a`, userToken, "POST", state(500))).status).toBe(204)
+      expect((yield* ask(`${address}?ID=a`, userToken, "POST", state(501))).status).toBe(422)
+      expect((yield* ask(`${address}?ID=a`, userToken, "POST", state(100_000))).status).toBe(422)
+      const id = yield* person(url).workspace("demo")
+      expect((yield* ask(url + tfePath.outputs(id), userToken)).status).toBe(200)
+    }))
+})
+
+describe("an address", () => {
+  const climbing = [
+    "..", "../..", "..%2f..%2fetc%2fpasswd", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "..%5c..%5cetc", "%252e%252e%252f", "....//", "/etc/passwd", "%2fetc%2fpasswd", "demo%00", "demo%0d%0aset-cookie:%20a=b",
+    "a".repeat(91), ".", "-demo", "demo/../demo", "C:%5c", "%c0%ae%c0%ae%2f", "%ff", "agent-job.sqlite", "../path.key", "blobs"
+  ]
+
+  /** As it is written; fetch would tidy it up. */
+  const raw = (url: string, path: string, method = "GET") =>
+    Effect.promise(async () => {
+      const request = call(url, { path, method, headers: { authorization: `Bearer ${userToken}`, "content-type": "application/json" } })
+      request.end(method === "GET" ? undefined : JSON.stringify({ ID: "a" }))
+      const [response] = await once(request, "response") as [IncomingMessage]
+      response.setEncoding("utf8")
+      return { status: response.statusCode, text: (await response.toArray()).join("") }
+    })
+
+  it.live("leads to nothing but what it names, and makes nothing, however it climbs", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const paths = climbing.flatMap((name) => [`/api/state/v1/workspaces/${name}`, `/api/v2/runs/${name}`, `/api/v2/state-versions/${name}/download`, `/api/v2/organizations/default/workspaces/${name}`])
+      for (const path of paths) {
+        expect([path, yield* raw(url, path)]).toEqual([path, { status: 404, text: expect.stringMatching(/not.found/u) }])
+      }
+      for (const name of climbing.filter((name) => !["agent-job.sqlite", "blobs"].includes(name))) {
+        const { status } = yield* raw(url, `/api/state/v1/workspaces/${name}`, "PUT")
+        expect([name, [404, 422].includes(status ?? 0)]).toEqual([name, true])
+      }
+      expect((yield* ask(url + tfePath.workspaces("default"), userToken)).json.data).toEqual([])
+    }))
+
+  it.live("of an upload stores nothing outside, whatever names are in the archive: it is not unpacked here", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const { status } = yield* person(url).upload(yield* person(url).workspace("demo"), archiveOf({ "../../escaped": "x", "/absolute": "x" }))
+      expect(status).toBe(204)
+    }))
+})

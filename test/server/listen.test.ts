@@ -1,0 +1,102 @@
+// The port against those who speak slowly, too much, or not HTTP: they get an answer or an end, and nobody else waits for them.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { once } from "node:events"
+import { connect, type Socket } from "node:net"
+import { ask, directory, person, serve, userToken } from "./live-server.ts"
+
+const server = Effect.flatMap(directory, serve)
+
+const opened = (url: string, localAddress: string) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const socket = connect({ host: "127.0.0.1", port: Number(new URL(url).port), localAddress })
+      socket.on("error", () => {})
+      socket.resume()
+      await Promise.race([once(socket, "connect"), once(socket, "close")])
+      return socket
+    }),
+    (socket) => Effect.sync(() => socket.destroy())
+  )
+
+/** What comes back until the server closes. */
+const said = (url: string, sent: string) =>
+  Effect.scoped(Effect.flatMap(opened(url, "127.0.0.1"), (socket) => Effect.promise(async () => {
+    let text = ""
+    socket.on("data", (chunk) => (text += String(chunk)))
+    socket.write(sent)
+    if (!socket.closed) await once(socket, "close")
+    return text
+  })))
+
+const guards = {
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "cross-origin-resource-policy": "same-origin",
+  "cache-control": "no-store"
+}
+
+describe("every answer", () => {
+  it.live("forbids a browser to load, frame, sniff, keep or tell anything, and has the request's id", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      yield* person(url).workspace("demo")
+      for (const path of ["/healthz", "/metrics", "/nowhere", "/%zz", "/api/v2/ping", "/api/v2/nowhere", "/api/v2/organizations/default/workspaces/demo", "/api/agent-job/v1/runs", "/.well-known/terraform.json"]) {
+        for (const token of [undefined, userToken]) {
+          const { headers } = yield* ask(url + path, token)
+          expect([path, Object.fromEntries(headers)]).toEqual([path, expect.objectContaining(guards)])
+          if (path !== "/%zz") expect(headers.get("x-request-id")).toMatch(/^req-[a-z0-9]{16}$/u)
+        }
+      }
+    }))
+
+  it.live.each([
+    { given: "no HTTP", sent: "hello\r\n\r\n", status: 400 },
+    { given: "a broken header", sent: "GET / HTTP/1.1\r\nhost: a\r\nbroken\r\n\r\n", status: 400 },
+    { given: "two lengths", sent: "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab", status: 400 },
+    { given: "a length and chunks", sent: "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", status: 400 },
+    { given: "too long headers", sent: `GET / HTTP/1.1\r\nhost: a\r\nx: ${"x".repeat(16_500)}\r\n\r\n`, status: 431 }
+  ])("to $given is $status in the usual form", ({ sent, status }) =>
+    Effect.gen(function*() {
+      const text = yield* said(yield* server, sent)
+      expect(text.split("\r\n")[0]).toMatch(new RegExp(`^HTTP/1.1 ${status} `, "u"))
+      for (const [name, value] of Object.entries(guards)) expect(text).toContain(`${name}: ${value}\r\n`)
+      expect(JSON.parse(text.slice(text.indexOf("\r\n\r\n")))).toEqual({ error: expect.any(String), message: expect.any(String) })
+    }))
+
+  it.live.each([
+    { letters: 8191, status: 404 },
+    { letters: 8192, status: 404 },
+    { letters: 8193, status: 414 }
+  ])("to an address of $letters letters is $status", ({ letters, status }) =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const answer = yield* ask(`${url}/${"a".repeat(letters - 1)}`, undefined)
+      expect([answer.status, Object.keys(answer.json)]).toEqual([status, ["error", "message"]])
+    }))
+})
+
+describe("clients that send slowly", () =>
+  it.live("are ended after ten seconds, are 512 of one address at most, and delay nobody else", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const slow = yield* Effect.forEach(Array.from({ length: 700 }), () => opened(url, "127.0.0.2"), { concurrency: 50 })
+      const dripping: Array<Socket> = slow.filter((socket) => !socket.closed)
+      for (const [at, socket] of dripping.entries()) socket.write(at % 2 === 0 ? "GET /healthz HTTP/1.1\r\nhost: a\r\nx-slow: " : `POST /api/v2/runs HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${userToken}\r\ncontent-length: 1000\r\n\r\n{`)
+      const drip = setInterval(() => dripping.forEach((socket) => socket.writable && socket.write("x")), 500)
+      yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(drip)))
+      const waits: Array<number> = []
+      for (let turn = 0; turn < 40; turn++) {
+        const at = performance.now()
+        expect((yield* ask(`${url}/healthz`, undefined)).status).toBe(200)
+        expect((yield* ask(`${url}/api/v2/ping`, userToken)).status).toBe(204)
+        waits.push(performance.now() - at)
+      }
+      waits.sort((a, b) => a - b) // the first of them wait while 700 connections open in this very process
+      expect([(waits[30] ?? 0) < 200, (waits.at(-1) ?? 0) < 2000]).toEqual([true, true])
+      yield* Effect.promise(async () => {
+        while (dripping.filter((socket, at) => at % 2 === 0 && !socket.closed).length > 0) await new Promise((done) => setTimeout(done, 100))
+      })
+      expect(dripping.filter((socket) => !socket.closed).length).toBeLessThanOrEqual(512)
+    }), 30_000))

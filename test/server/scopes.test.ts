@@ -1,0 +1,170 @@
+// Which token opens which route: a table of all routes that the server has, asked with every kind of token.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { HttpRouter } from "effect/http"
+import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
+import { Rates } from "../../src/server/limits.ts"
+import { openApi } from "../../src/server/open-api.ts"
+import { routes, stores } from "../../src/server/server.ts"
+import { agent, ask, directory, optionsIn, person, planWith, poolToken, serve, taskUid, userToken } from "./live-server.ts"
+
+/** `link`: no token, but a secret in the path, whose lack looks like an address that does not exist. */
+type Opens = "anybody" | "user" | "pool" | "task" | "link"
+
+const table: Readonly<Record<string, Opens>> = {
+  "GET /healthz": "anybody",
+  "GET /readyz": "anybody",
+  "GET /metrics": "anybody",
+  "* /api/v2/*": "anybody", // 404
+  "* /*": "anybody", // 404
+  "POST /api/pool/v1/acquire": "pool",
+  "POST /api/pool/v1/cancellations": "pool",
+  "POST /api/pool/v1/assignments/:id/acknowledge": "pool",
+  "POST /api/pool/v1/assignments/:id/wait": "pool",
+  "POST /api/pool/v1/assignments/:id/result": "pool",
+  "GET /api/task/v1/assignment": "task",
+  "GET /api/task/v1/archive": "task",
+  "GET /api/task/v1/plan": "task",
+  "PUT /api/task/v1/plan": "task",
+  "POST /api/task/v1/log": "task",
+  "POST /api/task/v1/result": "task",
+  "GET /api/task/v1/state": "task",
+  "POST /api/task/v1/state": "task",
+  "POST /api/task/v1/state/lock": "task",
+  "POST /api/task/v1/state/unlock": "task",
+  "GET /api/state/v1/workspaces/:name": "user",
+  "POST /api/state/v1/workspaces/:name": "user",
+  "PUT /api/state/v1/workspaces/:name": "user",
+  "DELETE /api/state/v1/workspaces/:name": "user",
+  "GET /api/agent-job/v1/runs": "user",
+  "GET /api/agent-job/v1/runs/:id": "user",
+  "GET /api/agent-job/v1/audit": "user",
+  "GET /.well-known/terraform.json": "anybody",
+  "GET /api/v2/ping": "user",
+  "GET /api/v2/account/details": "user",
+  "GET /api/v2/organizations/:organization/entitlement-set": "user",
+  "GET /api/v2/organizations/:organization/workspaces": "user",
+  "POST /api/v2/organizations/:organization/workspaces": "user",
+  "GET /api/v2/organizations/:organization/workspaces/:name": "user",
+  "GET /api/v2/workspaces/:id": "user",
+  "PATCH /api/v2/workspaces/:id": "user",
+  "GET /api/v2/workspaces/:id/vars": "user",
+  "POST /api/v2/workspaces/:id/vars": "user",
+  "POST /api/v2/workspaces/:id/configuration-versions": "user",
+  "GET /api/v2/configuration-versions/:id": "user",
+  "PUT /api/v2/uploads/:id/:secret": "link",
+  "POST /api/v2/runs": "user",
+  "GET /api/v2/runs/:id": "user",
+  "GET /api/v2/workspaces/:id/runs": "user",
+  "GET /api/v2/organizations/:organization/runs/queue": "user",
+  "GET /api/v2/organizations/:organization/capacity": "user",
+  "GET /api/v2/runs/:id/run-events": "user",
+  "POST /api/v2/runs/:id/actions/apply": "user",
+  "POST /api/v2/runs/:id/actions/discard": "user",
+  "POST /api/v2/runs/:id/actions/cancel": "user",
+  "GET /api/v2/plans/:id": "user",
+  "GET /api/v2/applies/:id": "user",
+  "GET /api/v2/logs/:id/:secret": "link",
+  "GET /api/v2/workspaces/:id/current-state-version": "user",
+  "GET /api/v2/workspaces/:id/current-state-version-outputs": "user",
+  "GET /api/v2/state-version-outputs/:id": "user",
+  "GET /api/v2/state-versions/:id": "user",
+  "GET /api/v2/state-versions/:id/download": "user"
+}
+
+/** The routes as the server's own layers add them. */
+const registered = Effect.gen(function*() {
+  const found: Array<string> = []
+  const recorder = Layer.effect(HttpRouter.HttpRouter, Effect.map(HttpRouter.make, (router) => HttpRouter.HttpRouter.of({
+    ...router,
+    addAll: (added) => {
+      found.push(...added.map(({ method, path }) => `${method} ${path}`))
+      return router.addAll(added)
+    }
+  })))
+  yield* Layer.build(routes.pipe(Layer.provide(recorder), Layer.provide(stores(optionsIn(yield* directory)))))
+  return found
+})
+
+const address = (row: string) => {
+  const [method = "", path = ""] = row.split(" ")
+  return { method: method === "*" ? "GET" : method, path: path.replaceAll(/:\w+|\*/gu, "run-x") }
+}
+
+/** The table is about tokens, not about how often they are used. */
+const unlimited = { perSecond: 1e6, burst: 1e6 }
+const server = Effect.flatMap(directory, serve).pipe(Effect.provideService(Rates, { user: unlimited, pool: unlimited, task: unlimited, address: unlimited }))
+
+describe("the table of scopes", () => {
+  it.effect("has a row for every route of the server, and no other", () =>
+    Effect.gen(function*() {
+      expect([...(yield* registered)].sort()).toEqual(Object.keys(table).sort())
+    }))
+
+  it("has a row for every operation of the OpenAPI document, with the token that it names", () => {
+    const { paths } = openApi() as { readonly paths: Record<string, Record<string, { readonly security: ReadonlyArray<object> }>> }
+    const told = Object.entries(paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, { security }]) =>
+      [`${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/gu, ":$1")}`, Object.keys(security[0] ?? {})[0]]))
+    const ours = Object.entries(table).filter(([row, opens]) => ["user", "pool", "task"].includes(opens) && !row.includes("/api/v2/"))
+    expect(Object.fromEntries(told)).toEqual(Object.fromEntries(ours))
+  })
+
+  it.live("holds for every route and every kind of token, and all who are refused get the same answer", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      yield* person(url).start("over")
+      const over = yield* planWith(url)
+      yield* person(url).start("demo")
+      yield* person(url).start("other")
+      const [stage, otherStage] = yield* agent(url).acquire()
+      if (stage === undefined || otherStage === undefined) throw new Error("expected two assignments")
+      const tokens: ReadonlyArray<readonly [string, Opens | undefined, string]> = [
+        ["none", undefined, ""],
+        ["no scheme", undefined, userToken],
+        ["another scheme", undefined, `Digest ${userToken}`],
+        ["an empty one", undefined, "Bearer "],
+        ["one with a letter more", undefined, `Bearer ${userToken}x`],
+        ["one with a letter less", undefined, `Bearer ${poolToken.slice(0, -1)}`],
+        ["one in other letters", undefined, `Bearer ${userToken.toUpperCase()}`],
+        ["an unknown task's", undefined, `Bearer ajt_${"a".repeat(43)}`],
+        ["an ended stage's", undefined, `Bearer ${over.taskToken}`],
+        ["a user's", "user", `Bearer ${userToken}`],
+        ["a user's as password", "user", `Basic ${Buffer.from(`me:${userToken}`).toString("base64")}`],
+        ["a pool's", "pool", `Bearer ${poolToken}`],
+        ["a stage's", "task", `Bearer ${stage.taskToken}`],
+        ["another stage's", "task", `Bearer ${otherStage.taskToken}`]
+      ]
+      const wrong: Array<string> = []
+      const refusals = new Set<string>()
+      let cells = 0
+      for (const [row, opens] of Object.entries(table)) {
+        const { method, path } = address(row)
+        for (const [given, kind, authorization] of tokens) {
+          if (row === "POST /api/task/v1/result" && given === "an ended stage's") continue // may say that same result again
+          const headers = { ...(authorization !== "" && { authorization }), [taskHeader.taskUid]: given === "an ended stage's" ? taskUid : given }
+          const answer = yield* ask(url + path, undefined, method, method === "GET" ? undefined : {}, headers)
+          const may = opens === kind || opens === "anybody" || opens === "link"
+          cells++
+          if (may === (answer.status === 401)) wrong.push(`${row} with ${given} token: ${answer.status}`)
+          if (opens === "link" && answer.status !== 404) wrong.push(`${row} without its secret: ${answer.status}`)
+          if (answer.status === 401) refusals.add(`${row.includes("/api/v2/") ? "tfe" : "own"} ${answer.headers.get("www-authenticate")} ${answer.text}`)
+        }
+      }
+      expect(wrong).toEqual([])
+      expect(cells).toBeGreaterThan(700)
+      expect([...refusals].map((refusal) => refusal.split(" ")[0]).sort()).toEqual(["own", "tfe"])
+    }))
+
+  it.live("keeps each stage to its own: its token is given nothing of another one", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      yield* person(url).start("demo")
+      yield* person(url).start("other")
+      const [one, two] = yield* agent(url).acquire()
+      const asked = (token: string | undefined, path: string) => ask(url + path, token, "GET", undefined, { [taskHeader.taskUid]: `task of ${token}` })
+      const details = yield* Effect.forEach([one, two], (stage) => asked(stage?.taskToken, taskPath.assignment))
+      expect(details.map(({ json }) => json.id)).toEqual([one?.id, two?.id])
+      expect((yield* ask(`${url}/api/pool/v1/assignments/${two?.id}/result?taskUid=x`, one?.taskToken, "POST", {})).status).toBe(401)
+      expect((yield* ask(`${url}/api/state/v1/workspaces/other`, one?.taskToken)).status).toBe(401)
+    }))
+})
