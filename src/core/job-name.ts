@@ -1,6 +1,6 @@
 // The name of a task's Job: derived, so that it need not be recorded before the Job exists.
 // At most 57 characters, since Kubernetes adds six for the Pod's name; different tasks never share one.
-// Used by core/manifest/job and core/plan.
+// Used by core/manifest/job, core/manifest/admission-status and core/plan.
 import { fingerprint } from "./fingerprint.ts"
 
 const limit = 57
@@ -10,6 +10,9 @@ const cut = (name: string): string => {
   return `${name.slice(0, limit - tail.length - 1).replace(/[-.]+$/u, "")}-${tail}`
 }
 
+/** Up to this many characters, and without dots, a task's name gives `<basename>-<task>`, which an admission policy works out too. */
+export const longestPlainTaskName = (basename: string): number => limit - basename.length - 1
+
 /** `<basename>-<task>`; the basename goes first when that is too long, then the task's end. Dots become dashes: Pods' host names have none. */
 export const jobName = (basename: string, taskName: string): string => {
   const task = taskName.includes(".") ? `${taskName.replaceAll(".", "-")}-${fingerprint(taskName)}` : taskName
@@ -17,3 +20,5 @@ export const jobName = (basename: string, taskName: string): string => {
   if (whole.length <= limit) return whole
   return task.length <= limit ? task : cut(task)
 }
+
+export const isPlain = (basename: string, taskName: string): boolean => jobName(basename, taskName) === `${basename}-${taskName}`

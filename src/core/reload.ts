@@ -32,6 +32,7 @@ const reach: { readonly [Part in keyof Required<ResolvedConfig>]: Reach } = {
   task: "next",
   token: "manifests",
   account: "manifests",
+  admissionPolicies: "manifests",
   restrictMetadataService: "manifests",
   controller: "manifests",
   controllerValues: "manifests"

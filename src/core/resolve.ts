@@ -94,6 +94,8 @@ export interface ResolvedConfig {
   readonly trust?: TrustConfig
   /** Of controller and worker, never of the runner. */
   readonly clientCertificate?: ClientCertificateConfig
+  /** What AgentTasks may name, by patterns; absent: no policies. */
+  readonly admissionPolicies?: { readonly secrets: ReadonlyArray<string>; readonly configMaps: ReadonlyArray<string>; readonly persistentVolumeClaims: ReadonlyArray<string> }
   readonly restrictMetadataService: boolean
   readonly controller: ControllerConfig
   readonly task: TaskConfig
@@ -181,6 +183,8 @@ const forJobs = (values: Values, name: string, ofTask: Pick<TaskConfig, "runner"
   }
 }
 
+const admissionPoliciesOf = ({ admissionPolicies: { enabled, ...allowed } }: Values): Pick<ResolvedConfig, "admissionPolicies"> => enabled ? { admissionPolicies: allowed } : {}
+
 export const resolve = (values: Values, { name: release, namespace, version }: Release): ResolvedConfig => {
   const name = fullName(values, release)
   const { controller, runner, worker } = containers(values, version)
@@ -204,6 +208,7 @@ export const resolve = (values: Values, { name: release, namespace, version }: R
     ...(token !== undefined && { token }),
     ...(token !== undefined && values.agent.url !== "" && { pool: { url: values.agent.url, tokenSecret: token.secret } }),
     account: accountOf(values.serviceAccount, name),
+    ...admissionPoliciesOf(values),
     restrictMetadataService: values.restrictMetadataService,
     controller: controllerOf(values, controller),
     controllerValues: forController(values, token)

@@ -249,6 +249,12 @@ export const pin: Respond = (_) => {
   return { ...response, status: { ...response.status, source: source.artifact } }
 }
 
+/** A name that was cut or cleaned: policies of the API server cannot work it out. */
+export const nameJob: Respond = (_) => {
+  const response = tell(_, { phase: "Pending", reason: "Accepted", message: `Its Job is called ${ourJob(_)}.` })
+  return { ...response, status: { ...response.status, job: { name: ourJob(_) } } }
+}
+
 /** A first launch needs no status of its own: the Job's name is derived, so it is found again without one. */
 export const launch: Respond = (_) => {
   const name = ourJob(_)

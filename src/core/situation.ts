@@ -4,6 +4,7 @@
 import { Equal, Option, Schema } from "effect"
 import { type Reason, WaitReason } from "../schema/reason.ts"
 import { isUnpinned, waitsForSource } from "./flux-source.ts"
+import { isPlain } from "./job-name.ts"
 import type { Observed } from "./observed.ts"
 import { hadToGo, mostAgain } from "./plan-again.ts"
 import { isEngineOver, isPodOver, troubleOfStart } from "./pod-trouble.ts"
@@ -75,6 +76,7 @@ export const holds = {
   sourceUnasked: ({ observed: { source, task } }) => source._tag === "NotAsked" && isUnpinned(task),
   sourceNotReady: ({ observed: { source } }) => source._tag === "NotReady",
   outdated: ({ observed: { source, task } }) => source._tag === "Ready" && (!Equal.equals(task.status.source, source.artifact) || waitsForSource(task)),
+  jobUnnamed: ({ observed: { task }, policy }) => task.status.job === undefined && !isPlain(policy.basename, task.metadata.name),
   refusedForNow: ({ observed: { refusal } }) => Option.isSome(refusal),
   workspaceFree: (_) => mutates(_) && _.observed.holder._tag !== "Mine"
 } satisfies Readonly<Record<string, Holds>>

@@ -17,6 +17,7 @@ export interface ObjectPatch {
   readonly apiVersion: string
   readonly kind: string
   readonly metadata: { readonly name: string; readonly labels?: object }
+  readonly spec?: object
   readonly $patch?: "delete"
 }
 

@@ -1,9 +1,12 @@
 // The components, in the order of their names: each with what it is for, what to make one's own, and the few values that it sets.
 // Invariant: each alone and any two of them build, and a real API server takes what is built.
 // Written to kustomize/components by generate/kustomize, and listed in kustomize/README.
+import { podPolicy } from "../core/manifest/admission-pods.ts"
+import { policyObject } from "../core/manifest/admission-policy.ts"
 import { server } from "../core/manifest/server.ts"
 import { componentLayers } from "../core/overlay/shipped.ts"
-import type { Component } from "./component.ts"
+import { merge, type Tree } from "../schema/layers.ts"
+import type { Component, ObjectPatch } from "./component.ts"
 import { monitoring } from "./components/monitoring.ts"
 import { namespaces } from "./components/namespaces.ts"
 import { pool } from "./components/pool.ts"
@@ -11,6 +14,17 @@ import { proxy } from "./components/proxy.ts"
 import { quota } from "./components/quota.ts"
 import { restrictedEgress } from "./components/restricted-egress.ts"
 import { table } from "./file.ts"
+import { installationOf } from "./installation.ts"
+
+const admission: Component = {
+  name: "admission",
+  does: "Lets the API server hold tasks to what they are for: a task's token writes the claim and the result of its own AgentTask and nothing else, and only Jobs of the controller run as the tasks' account, in our shape.",
+  adapt: [
+    "Needs Kubernetes 1.30, and rights over ValidatingAdmissionPolicies, which have no namespace.",
+    "A directory of the node (hostPath) or a privileged container in values of your own is refused until the policies know it: write such values with `agent-job overlay`. `admissionPolicies.secrets` and its neighbours bound what an AgentTask may name."
+  ],
+  layer: componentLayers.admission
+}
 
 const caBundle: Component = {
   name: "ca-bundle",
@@ -35,6 +49,13 @@ const mtls: Component = {
 
 const privileged = { "pod-security.kubernetes.io/enforce": "privileged", "pod-security.kubernetes.io/warn": "privileged" }
 
+/** What the policies of the component `admission` allow more beside this layer. */
+const moreAllowed = (layer: Tree): ObjectPatch => {
+  const config = installationOf(merge(componentLayers.admission, layer))
+  const { metadata, spec } = policyObject(config, podPolicy(config))
+  return { apiVersion: "admissionregistration.k8s.io/v1", kind: "ValidatingAdmissionPolicy", metadata: { name: metadata?.name ?? "" }, spec: { variables: spec?.variables } }
+}
+
 const nodeCache: Component = {
   name: "node-cache",
   does: "Mounts a directory of each node, which the Pods of all tasks there share, as the place of a cache of providers and engines; nothing is kept there yet.",
@@ -43,7 +64,7 @@ const nodeCache: Component = {
     "Pod Security refuses hostPath below privileged, so the tasks' namespace becomes that; the Pods stay as they are otherwise."
   ],
   layer: componentLayers["node-cache"],
-  ifThere: [{ apiVersion: "v1", kind: "Namespace", metadata: { name: "agent-job-tasks", labels: privileged } }]
+  ifThere: [{ apiVersion: "v1", kind: "Namespace", metadata: { name: "agent-job-tasks", labels: privileged } }, moreAllowed(componentLayers["node-cache"])]
 }
 
 const persistence: Component = {
@@ -68,7 +89,7 @@ const serverItself: Component = {
 }
 
 export const components: ReadonlyArray<Component> =
-  [caBundle, ha, monitoring, mtls, namespaces, nodeCache, persistence, pool, proxy, quota, restrictMetadata, restrictedEgress, serverItself]
+  [admission, caBundle, ha, monitoring, mtls, namespaces, nodeCache, persistence, pool, proxy, quota, restrictMetadata, restrictedEgress, serverItself]
 
 const inputsOf = ({ inputs = [] }: Component): string => inputs.map(({ literal }) => `\`${literal}\``).join(", ")
 

@@ -83,6 +83,9 @@ const VolumeMount = Schema.Struct({
 })
 export const VolumeMounts = list(VolumeMount)
 
+/** Names of objects, each as it is or as the beginning of names with a `*` after it. */
+export const NamePatterns = list(Schema.String.check(Schema.isPattern(/^([a-z0-9][-a-z0-9.]*)?\*$|^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/u, { expected: "a name, or the beginning of names and *" })))
+
 export const PullSecrets = list(Schema.Struct({ name: ObjectName }))
 const isAddress = Schema.isPattern(/^((25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}|(?=.*:.*:)[0-9a-fA-F:.]{2,45})$/u, { expected: "an IP address" })
 const Address = Schema.String.check(isAddress)

@@ -117,7 +117,24 @@ const serviceAccount = section({
   tokenTTL: value(Schema.Int.check(Schema.isInt32(), Schema.isGreaterThanOrEqualTo(600)), 3600, "Life of the mounted tokens of the Kubernetes API in seconds; they are renewed before.")
 })
 
+const allowed = (what: string) =>
+  value(pod.NamePatterns, ["*"], `${what} of the tasks' namespace that an AgentTask may name, each by its name or by the beginning of names and *.`)
+
+const admissionPolicies = section({
+  configMaps: allowed("ConfigMaps"),
+  enabled: value(
+    Schema.Boolean,
+    false,
+    "Lets the API server hold tasks to what they are for, by ValidatingAdmissionPolicies (Kubernetes 1.30): a token writes the status of its own task alone, and only the controller's Jobs run as the tasks' account, in our shape."
+  ),
+  persistentVolumeClaims: allowed("PersistentVolumeClaims"),
+  secrets: allowed("Secrets")
+}).check(Schema.makeFilter(({ enabled, ...lists }) =>
+  enabled ? [] : Object.entries(lists).flatMap(([key, patterns]) => patterns.includes("*") ? [] : [{ path: [key], issue: "needs admissionPolicies.enabled: true, which holds tasks to it" }])
+))
+
 export const Sections = section({
+  admissionPolicies,
   agent,
   controller,
   fullnameOverride: value(optional(ObjectName), "", "Full name of all objects, instead of one made from the release's; cut at 40 characters."),

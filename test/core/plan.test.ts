@@ -25,6 +25,8 @@ const cases: ReadonlyArray<Case> = [
   { given: "a source that is not ready", seed: { source: "notReady" }, situation: "its source has nothing to run", actions: [], phase: "Queued", reason: "SourceNotReady" },
   { given: "a source with another artifact", seed: { source: "new" }, situation: "its source has another artifact than it knows", actions: [], phase: "Pending", reason: "Accepted" },
   { given: "a source that is ready after all, whose turn is not known", seed: { life: "queued", source: "known", waitsForSource: true }, situation: "its source has another artifact than it knows", actions: [], phase: "Queued", reason: "Accepted" },
+  { given: "a task whose name has a dot", seed: { dotted: true }, situation: "its Job's name does not follow from its own", actions: [], phase: "Pending", reason: "Accepted" },
+  { given: "a task whose name has a dot, once that is written down", seed: { dotted: true, life: "starting" }, situation: "its last Job vanished before the claim", actions: ["Emit"], phase: "Failed" },
   { given: "a source whose artifact is written down", seed: { source: "known" }, situation: "its turn", actions: ["CreateJob"] },
   { given: "the same artifact under another URL, since Flux deletes the old one", seed: { source: "moved" }, situation: "its source has another artifact than it knows", actions: [], phase: "Pending", reason: "Accepted" },
   { given: "the same artifact under another URL, after its end", seed: { life: "succeeded", source: "moved", follows: "plan" }, situation: "over, and it follows its source", actions: [], phase: "Succeeded" },

@@ -30,6 +30,8 @@ const containers = Schema.Literals(["none", "running", "ImagePullBackOff", "Inva
 
 export const Seed = Schema.Struct({
   stage: Schema.Literals(["plan", "apply", "destroy"]),
+  /** A name that its Job's does not follow from at sight. */
+  dotted: Schema.Boolean,
   pool: Schema.Boolean,
   cancel: Schema.Boolean,
   deleted: Schema.Boolean,
@@ -59,7 +61,7 @@ export const Seed = Schema.Struct({
 export type Seed = typeof Seed.Type
 
 export const plainSeed: Seed = {
-  stage: "plan", pool: false, cancel: false, deleted: false, life: "new", reported: false, launches: 0, maxLaunches: 1, job: "none", jobDeleting: false,
+  stage: "plan", dotted: false, pool: false, cancel: false, deleted: false, life: "new", reported: false, launches: 0, maxLaunches: 1, job: "none", jobDeleting: false,
   jobAgeSeconds: 0, pod: "none", worker: "none", runner: "none", lastWords: false, turn: "admitted", holder: "free", refusal: "none", warning: "none", expired: false,
   source: "none", waitsForSource: false, follows: "no", latest: "none", latestApply: "none"
 }
@@ -99,7 +101,7 @@ const fluxStatus = ({ latest, latestApply, life, source, waitsForSource }: Seed)
 
 const taskOf = (seed: Seed): AgentTask => ({
   metadata: {
-    name: "task", namespace: "tasks", uid, resourceVersion: "1", generation: 1, creationTimestamp: before(600), ...(seed.deleted && { deletionTimestamp: noon })
+    name: seed.dotted ? "ta.sk" : "task", namespace: "tasks", uid, resourceVersion: "1", generation: 1, creationTimestamp: before(600), ...(seed.deleted && { deletionTimestamp: noon })
   },
   spec: {
     workspace: WorkspaceName.make("demo"),

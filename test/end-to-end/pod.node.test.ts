@@ -33,17 +33,20 @@ const applying = async (scene: Scene, seconds: number) => {
   return { ...started, task: await taskOf(`${started.id}-apply`) }
 }
 
-const Job = Schema.Struct({ spec: Schema.Struct({ podFailurePolicy: Schema.Unknown, template: Schema.Struct({ metadata: Schema.Struct({ labels: Schema.Record(Schema.String, Schema.String) }), spec: Schema.Record(Schema.String, Schema.Unknown) }) }) })
+const Job = Schema.Struct({ metadata: Schema.Struct({ ownerReferences: Schema.Array(Schema.Unknown) }), spec: Schema.Struct({ podFailurePolicy: Schema.Unknown, template: Schema.Struct({ metadata: Schema.Struct({ labels: Schema.Record(Schema.String, Schema.String) }), spec: Schema.Record(Schema.String, Schema.Unknown) }) }) })
 const decodeJob = Schema.decodeUnknownSync(Schema.fromJsonString(Job))
+
+/** Who makes Jobs here: nobody else may run anything as the tasks' account. */
+const controller = "system:serviceaccount:agent-job:agent-job"
 
 /** A second Job with the Pod of the first, as a mistake or a stale controller would make it. */
 const copyOf = (json: string, name: string) => {
-  const { spec: { podFailurePolicy, template: { metadata: { labels }, spec } } } = decodeJob(json)
+  const { metadata: { ownerReferences }, spec: { podFailurePolicy, template: { metadata: { labels }, spec } } } = decodeJob(json)
   const own = Object.fromEntries(Object.entries(labels).filter(([label]) => !label.includes("controller-uid") && !label.includes("job-name")))
   return JSON.stringify({
     apiVersion: "batch/v1",
     kind: "Job",
-    metadata: { name },
+    metadata: { name, ownerReferences },
     spec: { backoffLimit: 0, podFailurePolicy, template: { metadata: { labels: own }, spec } }
   })
 }
@@ -79,7 +82,9 @@ describe.concurrent("the Pod of a stage", () => {
   it("that comes second exits with 75 and runs nothing, and the first one does not notice", async ({ scene }) => {
     const { command, id, task } = await applying(scene, 20)
     const copy = `${scene.name}-copy`
-    await scene.create(`job/${copy}`, copyOf(await kubectl(["get", "job", task.status.job?.name ?? "", "--output=json"]), copy))
+    const manifest = copyOf(await kubectl(["get", "job", task.status.job?.name ?? "", "--output=json"]), copy)
+    assert.include((await tryKubectl(["create", "--filename=-"], manifest)).stderr, "only the controller makes a Job with the account of tasks")
+    await scene.create(`job/${copy}`, manifest, controller)
     const second = await follow("the second Pod is over", ["pods", `--selector=batch.kubernetes.io/job-name=${copy}`], (object) => {
       const pod = decodePod(object)
       assert.isFalse(isReady(pod), "only who has the claim may be ready")

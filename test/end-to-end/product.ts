@@ -90,10 +90,10 @@ export class Scene {
     return name
   }
 
-  /** Makes another object, named as `kind/name`. */
-  async create(object: string, manifest: string): Promise<void> {
+  /** Makes another object, named as `kind/name`; `user`: in whose place. */
+  async create(object: string, manifest: string, user?: string): Promise<void> {
     this.objects.push(object)
-    await kubectl(["create", "--filename=-"], manifest)
+    await kubectl(["create", "--filename=-", ...user === undefined ? [] : [`--as=${user}`]], manifest)
   }
 
   /** A scene within this one, for a test of two workspaces; it ends with this one. */

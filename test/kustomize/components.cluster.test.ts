@@ -59,7 +59,7 @@ const configOf = (objects: ReadonlyArray<Built>): ResolvedConfig => {
 /** As a component patches what another one brings. */
 const patched = (object: Built, patches: ReadonlyArray<ObjectPatch>): ReadonlyArray<Built> => {
   const found = patches.filter(({ kind, metadata }) => kind === object.kind && metadata.name === object.metadata.name)
-  return found.some(({ $patch }) => $patch === "delete") ? [] : [found.reduce<Tree>((below, { metadata: { labels } }) => merge(below, { metadata: { labels } }), { ...object }) as Built]
+  return found.some(({ $patch }) => $patch === "delete") ? [] : [found.reduce<Tree>((below, { metadata: { labels = {} }, spec = {} }) => merge(below, { metadata: { labels }, spec }), { ...object }) as Built]
 }
 
 /** What the values in the ConfigMap render, and what the components bring beside that. */

@@ -106,6 +106,10 @@ export const chartKeys: ReadonlyArray<Row> = [
 ]
 
 export const ourKeys: ReadonlyArray<Row> = [
+  ["admissionPolicies.configMaps", ["*"]],
+  ["admissionPolicies.enabled", false],
+  ["admissionPolicies.persistentVolumeClaims", ["*"]],
+  ["admissionPolicies.secrets", ["*"]],
   ["agent.auth.token", ""],
   ["task.namespace", ""],
   ["task.limits.total", 50],

@@ -1,8 +1,9 @@
 // Everything an installation consists of, in an order in which it may be applied.
 // Invariant: no two objects of one kind, namespace and name; each refers only to what is there or what the values name.
 // Used by cli/render and generate.
-import type { V1ConfigMap, V1Deployment, V1NetworkPolicy, V1PersistentVolumeClaim, V1PodDisruptionBudget, V1Role, V1RoleBinding, V1Secret, V1ServiceAccount } from "@kubernetes/client-node"
+import type { V1ConfigMap, V1Deployment, V1NetworkPolicy, V1PersistentVolumeClaim, V1PodDisruptionBudget, V1Role, V1RoleBinding, V1Secret, V1ServiceAccount, V1ValidatingAdmissionPolicy, V1ValidatingAdmissionPolicyBinding } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
+import { admissionPolicies } from "./admission.ts"
 import { trustConfigMaps } from "./certificates.ts"
 import { configMap } from "./config-map.ts"
 import { crd, type CustomResourceDefinition } from "./crd.ts"
@@ -24,6 +25,8 @@ export type InstalledObject =
   | V1PersistentVolumeClaim
   | V1NetworkPolicy
   | V1PodDisruptionBudget
+  | V1ValidatingAdmissionPolicy
+  | V1ValidatingAdmissionPolicyBinding
   | V1Deployment
 
 export const install = (config: ResolvedConfig): ReadonlyArray<InstalledObject> => [
@@ -37,5 +40,6 @@ export const install = (config: ResolvedConfig): ReadonlyArray<InstalledObject> 
   ...volumeClaim(config),
   ...networkPolicies(config),
   ...disruptionBudgets(config),
+  ...admissionPolicies(config),
   deployment(config)
 ]

@@ -18,6 +18,6 @@ export const fileName = (
 ): string => {
   const ofKind = all.filter((_) => _.kind === kind)
   const ofName = ofKind.filter((_) => _.metadata?.name === name)
-  const rest = name.startsWith(installation.name) ? name.slice(installation.name.length) : ""
+  const rest = name.startsWith(installation.name) ? name.slice(installation.name.length).replace(/\..*$/u, "") : "" // of a policy, its namespace
   return `${kebab(kind)}${ofKind.length > ofName.length ? rest : ""}${ofName.length > 1 && namespace !== installation.namespace ? "-tasks" : ""}.yaml`
 }

@@ -16,9 +16,11 @@ export const namespaceOf = ({ metadata }: InstalledObject): string | undefined =
 /** Empty where there is none. */
 export const labelOf = ({ metadata }: InstalledObject, label: string): string => metadata?.labels?.[label] ?? ""
 
-/** What an object is for, whatever the installation is called; an account may have any name. */
-const role = (object: InstalledObject, { name }: ResolvedConfig): string =>
-  `${object.kind} ${labelOf(object, "app.kubernetes.io/component")}${object.kind === "ServiceAccount" || !nameOf(object).startsWith(`${name}-`) ? "" : nameOf(object).slice(name.length)}`
+/** What an object is for, whatever the installation is called; an account may have any name, and that of a policy ends in a namespace. */
+const role = (object: InstalledObject, { name, taskNamespace }: ResolvedConfig): string => {
+  const own = object.kind === "ServiceAccount" || !nameOf(object).startsWith(`${name}-`) ? "" : nameOf(object).slice(name.length)
+  return `${object.kind} ${labelOf(object, "app.kubernetes.io/component")}${namespaceOf(object) === undefined && own.endsWith(`.${taskNamespace}`) ? own.slice(0, -taskNamespace.length) : own}`
+}
 
 /** An installation, worked out. */
 export interface Installed {

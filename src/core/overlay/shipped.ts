@@ -17,6 +17,7 @@ const spread = (topologyKey: string) => ({ maxSkew: 1, topologyKey, whenUnsatisf
 
 /** Of the components that are a layer and nothing else, in the order in which the controller lays them over each other. */
 export const componentLayers = {
+  admission: { admissionPolicies: { enabled: true } },
   "ca-bundle": { global: { tls: { caBundleConfigMap: { name: "agent-job-ca-bundle" } } } },
   ha: { controller: { replicas: 2, podDisruptionBudget: { enabled: true, minAvailable: 1 }, topologySpreadConstraints: [spread("kubernetes.io/hostname"), spread("topology.kubernetes.io/zone")] } },
   mtls: { global: { tls: { clientCertSecret: { name: "agent-job-client-certificate" } } } },

@@ -19,6 +19,7 @@ import { violations } from "./restricted.ts"
 
 const golden = (objects: ReadonlyArray<object>) => objects.map((_) => stringify(_, { compat: "yaml-1.1", lineWidth: 0, aliasDuplicateObjects: false })).join("---\n")
 const everything = {
+  admissionPolicies: { enabled: true },
   agent: { token: "t", url: "https://example.com" },
   controller: { replicas: 2, podDisruptionBudget: { enabled: true }, topologySpreadConstraints: [{ maxSkew: 1, topologyKey: "kubernetes.io/hostname", whenUnsatisfiable: "ScheduleAnyway" }] },
   global: {

@@ -7,6 +7,10 @@ const spread = [{ maxSkew: 1, topologyKey: "zone", whenUnsatisfiable: "ScheduleA
 const proxy = { global: { proxy: { httpProxy: "http://proxy:3128" } } }
 
 export const effects: ReadonlyArray<readonly [key: string, value: unknown, changes: string, beside?: Tree]> = [
+  ["admissionPolicies.configMaps", ["files"], "ValidatingAdmissionPolicy", { admissionPolicies: { enabled: true } }],
+  ["admissionPolicies.enabled", true, "ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding"],
+  ["admissionPolicies.persistentVolumeClaims", ["state"], "ValidatingAdmissionPolicy", { admissionPolicies: { enabled: true } }],
+  ["admissionPolicies.secrets", ["shared-*"], "ValidatingAdmissionPolicy", { admissionPolicies: { enabled: true } }],
   ["agent.auth.token", "t", "Secret, controller, controller's Pod"],
   ["agent.dataDir", "/data", "controller, install, runner, worker"],
   ["agent.extraEnv", { A: "1" }, "controller, worker"],

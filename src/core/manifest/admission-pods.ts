@@ -1,0 +1,111 @@
+// Who may run as the tasks' account, and in which shape: Pods of Jobs that the controller made, with the token in the worker alone.
+// Invariant: every Pod that our builder makes of the same values passes; a Pod that exists is never held up in its end.
+// Used by core/manifest/admission.
+import type { V1Volume } from "@kubernetes/client-node"
+import type { ResolvedConfig } from "../resolve.ts"
+import { cel, type Check, type Policy, userOf } from "./admission-policy.ts"
+import { selectorLabels } from "./labels.ts"
+
+const onCreate = ({ expression, message }: Check): Check => ({ expression: `request.operation != 'CREATE' || (${expression})`, message })
+const onUpdate = ({ expression, message }: Check): Check => ({ expression: `request.operation != 'UPDATE' || (${expression})`, message })
+
+/** Kubernetes' own maker of Pods for Jobs, with an account of its own or without. */
+const jobControllers = ["system:serviceaccount:kube-system:job-controller", "system:kube-controller-manager"]
+
+/** Tokens for clouds, which their webhooks add; the API server takes none of them. */
+const cloudAudiences = ["sts.amazonaws.com", "pods.eks.amazonaws.com", "api://AzureADTokenExchange"]
+
+const hostPaths = ({ cache, task: { volumes } }: ResolvedConfig): ReadonlyArray<string> =>
+  [...cache === undefined ? [] : [cache.volume], ...volumes].flatMap(({ hostPath }) => hostPath === undefined ? [] : [hostPath.path])
+
+const hasToken = ({ projected }: V1Volume): boolean => (projected?.sources ?? []).some(({ serviceAccountToken }) => serviceAccountToken !== undefined)
+
+/** Of the values; whoever installs gives them away. */
+const tokenVolumes = ({ task: { volumes } }: ResolvedConfig): ReadonlyArray<string> => volumes.filter(hasToken).map(({ name }) => name)
+
+const privilegedContainers = ({ task: { runner, sidecars, worker } }: ResolvedConfig): ReadonlyArray<string> => [
+  ...(worker.securityContext.privileged === true ? ["install", "worker"] : []),
+  ...(runner.securityContext.privileged === true ? ["runner"] : []),
+  ...sidecars.filter(({ securityContext }) => securityContext?.privileged === true).map(({ name }) => name)
+]
+
+/** The token is for the worker; a sidecar of the values may have been given it too. */
+const tokenHolders = ({ task: { sidecars } }: ResolvedConfig): ReadonlyArray<string> =>
+  ["worker", ...sidecars.filter(({ volumeMounts }) => volumeMounts?.some(({ name }) => name === "api-token")).map(({ name }) => name)]
+
+const asTask = (account: string) => ({ name: "as-a-task", expression: `object.?spec.?serviceAccountName.orValue('') == ${cel(account)}` })
+
+const isOurs = (labels: Readonly<Record<string, string>>): string =>
+  Object.entries(labels).map(([key, value]) => `object.metadata.?labels[?${cel(key)}].orValue('') == ${cel(value)}`).join(" && ")
+
+const sameImages = (field: "containers" | "initContainers"): string =>
+  `oldObject.spec.?${field}.orValue([]).all(was, object.spec.?${field}.orValue([]).exists(is, is.name == was.name && is.image == was.image))`
+
+export const podPolicy = (config: ResolvedConfig): Policy => ({
+  name: "task-pod",
+  rules: [{ apiGroups: [""], apiVersions: ["v1"], resources: ["pods", "pods/ephemeralcontainers"], operations: ["CREATE", "UPDATE"] }],
+  inTaskNamespace: true,
+  of: asTask(config.taskAccountName),
+  variables: {
+    containers: "object.spec.containers + object.spec.?initContainers.orValue([])",
+    volumes: "object.spec.?volumes.orValue([])",
+    // what depends on the values, so that a patch need say no more
+    hostPaths: cel(hostPaths(config)),
+    privileged: cel(privilegedContainers(config)),
+    tokenVolumes: cel(["api-token", ...tokenVolumes(config)]),
+    tokenHolders: cel(tokenHolders(config))
+  },
+  checks: [
+    onCreate({
+      expression: `request.userInfo.username in ${cel(jobControllers)} && object.metadata.?ownerReferences.orValue([]).exists(o, o.?controller.orValue(false) && o.apiVersion == 'batch/v1' && o.kind == 'Job' && object.metadata.name.startsWith(o.name + '-'))`,
+      message: "only Kubernetes itself makes a Pod with the account of tasks, for a Job"
+    }),
+    onCreate({ expression: isOurs(selectorLabels(config, "task")), message: "a Pod with the account of tasks has the labels that network policies select it by" }),
+    onCreate({
+      expression: ["hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"].map((field) => `!object.spec.?${field}.orValue(false)`).join(" && "),
+      message: "a Pod with the account of tasks shares no namespace of its node, and its containers no processes"
+    }),
+    onCreate({
+      expression: "variables.volumes.all(v, !has(v.hostPath) || v.hostPath.path in variables.hostPaths)",
+      message: "a Pod with the account of tasks mounts no directory of its node but those of the values that this policy was made from"
+    }),
+    onCreate({
+      expression: "variables.containers.all(c, !c.?securityContext.?privileged.orValue(false) || c.name in variables.privileged)",
+      message: "a Pod with the account of tasks has no privileged container but those of the values that this policy was made from"
+    }),
+    onCreate({
+      expression: `object.spec.?automountServiceAccountToken.orValue(true) == false && variables.volumes.all(v, v.name in variables.tokenVolumes || v.?projected.?sources.orValue([]).all(s, !has(s.serviceAccountToken) || s.serviceAccountToken.?audience.orValue('') in ${cel(cloudAudiences)}))`,
+      message: "a Pod with the account of tasks has one token of the Kubernetes API, that of its worker"
+    }),
+    onCreate({
+      expression: "variables.containers.all(c, c.name in variables.tokenHolders || c.?volumeMounts.orValue([]).all(m, m.name != 'api-token'))",
+      message: "the token of the Kubernetes API is mounted in the worker alone"
+    }),
+    onUpdate({
+      expression: "size(object.spec.?ephemeralContainers.orValue([])) <= size(oldObject.spec.?ephemeralContainers.orValue([]))",
+      message: "nothing is put into a Pod with the account of tasks: it could read the worker's token"
+    }),
+    onUpdate({ expression: `${sameImages("containers")} && ${sameImages("initContainers")}`, message: "the images of a Pod with the account of tasks stay" }),
+    onUpdate({
+      expression: Object.keys(selectorLabels(config, "task")).map((key) => `object.metadata.?labels[?${cel(key)}] == oldObject.metadata.?labels[?${cel(key)}]`).join(" && "),
+      message: "the labels that network policies select a Pod by stay"
+    })
+  ]
+})
+
+export const jobPolicy = (config: ResolvedConfig): Policy => ({
+  name: "task-job",
+  rules: [{ apiGroups: ["batch"], apiVersions: ["v1"], resources: ["jobs"], operations: ["CREATE"] }],
+  inTaskNamespace: true,
+  of: { ...asTask(config.taskAccountName), expression: `object.spec.template.spec.?serviceAccountName.orValue('') == ${cel(config.taskAccountName)}` },
+  checks: [
+    {
+      expression: `request.userInfo.username == ${cel(userOf(config.namespace, config.account.name))}`,
+      message: "only the controller makes a Job with the account of tasks; make an AgentTask instead"
+    },
+    {
+      expression: "object.metadata.?ownerReferences.orValue([]).exists(o, o.?controller.orValue(false) && o.apiVersion.startsWith('scalr.io/') && o.kind == 'AgentTask')",
+      message: "a Job with the account of tasks belongs to an AgentTask"
+    }
+  ]
+})

@@ -1,0 +1,37 @@
+// Which objects an AgentTask may name: the kubelet gives them to its Pod, so who may make tasks could read any of the namespace.
+// Invariant: the Secret of a pool's task is named by the controller alone, since its content is sent to the URL beside it.
+// Used by core/manifest/admission.
+import type { ResolvedConfig } from "../resolve.ts"
+import { cel, type Check, type Policy, userOf } from "./admission-policy.ts"
+
+/** `names`: CEL of a list. A pattern is a name, or the beginning of names with `*` after it. */
+const among = (what: string, names: string, patterns: ReadonlyArray<string>): ReadonlyArray<Check> =>
+  patterns.includes("*") ? [] : [{
+    expression: `${names}.all(name, ${cel(patterns)}.exists(p, p.endsWith('*') ? name.startsWith(p.substring(0, size(p) - 1)) : name == p))`,
+    message: `an AgentTask may name only these ${what}: ${patterns.join(", ") || "none"} (values, admissionPolicies)`
+  }]
+
+/** CEL of a list: the name at a path, if it is there. */
+const at = (path: string): string => `object.spec.${path}.hasValue() ? [object.spec.${path}.value()] : []`
+
+export const referencePolicy = (config: ResolvedConfig): Policy => {
+  const { configMaps = ["*"], persistentVolumeClaims = ["*"], secrets = ["*"] } = config.admissionPolicies ?? {}
+  return {
+    name: "task-references",
+    rules: [{ apiGroups: ["scalr.io"], apiVersions: ["*"], resources: ["atasks"], operations: ["CREATE"] }],
+    inTaskNamespace: true,
+    checks: [
+      {
+        expression: `!has(object.spec.pool) || request.userInfo.username == ${cel(userOf(config.namespace, config.account.name))}`,
+        message: "spec.pool is for tasks that the controller makes for its pool"
+      },
+      ...among("Secrets", "object.spec.?variables.orValue([]).filter(v, has(v.valueFrom)).map(v, v.valueFrom.secretKeyRef.name)", secrets),
+      ...among("ConfigMaps", `(${at("?source.?configMap.?name")})`, configMaps),
+      ...among(
+        "PersistentVolumeClaims",
+        `(object.spec.?jobTemplate.?volumeClaims.orValue([]).map(c, c.claimName) + (${at("?savePlan.?claimName")}) + (${at("?source.?savedPlan.?claimName")}))`,
+        persistentVolumeClaims
+      )
+    ]
+  }
+}

@@ -1,0 +1,58 @@
+// What a task's token may write: the claim and then the result of the one AgentTask whose Job the token's Pod is of, and nothing else anywhere.
+// Invariant: a token that names no Pod writes nothing. What the worker writes (core/status.ts) passes.
+// Used by core/manifest/admission.
+import { longestPlainTaskName } from "../job-name.ts"
+import type { ResolvedConfig } from "../resolve.ts"
+import { cel, type Policy, userOf } from "./admission-policy.ts"
+
+const ofToken = (field: string): string => `request.userInfo.?extra[?'authentication.kubernetes.io/${field}'][?0].orValue('')`
+
+/** A field of the status as it was is what it is. */
+const unchanged = (...fields: ReadonlyArray<string>): string => fields.map((field) => `object.status.?${field} == variables.was.?${field}`).join(" && ")
+
+/** Of a Job whose name does not follow from the task's, the controller has written the name before it made the Job. */
+const jobName = ({ policy: { basename } }: ResolvedConfig): string =>
+  `oldObject.metadata.name.contains('.') || size(oldObject.metadata.name) > ${longestPlainTaskName(basename)} ? variables.was.?job.?name.orValue('') : ${cel(`${basename}-`)} + oldObject.metadata.name`
+
+const phaseOfResult = "{'succeeded': 'Succeeded', 'failed': 'Failed', 'cancelled': 'Cancelled'}[object.status.result.outcome]"
+
+export const statusPolicy = (config: ResolvedConfig): Policy => ({
+  name: "task-status",
+  rules: [{ apiGroups: ["scalr.io"], apiVersions: ["*"], resources: ["atasks", "atasks/*"], operations: ["*"] }],
+  inTaskNamespace: false,
+  of: { name: "by-a-task", expression: `request.userInfo.username == ${cel(userOf(config.taskNamespace, config.taskAccountName))}` },
+  variables: {
+    was: "oldObject.?status.orValue({})",
+    pod: ofToken("pod-name"),
+    podUid: ofToken("pod-uid"),
+    job: jobName(config),
+    claims: "!has(variables.was.claim)",
+    over: "variables.was.?phase.orValue('') in ['Succeeded', 'Failed', 'Cancelled']"
+  },
+  checks: [
+    { expression: "request.operation == 'UPDATE' && request.subResource == 'status'", message: "a task writes the status of its AgentTask and nothing else" },
+    {
+      expression: "variables.job != '' && variables.podUid != '' && variables.pod.startsWith(variables.job + '-') && variables.pod.substring(size(variables.job) + 1).matches('^[a-z0-9]{5}$')",
+      message: "only a Pod of the task's own Job writes the status of an AgentTask, with the token that the kubelet gave it"
+    },
+    { expression: "object.?status.?claim.?podUid.orValue('') == variables.podUid", message: "the claim is of the Pod that writes it, and only the claimant writes on" },
+    {
+      expression: [
+        "!variables.claims || (object.status.phase == 'Running' && object.status.?reason.orValue('') == 'Claimed' && object.status.?job.?name.orValue('') == variables.job",
+        "object.status.?pod.?name.orValue('') == variables.pod && object.status.?pod.?uid.orValue('') == variables.podUid",
+        "object.status.?launches.orValue(0) == variables.was.?launches.orValue(1)",
+        `!has(object.status.result) && !has(object.status.finishedAt) && ${unchanged("changes", "reportedAt")})`
+      ].join(" && "),
+      message: "a claim says which Pod of which Job runs the task, and nothing of its end"
+    },
+    {
+      expression: `variables.claims || (has(object.status.result) && !has(variables.was.result) && ${unchanged("job", "pod", "launches", "configHash", "startedAt")})`,
+      message: "after its claim a task writes its result, once, and nothing before"
+    },
+    {
+      expression: `variables.claims || !has(object.status.result) || (variables.over ? ${unchanged("phase", "reason", "message", "conditions", "finishedAt")} : (object.status.phase == ${phaseOfResult} && object.status.?reason == object.status.result.?reason))`,
+      message: "the phase is what the result says; a final one stays"
+    },
+    { expression: `${unchanged("source", "latest")} && !has(object.status.queue)`, message: "what it runs, and what comes after it, is the controller's to say" }
+  ]
+})

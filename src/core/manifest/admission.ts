@@ -1,0 +1,13 @@
+// The policies by which the API server holds tasks to what they are for, whoever has a token or may make objects beside them.
+// Used by core/manifest/install.
+import type { V1ValidatingAdmissionPolicy, V1ValidatingAdmissionPolicyBinding } from "@kubernetes/client-node"
+import type { ResolvedConfig } from "../resolve.ts"
+import { bindingObject, policyObject } from "./admission-policy.ts"
+import { jobPolicy, podPolicy } from "./admission-pods.ts"
+import { referencePolicy } from "./admission-references.ts"
+import { statusPolicy } from "./admission-status.ts"
+
+/** None unless the values ask for them. */
+export const admissionPolicies = (config: ResolvedConfig): ReadonlyArray<V1ValidatingAdmissionPolicy | V1ValidatingAdmissionPolicyBinding> =>
+  config.admissionPolicies === undefined ? [] : [statusPolicy, jobPolicy, podPolicy, referencePolicy]
+    .map((policyOf) => policyOf(config)).flatMap((policy) => [policyObject(config, policy), bindingObject(config, policy)])

@@ -1,0 +1,267 @@
+// What a token of a task, and whoever may make objects beside tasks, can write: everything that is tried here a real API server refuses,
+// and what the worker and the controller themselves write it takes.
+import { describe, expect, layer } from "@effect/vitest"
+import { ConfigProvider, Effect, Layer, Option, Schedule } from "effect"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { job } from "../../../src/core/manifest/job.ts"
+import { signalPlan } from "../../../src/core/signal-plan.ts"
+import { claimed, finished } from "../../../src/core/status.ts"
+import { Kubernetes } from "../../../src/kubernetes/client.ts"
+import type { KubernetesError } from "../../../src/kubernetes/errors.ts"
+import { agentTasks, jobs, pods } from "../../../src/kubernetes/kinds.ts"
+import type { AgentTask, AgentTaskStatus } from "../../../src/schema/agent-task.ts"
+import { Uid } from "../../../src/schema/names.ts"
+import type { StageResult } from "../../../src/schema/stage-result.ts"
+import { claimTask } from "../../../src/worker/claim.ts"
+import { report } from "../../../src/worker/report.ts"
+import { Settings } from "../../../src/worker/settings.ts"
+import { Stop } from "../../../src/worker/stop.ts"
+import { kubectl } from "../../kustomize/api-server.ts"
+import { type Client, createTask, Installation, installation, launched, tasks, tokenOf, userOf } from "./installed.ts"
+
+const at = "2026-01-01T00:00:00Z"
+const result: StageResult = { outcome: "failed", reason: "ExitCode", message: "tofu plan failed.", exitCode: 1, finishedAt: at }
+
+/** A task with its Job and Pod, and the client that its worker has. */
+const begun = Effect.fnUntraced(function*(name: string) {
+  const { config, withToken } = yield* Installation
+  const task = yield* createTask(name)
+  const { metadata: pod } = yield* launched(task)
+  return { task, pod, worker: yield* withToken(yield* tokenOf(config.taskNamespace, config.taskAccountName, pod.name)) }
+})
+type Begun = Effect.Success<ReturnType<typeof begun>>
+
+const claimBy = ({ pod, task }: Begun, status: AgentTaskStatus = task.status) =>
+  claimed(status, { podUid: Uid.make(pod.uid), nonce: "n", epoch: 0, at }, { job: `agent-job-${task.metadata.name}`, pod: pod.name, node: "node", configHash: "c0ffee" }, 1)
+
+/** Whoever the client is writes this status of the task as it is now. */
+const write = Effect.fnUntraced(function*(client: Client, { metadata: { name, namespace } }: AgentTask, status: (now: AgentTaskStatus) => object) {
+  const found = yield* (yield* Kubernetes).get(tasks, { name, namespace })
+  return yield* client.updateStatus(agentTasks, { metadata: found.metadata, spec: found.spec, status: status(found.status) })
+})
+
+const refusal = <A, R>(attempt: Effect.Effect<A, KubernetesError, R>): Effect.Effect<string, never, R> =>
+  Effect.match(attempt, { onSuccess: () => "it was taken", onFailure: ({ _tag, message }) => `${_tag}: ${message}` })
+
+/** A policy holds a moment after it was made. */
+const held = Effect.gen(function*() {
+  const { as, config } = yield* Installation
+  const task = yield* createTask("probe")
+  const nobody = yield* as(userOf(config.taskNamespace, config.taskAccountName))
+  yield* refusal(write(nobody, task, (status) => status)).pipe(Effect.repeat({ until: (_) => _.includes("ValidatingAdmissionPolicy"), schedule: Schedule.spaced("100 millis"), times: 200 }))
+})
+
+const settings = ({ pod, task: { metadata: { name, namespace } } }: Begun) =>
+  Layer.orDie(Settings.layer).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
+    AGENT_JOB_NAMESPACE: namespace, AGENT_JOB_TASK: name, AGENT_JOB_JOB: `agent-job-${name}`, AGENT_JOB_CONFIG_HASH: "c0ffee",
+    AGENT_JOB_POD_NAME: pod.name, AGENT_JOB_POD_UID: pod.uid, AGENT_JOB_NODE: "node-1", AGENT_JOB_DATA_DIR: "/none", AGENT_JOB_PRIVATE_DIR: "/none",
+    AGENT_JOB_TERMINATION_LOG: join(tmpdir(), `${pod.name}-termination-log`)
+  }))))
+const stop = Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeed(Option.none()), plan: signalPlan(30), tooLate: Effect.never, begin: () => Effect.void }))
+/** The worker's own code, with its token. */
+const asWorker = (of: Begun) => Layer.mergeAll(settings(of), stop, Layer.succeed(Kubernetes, of.worker))
+
+/** By one of its checks, not because one could not be worked out. */
+const policy = /ValidatingAdmissionPolicy(?!.*resulted in error)/u
+
+layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000, excludeTestServices: true })("the API server", (it) => {
+  describe("takes", () => {
+    it.effect("the claim and the result of a worker, as its own code writes them", () =>
+      Effect.gen(function*() {
+        yield* held
+        const good = yield* begun("good")
+        yield* Effect.provide(claimTask(), asWorker(good))
+        yield* Effect.provide(report(result, { flushLog: () => Effect.void, tellPool: Option.none() }), asWorker(good))
+        const { status } = yield* (yield* Kubernetes).get(tasks, good.task.metadata)
+        expect(status).toMatchObject({ phase: "Failed", reason: "ExitCode", result, claim: { podUid: good.pod.uid } })
+      }))
+  })
+
+  describe("lets a task's token write", () => {
+    it.effect("nothing but its own claim, of its own task", () =>
+      Effect.gen(function*() {
+        const { as, config, withToken } = yield* Installation
+        const kubernetes = yield* Kubernetes
+        const [victim, mine, longer, dotted] = [yield* begun("victim"), yield* begun("mine"), yield* begun("victim-2"), yield* createTask("vic.tim")]
+        const { taskAccountName: account, taskNamespace: namespace } = config
+        const gone = yield* begun("gone")
+        yield* kubernetes.delete(jobs, { namespace, name: "agent-job-gone" })
+        yield* kubernetes.delete(pods, { namespace, name: gone.pod.name }, { gracePeriodSeconds: 0 }).pipe(Effect.catchTag("NotFound", () => Effect.void))
+        yield* kubernetes.get(pods, { namespace, name: gone.pod.name }).pipe(Effect.repeat({ schedule: Schedule.spaced("100 millis"), times: 100 }), Effect.ignore)
+        const unbound = yield* withToken(yield* tokenOf(namespace, account))
+        const nameless = yield* as(userOf(namespace, account))
+        const other = (change: object) => write(mine.worker, mine.task, () => ({ ...claimBy(mine), ...change }))
+        const attempts = {
+          "an unbound token claims": write(unbound, victim.task, () => claimBy(victim)),
+          "somebody who may impersonate the account claims": write(nameless, victim.task, () => claimBy(victim)),
+          "the token of a Pod that is gone claims its task": write(gone.worker, gone.task, () => claimBy(gone)),
+          "the token of another task's Pod claims as that Pod": write(mine.worker, victim.task, () => claimBy({ ...victim, pod: mine.pod })),
+          "the token of another task's Pod claims as the victim's Pod": write(mine.worker, victim.task, () => claimBy(victim)),
+          "the Pod of victim-2 claims victim": write(longer.worker, victim.task, () => claimBy({ ...victim, pod: longer.pod })),
+          "the Pod of victim claims victim-2": write(victim.worker, longer.task, () => claimBy({ ...longer, pod: victim.pod })),
+          "a Pod claims a task whose Job nobody has named": write(mine.worker, dotted, () => claimBy({ ...mine, task: dotted })),
+          "another task's Pod cancels nothing, but says it is over": write(mine.worker, victim.task, () => ({ phase: "Cancelled" })),
+          "another task's Pod reports a result": write(mine.worker, victim.task, (now) => ({ ...now, phase: "Succeeded", result: { ...result, outcome: "succeeded" } })),
+          "its own Pod, with the UID of another Pod": write(mine.worker, mine.task, () => ({ ...claimBy(mine), claim: { podUid: victim.pod.uid, nonce: "n", epoch: 0, at } })),
+          "its own Pod, without a claim": write(mine.worker, mine.task, (now) => ({ ...now, message: "hello" })),
+          "its own Pod, a result without a claim": write(mine.worker, mine.task, (now) => ({ ...now, phase: "Failed", reason: "ExitCode", result })),
+          "a claim that is over at once": write(mine.worker, mine.task, () => finished(claimBy(mine), result, 1, false)),
+          "a claim in another phase": other({ phase: "Starting" }),
+          "a claim with another reason": other({ reason: "Completed" }),
+          "a claim that names another Job": other({ job: { name: "agent-job-victim" } }),
+          "a claim that names another Pod": other({ pod: { name: victim.pod.name, uid: mine.pod.uid } }),
+          "a claim that names another Pod's UID": other({ pod: { name: mine.pod.name, uid: victim.pod.uid } }),
+          "a claim that says how often it was launched": other({ launches: 7 }),
+          "a claim with another source": other({ source: { revision: "r", url: "https://example.com/a.tar.gz", sha256: "0".repeat(64) } }),
+          "a claim with a newest attempt": other({ latest: { attempt: 2, name: "x", sha256: "0".repeat(64) } }),
+          "a claim that the pool has confirmed": other({ reportedAt: at }),
+          "a claim with a place in the queue": other({ queue: { position: 1, reason: "WorkspaceBusy" } }),
+          "a patch of the status of another task": mine.worker.patchStatus(agentTasks, victim.task.metadata, { claim: { podUid: mine.pod.uid, nonce: "n", epoch: 0, at }, phase: "Running" })
+        }
+        for (const [given, attempt] of Object.entries(attempts)) expect([given, yield* refusal(attempt)]).toEqual([given, expect.stringMatching(given.includes("is gone") ? /^Unauthorized/u : policy)])
+        expect((yield* kubernetes.get(tasks, victim.task.metadata)).status.claim).toBeUndefined()
+      }), 120_000)
+
+    it.effect("nothing but the result, once it has claimed, and once", () =>
+      Effect.gen(function*() {
+        const kubernetes = yield* Kubernetes
+        const mine = yield* begun("after")
+        const rival = yield* begun("rival")
+        yield* write(mine.worker, mine.task, () => claimBy(mine))
+        const done = (now: AgentTaskStatus) => finished(now, result, 1, false)
+        const other = (change: object) => write(mine.worker, mine.task, (now) => ({ ...done(now), ...change }))
+        const attempts = {
+          "another task's Pod ends it": write(rival.worker, mine.task, done),
+          "the claimant says something beside": write(mine.worker, mine.task, (now) => ({ ...now, message: "hello" })),
+          "the claimant ends it without a result": write(mine.worker, mine.task, (now) => ({ ...now, phase: "Succeeded", reason: "Completed" })),
+          "a failure that succeeded": other({ phase: "Succeeded", reason: "Completed" }),
+          "a failure for another reason": other({ reason: "Lost" }),
+          "another Job": other({ job: { name: "agent-job-rival" } }),
+          "another Pod": other({ pod: { name: rival.pod.name, uid: rival.pod.uid } }),
+          "more launches": other({ launches: 9 }),
+          "another beginning": other({ startedAt: "2020-01-01T00:00:00Z" }),
+          "another configuration": other({ configHash: "0" }),
+          "another attempt": other({ latest: { attempt: 2, name: "x", sha256: "0".repeat(64) } })
+        }
+        for (const [given, attempt] of Object.entries(attempts)) expect([given, yield* refusal(attempt)]).toEqual([given, expect.stringMatching(policy)])
+        yield* write(mine.worker, mine.task, done)
+        expect(yield* refusal(write(mine.worker, mine.task, (now) => ({ ...now, message: "Or so." })))).toMatch(policy)
+        expect((yield* kubernetes.get(tasks, mine.task.metadata)).status).toMatchObject({ phase: "Failed", result })
+      }), 60_000)
+
+    it.effect("its result beside an end that the controller wrote first, and no other end", () =>
+      Effect.gen(function*() {
+        const late = yield* begun("late")
+        const admin = yield* Kubernetes
+        yield* write(late.worker, late.task, () => claimBy(late))
+        yield* write(admin, late.task, (now) => ({ ...now, phase: "Failed", reason: "NodeLost", message: "The node is gone." }))
+        expect(yield* refusal(write(late.worker, late.task, (now) => ({ ...now, message: "Fine.", result })))).toMatch(policy)
+        yield* write(late.worker, late.task, (now) => finished(now, result, 1, false))
+        expect((yield* admin.get(tasks, late.task.metadata)).status).toMatchObject({ reason: "NodeLost", result })
+      }))
+
+    it.effect("to a task whose Job has another name once the controller has written that", () =>
+      Effect.gen(function*() {
+        const named = yield* begun("na.med")
+        const admin = yield* Kubernetes
+        const jobNameOf = named.pod.name.slice(0, -6)
+        const claim = () => ({ ...claimBy(named), job: { name: jobNameOf } })
+        expect(yield* refusal(write(named.worker, named.task, claim))).toMatch(policy)
+        yield* write(admin, named.task, () => ({ phase: "Pending", job: { name: jobNameOf } }))
+        yield* write(named.worker, named.task, claim)
+      }))
+  })
+
+  describe("lets run as the tasks' account", () => {
+    it.effect("what the controller made for an AgentTask, in our shape, and nothing else", () =>
+      Effect.gen(function*() {
+        const { config, controller } = yield* Installation
+        const kubernetes = yield* Kubernetes
+        const { taskNamespace: namespace } = config
+        const { pod, task } = yield* begun("shape")
+        const made = yield* kubernetes.get(pods, { namespace, name: pod.name })
+        const spec = Object(made["spec"]) as Record<string, ReadonlyArray<Record<string, unknown>>>
+        const whole = job(task, config, 0)
+        const template = whole.spec?.template
+        const jobOf = (change: object, metadata: object = {}) => ({ metadata: { ...whole.metadata, namespace, name: `other-${Math.random().toString(36).slice(2, 8)}`, ...metadata }, spec: { ...whole.spec, template: { ...template, spec: { ...template?.spec, ...change } } } })
+        const jobController = yield* Effect.flatMap(Installation, ({ as }) => as("system:serviceaccount:kube-system:job-controller"))
+        const name = () => `${pod.name.slice(0, -5)}${Math.random().toString(36).slice(2, 7)}`
+        const podOf = (change: object, metadata: object = {}) => ({ metadata: { name: name(), namespace, labels: made.metadata.labels, ownerReferences: made.metadata.ownerReferences, ...metadata }, spec: { ...spec, ...change } })
+        const asKubernetes = (change: object, metadata: object = {}) => jobController.create(pods, podOf(change, metadata))
+        const [worker] = spec["containers"] ?? []
+        const [first, runner] = spec["initContainers"] ?? []
+        const mount = { name: "api-token", mountPath: "/token" }
+        const attempts = {
+          "a Pod by hand": kubernetes.create(pods, podOf({})),
+          "a Pod by the controller": controller.create(pods, podOf({})),
+          "a Job by hand": kubernetes.create(jobs, jobOf({})),
+          "a Job of no AgentTask": controller.create(jobs, jobOf({}, { ownerReferences: [] })),
+          "a Pod of no Job": asKubernetes({}, { ownerReferences: [] }),
+          "a Pod with the name of another Job's": asKubernetes({}, { name: "agent-job-victim-abcde" }),
+          "a Pod that network policies do not select": asKubernetes({}, { labels: { ...made.metadata.labels, "app.kubernetes.io/component": "other" } }),
+          "a Pod without labels": asKubernetes({}, { labels: {} }),
+          "the node's network": asKubernetes({ hostNetwork: true }),
+          "the node's processes": asKubernetes({ hostPID: true }),
+          "the node's shared memory": asKubernetes({ hostIPC: true }),
+          "one view of processes": asKubernetes({ shareProcessNamespace: true }),
+          "a directory of the node": asKubernetes({ volumes: [...spec["volumes"] ?? [], { name: "host", hostPath: { path: "/" } }] }),
+          "a privileged worker": asKubernetes({ containers: [{ ...worker, securityContext: { privileged: true } }] }),
+          "a privileged runner": asKubernetes({ initContainers: [first, { ...runner, securityContext: { privileged: true } }] }),
+          "a token that Kubernetes mounts everywhere": asKubernetes({ automountServiceAccountToken: true }),
+          "a token by default": asKubernetes({ automountServiceAccountToken: undefined }),
+          "one more token": asKubernetes({ volumes: [...spec["volumes"] ?? [], { name: "more", projected: { sources: [{ serviceAccountToken: { path: "token" } }] } }] }),
+          "a token for somebody else": asKubernetes({ volumes: [...spec["volumes"] ?? [], { name: "more", projected: { sources: [{ serviceAccountToken: { path: "token", audience: "https://kubernetes.default.svc" } }] } }] }),
+          "the token in the runner": asKubernetes({ initContainers: [first, { ...runner, volumeMounts: [mount] }] }),
+          "the token in the install container": asKubernetes({ initContainers: [{ ...first, volumeMounts: [mount] }, runner] }),
+          "the token in one more container": asKubernetes({ containers: [worker, { name: "more", image: "i", volumeMounts: [mount] }] })
+        }
+        for (const [given, attempt] of Object.entries(attempts)) expect([given, yield* refusal(attempt)]).toEqual([given, expect.stringMatching(given === "a Pod by the controller" ? /^Forbidden/u : policy)])
+        yield* asKubernetes({})
+      }), 60_000)
+
+    it.effect("nothing that is put into a Pod later", () =>
+      Effect.gen(function*() {
+        const { config: { taskNamespace: namespace } } = yield* Installation
+        const { pod } = yield* begun("later")
+        const patch = (change: object, ...more: ReadonlyArray<string>) => Effect.promise(() => kubectl(["patch", "-n", namespace, "pod", pod.name, ...more, "-p", JSON.stringify(change)]).then(() => "it was taken", (error: Error) => error.message))
+        const attempts = {
+          "an ephemeral container": patch({ spec: { ephemeralContainers: [{ name: "debug", image: "i", targetContainerName: "worker" }] } }, "--subresource=ephemeralcontainers"),
+          "another image of the worker": patch({ spec: { containers: [{ name: "worker", image: "mine" }] } }),
+          "another image of the runner": patch({ spec: { initContainers: [{ name: "runner", image: "mine" }] } }),
+          "a label that takes it out of a network policy": patch({ metadata: { labels: { "app.kubernetes.io/component": "other" } } })
+        }
+        for (const [given, attempt] of Object.entries(attempts)) expect([given, yield* attempt]).toEqual([given, expect.stringMatching(policy)])
+        expect(yield* patch({ metadata: { labels: { "example.com/team": "a" } } })).toBe("it was taken")
+      }))
+  })
+
+  describe("lets an AgentTask name", () => {
+    it.effect("the Secret of a pool only where the controller makes it", () =>
+      Effect.gen(function*() {
+        const { config: { taskNamespace: namespace }, controller } = yield* Installation
+        const object = (name: string) => ({ metadata: { name, namespace }, spec: { workspace: "w", stage: "plan", source: { pool: { archiveSha256: "0".repeat(64) } }, pool: { url: "https://evil.example.com", runId: "run-1", tokenSecret: { name: "database" } } } })
+        expect(yield* refusal(Effect.flatMap(Kubernetes, (_) => _.create(agentTasks, object("by-hand"))))).toMatch(policy)
+        yield* controller.create(agentTasks, object("by-controller"))
+      }))
+  })
+})
+
+layer(installation({ admissionPolicies: { enabled: true, secrets: ["shared", "team-a-*"], configMaps: [], persistentVolumeClaims: ["state"] } }), { timeout: 60_000, excludeTestServices: true })("an AgentTask", (it) => {
+  it.effect("names nothing but what the values allow", () =>
+    Effect.gen(function*() {
+      yield* held
+      const secret = (name: string) => ({ variables: [{ name: "fine", value: "1" }, { name: "v", valueFrom: { secretKeyRef: { name, key: "k" } } }] })
+      const refused = {
+        "another Secret": secret("database"),
+        "a Secret whose name begins as an allowed one": secret("shared-2"),
+        "the beginning of allowed names": secret("team-a"),
+        "a ConfigMap": { source: { configMap: { name: "files" } } },
+        "another claim": { jobTemplate: { volumeClaims: [{ claimName: "theirs", mountPath: "/s" }] } },
+        "a claim for its plan": { source: { archive: { url: "https://example.com/a.tar.gz", sha256: "0".repeat(64) } }, savePlan: { claimName: "theirs" } },
+        "the claim of a plan": { stage: "apply" as const, source: { savedPlan: { claimName: "theirs", sha256: "0".repeat(64) } } }
+      }
+      for (const [given, spec] of Object.entries(refused)) expect([given, yield* refusal(createTask(given.toLowerCase().replaceAll(" ", "-"), spec as never))]).toEqual([given, expect.stringMatching(policy)])
+      for (const [index, spec] of [secret("shared"), secret("team-a-database"), { jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: "/s" }] } }].entries()) yield* createTask(`allowed-${index}`, spec as never)
+    }))
+})

@@ -1,0 +1,87 @@
+// An installation on the API server that KUBECONFIG names, in two namespaces of its own, and clients with the tokens of its accounts.
+// Jobs are for a node that does not exist: Kubernetes makes their Pods, and nothing runs.
+// Used by the *.cluster.test.ts files that ask what the API server refuses whom.
+import { Context, Effect, Layer, Option, Schedule, Scope } from "effect"
+import { randomBytes } from "node:crypto"
+import { crd } from "../../../src/core/manifest/crd.ts"
+import { install } from "../../../src/core/manifest/install.ts"
+import { job } from "../../../src/core/manifest/job.ts"
+import type { ResolvedConfig } from "../../../src/core/resolve.ts"
+import { Kubernetes } from "../../../src/kubernetes/client.ts"
+import { type Credentials, fromKubeconfig } from "../../../src/kubernetes/credentials.ts"
+import { agentTasks, decoding, jobs, namespaces, pods } from "../../../src/kubernetes/kinds.ts"
+import type { KubernetesObject } from "../../../src/kubernetes/object.ts"
+import { AgentTask, type AgentTaskSpec } from "../../../src/schema/agent-task.ts"
+import { WorkspaceName } from "../../../src/schema/names.ts"
+import { kubectl } from "../../kustomize/api-server.ts"
+import { configOf } from "../configs.ts"
+
+export const tasks = decoding(agentTasks, AgentTask)
+export type Client = Kubernetes["Service"]
+
+export class Installation extends Context.Service<Installation, {
+  readonly config: ResolvedConfig
+  /** A client that shows this token, and nothing else. */
+  readonly withToken: (token: string) => Effect.Effect<Client>
+  /** One that the API server takes for this user, with nothing more than the name. */
+  readonly as: (user: string) => Effect.Effect<Client>
+  readonly controller: Client
+}>()("test/Installation") {}
+
+const clientOf = (credentials: Credentials) => Effect.map(Layer.build(Kubernetes.layer(Effect.succeed(credentials))), Context.get(Kubernetes))
+
+export const userOf = (namespace: string, account: string): string => `system:serviceaccount:${namespace}:${account}`
+
+/** Everything that is installed but the Deployment; policies take a moment until they hold. */
+const apply = (config: ResolvedConfig) =>
+  Effect.promise(() => kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "List", items: [crd(), ...install(config).filter(({ kind }) => kind !== "Deployment" && kind !== "CustomResourceDefinition")] })))
+
+const remove = (config: ResolvedConfig) =>
+  Effect.promise(() => kubectl(["delete", "--ignore-not-found", "--wait=false", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "List", items: install(config).filter(({ metadata }) => metadata !== undefined && !("namespace" in metadata)).slice(1) })))
+
+export const installation = (values: object) =>
+  Layer.effect(Installation, Effect.gen(function*() {
+    const kubernetes = yield* Kubernetes
+    const scope = yield* Effect.scope
+    const credentials = yield* fromKubeconfig()
+    const namespace = `test-installed-${randomBytes(3).toString("hex")}`
+    const config = configOf({ ...values, task: { namespace: `${namespace}-tasks`, nodeSelector: { "test/nowhere": "true" } } }, { namespace })
+    for (const name of [namespace, `${namespace}-tasks`]) {
+      yield* Effect.acquireRelease(kubernetes.create(namespaces, { metadata: { name } }), () => Effect.ignore(kubernetes.delete(namespaces, { name })))
+    }
+    yield* Effect.acquireRelease(apply(config), () => remove(config))
+    yield* kubernetes.list(tasks, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") }))
+    const client = (headers: Readonly<Record<string, string>>, tls: Credentials["tls"]) =>
+      clientOf({ ...credentials, tls, headers: Effect.succeed(headers) }).pipe(Effect.provideService(Scope.Scope, scope), Effect.orDie)
+    const { ca } = credentials.tls
+    return Installation.of({
+      config,
+      withToken: (token) => client({ authorization: `Bearer ${token}` }, ca === undefined ? {} : { ca }),
+      as: (user) => client({ "impersonate-user": user }, credentials.tls),
+      controller: yield* client({ "impersonate-user": userOf(namespace, config.account.name) }, credentials.tls)
+    })
+  })).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
+
+/** What `kubectl create token` gives; for no Pod unless one is named. */
+export const tokenOf = (namespace: string, account: string, pod?: string) =>
+  Effect.map(Effect.promise(() => kubectl(["create", "token", "-n", namespace, account, ...pod === undefined ? [] : ["--bound-object-kind=Pod", `--bound-object-name=${pod}`]])), (_) => _.trim())
+
+export const createTask = Effect.fnUntraced(function*(name: string, spec: Partial<AgentTaskSpec> = {}) {
+  const { config } = yield* Installation
+  return yield* (yield* Kubernetes).create(tasks, { metadata: { name, namespace: config.taskNamespace }, spec: { workspace: WorkspaceName.make("demo"), stage: "plan", source: { inline: { "main.tf": "" } }, ...spec } })
+})
+
+/** The Pod that Kubernetes makes for the task's Job, which the controller makes. */
+export const launched = Effect.fnUntraced(function*(task: AgentTask) {
+  const { config, controller } = yield* Installation
+  const kubernetes = yield* Kubernetes
+  const { metadata: { namespace, uid } } = task
+  yield* controller.create(jobs, { ...job(task, config, 0), metadata: { ...job(task, config, 0).metadata, namespace } })
+  return yield* kubernetes.list(pods, { namespace, labelSelector: `scalr.io/task-uid=${uid}` }).pipe(
+    Effect.map(({ items }): Option.Option<KubernetesObject> => Option.fromUndefinedOr(items[0])),
+    Effect.repeat({ until: Option.isSome, schedule: Schedule.spaced("50 millis") }),
+    Effect.flatMap((found) => Effect.fromOption(found)),
+    Effect.timeout("20 seconds"),
+    Effect.orDie
+  )
+})
