@@ -13,6 +13,7 @@ import { overlay } from "./overlay.ts"
 import { render } from "./render.ts"
 import { run } from "./run.ts"
 import { server } from "./server.ts"
+import { state } from "./state.ts"
 import { version } from "./version.ts"
 import { install, worker } from "./worker.ts"
 
@@ -28,7 +29,7 @@ const description = [
 export const agentJob = Command.make("agent-job").pipe(
   Command.withDescription(description),
   Command.withSubcommands([
-    { group: "RUNS", commands: [run, get, logs, approve, discard, cancel] },
+    { group: "RUNS", commands: [run, get, logs, approve, discard, cancel, state] },
     { group: "INSTALLATION", commands: [render, config, overlay, migrate, server, controller, version] },
     { group: "INSIDE A TASK'S POD", commands: [worker, install] }
   ]),

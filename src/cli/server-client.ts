@@ -1,11 +1,12 @@
 // The server's user API as the commands of people use it: workspaces, uploads and runs in the TFE shapes, and our own view of a run.
 // Invariant: every call ends within its time limit with a value or one of four errors, and no error holds the token.
-// Used by run, logs, get, cancel, approve and discard.
+// Used by run, logs, get, cancel, approve, discard and state.
 import { layerUndici } from "@effect/platform-node/NodeHttpClient"
 import { Context, Duration, Effect, Layer, Option, Predicate, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { type AuditEntry, AuditList, auditPath } from "../schema/audit.ts"
 import { RunList, runPath, RunView } from "../schema/run.ts"
+import { statePath, StateView } from "../schema/state.ts"
 import { tfePath } from "../schema/tfe-api.ts"
 import { NothingThere, ServerRefused, ServerUnreachable, TokenRefused } from "./failure.ts"
 import type { RunVariable } from "./run-variables.ts"
@@ -61,6 +62,13 @@ export class ServerClient extends Context.Service<ServerClient, {
   /** Of the workspace's state; none before there is one. */
   readonly outputs: (workspaceId: string) => Effect.Effect<ReadonlyArray<Output>, ServerFailure>
   readonly stateSerial: (workspaceId: string) => Effect.Effect<Option.Option<number>, ServerFailure>
+  /** The state of a workspace, by its name. */
+  readonly state: (workspace: string) => Effect.Effect<StateView, ServerFailure>
+  /** The bytes of a refused state. */
+  readonly evidence: (workspace: string, id: string) => Effect.Effect<Uint8Array, ServerFailure>
+  /** Settles what is pending: with a refused state as the next one, or with none. */
+  readonly settleRescue: (workspace: string, by: string, use: Option.Option<string>) => Effect.Effect<StateView, ServerFailure>
+  readonly forceUnlock: (workspace: string, by: string) => Effect.Effect<StateView, ServerFailure>
 }>()("agent-job/cli/ServerClient") {
   static readonly layer = (connection: Connection): Layer.Layer<ServerClient> =>
     Layer.effect(ServerClient, Effect.map(HttpClient.HttpClient, (http) => make(connection, http))).pipe(Layer.provide(Layer.fresh(layerUndici)))
@@ -128,6 +136,7 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
         new ServerUnreachable({ url, detail: "what answers there is no agent-job server of this version" })))
     )
   const jsonApi = (request: Request.HttpClientRequest, data: object) => Request.bodyText(request, JSON.stringify({ data }), "application/vnd.api+json")
+  const json = (request: Request.HttpClientRequest, body: object) => Request.bodyText(request, JSON.stringify(body), "application/json")
   const related = (type: string, id: string) => ({ data: { type, id } })
 
   return ServerClient.of({
@@ -179,6 +188,17 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
       decoded(StateVersion, Request.get(`/api/v2/workspaces/${encodeURIComponent(workspaceId)}/current-state-version`), "state").pipe(
         Effect.map(({ data }) => Option.some(data.attributes.serial)),
         Effect.catchTag("NothingThere", () => Effect.succeed(Option.none()))
-      )
+      ),
+    state: (workspace) => decoded(StateView, Request.get(statePath.state(workspace)), `workspace ${workspace}`),
+    evidence: (workspace, id) =>
+      send(authorised(Request.get(statePath.evidence(workspace, id))), `evidence ${id} of workspace ${workspace}`, uploadTimeout).pipe(
+        Effect.flatMap((response) => Effect.mapError(response.arrayBuffer, unreachable)),
+        Effect.map((buffer) => new Uint8Array(buffer))
+      ),
+    settleRescue: (workspace, by, use) => {
+      const what = Option.match(use, { onNone: () => `workspace ${workspace}`, onSome: (id) => `evidence ${id} of workspace ${workspace}` })
+      return decoded(StateView, json(Request.post(statePath.rescue(workspace)), { by, ...(Option.isSome(use) && { use: use.value }) }), what)
+    },
+    forceUnlock: (workspace, by) => decoded(StateView, json(Request.post(statePath.unlock(workspace)), { by }), `workspace ${workspace}`)
   })
 }

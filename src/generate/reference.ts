@@ -2,6 +2,7 @@
 // Called by generate/main.
 import { agentTaskOpenApi } from "../core/manifest/crd.ts"
 import { rows } from "../core/plan.ts"
+import { rows as doubts } from "../core/state-doubt.ts"
 import { schemaId } from "../schema/names.ts"
 import { reasons } from "../schema/reason.ts"
 import { openApi } from "../server/open-api.ts"
@@ -23,7 +24,13 @@ const decisionsFile = (): GeneratedFile =>
     "It looks at one AgentTask, its Job and its Pod, reads this table from the top, and does what the first row that fits says.",
     "If none fits, the task starts.",
     "",
-    ...table(["When it is", "the controller will"], rows.map(({ means, situation }) => [situation, means]))
+    ...table(["When it is", "the controller will"], rows.map(({ means, situation }) => [situation, means])),
+    "",
+    "# When the end of a stage leaves the state in doubt",
+    "",
+    "The server reads this table from the top when a stage ends. If the first row that fits opens a rescue, the workspace waits for a person: [state.md](state.md).",
+    "",
+    ...table(["When it is", "A rescue", "because"], doubts.map(({ because, opens, situation }) => [situation, opens ? "opens" : "no", because]))
   ])
 
 const isObject = (input: unknown): input is object => typeof input === "object" && input !== null

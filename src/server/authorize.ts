@@ -36,10 +36,10 @@ export const routesOf = <A>(who: Who<A>, form: Form) =>
         }))
   })
 
-/** Routes for the holder of a user's or a pool's token. */
+/** Routes for the holder of a user's or a pool's token, who is told to the handler. */
 export const routesFor = (kind: "user" | "pool", form: Form) =>
   Effect.flatMap(Tokens, (tokens) =>
-    routesOf((token) => Effect.succeed(Option.map(tokens.holderOf(kind, token), (caller) => [caller, undefined] as const)), form))
+    routesOf((token) => Effect.succeed(Option.map(tokens.holderOf(kind, token), (caller) => [caller, caller] as const)), form))
 
 /** Routes that need no token; those that change something have a secret in their path. */
 export const openRoutes = (form: Form) =>

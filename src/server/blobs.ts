@@ -30,6 +30,8 @@ export class Blobs extends Context.Service<Blobs, {
   readonly sizeBytes: (sha256: string) => Effect.Effect<number, Refused>
   /** Whole, checked against its digest; 503 when it is damaged. For states. */
   readonly read: (sha256: string) => Effect.Effect<Uint8Array, Refused>
+  /** One that no row names, and that nobody is storing now. */
+  readonly remove: (sha256: string) => Effect.Effect<void, Refused>
   /** Removes all others. */
   readonly keepOnly: (named: ReadonlySet<string>) => Effect.Effect<void, Refused>
   /** Can the disk take a blob now? */
@@ -121,6 +123,7 @@ const make = Effect.fnUntraced(function*(directory: string) {
     }),
     sizeBytes: (sha256) => Effect.map(onDisk(() => stat(path(sha256))), ({ size }) => size),
     read,
+    remove: (sha256) => onDisk(() => rm(path(sha256), { force: true })),
     keepOnly: (named) => onDisk(async () => {
       for (const name of await readdir(directory)) if (!named.has(name)) await rm(join(directory, name), { force: true })
     }),

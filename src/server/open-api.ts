@@ -9,6 +9,7 @@ import { AcknowledgeRequest, AcquireRequest, AcquireResponse, CancellationsReque
 import { Problem } from "../schema/problem.ts"
 import { RunList, runPath, RunView } from "../schema/run.ts"
 import { StageResult } from "../schema/stage-result.ts"
+import { ForceUnlock, SettleRescue, StateView } from "../schema/state.ts"
 import { LockGranted, LockInfo, LogPosition, taskHeader, TaskDetails, taskPath } from "../schema/task-api.ts"
 
 const bearer = (description: string) => HttpApiSecurity.bearer.pipe(HttpApiSecurity.annotate(OpenApi.Description, description))
@@ -56,13 +57,21 @@ const state = HttpApiGroup.make("state").add(
   HttpApiEndpoint.make("DELETE")("unlockWorkspaceState", stateAddress, { params: name, success: HttpApiSchema.Empty(200), error: refusals })
 ).middleware(UserToken)
 
+const statePlace = "/api/agent-job/v1/workspaces/:name/state"
+const rescue = HttpApiGroup.make("rescue").add(
+  HttpApiEndpoint.get("getState", statePlace, { params: name, success: StateView, error: refusals }),
+  HttpApiEndpoint.get("readEvidence", `${statePlace}/evidence/:id`, { params: { ...name, ...id }, success: bytes, error: refusals }),
+  HttpApiEndpoint.post("settleRescue", `${statePlace}/rescue`, { params: name, payload: SettleRescue, success: StateView, error: refusals }),
+  HttpApiEndpoint.post("forceUnlock", `${statePlace}/unlock`, { params: name, payload: ForceUnlock, success: StateView, error: refusals })
+).middleware(UserToken)
+
 const runs = HttpApiGroup.make("runs").add(
   HttpApiEndpoint.get("listRuns", runPath.list, { query: { workspace: Schema.optionalKey(Schema.String) }, success: RunList, error: refusals }),
   HttpApiEndpoint.get("listAudit", auditPath, { query: { before: Schema.optionalKey(Schema.FiniteFromString) }, success: AuditList, error: refusals }),
   HttpApiEndpoint.get("getRun", "/api/agent-job/v1/runs/:id", { params: id, success: RunView, error: refusals })
 ).middleware(UserToken)
 
-const api = HttpApi.make("agent-job").add(pool, task, state, runs).annotateMerge(OpenApi.annotations({ title: "agent-job server", version: "1" }))
+const api = HttpApi.make("agent-job").add(pool, task, state, rescue, runs).annotateMerge(OpenApi.annotations({ title: "agent-job server", version: "1" }))
 
 /** The document, OpenAPI 3.1. */
 export const openApi = (): unknown => OpenApi.fromApi(api)

@@ -11,6 +11,7 @@ import { Blobs } from "./blobs.ts"
 import { Commits } from "./commits.ts"
 import { Configurations } from "./configurations.ts"
 import { layerDatabase } from "./database.ts"
+import { Evidence } from "./evidence.ts"
 import { healthRoutes } from "./health-routes.ts"
 import { Limits } from "./limits.ts"
 import { guarded, listen } from "./listen.ts"
@@ -21,6 +22,7 @@ import { runRoutes } from "./run-routes.ts"
 import { Runs } from "./runs.ts"
 import { ServerError, type ServerOptions, Settings } from "./settings.ts"
 import { Stages } from "./stages.ts"
+import { StateRescue } from "./state-rescue.ts"
 import { stateRoutes } from "./state-routes.ts"
 import { StateVersions } from "./state-versions.ts"
 import { sweep } from "./sweep.ts"
@@ -30,10 +32,11 @@ import { tfeStateRoutes } from "./tfe-state-routes.ts"
 import { tfeWorkspaceRoutes } from "./tfe-workspace-routes.ts"
 import { Tokens } from "./tokens.ts"
 import { Variables } from "./variables.ts"
+import { workspaceRoutes } from "./workspace-routes.ts"
 import { Workspaces } from "./workspaces.ts"
 
 /** Each route says itself which token it takes; a test has a table of all of them. */
-export const routes = Layer.mergeAll(healthRoutes, poolRoutes, taskRoutes, stateRoutes, runRoutes, tfeWorkspaceRoutes, tfeRunRoutes, tfeStateRoutes)
+export const routes = Layer.mergeAll(healthRoutes, poolRoutes, taskRoutes, stateRoutes, workspaceRoutes, runRoutes, tfeWorkspaceRoutes, tfeRunRoutes, tfeStateRoutes)
 
 const dataDirectory = (directory: string) =>
   Layer.effectDiscard(Effect.tryPromise({
@@ -43,11 +46,12 @@ const dataDirectory = (directory: string) =>
 
 /** Everything that is stored, from the bottom up. */
 export const stores = (options: ServerOptions) =>
-  Assignments.layer.pipe(
+  Layer.mergeAll(Assignments.layer, StateRescue.layer).pipe(
     Layer.provideMerge(Logs.layer),
     Layer.provideMerge(Runs.layer),
     Layer.provideMerge(Stages.layer),
-    Layer.provideMerge(Layer.mergeAll(Audit.layer, Configurations.layer, Limits.layer, Rescues.layer, StateVersions.layer, Variables.layer)),
+    Layer.provideMerge(Layer.mergeAll(Audit.layer, Configurations.layer, Limits.layer, StateVersions.layer, Variables.layer)),
+    Layer.provideMerge(Layer.mergeAll(Evidence.layer, Rescues.layer)),
     Layer.provideMerge(Workspaces.layer),
     Layer.provideMerge(Commits.layer),
     Layer.provideMerge(layerDatabase(join(options.dataDir, "agent-job.sqlite"))),

@@ -50,10 +50,10 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const { id } = yield* made(params)
         return HttpServerResponse.jsonUnsafe({ epoch: yield* states.lock(id, yield* lockInfo(request), "person") })
       })),
-    route("DELETE", address, (request, params) =>
+    route("DELETE", address, (request, params, caller) =>
       Effect.gen(function*() {
         const { id } = yield* existing(params)
-        yield* states.unlock(id, (yield* lockInfo(request)).ID)
+        yield* states.unlock(id, (yield* lockInfo(request)).ID, { person: caller.name })
         return unlocked
       }))
   ]

@@ -1,15 +1,17 @@
-// States of workspaces: every accepted body is a version, taken only under the current lock.
+// States of workspaces: every accepted body is a version, taken only under the current lock; a stage's that is refused is kept as evidence.
 // Invariants: each lock raises the workspace's epoch; the lineage stays; the serial never falls; what was answered is on disk.
-// Used by the task API (workers), the state API (people) and the TFE routes (outputs).
-import { Context, Effect, Layer, Result, Schema, Stream } from "effect"
-import { SqlClient } from "effect/sql"
+// Used by the task API (workers), the state API (people), the rescues and the TFE routes (outputs).
+import { Context, Effect, Layer, Result, Schema, Semaphore, Stream } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
 import { isDeeperThan } from "../core/json-depth.ts"
 import { RunId, Sha256, Timestamp } from "../schema/names.ts"
-import type { LockInfo } from "../schema/task-api.ts"
+import { LockInfo } from "../schema/task-api.ts"
 import { Blobs } from "./blobs.ts"
-import { row } from "./database.ts"
+import { row, rows } from "./database.ts"
+import { Evidence } from "./evidence.ts"
 import { newId } from "./ids.ts"
 import { conflict, invalid, Refused, unauthorized } from "./refused.ts"
+import { Rescues } from "./rescues.ts"
 import { now, type Workspace, Workspaces } from "./workspaces.ts"
 
 export const StateVersion = Schema.Struct({
@@ -45,6 +47,12 @@ interface NewState {
   readonly by: { readonly holder: string; readonly epoch: number; readonly runId: RunId } | undefined
 }
 
+/** A lock that a person opened though a stage, or somebody else, held it. */
+const ForcedUnlock = Schema.Struct({ holder: Schema.String, lockInfo: Schema.fromJsonString(LockInfo), epoch: Schema.Int, forcedBy: Schema.String, forcedAt: Timestamp })
+
+/** The lock of everybody who is no stage. */
+const person = "person"
+
 const decode = Schema.decodeUnknownResult(Schema.fromJsonString(State))
 
 /** Levels of nesting in a state: an output is printed again, which calls itself for each level. */
@@ -59,15 +67,24 @@ const parse = (bytes: Uint8Array) =>
 const locked = ({ lockInfo, name }: Workspace) =>
   conflict("locked", `The state of ${name} is locked by ${lockInfo?.Who ?? "somebody"} (${lockInfo?.ID ?? "?"}); wait, or unlock it.`, lockInfo ?? {})
 
+/** The four that say no to a state as such. */
+const isRefusal = ({ error }: Refused) => error === "locked" || error === "not-locked" || error === "other-lineage" || error === "old-serial"
+
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const blobs = yield* Blobs
+  const evidence = yield* Evidence
+  const rescues = yield* Rescues
   const workspaces = yield* Workspaces
 
   const find = (id: string) => row(StateVersion)(sql`SELECT * FROM stateVersions WHERE id = ${id}`)
   const current = (workspaceId: string) =>
     row(StateVersion)(sql`SELECT stateVersions.* FROM stateVersions JOIN workspaces ON workspaces.stateVersionId = stateVersions.id WHERE workspaces.id = ${workspaceId}`)
   const read = (version: StateVersion) => blobs.read(version.sha256)
+  /** Newest first. */
+  const forcedUnlocks = (workspaceId: string, limit: number) => rows(ForcedUnlock)(sql`SELECT * FROM forcedUnlocks WHERE workspaceId = ${workspaceId} ORDER BY seq DESC LIMIT ${limit}`)
+  /** One state after another from its file to its row, so that none goes in between. */
+  const inTurn = Semaphore.makeUnsafe(1)
 
   /** Gives the epoch. Who has the lock gets it again with the same id, since the answer may have been lost. */
   const lock = Effect.fn("StateVersions.lock")((workspaceId: string, info: LockInfo, holder: string) =>
@@ -75,6 +92,8 @@ const make = Effect.gen(function*() {
       const workspace = yield* workspaces.get(workspaceId)
       const over = yield* sql`SELECT id FROM stages WHERE id = ${holder} AND endedAt IS NOT NULL`
       if (over.length > 0) return yield* unauthorized() // it ended while its request came, and nobody would open the lock
+      const [forced] = holder === person ? [] : yield* rows(ForcedUnlock)(sql`SELECT * FROM forcedUnlocks WHERE holder = ${holder} LIMIT 1`)
+      if (forced !== undefined) return yield* conflict("fenced", `The lock of this stage was opened by force (${forced.forcedBy}), so it gets none any more; start a new run.`)
       if (workspace.lockInfo !== null) {
         return yield* workspace.lockInfo.ID === info.ID && workspace.lockHolder === holder ? Effect.succeed(workspace.epoch) : locked(workspace)
       }
@@ -82,13 +101,29 @@ const make = Effect.gen(function*() {
       return workspace.epoch + 1
     })))
 
-  /** A lock that is gone already is success, another one is refused; a stage (`holder`) opens only its own. */
-  const unlock = Effect.fn("StateVersions.unlock")((workspaceId: string, lockId: string, holder?: string) =>
+  const open = (workspaceId: string) => sql`UPDATE workspaces SET lockInfo = NULL, lockHolder = NULL WHERE id = ${workspaceId}`
+
+  /** Whoever holds it is fenced from then on: what it writes is refused and kept as evidence, and a stage gets no other lock. */
+  const breakLock = Effect.fnUntraced(function*({ epoch, id, lockHolder, lockInfo }: Workspace, forcedBy: string) {
+    yield* sql`INSERT INTO forcedUnlocks ${sql.insert({ workspaceId: id, holder: lockHolder, lockInfo: JSON.stringify(lockInfo), epoch, forcedBy, forcedAt: yield* now })}`
+    yield* sql`UPDATE workspaces SET epoch = epoch + 1 WHERE id = ${id}`
+    yield* open(id)
+  })
+
+  /** A lock that is gone already is success, another one is refused; a stage opens only its own, a person also a stage's, which is by force. */
+  const unlock = Effect.fn("StateVersions.unlock")((workspaceId: string, lockId: string, by: { readonly stage: string } | { readonly person: string }) =>
     sql.withTransaction(Effect.gen(function*() {
       const workspace = yield* workspaces.get(workspaceId)
       if (workspace.lockInfo === null) return
-      if (workspace.lockInfo.ID !== lockId || (holder ?? workspace.lockHolder) !== workspace.lockHolder) return yield* locked(workspace)
-      yield* sql`UPDATE workspaces SET lockInfo = NULL, lockHolder = NULL WHERE id = ${workspaceId}`
+      const isOwn = workspace.lockHolder === ("stage" in by ? by.stage : person)
+      if (workspace.lockInfo.ID !== lockId || (!isOwn && "stage" in by)) return yield* locked(workspace)
+      yield* "stage" in by || isOwn ? open(workspaceId) : breakLock(workspace, by.person)
+    })))
+
+  const forceUnlock = Effect.fn("StateVersions.forceUnlock")((workspaceId: string, forcedBy: string) =>
+    sql.withTransaction(Effect.gen(function*() {
+      const workspace = yield* workspaces.get(workspaceId)
+      if (workspace.lockInfo !== null) yield* breakLock(workspace, forcedBy)
     })))
 
   /** How a stage stands to the state of its workspace, for as long as `release` was not called. */
@@ -111,10 +146,20 @@ const make = Effect.gen(function*() {
     yield* sql`UPDATE workspaces SET stateVersionId = ${id} WHERE id = ${workspace.id}`
   })
 
+  const put = (bytes: Uint8Array, expected?: string) => blobs.put(Stream.succeed(bytes), { limitBytes: stateLimitBytes, expected })
+
+  /** Keeps a stage's state that was refused, and says so at the end of the refusal. Where that fails, the stage is told to come again. */
+  const keep = Effect.fnUntraced(function*(state: Omit<Parameters<typeof evidence.keep>[0], "why">, refused: Refused): Effect.fn.Return<never, Refused | SqlError.SqlError> {
+    const kept = yield* evidence.keep({ ...state, why: refused.message })
+    const said = kept === undefined ? "It is not kept, since states of higher serials are." : `It is kept as ${kept.id}.`
+    return yield* new Refused({ ...refused, message: `${refused.message} ${said}` })
+  })
+
   /** Stores a state as the workspace's next version; the same body under the same serial is success and no new version. */
   const accept = Effect.fn("StateVersions.accept")(function*(workspaceId: string, { by, bytes, lockId, sha256 }: NewState) {
-    const { lineage, serial } = yield* parse(bytes)
-    const blob = yield* blobs.put(Stream.succeed(bytes), { limitBytes: stateLimitBytes, expected: sha256 })
+    const state = yield* parse(bytes)
+    const blob = yield* put(bytes, sha256)
+    const { lineage, serial } = state
     yield* sql.withTransaction(Effect.gen(function*() {
       const workspace = yield* workspaces.get(workspaceId)
       if (workspace.lockInfo === null) return yield* conflict("not-locked", `The state of ${workspace.name} is not locked; lock it before writing.`)
@@ -126,10 +171,37 @@ const make = Effect.gen(function*() {
         yield* Effect.fromResult(mayFollow(before, { lineage, serial }))
       }
       yield* insert(workspace, { ...blob, lineage, serial, runId: by?.runId ?? null })
-    }))
-  })
+    })).pipe(Effect.catchTag("Refused", (refused): Effect.Effect<void, Refused | SqlError.SqlError> =>
+      by === undefined || !isRefusal(refused) ? Effect.fail(refused) : keep({ workspaceId, stageId: by.holder, lineage, serial, ...blob }, refused)))
+  }, inTurn.withPermit)
 
-  return { find, current, read, lock, unlock, standing, release, accept }
+  /** A state of a stage that is over can only be left as evidence, for which a rescue is open then; what was stored before it ended is success. */
+  const leave = Effect.fn("StateVersions.leave")(function*(stage: { readonly id: string; readonly stage: string; readonly runId: RunId }, workspaceId: string, bytes: Uint8Array, sha256: string | undefined) {
+    const { lineage, serial } = yield* parse(bytes)
+    const blob = yield* put(bytes, sha256)
+    const stored = yield* sql`SELECT id FROM stateVersions WHERE workspaceId = ${workspaceId} AND sha256 = ${blob.sha256}`
+    if (stored.length > 0) return
+    const isNews = (yield* evidence.ofStage(stage.id, blob.sha256)) === undefined
+    if (isNews) yield* rescues.open({ workspaceId, stageId: stage.id, reason: "StateNotSaved", message: `The ${stage.stage} of ${stage.runId} sent a state after its end` })
+    return yield* keep({ workspaceId, stageId: stage.id, lineage, serial, ...blob }, conflict("stage-over", `The stage ${stage.id} is over, so its state is not stored.`))
+  }, inTurn.withPermit)
+
+  /** Makes a state the next version, where nobody has the lock, and does what belongs to it in the same transaction. */
+  const adopt = Effect.fn("StateVersions.adopt")(function*<E>(workspaceId: string, bytes: Uint8Array, runId: RunId, also: Effect.Effect<void, E>) {
+    const { lineage, serial } = yield* parse(bytes)
+    const blob = yield* put(bytes)
+    yield* sql.withTransaction(Effect.gen(function*() {
+      const workspace = yield* workspaces.get(workspaceId)
+      if (workspace.lockInfo !== null) return yield* locked(workspace)
+      const before = yield* current(workspaceId)
+      if (before !== undefined) yield* Effect.fromResult(mayFollow(before, { lineage, serial }))
+      yield* sql`UPDATE workspaces SET epoch = epoch + 1 WHERE id = ${workspaceId}`
+      yield* insert({ ...workspace, epoch: workspace.epoch + 1 }, { ...blob, lineage, serial, runId })
+      yield* also
+    }))
+  }, inTurn.withPermit)
+
+  return { find, current, read, forcedUnlocks, lock, unlock, forceUnlock, standing, release, accept, leave, adopt }
 })
 
 const mayFollow = (before: StateVersion, next: { readonly lineage: string; readonly serial: number }): Result.Result<void, Refused> => {

@@ -1,8 +1,9 @@
-// The task API: what the worker of one stage fetches and leaves, by the contract of schema/task-api.
-// The token says which stage it is, so no path names one, and a header which task asks; when the stage has its result, only that same result may be said again.
-// Used by server/server.
+// The task API: what the worker of one stage fetches and leaves, by the contract of schema/task-api. Used by server/server.
+// The token says which stage it is, so no path names one, and a header which task asks. Of a stage that has its result, only that same result may be said again,
+// and, where its end left the state in doubt, a state be left as evidence.
 import { Effect, Option, Schema } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
+import type { SqlError } from "effect/sql"
 import { Uid } from "../schema/names.ts"
 import { StageResult } from "../schema/stage-result.ts"
 import { LockInfo, taskHeader, taskPath, type TaskDetails } from "../schema/task-api.ts"
@@ -12,6 +13,7 @@ import { routesOf } from "./authorize.ts"
 import { Blobs } from "./blobs.ts"
 import { Logs } from "./logs.ts"
 import { conflict, invalid, Refused } from "./refused.ts"
+import { Rescues } from "./rescues.ts"
 import { type Run, Runs } from "./runs.ts"
 import type { StageRow } from "./stages.ts"
 import { stateLimitBytes, StateVersions } from "./state-versions.ts"
@@ -30,17 +32,20 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const assignments = yield* Assignments
   const blobs = yield* Blobs
   const logs = yield* Logs
+  const rescues = yield* Rescues
   const runs = yield* Runs
   const states = yield* StateVersions
   const variables = yield* Variables
 
   const taskUidOf = (request: HttpServerRequest.HttpServerRequest) => decodeUid(request.headers[taskHeader.taskUid])
-  const stageOf = (isGood: (stage: StageRow) => boolean) => (token: string, request: HttpServerRequest.HttpServerRequest) =>
-    Effect.map(assignments.byToken(token, taskUidOf(request)), (stage) =>
-      stage !== undefined && isGood(stage) ? Option.some([{ kind: "task", name: stage.id }, stage] as const) : Option.none())
+  const stageOf = (isGood: (stage: StageRow) => Effect.Effect<boolean, SqlError.SqlError>) => Effect.fnUntraced(function*(token: string, request: HttpServerRequest.HttpServerRequest) {
+    const stage = yield* assignments.byToken(token, taskUidOf(request))
+    return stage !== undefined && (yield* isGood(stage)) ? Option.some([{ kind: "task", name: stage.id }, stage] as const) : Option.none()
+  })
 
-  const routeOfStage = yield* routesOf(stageOf(({ endedAt }) => endedAt === null), problem)
-  const routeOfResult = yield* routesOf(stageOf(({ endedAt, result }) => endedAt === null || result !== null), problem)
+  const routeOfStage = yield* routesOf(stageOf(({ endedAt }) => Effect.succeed(endedAt === null)), problem)
+  const routeOfResult = yield* routesOf(stageOf(({ endedAt, result }) => Effect.succeed(endedAt === null || result !== null)), problem)
+  const routeOfState = yield* routesOf(stageOf(({ endedAt, id }) => endedAt === null ? Effect.succeed(true) : Effect.map(rescues.ofStage(id), (rescue) => rescue !== undefined)), problem)
 
   /** For the holder of the token of a stage that is not over. */
   const task = (method: "GET" | "POST" | "PUT", path: HttpRouter.PathInput, handler: (request: HttpServerRequest.HttpServerRequest, stage: StageRow, run: Run) => Answer) =>
@@ -85,16 +90,15 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
     task("GET", taskPath.state, (_, __, run) =>
       Effect.flatMap(states.current(run.workspaceId), (version) => version === undefined ? Effect.fail(noState) : Effect.map(states.read(version), (bytes) =>
         HttpServerResponse.uint8Array(bytes, { contentType: "application/json", headers: { [taskHeader.digest]: version.sha256 } })))),
-    task("POST", taskPath.state, (request, stage, run) =>
+    routeOfState("POST", taskPath.state, (request, _, stage) =>
       Effect.gen(function*() {
         if (stage.stage === "plan") return yield* conflict("wrong-stage", "A plan stage writes no state.")
+        const run = yield* runs.get(stage.runId)
+        const bytes = yield* bytesOf(request, stateLimitBytes)
         const { [taskHeader.digest]: sha256, [taskHeader.lockEpoch]: epoch, [taskHeader.lockId]: lockId } = request.headers
-        yield* states.accept(run.workspaceId, {
-          bytes: yield* bytesOf(request, stateLimitBytes),
-          sha256,
-          lockId,
-          by: { holder: stage.id, epoch: Option.getOrElse(epochOf(epoch), () => -1), runId: run.id }
-        })
+        yield* stage.endedAt !== null
+          ? states.leave(stage, run.workspaceId, bytes, sha256)
+          : states.accept(run.workspaceId, { bytes, sha256, lockId, by: { holder: stage.id, epoch: Option.getOrElse(epochOf(epoch), () => -1), runId: run.id } })
         return noContent
       })),
     task("POST", taskPath.lock, (request, stage, run) =>
@@ -103,7 +107,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
       })),
     task("POST", taskPath.unlock, (request, stage, run) =>
       Effect.gen(function*() {
-        yield* states.unlock(run.workspaceId, (yield* lockInfo(request)).ID, stage.id)
+        yield* states.unlock(run.workspaceId, (yield* lockInfo(request)).ID, { stage: stage.id })
         return unlocked
       })),
     routeOfResult("POST", taskPath.result, (request, _, stage) =>

@@ -52,6 +52,9 @@ describe("what is typed wrong", () => {
     { args: ["cancel"], said: "error: RUN|TASK is missing\nSee: agent-job cancel --help" },
     { args: ["cancel", "Rubbish!"], said: "error: \"Rubbish!\" is neither a run's id nor the name of an AgentTask." },
     { args: ["approve", "a-task", "--url", nobody], said: "error: \"a-task\" is not the id of a run; `agent-job get runs` lists them." },
+    { args: ["state", "rescue", "demo", "--keep", "--use", "ev-1"], said: "error: --use and --keep exclude each other; give one of them." },
+    { args: ["state", "unlock", "demo"], said: "error: Who holds the lock may still write; look with `agent-job state show demo`, and say --force when its holder is surely gone." },
+    { args: ["state", "show"], said: "error: WORKSPACE is missing\nSee: agent-job state show --help" },
     { args: ["render", "--name", "Blue"], said: "error: --name cannot be \"Blue\": it must be a lowercase DNS name\nSee: agent-job render --help" },
     { args: ["render", "--name", ""], said: "error: --name needs a value (it must be a lowercase DNS name)\nSee: agent-job render --help" },
     { args: ["render", "--name", "a", "--name", "b"], said: "error: --name is given more than once; give it once\nSee: agent-job render --help" },
@@ -70,7 +73,7 @@ describe("what is typed wrong", () => {
 describe("an unreachable", () => {
   it.effect("server is exit code 4, whatever is asked of it", () =>
     Effect.gen(function*() {
-      for (const args of [["run", "examples/quickstart"], ["get", "runs"], ["get", "run-a1"], ["logs", "run-a1"], ["cancel", "run-a1"], ["approve", "run-a1"], ["discard", "run-a1"]]) {
+      for (const args of [["run", "examples/quickstart"], ["get", "runs"], ["get", "run-a1"], ["logs", "run-a1"], ["cancel", "run-a1"], ["approve", "run-a1"], ["discard", "run-a1"], ["state", "show", "demo"], ["state", "rescue", "demo", "--keep"], ["state", "unlock", "demo", "--force"]]) {
         const answer = yield* typed({ AGENT_JOB_URL: nobody }, ...args)
         expect([args.join(" "), answer.code, answer.said]).toEqual([
           args.join(" "), 4,

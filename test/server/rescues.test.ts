@@ -1,20 +1,38 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
-import { agent, directory, failed, person, planWith, serve, succeeded, withChanges, worker } from "./live-server.ts"
+import { Effect, Exit, Fiber, Scope } from "effect"
+import { readdirSync } from "node:fs"
+import { join } from "node:path"
+import { statePath } from "../../src/schema/state.ts"
+import { taskPath } from "../../src/schema/task-api.ts"
+import { agent, ask, directory, failed, person, planWith, poolToken, serve, succeeded, userToken, withChanges, worker } from "./live-server.ts"
 
-/** A run in its apply stage, which holds the lock of the state. */
-const applying = Effect.gen(function*() {
-  const made = yield* directory
-  const url = yield* serve(made)
-  const id = yield* person(url).start("demo", { "auto-apply": true })
-  yield* planWith(url)
-  const apply = yield* agent(url).take
-  const applier = worker(url, apply)
-  yield* applier.lock("a")
-  return { made, url, id, apply, applier }
-})
+const state = (serial: number, lineage = "l", more: object = {}) => ({ version: 4, serial, lineage, outputs: {}, resources: [], ...more })
+const address = (url: string) => `${url}/api/state/v1/workspaces/demo`
+
+/** A run in its apply stage, which holds the lock of the state `a` and has pushed the serial 1. */
+const applyingIn = (made: string) =>
+  Effect.gen(function*() {
+    const url = yield* serve(made)
+    const id = yield* person(url).start("demo", { "auto-apply": true })
+    yield* planWith(url)
+    const apply = yield* agent(url).take
+    const applier = worker(url, apply)
+    yield* applier.lock("a")
+    yield* applier.pushState(state(1), "a", 1)
+    const looked = Effect.map(person(url).as("GET", statePath.state("demo")), ({ json }) => json)
+    const settle = (body: object) => person(url).as("POST", statePath.rescue("demo"), { by: "me@here", ...body })
+    return { url, id, apply, applier, looked, settle }
+  })
+const applying = Effect.flatMap(directory, applyingIn)
 
 const lost = { ...failed("The worker ended without a result."), reason: "Lost" } as const
+
+/** After the end of an apply that was lost with the lock. */
+const doubted = Effect.gen(function*() {
+  const made = yield* applying
+  yield* agent(made.url).report(made.apply.id, lost)
+  return made
+})
 
 describe("a rescue", () => {
   it.live("keeps the next stages of its workspace from all agents, and says so to the runs that wait", () =>
@@ -22,8 +40,7 @@ describe("a rescue", () => {
       const { apply, id, url } = yield* applying
       const second = yield* person(url).start("demo")
       const planOnly = yield* person(url).start("demo", { "plan-only": true })
-      const offered = yield* agent(url).take // before the end: changes nothing, goes on
-      expect(offered.runId).toBe(planOnly)
+      expect((yield* agent(url).take).runId).toBe(planOnly) // before the end: changes nothing, goes on
       yield* agent(url).report(apply.id, lost)
       expect(yield* agent(url).acquire()).toEqual([])
       const { queue, status } = yield* person(url).view(second)
@@ -36,8 +53,7 @@ describe("a rescue", () => {
 
   it.live("does not keep other workspaces from theirs", () =>
     Effect.gen(function*() {
-      const { apply, url } = yield* applying
-      yield* agent(url).report(apply.id, lost)
+      const { url } = yield* doubted
       const other = yield* person(url).start("other")
       expect((yield* agent(url).take).runId).toBe(other)
     }))
@@ -45,9 +61,168 @@ describe("a rescue", () => {
   it.live("is not opened by an apply that ended in order with its state pushed", () =>
     Effect.gen(function*() {
       const { applier, url } = yield* applying
-      yield* applier.pushState({ version: 4, serial: 1, lineage: "l" }, "a", 1)
       yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
       const next = yield* person(url).start("demo")
       expect((yield* agent(url).take).runId).toBe(next)
+    }))
+
+  it.live("is settled once, by name, with the stored state; the stage that waited is offered at once, and all of it outlives a restart", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const scope = yield* Scope.make()
+      const { apply, looked, settle, url } = yield* applyingIn(made).pipe(Scope.provide(scope))
+      expect((yield* settle({})).json.error).toBe("nothing-pending")
+      yield* agent(url).report(apply.id, lost)
+      const next = yield* person(url).start("demo")
+      const waiting = yield* Effect.forkChild(agent(url).acquire(60))
+      const settled = yield* settle({})
+      expect([settled.status, settled.json.pending]).toEqual([200, []])
+      expect((yield* Fiber.join(waiting)).map(({ runId }) => runId)).toEqual([next])
+      expect((yield* settle({})).status).toBe(409)
+      const before = yield* looked
+      expect(before.settled).toMatchObject([{ stage: apply.id, reason: "Lost", settledBy: expect.stringMatching(/^[0-9a-f]{8}, me@here$/u), how: "the stored state is kept" }])
+      expect(before.version.serial).toBe(1)
+      yield* Scope.close(scope, Exit.void)
+      const after = yield* serve(made)
+      expect((yield* person(after).as("GET", statePath.state("demo"))).json).toEqual(before)
+    }))
+})
+
+describe("a state that is refused to a stage", () => {
+  it.live("is kept as evidence once, with the reason, and can be read by a person alone", () =>
+    Effect.gen(function*() {
+      const { apply, applier, looked, url } = yield* applying
+      const refused = yield* applier.pushState(state(1, "l", { resources: ["other"] }), "a", 1)
+      expect([refused.status, refused.json.error]).toEqual([409, "old-serial"])
+      yield* applier.pushState(state(1, "l", { resources: ["other"] }), "a", 1)
+      const { evidence } = yield* looked
+      expect(evidence).toMatchObject([{ stage: apply.id, serial: 1, lineage: "l", why: expect.stringContaining("other content") }])
+      expect(refused.json.message).toContain(`It is kept as ${evidence[0].id}.`)
+      const at = url + statePath.evidence("demo", evidence[0].id)
+      expect((yield* ask(at, userToken)).json).toEqual(state(1, "l", { resources: ["other"] }))
+      for (const token of [undefined, poolToken, apply.taskToken]) expect((yield* ask(at, token)).status).toBe(401)
+      expect((yield* ask(url + statePath.evidence("demo", "ev-none"), userToken)).status).toBe(404)
+    }))
+
+  it.live.each([
+    { given: "another lineage", body: state(2, "other"), lock: "a", epoch: 1, error: "other-lineage" },
+    { given: "a lower serial", body: state(0), lock: "a", epoch: 1, error: "old-serial" },
+    { given: "another lock", body: state(2), lock: "b", epoch: 1, error: "locked" },
+    { given: "an old epoch", body: state(2), lock: "a", epoch: 0, error: "locked" }
+  ])("for $given is kept", ({ body, epoch, error, lock }) =>
+    Effect.gen(function*() {
+      const { applier, looked } = yield* applying
+      expect((yield* applier.pushState(body, lock, epoch)).json.error).toBe(error)
+      expect((yield* looked).evidence).toHaveLength(1)
+      expect((yield* looked).version.serial).toBe(1)
+    }))
+
+  it.live("is bounded to the highest serials of the stage, on the disk too", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const { applier, looked } = yield* applyingIn(made)
+      const files = () => readdirSync(join(made, "data", "blobs")).length
+      const before = files()
+      for (let serial = 20; serial < 40; serial++) yield* applier.pushState(state(serial), "stranger", 1)
+      expect((yield* looked).evidence.map((_: { serial: number }) => _.serial)).toEqual([39, 38, 37, 36, 35, 34, 33, 32])
+      expect(files()).toBe(before + 8)
+      expect((yield* applier.pushState(state(5), "stranger", 1)).json.message).toContain("It is not kept, since states of higher serials are.")
+      expect(files()).toBe(before + 8)
+    }))
+
+  it.live("becomes the state by --use, with a serial above the stored one and every digit of its numbers, and settles the rescue", () =>
+    Effect.gen(function*() {
+      const { apply, applier, looked, settle, url } = yield* applying
+      const text = "{\"version\":4,\"serial\": 1,\"lineage\":\"l\",\"outputs\":{},\"resources\":[12345678901234567890]}"
+      yield* applier.as("POST", taskPath.state, text, { "x-lock-id": "a", "x-lock-epoch": "1" })
+      yield* agent(url).report(apply.id, lost)
+      const [{ id }] = (yield* looked).evidence
+      const used = yield* settle({ use: id })
+      expect([used.status, used.json.version.serial, used.json.pending, used.json.version.runId]).toEqual([200, 2, [], apply.runId])
+      expect(used.json.settled[0].how).toBe(`${id} is the state now, with the serial 2`)
+      expect((yield* ask(address(url), userToken)).text).toBe(text.replace("\"serial\": 1", "\"serial\": 2"))
+      yield* person(url).start("demo")
+      expect(yield* agent(url).acquire()).toHaveLength(1)
+    }))
+
+  it.live("becomes no state in another line, or while somebody has the lock, and nothing is settled then", () =>
+    Effect.gen(function*() {
+      const { apply, applier, looked, settle, url } = yield* applying
+      yield* applier.pushState(state(7, "other"), "a", 1)
+      yield* agent(url).report(apply.id, lost)
+      const [{ id }] = (yield* looked).evidence
+      expect((yield* settle({ use: id })).json.error).toBe("other-lineage")
+      yield* ask(address(url), userToken, "PUT", { ID: "mine" })
+      expect((yield* settle({ use: id })).json.error).toBe("locked")
+      expect((yield* settle({ use: "ev-none" })).status).toBe(404)
+      expect((yield* looked).pending).toHaveLength(1)
+      expect((yield* looked).version.serial).toBe(1)
+    }))
+})
+
+describe("a stage that is over", () => {
+  it.live("can leave its state as evidence when its end left the state in doubt, and nothing else", () =>
+    Effect.gen(function*() {
+      const { applier, looked } = yield* doubted
+      const late = yield* applier.pushState(state(9), "a", 1)
+      expect([late.status, late.json.error]).toEqual([409, "stage-over"])
+      expect((yield* looked).evidence).toMatchObject([{ serial: 9 }])
+      expect((yield* looked).version.serial).toBe(1)
+      for (const path of [taskPath.assignment, taskPath.archive, taskPath.plan, taskPath.state]) expect((yield* applier.as("GET", path)).status).toBe(401)
+      expect((yield* applier.lock("a")).status).toBe(401)
+      expect((yield* applier.log(0, "late")).status).toBe(401)
+    }))
+
+  it.live("is told that a state is stored which came just before its end", () =>
+    Effect.gen(function*() {
+      const { applier, looked } = yield* doubted
+      expect((yield* applier.pushState(state(1), "a", 1)).status).toBe(204)
+      expect((yield* looked).evidence).toEqual([])
+    }))
+
+  it.live("opens another rescue with a state that comes after the first was settled, but not with the same again", () =>
+    Effect.gen(function*() {
+      const { applier, looked, settle, url } = yield* doubted
+      yield* settle({})
+      yield* applier.pushState(state(9), "a", 1)
+      expect((yield* looked).pending).toMatchObject([{ reason: "StateNotSaved", message: expect.stringContaining("sent a state after its end") }])
+      yield* person(url).start("demo")
+      expect(yield* agent(url).acquire()).toEqual([])
+      yield* settle({})
+      yield* applier.pushState(state(9), "a", 1)
+      expect((yield* looked).pending).toEqual([])
+    }))
+
+  it.live("can leave nothing when it ended in order", () =>
+    Effect.gen(function*() {
+      const { applier, looked } = yield* applying
+      yield* applier.unlock("a")
+      yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
+      expect((yield* applier.pushState(state(9), "a", 1)).status).toBe(401)
+      expect((yield* looked).evidence).toEqual([])
+    }))
+})
+
+describe("a lock that is opened by force", () => {
+  it.live("fences its holder: what it writes is kept as evidence, it gets no other lock, and its end waits for a person", () =>
+    Effect.gen(function*() {
+      const { apply, applier, looked, url } = yield* applying
+      expect((yield* looked).lock).toMatchObject({ id: "a", who: "worker", stage: apply.id, agent: "agent-1", taskUid: "task-uid-1" })
+      const unlocked = yield* person(url).as("POST", statePath.unlock("demo"), { by: "me@here" })
+      expect(unlocked.json).toMatchObject({ epoch: 2, forcedUnlocks: [{ lockId: "a", holder: apply.id, epoch: 1, forcedBy: expect.stringContaining("me@here") }] })
+      expect(unlocked.json.lock).toBeUndefined()
+      expect((yield* applier.pushState(state(2), "a", 1)).status).toBe(409)
+      expect((yield* applier.lock("again")).json.error).toBe("fenced")
+      expect((yield* looked).evidence).toMatchObject([{ serial: 2 }])
+      yield* agent(url).report(apply.id, lost)
+      expect((yield* looked).pending).toHaveLength(1)
+    }))
+
+  it.live("is as open as before where there was none", () =>
+    Effect.gen(function*() {
+      const { applier, looked, url } = yield* applying
+      yield* applier.unlock("a")
+      yield* person(url).as("POST", statePath.unlock("demo"), { by: "me@here" })
+      expect(yield* looked).toMatchObject({ epoch: 1, forcedUnlocks: [] })
     }))
 })

@@ -1,0 +1,51 @@
+// The state of a workspace as lines: what is stored, who has the lock, what was refused, and what waits to be settled.
+// Pure: the time is an argument.
+// Used by state.
+import type { RescueView, StateView } from "../schema/state.ts"
+import { age } from "./elapsed.ts"
+import { table } from "./table.ts"
+
+const size = (bytes: number): string => bytes < 10_000 ? `${bytes} B` : bytes < 10_000_000 ? `${Math.round(bytes / 1000)} kB` : `${Math.round(bytes / 1_000_000)} MB`
+
+const stored = ({ version }: StateView, now: number): string =>
+  version === undefined ? "State: none yet" : `State: serial ${version.serial}, ${size(version.sizeBytes)}, ${age(version.createdAt, now)} old${version.runId === undefined ? "" : `, of ${version.runId}`}   lineage ${version.lineage}`
+
+const locked = ({ lock }: StateView): string => {
+  if (lock === undefined) return "Lock: free"
+  const holder = lock.stage === undefined ? "a person" : `${lock.stage}${lock.agent === undefined ? "" : ` of agent ${lock.agent}`}`
+  return `Lock: ${lock.id}, held by ${holder}${lock.who === undefined ? "" : ` (${lock.who})`}${lock.created === undefined ? "" : ` since ${lock.created}`}`
+}
+
+const refused = ({ evidence }: StateView, now: number): ReadonlyArray<string> =>
+  evidence.length === 0 ? [] : ["", ...table(
+    ["EVIDENCE", "SERIAL", "SIZE", "AGE", "OF", "LINEAGE"],
+    evidence.map(({ id, lineage, receivedAt, serial, sizeBytes, stage }) => [id, String(serial), size(sizeBytes), age(receivedAt, now), stage, lineage])
+  )]
+
+const settlement = ({ how, message, settledAt, settledBy }: RescueView): string => `Settled: ${message}; ${how} (${settledBy}, ${settledAt})`
+
+export const stateLines = (state: StateView, now: number): ReadonlyArray<string> => [
+  `workspace ${state.workspace}   epoch ${state.epoch}`,
+  stored(state, now),
+  locked(state),
+  ...state.forcedUnlocks.map(({ forcedAt, forcedBy, holder, lockId }) => `Unlocked by force: ${lockId} of ${holder} (${forcedBy}, ${forcedAt})`),
+  ...state.settled.map(settlement),
+  ...state.pending.map(({ message, openedAt }) => `In doubt: ${message} (${age(openedAt, now)} ago)`),
+  ...refused(state, now)
+]
+
+/** What is pending, and the ways out. */
+export const rescueLines = (state: StateView, now: number): ReadonlyArray<string> => {
+  const rescue = `agent-job state rescue ${state.workspace}`
+  if (state.pending.length === 0) return [`Nothing of ${state.workspace} waits to be settled.`]
+  const [newest] = state.evidence
+  return [
+    ...stateLines(state, now),
+    "",
+    "No stage of the workspace starts before this is settled:",
+    ...(newest === undefined ? [] : [
+      `  ${rescue} --use ${newest.id}   a refused state becomes the next version; to look into it first: agent-job state show ${state.workspace} --evidence ${newest.id}`
+    ]),
+    `  ${rescue} --keep   the stored state stays as it is; what is missing in it, import or remove by hand`
+  ]
+}

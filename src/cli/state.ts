@@ -1,0 +1,77 @@
+// `agent-job state …`: the state of a workspace, what is to be done when it is in doubt, and its lock.
+// Used by agent-job.ts.
+import { Clock, Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { hostname, userInfo } from "node:os"
+import { outputFlag, print } from "./answer.ts"
+import { BadInput } from "./failure.ts"
+import { lazily } from "./lazily.ts"
+import { connection, serverFlags, type ServerFlags, toggle } from "./settings.ts"
+
+const workspace = Argument.String("WORKSPACE").pipe(Argument.withDescription("The name of the workspace."))
+const common = { workspace, output: outputFlag, ...serverFlags }
+
+/** Who does it, as the engines say it in their locks. */
+const me = Effect.sync(() => `${userInfo().username}@${hostname()}`)
+
+/** Asks the server, and prints what the state is then. */
+const answering = (given: ServerFlags & { readonly output: "table" | "json" | "yaml" }, form: "stateLines" | "rescueLines", ask: (client: Client) => ReturnType<Client["state"]>) =>
+  Effect.gen(function*() {
+    const server = yield* connection(given)
+    const answer = yield* lazily(async () => {
+      const [{ ServerClient }, lines] = await Promise.all([import("./server-client.ts"), import("./state-rows.ts")])
+      return Effect.gen(function*() {
+        const state = yield* ask(yield* ServerClient)
+        return { document: state, lines: lines[form](state, yield* Clock.currentTimeMillis) }
+      }).pipe(Effect.provide(ServerClient.layer(server)))
+    })
+    yield* print(given.output, answer)
+  })
+type Client = import("./server-client.ts").ServerClient["Service"]
+
+const show = Command.make("show", {
+  ...common,
+  evidence: Flag.String("evidence").pipe(Flag.withMetavar("EVIDENCE"), Flag.optional, Flag.withDescription("Print this refused state as it is, secrets included."))
+}, Effect.fn("state show")(function*(given) {
+  const { evidence } = given
+  if (Option.isNone(evidence)) return yield* answering(given, "stateLines", (client) => client.state(given.workspace))
+  const server = yield* connection(given)
+  return yield* lazily(async () => {
+    const [{ Screen }, { ServerClient }] = await Promise.all([import("./screen.ts"), import("./server-client.ts")])
+    return Effect.gen(function*() {
+      const bytes = yield* (yield* ServerClient).evidence(given.workspace, evidence.value)
+      yield* (yield* Screen).result(new TextDecoder().decode(bytes))
+    }).pipe(Effect.provide(ServerClient.layer(server)), Effect.provide(Screen.layer({ colours: false, forProgram: true })))
+  })
+})).pipe(
+  Command.withDescription("Show what is stored, who has the lock, which states were refused, and what waits to be settled."),
+  Command.withExamples([{ command: "agent-job state show demo" }, { command: "agent-job state show demo --evidence ev-k3v9x2 >refused.tfstate" }])
+)
+
+const rescue = Command.make("rescue", {
+  ...common,
+  use: Flag.String("use").pipe(Flag.withMetavar("EVIDENCE"), Flag.optional, Flag.withDescription("Make this refused state the next version.")),
+  keep: toggle("keep", "Go on with the stored state as it is.")
+}, Effect.fn("state rescue")(function*(given) {
+  if (given.keep && Option.isSome(given.use)) return yield* new BadInput({ message: "--use and --keep exclude each other; give one of them." })
+  if (!given.keep && Option.isNone(given.use)) return yield* answering(given, "rescueLines", (client) => client.state(given.workspace))
+  const by = yield* me
+  return yield* answering(given, "stateLines", (client) => client.settleRescue(given.workspace, by, given.use))
+})).pipe(
+  Command.withDescription("Show what left the state in doubt, or settle it, so that the workspace goes on."),
+  Command.withExamples([{ command: "agent-job state rescue demo" }, { command: "agent-job state rescue demo --use ev-k3v9x2" }, { command: "agent-job state rescue demo --keep" }])
+)
+
+const unlock = Command.make("unlock", { ...common, force: toggle("force", "Open the lock though its holder may still be at work.") }, Effect.fn("state unlock")(function*(given) {
+  if (!given.force) return yield* new BadInput({ message: `Who holds the lock may still write; look with \`agent-job state show ${given.workspace}\`, and say --force when its holder is surely gone.` })
+  const by = yield* me
+  return yield* answering(given, "stateLines", (client) => client.forceUnlock(given.workspace, by))
+})).pipe(
+  Command.withDescription("Open the lock of a state by force: what its holder writes from then on is refused, and kept as evidence."),
+  Command.withExamples([{ command: "agent-job state unlock demo --force" }])
+)
+
+export const state = Command.make("state").pipe(
+  Command.withDescription("Look at the state of a workspace, settle it when it is in doubt, or open its lock."),
+  Command.withSubcommands([show, rescue, unlock])
+)

@@ -1,0 +1,76 @@
+// States that were refused, kept aside as files and rows until a person has looked: no stage's state is ever dropped without a word.
+// Invariant: bounded. Of a stage the highest serials stay, of a workspace those of pending rescues and then the newest; what goes, goes from the disk too.
+// Used by state-versions (keeps them) and state-rescue (shows and takes them).
+import { Context, Effect, Layer, Schema } from "effect"
+import { SqlClient } from "effect/sql"
+import { Sha256, Timestamp } from "../schema/names.ts"
+import { Blobs } from "./blobs.ts"
+import { row, rows } from "./database.ts"
+import { newId } from "./ids.ts"
+import { now } from "./workspaces.ts"
+
+const perStage = { count: 8, bytes: 128 * 1024 * 1024 }
+const perWorkspace = { count: 40, bytes: 512 * 1024 * 1024 }
+
+/** `why`: what the stage was told when it was refused. */
+const KeptState = Schema.Struct({
+  id: Schema.String,
+  workspaceId: Schema.String,
+  stageId: Schema.String,
+  serial: Schema.Int,
+  lineage: Schema.String,
+  sha256: Sha256,
+  sizeBytes: Schema.Int,
+  why: Schema.String,
+  receivedAt: Timestamp
+})
+type KeptState = typeof KeptState.Type
+
+const Gone = Schema.Struct({ sha256: Sha256 })
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const blobs = yield* Blobs
+
+  const find = (workspaceId: string, id: string) => row(KeptState)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} AND id = ${id}`)
+  /** Newest first. */
+  const list = (workspaceId: string) => rows(KeptState)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} ORDER BY seq DESC`)
+  const ofStage = (stageId: string, sha256: string) => row(KeptState)(sql`SELECT * FROM evidence WHERE stageId = ${stageId} AND sha256 = ${sha256}`)
+
+  /** One is kept however large it is. */
+  const prune = Effect.fnUntraced(function*({ stageId, workspaceId }: Pick<KeptState, "stageId" | "workspaceId">) {
+    const ofStage = yield* rows(Gone)(sql`DELETE FROM evidence WHERE id IN (
+      SELECT id FROM (SELECT id, ROW_NUMBER() OVER kept AS place, SUM(sizeBytes) OVER kept AS bytes FROM evidence WHERE stageId = ${stageId} WINDOW kept AS (ORDER BY serial DESC, seq DESC))
+      WHERE place > ${perStage.count} OR (place > 1 AND bytes > ${perStage.bytes})) RETURNING sha256`)
+    const ofWorkspace = yield* rows(Gone)(sql`DELETE FROM evidence WHERE id IN (
+      SELECT id FROM (SELECT id, ROW_NUMBER() OVER kept AS place, SUM(sizeBytes) OVER kept AS bytes FROM evidence WHERE workspaceId = ${workspaceId}
+        WINDOW kept AS (ORDER BY EXISTS (SELECT 1 FROM rescues WHERE rescues.stageId = evidence.stageId AND settledAt IS NULL) DESC, seq DESC))
+      WHERE place > ${perWorkspace.count} OR (place > 1 AND bytes > ${perWorkspace.bytes})) RETURNING sha256`)
+    return [...ofStage, ...ofWorkspace]
+  })
+
+  /** The caller lets no state be stored meanwhile, so that no file goes that a row is about to name. */
+  const removeUnnamed = Effect.fnUntraced(function*(sha256: string) {
+    const named = yield* sql`SELECT 1 FROM evidence WHERE sha256 = ${sha256} UNION SELECT 1 FROM stateVersions WHERE sha256 = ${sha256}`
+    if (named.length === 0) yield* blobs.remove(sha256)
+  })
+
+  /** The same state of a stage is kept once. Nothing if it is one too many. */
+  const keep = Effect.fn("Evidence.keep")(function*(refused: Omit<KeptState, "id" | "receivedAt">) {
+    const id = yield* newId("ev")
+    const gone = yield* sql.withTransaction(Effect.gen(function*() {
+      yield* sql`INSERT INTO evidence (id, seq, workspaceId, stageId, serial, lineage, sha256, sizeBytes, why, receivedAt)
+        SELECT ${id}, COALESCE(MAX(seq), 0) + 1, ${refused.workspaceId}, ${refused.stageId}, ${refused.serial}, ${refused.lineage}, ${refused.sha256}, ${refused.sizeBytes}, ${refused.why}, ${yield* now}
+        FROM evidence WHERE true ON CONFLICT DO NOTHING`
+      return yield* prune(refused)
+    }))
+    yield* Effect.forEach(gone, ({ sha256 }) => removeUnnamed(sha256), { discard: true })
+    return yield* ofStage(refused.stageId, refused.sha256)
+  })
+
+  return { find, list, ofStage, keep, read: ({ sha256 }: KeptState) => blobs.read(sha256) }
+})
+
+export class Evidence extends Context.Service<Evidence>()("agent-job/server/Evidence", { make }) {
+  static readonly layer = Layer.effect(this, this.make)
+}

@@ -1,0 +1,40 @@
+// Our own JSON about the state of a workspace: what there is, what was refused, and the two decisions that only a person makes.
+// Used by server/server; the CLI's `state` asks here.
+import { Effect } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+import { ForceUnlock, SettleRescue } from "../schema/state.ts"
+import { jsonOf, problem } from "./answer.ts"
+import { routesFor } from "./authorize.ts"
+import { StateRescue } from "./state-rescue.ts"
+import type { Caller } from "./tokens.ts"
+
+const place = "/api/agent-job/v1/workspaces/:name/state"
+const decision = jsonOf(SettleRescue)
+const unlock = jsonOf(ForceUnlock)
+
+/** Whose token it is, and what the client calls them. */
+const who = (caller: Caller, by: string) => `${caller.name}, ${by}`
+
+export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
+  const state = yield* StateRescue
+  const route = yield* routesFor("user", problem)
+  const shown = (name: string) => Effect.map(state.view(name), (view) => HttpServerResponse.jsonUnsafe(view))
+
+  return [
+    route("GET", place, (_, { name = "" }) => shown(name)),
+    route("GET", `${place}/evidence/:id`, (_, { id = "", name = "" }) =>
+      Effect.map(state.read(name, id), (bytes) => HttpServerResponse.uint8Array(bytes, { contentType: "application/json" }))),
+    route("POST", `${place}/rescue`, (request, { name = "" }, caller) =>
+      Effect.gen(function*() {
+        const { by, use } = yield* decision(request)
+        yield* state.settle(name, who(caller, by), use)
+        return yield* shown(name)
+      })),
+    route("POST", `${place}/unlock`, (request, { name = "" }, caller) =>
+      Effect.gen(function*() {
+        const { by } = yield* unlock(request)
+        yield* state.unlock(name, who(caller, by))
+        return yield* shown(name)
+      }))
+  ]
+}))

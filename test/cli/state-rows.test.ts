@@ -1,0 +1,48 @@
+import { describe, expect, it } from "@effect/vitest"
+import { rescueLines, stateLines } from "../../src/cli/state-rows.ts"
+import { Sha256, Timestamp, WorkspaceName } from "../../src/schema/names.ts"
+import type { StateView } from "../../src/schema/state.ts"
+
+const now = Date.parse("2026-01-31T12:00:00Z")
+const at = Timestamp.make("2026-01-31T11:00:00Z")
+const sha256 = Sha256.make("0".repeat(64))
+const calm: StateView = { workspace: WorkspaceName.make("demo"), epoch: 3, pending: [], settled: [], evidence: [], forcedUnlocks: [] }
+const doubted: StateView = {
+  ...calm,
+  version: { id: "sv-1", serial: 7, lineage: "l-1", sha256, sizeBytes: 48_100, runId: "run-a1" as never, createdAt: at },
+  lock: { id: "lock-1", who: "me@here", created: "2026-01-31T11:59:00Z", stage: "run-b2.apply.1", agent: "agent-1" },
+  forcedUnlocks: [{ lockId: "lock-0", holder: "run-a1.apply.1", epoch: 2, forcedBy: "me@here", forcedAt: at }],
+  settled: [{ id: "res-0", stage: "run-z.apply.1", reason: "Lost", message: "The apply of run-z ended with Lost: so", openedAt: at, settledAt: at, settledBy: "me@here", how: "the stored state is kept" }],
+  pending: [{ id: "res-1", stage: "run-a1.apply.1", reason: "NodeLost", message: "The apply of run-a1 ended with NodeLost: so", openedAt: at }],
+  evidence: [{ id: "ev-1", stage: "run-a1.apply.1", serial: 9, lineage: "l-1", sha256, sizeBytes: 900, why: "late", receivedAt: at }]
+}
+
+describe("the state of a workspace", () => {
+  it("is told in three lines when all is well", () =>
+    expect(stateLines(calm, now)).toEqual(["workspace demo   epoch 3", "State: none yet", "Lock: free"]))
+
+  it("is told with its lock, what was decided before, what is in doubt, and what was refused", () =>
+    expect(stateLines(doubted, now)).toEqual([
+      "workspace demo   epoch 3",
+      "State: serial 7, 48 kB, 1h old, of run-a1   lineage l-1",
+      "Lock: lock-1, held by run-b2.apply.1 of agent agent-1 (me@here) since 2026-01-31T11:59:00Z",
+      "Unlocked by force: lock-0 of run-a1.apply.1 (me@here, 2026-01-31T11:00:00Z)",
+      "Settled: The apply of run-z ended with Lost: so; the stored state is kept (me@here, 2026-01-31T11:00:00Z)",
+      "In doubt: The apply of run-a1 ended with NodeLost: so (1h ago)",
+      "",
+      "EVIDENCE   SERIAL   SIZE    AGE   OF               LINEAGE",
+      "ev-1       9        900 B   1h    run-a1.apply.1   l-1"
+    ]))
+})
+
+describe("what waits to be settled", () => {
+  it("is nothing when all is well", () => expect(rescueLines(calm, now)).toEqual(["Nothing of demo waits to be settled."]))
+  it("is told with the ways out, a refused state only where there is one", () => {
+    expect(rescueLines(doubted, now).slice(-3)).toEqual([
+      "No stage of the workspace starts before this is settled:",
+      "  agent-job state rescue demo --use ev-1   a refused state becomes the next version; to look into it first: agent-job state show demo --evidence ev-1",
+      "  agent-job state rescue demo --keep   the stored state stays as it is; what is missing in it, import or remove by hand"
+    ])
+    expect(rescueLines({ ...doubted, evidence: [] }, now).slice(-2).map((line) => line.split("   ")[0])).toEqual(["No stage of the workspace starts before this is settled:", "  agent-job state rescue demo --keep"])
+  })
+})

@@ -1,0 +1,32 @@
+import { expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
+import { agent, directory, failed, person, planWith, serve, userToken, worker } from "../server/live-server.ts"
+import { run } from "./program.ts"
+
+it.live("a state in doubt is shown, looked into and settled, for a person and for a program", () =>
+  Effect.gen(function*() {
+    const url = yield* Effect.flatMap(directory, serve)
+    const agentJob = (...args: ReadonlyArray<string>) => run(["state", ...args], { AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken })
+    expect(yield* agentJob("show", "demo")).toMatchObject({ code: 3, error: `error: There is no workspace demo on ${url}; \`agent-job get runs\` lists what there is.\n` })
+
+    yield* person(url).start("demo", { "auto-apply": true })
+    yield* planWith(url)
+    const apply = yield* agent(url).take
+    const applier = worker(url, apply)
+    yield* applier.lock("a")
+    const refused = "{\"version\":4,\"serial\":3,\"lineage\":\"l\"}"
+    yield* applier.as("POST", taskPath.state, refused, { [taskHeader.lockId]: "b", [taskHeader.lockEpoch]: "1" })
+    expect((yield* agentJob("rescue", "demo", "--keep")).error).toBe("error: Nothing of demo waits to be settled; see: agent-job state show demo\n")
+    expect(yield* agentJob("unlock", "demo", "--force")).toMatchObject({ code: 0, out: expect.stringContaining(`Lock: free\nUnlocked by force: a of ${apply.id} (`) })
+    yield* agent(url).report(apply.id, { ...failed(), reason: "NodeLost" })
+
+    const shown = yield* agentJob("rescue", "demo")
+    expect(shown.code).toBe(0)
+    const [id] = /ev-\w+/u.exec(shown.out) ?? []
+    expect(shown.out).toContain(`agent-job state rescue demo --use ${id}`)
+    expect((yield* agentJob("show", "demo", "--evidence", String(id))).out).toBe(`${refused}\n`)
+    expect(yield* agentJob("show", "demo", "--evidence", "ev-none")).toMatchObject({ code: 3, error: expect.stringContaining("There is no evidence ev-none of workspace demo") })
+    const used = yield* agentJob("rescue", "demo", "--use", String(id), "-o", "json")
+    expect(JSON.parse(used.out)).toMatchObject({ workspace: "demo", version: { serial: 3, lineage: "l" }, pending: [], settled: [{ reason: "NodeLost", settledBy: expect.stringContaining("@") }] })
+  }))
