@@ -4,13 +4,17 @@
 import { Dispatcher, layerUndiciNoDispatcher } from "@effect/platform-node/NodeHttpClient"
 import { Config, Effect, Layer } from "effect"
 import type { HttpClient } from "effect/http"
+import { lookup, type LookupAddress, type LookupOptions } from "node:dns"
 import { readFileSync } from "node:fs"
+import type { LookupFunction } from "node:net"
 import { join } from "node:path"
 import type * as Undici from "@effect/platform-node/Undici"
 
 export interface ConnectionOptions {
   /** To one server, at most. */
   readonly connections: number
+  /** Names of servers that are asked without a proxy are looked up with it. */
+  readonly lookup?: LookupFunction
 }
 
 interface Certificate {
@@ -48,14 +52,28 @@ const renewing = (open: Open, directory: string, plain: Undici.Dispatcher): Undi
   return plain.compose(() => (options, handler) => current().dispatch(options, handler))
 }
 
-const dispatcher = (options: ConnectionOptions, certificates: Config.Config<string>) =>
+/** What a request fails with whose server has a forbidden address. */
+export const forbiddenAddress = "it has an address that is never asked"
+
+type Resolve = (name: string, options: LookupOptions & { readonly all: true }, answer: (error: Error | null, addresses: ReadonlyArray<LookupAddress>) => void) => void
+
+/** Looks a name up once, and gives no address of it if one is forbidden: what was checked is what is connected to. */
+export const lookupBut = (isForbidden: (address: string) => boolean, resolve: Resolve = lookup): LookupFunction => (name, options, answer) =>
+  resolve(name, { ...options, all: true }, (error, addresses) => {
+    const [first] = addresses ?? []
+    if (error !== null || first === undefined) return answer(error ?? new Error("there is no host of that name"), "")
+    if (addresses.some(({ address }) => isForbidden(address))) return answer(new Error(forbiddenAddress), "")
+    return options.all === true ? answer(null, [...addresses]) : answer(null, first.address, first.family)
+  })
+
+const dispatcher = ({ connections, lookup }: ConnectionOptions, certificates: Config.Config<string>) =>
   Effect.gen(function*() {
     const settings = yield* Effect.orDie(proxies)
     const directory = yield* Effect.orDie(certificates)
     const { default: { EnvHttpProxyAgent } } = yield* Effect.promise(() => import("@effect/platform-node/Undici")) // a bundle has no other name of it
     const opened: Array<Undici.Dispatcher> = []
     const open: Open = (certificate) => {
-      const made = new EnvHttpProxyAgent({ ...options, ...settings, allowH2: false, ...(certificate !== undefined && { connect: { ...certificate }, requestTls: { ...certificate } }) })
+      const made = new EnvHttpProxyAgent({ connections, ...settings, allowH2: false, connect: { ...certificate, ...(lookup !== undefined && { lookup }) }, ...(certificate !== undefined && { requestTls: { ...certificate } }) })
       opened.push(made)
       return made
     }

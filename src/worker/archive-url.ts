@@ -1,9 +1,10 @@
 // Fetches the archive that a task names by its URL.
-// Always holds: no credential is sent along, not even one in the URL itself, and a message never has the URL's query, which may be one.
+// Always holds: no credential is sent along, a message never has the URL's query, which may be one, and no URL, redirect or name leads to a forbidden address.
 // Used by worker/backing.ts.
-import { Data, Effect, Option, Schedule, Stream } from "effect"
+import { Context, Data, Effect, Option, Schedule, Stream } from "effect"
 import { Headers, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
-import { toAnybody } from "../http/connections.ts"
+import { isForbiddenAddress } from "../core/forbidden-address.ts"
+import { forbiddenAddress, lookupBut, toAnybody } from "../http/connections.ts"
 import { archiveLimitBytes, save } from "./download.ts"
 import { causeOf } from "./platform.ts"
 import { invalid, type StageFailed } from "./stage-failed.ts"
@@ -16,6 +17,9 @@ const redirects = 3
 const silence = "30 seconds"
 const allInAll = "10 minutes"
 
+/** Addresses that are never asked; a test of this file has its servers on loopback. */
+export const Forbidden = Context.Reference<(address: string) => boolean>("agent-job/worker/Forbidden", { defaultValue: () => isForbiddenAddress })
+
 class NotNow extends Data.TaggedError("NotNow")<{ readonly failure: StageFailed }> {}
 
 const place = ({ host, pathname, protocol }: URL) => `${protocol}//${host}${pathname}`
@@ -23,21 +27,26 @@ const place = ({ host, pathname, protocol }: URL) => `${protocol}//${host}${path
 const unfetched = (url: URL) => (why: string) => invalid(`The archive cannot be fetched from ${place(url)} (${why}); check the URL of the source and the network.`)
 const notNow = (url: URL) => (why: string) => new NotNow({ failure: unfetched(url)(why) })
 
-/** The URL, if we may ask it: http or https, without user and password. */
-export const archiveUrl = (text: string, base?: URL): Effect.Effect<URL, StageFailed> => {
+/** A host that is an address itself is not looked up. */
+const addressIn = ({ hostname }: URL): string | undefined => /^\[.*\]$|^[\d.]+$/u.test(hostname) ? hostname.replace(/^\[|\]$/gu, "") : undefined
+
+/** The URL, if we may ask it: http or https, without user and password, and not of a forbidden address. */
+export const archiveUrl = Effect.fnUntraced(function*(text: string, base?: URL): Effect.fn.Return<URL, StageFailed> {
   const url = URL.canParse(text, base?.href) ? new URL(text, base) : undefined
-  if (url === undefined || (url.protocol !== "https:" && url.protocol !== "http:")) return Effect.fail(invalid("The URL of the source is not an http or https URL; correct it."))
-  if (url.username !== "" || url.password !== "") return Effect.fail(invalid(`The URL of the source has a user or password in it (${place(url)}); use one that needs none.`))
-  if (base?.protocol === "https:" && url.protocol === "http:") return Effect.fail(invalid(`${place(base)} redirects from https to http; use another URL for the source.`))
-  return Effect.succeed(url)
-}
+  if (url === undefined || (url.protocol !== "https:" && url.protocol !== "http:")) return yield* invalid("The URL of the source is not an http or https URL; correct it.")
+  if (url.username !== "" || url.password !== "") return yield* invalid(`The URL of the source has a user or password in it (${place(url)}); use one that needs none.`)
+  if (base?.protocol === "https:" && url.protocol === "http:") return yield* invalid(`${place(base)} redirects from https to http; use another URL for the source.`)
+  const address = addressIn(url)
+  if (address !== undefined && (yield* Forbidden)(address)) return yield* unfetched(url)(forbiddenAddress)
+  return url
+})
 
 const ask = (url: URL, left: number): Effect.Effect<HttpClientResponse.HttpClientResponse, StageFailed | NotNow, HttpClient.HttpClient> =>
   Effect.gen(function*() {
     const cannot = unfetched(url)
     const later = notNow(url)
     const response = yield* HttpClient.execute(Request.get(url)).pipe(
-      Effect.mapError((error) => later(causeOf(error))),
+      Effect.mapError((error) => causeOf(error) === forbiddenAddress ? cannot(forbiddenAddress) : later(causeOf(error))),
       Effect.timeoutOrElse({ duration: silence, orElse: () => Effect.fail(later(`no answer in ${silence}`)) })
     )
     if (response.status === 200) return response
@@ -67,6 +76,6 @@ export const fetchArchive = Effect.fn("Archive.fetch")(function*(text: string, s
   yield* once.pipe(
     Effect.retry({ while: ({ _tag }) => _tag === "NotNow", schedule: Schedule.exponential("500 millis").pipe(Schedule.while(({ elapsed }) => elapsed < 60_000)) }),
     Effect.catchTag("NotNow", ({ failure }) => Effect.fail(failure)),
-    Effect.provide(toAnybody({ connections: 1 }))
+    Effect.provide(toAnybody({ connections: 1, lookup: lookupBut(yield* Forbidden) }))
   )
 })

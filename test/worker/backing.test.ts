@@ -8,6 +8,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
 import { Sha256, WorkspaceName } from "../../src/schema/names.ts"
+import { Forbidden } from "../../src/worker/archive-url.ts"
 import { ownBacking } from "../../src/worker/backing.ts"
 import { openFolder } from "../../src/worker/folder.ts"
 import { sha256, tarGz } from "./fake-task-api.ts"
@@ -41,7 +42,7 @@ const brought = Effect.fnUntraced(function*(of: Pick<AgentTask, "spec" | "status
     if (Option.isSome(bringSource)) yield* bringSource.value(root)
     return undefined
   })
-  const failure = yield* bring.pipe(Effect.catch(Effect.succeed), Effect.provide(settings))
+  const failure = yield* bring.pipe(Effect.catch(Effect.succeed), Effect.provide(settings), Effect.provideService(Forbidden, () => false))
   return { failure, names: readdirSync(join(directory, "work")), read: (name: string) => readFileSync(join(directory, "work", name), "utf8") }
 })
 
