@@ -34,6 +34,8 @@ export class Settings extends Context.Service<Settings, {
   readonly readyPort: number
   /** How long a server that does not answer is asked again. */
   readonly poolPatience: Duration.Duration
+  /** How long it is asked to take the last state when the engine is gone, as long as nobody stops the stage. */
+  readonly statePatience: Duration.Duration
   readonly runnerPatience: Duration.Duration
 }>()("agent-job/worker/Settings") {
   static readonly layer = Layer.effect(Settings, Config.all({
@@ -58,6 +60,7 @@ export class Settings extends Context.Service<Settings, {
     terminationLog: Config.String("AGENT_JOB_TERMINATION_LOG").pipe(Config.withDefault("/dev/termination-log")),
     readyPort: Config.Int("AGENT_JOB_READY_PORT").pipe(Config.withDefault(workerHealthPort)),
     poolPatience: Config.Duration("AGENT_JOB_POOL_PATIENCE").pipe(Config.withDefault(Duration.minutes(5))),
+    statePatience: Config.Duration("AGENT_JOB_STATE_PATIENCE").pipe(Config.withDefault(Duration.hours(1))),
     runnerPatience: Config.Duration("AGENT_JOB_RUNNER_PATIENCE").pipe(Config.withDefault(Duration.minutes(1)))
   }))
 }

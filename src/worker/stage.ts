@@ -2,7 +2,7 @@
 // Always holds: whatever goes wrong ends as a result with a reason of the closed list; `succeeded` needs every command to end with 0.
 // Used by worker/worker.ts.
 import { join } from "node:path"
-import { type Cause, Context, Effect, Exit, Layer, Option, Ref, type Scope } from "effect"
+import { type Cause, Context, Duration, Effect, Exit, Layer, Option, Ref, type Scope } from "effect"
 import { appliedChanges } from "../core/applied-changes.ts"
 import { stopMessage } from "../core/outcome.ts"
 import { plannedChanges } from "../core/plan-changes.ts"
@@ -134,12 +134,23 @@ const makeEventsFile = Effect.fnUntraced(function*(directory: string) {
   return { path: join(directory, eventsName), read: readFile(folder, [eventsName], eventsLimitBytes) } satisfies EventsFile
 })
 
+const tellAfter = Duration.seconds(20)
+
+/** The engine is gone and its state is not saved yet: whoever reads the log is told why nothing happens. */
+const tellWhoWaits = Effect.gen(function*() {
+  const { line } = yield* Log
+  const { statePatience } = yield* Settings
+  yield* Effect.sleep(tellAfter)
+  yield* line(`The engine has ended, but the pool's server has not taken its last state. The worker goes on trying, for ${Duration.format(statePatience)} at most.`)
+  return yield* Effect.never
+})
+
 const settle = Effect.fnUntraced(function*(backing: Backing, place: Provisioned, events: Option.Option<EventsFile>, facts: Ref.Ref<Facts>) {
   if (Option.isSome(events)) {
     const left = yield* Effect.orElseSucceed(events.value.read, () => Option.none())
     if (Option.isSome(left)) yield* Ref.update(facts, (_) => ({ ..._, changes: appliedChanges(new TextDecoder().decode(left.value)) }))
   }
-  const settled = yield* Effect.exit(backing.settleState(place))
+  const settled = yield* Effect.exit(Effect.raceFirst(backing.settleState(place), tellWhoWaits))
   const statePushed = Exit.isSuccess(settled) ? settled.value : Option.some(false)
   if (Option.isSome(statePushed)) yield* Ref.update(facts, (_) => ({ ..._, statePushed: statePushed.value }))
   yield* settled

@@ -1,8 +1,8 @@
-// What the worker knows of the state while a stage runs: the lock, and which state the server has not acknowledged yet.
-// Always holds: states go one after another under the lock they were made under; the lock is given back only when none is left over.
-// Used by worker/state-gateway for the engine, and by worker/pool-backing when the engine is gone.
+// What the worker knows of the state while a stage runs: the lock, and which state the server has not acknowledged yet. Used by state-gateway and pool-backing.
+// Always holds: states go one after another under the lock they were made under; the lock is given back only when the engine did so and none is left over,
+// since a stage that ends with it is known to the server as one whose state is in doubt.
 import { createHash, randomUUID } from "node:crypto"
-import { Context, Effect, Layer, Option, Schedule, Semaphore } from "effect"
+import { Context, Duration, Effect, Layer, Option, Schedule, Semaphore } from "effect"
 import type { LockInfo } from "../schema/task-api.ts"
 import { keepCopy, removeCopy } from "./kept-state.ts"
 import { Declined, NoAnswer, Platform, type PlatformError, type StateLock } from "./platform.ts"
@@ -35,23 +35,29 @@ const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes)
 const notLocked = new Declined({ status: 409, message: "The state is not locked, so it may not be written.", body: undefined })
 
 const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Service"], never, Platform | Settings | Stop> {
-  const { pod, privateDirectory } = yield* Settings
+  const { pod, privateDirectory, statePatience } = yield* Settings
   const { tooLate } = yield* Stop
   const platform = yield* Platform
   const inTurn = Semaphore.makeUnsafe(1)
-  let held: { readonly info: LockInfo; readonly lock: StateLock } | undefined
+  let held: { readonly info: LockInfo; readonly lock: StateLock; readonly isOver: boolean } | undefined
   let unconfirmed: Uint8Array | undefined
   let confirmed: string | undefined
 
-  /** Through an outage, for as long as the stage may take; a token may be renewed meanwhile. */
-  const stubbornly = <A>(ask: Effect.Effect<A, PlatformError>): Effect.Effect<A, PlatformError> =>
+  const again = <A>(ask: Effect.Effect<A, PlatformError>, mayHelp: (error: PlatformError) => boolean, limit: Duration.Duration): Effect.Effect<A, PlatformError> =>
     Effect.tapError(ask, (error) => Effect.logWarning("The pool's server has not got the state yet", error.message)).pipe(
       Effect.retry({
-        while: ({ _tag }) => _tag !== "Declined",
-        schedule: Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
+        while: mayHelp,
+        schedule: Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]).pipe(
+          Schedule.jittered,
+          Schedule.while(({ elapsed }) => elapsed < Duration.toMillis(limit))
+        )
       }),
       Effect.raceFirst(Effect.andThen(tooLate, Effect.fail(new NoAnswer({ detail: "not before the end of the grace period" }))))
     )
+  /** Through an outage, for as long as the stage may take; a token may be renewed meanwhile. */
+  const stubbornly = <A>(ask: Effect.Effect<A, PlatformError>) => again(ask, ({ _tag }) => _tag !== "Declined", Duration.infinity)
+  /** The same when the engine is gone: a refusal stays one, and the Pod is not to stay for ever. */
+  const patiently = <A>(ask: Effect.Effect<A, PlatformError>) => again(ask, ({ _tag }) => _tag === "NoAnswer", statePatience)
 
   const deliver = (bytes: Uint8Array, ask: (push: Effect.Effect<void, PlatformError>) => Effect.Effect<void, PlatformError>) =>
     Effect.gen(function*() {
@@ -76,22 +82,27 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     )
   })
 
-  const lock = (info: LockInfo) =>
+  const lock = (info: LockInfo, ask: typeof patiently = platform.patiently) =>
     Effect.gen(function*() {
       if (held?.info.ID !== info.ID) yield* giveBack
-      held = { info, lock: yield* platform.patiently(platform.lockState(info)) }
+      held = { info, lock: yield* ask(platform.lockState(info)), isOver: false }
     })
+
+  /** That it may be given back when no state is left over. */
+  const note = () => { if (held !== undefined) held = { ...held, isOver: true } }
 
   const rescue = (left: Option.Option<Uint8Array>) =>
     Effect.gen(function*() {
       const wanted = Option.getOrUndefined(Option.filter(left, (bytes) => sha256(bytes) !== confirmed)) ?? unconfirmed
       if (wanted === undefined) return Option.none<string>()
       unconfirmed = wanted
-      if (held === undefined) yield* lock({ ID: randomUUID(), Operation: "rescue", Who: pod.name })
-      yield* deliver(wanted, platform.patiently)
+      if (held === undefined) {
+        yield* lock({ ID: randomUUID(), Operation: "rescue", Who: pod.name }, patiently)
+        note()
+      }
+      yield* deliver(wanted, patiently)
       return Option.none<string>()
     }).pipe(
-      Effect.raceFirst(Effect.andThen(tooLate, Effect.fail(new NoAnswer({ detail: "not before the end of the grace period" })))),
       Effect.catch((error) => Effect.succeedSome(error.message))
     )
 
@@ -101,11 +112,11 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     lock: (info) => inTurn.withPermit(lock(info)),
     push: (bytes) => inTurn.withPermit(deliver(bytes, stubbornly)),
     unlock: ({ ID }) => inTurn.withPermit(Effect.suspend(() =>
-      held?.info.ID === ID ? Effect.void : Effect.fail(new Declined({ status: 409, message: "This command does not hold that lock.", body: undefined })))),
+      held?.info.ID === ID ? Effect.sync(note) : Effect.fail(new Declined({ status: 409, message: "This command does not hold that lock.", body: undefined })))),
     settle: (left) => inTurn.withPermit(Effect.gen(function*() {
       const trouble = yield* rescue(left)
       if (unconfirmed !== undefined) yield* keepCopy(privateDirectory, unconfirmed).pipe(Effect.catch((error) => Effect.logWarning(error.message)))
-      yield* giveBack
+      if (held?.isOver === true && unconfirmed === undefined) yield* giveBack
       return { pushed: unconfirmed === undefined && confirmed === undefined ? Option.none() : Option.some(unconfirmed === undefined), trouble }
     }))
   })

@@ -24,7 +24,7 @@ export interface PoolParts {
   readonly layer: Layer.Layer<Platform | Settings | StateDelivery | Stop>
 }
 
-export const poolParts = (patience = "2 seconds"): Effect.Effect<PoolParts, never, Scope.Scope> =>
+export const poolParts = (patience = "2 seconds", statePatience = "10 seconds"): Effect.Effect<PoolParts, never, Scope.Scope> =>
   Effect.gen(function*() {
     const api = yield* taskApi
     const privateDirectory = yield* Effect.acquireRelease(
@@ -41,7 +41,7 @@ export const poolParts = (patience = "2 seconds"): Effect.Effect<PoolParts, neve
       tooLate: Deferred.await(tooLate),
       begin: () => Effect.void
     }))
-    const settings = podSettings(privateDirectory, privateDirectory, { AGENT_JOB_TOKEN_FILE: tokenFile, AGENT_JOB_POOL_PATIENCE: patience })
+    const settings = podSettings(privateDirectory, privateDirectory, { AGENT_JOB_TOKEN_FILE: tokenFile, AGENT_JOB_POOL_PATIENCE: patience, AGENT_JOB_STATE_PATIENCE: statePatience })
     const base = Layer.merge(Layer.orDie(settings), stop)
     const layer = StateDelivery.layer.pipe(Layer.provideMerge(Layer.orDie(Platform.layer(api.url, taskUid))), Layer.provideMerge(base))
     return { api, privateDirectory, tokenFile, endGrace: Effect.asVoid(Deferred.succeed(tooLate, undefined)), layer }

@@ -31,9 +31,9 @@ const kept = ({ privateDirectory }: PoolParts) => join(privateDirectory, "unsave
 const until = (holds: () => boolean) => Effect.repeat(Effect.sleep("10 millis"), { until: holds }).pipe(Effect.timeout("10 seconds"))
 
 /** With the gateway of one writing command open. */
-const withGateway = <A, E>(use: (env: Env, parts: PoolParts) => Effect.Effect<A, E, StateDelivery>, writable = true) =>
+const withGateway = <A, E>(use: (env: Env, parts: PoolParts) => Effect.Effect<A, E, StateDelivery>, writable = true, statePatience?: string) =>
   Effect.gen(function*() {
-    const parts = yield* poolParts("300 millis")
+    const parts = yield* poolParts("300 millis", statePatience)
     const context = yield* Layer.build(parts.layer)
     return yield* Effect.gen(function*() {
       const { env } = yield* openGateway(writable)
@@ -130,7 +130,7 @@ describe("the state gateway", () => {
       expect(existsSync(kept(parts))).toBe(false)
     })))
 
-  it.live("delivers a state although the engine has hung up, before it gives the lock back", () =>
+  it.live("delivers a state although the engine has hung up, and keeps its lock, so that the server knows that it did not end in order", () =>
     withGateway(Effect.fnUntraced(function*(env, parts) {
       yield* lock(env)
       const up = parts.api.goDown()
@@ -140,7 +140,8 @@ describe("the state gateway", () => {
       const settling = yield* Effect.forkChild((yield* StateDelivery).settle(Option.none()))
       up()
       expect(yield* Fiber.join(settling)).toEqual({ pushed: Option.some(true), trouble: Option.none() })
-      expect(parts.api.requests.filter((request) => request.startsWith("POST /state"))).toEqual(["POST /state/lock 200", "POST /state 204", "POST /state/unlock 204"])
+      expect(parts.api.requests.filter((request) => request.startsWith("POST /state"))).toEqual(["POST /state/lock 200", "POST /state 204"])
+      expect(parts.api.lock).toMatchObject({ ID: "engine-lock" })
     })))
 
   it.live("tells the engine when the server will not have its state, and keeps the copy", () =>
@@ -237,10 +238,39 @@ describe("what the engine left", () => {
       expect(api.requests.filter((request) => request.startsWith("POST /state "))).toEqual(["POST /state 204"])
     })))
 
-  it.live("is nothing when no state was written, and the lock is given back all the same", () =>
+  it.live("is asked for again long after other questions are given up, when the server is away", () =>
+    withGateway(Effect.fnUntraced(function*(_, { api }) {
+      let tries = 0
+      api.onRequest = () => void tries++
+      const up = api.goDown()
+      const settling = yield* Effect.forkChild((yield* StateDelivery).settle(Option.some(Buffer.from(state(3)))))
+      yield* until(() => tries > 4)
+      up()
+      expect(yield* Fiber.join(settling)).toEqual({ pushed: Option.some(true), trouble: Option.none() })
+      expect(api.serials).toEqual([3])
+    })))
+
+  it.live("is given up in the end, and kept", () =>
+    withGateway(Effect.fnUntraced(function*(_, parts) {
+      parts.api.goDown()
+      const { pushed, trouble } = yield* (yield* StateDelivery).settle(Option.some(Buffer.from(state(3))))
+      expect([pushed, Option.isSome(trouble)]).toEqual([Option.some(false), true])
+      expect(readFileSync(kept(parts), "utf8")).toBe(state(3))
+    }), true, "500 millis"))
+
+  it.live("is nothing when no state was written, and the lock goes back if the engine gave it back", () =>
     withGateway(Effect.fnUntraced(function*(env, { api }) {
       yield* lock(env)
+      yield* unlock(env)
       expect(yield* (yield* StateDelivery).settle(Option.none())).toEqual({ pushed: Option.none(), trouble: Option.none() })
       expect(api.lock).toBeUndefined()
+    })))
+
+  it.live("leaves the lock where the engine never gave it back, since what it changed last may be nowhere", () =>
+    withGateway(Effect.fnUntraced(function*(env, { api }) {
+      yield* lock(env)
+      yield* write(env, 1)
+      expect(yield* (yield* StateDelivery).settle(Option.none())).toEqual({ pushed: Option.some(true), trouble: Option.none() })
+      expect(api.lock).toMatchObject({ ID: "engine-lock" })
     })))
 })
