@@ -1,8 +1,9 @@
 // The program: the command line on Node, its errors as one sentence each, its exit codes. Layers and run, nothing else.
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Console, Effect, Exit, Layer, type Runtime } from "effect"
+import { Cause, Console, Effect, Exit, Layer, References, type Runtime } from "effect"
 import { CliConfig, CliOutput, Command, TerminalCapabilities } from "effect/cli"
+import { HttpClient } from "effect/http"
 import { agentJob } from "./cli/agent-job.ts"
 import { exitCodeOf, isPrinted, lastSentence } from "./cli/failure.ts"
 import { builtIns, presenter } from "./cli/help.ts"
@@ -15,7 +16,10 @@ const teardown: Runtime.Teardown = (exit, onExit) => {
   return onExit(exitCodeOf(Cause.squash(exit.cause)))
 }
 
-const surroundings = Layer.mergeAll(TerminalCapabilities.layer, CliConfig.layer({ builtIns }), CliOutput.layerPresenter(presenter)).pipe(Layer.provideMerge(NodeServices.layer))
+/** Nobody reads spans, and to make them costs a request a quarter of its time. */
+const untraced = Layer.merge(Layer.succeed(References.TracerEnabled, false), Layer.succeed(HttpClient.TracerDisabledWhen, () => true))
+
+const surroundings = Layer.mergeAll(TerminalCapabilities.layer, CliConfig.layer({ builtIns }), CliOutput.layerPresenter(presenter), untraced).pipe(Layer.provideMerge(NodeServices.layer))
 
 Command.run(agentJob, { version: programVersion }).pipe(
   Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) || isPrinted(Cause.squash(cause)) ? Effect.void : Console.error(lastSentence(cause, process.env.AGENT_JOB_DEBUG !== undefined))),

@@ -24,8 +24,10 @@ export type Respond = (situation: Situation) => Response
 
 /** How long a refusal by a quota, or a name still held, is left alone. */
 const askAgainMillis = 10_000
-/** How often a start is looked at again: what keeps a Pod from being made is told by events alone, which are not watched. */
+/** When a start is looked at again: what keeps a Pod from being made is told by events alone, which are not watched. */
 const lookAgainMillis = 5_000
+/** The longer it has waited, the less it matters when it hears; a thousand that wait must not be two hundred questions a second. */
+const lookAgainAfter = (age: number): number => Math.min(Math.max(lookAgainMillis, age), 60_000)
 /** A start that goes well is told by the worker's claim alone; one that has said nothing for so long is told here. */
 const quietMillis = 3_000
 
@@ -201,7 +203,8 @@ export const showStarting: Respond = (_) => {
     onSome: ({ message, reason }): News => ({ phase: "Starting", reason, message })
   })
   const left = _.policy.startupTimeoutSeconds * 1000 - age
-  return later(launched(_, tell(_, news)), left > 0 ? Math.min(left, lookAgainMillis) : lookAgainMillis)
+  const again = lookAgainAfter(age)
+  return later(launched(_, tell(_, news)), left > 0 ? Math.min(left, again) : again)
 }
 
 const waitFor = (_: Situation, reason: WaitReason, message: string, position: number, blockedBy?: string): Response => {

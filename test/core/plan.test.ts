@@ -101,11 +101,14 @@ describe("plan", () => {
     expect(rows.map(({ situation }) => situation).filter((_) => !covered.has(_))).toEqual(["deleted, without a pool"])
   })
 
-  it("looks again soon while a start says nothing, and when it is overdue", () => {
-    const whole: Seed = { ...plainSeed, life: "starting", job: "active", jobAgeSeconds: 10 }
-    expect(plan(policyOf(whole), worldOf(whole), noon).requeueAfterMillis).toEqual(Option.some(5000))
-    const late: Seed = { ...whole, jobAgeSeconds: 179 }
-    expect(plan(policyOf(late), worldOf(late), noon).requeueAfterMillis).toEqual(Option.some(1000))
+  it.each([
+    { jobAgeSeconds: 3, again: 5_000 },
+    { jobAgeSeconds: 20, again: 20_000 },
+    { jobAgeSeconds: 100, again: 60_000 },
+    { jobAgeSeconds: 179, again: 1_000 } // when it is overdue
+  ])("looks again at a start of $jobAgeSeconds s after $again ms", ({ again, jobAgeSeconds }) => {
+    const whole: Seed = { ...plainSeed, life: "starting", job: "active", jobAgeSeconds }
+    expect(plan(policyOf(whole), worldOf(whole), noon).requeueAfterMillis).toEqual(Option.some(again))
   })
 
   it.each([
