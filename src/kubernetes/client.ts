@@ -3,13 +3,13 @@
 // Built once in main from credentials.ts; used by informers, the controller and the worker.
 import { layerAgentOptions, layerNodeHttpNoAgent } from "@effect/platform-node/NodeHttpClient"
 import { Clock, Context, Duration, Effect, Layer, Option, Predicate, Random, Stream } from "effect"
-import { Ndjson } from "effect/encoding"
 import { Headers, HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { objectOf, pageOf, refusal, watchEventOf } from "./answer.ts"
 import type { Credentials } from "./credentials.ts"
 import { type Call, type KubernetesError, Unauthorized, Unreachable, type Verb } from "./errors.ts"
 import { type Kind, pods } from "./kinds.ts"
 import type { KubernetesObject, Page, Place, WatchEvent, Writable } from "./object.ts"
+import { acceptFor, watchEvents } from "./watch-stream.ts"
 
 /** A collection; no namespace means all of them. Selectors as in kubectl: "app=x,tier!=y", "status.phase!=Failed". */
 export interface Selection {
@@ -94,8 +94,6 @@ const write = { fieldManager, fieldValidation: "Strict" }
 const pageLimit = 500
 const callTimeout = Duration.seconds(30)
 const longestWait = Duration.seconds(5)
-/** In UTF-16 units. etcd refuses objects far smaller than this. */
-const longestLine = 16 * 1024 * 1024
 
 /**
  * Node's own HTTP/1.1, `fresh`, or all clients of the program would be one and the same, certificates included. Never HTTP/2: where a stop gives up a
@@ -203,17 +201,11 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
       const call = many("watch", kind, { namespace })
       const initial = query.resourceVersion === undefined ? { sendInitialEvents: true, resourceVersionMatch: "NotOlderThan" } : {}
       const request = Request.get(pathOf(kind, { namespace }), { urlParams: { ...query, ...initial, watch: true, allowWatchBookmarks: true } })
-      return stream(request, call).pipe(
-        Stream.decodeText(),
-        Stream.mapAccumEffect(() => 0, (open: number, text) => {
-          const end = text.lastIndexOf("\n")
-          const left = end < 0 ? open + text.length : text.length - end - 1
-          return left > longestLine ? Effect.fail(unreachable(call)("a line has no end")) : Effect.succeed([left, [text]] as const)
-        }),
-        Stream.pipeThroughChannel(Ndjson.decodeString({ ignoreEmptyLines: true })),
-        Stream.catchTag("NdjsonError", (error) => Stream.fail(unreachable(call)(error))), // the connection broke in mid-line
-        Stream.mapEffect((line) => Effect.fromResult(watchEventOf(call, line)))
-      )
+      return Stream.unwrap(Effect.map(send(Request.accept(request, acceptFor(kind.watched)), call), ({ headers, stream }) =>
+        watchEvents(stream, Option.getOrUndefined(Headers.get(headers, "content-type")), kind.watched).pipe(
+          Stream.mapError(unreachable(call)), // the connection broke
+          Stream.mapEffect((event) => Effect.fromResult(watchEventOf(call, event)))
+        )))
     },
     create: (kind, object) => {
       const call = one("create", kind, object.metadata)

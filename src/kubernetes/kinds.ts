@@ -4,6 +4,7 @@
 import { Result, Schema } from "effect"
 import { agentTaskResource } from "../schema/names.ts"
 import type { KubernetesObject } from "./object.ts"
+import { type Fields, int, message, messages, metadata, text, time } from "./protobuf.ts"
 
 /** `A` is what single-object calls answer with; lists and watches give undecoded objects, so that one bad object spoils no other. */
 export interface Kind<A = KubernetesObject> {
@@ -11,6 +12,8 @@ export interface Kind<A = KubernetesObject> {
   readonly kind: string
   readonly plural: string
   readonly decode: (object: KubernetesObject) => Result.Result<A, Schema.SchemaError>
+  /** What is read of an object that a watch brings, a tenth of it; without a table, all of it. */
+  readonly watched?: Fields
 }
 
 const kind = (apiVersion: string, kind: string, plural: string): Kind => ({ apiVersion, kind, plural, decode: Result.succeed })
@@ -22,8 +25,24 @@ export const decoding = <S extends Schema.ConstraintDecoder<unknown>>(kind: Kind
 })
 
 export const agentTasks = kind(agentTaskResource.apiVersion, agentTaskResource.kind, agentTaskResource.plural)
-export const jobs = kind("batch/v1", "Job", "jobs")
-export const pods = kind("v1", "Pod", "pods")
+const conditions = (number: number): Fields => ({ [number]: messages("conditions", { 1: text("type"), 2: text("status"), 5: text("reason"), 6: text("message") }) })
+const containerState: Fields = {
+  1: message("waiting", { 1: text("reason"), 2: text("message") }),
+  2: message("running", { 1: time("startedAt") }),
+  3: message("terminated", { 1: int("exitCode"), 3: text("reason"), 4: text("message") })
+}
+const containerStatus: Fields = { 1: text("name"), 2: message("state", containerState), 3: message("lastState", containerState) }
+
+/** As `Job` and `Pod` in schema/kubernetes. */
+export const jobs: Kind = { ...kind("batch/v1", "Job", "jobs"), watched: { 1: metadata, 3: message("status", conditions(1)) } }
+export const pods: Kind = {
+  ...kind("v1", "Pod", "pods"),
+  watched: {
+    1: metadata,
+    2: message("spec", { 10: text("nodeName") }),
+    3: message("status", { 1: text("phase"), ...conditions(2), 3: text("message"), 4: text("reason"), 8: messages("containerStatuses", containerStatus), 10: messages("initContainerStatuses", containerStatus) })
+  }
+}
 export const leases = kind("coordination.k8s.io/v1", "Lease", "leases")
 export const events = kind("events.k8s.io/v1", "Event", "events")
 export const secrets = kind("v1", "Secret", "secrets")

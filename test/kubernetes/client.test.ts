@@ -293,7 +293,7 @@ describe("a line of a watch", () => {
       const { kubernetes, server } = yield* setup
       server.script.push((response) => response.writeHead(200).end("x".repeat(17 * 1024 * 1024)))
       const error = yield* Effect.flip(Stream.runDrain(kubernetes.watch(jobs, { namespace: "team", resourceVersion: "5" })))
-      expect([error._tag, error.message]).toEqual(["Unreachable", expect.stringContaining("a line has no end")])
+      expect([error._tag, error.message]).toEqual(["Unreachable", expect.stringContaining("an event has no end")])
     }))
 })
 

@@ -1,0 +1,106 @@
+// Kubernetes' protobuf encoding, as far as it is read: what no table here names is skipped unread, which is most of a Job or Pod.
+// Invariant: what is read is what the same object's JSON has under the same names, so that nobody else need know how it came.
+// Used by watch-stream.ts with the tables of kinds.ts; the numbers are those of the generated.proto files in k8s.io/api and apimachinery.
+import { BinaryReader } from "@bufbuild/protobuf/wire"
+
+type Read = (reader: BinaryReader) => unknown
+
+interface Field {
+  readonly name: string
+  readonly read: Read
+  /** How a value joins those before it; by default it takes their place. */
+  readonly join?: (before: unknown, value: unknown) => unknown
+}
+
+/** The fields of a message that are read, by their numbers. */
+export type Fields = Readonly<Record<number, Field>>
+
+const fieldsUntil = (reader: BinaryReader, fields: Fields, end: number): Record<string, unknown> => {
+  const found: Record<string, unknown> = {}
+  while (reader.pos < end) {
+    const [number, wireType] = reader.tag()
+    const field = fields[number]
+    if (field === undefined) {
+      reader.skip(wireType, number)
+      continue
+    }
+    const value = field.read(reader)
+    // As in JSON: what is empty is not there. A number is, since an exit code may be 0.
+    if (value !== undefined && value !== "" && value !== false) found[field.name] = field.join?.(found[field.name], value) ?? value
+  }
+  return found
+}
+
+const messageOf = (fields: Fields): Read => (reader) => {
+  const length = reader.uint32()
+  return fieldsUntil(reader, fields, reader.pos + length)
+}
+
+const list = (before: unknown, value: unknown) => Array.isArray(before) ? [...before, value] : [value]
+const record = (before: unknown, value: unknown) => ({ ...(typeof before === "object" ? before : {}), ...(typeof value === "object" ? value : {}) })
+
+export const text = (name: string): Field => ({ name, read: (reader) => reader.string() })
+export const int = (name: string): Field => ({ name, read: (reader) => Number(reader.int64()) })
+export const flag = (name: string): Field => ({ name, read: (reader) => reader.bool() })
+export const message = (name: string, fields: Fields): Field => ({ name, read: messageOf(fields) })
+export const messages = (name: string, fields: Fields): Field => ({ ...message(name, fields), join: list })
+
+const readSeconds = messageOf({ 1: int("seconds") })
+/** To the second, as Kubernetes writes it in JSON. */
+export const time = (name: string): Field => ({
+  name,
+  read: (reader) => {
+    const read = readSeconds(reader)
+    const seconds = typeof read === "object" && read !== null && "seconds" in read ? Number(read.seconds) : 0
+    return seconds === 0 ? undefined : new Date(seconds * 1000).toISOString().replace(".000Z", "Z")
+  }
+})
+
+const readEntry = messageOf({ 1: text("key"), 2: text("value") })
+const strings = (name: string): Field => ({
+  name,
+  read: (reader) => {
+    const entry = readEntry(reader)
+    return typeof entry === "object" && entry !== null && "key" in entry ? { [String(entry.key)]: "value" in entry ? entry.value : "" } : undefined
+  },
+  join: record
+})
+
+/** Metadata without managedFields, often half of an object. */
+export const metadata = message("metadata", {
+  1: text("name"),
+  3: text("namespace"),
+  5: text("uid"),
+  6: text("resourceVersion"),
+  7: int("generation"),
+  8: time("creationTimestamp"),
+  9: time("deletionTimestamp"),
+  11: strings("labels"),
+  12: strings("annotations"),
+  13: messages("ownerReferences", { 1: text("kind"), 3: text("name"), 4: text("uid"), 5: text("apiVersion"), 6: flag("controller"), 7: flag("blockOwnerDeletion") })
+})
+
+const status: Fields = {
+  3: text("message"),
+  4: text("reason"),
+  5: message("details", { 4: messages("causes", { 1: text("reason"), 2: text("message"), 3: text("field") }) }),
+  6: int("code")
+}
+
+const magic = "k8s\0"
+const unknown: Fields = { 2: { name: "raw", read: (reader) => reader.bytes() } }
+const event: Fields = { 1: text("type"), 2: message("object", { 1: { name: "raw", read: (reader) => reader.bytes() } }) }
+
+const bytesIn = (value: unknown): Uint8Array =>
+  typeof value === "object" && value !== null && "raw" in value && value.raw instanceof Uint8Array ? value.raw : new Uint8Array()
+
+const whole = (bytes: Uint8Array, fields: Fields): Record<string, unknown> => fieldsUntil(new BinaryReader(bytes), fields, bytes.length)
+
+/** One event of a watch, in the shape of a line of JSON. Throws an `Error` on bytes that are no such event. */
+export const watchEvent = (frame: Uint8Array, fields: Fields): { readonly type: unknown; readonly object: unknown } => {
+  const { object, type } = whole(frame, event)
+  const enveloped = bytesIn(object)
+  if (Buffer.from(enveloped.subarray(0, magic.length)).toString("latin1") !== magic) throw new Error("an object of the watch is not Kubernetes' protobuf")
+  const bytes = bytesIn(whole(enveloped.subarray(magic.length), unknown))
+  return { type, object: whole(bytes, type === "ERROR" ? status : fields) }
+}
