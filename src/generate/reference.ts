@@ -1,11 +1,13 @@
-// Reference documents and schemas made from the tables and schemas of the code: reasons, decisions, AgentTask, the server's API.
+// Reference documents and schemas made from the tables and schemas of the code: reasons, decisions, rights, AgentTask, the server's API.
 // Called by generate/main.
 import { agentTaskOpenApi } from "../core/manifest/crd.ts"
+import { grants } from "../core/manifest/rbac.ts"
 import { rows } from "../core/plan.ts"
 import { rows as doubts } from "../core/state-doubt.ts"
 import { schemaId } from "../schema/names.ts"
 import { reasons } from "../schema/reason.ts"
 import { openApi } from "../server/open-api.ts"
+import { installationOf } from "./installation.ts"
 import { type GeneratedFile, jsonFile, markdownFile, table } from "./file.ts"
 
 const reasonsFile = (): GeneratedFile =>
@@ -33,6 +35,24 @@ const decisionsFile = (): GeneratedFile =>
     ...table(["When it is", "A rescue", "because"], doubts.map(({ because, opens, situation }) => [situation, opens ? "opens" : "no", because]))
   ])
 
+const rbacFile = (): GeneratedFile =>
+  markdownFile("docs/rbac.md", [
+    "# Who may do what",
+    "",
+    "What the roles of an installation grant, each verb because some code uses it: a test compares this with the audit log of an API server. Nobody reads Secrets, makes Pods, or runs",
+    "commands in them; the server speaks to no Kubernetes at all, and the runner has no token. The namespaces are those of `kustomize/base`. What a role cannot say, such as",
+    "\"its own task\", the policies of the component `admission` do ([ADR 0015](adr/0015-let-the-api-server-hold-tasks-to-their-own-objects.md)).",
+    "",
+    ...table(["Who", "In namespace", "May", "What", "Why"], grants(installationOf({})).flatMap(({ namespace, rights, to }) =>
+      rights.map(({ apiGroup, names = [], resources, verbs, why }) => [
+        `\`${to.name}\``,
+        `\`${namespace}\``,
+        verbs.join(", "),
+        `${resources.map((_) => `\`${_}\``).join(", ")}${apiGroup === "" ? "" : ` of ${apiGroup}`}${names.map((_) => `, only \`${_}\``).join("")}`,
+        why
+      ])))
+  ])
+
 const isObject = (input: unknown): input is object => typeof input === "object" && input !== null
 
 export const referenceFiles = (): ReadonlyArray<GeneratedFile> => {
@@ -40,6 +60,7 @@ export const referenceFiles = (): ReadonlyArray<GeneratedFile> => {
   return [
     reasonsFile(),
     decisionsFile(),
+    rbacFile(),
     jsonFile("schemas/agent-task.schema.json", { $id: schemaId("agent-task"), ...agentTaskOpenApi() }),
     jsonFile("schemas/server.openapi.json", isObject(api) ? api : {})
   ]

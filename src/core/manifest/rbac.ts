@@ -1,57 +1,82 @@
 // What the two accounts may do, each verb because some code does it: the controller runs tasks, a task writes its own status.
 // Invariant: nobody reads Secrets, makes Pods or runs commands in them.
-// Used by core/manifest/install.
+// Used by core/manifest/install, and by generate for docs/rbac.md; test/core/manifest/rbac.cluster.test.ts compares it with an audit log.
 import type { V1PolicyRule, V1Role, V1RoleBinding } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
 import type { Component } from "./labels.ts"
 import { objectMetadata } from "./object-metadata.ts"
 
-const allow = (apiGroups: string, resources: string, verbs: string, resourceNames?: ReadonlyArray<string>): V1PolicyRule => ({
-  apiGroups: [apiGroups],
-  resources: resources.split(" "),
-  ...(resourceNames !== undefined && { resourceNames: [...resourceNames] }),
-  verbs: verbs.split(" ")
-})
+/** Verbs over some kinds of object, and what needs them; printed into docs/rbac.md. */
+interface Right {
+  readonly apiGroup: string
+  readonly resources: ReadonlyArray<string>
+  readonly verbs: ReadonlyArray<string>
+  /** Only these; else any of the namespace. */
+  readonly names?: ReadonlyArray<string>
+  readonly why: string
+}
+
+const may = (verbs: string, apiGroup: string, resources: string, why: string, names?: ReadonlyArray<string>): Right =>
+  ({ apiGroup, resources: resources.split(" "), verbs: verbs.split(" "), why, ...(names !== undefined && { names }) })
 
 /** In the namespace of the tasks. */
-const runTasks: ReadonlyArray<V1PolicyRule> = [
-  allow("scalr.io", "atasks", "get list watch create update patch delete"),
-  allow("scalr.io", "atasks/status", "update patch"),
-  allow("scalr.io", "atasks/finalizers", "update"), // to own a Job, where the API server asks for it
-  allow("source.toolkit.fluxcd.io", "gitrepositories ocirepositories buckets", "get"), // the artifact of a task's source
-  allow("batch", "jobs", "get list watch create delete"),
-  allow("", "pods", "get list watch"),
-  allow("", "secrets", "create patch"), // the token of a task, which it never reads back
-  allow("coordination.k8s.io", "leases", "get create patch"), // workspaces
-  allow("events.k8s.io", "events", "create list") // list: why a Pod cannot be made
+const runTasks: ReadonlyArray<Right> = [
+  may("get list watch", "scalr.io", "atasks", "what there is to run"),
+  may("create update patch delete", "scalr.io", "atasks", "makes those of the pool and of new revisions, lets deleted ones go, cancels, and deletes those past the history limit"),
+  may("update", "scalr.io", "atasks/status", "says why a task waits, and how it ended"),
+  may("update", "scalr.io", "atasks/finalizers", "asked for by the API server where a task owns a Job (OwnerReferencesPermissionEnforcement); no request is made with it"),
+  may("get", "source.toolkit.fluxcd.io", "gitrepositories ocirepositories buckets", "the artifact of a task's source"),
+  may("get list watch create delete", "batch", "jobs", "one for each start of a task; deletes those that must not go on"),
+  may("get list watch", "", "pods", "what became of the Pod of a Job"),
+  may("create patch", "", "secrets", "the token of a pool's task, which it never reads back"),
+  may("get create patch", "coordination.k8s.io", "leases", "holds a workspace for an apply or destroy, takes it over from one that is over"),
+  may("create list", "events.k8s.io", "events", "tells what happened; lists why a Pod cannot be made")
 ]
 
 /** Name of the Lease that the leading controller holds. */
 export const leaderLeaseName = ({ name }: ResolvedConfig): string => `${name}-controller`
 
-const lead = (config: ResolvedConfig): ReadonlyArray<V1PolicyRule> => [
-  allow("coordination.k8s.io", "leases", "create"),
-  allow("coordination.k8s.io", "leases", "get update", [leaderLeaseName(config)])
+const lead = (config: ResolvedConfig): ReadonlyArray<Right> => [
+  may("create", "coordination.k8s.io", "leases", "the Lease of the leading controller; a name cannot be asked for before there is one"),
+  may("get update", "coordination.k8s.io", "leases", "takes the lead, keeps it, gives it back", [leaderLeaseName(config)])
 ]
 
-/** Its own task, which a token cannot be narrowed to here; a claim is by Pod, and written once. */
-const runOneTask: ReadonlyArray<V1PolicyRule> = [
-  allow("scalr.io", "atasks", "get watch"),
-  allow("scalr.io", "atasks/status", "get update patch")
+/** Its own task, which a role cannot be narrowed to; component `admission` does, and a claim is by Pod, and written once. */
+const runOneTask: ReadonlyArray<Right> = [
+  may("get watch", "scalr.io", "atasks", "its task, and whether that is cancelled"),
+  may("update", "scalr.io", "atasks/status", "the claim and the result")
 ]
 
 interface Grant {
   readonly name: string
   readonly component: Component
   readonly namespace: string
-  readonly rules: ReadonlyArray<V1PolicyRule>
+  readonly rights: ReadonlyArray<Right>
   readonly to: { readonly name: string; readonly namespace: string }
 }
 
-const grant = (config: ResolvedConfig, { component, name, namespace, rules, to }: Grant): ReadonlyArray<V1Role | V1RoleBinding> => {
+/** Who may do what, and why. */
+export const grants = (config: ResolvedConfig): ReadonlyArray<Grant> => {
+  const { account, name, namespace, taskAccountName, taskNamespace } = config
+  const controller = { name: account.name, namespace }
+  return [
+    { name: `${name}-leader`, component: "controller", namespace, rights: lead(config), to: controller },
+    { name: `${name}-controller`, component: "controller", namespace: taskNamespace, rights: runTasks, to: controller },
+    { name: `${name}-task`, component: "task", namespace: taskNamespace, rights: runOneTask, to: { name: taskAccountName, namespace: taskNamespace } }
+  ]
+}
+
+const ruleOf = ({ apiGroup, names, resources, verbs }: Right): V1PolicyRule => ({
+  apiGroups: [apiGroup],
+  resources: [...resources],
+  ...(names !== undefined && { resourceNames: [...names] }),
+  verbs: [...verbs]
+})
+
+const objectsOf = (config: ResolvedConfig, { component, name, namespace, rights, to }: Grant): ReadonlyArray<V1Role | V1RoleBinding> => {
   const metadata = objectMetadata(config, component, { name, namespace })
   return [
-    { apiVersion: "rbac.authorization.k8s.io/v1", kind: "Role", metadata, rules: [...rules] },
+    { apiVersion: "rbac.authorization.k8s.io/v1", kind: "Role", metadata, rules: rights.map(ruleOf) },
     {
       apiVersion: "rbac.authorization.k8s.io/v1",
       kind: "RoleBinding",
@@ -62,12 +87,4 @@ const grant = (config: ResolvedConfig, { component, name, namespace, rules, to }
   ]
 }
 
-export const rbac = (config: ResolvedConfig): ReadonlyArray<V1Role | V1RoleBinding> => {
-  const { account, name, namespace, taskAccountName, taskNamespace } = config
-  const controller = { name: account.name, namespace }
-  return [
-    ...grant(config, { name: `${name}-leader`, component: "controller", namespace, rules: lead(config), to: controller }),
-    ...grant(config, { name: `${name}-controller`, component: "controller", namespace: taskNamespace, rules: runTasks, to: controller }),
-    ...grant(config, { name: `${name}-task`, component: "task", namespace: taskNamespace, rules: runOneTask, to: { name: taskAccountName, namespace: taskNamespace } })
-  ]
-}
+export const rbac = (config: ResolvedConfig): ReadonlyArray<V1Role | V1RoleBinding> => grants(config).flatMap((grant) => objectsOf(config, grant))

@@ -176,17 +176,18 @@ describe("what the accounts may do", () => {
     expect(Object.fromEntries(grants)).toEqual({
       "agent-job/agent-job-leader": ["coordination.k8s.io leases: create", "coordination.k8s.io leases agent-job-controller: get update"],
       "tasks/agent-job-controller": [
-        "scalr.io atasks: get list watch create update patch delete",
-        "scalr.io atasks/status: update patch",
+        "scalr.io atasks: get list watch",
+        "scalr.io atasks: create update patch delete",
+        "scalr.io atasks/status: update",
         "scalr.io atasks/finalizers: update",
         "source.toolkit.fluxcd.io gitrepositories,ocirepositories,buckets: get",
-      "batch jobs: get list watch create delete",
+        "batch jobs: get list watch create delete",
         "core pods: get list watch",
         "core secrets: create patch",
         "coordination.k8s.io leases: get create patch",
         "events.k8s.io events: create list"
       ],
-      "tasks/agent-job-task": ["scalr.io atasks: get watch", "scalr.io atasks/status: get update patch"]
+      "tasks/agent-job-task": ["scalr.io atasks: get watch", "scalr.io atasks/status: update"]
     })
   })
 })
