@@ -15,6 +15,8 @@ export interface StageCommand {
   readonly output: "printed" | "captured"
   /** It may change resources or the state. */
   readonly mutates: boolean
+  /** Where it tells what it makes, changes and destroys: as events on a pipe beside its output, or in the log alone. */
+  readonly tells?: "events" | "log"
 }
 
 export interface StageSpec {
@@ -22,12 +24,16 @@ export interface StageSpec {
   readonly options?: PlanOptions | undefined
   /** A saved plan is in the working directory and nothing else may be applied. */
   readonly savedPlan: boolean
-  /** Where an apply leaves what it did, as JSON; absent for an engine that cannot. */
-  readonly eventsFile?: string | undefined
+  /** The engine can tell its events beside what it prints; see `tellsEvents`. */
+  readonly events?: boolean
 }
 
-const printed = (subcommand: StageCommand["subcommand"], args: ReadonlyArray<string>, mutates = false): StageCommand =>
-  ({ subcommand, args: [subcommand, ...args], output: "printed", mutates })
+/** The descriptor that a command writes its events to, and the path by which it opens it. */
+export const eventsDescriptor = 7
+const eventsPath = `/dev/fd/${eventsDescriptor}`
+
+const printed = (subcommand: StageCommand["subcommand"], args: ReadonlyArray<string>): StageCommand =>
+  ({ subcommand, args: [subcommand, ...args], output: "printed", mutates: false })
 
 const init = printed("init", ["-input=false"])
 const show: StageCommand = { subcommand: "show", args: ["show", "-json", savedPlanName], output: "captured", mutates: false }
@@ -43,13 +49,13 @@ const planFlags = (options: PlanOptions = {}): ReadonlyArray<string> => [
 /** A plan writes no state, so it takes no lock. */
 const plan = (options?: PlanOptions) => printed("plan", ["-input=false", "-lock=false", `-out=${savedPlanName}`, ...planFlags(options)])
 
-const apply = ({ eventsFile, options, savedPlan, stage }: StageSpec): StageCommand => {
+const apply = ({ events = false, options, savedPlan, stage }: StageSpec): StageCommand => {
   const what = savedPlan ? [savedPlanName] : ["-auto-approve", ...planFlags(stage === "destroy" ? { ...options, destroy: true } : options)]
-  return printed("apply", ["-input=false", ...(eventsFile === undefined ? [] : [`-json-into=${eventsFile}`]), ...what], true)
+  return { ...printed("apply", ["-input=false", ...(events ? [`-json-into=${eventsPath}`] : []), ...what]), mutates: true, tells: events ? "events" : "log" }
 }
 
-/** Whether the engine can leave its events in a file beside what it prints: OpenTofu since 1.12. */
-export const leavesEvents = (engine: string, version: string): boolean => {
+/** Whether the engine can tell its events beside what it prints: OpenTofu since 1.12. */
+export const tellsEvents = (engine: string, version: string): boolean => {
   const [major = 0, minor = 0] = version.split(".").map(Number)
   return engine === "tofu" && (major > 1 || (major === 1 && minor >= 12))
 }

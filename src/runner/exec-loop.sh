@@ -18,15 +18,15 @@ fifo() {
 }
 
 # The first steps of a command, in its own process. It leaves its pid before it asks whether the worker is gone, and the watcher asks in the
-# other order, so one of them sees the other. The two outputs open when the worker reads them. The command also keeps a reader of its own on
-# both: after the death of its worker it can still write while it stops, where SIGPIPE would kill it.
+# other order, so one of them sees the other. The two outputs open when the worker reads them, and so do the events of a command that tells
+# any. The command also keeps a reader of its own on both outputs: after the death of its worker it can still write while it stops, where SIGPIPE would kill it.
 launch='cd "taken/$1" && echo $$ >pid && [ ! -e ../../gone ] && echo "taken $1" >&4 &&
   exec >stdout 2>stderr 5<stdout 6<stderr && exec "$2" command'
 
 # In the foreground, because a shell without job control makes its background children ignore SIGINT.
 run() {
   running=$1
-  mv "commands/$1" "taken/$1" && mkfifo -m 660 "taken/$1/stdout" "taken/$1/stderr" &&
+  mv "commands/$1" "taken/$1" && mkfifo -m 660 "taken/$1/stdout" "taken/$1/stderr" "taken/$1/events" &&
     $session "$shell" -c "$launch" launch "$1" "$shell" </dev/null 3<&-
   reply exit "$1" $?
   mv "taken/$1" ended/
@@ -53,6 +53,7 @@ watch() {
     send INT "${folder#taken/}"
     cat "$folder/stdout" >/dev/null &
     cat "$folder/stderr" >/dev/null &
+    cat "$folder/events" >/dev/null &
   done
 }
 

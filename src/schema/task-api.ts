@@ -42,6 +42,7 @@ export const taskPath = {
   archive: "/api/task/v1/archive",
   plan: "/api/task/v1/plan",
   log: "/api/task/v1/log",
+  effects: "/api/task/v1/effects",
   result: "/api/task/v1/result",
   state: "/api/task/v1/state",
   lock: "/api/task/v1/state/lock",

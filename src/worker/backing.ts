@@ -12,6 +12,7 @@ import { archiveFile, fetchArchive } from "./archive-url.ts"
 import { unpack } from "./archive.ts"
 import type { CommandEnv } from "./engine.ts"
 import { openFolder, readFile, type Segments } from "./folder.ts"
+import type { SendEffects } from "./journal.ts"
 import type { Ship } from "./log-shipper.ts"
 import { bringKeptPlan, bringPlannedSource, keepPlan } from "./kept-plan.ts"
 import { Settings } from "./settings.ts"
@@ -33,6 +34,10 @@ export interface Backing {
   /** Secrets beside the variables'. */
   readonly secrets: ReadonlyArray<string>
   readonly ship: Option.Option<Ship>
+  /** Takes entries of the journal. */
+  readonly sendEffects: Option.Option<SendEffects>
+  /** The state as it is stored, for as long as there may be an answer; nothing where it cannot be read from here. */
+  readonly storedState: Effect.Effect<Option.Option<string>>
   /** Brings the archive of the configuration below an open directory. */
   readonly bringSource: Option.Option<(root: number) => Effect.Effect<void, StageFailed, Settings>>
   /** Puts the approved plan into the working directory. */
@@ -81,6 +86,8 @@ export const ownBacking = Effect.fnUntraced(function*({ spec, status }: Pick<Age
     variables: [],
     secrets: [],
     ship: Option.none(),
+    sendEffects: Option.none(),
+    storedState: Effect.succeedNone,
     bringSource: Option.orElse(Option.map(savedPlan, ({ sha256 }) => bringPlannedSource(workspace, sha256)), () => Option.map(archive, fetchSource)),
     bringPlan: Option.map(savedPlan, () => bringKeptPlan),
     openFor: () => Effect.succeed(nothing),

@@ -2,6 +2,7 @@
 // Always holds: no value is ever read as shell text, and no secret becomes an argument of a process.
 // Used by worker/exec-loop.ts.
 import { Result } from "effect"
+import { eventsDescriptor } from "../core/stage-commands.ts"
 
 export interface Command {
   /** The program (a path, or a name looked up in PATH) and its arguments. */
@@ -10,6 +11,8 @@ export interface Command {
   readonly env: Readonly<Record<string, string>>
   /** Absolute path of the directory to run in. */
   readonly cwd: string
+  /** It has a pipe to the worker for its events, beside its output. */
+  readonly events?: boolean | undefined
 }
 
 // Names that bash or dash refuses, or gives a value of its own.
@@ -41,6 +44,7 @@ export const commandScript = (id: string, command: Command): Result.Result<strin
   const refused = refusal(command)
   if (refused !== undefined) return Result.fail(refused)
   return Result.succeed([
+    ...(command.events === true ? [`exec ${eventsDescriptor}>events`] : []),
     `cd ${quote(command.cwd)} || exit 126`,
     ...Object.entries(command.env).map(([name, value]) => `export ${name}=${quote(value)}`),
     `echo ${quote(`started ${id}`)} >&4`,

@@ -2,6 +2,7 @@
 // Always holds: no command starts once a stop was asked for, and none is left running when this returns.
 // Used by worker/stage.ts.
 import { Context, Data, Effect, Fiber, Layer, Option, Ref, Stream } from "effect"
+import { linesOf, noLine } from "../core/lines.ts"
 import { commandFailure, type CommandEnd, type Interrupted, type StopCause } from "../core/outcome.ts"
 import type { StageCommand } from "../core/stage-commands.ts"
 import { ExecLoop, type ExecLoopError, type Output, type Running } from "./exec-loop.ts"
@@ -30,15 +31,20 @@ export interface CommandEnv {
   readonly secrets: ReadonlyArray<string>
 }
 
+/** Hears each line of what a command tells of its effects (`StageCommand.tells`), as it comes; returns at once. */
+export type Listen = (line: string) => void
+
 /** More than the JSON of a plan with ten thousand resources. */
 const captureBytes = 32 * 1024 * 1024
+/** A line of a command that is longer tells nothing. */
+const longestLine = 64 * 1024
 
 export class Engine extends Context.Service<Engine, {
   /**
    * Runs the command to its end. Fails when it fails, or was stopped and did not end with 0.
    * Gives what it printed on stdout, if that is captured and not larger than `captureBytes`.
    */
-  readonly run: (workplace: Workplace, command: StageCommand, extra?: CommandEnv) => Effect.Effect<Option.Option<string>, StageFailed | StageStopped>
+  readonly run: (workplace: Workplace, command: StageCommand, extra?: CommandEnv, listen?: Listen) => Effect.Effect<Option.Option<string>, StageFailed | StageStopped>
   /** The engine's version, from its own JSON. */
   readonly version: (workplace: Workplace) => Effect.Effect<string, StageFailed | StageStopped>
 }>()("agent-job/worker/Engine") {
@@ -60,27 +66,34 @@ export class Engine extends Context.Service<Engine, {
       yield* stop.tooLate
     })
 
-    const started = (workplace: Workplace, { args }: Pick<StageCommand, "args">, extra: CommandEnv) =>
-      execLoop.run({ argv: [workplace.engine, ...args], env: { ...workplace.env, ...extra.env }, cwd: workplace.directory }).pipe(
+    const started = (workplace: Workplace, { args, tells }: StageCommand, extra: CommandEnv) =>
+      execLoop.run({ argv: [workplace.engine, ...args], env: { ...workplace.env, ...extra.env }, cwd: workplace.directory, events: tells === "events" }).pipe(
         Effect.mapError(execLoopFailure),
         Effect.raceFirst(Effect.flatMap(stop.asked, (cause) => Effect.fail(new StageStopped({ cause, during: Option.none() }))))
       )
 
-    const perform = Effect.fnUntraced(function*(workplace: Workplace, command: StageCommand, extra: CommandEnv) {
+    const perform = Effect.fnUntraced(function*(workplace: Workplace, command: StageCommand, extra: CommandEnv, listen: Listen) {
       const running = yield* started(workplace, command, extra)
       const capture = new Capture(command.output === "captured")
       const forced = yield* Ref.make(false)
-      const output = yield* Effect.forkChild(log.show(Stream.filter(running.output, (part) => !capture.keeps(part)), extra.secrets))
+      const heard = inLines(listen)
+      const shown = Stream.filter(running.output, (part) => {
+        if (command.tells === "log" && part.stream === "stdout") heard(part.bytes)
+        return !capture.keeps(part)
+      })
+      const output = yield* Effect.forkChild(log.show(shown, extra.secrets))
+      const events = yield* Effect.forkChild(Stream.runForEach(running.events, (bytes) => Effect.sync(() => heard(bytes))))
       const end: CommandEnd = yield* Effect.raceFirst(running.ended, Effect.as(signals(running, forced), { _tag: "Unending" } as const))
       if (end._tag === "Unending") return { end, killed: true, log: "", captured: Option.none<string>() }
+      yield* Fiber.join(events)
       return { end, killed: yield* Ref.get(forced), log: yield* Fiber.join(output), captured: capture.text() }
     }, Effect.scoped)
 
-    const run: Engine["Service"]["run"] = Effect.fn("Engine.run")(function*(workplace, command, extra = { env: {}, secrets: [] }) {
+    const run: Engine["Service"]["run"] = Effect.fn("Engine.run")(function*(workplace, command, extra = { env: {}, secrets: [] }, listen = () => {}) {
       const before = yield* stop.now
       if (Option.isSome(before)) return yield* new StageStopped({ cause: before.value, during: Option.none() })
       if (command.output === "printed") yield* log.line(`\n\u001b[1m$ ${workplace.engine} ${command.subcommand}\u001b[0m`)
-      const { captured, end, killed, log: printed } = yield* perform(workplace, command, extra)
+      const { captured, end, killed, log: printed } = yield* perform(workplace, command, extra, listen)
       const failure = commandFailure(workplace.engine, command, end, printed)
       if (Option.isNone(failure)) return captured
       const cause = yield* stop.now
@@ -105,6 +118,16 @@ const versionOf = (engine: string, captured: Option.Option<string>): Effect.Effe
 /** The runner cannot be given commands. */
 export const execLoopFailure = (error: ExecLoopError): StageFailed =>
   invalid(`${error.message}.`)
+
+/** Chunks in, lines out. */
+const inLines = (listen: Listen) => {
+  let unfinished = noLine
+  return (bytes: Uint8Array): void => {
+    const [left, lines] = linesOf(unfinished, bytes, longestLine)
+    unfinished = left
+    lines.forEach(listen)
+  }
+}
 
 /** stdout of a captured command, dropped when it becomes too large. */
 class Capture {

@@ -27,6 +27,8 @@ export const Ended = Data.taggedEnum<Ended>()
 export interface Running {
   /** To be consumed, else the command waits for its reader. Order is kept within a stream, not between the two. Ends soon after `ended`. */
   readonly output: Stream.Stream<Output>
+  /** What the command writes to its events, if it was given them. To be consumed as well. */
+  readonly events: Stream.Stream<Uint8Array>
   readonly ended: Effect.Effect<Ended>
   /** To the process group of the command; INT at most once, however often it is asked for. Does not wait for the effect. */
   readonly signal: (name: Signal) => Effect.Effect<void>
@@ -145,10 +147,10 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", s
     Effect.isSuccess(attempt(id, () => renameSync(inside(commands, id), inside(commands, `.${id}`))))
 
   /** Stays with a command until the loop is done with it, whether or not somebody still wants it. */
-  const attend = Effect.fnUntraced(function*(id: string, entry: Entry, script: string, opened: Deferred.Deferred<ReadonlyArray<FifoReader>, ExecLoopError>) {
+  const attend = Effect.fnUntraced(function*(id: string, entry: Entry, script: string, pipes: ReadonlyArray<string>, opened: Deferred.Deferred<ReadonlyArray<FifoReader>, ExecLoopError>) {
     const folder = yield* publish(id, script)
     if (!(yield* Deferred.await(entry.taken))) return yield* Deferred.succeed(opened, [])
-    const outputs = [yield* readFifo(inside(folder, "stdout")), yield* readFifo(inside(folder, "stderr"))]
+    const outputs = yield* Effect.forEach(pipes, (name) => readFifo(inside(folder, name)))
     yield* Deferred.succeed(opened, outputs)
 
     yield* Effect.raceFirst(Deferred.await(entry.started), Deferred.await(entry.left))
@@ -175,15 +177,16 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", s
       if (yield* withdraw(id)) yield* Deferred.succeed(entry.taken, false)
       yield* Deferred.succeed(entry.left, undefined)
     }))
-    yield* attend(id, entry, script, opened).pipe(
+    yield* attend(id, entry, script, command.events === true ? ["stdout", "stderr", "events"] : ["stdout", "stderr"], opened).pipe(
       Effect.scoped,
       Effect.catch((error) => Effect.andThen(send(`KILL ${id}`), Deferred.fail(opened, unusable("VolumeUnusable")(error)))),
       Effect.ensuring(Effect.sync(() => entries.delete(id))),
       Effect.forkIn(layerScope, { startImmediately: true }) // published when this returns, so that it can be withdrawn
     )
-    const [stdout, stderr] = yield* Deferred.await(opened)
+    const [stdout, stderr, events] = yield* Deferred.await(opened)
     return {
       output: Stream.merge(labelled("stdout", stdout), labelled("stderr", stderr)),
+      events: events?.chunks ?? Stream.empty,
       ended: Deferred.await(entry.ended),
       signal: (name: Signal) => Deferred.isDoneUnsafe(entry.ended) ? Effect.void : send(`${name} ${id}`)
     }

@@ -5,10 +5,12 @@ import { createReadStream, readFileSync, statSync } from "node:fs"
 import { Context, Data, Duration, Effect, Layer, Option, Predicate, Schedule, Schema, Stream } from "effect"
 import { HttpBody, HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { toServer } from "../http/connections.ts"
+import { type JournalEntry, JournalPosition, JournalRequest } from "../schema/effects.ts"
 import { Problem } from "../schema/problem.ts"
 import { StageResult } from "../schema/stage-result.ts"
 import { type LockInfo, LockGranted, LogPosition, taskHeader, taskPath, TaskDetails } from "../schema/task-api.ts"
 import { archiveLimitBytes, save } from "./download.ts"
+import type { Sent } from "./journal.ts"
 import type { Shipped } from "./log-shipper.ts"
 import { Settings } from "./settings.ts"
 import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
@@ -50,6 +52,7 @@ export class Platform extends Context.Service<Platform, {
   readonly storePlan: (file: string, sha256: string) => Effect.Effect<void, StageFailed>
   // Asked once each; whoever calls knows how long to go on.
   readonly appendLog: (offset: number, bytes: Uint8Array) => Effect.Effect<Shipped, PlatformError>
+  readonly appendEffects: (entries: ReadonlyArray<JournalEntry>) => Effect.Effect<Sent, PlatformError>
   readonly tellResult: (result: StageResult) => Effect.Effect<void, PlatformError>
   readonly state: Effect.Effect<Option.Option<Uint8Array>, PlatformError>
   readonly pushState: (bytes: Uint8Array, sha256: string, lock: StateLock) => Effect.Effect<void, PlatformError>
@@ -167,6 +170,15 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
         }))),
         Effect.catchTag("TokenRefused", () => Effect.succeed<Shipped>({ _tag: "Refused" }))
       ),
+    appendEffects: (entries) =>
+      json(Request.bodyText(Request.post(taskPath.effects), encodeEntries({ entries }), "application/json"), JournalPosition).pipe(
+        Effect.map(({ number }): Sent => ({ _tag: "StoredUpTo", number })),
+        Effect.catchTag("Declined", ({ body, status }) => Effect.succeed(Option.match(status === 409 ? decodeJournalPosition(body) : Option.none(), {
+          onNone: (): Sent => ({ _tag: "Refused" }),
+          onSome: ({ number }): Sent => ({ _tag: "StoredUpTo", number })
+        }))),
+        Effect.catchTag("TokenRefused", () => Effect.succeed<Sent>({ _tag: "Refused" }))
+      ),
     tellResult: (result) => done(Request.bodyText(Request.post(taskPath.result), encodeResult(result), "application/json")),
     state: Effect.asSome(read(Request.get(taskPath.state), (response) => response.arrayBuffer, largeBodyTimeout)).pipe(
       Effect.map(Option.map((buffer) => new Uint8Array(buffer))),
@@ -190,5 +202,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
 /** The server's own word: a 404 of a proxy before it must not be read as an empty state. */
 const isNoState = (body: unknown): boolean => Predicate.hasProperty(body, "error") && body.error === "no-state"
 const encodeResult = Schema.encodeSync(Schema.fromJsonString(StageResult))
+const encodeEntries = Schema.encodeSync(Schema.fromJsonString(JournalRequest))
+const decodeJournalPosition = Schema.decodeUnknownOption(JournalPosition)
 const decodeLogPosition = Schema.decodeUnknownOption(LogPosition)
 const decodePosition = (status: number, body: unknown) => status === 409 ? decodeLogPosition(body) : Option.none()

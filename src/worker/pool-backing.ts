@@ -48,6 +48,10 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     variables,
     secrets: yield* platform.secrets,
     ship: Option.some(platform.appendLog),
+    sendEffects: Option.some(platform.appendEffects),
+    storedState: Effect.option(platform.patiently(platform.state)).pipe(
+      Effect.map(Option.map(Option.match({ onNone: () => "", onSome: (bytes) => new TextDecoder().decode(bytes) })))
+    ),
     bringSource: Option.map(Option.fromUndefinedOr(source.pool), ({ archiveSha256 }) => Effect.fnUntraced(function*(root: number) {
       const file = join(privateDirectory, archiveFile)
       yield* platform.download("archive", file, archiveSha256)

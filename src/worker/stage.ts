@@ -3,16 +3,20 @@
 // Used by worker/worker.ts.
 import { join } from "node:path"
 import { type Cause, Context, Duration, Effect, Exit, Layer, Option, Ref, type Scope } from "effect"
-import { appliedChanges } from "../core/applied-changes.ts"
+import { effectsMessage, madeMessage } from "../core/effects-message.ts"
+import { fromEvent, fromLog } from "../core/engine-events.ts"
+import { changesOf } from "../core/journal.ts"
 import { stopMessage } from "../core/outcome.ts"
 import { plannedChanges } from "../core/plan-changes.ts"
-import { leavesEvents, type StageCommand, stageCommands } from "../core/stage-commands.ts"
+import { type StageCommand, stageCommands, tellsEvents } from "../core/stage-commands.ts"
+import { endedInOrder, stageEffects } from "../core/stage-effects.ts"
+import { stateObjects } from "../core/state-objects.ts"
 import { type AgentTaskSpec, defaultTimeoutSeconds } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import type { Backing, Provisioned } from "./backing.ts"
 import { Engine, execLoopFailure, StageStopped, type Workplace } from "./engine.ts"
 import { ExecLoop } from "./exec-loop.ts"
-import { openFolder, readFile, writeFile } from "./folder.ts"
+import { type Journal, makeJournal } from "./journal.ts"
 import { Log } from "./log-shipper.ts"
 import { makeEngineFolders, provision } from "./provision.ts"
 import { providerMirrors } from "./provider-mirrors.ts"
@@ -23,10 +27,17 @@ import { type Variables, variablesOf } from "./variables.ts"
 
 export type Outcome = Omit<StageResult, "finishedAt">
 
-const eventsName = "events.json"
-
 /** What is known of the stage so far, whatever becomes of it. */
-type Facts = Pick<StageResult, "changes" | "hasChanges" | "planDigest" | "statePushed">
+interface Facts extends Pick<StageResult, "changes" | "hasChanges" | "planDigest" | "statePushed"> {
+  /** What it made that its state does not have, in a sentence. */
+  readonly left?: string
+}
+
+/** How a command ended. */
+type Done = Exit.Exit<unknown, StageFailed | StageStopped>
+
+/** Of a result. */
+const longestMessage = 2048
 
 const printed = (bytes: Uint8Array) => Effect.callback<void>((resume) => void process.stdout.write(bytes, () => resume(Effect.void)))
 
@@ -51,9 +62,10 @@ export const runStage = Effect.fn("Stage.run")(
       Effect.provide(logging),
       orItsFailure
     )
-    const message = log.redact(outcome.message).slice(0, 2048)
+    const { left = "", ...known } = yield* Ref.get(facts)
+    const message = `${log.redact(outcome.message).slice(0, longestMessage - left.length - 1)} ${left}`.trim()
     if (outcome.outcome !== "succeeded") yield* log.line(`\n\u001b[1m${message}\u001b[0m`)
-    return { outcome: { ...outcome, ...(yield* Ref.get(facts)), message }, flushLog: log.flush }
+    return { outcome: { ...outcome, ...known, message }, flushLog: log.flush }
   },
   (effect) => Effect.catchCause(effect, (cause) => Effect.map(orItsFailure(Effect.failCause(cause)), (outcome): Ended => ({ outcome, flushLog: () => Effect.void })))
 )
@@ -79,12 +91,12 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
 
   const mirrors = yield* providerMirrors(folders.temporary, env)
   const workplace: Workplace = { engine: name, directory: place.path, env }
-  const events = leavesEvents(name, version) ? Option.some(yield* makeEventsFile(folders.temporary)) : Option.none()
-  const commands = stageCommands({ stage: spec.stage, options: spec.options, savedPlan: Option.isSome(backing.bringPlan), eventsFile: Option.getOrUndefined(events)?.path })
+  const journal = yield* makeJournal((yield* Log).redact, backing.sendEffects)
+  const commands = stageCommands({ stage: spec.stage, options: spec.options, savedPlan: Option.isSome(backing.bringPlan), events: tellsEvents(name, version) })
   for (const command of commands) {
     if (command.mutates) yield* backing.mayChange(folders.data)
-    const done = yield* Effect.exit(perform(workplace, command, [mirrors, backing]))
-    if (command.mutates) yield* Effect.mapError(settle(backing, place, events, facts), withExitCodeOf(done))
+    const done = yield* Effect.exit(perform(workplace, command, [mirrors, backing], journal))
+    if (command.mutates) yield* settle(backing, place, done, journal, facts)
     const captured = yield* done
     if (command.subcommand === "show") yield* Ref.update(facts, (_) => ({ ..._, ...Option.getOrElse(plannedOf(spec, captured), () => ({})) }))
   }
@@ -112,27 +124,13 @@ const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, name: string,
 })
 
 /** One command with what is opened for it, and for no longer than it runs. Gives what it printed, if that was captured. */
-const perform = Effect.fnUntraced(function*(workplace: Workplace, command: StageCommand, openers: ReadonlyArray<Pick<Backing, "openFor">>) {
+const perform = Effect.fnUntraced(function*(workplace: Workplace, command: StageCommand, openers: ReadonlyArray<Pick<Backing, "openFor">>, journal: Journal) {
   const engine = yield* Engine
   const opened = yield* Effect.forEach(openers, ({ openFor }) => openFor(command))
   const env = Object.fromEntries(opened.flatMap(({ env }) => Object.entries(env)))
-  return yield* engine.run(workplace, command, { env, secrets: opened.flatMap(({ secrets }) => secrets) })
+  const told = command.tells === "events" ? fromEvent : fromLog
+  return yield* engine.run(workplace, command, { env, secrets: opened.flatMap(({ secrets }) => secrets) }, (line) => Option.map(told(line), journal.add))
 }, Effect.scoped)
-
-/** What may be read of what a hostile engine leaves. */
-const eventsLimitBytes = 32 * 1024 * 1024
-
-interface EventsFile {
-  readonly path: string
-  readonly read: Effect.Effect<Option.Option<Uint8Array>, StageFailed>
-}
-
-/** Made by us, so that we may read it: the engine would make it for its own user alone. */
-const makeEventsFile = Effect.fnUntraced(function*(directory: string) {
-  const folder = yield* openFolder(directory)
-  yield* writeFile(folder, [eventsName], "")
-  return { path: join(directory, eventsName), read: readFile(folder, [eventsName], eventsLimitBytes) } satisfies EventsFile
-})
 
 const tellAfter = Duration.seconds(20)
 
@@ -145,20 +143,37 @@ const tellWhoWaits = Effect.gen(function*() {
   return yield* Effect.never
 })
 
-const settle = Effect.fnUntraced(function*(backing: Backing, place: Provisioned, events: Option.Option<EventsFile>, facts: Ref.Ref<Facts>) {
-  if (Option.isSome(events)) {
-    const left = yield* Effect.orElseSucceed(events.value.read, () => Option.none())
-    if (Option.isSome(left)) yield* Ref.update(facts, (_) => ({ ..._, changes: appliedChanges(new TextDecoder().decode(left.value)) }))
-  }
-  const settled = yield* Effect.exit(Effect.raceFirst(backing.settleState(place), tellWhoWaits))
+/** After a command that changes something: its state is saved, and what it made that the state has not got is written down. */
+const settle = Effect.fnUntraced(function*(backing: Backing, place: Provisioned, done: Done, journal: Journal, facts: Ref.Ref<Facts>) {
+  yield* Ref.update(facts, (_) => ({ ..._, changes: changesOf(journal.entries()) }))
+  const settled = yield* Effect.exit(Effect.mapError(Effect.raceFirst(backing.settleState(place), tellWhoWaits), withExitCodeOf(done)))
   const statePushed = Exit.isSuccess(settled) ? settled.value : Option.some(false)
   if (Option.isSome(statePushed)) yield* Ref.update(facts, (_) => ({ ..._, statePushed: statePushed.value }))
+  if (Exit.isFailure(done) || Exit.isFailure(settled)) yield* accountFor(backing, done, journal, facts)
   yield* settled
 })
 
+/** Waits for the journal to arrive, since with the Pod it is gone. Nothing here changes how the stage ends. */
+const accountFor = Effect.fnUntraced(function*(backing: Backing, done: Done, journal: Journal, facts: Ref.Ref<Facts>) {
+  if (journal.entries().length === 0) return
+  const { poolPatience } = yield* Settings
+  const { tooLate } = yield* Stop
+  const { statePushed } = yield* Ref.get(facts)
+  const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...(statePushed !== undefined && { statePushed }) })
+  const [state] = yield* Effect.all([
+    Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<string>())),
+    Effect.raceFirst(journal.flush(poolPatience), tooLate)
+  ], { concurrency: 2 })
+  const left = Option.match(state, {
+    onNone: () => inOrder ? "" : madeMessage(journal.entries()),
+    onSome: (text) => effectsMessage(stageEffects(journal.entries(), stateObjects(text), inOrder))
+  })
+  yield* Ref.update(facts, (_) => ({ ..._, left }))
+})
+
 /** That the state is not saved is worse than what the engine ended with, but does not make it unknown. */
-const withExitCodeOf = (done: Exit.Exit<unknown, StageFailed | StageStopped>) => (failure: StageFailed): StageFailed =>
-  new StageFailed({ reason: failure.reason, message: failure.message, ...Option.match(Exit.findErrorOption(done), { onNone: () => ({ exitCode: 0 }), onSome: exitCodeOf }) })
+const withExitCodeOf = (done: Done) => (failure: StageFailed): StageFailed =>
+  new StageFailed({ reason: failure.reason, message: failure.message, ...exitCodeOfDone(done) })
 
 const plannedOf = (spec: AgentTaskSpec, captured: Option.Option<string>) => Option.flatMap(captured, (json) => plannedChanges(json, spec.options?.refreshOnly === true))
 
@@ -167,6 +182,8 @@ const untilStopped = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.flatMap(Stop, ({ asked }) => Effect.raceFirst(effect, Effect.flatMap(asked, (cause) => Effect.fail(new StageStopped({ cause, during: Option.none() })))))
 
 const exitCodeOf = ({ exitCode }: { readonly exitCode?: number }) => exitCode === undefined ? {} : { exitCode }
+
+const exitCodeOfDone = (done: Done) => Exit.isSuccess(done) ? { exitCode: 0 } : Option.match(Exit.findErrorOption(done), { onNone: () => ({}), onSome: exitCodeOf })
 
 const orItsFailure = <R>(effect: Effect.Effect<Outcome, StageFailed | StageStopped, R>): Effect.Effect<Outcome, never, R> =>
   effect.pipe(

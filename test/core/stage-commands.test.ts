@@ -1,6 +1,6 @@
 // The engine's commands of every stage, as they are typed.
 import { describe, expect, it } from "@effect/vitest"
-import { leavesEvents, type StageSpec, stageCommands } from "../../src/core/stage-commands.ts"
+import { type StageSpec, stageCommands, tellsEvents } from "../../src/core/stage-commands.ts"
 
 const typed = (spec: StageSpec): ReadonlyArray<string> => stageCommands(spec).map(({ args }) => args.join(" "))
 
@@ -29,9 +29,13 @@ const rows: ReadonlyArray<{ readonly given: string; readonly spec: StageSpec; re
 describe("stageCommands", () => {
   it.each(rows)("are, for $given, those that a person would type", ({ commands, spec }) => expect(typed(spec)).toEqual(commands))
 
-  it("leave their events beside the log when an apply is asked to", () => {
-    expect(typed({ stage: "apply", savedPlan: true, eventsFile: "/data/events" })).toEqual(["init -input=false", "apply -input=false -json-into=/data/events plan.tfplan"])
-    expect(typed({ stage: "destroy", savedPlan: false, eventsFile: "/data/events" })[1]).toBe("apply -input=false -json-into=/data/events -auto-approve -destroy")
+  it("tell their events on a descriptor of their own when the engine can", () => {
+    expect(typed({ stage: "apply", savedPlan: true, events: true })).toEqual(["init -input=false", "apply -input=false -json-into=/dev/fd/7 plan.tfplan"])
+    expect(typed({ stage: "destroy", savedPlan: false, events: true })[1]).toBe("apply -input=false -json-into=/dev/fd/7 -auto-approve -destroy")
+  })
+
+  it.each([{ events: true, tells: "events" }, { events: false, tells: "log" }] as const)("tell what they do in the $tells", ({ events, tells }) => {
+    expect(stageCommands({ stage: "apply", savedPlan: true, events }).map((command) => command.tells)).toEqual([undefined, tells])
   })
 
   it("make no flag of what a user wrote", () => {
@@ -46,7 +50,7 @@ describe("stageCommands", () => {
     { engine: "tofu", version: "1.11.9", able: false },
     { engine: "tofu", version: "strange", able: false },
     { engine: "terraform", version: "1.15.0", able: false }
-  ])("ask for events of $engine $version: $able", ({ able, engine, version }) => expect(leavesEvents(engine, version)).toBe(able))
+  ])("ask for events of $engine $version: $able", ({ able, engine, version }) => expect(tellsEvents(engine, version)).toBe(able))
 
   it("say which of them may change something", () => {
     const mutating = (spec: StageSpec) => stageCommands(spec).filter(({ mutates }) => mutates).map(({ subcommand }) => subcommand)

@@ -21,6 +21,7 @@ const cancelled = (endsAt: Signal | "never", code: number) =>
     const execLoop = ExecLoop.of({
       run: () => Effect.succeed({
         output: Stream.empty,
+        events: Stream.empty,
         ended: Effect.andThen(Deferred.succeed(asked, "Cancelled"), Deferred.await(ended)),
         signal: (name) => name === endsAt ? Effect.asVoid(Deferred.succeed(ended, Ended.Exited({ code }))) : Effect.void
       })

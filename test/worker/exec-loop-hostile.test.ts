@@ -31,6 +31,8 @@ const falseLoop = ({ directory }: Place, { answer = "", boot = "echo boot false-
 const command = { argv: ["true"], env: {}, cwd: "/" } as const
 const wellBehaved = `mkfifo stdout stderr; echo "taken $id" >&4; exec 5>stdout 6>stderr; echo "started $id" >&4; echo out >&5; exec 5>&- 6>&-; echo "exit $id 3" >&4`
 
+const withEvents = { ...command, events: true }
+
 setFlagsFromString("--expose-gc")
 const collectGarbage: () => void = runInNewContext("gc")
 const retainedMegabytes = () => {
@@ -76,6 +78,32 @@ describe("exec loop client", () => {
       const error = yield* Effect.flip(Effect.flatMap(client(at), ({ run }) => run(command)))
       assert.strictEqual(error.reason, "VolumeUnusable")
       assert.match(error.message, says)
+    }))
+
+  it.live.each([
+    { given: "missing", make: "true", says: /events cannot be used \(ENOENT/u },
+    { given: "a symbolic link", make: "ln -s stdout events", says: /events cannot be used \(ELOOP/u },
+    { given: "a regular file", make: "touch events", says: /events cannot be used \(it is not a named pipe/u }
+  ])("refuses events that are $given", ({ make, says }) =>
+    Effect.gen(function*() {
+      const at = yield* place("dash")
+      yield* falseLoop(at, { answer: `${make}; ${wellBehaved}` })
+      const error = yield* Effect.flip(Effect.flatMap(client(at), ({ run }) => run(withEvents)))
+      assert.strictEqual(error.reason, "VolumeUnusable")
+      assert.match(error.message, says)
+    }))
+
+  it.live("ends the events of a command that never opened them", () =>
+    Effect.gen(function*() {
+      const at = yield* place("dash")
+      yield* falseLoop(at, { answer: `mkfifo events; ${wellBehaved}` })
+      const execLoop = yield* client(at)
+      const [ended, events] = yield* Effect.scoped(Effect.gen(function*() {
+        const running = yield* execLoop.run(withEvents)
+        yield* Effect.forkChild(Stream.runDrain(running.output))
+        return [yield* running.ended, yield* Stream.runCollect(running.events)]
+      }))
+      assert.deepStrictEqual([ended, events], [Ended.Exited({ code: 3 }), []])
     }))
 
   it.live("kills the command whose outputs it refused, so that the next can run", () =>

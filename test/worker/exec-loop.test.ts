@@ -59,13 +59,48 @@ describe.each(shells)("exec loop under %s", (shell) => {
       assert.notMatch(stdout.toString(), /requests|replies|signals/u)
     }))
 
+  it.live("hears the events of a command on a pipe of their own, and the command opens it by its path", () =>
+    Effect.gen(function*() {
+      const { execLoop, ...at } = yield* session(shell)
+      const [output, events] = yield* Effect.scoped(Effect.gen(function*() {
+        const running = yield* execLoop.run({ ...shellCommand(at, "echo said; echo one >>/dev/fd/7; (echo two) >&7; head -c 1000000 /dev/zero >/dev/fd/7"), events: true })
+        return yield* Effect.all([Stream.runCollect(running.output), Stream.runCollect(running.events)], { concurrency: 2 })
+      }))
+      assert.strictEqual(Buffer.concat(output.map(({ bytes }) => bytes)).toString(), "said\n")
+      assert.strictEqual(Buffer.concat(events).toString(), `one\ntwo\n${"\0".repeat(1_000_000)}`)
+    }))
+
+  it.live("never holds up a command whose events nobody reads to the end", () =>
+    Effect.gen(function*() {
+      const { execLoop, ...at } = yield* session(shell)
+      const ended = yield* Effect.scoped(Effect.gen(function*() {
+        const running = yield* execLoop.run({ ...shellCommand(at, "head -c 3000000 /dev/zero >/dev/fd/7"), events: true })
+        yield* Effect.forkChild(Stream.runDrain(running.output))
+        yield* Stream.runDrain(Stream.take(running.events, 1))
+        return yield* running.ended
+      }))
+      assert.deepStrictEqual(ended, Ended.Exited({ code: 0 }))
+    }))
+
+  it.live("gives no events of a command that was not asked for them", () =>
+    Effect.gen(function*() {
+      const { execLoop, ...at } = yield* session(shell)
+      const events = yield* Effect.scoped(Effect.gen(function*() {
+        const running = yield* execLoop.run(shellCommand(at, "(echo x >&7) 2>/dev/null; exit 0"))
+        yield* Effect.forkChild(Stream.runDrain(running.output))
+        yield* running.ended
+        return yield* Stream.runCollect(running.events)
+      }))
+      assert.deepStrictEqual(events, [])
+    }))
+
   it.live("leaves no script with its secrets behind", () =>
     Effect.gen(function*() {
       const { execLoop, directory, ...at } = yield* session(shell)
       const { stdout } = yield* execute(execLoop, { ...shellCommand(at, "echo $SECRET"), env: { SECRET: "hunter2" } })
       assert.strictEqual(stdout.toString(), "hunter2\n")
       yield* eventually(() => readdirSync(join(directory, "ended")).length === 1)
-      assert.deepStrictEqual(readdirSync(join(directory, "ended", readdirSync(join(directory, "ended"))[0] ?? "")).sort(), ["pid", "stderr", "stdout"])
+      assert.deepStrictEqual(readdirSync(join(directory, "ended", readdirSync(join(directory, "ended"))[0] ?? "")).sort(), ["events", "pid", "stderr", "stdout"])
     }))
 
   it.live("runs one command after another, in the order that they came", () =>

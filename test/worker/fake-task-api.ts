@@ -9,6 +9,7 @@ import { Tar } from "effect/encoding"
 import { Stream } from "effect"
 import { gzipSync } from "node:zlib"
 import type { Variable } from "../../src/schema/agent-task.ts"
+import type { JournalEntry } from "../../src/schema/effects.ts"
 import { taskHeader } from "../../src/schema/task-api.ts"
 
 /** What happens to the next request of a kind: "lose answer" does it and then breaks the connection, "not ours" is the 404 of a proxy. */
@@ -30,6 +31,7 @@ export interface TaskApi {
   /** Every accepted state's serial. */
   readonly serials: Array<number>
   log: Uint8Array
+  readonly journal: Array<JournalEntry>
   lock: { ID: string } | undefined
   epoch: number
   readonly results: Array<unknown>
@@ -88,6 +90,13 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
         if (offset > api.log.length) return [409, { error: "log-gap", message: "A gap.", offset: api.log.length }]
         api.log = Buffer.concat([api.log.subarray(0, Math.max(offset, api.log.length)), body.subarray(api.log.length - offset)])
         return [200, { offset: api.log.length }]
+      }
+      case "POST /effects": {
+        const { entries }: { entries: ReadonlyArray<JournalEntry> } = JSON.parse(body.toString("utf8"))
+        const first = entries[0]?.number ?? 0
+        if (first > api.journal.length + 1) return [409, { error: "journal-gap", message: "A gap.", number: api.journal.length }]
+        api.journal.push(...entries.slice(api.journal.length + 1 - first))
+        return [200, { number: api.journal.length }]
       }
       case "GET /state":
         return api.state === undefined ? [404, { error: "no-state", message: "No state." }] : [200, api.state]
@@ -157,6 +166,7 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
     state: undefined,
     serials: [],
     log: new Uint8Array(),
+    journal: [],
     lock: undefined,
     epoch: 0,
     results: [],

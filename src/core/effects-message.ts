@@ -1,0 +1,37 @@
+// What a stage made that is not in its state, in a sentence or two for the end of its message; the whole list is with the run.
+// Always holds: short enough to stand beside any message in a result, however long the names are.
+// Used by worker/stage.ts and server/effects.ts.
+import type { Effected, JournalEntry, StageEffects } from "../schema/effects.ts"
+
+const namedInMessage = 3
+const longestName = 100
+
+const short = (text: string): string => text.length > longestName ? `${text.slice(0, longestName)}…` : text
+
+/** `time_sleep.a [id=…]`, as the engine itself names things. */
+export const effectName = ({ address, id, idKey }: Pick<Effected, "address" | "id" | "idKey">): string =>
+  `${short(address)}${idKey === undefined || id === undefined ? "" : ` [${idKey}=${short(id)}]`}`
+
+const list = (named: ReadonlyArray<string>, count: number): string => {
+  const shown = named.slice(0, namedInMessage)
+  return `${shown.join(", ")}${count > shown.length ? ` and ${count - shown.length} more` : ""}`
+}
+
+const sentences = (...parts: ReadonlyArray<readonly [says: string, named: ReadonlyArray<string>, count: number]>): string =>
+  parts.filter(([, , count]) => count > 0).map(([says, named, count]) => `${says}: ${list(named, count)}.`).join(" ")
+
+/** Empty when there is nothing to say. */
+export const effectsMessage = ({ incomplete, unknown, unknownCount, unsaved, unsavedCount }: StageEffects): string =>
+  [
+    sentences(
+      ["Made, but not in the state", unsaved.map(effectName), unsavedCount],
+      ["Begun, with an end that nobody saw", unknown.map((effect) => `${effectName(effect)} (${effect.action})`), unknownCount]
+    ),
+    incomplete === true ? "There may be more, since the journal was full." : ""
+  ].filter((part) => part !== "").join(" ")
+
+/** The same where the state cannot be read: all that was made, since nobody knows what of it is saved. */
+export const madeMessage = (journal: ReadonlyArray<JournalEntry>): string => {
+  const made = journal.filter(({ action, kind }) => kind === "done" && action === "create")
+  return sentences(["Made by this stage; see that the state has it", made.slice(0, namedInMessage).map(effectName), made.length])
+}

@@ -1,0 +1,60 @@
+// What an engine tells of the real things it makes, changes and destroys, as entries of a journal without their numbers.
+// Always holds: a line gives an entry only when it says so in the engine's own form; everything else is passed over.
+// Used by core/journal.ts.
+import { Option, Schema } from "effect"
+import type { EffectAction, JournalEntry } from "../schema/effects.ts"
+import { plainText } from "./outcome.ts"
+
+export type Told = Omit<JournalEntry, "number">
+
+const Event = Schema.Struct({
+  type: Schema.Literals(["apply_start", "apply_complete", "apply_errored"]),
+  hook: Schema.Struct({
+    resource: Schema.Struct({ addr: Schema.String }),
+    action: Schema.Literals(["create", "update", "delete"]),
+    id_key: Schema.optionalKey(Schema.String),
+    id_value: Schema.optionalKey(Schema.String)
+  })
+})
+const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Event))
+
+const kinds = { apply_start: "started", apply_complete: "done", apply_errored: "failed" } as const
+
+const longest = { address: 1024, idKey: 64, id: 1024 }
+
+/** An id that is too long is left out: half of one identifies nothing. */
+const told = (kind: Told["kind"], action: EffectAction, address: string, idKey = "", id = ""): Told => ({
+  kind,
+  action,
+  address: address.slice(0, longest.address),
+  ...(idKey !== "" && id !== "" && idKey.length <= longest.idKey && id.length <= longest.id && { idKey, id })
+})
+
+/** A line of the machine-readable UI (`-json-into` of OpenTofu). */
+export const fromEvent = (line: string): Option.Option<Told> =>
+  line.includes(`"apply_`)
+    ? Option.map(decode(line), ({ hook, type }) => told(kinds[type], hook.action, hook.resource.addr, hook.id_key, hook.id_value))
+    : Option.none()
+
+// An address has blanks only inside a quoted key, so that no output of a provisioner (`address (local-exec): …`) reads as one.
+const step = String.raw`[\p{L}_][\p{L}\p{M}\p{N}_-]*(?:\[(?:\d+|"(?:[^"\\]|\\.)*")\])?`
+const address = String.raw`(${step}(?:\.${step})*)(?: \(deposed object [0-9a-f]+\))?`
+const identity = String.raw`(?: \[([\w.-]+)=(.*)\])?$`
+const beginning = new RegExp(`^${address}: (Creating|Modifying|Destroying)\\.\\.\\.${identity}`, "u")
+const ending = new RegExp(`^${address}: (Creation|Modifications|Destruction) complete after [0-9hms.]+${identity}`, "u")
+
+const actions: Readonly<Record<string, EffectAction>> = {
+  Creating: "create", Creation: "create",
+  Modifying: "update", Modifications: "update",
+  Destroying: "delete", Destruction: "delete"
+}
+
+/** A line of what engines print for people, which is all that Terraform tells. A failure has no line there. */
+export const fromLog = (line: string): Option.Option<Told> => {
+  if (!line.includes("ing...") && !line.includes(" complete after ")) return Option.none()
+  const plain = plainText(line)
+  const begun = beginning.exec(plain)
+  const [, addr, word, idKey, id] = begun ?? ending.exec(plain) ?? []
+  const action = actions[word ?? ""]
+  return addr === undefined || action === undefined ? Option.none() : Option.some(told(begun === null ? "done" : "started", action, addr, idKey, id))
+}

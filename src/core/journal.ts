@@ -1,0 +1,20 @@
+// The journal of a stage: what the engine told, numbered as it came, and what that adds up to.
+// Always holds: numbers have no gap, and a journal that is full says so in its last entry.
+// Used by worker/journal.ts and worker/stage.ts.
+import { Option } from "effect"
+import { type JournalEntry, journalLimit } from "../schema/effects.ts"
+import type { Changes } from "../schema/stage-result.ts"
+import type { Told } from "./engine-events.ts"
+
+/** What is written after `count` entries; nothing once the journal is full. */
+export const nextEntry = (count: number, told: Told): Option.Option<JournalEntry> => {
+  const number = count + 1
+  if (number > journalLimit) return Option.none()
+  return Option.some(number === journalLimit ? { number, kind: "full", action: told.action, address: "" } : { number, ...told })
+}
+
+/** What the engine said that it was done with; what was only begun does not count. */
+export const changesOf = (journal: ReadonlyArray<JournalEntry>): Changes => {
+  const count = (action: JournalEntry["action"]) => journal.filter((entry) => entry.kind === "done" && entry.action === action).length
+  return { add: count("create"), change: count("update"), destroy: count("delete") }
+}

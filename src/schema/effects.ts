@@ -1,0 +1,52 @@
+// What a stage has done to real things: the journal of it, and what of it the stored state does not know.
+// Invariant: an entry's number is its place in its stage's journal, from 1; one number never means two things.
+// Used by the task API (the journal) and by the views of runs (what is not in the state).
+import { Schema } from "effect"
+import { text } from "./text.ts"
+
+/** Entries of one stage that are kept, the last of them `full`. */
+export const journalLimit = 40_000
+/** Entries in one request. */
+export const journalBatch = 100
+
+/** How the engine calls a real thing: its address in the configuration, and the attribute that identifies it, where it says so. */
+const identity = {
+  address: text(1024),
+  idKey: Schema.optionalKey(text(64)),
+  id: Schema.optionalKey(text(1024))
+}
+
+export const EffectAction = Schema.Literals(["create", "update", "delete"])
+export type EffectAction = typeof EffectAction.Type
+
+export const JournalEntry = Schema.Struct({
+  number: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: journalLimit })),
+  kind: Schema.Literals(["started", "done", "failed", "full"]).annotate({ description: "full: the journal ends here, though the stage went on." }),
+  action: EffectAction,
+  ...identity
+})
+export type JournalEntry = typeof JournalEntry.Type
+
+/** `POST /api/task/v1/effects`: entries in order, without a gap; repeating what is stored is success. */
+export const JournalRequest = Schema.Struct({ entries: Schema.Array(JournalEntry).check(Schema.isMinLength(1), Schema.isMaxLength(journalBatch)) })
+
+/** The last number that is stored; also the answer of a 409 to entries that do not follow it. */
+export const JournalPosition = Schema.Struct({ number: Schema.Int })
+
+/** Something real, as far as the journal tells. */
+export const Effected = Schema.Struct({ action: EffectAction, ...identity })
+export type Effected = typeof Effected.Type
+
+/** Named at most, of each kind. */
+export const namedLimit = 100
+
+const named = (description: string) => Schema.Array(Effected).check(Schema.isMaxLength(namedLimit)).annotate({ description })
+
+export const StageEffects = Schema.Struct({
+  unsaved: named(`Made, and not in the stored state; the first ${namedLimit}.`),
+  unsavedCount: Schema.Int,
+  unknown: named(`Begun, and nobody saw the end; the first ${namedLimit}.`),
+  unknownCount: Schema.Int,
+  incomplete: Schema.optionalKey(Schema.Boolean.annotate({ description: "The journal was full: there may be more." }))
+})
+export type StageEffects = typeof StageEffects.Type

@@ -1,0 +1,31 @@
+// What is left over of a stage, as the end of its message.
+import { describe, expect, it } from "@effect/vitest"
+import { effectsMessage, madeMessage } from "../../src/core/effects-message.ts"
+import type { Effected, JournalEntry, StageEffects } from "../../src/schema/effects.ts"
+
+const effect = (action: Effected["action"], address: string, id?: string): Effected => ({ action, address, ...(id !== undefined && { idKey: "id", id }) })
+const effects = (unsaved: ReadonlyArray<Effected>, unknown: ReadonlyArray<Effected>): StageEffects =>
+  ({ unsaved, unsavedCount: unsaved.length, unknown, unknownCount: unknown.length })
+
+describe("effectsMessage", () => {
+  it.each([
+    { given: "nothing", says: "", about: effects([], []) },
+    { given: "one of each", says: "Made, but not in the state: t.a [id=1]. Begun, with an end that nobody saw: t.b (create).", about: effects([effect("create", "t.a", "1")], [effect("create", "t.b")]) },
+    { given: "many", says: "Made, but not in the state: t.a0, t.a1, t.a2 and 7 more.", about: effects(Array.from({ length: 10 }, (_, at) => effect("create", `t.a${at}`)), []) },
+    { given: "a full journal", says: "There may be more, since the journal was full.", about: { ...effects([], []), incomplete: true } }
+  ])("says of $given: $says", ({ about, says }) => expect(effectsMessage(about)).toBe(says))
+
+  it("stays short enough to stand beside another message", () => {
+    const long = Array.from({ length: 100 }, () => effect("create", "x".repeat(1024), "y".repeat(1024)))
+    expect(effectsMessage(effects(long, long)).length).toBeLessThan(1700)
+  })
+})
+
+describe("madeMessage", () => {
+  const done = (number: number): JournalEntry => ({ number, kind: "done", ...effect("create", `t.a${number}`, String(number)) })
+  it("names what was made where the state cannot be read", () => {
+    expect(madeMessage([done(1), { ...done(2), kind: "started" }])).toBe("Made by this stage; see that the state has it: t.a1 [id=1].")
+    expect(madeMessage([1, 2, 3, 4].map(done))).toContain("and 1 more.")
+    expect(madeMessage([])).toBe("")
+  })
+})

@@ -1,0 +1,27 @@
+// What a state has, by address.
+import { describe, expect, it } from "@effect/vitest"
+import { hasObject, hasTainted, stateObjects } from "../../src/core/state-objects.ts"
+
+const resource = (more: Record<string, unknown>) => ({ mode: "managed", type: "time_sleep", name: "a", instances: [{ attributes: { id: "1" } }], ...more })
+const state = (...resources: ReadonlyArray<Record<string, unknown>>) => stateObjects(JSON.stringify({ version: 4, serial: 1, resources }))
+
+describe("stateObjects", () => {
+  it.each([
+    ["time_sleep.a", resource({})],
+    ["module.m.time_sleep.a", resource({ module: "module.m" })],
+    [`module.m["x"].time_sleep.a[2]`, resource({ module: `module.m["x"]`, instances: [{ index_key: 2, attributes: { id: "1" } }] })],
+    [`time_sleep.a["say \\"hi\\" $\${x}"]`, resource({ instances: [{ index_key: `say "hi" \${x}`, attributes: { id: "1" } }] })]
+  ])("finds %s", (address, one) => expect(hasObject(state(one), address, "id", "1")).toBe(true))
+
+  it("tells an object from another one at the same address", () => {
+    const replaced = state(resource({ instances: [{ attributes: { id: "new" } }, { deposed: "1a2b3c4d", attributes: { id: "old" } }] }))
+    expect(["new", "old", "other"].map((id) => hasObject(replaced, "time_sleep.a", "id", id))).toEqual([true, true, false])
+    expect(hasObject(replaced, "time_sleep.a", undefined, undefined)).toBe(true)
+  })
+  it("knows what a failed creation left", () => {
+    expect(hasTainted(state(resource({ instances: [{ status: "tainted", attributes: { id: "1" } }] })), "time_sleep.a")).toBe(true)
+    expect(hasTainted(state(resource({})), "time_sleep.a")).toBe(false)
+  })
+  it.each(["", "null", "{}", `{"version":3,"modules":[]}`, `{"version":4,"resources":{}}`])("has nothing of %s", (text) => expect(stateObjects(text).size).toBe(0))
+  it("has no data sources", () => expect(state(resource({ mode: "data" })).size).toBe(0))
+})

@@ -1,0 +1,101 @@
+// The journal of a stage on its way to the server: at once, in order, until the server has it, and never in the engine's way.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Option } from "effect"
+import { TestClock } from "effect/testing"
+import type { Told } from "../../src/core/engine-events.ts"
+import { journalBatch, type JournalEntry } from "../../src/schema/effects.ts"
+import { makeJournal, type SendEffects, type Sent } from "../../src/worker/journal.ts"
+
+const made = (address: string, id?: string): Told => ({ kind: "done", action: "create", address, ...(id !== undefined && { idKey: "id", id }) })
+
+/** A server's copy of the journal, with answers that can be told in advance. */
+const server = () => {
+  const stored: Array<JournalEntry> = []
+  const answers: Array<"no answer" | "lost answer" | Sent> = []
+  const batches: Array<number> = []
+  const send: SendEffects = (entries) =>
+    Effect.suspend((): Effect.Effect<Sent, { readonly message: string }> => {
+      const answer = answers.shift()
+      if (answer === "no answer") return Effect.fail({ message: "down" })
+      if (typeof answer === "object") return Effect.succeed(answer)
+      for (const entry of entries) if (entry.number === stored.length + 1) stored.push(entry)
+      if (answer === "lost answer") return Effect.fail({ message: "reset" })
+      batches.push(entries.length)
+      return Effect.succeed({ _tag: "StoredUpTo", number: stored.length })
+    })
+  return { send, answers, batches, stored, numbers: () => stored.map(({ number }) => number) }
+}
+
+const journalTo = (send: SendEffects) => makeJournal((text) => text.replaceAll("hunter2", "***"), Option.some(send))
+
+describe("the journal", () => {
+  it.effect("reaches the server within 100 ms, what came together in one request", () =>
+    Effect.gen(function*() {
+      const { batches, numbers, send } = server()
+      const journal = yield* journalTo(send)
+      journal.add(made("a.b"))
+      journal.add(made("a.c"))
+      yield* TestClock.adjust("100 millis")
+      expect(batches).toEqual([2])
+      journal.add(made("a.d"))
+      yield* TestClock.adjust("100 millis")
+      expect(numbers()).toEqual([1, 2, 3])
+    }))
+
+  it.effect("is sent again after an outage and after a lost answer, and arrives once and in order", () =>
+    Effect.gen(function*() {
+      const { answers, numbers, send } = server()
+      answers.push("no answer", "no answer", "lost answer", "no answer")
+      const journal = yield* journalTo(send)
+      for (let at = 0; at < 3; at++) journal.add(made(`a.b${at}`))
+      yield* TestClock.adjust("30 seconds")
+      yield* journal.flush("1 second")
+      expect(numbers()).toEqual([1, 2, 3])
+    }))
+
+  it.effect("goes in requests of a size that the server takes", () =>
+    Effect.gen(function*() {
+      const { batches, send } = server()
+      const journal = yield* journalTo(send)
+      for (let at = 0; at < 2 * journalBatch + 7; at++) journal.add(made(`a.b${at}`))
+      yield* TestClock.adjust("1 second")
+      expect(batches).toEqual([journalBatch, journalBatch, 7])
+    }))
+
+  it.effect("goes back to where the server says its copy ends", () =>
+    Effect.gen(function*() {
+      const { answers, numbers, send, stored } = server()
+      const journal = yield* journalTo(send)
+      for (let at = 0; at < 4; at++) journal.add(made(`a.b${at}`))
+      yield* TestClock.adjust("100 millis")
+      stored.splice(2)
+      answers.push({ _tag: "StoredUpTo", number: 2 })
+      journal.add(made("a.b5"))
+      yield* TestClock.adjust("10 seconds")
+      expect(numbers()).toEqual([1, 2, 3, 4, 5])
+    }))
+
+  it.effect("asks a server no more that refuses it, and keeps no one waiting", () =>
+    Effect.gen(function*() {
+      const { answers, batches, send } = server()
+      answers.push({ _tag: "Refused" })
+      const journal = yield* journalTo(send)
+      journal.add(made("a.b"))
+      yield* TestClock.adjust("1 second")
+      journal.add(made("a.c"))
+      yield* TestClock.adjust("1 minute")
+      yield* journal.flush("1 hour")
+      expect(batches).toEqual([])
+      expect(journal.entries()).toHaveLength(2)
+    }))
+
+  it.effect("has no secret in it, and no id that would be half of one", () =>
+    Effect.gen(function*() {
+      const { send, stored } = server()
+      const journal = yield* journalTo(send)
+      journal.add(made(`a.b["hunter2"]`, "i-1"))
+      journal.add(made("a.c", "db/hunter2"))
+      yield* TestClock.adjust("100 millis")
+      expect(stored).toEqual([{ number: 1, ...made(`a.b["***"]`, "i-1") }, { number: 2, ...made("a.c") }])
+    }))
+})
