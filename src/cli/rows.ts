@@ -6,6 +6,7 @@ import type { AuditEntry } from "../schema/audit.ts"
 import type { RunView, StageView } from "../schema/run.ts"
 import { age, elapsed } from "./elapsed.ts"
 import { shortChanges } from "./summary.ts"
+import { leftOver } from "./left-over.ts"
 import { fit, table } from "./table.ts"
 
 const widestReason = 60
@@ -29,7 +30,8 @@ export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => 
   ...(run.stages.length === 0 ? [] : ["", ...table(
     ["STAGE", "STATUS", "AGENT", "TOOK", "REASON"],
     run.stages.map((stage) => [stage.attempt === 1 ? stage.stage : `${stage.stage} ${stage.attempt}`, stage.status, stage.agent ?? "", lasted(stage, now), stage.result?.reason ?? stage.reason ?? ""])
-  )])
+  )]),
+  ...run.stages.flatMap(({ effects }) => effects === undefined ? [] : ["", ...leftOver(effects)])
 ]
 
 /** Whose token it was, and what was done with it. */

@@ -4,6 +4,7 @@
 import { reasons } from "../schema/reason.ts"
 import type { RunView, StageView } from "../schema/run.ts"
 import type { Changes } from "../schema/stage-result.ts"
+import { leftOver } from "./left-over.ts"
 import { columns } from "./table.ts"
 
 export type Step = "plan" | "apply"
@@ -43,7 +44,8 @@ export const failure = (run: RunView, step: Step): string => {
   const advice = adviceFor(reason)
   return [
     said === undefined ? `The ${step} of ${run.id} failed.` : `The ${step} of ${run.id} failed: ${sentence(said)}`,
-    ...(advice === undefined || said === advice ? [] : [`${reason}: ${advice}`])
+    ...(advice === undefined || said === advice ? [] : [`${reason}: ${advice}`]),
+    ...(stage?.effects === undefined ? [] : leftOver(stage.effects))
   ].join("\n")
 }
 

@@ -22,12 +22,15 @@ const kinds = { apply_start: "started", apply_complete: "done", apply_errored: "
 
 const longest = { address: 1024, idKey: 64, id: 1024 }
 
-/** An id that is too long is left out: half of one identifies nothing. */
+const control = /\p{C}/u
+const controls = /\p{C}/gu
+
+/** An id that is too long, or no text for a terminal, is left out: half of one identifies nothing. */
 const told = (kind: Told["kind"], action: EffectAction, address: string, idKey = "", id = ""): Told => ({
   kind,
   action,
-  address: address.slice(0, longest.address),
-  ...(idKey !== "" && id !== "" && idKey.length <= longest.idKey && id.length <= longest.id && { idKey, id })
+  address: address.slice(0, longest.address).replace(controls, ""),
+  ...(idKey !== "" && id !== "" && !control.test(idKey + id) && idKey.length <= longest.idKey && id.length <= longest.id && { idKey, id })
 })
 
 /** A line of the machine-readable UI (`-json-into` of OpenTofu). */

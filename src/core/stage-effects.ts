@@ -9,7 +9,8 @@ import { hasObject, hasTainted, type StateObjects } from "./state-objects.ts"
 export const endedInOrder = ({ exitCode, statePushed }: Pick<StageResult, "exitCode" | "statePushed">): boolean =>
   exitCode !== undefined && exitCode < 128 && statePushed !== false
 
-interface Begun extends Effected {
+interface Begun {
+  readonly effect: Effected
   /** The engine said that it failed: a part of it may be there, which the engine then puts into the state. */
   readonly failed: boolean
 }
@@ -29,13 +30,13 @@ const account = (journal: ReadonlyArray<JournalEntry>): Account => {
     const { action, address, kind } = entry
     const begun = open.get(address)
     if (kind === "full") rest.full = true
-    else if (kind === "started") open.set(address, { ...effected(entry), failed: false })
-    else if (kind === "failed" && action === "create") open.set(address, { ...(begun ?? effected(entry)), failed: true })
+    else if (kind === "started") open.set(address, { effect: effected(entry), failed: false })
+    else if (kind === "failed" && action === "create") open.set(address, { effect: begun?.effect ?? effected(entry), failed: true })
     else open.delete(address)
     if (kind !== "done") continue
     if (action === "create") made.set(address, effected(entry))
     // A replacement that destroys last says of the same address that the old thing is gone.
-    if (action === "delete" && begun?.id !== undefined && made.get(address)?.id === begun.id) made.delete(address)
+    if (action === "delete" && begun?.effect.id !== undefined && made.get(address)?.id === begun.effect.id) made.delete(address)
   }
   return { made, open, ...rest }
 }
@@ -44,11 +45,11 @@ const account = (journal: ReadonlyArray<JournalEntry>): Account => {
 export const stageEffects = (journal: ReadonlyArray<JournalEntry>, state: StateObjects, inOrder: boolean): StageEffects => {
   const { full, made, open } = account(journal)
   const unsaved = [...made.values()].filter(({ address, id, idKey }) => !hasObject(state, address, idKey, id))
-  const unknown = inOrder ? [] : [...open.values()].filter(({ address, failed }) => !failed || !hasTainted(state, address))
+  const unknown = inOrder ? [] : [...open.values()].filter(({ effect, failed }) => !failed || !hasTainted(state, effect.address))
   return {
     unsaved: unsaved.slice(0, namedLimit),
     unsavedCount: unsaved.length,
-    unknown: unknown.slice(0, namedLimit).map(({ failed: _, ...what }) => what),
+    unknown: unknown.slice(0, namedLimit).map(({ effect }) => effect),
     unknownCount: unknown.length,
     ...(full && !inOrder && { incomplete: true })
   }

@@ -9,6 +9,8 @@ export interface StageEnd {
   readonly result: Pick<StageResult, "outcome" | "reason" | "message" | "statePushed">
   /** Its lock on the state when it ended: never taken or given back, still held, or taken from it by force. */
   readonly lock: "none" | "held" | "forced"
+  /** Its journal has what no later plan would find; see core/stage-effects. */
+  readonly unsavedEffects: boolean
   /** A state of it was refused and is kept as evidence. */
   readonly refusedState: boolean
 }
@@ -31,6 +33,12 @@ export const rows: ReadonlyArray<Row> = [
     because: "the state lacks what the engine wrote last"
   },
   { situation: "success", holds: ({ result }) => result.outcome === "succeeded", opens: false, because: "the engine ended in order and its last state is confirmed" },
+  {
+    situation: "its journal names what the state does not have",
+    holds: ({ unsavedEffects }) => unsavedEffects,
+    opens: true,
+    because: "it made things that the state does not have, or nobody saw whether it did"
+  },
   {
     situation: "it still held the lock",
     holds: ({ lock }) => lock === "held",

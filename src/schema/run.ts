@@ -3,6 +3,7 @@
 // Used by core/run-machine, the server's own JSON and the CLI.
 import { Schema } from "effect"
 import { Engine, Stage } from "./agent-task.ts"
+import { StageEffects } from "./effects.ts"
 import { RunId, Sha256, Timestamp, WorkspaceName } from "./names.ts"
 import { Changes, StageResult } from "./stage-result.ts"
 
@@ -32,7 +33,8 @@ export const StageView = Schema.Struct({
   startedAt: Schema.optionalKey(Timestamp),
   finishedAt: Schema.optionalKey(Timestamp),
   logUrl: Schema.String.annotate({ description: "Needs no token; framed as the TFE API frames logs." }),
-  result: Schema.optionalKey(StageResult)
+  result: Schema.optionalKey(StageResult),
+  effects: Schema.optionalKey(StageEffects.annotate({ description: "What it made that its state does not have, if anything." }))
 })
 export type StageView = typeof StageView.Type
 

@@ -3,8 +3,10 @@
 // So two agents may have one offer; the stage belongs to the AgentTask that takes it first, and no other is heard.
 import { Clock, Context, DateTime, Effect, Equal, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
+import { effectsMessage } from "../core/effects-message.ts"
 import { planAgainAfterMillis } from "../core/plan-again.ts"
 import { RunEvent } from "../core/run-machine.ts"
+import { needRescue } from "../core/stage-effects.ts"
 import { doubtOf, rescueAdvice } from "../core/state-doubt.ts"
 import { sentence } from "../core/sentence.ts"
 import type { Assignment } from "../schema/pool-api.ts"
@@ -12,6 +14,7 @@ import type { StageResult } from "../schema/stage-result.ts"
 import { taskHeader } from "../schema/task-api.ts"
 import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
+import { Effects } from "./effects.ts"
 import { conflict, invalid } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
 import { type Run, type RunFacts, Runs } from "./runs.ts"
@@ -60,6 +63,7 @@ const applyFacts = (result: StageResult, doubted: string): RunFacts & { readonly
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const commits = yield* Commits
+  const effects = yield* Effects
   const rescues = yield* Rescues
   const runs = yield* Runs
   const stages = yield* Stages
@@ -138,10 +142,13 @@ const make = Effect.gen(function*() {
   })
 
   /** Opens a rescue when the end leaves the state in doubt; gives what the run's failure says of it. */
-  const doubt = Effect.fnUntraced(function*({ id: stageId, stage }: StageRow, { id, workspace, workspaceId }: Run, result: StageResult) {
-    const because = doubtOf({ stage, result, ...(yield* states.standing(stageId)) })
+  const doubt = Effect.fnUntraced(function*(ended: StageRow, { id, workspace, workspaceId }: Run, result: StageResult) {
+    const { id: stageId, stage } = ended
+    const unsaved = yield* effects.account(ended, workspaceId, result)
+    const because = doubtOf({ stage, result, unsavedEffects: unsaved !== undefined && needRescue(unsaved), ...(yield* states.standing(stageId)) })
     if (because === undefined) return ""
-    yield* rescues.open({ workspaceId, stageId, reason: result.reason, message: `The ${stage} of ${id} ended with ${result.reason}: ${because}` })
+    const message = `The ${stage} of ${id} ended with ${result.reason}: ${because}`
+    yield* rescues.open({ workspaceId, stageId, reason: result.reason, message: unsaved === undefined ? message : `${message} (${effectsMessage(unsaved).replace(/\.$/u, "")})` })
     return ` The state is in doubt; ${rescueAdvice(workspace)}`
   })
 

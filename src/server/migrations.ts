@@ -81,5 +81,10 @@ export const migrations = Migrator.fromRecord({
     ) STRICT`,
     `CREATE TRIGGER auditIsNotChanged BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit trail is only added to'); END`,
     `CREATE TRIGGER auditIsNotShortened BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit trail is only added to'); END`
+  ),
+  "0006_effects": statements(
+    `CREATE TABLE effects (stageId TEXT NOT NULL REFERENCES stages (id), number INTEGER NOT NULL, entry TEXT NOT NULL, PRIMARY KEY (stageId, number)) STRICT, WITHOUT ROWID`,
+    // Of a stage that has ended: what it made that the state lacks.
+    `ALTER TABLE stages ADD COLUMN effects TEXT`
   )
 })

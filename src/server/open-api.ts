@@ -4,6 +4,7 @@
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, HttpApiSchema, HttpApiSecurity, OpenApi } from "effect/http-api"
 import { AuditList, auditPath } from "../schema/audit.ts"
+import { JournalPosition, JournalRequest } from "../schema/effects.ts"
 import { Uid } from "../schema/names.ts"
 import { AcknowledgeRequest, AcquireRequest, AcquireResponse, CancellationsRequest, CancellationsResponse, poolPath, WaitRequest } from "../schema/pool-api.ts"
 import { Problem } from "../schema/problem.ts"
@@ -39,6 +40,7 @@ const task = HttpApiGroup.make("task").add(
   HttpApiEndpoint.get("plan", taskPath.plan, { headers: taskUid, success: bytes, error: refusals }),
   HttpApiEndpoint.put("savePlan", taskPath.plan, { headers: { ...taskUid, [taskHeader.digest]: Schema.String }, payload: bytes, success: done, error: refusals }),
   HttpApiEndpoint.post("appendLog", taskPath.log, { headers: taskUid, query: { offset: Schema.optionalKey(Schema.FiniteFromString) }, payload: bytes, success: LogPosition, error: refusals }),
+  HttpApiEndpoint.post("appendEffects", taskPath.effects, { headers: taskUid, payload: JournalRequest, success: JournalPosition, error: refusals }),
   HttpApiEndpoint.post("taskResult", taskPath.result, { headers: taskUid, payload: StageResult, success: done, error: refusals }),
   HttpApiEndpoint.get("readState", taskPath.state, { headers: taskUid, success: bytes, error: refusals }),
   HttpApiEndpoint.post("writeState", taskPath.state, {

@@ -32,7 +32,8 @@ const stageView = (stage: StageRow, url: string): StageView => {
     ...(startedAt !== null && { startedAt }),
     ...(stage.endedAt !== null && { finishedAt: stage.endedAt }),
     logUrl: url,
-    ...(stage.result !== null && { result: stage.result })
+    ...(stage.result !== null && { result: stage.result }),
+    ...(stage.effects !== null && { effects: stage.effects })
   }
 }
 

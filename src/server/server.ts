@@ -11,6 +11,7 @@ import { Blobs } from "./blobs.ts"
 import { Commits } from "./commits.ts"
 import { Configurations } from "./configurations.ts"
 import { layerDatabase } from "./database.ts"
+import { Effects } from "./effects.ts"
 import { Evidence } from "./evidence.ts"
 import { healthRoutes } from "./health-routes.ts"
 import { Limits } from "./limits.ts"
@@ -47,6 +48,7 @@ const dataDirectory = (directory: string) =>
 /** Everything that is stored, from the bottom up. */
 export const stores = (options: ServerOptions) =>
   Layer.mergeAll(Assignments.layer, StateRescue.layer).pipe(
+    Layer.provideMerge(Effects.layer),
     Layer.provideMerge(Logs.layer),
     Layer.provideMerge(Runs.layer),
     Layer.provideMerge(Stages.layer),

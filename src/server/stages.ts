@@ -4,6 +4,7 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { Stage } from "../schema/agent-task.ts"
+import { StageEffects } from "../schema/effects.ts"
 import { RunId, Timestamp } from "../schema/names.ts"
 import { assignmentId } from "../schema/pool-api.ts"
 import { StageResult } from "../schema/stage-result.ts"
@@ -28,6 +29,7 @@ export const StageRow = Schema.Struct({
   waitReason: Schema.NullOr(Schema.String),
   waitMessage: Schema.NullOr(Schema.String),
   result: Schema.NullOr(Schema.fromJsonString(StageResult)),
+  effects: Schema.NullOr(Schema.fromJsonString(StageEffects)),
   logEnd: Schema.Int,
   logStored: Schema.Int
 })

@@ -4,6 +4,7 @@
 import { Effect, Option, Schema } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { SqlError } from "effect/sql"
+import { JournalRequest } from "../schema/effects.ts"
 import { Uid } from "../schema/names.ts"
 import { StageResult } from "../schema/stage-result.ts"
 import { LockInfo, taskHeader, taskPath, type TaskDetails } from "../schema/task-api.ts"
@@ -11,6 +12,7 @@ import { type Answer, blobAnswer, bytesOf, countOf, jsonOf, noContent, problem, 
 import { Assignments } from "./assignments.ts"
 import { routesOf } from "./authorize.ts"
 import { Blobs } from "./blobs.ts"
+import { Effects } from "./effects.ts"
 import { Logs } from "./logs.ts"
 import { conflict, invalid, Refused } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
@@ -20,9 +22,12 @@ import { stateLimitBytes, StateVersions } from "./state-versions.ts"
 import { Variables, variablesOf } from "./variables.ts"
 
 const planLimitBytes = 256 * 1024 * 1024
+/** As many entries as a request may have, each as long as it may be. */
+const journalBatchBytes = 2 * 1024 * 1024
 const logChunkLimitBytes = 4 * 1024 * 1024
 
 const result = jsonOf(StageResult)
+const journalRequest = jsonOf(JournalRequest, journalBatchBytes)
 const lockInfo = jsonOf(LockInfo)
 const noState = new Refused({ status: 404, error: "no-state", message: "The workspace has no state yet." })
 const decodeUid = Schema.decodeUnknownOption(Uid)
@@ -31,6 +36,7 @@ const epochOf = Schema.decodeUnknownOption(Schema.FiniteFromString.check(Schema.
 export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const assignments = yield* Assignments
   const blobs = yield* Blobs
+  const effects = yield* Effects
   const logs = yield* Logs
   const rescues = yield* Rescues
   const runs = yield* Runs
@@ -86,6 +92,11 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.gen(function*() {
         const offset = yield* countOf(request, "offset", 0)
         return HttpServerResponse.jsonUnsafe({ offset: yield* logs.append(stage.id, offset, yield* bytesOf(request, logChunkLimitBytes)) })
+      })),
+    task("POST", taskPath.effects, (request, stage) =>
+      Effect.gen(function*() {
+        if (stage.stage === "plan") return yield* conflict("wrong-stage", "A plan stage has no effects.")
+        return HttpServerResponse.jsonUnsafe({ number: yield* effects.append(stage.id, (yield* journalRequest(request)).entries) })
       })),
     task("GET", taskPath.state, (_, __, run) =>
       Effect.flatMap(states.current(run.workspaceId), (version) => version === undefined ? Effect.fail(noState) : Effect.map(states.read(version), (bytes) =>

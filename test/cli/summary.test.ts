@@ -24,6 +24,8 @@ describe("why a run failed", () => {
     ].join("\n")))
   it("is told once when both say the same", () =>
     expect(failure(run({ stages: [stage({ reason: "NodeLost", message: "The node is gone, and the stage with it." })] }), "plan")).toBe("The plan of run-a1 failed: The node is gone, and the stage with it."))
+  it("names what it left in the world", () =>
+    expect(failure(run({ stages: [stage({ message: "It is gone.", effects: { unsaved: [{ action: "create", address: "a.b" }], unsavedCount: 1, unknown: [], unknownCount: 0 } })] }), "plan")).toContain("\nMade, but not in the state:\n  a.b"))
   it("is told by the run when no stage knows", () => expect(failure(run({ failure: "The server lost the archive" }), "apply")).toBe("The apply of run-a1 failed: The server lost the archive."))
   it("may be unknown", () => expect(failure(run({}), "apply")).toBe("The apply of run-a1 failed."))
 })

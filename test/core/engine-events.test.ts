@@ -12,6 +12,7 @@ describe("fromEvent", () => {
     { given: "an end", line: event("apply_complete", { action: "create", id_key: "id", id_value: "2026", elapsed_seconds: 1 }), told: { kind: "done", action: "create", address: `time_sleep.a["x"]`, idKey: "id", id: "2026" } },
     { given: "a failure", line: event("apply_errored", { action: "update", elapsed_seconds: 1 }), told: { kind: "failed", action: "update", address: `time_sleep.a["x"]` } },
     { given: "a destruction", line: event("apply_start", { action: "delete", id_key: "id", id_value: "2026" }), told: { kind: "started", action: "delete", address: `time_sleep.a["x"]`, idKey: "id", id: "2026" } },
+    { given: "what a terminal would heed", line: event("apply_complete", { action: "create", resource: { addr: "a.b\u001b[2J" }, id_key: "id", id_value: "\u001b[2J" }), told: { kind: "done", action: "create", address: "a.b[2J" } },
     { given: "an id that is too long", line: event("apply_complete", { action: "create", id_key: "id", id_value: "y".repeat(1025) }), told: { kind: "done", action: "create", address: `time_sleep.a["x"]` } }
   ])("reads $given", ({ line, told }) => expect(fromEvent(line)).toEqual(Option.some(told)))
 

@@ -4,13 +4,14 @@ import { doubtOf, rows, type StageEnd } from "../../src/core/state-doubt.ts"
 import { Stage } from "../../src/schema/agent-task.ts"
 import { Reason } from "../../src/schema/reason.ts"
 
-const apply: StageEnd = { stage: "apply", result: { outcome: "failed", reason: "ExitCode", message: "" }, lock: "none", refusedState: false }
+const apply: StageEnd = { stage: "apply", result: { outcome: "failed", reason: "ExitCode", message: "" }, lock: "none", unsavedEffects: false, refusedState: false }
 const ended = (reason: Reason, more: Partial<StageEnd> = {}, result: Partial<StageEnd["result"]> = {}): StageEnd => ({ ...apply, ...more, result: { ...apply.result, reason, ...result } })
 
 const AnyEnd = Schema.Struct({
   stage: Stage,
   result: Schema.Struct({ outcome: Schema.Literals(["succeeded", "failed", "cancelled"]), reason: Reason, message: Schema.String, statePushed: Schema.optionalKey(Schema.Boolean) }),
   lock: Schema.Literals(["none", "held", "forced"]),
+  unsavedEffects: Schema.Boolean,
   refusedState: Schema.Boolean
 })
 
@@ -32,16 +33,17 @@ describe("the end of a stage", () => {
     { given: "an engine that was killed for its memory after an earlier push", end: ended("OutOfMemory", { lock: "held" }, { statePushed: true }), doubted: true },
     { given: "an apply whose lock was taken from it, and that was lost then", end: ended("Lost", { lock: "forced" }), doubted: true },
     { given: "an apply whose lock was taken from it after its last push", end: ended("ExitCode", { lock: "forced" }, { statePushed: true }), doubted: false },
+    { given: "an apply that gave its lock back, and made what the state does not have", end: ended("OutOfMemory", { unsavedEffects: true }, { statePushed: true }), doubted: true },
     { given: "an apply whose state was refused", end: ended("Lost", { refusedState: true }), doubted: true },
     { given: "an apply whose state was refused, and a later one taken", end: ended("ExitCode", { refusedState: true }, { statePushed: true }), doubted: false }
   ])("$given: in doubt is $doubted", ({ doubted, end }) => expect(doubtOf(end) !== undefined).toBe(doubted))
 
-  it.prop("leaves no doubt after a plan, after success in order, or without lock, refusal and word of the worker", [AnyEnd], ([end]) => {
+  it.prop("leaves no doubt after a plan, after success in order, or without lock, journal, refusal and word of the worker", [AnyEnd], ([end]) => {
     const unsaved = end.result.statePushed === false || end.result.reason === "StateNotSaved"
     if (end.stage === "plan") expect(doubtOf(end)).toBeUndefined()
     else if (unsaved) expect(doubtOf(end)).toBeDefined()
-    else if (end.result.outcome === "succeeded" || (end.lock === "none" && !end.refusedState)) expect(doubtOf(end)).toBeUndefined()
-    else if (end.lock === "held") expect(doubtOf(end)).toBeDefined()
+    else if (end.result.outcome === "succeeded" || (end.lock === "none" && !end.refusedState && !end.unsavedEffects)) expect(doubtOf(end)).toBeUndefined()
+    else if (end.lock === "held" || end.unsavedEffects) expect(doubtOf(end)).toBeDefined()
   })
 
   it.prop("always finds a row", [AnyEnd], ([end]) => expect(rows.some(({ holds }) => holds(end))).toBe(true))

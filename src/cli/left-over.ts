@@ -1,0 +1,14 @@
+// What a stage left in the world that its state does not have, as lines for a person.
+// Pure.
+// Used by summary and rows.
+import { effectName } from "../core/effects-message.ts"
+import type { StageEffects } from "../schema/effects.ts"
+
+const named = (heading: string, count: number, lines: ReadonlyArray<string>): ReadonlyArray<string> =>
+  count === 0 ? [] : [heading, ...lines.map((line) => `  ${line}`), ...(count > lines.length ? [`  and ${count - lines.length} more`] : [])]
+
+export const leftOver = ({ incomplete, unknown, unknownCount, unsaved, unsavedCount }: StageEffects): ReadonlyArray<string> => [
+  ...named("Made, but not in the state:", unsavedCount, unsaved.map(effectName)),
+  ...named("Begun, with an end that nobody saw; look whether it is there:", unknownCount, unknown.map((effect) => `${effectName(effect)} (${effect.action})`)),
+  ...(incomplete === true ? ["The journal of this stage was full, so there may be more."] : [])
+]

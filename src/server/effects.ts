@@ -1,0 +1,67 @@
+// The journals of stages: what each has made, changed and destroyed, as its worker heard it from the engine; and at its end, what of it the state lacks.
+// Invariant: a journal has no gap and no number twice; of a stage that succeeded nothing is kept, since its state tells it all.
+// Used by the task API (append) and by assignments (account, when a stage ends).
+import { Context, Effect, Layer, Option, Schema } from "effect"
+import { SqlClient } from "effect/sql"
+import { endedInOrder, stageEffects } from "../core/stage-effects.ts"
+import { stateObjects } from "../core/state-objects.ts"
+import { JournalEntry } from "../schema/effects.ts"
+import type { StageResult } from "../schema/stage-result.ts"
+import { row, rows } from "./database.ts"
+import { conflict, invalid } from "./refused.ts"
+import type { StageRow } from "./stages.ts"
+import { StateVersions } from "./state-versions.ts"
+
+const Stored = Schema.Struct({ entry: Schema.fromJsonString(JournalEntry) })
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const states = yield* StateVersions
+
+  const last = (stageId: string) =>
+    Effect.map(row(Schema.Struct({ number: Schema.Int }))(sql`SELECT COALESCE(MAX(number), 0) AS number FROM effects WHERE stageId = ${stageId}`), (found) => found?.number ?? 0)
+
+  /** Gives the last number that is stored. What is stored already may be sent again; a gap is refused with the true end. */
+  const append = Effect.fn("Effects.append")((stageId: string, entries: ReadonlyArray<JournalEntry>) =>
+    sql.withTransaction(Effect.gen(function*() {
+      const first = entries[0]?.number ?? 0
+      if (entries.some(({ number }, at) => number !== first + at)) return yield* invalid("The entries of a journal follow each other without a gap.")
+      const stored = yield* last(stageId)
+      if (first > stored + 1) return yield* conflict("journal-gap", `The journal ends with ${stored}, not before ${first}; go on from there.`, { number: stored })
+      const fresh = entries.slice(stored + 1 - first)
+      if (fresh.length === 0) return stored
+      yield* Effect.forEach(fresh, (entry) => sql`INSERT INTO effects ${sql.insert({ stageId, number: entry.number, entry: JSON.stringify(entry) })}`, { discard: true })
+      return stored + fresh.length
+    })))
+
+  const journal = (stageId: string) => Effect.map(rows(Stored)(sql`SELECT entry FROM effects WHERE stageId = ${stageId} ORDER BY number`), (found) => found.map(({ entry }) => entry))
+
+  /** The state as it is stored; of one that is damaged nothing is believed. */
+  const state = (workspaceId: string) =>
+    Effect.gen(function*() {
+      const version = yield* states.current(workspaceId)
+      if (version === undefined) return ""
+      const bytes = yield* Effect.option(states.read(version))
+      return Option.match(bytes, { onNone: () => "", onSome: (found) => new TextDecoder().decode(found) })
+    })
+
+  /** Holds the journal of a stage that ends against the stored state, once; nothing where the state has all of it. */
+  const account = Effect.fn("Effects.account")(function*({ id }: StageRow, workspaceId: string, result: StageResult) {
+    if (result.outcome === "succeeded") {
+      yield* sql`DELETE FROM effects WHERE stageId = ${id}`
+      return undefined
+    }
+    const entries = yield* journal(id)
+    if (entries.length === 0) return undefined
+    const effects = stageEffects(entries, stateObjects(yield* state(workspaceId)), endedInOrder(result))
+    if (effects.unsavedCount + effects.unknownCount === 0 && effects.incomplete === undefined) return undefined
+    yield* sql`UPDATE stages SET effects = ${JSON.stringify(effects)} WHERE id = ${id}`
+    return effects
+  })
+
+  return { append, account }
+})
+
+export class Effects extends Context.Service<Effects>()("agent-job/server/Effects", { make }) {
+  static readonly layer = Layer.effect(this, this.make)
+}

@@ -1,0 +1,143 @@
+// The journals of stages at the server: appended in order and once, and held against the state when the stage ends, whoever says that it did.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import type { JournalEntry } from "../../src/schema/effects.ts"
+import type { StageResult } from "../../src/schema/stage-result.ts"
+import { taskPath } from "../../src/schema/task-api.ts"
+import { agent, directory, failed, person, planWith, serve, succeeded, withChanges, worker } from "./live-server.ts"
+
+const lost: StageResult = { outcome: "failed", reason: "NodeLost", message: "The node is gone.", finishedAt: "2026-01-31T12:00:00Z" }
+const killed: StageResult = { outcome: "failed", reason: "OutOfMemory", message: "The engine was killed.", exitCode: 137, statePushed: true, finishedAt: "2026-01-31T12:00:00Z" }
+
+const entry = (number: number, kind: JournalEntry["kind"], address: string, id?: string): JournalEntry =>
+  ({ number, kind, action: "create", address, ...(id !== undefined && { idKey: "id", id }) })
+const made = [entry(1, "started", "time_sleep.a"), entry(2, "done", "time_sleep.a", "1"), entry(3, "started", "time_sleep.b"), entry(4, "done", "time_sleep.b", "2"), entry(5, "started", "time_sleep.c")]
+const stateWith = (...objects: ReadonlyArray<readonly [name: string, id: string]>) =>
+  ({ version: 4, serial: 1, lineage: "l", resources: objects.map(([name, id]) => ({ mode: "managed", type: "time_sleep", name, instances: [{ attributes: { id } }] })) })
+
+/** A run in its apply stage, with the lock of the state. */
+const applying = Effect.gen(function*() {
+  const folder = yield* directory
+  const url = yield* serve(folder)
+  const id = yield* person(url).start("demo", { "auto-apply": true })
+  yield* planWith(url)
+  const apply = yield* agent(url).take
+  const applier = worker(url, apply)
+  yield* applier.lock("a")
+  const append = (...entries: ReadonlyArray<JournalEntry>) => applier.as("POST", taskPath.effects, { entries })
+  const effects = Effect.map(person(url).view(id), ({ stages }) => stages.at(-1)?.effects)
+  return { folder, url, id, apply, applier, append, effects }
+})
+
+describe("the journal of a stage", () => {
+  it.live("is appended to, and what is repeated is stored once", () =>
+    Effect.gen(function*() {
+      const { append, apply, effects, url } = yield* applying
+      expect((yield* append(...made.slice(0, 2))).json).toEqual({ number: 2 })
+      expect((yield* append(...made.slice(0, 2))).json).toEqual({ number: 2 })
+      expect((yield* append(...made)).json).toEqual({ number: 5 })
+      yield* agent(url).report(apply.id, lost)
+      expect(yield* effects).toMatchObject({ unsavedCount: 2, unknownCount: 1 })
+    }))
+
+  it.live("refuses a gap, and says where it ends", () =>
+    Effect.gen(function*() {
+      const { append } = yield* applying
+      yield* append(...made.slice(0, 1))
+      expect(yield* append(...made.slice(2))).toMatchObject({ status: 409, json: { error: "journal-gap", number: 1 } })
+      expect(yield* append(entry(2, "done", "a.b"), entry(4, "done", "a.b"))).toMatchObject({ status: 422 })
+    }))
+
+  it.live.each([
+    ["no entries", { entries: [] }],
+    ["too many entries", { entries: Array.from({ length: 101 }, (_, at) => entry(at + 1, "done", "a.b")) }],
+    ["a number past the end", { entries: [entry(40_001, "done", "a.b")] }],
+    ["an address that is too long", { entries: [entry(1, "done", "a".repeat(1025))] }],
+    ["an unknown kind", { entries: [{ ...entry(1, "done", "a.b"), kind: "undone" }] }]
+  ])("refuses %s", (_, body) =>
+    Effect.gen(function*() {
+      const { applier } = yield* applying
+      expect((yield* applier.as("POST", taskPath.effects, body)).status).toBe(422)
+    }))
+
+  it.live("is for the worker of an apply or destroy that runs, and for nobody else", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      yield* person(url).start("demo", { "auto-apply": true })
+      const plan = yield* agent(url).take
+      expect(yield* worker(url, plan).as("POST", taskPath.effects, { entries: made })).toMatchObject({ status: 409, json: { error: "wrong-stage" } })
+      expect((yield* person(url).as("POST", taskPath.effects, { entries: made })).status).toBe(401)
+      yield* worker(url, plan).result(failed())
+      expect((yield* worker(url, plan).as("POST", taskPath.effects, { entries: made })).status).toBe(401)
+    }))
+
+  it.live("outlives a restart of the server", () =>
+    Effect.gen(function*() {
+      const folder = yield* directory
+      const apply = yield* Effect.scoped(Effect.gen(function*() {
+        const url = yield* serve(folder)
+        yield* person(url).start("demo", { "auto-apply": true })
+        yield* planWith(url)
+        const apply = yield* agent(url).take
+        yield* worker(url, apply).as("POST", taskPath.effects, { entries: made })
+        return apply
+      }))
+      const url = yield* serve(folder)
+      yield* agent(url).report(apply.id, lost)
+      expect((yield* person(url).view(apply.runId)).stages.at(-1)?.effects).toMatchObject({ unsavedCount: 2, unknownCount: 1 })
+    }))
+})
+
+describe("the end of a stage", () => {
+  it.live("names what was made and is not in the state, though the worker is gone, and opens a rescue", () =>
+    Effect.gen(function*() {
+      const { append, applier, apply, effects, id, url } = yield* applying
+      yield* append(...made)
+      yield* applier.pushState(stateWith(["a", "1"]), "a", 1)
+      yield* agent(url).report(apply.id, lost)
+      expect(yield* effects).toEqual({
+        unsaved: [{ action: "create", address: "time_sleep.b", idKey: "id", id: "2" }], unsavedCount: 1,
+        unknown: [{ action: "create", address: "time_sleep.c" }], unknownCount: 1
+      })
+      const waiting = yield* person(url).view(yield* person(url).start("demo"))
+      expect(waiting.queue).toMatchObject({ reason: "StateRescuePending" })
+      expect(waiting.queue?.message).toContain("Made, but not in the state: time_sleep.b [id=2]. Begun, with an end that nobody saw: time_sleep.c (create)); look at it")
+      expect((yield* person(url).view(id)).failure).toContain("agent-job state rescue demo")
+    }))
+
+  it.live("names it too when the worker lived and gave the lock back", () =>
+    Effect.gen(function*() {
+      const { append, applier, effects, url } = yield* applying
+      yield* append(...made.slice(0, 4))
+      yield* applier.pushState(stateWith(["a", "1"]), "a", 1)
+      yield* applier.unlock("a")
+      yield* applier.result(killed)
+      expect(yield* effects).toMatchObject({ unsavedCount: 1, unknownCount: 0 })
+      expect((yield* person(url).view(yield* person(url).start("demo"))).queue).toMatchObject({ reason: "StateRescuePending" })
+    }))
+
+  it.live.each([
+    { given: "an engine that was killed after its last push", result: killed, entries: made.slice(0, 4) },
+    { given: "an engine that failed by itself", result: { ...failed(), statePushed: true }, entries: made }
+  ])("names nothing of $given when the state has all that was made", ({ entries, result }) =>
+    Effect.gen(function*() {
+      const { append, applier, effects, url } = yield* applying
+      yield* append(...entries)
+      yield* applier.pushState(stateWith(["a", "1"], ["b", "2"]), "a", 1)
+      yield* applier.unlock("a")
+      yield* applier.result(result)
+      expect(yield* effects).toBeUndefined()
+      const next = yield* person(url).start("demo")
+      expect((yield* agent(url).take).runId).toBe(next)
+    }))
+
+  it.live("takes success at its word, and keeps no journal of it", () =>
+    Effect.gen(function*() {
+      const { append, applier, effects } = yield* applying
+      yield* append(...made)
+      yield* applier.pushState(stateWith(), "a", 1)
+      yield* applier.unlock("a")
+      yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
+      expect(yield* effects).toBeUndefined()
+    }))
+})
