@@ -20,8 +20,8 @@ export interface Asked {
   readonly requestId: string
 }
 
-/** They change nothing that is asked about later, and come all the time: looking for work, and the log, which is kept itself. */
-const unkept: ReadonlySet<string> = new Set([poolPath.acquire, poolPath.cancellations, taskPath.log])
+/** They change nothing that is asked about later, and come all the time: looking for work, and the log and the journal of a stage, which are kept themselves. */
+const unkept: ReadonlySet<string> = new Set([poolPath.acquire, poolPath.cancellations, taskPath.log, taskPath.effects])
 
 /** What was made says where it is. */
 const objectOf = ({ params }: Asked, answer: HttpServerResponse.HttpServerResponse): string =>

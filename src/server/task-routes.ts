@@ -22,12 +22,10 @@ import { stateLimitBytes, StateVersions } from "./state-versions.ts"
 import { Variables, variablesOf } from "./variables.ts"
 
 const planLimitBytes = 256 * 1024 * 1024
-/** As many entries as a request may have, each as long as it may be. */
-const journalBatchBytes = 2 * 1024 * 1024
 const logChunkLimitBytes = 4 * 1024 * 1024
 
 const result = jsonOf(StageResult)
-const journalRequest = jsonOf(JournalRequest, journalBatchBytes)
+const journalRequest = jsonOf(JournalRequest)
 const lockInfo = jsonOf(LockInfo)
 const noState = new Refused({ status: 404, error: "no-state", message: "The workspace has no state yet." })
 const decodeUid = Schema.decodeUnknownOption(Uid)

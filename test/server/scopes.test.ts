@@ -27,6 +27,7 @@ const table: Readonly<Record<string, Opens>> = {
   "GET /api/task/v1/plan": "task",
   "PUT /api/task/v1/plan": "task",
   "POST /api/task/v1/log": "task",
+  "POST /api/task/v1/effects": "task",
   "POST /api/task/v1/result": "task",
   "GET /api/task/v1/state": "task",
   "POST /api/task/v1/state": "task",
