@@ -24,6 +24,8 @@ export interface Pod {
   readonly lastWords: () => unknown
   /** Ends the runner's container with all that is in it, and starts it again, as the kubelet does. */
   readonly restartRunner: Effect.Effect<void>
+  /** Kills the engine that runs, and what it has started, as the kernel does that has no memory left. */
+  readonly killEngine: Effect.Effect<void>
   readonly run: (kubernetes: FakeKubernetes, env?: Readonly<Record<string, string>>) => Effect.Effect<Exit.Exit<void, unknown>>
 }
 
@@ -96,9 +98,20 @@ export const pod = (programs: Readonly<Record<string, string>> = {}): Effect.Eff
       end()
       runner = start()
     }),
+    killEngine: Effect.sync(() => {
+      for (const group of groupsBelow(runner?.pid ?? 0)) if (group !== runner?.pid && isEngine(group)) killGroup(group)
+    }),
     run
   }
 })
+
+const isEngine = (pid: number): boolean => {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "tofu"
+  } catch {
+    return false
+  }
+}
 
 /** The process groups of a process and its descendants: a command has one of its own. */
 const groupsBelow = (pid: number): ReadonlyArray<number> => {
