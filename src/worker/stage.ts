@@ -156,13 +156,13 @@ const settle = Effect.fnUntraced(function*(backing: Backing, place: Provisioned,
 /** Waits for the journal to arrive, since with the Pod it is gone. Nothing here changes how the stage ends. */
 const accountFor = Effect.fnUntraced(function*(backing: Backing, done: Done, journal: Journal, facts: Ref.Ref<Facts>) {
   if (journal.entries().length === 0) return
-  const { poolPatience } = yield* Settings
+  const { statePatience } = yield* Settings
   const { tooLate } = yield* Stop
   const { statePushed } = yield* Ref.get(facts)
   const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...(statePushed !== undefined && { statePushed }) })
   const [state] = yield* Effect.all([
     Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<string>())),
-    Effect.raceFirst(journal.flush(poolPatience), tooLate)
+    Effect.raceFirst(journal.flush(statePatience), tooLate)
   ], { concurrency: 2 })
   const left = Option.match(state, {
     onNone: () => inOrder ? "" : madeMessage(journal.entries()),
