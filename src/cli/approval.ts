@@ -44,7 +44,7 @@ export const decide = Effect.fn("decide")(function*(run: RunView) {
       return decision.run
     }
     case "Yes": {
-      yield* server.act(run.id, "apply")
+      yield* server.approve(run.id, run.planSha256)
       return yield* patiently(server.run(run.id))
     }
     case "No": {

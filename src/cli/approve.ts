@@ -1,31 +1,62 @@
 // `agent-job approve RUN` and `agent-job discard RUN`: the decision over a plan that waits, made elsewhere than where it was planned.
+// Invariant: an approval names the seal of the plan that it is of, so no other plan is applied by it.
 // Used by agent-job.ts.
-import { Effect } from "effect"
-import { Argument, Command } from "effect/cli"
-import { BadInput } from "./failure.ts"
+import { Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { BadInput, Failed } from "./failure.ts"
 import { lazily } from "./lazily.ts"
 import { isRunId } from "./run-or-task.ts"
-import { connection, serverFlags } from "./settings.ts"
+import { connection, serverFlags, type ServerFlags } from "./settings.ts"
 
 const flags = { run: Argument.String("RUN").pipe(Argument.withDescription("A run's id, such as run-k3v9x2.")), ...serverFlags }
 
-const decide = (action: "apply" | "discard", told: (run: string) => string) => Effect.fn(action)(function*(given: Command.Command.Config.Infer<typeof flags>) {
-  const { run } = given
+const seal = Flag.String("seal").pipe(
+  Flag.withMetavar("SEAL"),
+  Flag.optional,
+  Flag.withDescription("Only if the plan's seal begins so: the 12 characters that were shown with the plan, or more of it.")
+)
+
+const server = Effect.fnUntraced(function*({ run, ...given }: ServerFlags & { readonly run: string }) {
   if (!isRunId(run)) return yield* new BadInput({ message: `${JSON.stringify(run)} is not the id of a run; \`agent-job get runs\` lists them.` })
-  const server = yield* connection(given)
+  return yield* connection(given)
+})
+
+const parts = () => Promise.all([import("./screen.ts"), import("./server-client.ts"), import("./summary.ts")])
+
+const approveRun = Effect.fn("approve")(function*(given: Command.Command.Config.Infer<typeof flags & { readonly seal: typeof seal }>) {
+  const { run: id, seal } = given
+  const seen = Option.getOrUndefined(seal)
+  const at = yield* server(given)
+  if (seen !== undefined && !/^[0-9a-f]{12,64}$/u.test(seen)) return yield* new BadInput({ message: `${JSON.stringify(seen)} is not the beginning of a seal; give the 12 characters or more that were shown with the plan.` })
   return yield* lazily(async () => {
-    const [{ Screen }, { ServerClient }] = await Promise.all([import("./screen.ts"), import("./server-client.ts")])
+    const [{ Screen }, { ServerClient }, { approved }] = await parts()
     return Effect.gen(function*() {
-      yield* (yield* ServerClient).act(run, action)
-      yield* (yield* Screen).line(told(run))
-    }).pipe(Effect.provide(ServerClient.layer(server)), Effect.provide(Screen.layer({ colours: true, forProgram: false })))
+      const client = yield* ServerClient
+      const run = yield* client.run(id)
+      if (seen !== undefined && run.planSha256 !== undefined && !run.planSha256.startsWith(seen)) {
+        return yield* new Failed({ message: `${id} has the plan with the seal ${run.planSha256}, which does not begin with ${seen}; look at it again: agent-job logs ${id}` })
+      }
+      yield* client.approve(id, run.planSha256)
+      yield* (yield* Screen).line(approved(run))
+    }).pipe(Effect.provide(ServerClient.layer(at)), Effect.provide(Screen.layer({ colours: true, forProgram: false })))
   })
 })
 
-export const approve = Command.make("approve", flags, decide("apply", (run) => `${run} is approved and applies its plan; follow it with: agent-job logs -f ${run}`)).pipe(
+const discardRun = Effect.fn("discard")(function*(given: Command.Command.Config.Infer<typeof flags>) {
+  const at = yield* server(given)
+  return yield* lazily(async () => {
+    const [{ Screen }, { ServerClient }] = await parts()
+    return Effect.gen(function*() {
+      yield* (yield* ServerClient).act(given.run, "discard")
+      yield* (yield* Screen).line(`${given.run} is discarded; nothing was changed.`)
+    }).pipe(Effect.provide(ServerClient.layer(at)), Effect.provide(Screen.layer({ colours: true, forProgram: false })))
+  })
+})
+
+export const approve = Command.make("approve", { ...flags, seal }, approveRun).pipe(
   Command.withDescription("Apply the plan of a run that waits for a decision.")
 )
 
-export const discard = Command.make("discard", flags, decide("discard", (run) => `${run} is discarded; nothing was changed.`)).pipe(
+export const discard = Command.make("discard", flags, discardRun).pipe(
   Command.withDescription("End a run that waits for a decision, without changing anything.")
 )

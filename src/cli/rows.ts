@@ -25,6 +25,8 @@ const lasted = ({ finishedAt, startedAt }: StageView, now: number): string =>
 export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => [
   `${run.id}   workspace ${run.workspace}   ${run.status}${run.cancelAsked && !run.final ? ", to be cancelled" : ""}   ${age(run.createdAt, now)} ago`,
   ...(run.changes === undefined ? [] : [`Changes: ${run.changes.add} to add, ${run.changes.change} to change, ${run.changes.destroy} to destroy`]),
+  ...(run.planSha256 === undefined ? [] : [`Seal: ${run.planSha256}`]),
+  ...(run.approval === undefined ? [] : [`Approved: by ${run.approval.by}, ${age(run.approval.at, now)} ago`]),
   ...(run.queue === undefined ? [] : [`Waits: ${run.queue.message}`]),
   ...(run.failure === undefined ? [] : [`Failed: ${run.failure}`]),
   ...(run.stages.length === 0 ? [] : ["", ...table(

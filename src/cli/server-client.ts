@@ -5,6 +5,7 @@ import { layerUndici } from "@effect/platform-node/NodeHttpClient"
 import { Context, Duration, Effect, Layer, Option, Predicate, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { type AuditEntry, AuditList, auditPath } from "../schema/audit.ts"
+import type { Sha256 } from "../schema/names.ts"
 import { RunList, runPath, RunView } from "../schema/run.ts"
 import { statePath, StateView } from "../schema/state.ts"
 import { tfePath } from "../schema/tfe-api.ts"
@@ -56,7 +57,9 @@ export class ServerClient extends Context.Service<ServerClient, {
   /** Who changed what: newest first, 100 at most. */
   readonly audit: Effect.Effect<ReadonlyArray<AuditEntry>, ServerFailure>
   /** Doing it again is success; at the wrong moment it is refused. */
-  readonly act: (id: string, action: "apply" | "discard" | "cancel") => Effect.Effect<void, ServerFailure>
+  readonly act: (id: string, action: "discard" | "cancel") => Effect.Effect<void, ServerFailure>
+  /** The plan with this seal and no other; a run of an older server has none. */
+  readonly approve: (id: string, seal: Sha256 | undefined) => Effect.Effect<void, ServerFailure>
   /** The bytes that a stage's log has from `offset`, as many as come at once; waits up to `waitSeconds` for the first, and gives none when there is none. */
   readonly log: (logUrl: string, offset: number, waitSeconds: number) => Effect.Effect<Uint8Array, ServerFailure>
   /** Of the workspace's state; none before there is one. */
@@ -137,6 +140,7 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
     )
   const jsonApi = (request: Request.HttpClientRequest, data: object) => Request.bodyText(request, JSON.stringify({ data }), "application/vnd.api+json")
   const json = (request: Request.HttpClientRequest, body: object) => Request.bodyText(request, JSON.stringify(body), "application/json")
+  const ask = (id: string, action: "apply" | "discard" | "cancel", body: object) => Effect.asVoid(send(authorised(json(Request.post(tfePath.action(id, action)), body)), `run ${id}`))
   const related = (type: string, id: string) => ({ data: { type, id } })
 
   return ServerClient.of({
@@ -174,7 +178,8 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
         Effect.map(({ runs }) => runs)
       ),
     audit: Effect.map(decoded(AuditList, Request.get(auditPath), "audit trail"), ({ entries }) => entries),
-    act: (id, action) => Effect.asVoid(send(authorised(jsonApi(Request.post(tfePath.action(id, action)), {})), `run ${id}`)),
+    act: (id, action) => ask(id, action, {}),
+    approve: (id, seal) => ask(id, "apply", seal === undefined ? {} : { seal }),
     log: (logUrl, offset, wait) =>
       send(Request.get(here(logUrl), { urlParams: { limit: logLimit, offset, wait } }), "log").pipe(
         Effect.flatMap((response) => Effect.mapError(response.arrayBuffer, unreachable)),

@@ -9,6 +9,9 @@ import { columns } from "./table.ts"
 
 export type Step = "plan" | "apply"
 
+/** Characters of a seal. */
+const shortSealLength = 12
+
 /** The newest attempt of a step; applying a plan to destroy is an apply as well. */
 export const stageOf = ({ stages }: RunView, step: Step): StageView | undefined => stages.findLast(({ stage }) => (stage === "plan") === (step === "plan"))
 
@@ -79,17 +82,24 @@ export const outputLines = (outputs: ReadonlyArray<{ readonly name: string; read
 export const size = (bytes: number): string =>
   bytes < 1000 ? `${bytes} B` : bytes < 1_000_000 ? `${(bytes / 1000).toFixed(1)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`
 
-export const question = ({ destroy, workspace }: RunView): string =>
-  destroy ? `Destroy all of this in ${workspace}? Only "yes" destroys it.` : `Apply these changes to ${workspace}? Only "yes" applies them.`
+/** Enough of a seal to tell plans apart, as it is shown and typed. */
+const shortSeal = ({ planSha256 }: RunView, before: string, after = ""): string => planSha256 === undefined ? "" : `${before}${planSha256.slice(0, shortSealLength)}${after}`
+
+export const question = (run: RunView): string => {
+  const which = `${run.workspace}${shortSeal(run, " (seal ", ")")}`
+  return run.destroy ? `Destroy all of this in ${which}? Only "yes" destroys it.` : `Apply these changes to ${which}? Only "yes" applies them.`
+}
+
+export const approved = (run: RunView): string => `${run.id} is approved${shortSeal(run, " with the seal ")} and applies its plan; follow it with: agent-job logs -f ${run.id}`
 
 const commands = (rows: ReadonlyArray<readonly [command: string, what: string]>) => columns(rows.map(([command, what]) => [`  ${command}`, what]), "   ")
 
 /** For a run that waits for a decision. */
-export const approvalHint = ({ id }: RunView): ReadonlyArray<string> => [
-  `${id} waits for your decision and keeps its workspace until then:`,
+export const approvalHint = (run: RunView): ReadonlyArray<string> => [
+  `${run.id} waits for your decision and keeps its workspace until then:`,
   ...commands([
-    [`agent-job approve ${id}`, "apply this very plan"],
-    [`agent-job discard ${id}`, "change nothing"]
+    [`agent-job approve ${run.id}${shortSeal(run, " --seal ")}`, "apply this very plan"],
+    [`agent-job discard ${run.id}`, "change nothing"]
   ])
 ]
 

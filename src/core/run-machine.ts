@@ -2,6 +2,7 @@
 // A final status absorbs every word of an agent, and the same event twice is as good as once.
 // Used by server/runs, which stores the step and does what follows from it.
 import { Data } from "effect"
+import type { Sha256 } from "../schema/names.ts"
 import type { RunStatus } from "../schema/run.ts"
 
 /** What the machine needs to know of a run. `cancelAsked`: a person wants it to end, an agent still works on it. */
@@ -10,6 +11,8 @@ export interface RunState {
   readonly planOnly: boolean
   readonly autoApply: boolean
   readonly cancelAsked: boolean
+  /** The seal of its plan. */
+  readonly planSha256: Sha256 | null
 }
 
 export type Step = "plan" | "apply"
@@ -22,7 +25,8 @@ export type RunEvent = Data.TaggedEnum<{
   Failed: { readonly step: Step }
   Stopped: { readonly step: Step }
   Disrupted: {}
-  Confirm: {}
+  /** `seal`: of the plan that the person saw; without it, whatever plan the run has. */
+  Confirm: { readonly seal?: Sha256 }
   Discard: {}
   Cancel: {}
 }>
@@ -32,7 +36,7 @@ export type Move = Data.TaggedEnum<{
   Moved: { readonly status: RunStatus; readonly cancelAsked: boolean }
   Unchanged: {}
   /** `message` ends a sentence that begins with the run's id. */
-  Refused: { readonly message: string }
+  Refused: { readonly error: "wrong-moment" | "other-seal"; readonly message: string }
 }>
 export const Move = Data.taggedEnum<Move>()
 
@@ -46,6 +50,8 @@ export interface Row {
 }
 
 const to = (status: RunStatus) => (run: RunState): Move => Move.Moved({ status, cancelAsked: run.cancelAsked })
+const ofAnother = ({ planSha256 }: RunState): Move =>
+  Move.Refused({ error: "other-seal", message: `has the plan with the seal ${planSha256}, which is not the one that was approved; look at it again` })
 const stay = (): Move => Move.Unchanged()
 
 const byPerson = (event: RunEvent) => event._tag === "Confirm" || event._tag === "Discard" || event._tag === "Cancel"
@@ -55,8 +61,11 @@ const applyIsDue = (run: RunState) => isIn(run, "confirmed", "applying")
 const isDue = (run: RunState, step: Step) => step === "plan" ? planIsDue(run) : applyIsDue(run)
 const planned = (run: RunState, event: RunEvent) => event._tag === "Planned" && planIsDue(run)
 
+const isOfAnother = (run: RunState, event: RunEvent) => event._tag === "Confirm" && event.seal !== undefined && run.planSha256 !== null && event.seal !== run.planSha256
+
 /** The first row that holds decides. An agent may answer before its start was noticed, so `pending` and `confirmed` take results too. */
 export const rows: ReadonlyArray<Row> = [
+  { situation: "confirmed is a plan that it has not", holds: isOfAnother, to: ofAnother },
   { situation: "confirmed again", holds: (run, event) => event._tag === "Confirm" && isIn(run, "confirmed", "applying", "applied"), to: stay },
   { situation: "discarded again", holds: (run, event) => event._tag === "Discard" && isIn(run, "discarded"), to: stay },
   { situation: "cancelled again", holds: (run, event) => event._tag === "Cancel" && (run.cancelAsked || isIn(run, "canceled")), to: stay },
@@ -84,7 +93,7 @@ export const rows: ReadonlyArray<Row> = [
 ]
 
 const refusal = (run: RunState, event: RunEvent): Move =>
-  Move.Refused({ message: `is ${run.status.replaceAll("_", " ")} and cannot be ${event._tag === "Confirm" ? "applied" : event._tag === "Discard" ? "discarded" : "cancelled"}` })
+  Move.Refused({ error: "wrong-moment", message: `is ${run.status.replaceAll("_", " ")} and cannot be ${event._tag === "Confirm" ? "applied" : event._tag === "Discard" ? "discarded" : "cancelled"}` })
 
 /** What `event` does to a run. An agent's word is never refused, only without effect; a person's wish at the wrong moment is refused. */
 export const move = (run: RunState, event: RunEvent): Move =>

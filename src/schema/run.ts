@@ -22,6 +22,14 @@ const QueueView = Schema.Struct({
   message: Schema.String
 })
 
+/** Who let the plan be applied, and which one. */
+export const Approval = Schema.Struct({
+  by: Schema.String.annotate({ description: "auto-apply, or whose user token was sent, as in the audit trail." }),
+  seal: Sha256,
+  at: Timestamp
+})
+export type Approval = typeof Approval.Type
+
 export const StageView = Schema.Struct({
   id: Schema.String.annotate({ description: "Of the assignment: <run>.<stage>.<attempt>." }),
   stage: Stage,
@@ -52,7 +60,8 @@ export const RunView = Schema.Struct({
   destroy: Schema.Boolean,
   engine: Schema.optionalKey(Engine),
   archiveSha256: Sha256,
-  planSha256: Schema.optionalKey(Sha256),
+  planSha256: Schema.optionalKey(Sha256.annotate({ description: "The seal: of the saved plan and all that it was made with; what an approval names." })),
+  approval: Schema.optionalKey(Approval),
   hasChanges: Schema.optionalKey(Schema.Boolean),
   changes: Schema.optionalKey(Changes),
   queue: Schema.optionalKey(QueueView),

@@ -3,7 +3,7 @@
 // Used by the server's TFE routes and by the CLI.
 import { Schema } from "effect"
 import { Engine } from "./agent-task.ts"
-import { WorkspaceName } from "./names.ts"
+import { Sha256, WorkspaceName } from "./names.ts"
 
 const maybe = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 const request = <A extends Schema.Struct.Fields, R extends Schema.Struct.Fields>(attributes: A, relationships: R) =>
@@ -40,6 +40,9 @@ export const CreateRun = request({
   engine: maybe(Engine.annotate({ description: "Ours, not in the TFE API." }))
 }, { workspace: to, "configuration-version": Schema.optionalKey(to) })
 export type CreateRun = typeof CreateRun.Type
+
+/** Stock clients send a comment, or nothing at all. */
+export const ApplyRun = Schema.Struct({ seal: maybe(Sha256.annotate({ description: "Ours, not in the TFE API: of the plan that is approved; another one is refused with 409." })) })
 
 export const CreateVariable = request({
   key: variableName,

@@ -89,17 +89,18 @@ export const bytesOf = (request: HttpServerRequest.HttpServerRequest, limitBytes
 
 const explain = SchemaIssue.makeFormatterStandardSchemaV1()
 
+const jsonLimitBytes = 1024 * 1024
 /** Levels of nesting in a request's JSON; none of ours has ten. */
 const deepestRequest = 64
 
-/** The body as JSON, decoded; 422 names the first field that is wrong, without its value. */
-export const jsonOf = <S extends Schema.ConstraintDecoder<unknown>>(schema: S, limitBytes = 1024 * 1024) => {
+/** The body as JSON, decoded; 422 names the first field that is wrong, without its value. `nothing`: what an empty body stands for. */
+export const jsonOf = <S extends Schema.ConstraintDecoder<unknown>>(schema: S, nothing = "") => {
   const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(schema))
   return (request: HttpServerRequest.HttpServerRequest): Effect.Effect<S["Type"], Failure> =>
-    Effect.flatMap(bytesOf(request, limitBytes), (bytes) =>
+    Effect.flatMap(bytesOf(request, jsonLimitBytes), (bytes) =>
       isDeeperThan(deepestRequest, bytes)
         ? Effect.fail(invalid(`The request is not as expected: it is nested more than ${deepestRequest} levels deep.`))
-        : Effect.mapError(decode(new TextDecoder().decode(bytes)), ({ issue }) => {
+        : Effect.mapError(decode(bytes.byteLength === 0 ? nothing : new TextDecoder().decode(bytes)), ({ issue }) => {
           const [first] = explain(issue).issues
           const where = (first?.path ?? []).map(String).join(".")
           return invalid(`The request is not as expected${where === "" ? "" : ` at ${where}`}: ${first?.message ?? "it cannot be read"}.`)

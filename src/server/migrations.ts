@@ -86,5 +86,7 @@ export const migrations = Migrator.fromRecord({
     `CREATE TABLE effects (stageId TEXT NOT NULL REFERENCES stages (id), number INTEGER NOT NULL, entry TEXT NOT NULL, PRIMARY KEY (stageId, number)) STRICT, WITHOUT ROWID`,
     // Of a stage that has ended: what it made that the state lacks.
     `ALTER TABLE stages ADD COLUMN effects TEXT`
-  )
+  ),
+  /** Who approved which plan, and when: JSON. */
+  "0007_approval": statements(`ALTER TABLE runs ADD COLUMN approval TEXT`)
 })

@@ -92,6 +92,7 @@ export const makeRunViews = Effect.gen(function*() {
       ...(run.engine !== null && { engine: run.engine }),
       archiveSha256: run.archiveSha256,
       ...(run.planSha256 !== null && { planSha256: run.planSha256 }),
+      ...(run.approval !== null && { approval: run.approval }),
       ...(run.hasChanges !== null && { hasChanges: run.hasChanges }),
       ...(run.changes !== null && { changes: run.changes }),
       ...(queue !== undefined && { queue }),

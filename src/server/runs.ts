@@ -6,7 +6,7 @@ import { SqlClient } from "effect/sql"
 import { isFinal, move, type RunEvent } from "../core/run-machine.ts"
 import { Engine, PlanOptions } from "../schema/agent-task.ts"
 import { RunId, Sha256, Timestamp, WorkspaceName } from "../schema/names.ts"
-import { RunStatus } from "../schema/run.ts"
+import { Approval, RunStatus } from "../schema/run.ts"
 import { Changes } from "../schema/stage-result.ts"
 import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
@@ -33,6 +33,7 @@ export const Run = Schema.Struct({
   options: Schema.fromJsonString(PlanOptions),
   variables: Schema.fromJsonString(Schema.Array(RunVariable)),
   planSha256: Schema.NullOr(Sha256),
+  approval: Schema.NullOr(Schema.fromJsonString(Approval)),
   hasChanges: Schema.NullOr(Schema.BooleanFromBit),
   changes: Schema.NullOr(Schema.fromJsonString(Changes)),
   failure: Schema.NullOr(Schema.String),
@@ -54,12 +55,15 @@ export interface NewRun {
   readonly variables: ReadonlyArray<RunVariable>
 }
 
-/** What a stage found out, written before the step that it leads to. */
+/** What a stage found out, or who approved, written with the step that it leads to. */
 export interface RunFacts {
   readonly hasChanges?: boolean
   readonly changes?: Changes
   readonly failure?: string
+  readonly approvedBy?: string
 }
+
+const approvalOf = ({ planSha256 }: Run, by = "auto-apply", at: string) => ({ approval: planSha256 === null ? null : JSON.stringify({ by, seal: planSha256, at } satisfies Approval) })
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -131,7 +135,7 @@ const make = Effect.gen(function*() {
     sql.withTransaction(Effect.gen(function*() {
       const run = yield* get(id)
       const next = move(run, event)
-      if (next._tag === "Refused") return yield* conflict("wrong-moment", `The run ${run.id} ${next.message}.`)
+      if (next._tag === "Refused") return yield* conflict(next.error, `The run ${run.id} ${next.message}.`)
       if (next._tag === "Unchanged") return run
       const at = yield* now
       yield* sql`UPDATE runs SET ${sql.update({
@@ -140,7 +144,8 @@ const make = Effect.gen(function*() {
         timestamps: JSON.stringify(next.status === run.status ? run.timestamps : { ...run.timestamps, [next.status]: at }),
         ...(facts.hasChanges !== undefined && { hasChanges: facts.hasChanges }),
         ...(facts.changes !== undefined && { changes: JSON.stringify(facts.changes) }),
-        ...(facts.failure !== undefined && { failure: facts.failure })
+        ...(facts.failure !== undefined && { failure: facts.failure }),
+        ...(next.status === "confirmed" && approvalOf(run, facts.approvedBy, at))
       })} WHERE id = ${run.id}`
       yield* commits.news("logs")
       if (next.status === "confirmed") yield* stages.create(run.id, run.destroy ? "destroy" : "apply")

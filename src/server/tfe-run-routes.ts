@@ -4,7 +4,7 @@
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { RunEvent } from "../core/run-machine.ts"
-import { CreateConfigurationVersion, CreateRun } from "../schema/tfe-api.ts"
+import { ApplyRun, CreateConfigurationVersion, CreateRun } from "../schema/tfe-api.ts"
 import type { PlanOptions } from "../schema/agent-task.ts"
 import { countOf, jsonApiErrors, jsonOf, noContent, queryOf } from "./answer.ts"
 import { openRoutes } from "./authorize.ts"
@@ -22,6 +22,7 @@ import { Workspaces } from "./workspaces.ts"
 
 const createConfigurationVersion = jsonOf(CreateConfigurationVersion)
 const createRun = jsonOf(CreateRun)
+const applyRun = jsonOf(ApplyRun, "{}")
 
 const logReadLimitBytes = 1024 * 1024
 const longestWaitSeconds = 30
@@ -87,8 +88,8 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
     })
   })
 
-  const action = (name: "apply" | "discard" | "cancel", event: RunEvent) =>
-    route("POST", `/api/v2/runs/:id/actions/${name}`, (_, { id = "" }) => Effect.as(runs.step(id, event), HttpServerResponse.empty({ status: 202 })))
+  const accepted = HttpServerResponse.empty({ status: 202 })
+  const action = (name: "discard" | "cancel", event: RunEvent) => route("POST", `/api/v2/runs/:id/actions/${name}`, (_, { id = "" }) => Effect.as(runs.step(id, event), accepted))
 
   return [
     route("POST", "/api/v2/workspaces/:id/configuration-versions", (request, { id = "" }) =>
@@ -130,7 +131,12 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
         return document({ id: organization, type: "organization-capacity", attributes: { pending: pending.length, running: running.length } })
       })),
     route("GET", "/api/v2/runs/:id/run-events", (_, { id = "" }) => Effect.as(runs.get(id), documents([]))),
-    action("apply", RunEvent.Confirm()),
+    route("POST", "/api/v2/runs/:id/actions/apply", (request, { id = "" }, { name }) =>
+      Effect.gen(function*() {
+        const { seal } = yield* applyRun(request)
+        yield* runs.step(id, RunEvent.Confirm(seal == null ? {} : { seal }), { approvedBy: name })
+        return accepted
+      })),
     action("discard", RunEvent.Discard()),
     action("cancel", RunEvent.Cancel()),
 

@@ -35,7 +35,7 @@ export interface Caller {
 export class Tokens extends Context.Service<Tokens, {
   /** The holder of a token of that file. */
   readonly holderOf: (kind: "user" | "pool", token: string) => Option.Option<Caller>
-  /** The last part of a path that needs no token: 64 hex digits, the same for the same subject for ever. */
+  /** 64 hex digits, the same for the same subject for ever: the last part of a path that needs no token, or the key of a run's seals. */
   readonly secretOf: (subject: string) => string
   readonly isSecretOf: (subject: string, secret: string) => boolean
 }>()("agent-job/server/Tokens") {

@@ -9,6 +9,7 @@ import { join } from "node:path"
 import { agentJob } from "../../src/cli/agent-job.ts"
 import { exitCode, exitCodeOf } from "../../src/cli/failure.ts"
 import { builtIns, presenter } from "../../src/cli/help.ts"
+import { directory, person, planWith, serve, sha256, userToken } from "../server/live-server.ts"
 
 /** Runs the command line in this process, with these arguments and this environment. */
 const typed = (environment: Record<string, string>, ...args: ReadonlyArray<string>) =>
@@ -67,6 +68,22 @@ describe("what is typed wrong", () => {
     Effect.gen(function*() {
       const answer = yield* typed({}, ...args)
       expect([answer.said, answer.code, answer.out]).toEqual([said, 2, ""])
+    }))
+})
+
+describe("an approval", () => {
+  it.live("names the seal that was shown, and is none of another plan", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const id = yield* person(url).start("demo")
+      yield* planWith(url)
+      const approve = (...seal: ReadonlyArray<string>) => typed({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "approve", id, ...seal)
+      expect(yield* approve("--seal", "me")).toMatchObject({ code: 2, said: "error: \"me\" is not the beginning of a seal; give the 12 characters or more that were shown with the plan." })
+      expect(yield* approve("--seal", "0123456789ab")).toMatchObject({ code: 1, said: `error: ${id} has the plan with the seal ${sha256("the plan")}, which does not begin with 0123456789ab; look at it again: agent-job logs ${id}` })
+      expect((yield* person(url).view(id)).status).toBe("planned")
+      const shown = sha256("the plan").slice(0, 12)
+      expect(yield* approve("--seal", shown)).toMatchObject({ code: 0, said: "" })
+      expect((yield* person(url).view(id)).approval?.seal).toBe(sha256("the plan"))
     }))
 })
 

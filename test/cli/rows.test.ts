@@ -2,7 +2,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { auditTable, runDetails, runTable, taskTable } from "../../src/cli/rows.ts"
 import { AgentTask } from "../../src/schema/agent-task.ts"
-import { applied, failed, pending, planned } from "./run-views.ts"
+import { Sha256 } from "../../src/schema/names.ts"
+import { applied, failed, pending, planned, sealed } from "./run-views.ts"
 
 const now = Date.parse("2026-01-31T12:00:00Z")
 
@@ -39,6 +40,10 @@ describe("one run", () => {
       "plan    finished   agent-1   30.0s   -",
       "apply   finished   agent-1   10.0s   Completed"
     ]))
+  it("is told with its seal, and who approved that", () => {
+    const planSha256 = Sha256.make("0123456789abcdef".repeat(4))
+    expect(runDetails({ ...sealed, approval: { by: "user-1f2e3d4c", seal: planSha256, at: "2026-01-31T11:59:00Z" } }, now).slice(2, 4)).toEqual([`Seal: ${planSha256}`, "Approved: by user-1f2e3d4c, 1m ago"])
+  })
   it("is told with why it waits", () => expect(runDetails(pending, now)).toEqual(["run-a1   workspace demo   pending   2m ago", "Waits: The run run-b2 holds the workspace and is applying."]))
   it("is told with why it failed", () => expect(runDetails(failed, now)[1]).toBe("Failed: tofu ended with exit code 1."))
 })

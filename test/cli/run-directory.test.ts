@@ -96,11 +96,12 @@ describe("a run", () => {
       const { run, url } = yield* running(screen, request())
       yield* run
       const id = runId(screen)
-      expect((yield* person(url).view(id)).status).toBe("planned")
+      const { planSha256, status } = yield* person(url).view(id)
+      expect(status).toBe("planned")
       expect(screen.of("line").slice(-3)).toEqual([
         `${id} waits for your decision and keeps its workspace until then:`,
-        `  agent-job approve ${id}   apply this very plan`,
-        `  agent-job discard ${id}   change nothing`
+        `  agent-job approve ${id} --seal ${planSha256?.slice(0, 12)}   apply this very plan`,
+        `  agent-job discard ${id}                       change nothing`
       ])
     }))
 
@@ -170,7 +171,7 @@ describe("the question", () => {
       const screen = toldScreen(answers(" yes "))
       const { run, url } = yield* running(screen, request())
       yield* run
-      expect(screen.of("ask")).toEqual(["Apply these changes to demo? Only \"yes\" applies them."])
+      expect(screen.of("ask")).toEqual([expect.stringMatching(/^Apply these changes to demo \(seal [0-9a-f]{12}\)\? Only "yes" applies them\.$/u)])
       expect((yield* person(url).view(runId(screen))).status).toBe("applied")
     }))
 
@@ -208,7 +209,7 @@ describe("the question", () => {
       const screen = toldScreen(answers("no"))
       const { run } = yield* running(screen, request({ destroy: true }))
       yield* Effect.flip(run)
-      expect(screen.of("ask")).toEqual(["Destroy all of this in demo? Only \"yes\" destroys it."])
+      expect(screen.of("ask")).toEqual([expect.stringMatching(/^Destroy all of this in demo \(seal [0-9a-f]{12}\)\? Only "yes" destroys it\.$/u)])
     }))
 })
 

@@ -34,6 +34,8 @@ export const planned = run({
   stages: [stage({ status: "finished", agent: "agent-1", startedAt: "2026-01-31T11:59:00Z", finishedAt })]
 })
 
+export const sealed = run({ ...planned, planSha256: Sha256.make("0123456789abcdef".repeat(4)) })
+
 export const applied = run({
   status: "applied",
   final: true,

@@ -99,7 +99,7 @@ describe("the client of the server", () => {
       yield* planWith(url)
       yield* client.act(id, "discard")
       yield* client.act(id, "discard")
-      expect((yield* Effect.flip(client.act(id, "apply"))).message).toBe(`The run ${id} is discarded and cannot be applied.`)
+      expect((yield* Effect.flip(client.approve(id, undefined))).message).toBe(`The run ${id} is discarded and cannot be applied.`)
     }))
 
   it.live("has no outputs and no state before there was an apply", () =>

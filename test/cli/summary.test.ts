@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { applySummary, approvalHint, failure, nextSteps, outputLines, planSummary, question, shortChanges, size, stageOf, stepIsOver, waiting } from "../../src/cli/summary.ts"
-import { applied, failed, pending, planned, run, stage } from "./run-views.ts"
+import { applySummary, approvalHint, approved, failure, nextSteps, outputLines, planSummary, question, shortChanges, size, stageOf, stepIsOver, waiting } from "../../src/cli/summary.ts"
+import { applied, failed, pending, planned, run, sealed, stage } from "./run-views.ts"
 
 describe("the summary of a plan", () => {
   it.each([
@@ -90,6 +90,11 @@ describe("what to do next", () => {
       "  agent-job approve run-a1   apply this very plan",
       "  agent-job discard run-a1   change nothing"
     ]))
+  it("for a plan with a seal is to name it", () => {
+    expect(approvalHint(sealed)[1]).toBe("  agent-job approve run-a1 --seal 0123456789ab   apply this very plan")
+    expect(question(sealed)).toBe("Apply these changes to demo (seal 0123456789ab)? Only \"yes\" applies them.")
+    expect(approved(sealed)).toBe("run-a1 is approved with the seal 0123456789ab and applies its plan; follow it with: agent-job logs -f run-a1")
+  })
   it("is asked in one sentence", () => {
     expect(question(planned)).toBe("Apply these changes to demo? Only \"yes\" applies them.")
     expect(question({ ...planned, destroy: true })).toBe("Destroy all of this in demo? Only \"yes\" destroys it.")

@@ -1,10 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { isFinal, move, Move, RunEvent, rows, type RunState, wishes } from "../../src/core/run-machine.ts"
+import { Sha256 } from "../../src/schema/names.ts"
 import { RunStatus } from "../../src/schema/run.ts"
 
 const { Applied, Cancel, Confirm, Discard, Disrupted, Failed, Planned, Started, Stopped } = RunEvent
-const fresh: RunState = { status: "pending", planOnly: false, autoApply: false, cancelAsked: false }
+const [seal, otherSeal] = [Sha256.make("a".repeat(64)), Sha256.make("b".repeat(64))]
+const fresh: RunState = { status: "pending", planOnly: false, autoApply: false, cancelAsked: false, planSha256: null }
 const at = (status: RunStatus, more: Partial<RunState> = {}): RunState => ({ ...fresh, status, ...more })
 const to = (status: RunStatus, cancelAsked = false) => Move.Moved({ status, cancelAsked })
 const stays = Move.Unchanged()
@@ -16,12 +18,13 @@ const after = (run: RunState, event: RunEvent): RunState => {
 const fold = (run: RunState, events: ReadonlyArray<RunEvent>): RunState => events.reduce(after, run)
 
 const step = Schema.Literals(["plan", "apply"])
+const AnySeal = Schema.Literals([seal, otherSeal])
 const AnyEvent = Schema.Union([
   Schema.TaggedStruct("Started", { step }), Schema.TaggedStruct("Failed", { step }), Schema.TaggedStruct("Stopped", { step }),
   Schema.TaggedStruct("Planned", { hasChanges: Schema.Boolean }), Schema.TaggedStruct("Applied", {}), Schema.TaggedStruct("Disrupted", {}),
-  Schema.TaggedStruct("Confirm", {}), Schema.TaggedStruct("Discard", {}), Schema.TaggedStruct("Cancel", {})
+  Schema.TaggedStruct("Confirm", { seal: Schema.optionalKey(AnySeal) }), Schema.TaggedStruct("Discard", {}), Schema.TaggedStruct("Cancel", {})
 ])
-const AnyRun = Schema.Struct({ status: RunStatus, planOnly: Schema.Boolean, autoApply: Schema.Boolean, cancelAsked: Schema.Boolean })
+const AnyRun = Schema.Struct({ status: RunStatus, planOnly: Schema.Boolean, autoApply: Schema.Boolean, cancelAsked: Schema.Boolean, planSha256: Schema.NullOr(AnySeal) })
 const Events = Schema.Array(AnyEvent)
 const Asked = Schema.Struct({ planOnly: Schema.Boolean, autoApply: Schema.Boolean })
 
@@ -34,7 +37,14 @@ describe("a run", () => {
     { given: "ends with its plan when only a plan was asked for", run: at("planning", { planOnly: true, autoApply: true }), event: Planned({ hasChanges: true }), expected: to("planned_and_finished") },
     { given: "goes on by itself with auto-apply", run: at("planning", { autoApply: true }), event: Planned({ hasChanges: true }), expected: to("confirmed") },
     { given: "is canceled when its plan succeeds after the cancel", run: at("planning", { autoApply: true, cancelAsked: true }), event: Planned({ hasChanges: true }), expected: to("canceled", true) },
-    { given: "is confirmed by a person", run: at("planned"), event: Confirm(), expected: to("confirmed") },
+    { given: "is confirmed by a person", run: at("planned"), event: Confirm({}), expected: to("confirmed") },
+    { given: "is confirmed by a person who names its plan", run: at("planned", { planSha256: seal }), event: Confirm({ seal }), expected: to("confirmed") },
+    {
+      given: "is not confirmed by a person who saw another plan",
+      run: at("planned", { planSha256: seal }),
+      event: Confirm({ seal: otherSeal }),
+      expected: Move.Refused({ error: "other-seal", message: `has the plan with the seal ${seal}, which is not the one that was approved; look at it again` })
+    },
     { given: "is applying once an agent has the apply", run: at("confirmed"), event: Started({ step: "apply" }), expected: to("applying") },
     { given: "is applied", run: at("applying"), event: Applied(), expected: to("applied") },
     { given: "is applied though a cancel was asked for, since that is what happened", run: at("applying", { cancelAsked: true }), event: Applied(), expected: to("applied", true) },
@@ -50,18 +60,21 @@ describe("a run", () => {
     { given: "only asks for the cancel while an agent plans", run: at("planning"), event: Cancel(), expected: to("planning", true) },
     { given: "only asks for the cancel while an agent applies", run: at("applying"), event: Cancel(), expected: to("applying", true) },
     { given: "is discarded while planned", run: at("planned"), event: Discard(), expected: to("discarded") },
-    { given: "takes a second confirmation as the first", run: at("applying"), event: Confirm(), expected: stays },
+    { given: "takes a second confirmation as the first", run: at("applying"), event: Confirm({}), expected: stays },
     { given: "takes a second cancel as the first", run: at("planning", { cancelAsked: true }), event: Cancel(), expected: stays },
     { given: "takes no late word of the plan while it applies", run: at("applying"), event: Failed({ step: "plan" }), expected: stays },
     { given: "takes no word of an apply that was not confirmed", run: at("planned"), event: Applied(), expected: stays }
   ])("$given", ({ event, expected, run }) => expect(move(run, event)).toEqual(expected))
 
   it.each([
-    { run: at("pending"), event: Confirm(), message: "is pending and cannot be applied" },
+    { run: at("pending"), event: Confirm({}), message: "is pending and cannot be applied" },
     { run: at("applying"), event: Discard(), message: "is applying and cannot be discarded" },
-    { run: at("planned_and_finished"), event: Confirm(), message: "is planned and finished and cannot be applied" },
+    { run: at("planned_and_finished"), event: Confirm({}), message: "is planned and finished and cannot be applied" },
     { run: at("applied"), event: Cancel(), message: "is applied and cannot be cancelled" }
-  ])("refuses a wish at the wrong moment: $message", ({ event, message, run }) => expect(move(run, event)).toEqual(Move.Refused({ message })))
+  ])("refuses a wish at the wrong moment: $message", ({ event, message, run }) => expect(move(run, event)).toEqual(Move.Refused({ error: "wrong-moment", message })))
+
+  it.prop("is never confirmed by the seal of another plan", [AnyRun], ([run]) =>
+    run.planSha256 !== seal || (move(run, Confirm({ seal: otherSeal }))._tag === "Refused" && move(run, Confirm({ seal }))._tag === move(run, Confirm({}))._tag))
 
   it.prop("stays as it is once it is over, whatever comes", [AnyRun, Events], ([run, events]) => !isFinal(run.status) || fold(run, events).status === run.status)
 
@@ -88,12 +101,12 @@ describe("a run", () => {
 
   it.prop("grants every wish that it offers", [AnyRun], ([run]) => {
     const offered = wishes(run)
-    return (!offered.confirm || move(run, Confirm())._tag === "Moved") && (!offered.discard || move(run, Discard())._tag === "Moved") && (!offered.cancel || move(run, Cancel())._tag === "Moved")
+    return (!offered.confirm || move(run, Confirm({}))._tag === "Moved") && (!offered.discard || move(run, Discard())._tag === "Moved") && (!offered.cancel || move(run, Cancel())._tag === "Moved")
   })
 
   it("has no row that another hides altogether", () => {
-    const runs: ReadonlyArray<RunState> = RunStatus.literals.flatMap((status) => [true, false].flatMap((planOnly) => [true, false].flatMap((autoApply) => [true, false].map((cancelAsked) => ({ status, planOnly, autoApply, cancelAsked })))))
-    const events = [Started({ step: "plan" }), Started({ step: "apply" }), Failed({ step: "plan" }), Failed({ step: "apply" }), Stopped({ step: "plan" }), Stopped({ step: "apply" }), Planned({ hasChanges: true }), Planned({ hasChanges: false }), Applied(), Disrupted(), Confirm(), Discard(), Cancel()]
+    const runs: ReadonlyArray<RunState> = RunStatus.literals.flatMap((status) => [true, false].flatMap((planOnly) => [true, false].flatMap((autoApply) => [true, false].map((cancelAsked) => ({ status, planOnly, autoApply, cancelAsked, planSha256: seal })))))
+    const events = [Started({ step: "plan" }), Started({ step: "apply" }), Failed({ step: "plan" }), Failed({ step: "apply" }), Stopped({ step: "plan" }), Stopped({ step: "apply" }), Planned({ hasChanges: true }), Planned({ hasChanges: false }), Applied(), Disrupted(), Confirm({}), Confirm({ seal: otherSeal }), Discard(), Cancel()]
     const used = new Set(runs.flatMap((run) => events.map((event) => rows.find(({ holds }) => holds(run, event))?.situation)))
     expect(rows.filter(({ situation }) => !used.has(situation))).toEqual([])
   })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { taskPath } from "../../src/schema/task-api.ts"
-import { agent, archiveOf, cancelled, directory, failed, person, planWith, serve, succeeded, withChanges, worker } from "./live-server.ts"
+import { agent, archiveOf, cancelled, directory, failed, person, planWith, serve, sha256, succeeded, withChanges, worker } from "./live-server.ts"
 
 const server = Effect.flatMap(directory, serve)
 
@@ -142,6 +142,40 @@ describe("a run", () => {
       yield* planWith(url, "the plan", succeeded({ hasChanges: false, changes: { add: 0, change: 0, destroy: 0 } }))
       expect((yield* person(url).view(id)).status).toBe("planned_and_finished")
       expect((yield* person(url).as("GET", `/api/v2/applies/apply-${id.slice(4)}`)).json.data.attributes.status).toBe("unreachable")
+    }))
+
+  it.live("is approved by its seal, and by no other", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      const id = yield* me.start("demo")
+      yield* planWith(url)
+      const approve = (body: unknown) => me.as("POST", `/api/v2/runs/${id}/actions/apply`, body)
+      const other = yield* approve({ seal: sha256("another plan") })
+      expect([other.status, other.json.errors[0]]).toEqual([409, {
+        status: "409",
+        title: "other seal",
+        detail: `The run ${id} has the plan with the seal ${sha256("the plan")}, which is not the one that was approved; look at it again.`
+      }])
+      expect((yield* approve({ seal: "0123456789ab" })).status).toBe(422)
+      expect((yield* me.view(id))).toMatchObject({ status: "planned", planSha256: sha256("the plan") })
+      expect((yield* approve({ comment: "as stock clients say", seal: sha256("the plan") })).status).toBe(202)
+      expect((yield* me.view(id)).approval).toEqual({ by: expect.stringMatching(/^[0-9a-f]{8}$/u), seal: sha256("the plan"), at: expect.stringMatching(/Z$/u) })
+      expect((yield* approve({ seal: sha256("another plan") })).status).toBe(409)
+      expect((yield* approve({ seal: sha256("the plan") })).status).toBe(202)
+    }))
+
+  it.live.each([
+    { given: "nobody, with auto-apply", settings: { "auto-apply": true }, body: undefined, by: "auto-apply" },
+    { given: "a client that says nothing", settings: {}, body: "", by: expect.stringMatching(/^[0-9a-f]{8}$/u) },
+    { given: "a client that says null", settings: {}, body: { seal: null }, by: expect.stringMatching(/^[0-9a-f]{8}$/u) }
+  ])("says who approved it: $given", ({ body, by, settings }) =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo", settings)
+      yield* planWith(url)
+      if (body !== undefined) expect((yield* person(url).as("POST", `/api/v2/runs/${id}/actions/apply`, body)).status).toBe(202)
+      expect(yield* person(url).view(id)).toMatchObject({ status: "confirmed", approval: { by, seal: sha256("the plan") } })
     }))
 
   it.live("takes repeated confirmations as one", () =>
