@@ -35,7 +35,8 @@ const eventsPath = `/dev/fd/${eventsDescriptor}`
 const printed = (subcommand: StageCommand["subcommand"], args: ReadonlyArray<string>): StageCommand =>
   ({ subcommand, args: [subcommand, ...args], output: "printed", mutates: false })
 
-const init = printed("init", ["-input=false"])
+/** With a saved plan the providers are those of its lock file, which stays as it was sealed. */
+const init = (savedPlan: boolean) => printed("init", ["-input=false", ...(savedPlan ? ["-lockfile=readonly"] : [])])
 const show: StageCommand = { subcommand: "show", args: ["show", "-json", savedPlanName], output: "captured", mutates: false }
 
 const planFlags = (options: PlanOptions = {}): ReadonlyArray<string> => [
@@ -62,4 +63,4 @@ export const tellsEvents = (engine: string, version: string): boolean => {
 
 /** At least one command; the last one decides what the stage came to. */
 export const stageCommands = (spec: StageSpec): ReadonlyArray<StageCommand> =>
-  spec.stage === "plan" ? [init, plan(spec.options), show] : [init, apply(spec)]
+  spec.stage === "plan" ? [init(false), plan(spec.options), show] : [init(spec.savedPlan), apply(spec)]

@@ -26,7 +26,7 @@ export const reasons = {
   ExitCode: "The engine ended with an error; its log says which.",
   InvalidConfiguration: "The configuration or the task cannot run as it is; the message names what to change.",
   InvalidArchive: "The configuration archive is damaged, too large or holds a forbidden entry.",
-  DigestMismatch: "The archive or saved plan is not the one that was approved, so nothing was started.",
+  DigestMismatch: "The archive, the saved plan or something that it was made with is not what was approved, so nothing was applied.",
   ProviderMissing: "A provider could not be installed; put it in the runner's mirror or let the Pod reach its registry.",
   EngineMissing: "The runner image has no such engine; use an image with tofu or terraform in its PATH.",
   ImagePull: "An image could not be pulled; check its name, tag and pull secrets.",

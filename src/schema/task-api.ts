@@ -4,6 +4,7 @@
 import { Schema } from "effect"
 import { PlanOptions, Stage, Variable } from "./agent-task.ts"
 import { RunId, Sha256, WorkspaceName } from "./names.ts"
+import { StateMark } from "./seal.ts"
 
 /** `GET /api/task/v1/assignment`: everything the worker needs beside the bytes. */
 export const TaskDetails = Schema.Struct({
@@ -15,7 +16,9 @@ export const TaskDetails = Schema.Struct({
   planSha256: Schema.optionalKey(Sha256),
   workingDirectory: Schema.optionalKey(Schema.String),
   options: Schema.optionalKey(PlanOptions),
-  variables: Schema.Array(Variable)
+  variables: Schema.Array(Variable),
+  state: Schema.optionalKey(StateMark.annotate({ description: "The workspace's newest, at this moment; absent: there is none." })),
+  sealKey: Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u)).annotate({ description: "Of the digests of variables in the plan's seal: 256 bits in hex, the same for all stages of the run." })
 })
 export type TaskDetails = typeof TaskDetails.Type
 

@@ -19,6 +19,7 @@ import { Rescues } from "./rescues.ts"
 import { type Run, Runs } from "./runs.ts"
 import type { StageRow } from "./stages.ts"
 import { stateLimitBytes, StateVersions } from "./state-versions.ts"
+import { Tokens } from "./tokens.ts"
 import { Variables, variablesOf } from "./variables.ts"
 
 const planLimitBytes = 256 * 1024 * 1024
@@ -39,6 +40,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const rescues = yield* Rescues
   const runs = yield* Runs
   const states = yield* StateVersions
+  const tokens = yield* Tokens
   const variables = yield* Variables
 
   const taskUidOf = (request: HttpServerRequest.HttpServerRequest) => decodeUid(request.headers[taskHeader.taskUid])
@@ -58,6 +60,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const details = (stage: StageRow, run: Run) =>
     Effect.gen(function*() {
       const { workingDirectory } = yield* runs.workspaceOf(run)
+      const state = yield* states.current(run.workspaceId)
       const task: TaskDetails = {
         id: stage.id,
         runId: run.id,
@@ -67,7 +70,9 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
         ...(stage.stage !== "plan" && run.planSha256 !== null && { planSha256: run.planSha256 }),
         ...(workingDirectory !== "" && { workingDirectory }),
         options: run.options,
-        variables: variablesOf(yield* variables.list(run.workspaceId), run.variables)
+        variables: variablesOf(yield* variables.list(run.workspaceId), run.variables),
+        ...(state !== undefined && { state: { lineage: state.lineage, serial: state.serial } }),
+        sealKey: tokens.secretOf(`seal ${run.id}`)
       }
       return HttpServerResponse.jsonUnsafe(task)
     })

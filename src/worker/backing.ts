@@ -7,6 +7,7 @@ import { stateTrouble } from "../core/state-place.ts"
 import type { StageCommand } from "../core/stage-commands.ts"
 import type { AgentTask, AgentTaskSpec, Variable } from "../schema/agent-task.ts"
 import type { Sha256 } from "../schema/names.ts"
+import type { Seal } from "../schema/seal.ts"
 import type { Artifact } from "../schema/source.ts"
 import { archiveFile, fetchArchive } from "./archive-url.ts"
 import { unpack } from "./archive.ts"
@@ -14,7 +15,7 @@ import type { CommandEnv } from "./engine.ts"
 import { openFolder, readFile, type Segments } from "./folder.ts"
 import type { SendEffects } from "./journal.ts"
 import type { Ship } from "./log-shipper.ts"
-import { bringKeptPlan, bringPlannedSource, keepPlan } from "./kept-plan.ts"
+import { bringKeptPlan, bringPlannedSource, keepPlan, sealingKey } from "./kept-plan.ts"
 import { Settings } from "./settings.ts"
 import { invalid, type StageFailed } from "./stage-failed.ts"
 
@@ -26,6 +27,14 @@ export interface Provisioned {
   readonly directory: Segments
   /** The same as an absolute path, for the runner. */
   readonly path: string
+}
+
+/** What a plan is sealed with, beside what is in its directory. */
+export interface Sealing {
+  /** Of the digests of variables: the same for a plan and its apply, and kept elsewhere than the plan. */
+  readonly key: Effect.Effect<Uint8Array, StageFailed, Settings>
+  /** The state that a plan was made from, or that an apply would meet now. */
+  readonly state: Effect.Effect<Seal["state"], StageFailed>
 }
 
 export interface Backing {
@@ -40,16 +49,17 @@ export interface Backing {
   readonly storedState: Effect.Effect<Option.Option<string>>
   /** Brings the archive of the configuration below an open directory. */
   readonly bringSource: Option.Option<(root: number) => Effect.Effect<void, StageFailed, Settings>>
-  /** Puts the approved plan into the working directory. */
-  readonly bringPlan: Option.Option<(place: Provisioned) => Effect.Effect<void, StageFailed, Settings>>
+  readonly sealing: Sealing
+  /** Puts the approved plan into the working directory; gives its seal. */
+  readonly bringPlan: Option.Option<(place: Provisioned) => Effect.Effect<Seal, StageFailed, Settings>>
   /** What a command gets beside the environment of all. */
   readonly openFor: (command: StageCommand) => Effect.Effect<CommandEnv, StageFailed, Scope.Scope>
   /** After `init` and before the first command that changes something; `engineDirectory` is the engine's own (TF_DATA_DIR). */
   readonly mayChange: (engineDirectory: string) => Effect.Effect<void, StageFailed, Settings>
   /** After that command, however it ended: whether the last state is saved, if any was written. */
   readonly settleState: (place: Provisioned) => Effect.Effect<Option.Option<boolean>, StageFailed>
-  /** Stores the plan that a plan stage made; gives its digest. */
-  readonly keepPlan: (place: Provisioned) => Effect.Effect<Option.Option<Sha256>, StageFailed, Settings>
+  /** Stores the plan that a plan stage made, with its seal; gives the digest of both. */
+  readonly keepPlan: Option.Option<(place: Provisioned, seal: Seal) => Effect.Effect<Sha256, StageFailed, Settings>>
 }
 
 const backendLimitBytes = 1024 * 1024
@@ -78,7 +88,7 @@ const fetchSource = ({ sha256, url }: Pick<Artifact, "url" | "sha256">) =>
 
 /** For a task without a pool: it has its configuration from the cluster, a URL or a kept plan, and its state where its backend says. */
 export const ownBacking = Effect.fnUntraced(function*({ spec, status }: Pick<AgentTask, "spec" | "status">): Effect.fn.Return<Backing, StageFailed> {
-  const { jobTemplate, plan, savePlan, source, workspace } = spec
+  const { jobTemplate, plan, savePlan, source, stage, workspace } = spec
   if (plan !== undefined) return yield* invalid("spec.plan needs spec.pool, which keeps the saved plan; a plan that is kept on a claim is source.savedPlan.")
   const archive = yield* archiveOf(source, status.source)
   const savedPlan = Option.fromUndefinedOr(source.savedPlan)
@@ -89,10 +99,11 @@ export const ownBacking = Effect.fnUntraced(function*({ spec, status }: Pick<Age
     sendEffects: Option.none(),
     storedState: Effect.succeedNone,
     bringSource: Option.orElse(Option.map(savedPlan, ({ sha256 }) => bringPlannedSource(workspace, sha256)), () => Option.map(archive, fetchSource)),
+    sealing: { key: sealingKey(workspace, stage === "plan"), state: Effect.succeed("engine") },
     bringPlan: Option.map(savedPlan, () => bringKeptPlan),
     openFor: () => Effect.succeed(nothing),
     mayChange: mayChange((jobTemplate?.volumeClaims ?? []).map(({ mountPath }) => mountPath)),
     settleState: () => Effect.succeedNone,
-    keepPlan: savePlan === undefined ? () => Effect.succeedNone : keepPlan(workspace)
+    keepPlan: Option.map(Option.fromUndefinedOr(savePlan), () => keepPlan(workspace))
   }
 })

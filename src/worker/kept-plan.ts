@@ -1,17 +1,19 @@
 // Plans that are kept on a claim between their stages, for tasks without a pool: one file each, named by its digest, in a folder for each workspace.
 // Always holds: a name is only there once all its bytes are on the disk; what is taken is checked against the digest before any of it is used.
 // Used by worker/backing.ts.
-import { copyFileSync, createReadStream, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs"
+import { randomBytes } from "node:crypto"
+import { copyFileSync, createReadStream, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Effect, Option, Stream } from "effect"
 import type { Sha256, WorkspaceName } from "../schema/names.ts"
+import type { Seal } from "../schema/seal.ts"
 import { archiveFile } from "./archive-url.ts"
 import { unpack } from "./archive.ts"
 import { save } from "./download.ts"
 import type { Segments } from "./folder.ts"
 import { packPlan, unpackConfiguration, unpackPlan } from "./saved-plan.ts"
 import { Settings } from "./settings.ts"
-import { fileTrouble, invalid } from "./stage-failed.ts"
+import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
 import { sync } from "./sync.ts"
 
 /** Newer ones of the workspace push older ones out. */
@@ -25,6 +27,9 @@ interface Place {
 }
 
 const planFile = "kept-plan.tar"
+/** Beside the plans and never in one: who gets hold of a plan alone cannot try out values of variables against its seal. */
+const keyName = "seal.key"
+const keyBytes = 32
 
 const folderOf = Effect.fnUntraced(function*(workspace: WorkspaceName) {
   const { plansDirectory } = yield* Settings
@@ -44,7 +49,7 @@ const store = (from: string, folder: string, name: string): void => {
 
 /** Other Pods keep and prune in the same folder at the same time. */
 const prune = (folder: string): void => {
-  const byAge = readdirSync(folder).flatMap((name) => {
+  const byAge = readdirSync(folder).filter((name) => name !== keyName).flatMap((name) => {
     const path = join(folder, name)
     const found = statSync(path, { throwIfNoEntry: false })
     return found === undefined ? [] : [{ path, at: found.mtimeMs }]
@@ -52,15 +57,45 @@ const prune = (folder: string): void => {
   for (const { path } of byAge.slice(plansPerWorkspace)) rmSync(path, { force: true })
 }
 
+/** A key that all Pods of the workspace agree on, whichever of them makes it. */
+const makeKey = (folder: string): void => {
+  mkdirSync(folder, { recursive: true })
+  const aside = join(folder, `.${keyName}.${randomBytes(8).toString("hex")}`)
+  writeFileSync(aside, randomBytes(keyBytes), { mode: 0o600, flush: true })
+  try {
+    linkSync(aside, join(folder, keyName))
+    sync(folder)
+  } catch (error) {
+    if (!existsSync(join(folder, keyName))) throw error
+  } finally {
+    rmSync(aside)
+  }
+}
+
+/** What the variables of the workspace's plans are sealed with; only a plan may make it. */
+export const sealingKey = Effect.fn("KeptPlan.key")(function*(workspace: WorkspaceName, mayMake: boolean) {
+  const folder = yield* folderOf(workspace)
+  const file = join(folder, keyName)
+  const key = yield* Effect.try({
+    try: () => {
+      if (mayMake && !existsSync(file)) makeKey(folder)
+      return existsSync(file) ? readFileSync(file) : undefined
+    },
+    catch: fileTrouble("the claim of the plan")
+  })
+  if (key?.length === keyBytes) return key
+  return yield* new StageFailed({ reason: "DigestMismatch", message: `The claim has no key ${workspace}/${keyName} any more, which the variables of its plans were sealed with; remove what is left of it and plan again.` })
+})
+
 /** Packs what the engine planned, together with the archive that it was planned from; gives the digest that an approval names. */
 export const keepPlan = (workspace: WorkspaceName) =>
-  Effect.fn("KeptPlan.keep")(function*({ directory, root }: Place) {
+  Effect.fn("KeptPlan.keep")(function*({ directory, root }: Place, seal: Seal) {
     const { privateDirectory } = yield* Settings
     const folder = yield* folderOf(workspace)
     const file = join(privateDirectory, planFile)
-    const sha256 = yield* packPlan(root, directory, file, Option.some(join(privateDirectory, archiveFile)))
+    const sha256 = yield* packPlan(root, directory, file, seal, Option.some(join(privateDirectory, archiveFile)))
     yield* Effect.try({ try: () => (store(file, folder, `${sha256}.tar`), prune(folder)), catch: fileTrouble("the claim of the plan") })
-    return Option.some(sha256)
+    return sha256
   })
 
 /** Brings the configuration that was planned, out of the kept plan. */
@@ -75,8 +110,8 @@ export const bringPlannedSource = (workspace: WorkspaceName, sha256: Sha256) =>
     yield* unpack(archive, root)
   })
 
-/** After its source: the plan itself, and the lock file that it was made with. */
+/** After its source: the plan itself, and the lock file that it was made with; gives its seal. */
 export const bringKeptPlan = Effect.fn("KeptPlan.bring")(function*({ directory, root }: Place) {
   const { privateDirectory } = yield* Settings
-  yield* unpackPlan(join(privateDirectory, planFile), root, directory, "skip")
+  return yield* unpackPlan(join(privateDirectory, planFile), root, directory, "skip")
 })

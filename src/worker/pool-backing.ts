@@ -4,6 +4,8 @@
 import { join } from "node:path"
 import { Effect, Option } from "effect"
 import type { AgentTaskSpec } from "../schema/agent-task.ts"
+import type { Seal } from "../schema/seal.ts"
+import type { TaskDetails } from "../schema/task-api.ts"
 import { archiveFile } from "./archive-url.ts"
 import { unpack } from "./archive.ts"
 import type { Backing, Provisioned } from "./backing.ts"
@@ -21,6 +23,8 @@ const planFile = "saved-plan.tar"
 const erroredState = "errored.tfstate"
 const stateLimitBytes = 64 * 1024 * 1024
 
+const markOf = ({ state }: TaskDetails): Seal["state"] => state ?? "none"
+
 const refuse = (message: string) => Effect.fail(invalid(message))
 
 /** Asks the pool for the stage's details; the rest is asked for when it is needed. */
@@ -29,7 +33,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
   const delivery = yield* StateDelivery
   const { pod, privateDirectory } = yield* Settings
   if (stage !== "plan" && plan === undefined) return yield* refuse(`spec.plan is missing: the ${stage} of a pool's run applies the plan that was approved, and only that; plan again.`)
-  const { variables } = yield* platform.details
+  const begun = yield* platform.details
 
   const notSaved = (why: string, where: string) => new StageFailed({
     reason: "StateNotSaved",
@@ -45,7 +49,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
   })
 
   return {
-    variables,
+    variables: begun.variables,
     secrets: yield* platform.secrets,
     ship: Option.some(platform.appendLog),
     sendEffects: Option.some(platform.appendEffects),
@@ -57,20 +61,25 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
       yield* platform.download("archive", file, archiveSha256)
       yield* unpack(file, root)
     })),
+    sealing: {
+      key: Effect.succeed(Buffer.from(begun.sealKey, "hex")),
+      state: stage === "plan" ? Effect.succeed(markOf(begun)) : Effect.map(platform.details, markOf) // a plan made from a later one than it says is refused, not applied
+    },
     bringPlan: Option.map(Option.fromUndefinedOr(plan), ({ sha256 }) => Effect.fnUntraced(function*({ directory, root }: Provisioned) {
       const file = join(privateDirectory, planFile)
       yield* platform.download("plan", file, sha256)
-      yield* unpackPlan(file, root, directory)
+      const seal = yield* unpackPlan(file, root, directory)
       yield* removeFile(root, [...directory, erroredState]) // one that came with the configuration is no state of this stage
+      return seal
     })),
     openFor: ({ mutates }) => Effect.provideService(openGateway(mutates), StateDelivery, delivery),
     mayChange: () => Effect.void,
     settleState,
-    keepPlan: Effect.fnUntraced(function*({ directory, root }: Provisioned) {
+    keepPlan: Option.some(Effect.fnUntraced(function*({ directory, root }: Provisioned, seal: Seal) {
       const file = join(privateDirectory, planFile)
-      const sha256 = yield* packPlan(root, directory, file)
+      const sha256 = yield* packPlan(root, directory, file, seal)
       yield* platform.storePlan(file, sha256)
-      return Option.some(sha256)
-    })
+      return sha256
+    }))
   } satisfies Backing
 })

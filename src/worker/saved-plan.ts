@@ -1,22 +1,31 @@
-// A saved plan as it is kept between its stages: a tar of the plan, the lock file it was made with, and without a pool its configuration too.
+// A saved plan as it is kept between its stages: a tar of its seal, the plan, the lock file it was made with, and without a pool its configuration too.
 // Always holds: only these names are ever put into it or taken out of it, and its digest is of the very bytes that are kept.
 // Used by worker/pool-backing.ts and worker/kept-plan.ts: packed after a plan, unpacked before its apply.
 import { createHash } from "node:crypto"
-import { closeSync, createReadStream, fstatSync, openSync } from "node:fs"
-import { Effect, Option, Stream } from "effect"
+import { closeSync, createReadStream, fstatSync, openSync, rmSync } from "node:fs"
+import { join } from "node:path"
+import { Effect, Option, Schema, Stream } from "effect"
 import { Tar } from "effect/encoding"
+import { sealText } from "../core/seal.ts"
 import { lockFileName, savedPlanName } from "../core/stage-commands.ts"
 import { Sha256 } from "../schema/names.ts"
-import { chunksOf, createFile, openFile, type Segments, writeAll } from "./folder.ts"
+import { Seal } from "../schema/seal.ts"
+import { chunksOf, createFile, openFile, openFolder, readFile, type Segments, writeAll } from "./folder.ts"
+import { Settings } from "./settings.ts"
 import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
 
 const configurationName = "configuration.tar.gz"
+const sealName = "seal.json"
+const sealLimitBytes = 1024 * 1024
 
-/** What the pool takes, in bytes. */
-const planLimitBytes = 250 * 1024 * 1024
+/** What the pool takes, in bytes; of plan and lock file each. */
+export const planLimitBytes = 250 * 1024 * 1024
+
+/** Piece by piece: the worker has not the memory for a whole plan. */
+const contentOf = (fd: number, size: number) => Stream.fromIterable(chunksOf(fd, size), { chunkSize: 1 })
 
 const entry = (root: number, directory: Segments, name: string) =>
-  Effect.map(openFile(root, [...directory, name]), Option.map(({ fd, size }) => Tar.fileStream(name, size, Stream.fromIterable(chunksOf(fd, size)))))
+  Effect.map(openFile(root, [...directory, name]), Option.map(({ fd, size }) => Tar.fileStream(name, size, contentOf(fd, size))))
 
 const writeTo = (file: string) => <E, R>(stream: Stream.Stream<Uint8Array, E, R>) =>
   Effect.acquireUseRelease(
@@ -43,17 +52,17 @@ const ownEntry = (path: string) =>
   Effect.acquireRelease(Effect.try({ try: () => openSync(path, "r"), catch: fileTrouble("the configuration archive") }), (fd) => Effect.sync(() => closeSync(fd))).pipe(
     Effect.map((fd) => {
       const { size } = fstatSync(fd)
-      return Tar.fileStream(configurationName, size, Stream.fromIterable(chunksOf(fd, size)))
+      return Tar.fileStream(configurationName, size, contentOf(fd, size))
     })
   )
 
-/** Packs what the engine left in the directory into `file`, with the archive at `configuration` if one is given; gives the digest. */
-export const packPlan = Effect.fn("SavedPlan.pack")(function*(root: number, directory: Segments, file: string, configuration: Option.Option<string> = Option.none()) {
+/** Packs what the engine left in the directory into `file` with its seal, and with the archive at `configuration` if one is given; gives the digest. */
+export const packPlan = Effect.fn("SavedPlan.pack")(function*(root: number, directory: Segments, file: string, seal: Seal, configuration: Option.Option<string> = Option.none()) {
   const plan = yield* entry(root, directory, savedPlanName)
   if (Option.isNone(plan)) return yield* notPacked("there is none")
   const lock = yield* entry(root, directory, lockFileName)
   const archive = Option.isSome(configuration) ? [yield* ownEntry(configuration.value)] : []
-  const entries = [plan.value, ...Option.toArray(lock), ...archive]
+  const entries = [Tar.file(sealName, sealText(seal)), plan.value, ...Option.toArray(lock), ...archive]
   if (entries.some(({ header }) => header.size > planLimitBytes)) return yield* notPacked(`it or its lock file has more than ${planLimitBytes / 1024 ** 2} MiB`)
   return yield* Stream.fromIterable(entries).pipe(
     Stream.pipeThroughChannel(Tar.encode()),
@@ -84,12 +93,23 @@ const take = (file: string, of: Take) =>
     Effect.catchTag("TarError", () => Effect.fail(notAPlan()))
   )
 
-/** Puts the plan and its lock file into the directory. */
-export const unpackPlan = Effect.fn("SavedPlan.unpack")((file: string, root: number, directory: Segments, configuration: "refuse" | "skip" = "refuse") =>
-  take(file, (name) => {
+const decodeSeal = Schema.decodeUnknownOption(Schema.fromJsonString(Seal))
+
+const noSeal = () => new StageFailed({ reason: "DigestMismatch", message: "The saved plan has no seal of this version, so nothing says what it was made with; plan again and approve that plan." })
+
+/** Puts the plan and its lock file into the directory; gives the seal that says what they were made with. */
+export const unpackPlan = Effect.fn("SavedPlan.unpack")(function*(file: string, root: number, directory: Segments, configuration: "refuse" | "skip" = "refuse") {
+  const { privateDirectory } = yield* Settings
+  const sealFile = join(privateDirectory, sealName)
+  rmSync(sealFile, { force: true })
+  yield* take(file, (name) => {
     if (name === configurationName) return configuration
+    if (name === sealName) return () => openSync(sealFile, "w", 0o600)
     return name === savedPlanName || name === lockFileName ? () => createFile(root, [...directory, name], { executable: false, replace: true }) : "refuse"
-  }))
+  })
+  const found = yield* readFile(yield* openFolder(privateDirectory), [sealName], sealLimitBytes)
+  return yield* Effect.mapError(Effect.fromOption(Option.flatMap(found, (bytes) => decodeSeal(new TextDecoder().decode(bytes)))), noSeal)
+}, Effect.scoped)
 
 /** Puts the archive of the configuration into `archive`. */
 export const unpackConfiguration = Effect.fn("SavedPlan.configuration")((file: string, archive: string) =>

@@ -20,6 +20,7 @@ import { type Journal, makeJournal } from "./journal.ts"
 import { Log } from "./log-shipper.ts"
 import { makeEngineFolders, provision } from "./provision.ts"
 import { providerMirrors } from "./provider-mirrors.ts"
+import { sealOf, unbroken } from "./seal.ts"
 import { Settings } from "./settings.ts"
 import { invalid, StageFailed } from "./stage-failed.ts"
 import { Stop } from "./stop.ts"
@@ -83,29 +84,36 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
     TF_INPUT: "0",
     CHECKPOINT_DISABLE: "1"
   }
-  const [version, place] = yield* Effect.all([
-    engine.version({ engine: name, directory: folders.home, env }),
-    untilStopped(Effect.tap(provision(spec, variables, backing.bringSource), (_) => Option.isSome(backing.bringPlan) ? backing.bringPlan.value(_) : Effect.void))
-  ], { concurrency: 2 })
+  const [version, { approved, place }] = yield* Effect.all([engine.version({ engine: name, directory: folders.home, env }), untilStopped(bring(spec, variables, backing))], { concurrency: 2 })
   yield* introduce(spec, name, version, variables.shown)
+  const sealNow = sealOf(place, { name, version }, variables, backing.sealing)
+  const asApproved = untilStopped(Option.match(approved, { onNone: () => Effect.void, onSome: (sealed) => Effect.flatMap(sealNow, (now) => unbroken(sealed, now)) }))
+  yield* asApproved
 
   const mirrors = yield* providerMirrors(folders.temporary, env)
   const workplace: Workplace = { engine: name, directory: place.path, env }
   const journal = yield* makeJournal((yield* Log).redact, backing.sendEffects)
-  const commands = stageCommands({ stage: spec.stage, options: spec.options, savedPlan: Option.isSome(backing.bringPlan), events: tellsEvents(name, version) })
+  const commands = stageCommands({ stage: spec.stage, options: spec.options, savedPlan: Option.isSome(approved), events: tellsEvents(name, version) })
   for (const command of commands) {
-    if (command.mutates) yield* backing.mayChange(folders.data)
+    if (command.mutates) yield* Effect.andThen(backing.mayChange(folders.data), asApproved) // again: init had the directory, and somebody else the state
     const done = yield* Effect.exit(perform(workplace, command, [mirrors, backing], journal))
     if (command.mutates) yield* settle(backing, place, done, journal, facts)
     const captured = yield* done
     if (command.subcommand === "show") yield* Ref.update(facts, (_) => ({ ..._, ...Option.getOrElse(plannedOf(spec, captured), () => ({})) }))
   }
-  if (spec.stage === "plan") {
-    const digest = yield* untilStopped(backing.keepPlan(place))
-    if (Option.isSome(digest)) yield* Ref.update(facts, (_) => ({ ..._, planDigest: digest.value }))
+  if (spec.stage === "plan" && Option.isSome(backing.keepPlan)) {
+    const { value: keep } = backing.keepPlan
+    const planDigest = yield* untilStopped(Effect.flatMap(sealNow, (seal) => keep(place, seal)))
+    yield* Ref.update(facts, (_) => ({ ..._, planDigest }))
   }
   return { outcome: "succeeded", reason: "Completed", message: `${name} ${spec.stage} ended with success.`, exitCode: 0 } satisfies Outcome
 }, Effect.scoped)
+
+/** The configuration and, for an apply of one, the approved plan with its seal. */
+const bring = Effect.fnUntraced(function*(spec: AgentTaskSpec, variables: Variables, { bringPlan, bringSource }: Backing) {
+  const place = yield* provision(spec, variables, bringSource)
+  return { place, approved: Option.isSome(bringPlan) ? Option.some(yield* bringPlan.value(place)) : Option.none() }
+})
 
 /** The first lines of the log. Refuses an engine of another version than the task asks for. */
 const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, name: string, version: string, shown: ReadonlyArray<string>) {

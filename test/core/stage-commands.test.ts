@@ -20,8 +20,8 @@ const rows: ReadonlyArray<{ readonly given: string; readonly spec: StageSpec; re
     spec: { stage: "plan", options: { refreshOnly: true }, savedPlan: false },
     commands: ["init -input=false", "plan -input=false -lock=false -out=plan.tfplan -refresh-only", "show -json plan.tfplan"]
   },
-  { given: "an apply of a saved plan", spec: { stage: "apply", options: { targets: ["a.b"] }, savedPlan: true }, commands: ["init -input=false", "apply -input=false plan.tfplan"] },
-  { given: "a destroy of a saved plan", spec: { stage: "destroy", savedPlan: true }, commands: ["init -input=false", "apply -input=false plan.tfplan"] },
+  { given: "an apply of a saved plan", spec: { stage: "apply", options: { targets: ["a.b"] }, savedPlan: true }, commands: ["init -input=false -lockfile=readonly", "apply -input=false plan.tfplan"] },
+  { given: "a destroy of a saved plan", spec: { stage: "destroy", savedPlan: true }, commands: ["init -input=false -lockfile=readonly", "apply -input=false plan.tfplan"] },
   { given: "an apply without a pool", spec: { stage: "apply", options: { replace: ["a.b"] }, savedPlan: false }, commands: ["init -input=false", "apply -input=false -auto-approve -replace=a.b"] },
   { given: "a destroy without a pool", spec: { stage: "destroy", savedPlan: false }, commands: ["init -input=false", "apply -input=false -auto-approve -destroy"] }
 ]
@@ -30,7 +30,7 @@ describe("stageCommands", () => {
   it.each(rows)("are, for $given, those that a person would type", ({ commands, spec }) => expect(typed(spec)).toEqual(commands))
 
   it("tell their events on a descriptor of their own when the engine can", () => {
-    expect(typed({ stage: "apply", savedPlan: true, events: true })).toEqual(["init -input=false", "apply -input=false -json-into=/dev/fd/7 plan.tfplan"])
+    expect(typed({ stage: "apply", savedPlan: true, events: true })).toEqual(["init -input=false -lockfile=readonly", "apply -input=false -json-into=/dev/fd/7 plan.tfplan"])
     expect(typed({ stage: "destroy", savedPlan: false, events: true })[1]).toBe("apply -input=false -json-into=/dev/fd/7 -auto-approve -destroy")
   })
 

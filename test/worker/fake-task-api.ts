@@ -47,6 +47,12 @@ export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update
 export const tarGz = (files: Readonly<Record<string, string>>): Uint8Array =>
   gzipSync(Buffer.concat(Effect.runSync(Stream.runCollect(Stream.fromIterable(Object.entries(files).map(([name, content]) => Tar.file(name, content))).pipe(Stream.pipeThroughChannel(Tar.encode()))))))
 
+const markOf = (state: Uint8Array | undefined) => {
+  if (state === undefined) return {}
+  const { lineage, serial } = JSON.parse(Buffer.from(state).toString("utf8"))
+  return { state: { lineage, serial } }
+}
+
 const read = async (request: IncomingMessage): Promise<Buffer> => {
   const chunks: Array<Buffer> = []
   for await (const chunk of request) chunks.push(chunk)
@@ -76,7 +82,7 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
     const body = await read(request)
     switch (name) {
       case "GET /assignment":
-        return [200, { id: "run-a.plan.1", runId: "run-a", workspace: "demo", stage: "plan", archiveSha256: sha256(api.archive), variables: api.variables }]
+        return [200, { id: "run-a.plan.1", runId: "run-a", workspace: "demo", stage: "plan", archiveSha256: sha256(api.archive), variables: api.variables, sealKey: "5".repeat(64), ...markOf(api.state) }]
       case "GET /archive":
         return [200, api.archive]
       case "GET /plan":

@@ -1,11 +1,12 @@
 // From an artifact of Flux to an approved apply, with the real engine and no server: what was planned is what is applied.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { Sha256 } from "../../src/schema/names.ts"
 import { sha256, tarGz } from "./fake-task-api.ts"
 import { fakeKubernetes } from "./fake-kubernetes.ts"
@@ -57,6 +58,32 @@ describe("a kept plan", () => {
       const again = fakeKubernetes({ ...shared, stage: "apply", source: { savedPlan: { claimName: "plans", sha256: result?.planDigest } }, workingDirectory: "live" })
       yield* Effect.scoped(Effect.flatMap(pod(), ({ run }) => run(again, env)))
       expect(again.task().status.result).toMatchObject({ outcome: "failed", reason: "ExitCode" }) // the engine knows that the state is another one
+    }))
+
+  it.live("is applied with the values it was made with, and with no others", () =>
+    Effect.gen(function*() {
+      const { moveTo } = yield* sourceController
+      const outlives = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-claims-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
+      const [plans, state] = [join(outlives, "plans"), join(outlives, "state")]
+      for (const directory of [plans, state]) mkdirSync(directory)
+      const shared = { workspace: "demo", backend: { type: "local", config: { path: join(state, "terraform.tfstate") } }, jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: state }] } }
+      const variables = (password: string) => [{ name: "password", value: password, sensitive: true }, { name: "REGION", value: "eu", category: "env" }]
+      const ran = (spec: Record<string, unknown>, status: AgentTaskStatus = { phase: "Starting" }) =>
+        Effect.gen(function*() {
+          const kubernetes = fakeKubernetes({ ...shared, ...spec }, status)
+          const { log, run } = yield* pod()
+          yield* run(kubernetes, { AGENT_JOB_PLANS_DIR: plans })
+          return { log: log(), ...kubernetes.task().status.result }
+        }).pipe(Effect.scoped)
+
+      const source = moveTo(tarGz({ "main.tf": "variable \"password\" { sensitive = true }\nresource \"terraform_data\" \"box\" {\n  input = var.password\n}\n" }))
+      const { log, planDigest } = yield* ran({ stage: "plan", source: { fluxSource: { kind: "GitRepository", name: "infra" } }, savePlan: { claimName: "plans" }, variables: variables("swordfish") }, { phase: "Starting", source })
+      expect(planDigest, log).toBeDefined()
+      const apply = (more: object) => ran({ stage: "apply", source: { savedPlan: { claimName: "plans", sha256: planDigest } }, ...more })
+      expect(yield* apply({ variables: variables("swordfisk") })).toMatchObject({ reason: "DigestMismatch", message: "The saved plan was made with other variables (password) than this apply would get; plan again." })
+      expect(yield* apply({})).toMatchObject({ reason: "DigestMismatch", message: expect.stringContaining("other variables (password) and other environment variables (REGION)") })
+      expect(existsSync(join(state, "terraform.tfstate"))).toBe(false)
+      expect(yield* apply({ variables: variables("swordfish") })).toMatchObject({ outcome: "succeeded", changes: { add: 1 } })
     }))
 
   it.live("is never made of other bytes than the status says", () =>

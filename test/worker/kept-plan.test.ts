@@ -1,15 +1,16 @@
 // Plans on a claim, from the Pod that made one to the Pod that applies it: whole, with its configuration, or not at all.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
-import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs"
+import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Sha256, WorkspaceName } from "../../src/schema/names.ts"
 import { openFolder } from "../../src/worker/folder.ts"
-import { bringKeptPlan, bringPlannedSource, keepPlan } from "../../src/worker/kept-plan.ts"
+import { bringKeptPlan, bringPlannedSource, keepPlan, sealingKey } from "../../src/worker/kept-plan.ts"
 import type { StageFailed } from "../../src/worker/stage-failed.ts"
 import { tarGz } from "./fake-task-api.ts"
 import { podSettings } from "./pod-settings.ts"
+import { seal } from "./seals.ts"
 
 const workspace = WorkspaceName.make("demo")
 const directoryOf = (name: string) =>
@@ -30,14 +31,35 @@ const planned = Effect.fnUntraced(function*(claim: string, content = "plan") {
   writeFileSync(join(pod.privateDirectory, "configuration.tar.gz"), tarGz({ "main.tf": "# planned", ".terraform.lock.hcl": "# of Git" }))
   writeFileSync(join(pod.work, "plan.tfplan"), content)
   writeFileSync(join(pod.work, ".terraform.lock.hcl"), "# the plan's")
-  const digest = yield* Effect.provide(keepPlan(workspace)({ root: pod.root, directory: [] }), pod.settings)
-  return digest._tag === "Some" ? digest.value : Sha256.make("0".repeat(64))
+  return yield* Effect.provide(keepPlan(workspace)({ root: pod.root, directory: [] }, seal()), pod.settings)
 })
 
 const applied = Effect.fnUntraced(function*(claim: string, sha256: Sha256): Effect.fn.Return<ReadonlyArray<string>, StageFailed, Scope.Scope> {
   const { root, settings, work } = yield* podWith(claim)
   yield* bringPlannedSource(workspace, sha256)(root).pipe(Effect.andThen(bringKeptPlan({ root, directory: [] })), Effect.provide(settings))
   return readdirSync(work).sort().map((name) => `${name}: ${readFileSync(join(work, name), "utf8")}`)
+})
+
+const keyOn = (claim: string, mayMake: boolean) =>
+  Effect.flatMap(podWith(claim), ({ settings }) => Effect.map(Effect.provide(sealingKey(workspace, mayMake), settings), (key) => Buffer.from(key).toString("hex")))
+
+describe("the key that variables are sealed with", () => {
+  it.effect("is made by the first plan, and the same for all Pods", () =>
+    Effect.gen(function*() {
+      const claim = yield* directoryOf("claim")
+      const keys = yield* Effect.all([1, 2, 3].map(() => keyOn(claim, true)), { concurrency: "unbounded" })
+      expect(new Set([...keys, yield* keyOn(claim, false)]).size).toBe(1)
+      expect(keys[0]).toMatch(/^[0-9a-f]{64}$/u)
+      expect(readdirSync(join(claim, "demo"))).toEqual(["seal.key"])
+      expect(statSync(join(claim, "demo/seal.key")).mode & 0o777).toBe(0o600)
+    }))
+
+  it.effect("is never made anew by an apply", () =>
+    Effect.gen(function*() {
+      const claim = yield* directoryOf("claim")
+      expect(yield* Effect.flip(keyOn(claim, false))).toMatchObject({ reason: "DigestMismatch", message: expect.stringContaining("has no key demo/seal.key any more") })
+      expect(readdirSync(claim)).toEqual([])
+    }))
 })
 
 describe("a kept plan", () => {
@@ -71,10 +93,13 @@ describe("a kept plan", () => {
       const claim = yield* directoryOf("claim")
       const oldest = yield* planned(claim)
       utimesSync(join(claim, "demo", `${oldest}.tar`), 0, 0)
+      yield* keyOn(claim, true)
+      utimesSync(join(claim, "demo", "seal.key"), 0, 0)
       for (let number = 0; number < 19; number++) writeFileSync(join(claim, "demo", `${number}.tar`), "")
       const newest = yield* planned(claim, "another plan")
       const names = readdirSync(join(claim, "demo"))
-      expect(names).toHaveLength(20)
+      expect(names.filter((name) => name !== "seal.key")).toHaveLength(20)
+      expect(names).toContain("seal.key")
       expect(names).toContain(`${newest}.tar`)
       expect(names).not.toContain(`${oldest}.tar`)
     }))

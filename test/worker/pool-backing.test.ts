@@ -4,14 +4,16 @@ import { Effect, Layer, Option, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { mkdirSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { sealText } from "../../src/core/seal.ts"
 import { RunId, Sha256, WorkspaceName } from "../../src/schema/names.ts"
 import { openFolder } from "../../src/worker/folder.ts"
 import { poolBacking } from "../../src/worker/pool-backing.ts"
 import { sha256, tarGz } from "./fake-task-api.ts"
 import { poolParts } from "./pool-parts.ts"
+import { seal } from "./seals.ts"
 
 const state = (serial: number) => JSON.stringify({ version: 4, serial, lineage: "one", resources: [] })
-const savedPlan = Buffer.concat(Effect.runSync(Stream.runCollect(Stream.make(Tar.file("plan.tfplan", "the plan")).pipe(Stream.pipeThroughChannel(Tar.encode())))))
+const savedPlan = Buffer.concat(Effect.runSync(Stream.runCollect(Stream.make(Tar.file("seal.json", sealText(seal())), Tar.file("plan.tfplan", "the plan")).pipe(Stream.pipeThroughChannel(Tar.encode())))))
 
 /** An apply that is about to start, from an archive of these files. */
 const applying = Effect.fnUntraced(function*(files: Readonly<Record<string, string>>) {

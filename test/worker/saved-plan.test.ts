@@ -7,26 +7,29 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { openFolder } from "../../src/worker/folder.ts"
+import { StageFailed } from "../../src/worker/stage-failed.ts"
 import { packPlan, unpackPlan } from "../../src/worker/saved-plan.ts"
+import { podSettings } from "./pod-settings.ts"
+import { seal } from "./seals.ts"
 
 const place: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
   Effect.sync(() => {
     const made = mkdtempSync(join(tmpdir(), "agent-job-plan-"))
-    for (const name of ["one/sub", "other/sub"]) mkdirSync(join(made, name), { recursive: true })
+    for (const name of ["one/sub", "other/sub", "private"]) mkdirSync(join(made, name), { recursive: true })
     return made
   }),
   (made) => Effect.sync(() => rmSync(made, { recursive: true }))
 )
 
 const packed = Effect.fnUntraced(function*(directory: string) {
-  return yield* packPlan(yield* openFolder(join(directory, "one")), ["sub"], join(directory, "plan.tar"))
+  return yield* packPlan(yield* openFolder(join(directory, "one")), ["sub"], join(directory, "plan.tar"), seal())
 })
 const unpacked = Effect.fnUntraced(function*(directory: string) {
-  yield* unpackPlan(join(directory, "plan.tar"), yield* openFolder(join(directory, "other")), ["sub"])
+  return yield* Effect.provide(unpackPlan(join(directory, "plan.tar"), yield* openFolder(join(directory, "other")), ["sub"]), podSettings(directory, join(directory, "private")))
 })
 
 describe("a saved plan", () => {
-  it.effect("arrives with its lock file, in place of the one that is there", () =>
+  it.effect("arrives with its seal and its lock file, in place of the one that is there", () =>
     Effect.gen(function*() {
       const directory = yield* place
       writeFileSync(join(directory, "one/sub/plan.tfplan"), Buffer.alloc(300_000, 7))
@@ -34,7 +37,7 @@ describe("a saved plan", () => {
       writeFileSync(join(directory, "other/sub/.terraform.lock.hcl"), "# the archive's, which is longer")
       const digest = yield* packed(directory)
       expect(digest).toBe(createHash("sha256").update(readFileSync(join(directory, "plan.tar"))).digest("hex"))
-      yield* unpacked(directory)
+      expect(yield* unpacked(directory)).toEqual(seal())
       expect(readFileSync(join(directory, "other/sub/plan.tfplan"))).toEqual(Buffer.alloc(300_000, 7))
       expect(readFileSync(join(directory, "other/sub/.terraform.lock.hcl"), "utf8")).toBe("# the plan's")
     }))
@@ -65,6 +68,24 @@ describe("a saved plan", () => {
       symlinkSync(join(directory, "token"), join(directory, "one/sub/plan.tfplan"))
       expect(yield* Effect.flip(packed(directory))).toMatchObject({ reason: "InvalidConfiguration" })
       expect(existsSync(join(directory, "plan.tar"))).toBe(false)
+    }))
+
+  it.effect.each([
+    { given: "none, as of an older version", content: undefined },
+    { given: "one of another version", content: JSON.stringify({ ...seal(), version: 2 }) },
+    { given: "one without a part", content: JSON.stringify({ ...seal(), state: undefined }) },
+    { given: "no JSON", content: "seal" }
+  ])("is refused when its seal is $given", ({ content }) =>
+    Effect.gen(function*() {
+      const directory = yield* place
+      const entries = [Tar.file("plan.tfplan", "plan"), ...(content === undefined ? [] : [Tar.file("seal.json", content)])]
+      const chunks = yield* Stream.runCollect(Stream.fromIterable(entries).pipe(Stream.pipeThroughChannel(Tar.encode())))
+      writeFileSync(join(directory, "plan.tar"), Buffer.concat(chunks))
+      writeFileSync(join(directory, "private/seal.json"), JSON.stringify(seal())) // of a former plan
+      expect(yield* Effect.flip(unpacked(directory))).toEqual(new StageFailed({
+        reason: "DigestMismatch",
+        message: "The saved plan has no seal of this version, so nothing says what it was made with; plan again and approve that plan."
+      }))
     }))
 
   it.effect.each([
