@@ -3,6 +3,7 @@
 // Used by state.
 import type { RescueView, StateView } from "../schema/state.ts"
 import { age } from "./elapsed.ts"
+import { leftOver } from "./left-over.ts"
 import { table } from "./table.ts"
 
 const size = (bytes: number): string => bytes < 10_000 ? `${bytes} B` : bytes < 10_000_000 ? `${Math.round(bytes / 1000)} kB` : `${Math.round(bytes / 1_000_000)} MB`
@@ -41,11 +42,13 @@ export const rescueLines = (state: StateView, now: number): ReadonlyArray<string
   const [newest] = state.evidence
   return [
     ...stateLines(state, now),
+    ...state.pending.flatMap(({ effects }) => effects === undefined ? [] : ["", ...leftOver(effects)]),
     "",
     "No stage of the workspace starts before this is settled:",
     ...(newest === undefined ? [] : [
       `  ${rescue} --use ${newest.id}   a refused state becomes the next version; to look into it first: agent-job state show ${state.workspace} --evidence ${newest.id}`
     ]),
+    ...(state.pending.every(({ effects }) => effects === undefined) ? [] : [`  ${rescue} --import-blocks FILE   writes import blocks for what was made and is not in the state`]),
     `  ${rescue} --keep   the stored state stays as it is; what is missing in it, import or remove by hand`
   ]
 }

@@ -2,11 +2,12 @@
 // Used by agent-job.ts.
 import { Clock, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import { writeFileSync } from "node:fs"
 import { hostname, userInfo } from "node:os"
 import { outputFlag, print } from "./answer.ts"
-import { BadInput } from "./failure.ts"
+import { BadInput, NothingThere } from "./failure.ts"
 import { lazily } from "./lazily.ts"
-import { connection, serverFlags, type ServerFlags, toggle } from "./settings.ts"
+import { connection, pathFlag, serverFlags, type ServerFlags, toggle } from "./settings.ts"
 
 const workspace = Argument.String("WORKSPACE").pipe(Argument.withDescription("The name of the workspace."))
 const common = { workspace, output: outputFlag, ...serverFlags }
@@ -48,11 +49,34 @@ const show = Command.make("show", {
   Command.withExamples([{ command: "agent-job state show demo" }, { command: "agent-job state show demo --evidence ev-k3v9x2 >refused.tfstate" }])
 )
 
+/** The file is new: nobody's import blocks are written over. */
+const writingImports = Effect.fnUntraced(function*(given: ServerFlags & { readonly workspace: string }, file: string) {
+  const server = yield* connection(given)
+  return yield* lazily(async () => {
+    const [{ importBlocks }, { Screen }, { ServerClient }] = await Promise.all([import("../core/import-blocks.ts"), import("./screen.ts"), import("./server-client.ts")])
+    return Effect.gen(function*() {
+      const { pending, workspace } = yield* (yield* ServerClient).state(given.workspace)
+      const blocks = pending.flatMap(({ effects }) => effects === undefined ? [] : [importBlocks(effects)]).join("\n")
+      if (blocks === "") return yield* new NothingThere({ message: `Nothing that was made is missing in the state of ${workspace}, so there is nothing to import.` })
+      yield* Effect.try({
+        try: () => writeFileSync(file, blocks, { flag: "wx" }),
+        catch: (cause) => new BadInput({ message: `${file} cannot be written (${cause instanceof Error ? cause.message : cause}); choose a new file in a directory that you may write to.` })
+      })
+      yield* (yield* Screen).result(`Wrote ${file}. Put it into the configuration, settle with: agent-job state rescue ${workspace} --keep, and run the configuration before anything else does.\n`)
+    }).pipe(Effect.provide(ServerClient.layer(server)), Effect.provide(Screen.layer({ colours: false, forProgram: true })))
+  })
+})
+
 const rescue = Command.make("rescue", {
   ...common,
   use: Flag.String("use").pipe(Flag.withMetavar("EVIDENCE"), Flag.optional, Flag.withDescription("Make this refused state the next version.")),
-  keep: toggle("keep", "Go on with the stored state as it is.")
+  keep: toggle("keep", "Go on with the stored state as it is."),
+  importBlocks: pathFlag("import-blocks").pipe(Flag.withMetavar("FILE"), Flag.optional, Flag.withDescription("Write import blocks for what was made and is not in the state; nothing is settled."))
 }, Effect.fn("state rescue")(function*(given) {
+  if (Option.isSome(given.importBlocks)) {
+    if (given.keep || Option.isSome(given.use)) return yield* new BadInput({ message: "--import-blocks only writes a file; settle with --use or --keep in a second step." })
+    return yield* writingImports(given, given.importBlocks.value)
+  }
   if (given.keep && Option.isSome(given.use)) return yield* new BadInput({ message: "--use and --keep exclude each other; give one of them." })
   if (!given.keep && Option.isNone(given.use)) return yield* answering(given, "rescueLines", (client) => client.state(given.workspace))
   const by = yield* me

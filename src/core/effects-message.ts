@@ -6,7 +6,11 @@ import type { Effected, JournalEntry, StageEffects } from "../schema/effects.ts"
 const namedInMessage = 3
 const longestName = 100
 
-const short = (text: string): string => text.length > longestName ? `${text.slice(0, longestName)}…` : text
+/** On one line, without what a terminal would heed. */
+const short = (text: string): string => {
+  const plain = text.replace(/\p{C}|[\u2028\u2029]/gu, "")
+  return plain.length > longestName ? `${plain.slice(0, longestName)}…` : plain
+}
 
 /** `time_sleep.a [id=…]`, as the engine itself names things. */
 export const effectName = ({ address, id, idKey }: Pick<Effected, "address" | "id" | "idKey">): string =>

@@ -4,6 +4,7 @@
 import { Option, Schema } from "effect"
 import type { EffectAction, JournalEntry } from "../schema/effects.ts"
 import { plainText } from "./outcome.ts"
+import { addressPattern } from "./resource-address.ts"
 
 export type Told = Omit<JournalEntry, "number">
 
@@ -39,9 +40,8 @@ export const fromEvent = (line: string): Option.Option<Told> =>
     ? Option.map(decode(line), ({ hook, type }) => told(kinds[type], hook.action, hook.resource.addr, hook.id_key, hook.id_value))
     : Option.none()
 
-// An address has blanks only inside a quoted key, so that no output of a provisioner (`address (local-exec): …`) reads as one.
-const step = String.raw`[\p{L}_][\p{L}\p{M}\p{N}_-]*(?:\[(?:\d+|"(?:[^"\\]|\\.)*")\])?`
-const address = String.raw`(${step}(?:\.${step})*)(?: \(deposed object [0-9a-f]+\))?`
+// No output of a provisioner (`address (local-exec): …`) reads as one, since an address has blanks only inside a quoted key.
+const address = String.raw`(${addressPattern})(?: \(deposed object [0-9a-f]+\))?`
 const identity = String.raw`(?: \[([\w.-]+)=(.*)\])?$`
 const beginning = new RegExp(`^${address}: (Creating|Modifying|Destroying)\\.\\.\\.${identity}`, "u")
 const ending = new RegExp(`^${address}: (Creation|Modifications|Destruction) complete after [0-9hms.]+${identity}`, "u")

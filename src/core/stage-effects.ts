@@ -41,15 +41,15 @@ const account = (journal: ReadonlyArray<JournalEntry>): Account => {
   return { made, open, ...rest }
 }
 
-/** `state`: what is stored, nothing if there is none. */
-export const stageEffects = (journal: ReadonlyArray<JournalEntry>, state: StateObjects, inOrder: boolean): StageEffects => {
+/** `state`: what is stored, nothing if there is none; `limit`: how many are named of each kind. */
+export const stageEffects = (journal: ReadonlyArray<JournalEntry>, state: StateObjects, inOrder: boolean, limit: number = namedLimit.run): StageEffects => {
   const { full, made, open } = account(journal)
   const unsaved = [...made.values()].filter(({ address, id, idKey }) => !hasObject(state, address, idKey, id))
   const unknown = inOrder ? [] : [...open.values()].filter(({ effect, failed }) => !failed || !hasTainted(state, effect.address))
   return {
-    unsaved: unsaved.slice(0, namedLimit),
+    unsaved: unsaved.slice(0, limit),
     unsavedCount: unsaved.length,
-    unknown: unknown.slice(0, namedLimit).map(({ effect }) => effect),
+    unknown: unknown.slice(0, limit).map(({ effect }) => effect),
     unknownCount: unknown.length,
     ...(full && !inOrder && { incomplete: true })
   }

@@ -37,15 +37,15 @@ export const JournalPosition = Schema.Struct({ number: Schema.Int })
 export const Effected = Schema.Struct({ action: EffectAction, ...identity })
 export type Effected = typeof Effected.Type
 
-/** Named at most, of each kind. */
-export const namedLimit = 100
+/** Named at most, of each kind, with a run; with a rescue it is all of them that a person may want to import. */
+export const namedLimit = { run: 100, rescue: 5000 } as const
 
-const named = (description: string) => Schema.Array(Effected).check(Schema.isMaxLength(namedLimit)).annotate({ description })
+const named = (description: string) => Schema.Array(Effected).annotate({ description })
 
 export const StageEffects = Schema.Struct({
-  unsaved: named(`Made, and not in the stored state; the first ${namedLimit}.`),
+  unsaved: named(`Made, and not in the stored state; the first ${namedLimit.run}, or ${namedLimit.rescue} with a rescue.`),
   unsavedCount: Schema.Int,
-  unknown: named(`Begun, and nobody saw the end; the first ${namedLimit}.`),
+  unknown: named("Begun, and nobody saw the end; as many."),
   unknownCount: Schema.Int,
   incomplete: Schema.optionalKey(Schema.Boolean.annotate({ description: "The journal was full: there may be more." }))
 })

@@ -1,6 +1,7 @@
 // The state of a workspace as people see it: what is stored, who has the lock, which states were refused, and what waits to be settled.
 // Used by the server's own JSON and by the CLI's `state`.
 import { Schema } from "effect"
+import { StageEffects } from "./effects.ts"
 import { RunId, Sha256, Timestamp, WorkspaceName } from "./names.ts"
 import { Reason } from "./reason.ts"
 
@@ -20,6 +21,7 @@ export const RescueView = Schema.Struct({
   stage: Schema.String.annotate({ description: "The assignment whose end left the state in doubt." }),
   reason: Reason,
   message: Schema.String,
+  effects: Schema.optionalKey(StageEffects.annotate({ description: "Pending only: what the stage made that the state, as it is now, does not have." })),
   openedAt: Timestamp,
   settledAt: Schema.optionalKey(Timestamp),
   settledBy: Schema.optionalKey(Schema.String),

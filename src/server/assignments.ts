@@ -152,6 +152,10 @@ const make = Effect.gen(function*() {
     return ` The state is in doubt; ${rescueAdvice(workspace)}`
   })
 
+  /** Of a journal that went on after its stage had ended: what it adds is shown, and in doubt though an earlier doubt was settled. */
+  const accountAgain = Effect.fn("Assignments.accountAgain")((stage: StageRow, result: StageResult) =>
+    sql.withTransaction(Effect.flatMap(runs.get(stage.runId), (run) => doubt(stage, run, result))))
+
   /** The run has its next attempt with the end of the last one, unless somebody wanted it to end anyway. */
   const planAgain = Effect.fnUntraced(function*(stage: StageRow, { message, reason }: StageResult, afterMillis: number) {
     const run = yield* runs.step(stage.runId, RunEvent.Disrupted())
@@ -205,7 +209,7 @@ const make = Effect.gen(function*() {
     return count?.n ?? 0
   })
 
-  return { acquire, acknowledge, wait, cancellations, end, byToken, connected }
+  return { acquire, acknowledge, wait, cancellations, end, accountAgain, byToken, connected }
 })
 
 export class Assignments extends Context.Service<Assignments>()("agent-job/server/Assignments", { make }) {

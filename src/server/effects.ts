@@ -5,7 +5,7 @@ import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { endedInOrder, stageEffects } from "../core/stage-effects.ts"
 import { stateObjects } from "../core/state-objects.ts"
-import { JournalEntry } from "../schema/effects.ts"
+import { JournalEntry, namedLimit } from "../schema/effects.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { row, rows } from "./database.ts"
 import { conflict, invalid } from "./refused.ts"
@@ -21,7 +21,7 @@ const make = Effect.gen(function*() {
   const last = (stageId: string) =>
     Effect.map(row(Schema.Struct({ number: Schema.Int }))(sql`SELECT COALESCE(MAX(number), 0) AS number FROM effects WHERE stageId = ${stageId}`), (found) => found?.number ?? 0)
 
-  /** Gives the last number that is stored. What is stored already may be sent again; a gap is refused with the true end. */
+  /** Gives the last number that is stored, and how many are new. What is stored already may be sent again; a gap is refused with the true end. */
   const append = Effect.fn("Effects.append")((stageId: string, entries: ReadonlyArray<JournalEntry>) =>
     sql.withTransaction(Effect.gen(function*() {
       const first = entries[0]?.number ?? 0
@@ -29,9 +29,8 @@ const make = Effect.gen(function*() {
       const stored = yield* last(stageId)
       if (first > stored + 1) return yield* conflict("journal-gap", `The journal ends with ${stored}, not before ${first}; go on from there.`, { number: stored })
       const fresh = entries.slice(stored + 1 - first)
-      if (fresh.length === 0) return stored
       yield* Effect.forEach(fresh, (entry) => sql`INSERT INTO effects ${sql.insert({ stageId, number: entry.number, entry: JSON.stringify(entry) })}`, { discard: true })
-      return stored + fresh.length
+      return { number: stored + fresh.length, added: fresh.length }
     })))
 
   const journal = (stageId: string) => Effect.map(rows(Stored)(sql`SELECT entry FROM effects WHERE stageId = ${stageId} ORDER BY number`), (found) => found.map(({ entry }) => entry))
@@ -45,21 +44,26 @@ const make = Effect.gen(function*() {
       return Option.match(bytes, { onNone: () => "", onSome: (found) => new TextDecoder().decode(found) })
     })
 
-  /** Holds the journal of a stage that ends against the stored state, once; nothing where the state has all of it. */
+  /** What the state, as it is now, lacks of what a stage that did not succeed has made; nothing where it has all. */
+  const missing = Effect.fn("Effects.missing")(function*(stageId: string, workspaceId: string, result: StageResult, limit: number = namedLimit.rescue) {
+    const entries = yield* journal(stageId)
+    if (entries.length === 0) return undefined
+    const effects = stageEffects(entries, stateObjects(yield* state(workspaceId)), endedInOrder(result), limit)
+    return effects.unsavedCount + effects.unknownCount === 0 && effects.incomplete === undefined ? undefined : effects
+  })
+
+  /** The same when the stage ends, for its view. */
   const account = Effect.fn("Effects.account")(function*({ id }: StageRow, workspaceId: string, result: StageResult) {
     if (result.outcome === "succeeded") {
       yield* sql`DELETE FROM effects WHERE stageId = ${id}`
       return undefined
     }
-    const entries = yield* journal(id)
-    if (entries.length === 0) return undefined
-    const effects = stageEffects(entries, stateObjects(yield* state(workspaceId)), endedInOrder(result))
-    if (effects.unsavedCount + effects.unknownCount === 0 && effects.incomplete === undefined) return undefined
-    yield* sql`UPDATE stages SET effects = ${JSON.stringify(effects)} WHERE id = ${id}`
+    const effects = yield* missing(id, workspaceId, result, namedLimit.run)
+    yield* sql`UPDATE stages SET effects = ${effects === undefined ? null : JSON.stringify(effects)} WHERE id = ${id}`
     return effects
   })
 
-  return { append, account }
+  return { append, account, missing }
 })
 
 export class Effects extends Context.Service<Effects>()("agent-job/server/Effects", { make }) {

@@ -5,6 +5,7 @@ import { Context, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { withSerial } from "../core/next-serial.ts"
 import type { StateView } from "../schema/state.ts"
+import { Effects } from "./effects.ts"
 import { Evidence } from "./evidence.ts"
 import { conflict, invalid, notFound } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
@@ -18,6 +19,7 @@ const orNotFound = <A>(found: A | undefined) => found === undefined ? Effect.fai
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
+  const effects = yield* Effects
   const evidence = yield* Evidence
   const rescues = yield* Rescues
   const stages = yield* Stages
@@ -47,10 +49,20 @@ const make = Effect.gen(function*() {
     return { id, serial, lineage, sha256, sizeBytes, ...(runId !== null && { runId }), createdAt }
   })
 
+  /** What the stage of a rescue made that the state does not have by now. */
+  const missing = Effect.fnUntraced(function*(workspaceId: string, stageId: string) {
+    const { result } = yield* stages.get(stageId)
+    return result === null ? undefined : yield* effects.missing(stageId, workspaceId, result)
+  })
+
   const rescuesOf = (workspaceId: string) =>
-    Effect.map(rescues.list(workspaceId), (found) => found.map(({ how, id, message, openedAt, reason, settledAt, settledBy, stageId }) => ({
-      id, stage: stageId, reason, message, openedAt,
-      ...(settledAt !== null && { settledAt }), ...(settledBy !== null && { settledBy }), ...(how !== null && { how })
+    Effect.flatMap(rescues.list(workspaceId), Effect.forEach(Effect.fnUntraced(function*({ how, id, message, openedAt, reason, settledAt, settledBy, stageId }) {
+      const left = settledAt === null ? yield* missing(workspaceId, stageId) : undefined
+      return {
+        id, stage: stageId, reason, message, openedAt,
+        ...(left !== undefined && { effects: left }),
+        ...(settledAt !== null && { settledAt }), ...(settledBy !== null && { settledBy }), ...(how !== null && { how })
+      }
     })))
 
   const view = Effect.fn("StateRescue.view")(function*(name: string): Effect.fn.Return<StateView, Effect.Error<ReturnType<typeof existing>>> {

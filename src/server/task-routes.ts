@@ -1,6 +1,6 @@
 // The task API: what the worker of one stage fetches and leaves, by the contract of schema/task-api. Used by server/server.
 // The token says which stage it is, so no path names one, and a header which task asks. Of a stage that has its result, only that same result may be said again,
-// and, where its end left the state in doubt, a state be left as evidence.
+// and, where its end left the state in doubt, a state be left as evidence and the journal be completed.
 import { Effect, Option, Schema } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { SqlError } from "effect/sql"
@@ -96,10 +96,12 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const offset = yield* countOf(request, "offset", 0)
         return HttpServerResponse.jsonUnsafe({ offset: yield* logs.append(stage.id, offset, yield* bytesOf(request, logChunkLimitBytes)) })
       })),
-    task("POST", taskPath.effects, (request, stage) =>
+    routeOfState("POST", taskPath.effects, (request, _, stage) =>
       Effect.gen(function*() {
         if (stage.stage === "plan") return yield* conflict("wrong-stage", "A plan stage has no effects.")
-        return HttpServerResponse.jsonUnsafe({ number: yield* effects.append(stage.id, (yield* journalRequest(request)).entries) })
+        const { added, number } = yield* effects.append(stage.id, (yield* journalRequest(request)).entries)
+        if (stage.result !== null && added > 0) yield* assignments.accountAgain(stage, stage.result)
+        return HttpServerResponse.jsonUnsafe({ number })
       })),
     task("GET", taskPath.state, (_, __, run) =>
       Effect.flatMap(states.current(run.workspaceId), (version) => version === undefined ? Effect.fail(noState) : Effect.map(states.read(version), (bytes) =>

@@ -43,6 +43,15 @@ describe("what waits to be settled", () => {
       "  agent-job state rescue demo --use ev-1   a refused state becomes the next version; to look into it first: agent-job state show demo --evidence ev-1",
       "  agent-job state rescue demo --keep   the stored state stays as it is; what is missing in it, import or remove by hand"
     ])
+    const effects = { unsaved: [{ action: "create", address: "t.a", idKey: "id", id: "1" }], unsavedCount: 1, unknown: [], unknownCount: 0 } as const
+    expect(rescueLines({ ...doubted, evidence: [], pending: doubted.pending.map((rescue) => ({ ...rescue, effects })) }, now).slice(-6)).toEqual([
+      "Made, but not in the state:",
+      "  t.a [id=1]",
+      "",
+      "No stage of the workspace starts before this is settled:",
+      "  agent-job state rescue demo --import-blocks FILE   writes import blocks for what was made and is not in the state",
+      "  agent-job state rescue demo --keep   the stored state stays as it is; what is missing in it, import or remove by hand"
+    ])
     expect(rescueLines({ ...doubted, evidence: [] }, now).slice(-2).map((line) => line.split("   ")[0])).toEqual(["No stage of the workspace starts before this is settled:", "  agent-job state rescue demo --keep"])
   })
 })

@@ -44,9 +44,9 @@ describe("stageEffects", () => {
     expect(outcome([started("create", "t.a"), failed("create", "t.a"), started("create", "t.b")], stored([]), true)).toEqual({ unsaved: [], unknown: [] })
   })
   it("names no more than a person reads, and counts the rest", () => {
-    const many = Array.from({ length: namedLimit + 20 }, (_, at) => [started("create", `t.a${at}`), done("create", `t.a${at}`, String(at))]).flat()
+    const many = Array.from({ length: namedLimit.run + 20 }, (_, at) => [started("create", `t.a${at}`), done("create", `t.a${at}`, String(at))]).flat()
     const { unsaved, unsavedCount } = stageEffects(numbered(many), stored([]), false)
-    expect([unsaved.length, unsavedCount]).toEqual([namedLimit, namedLimit + 20])
+    expect([unsaved.length, unsavedCount]).toEqual([namedLimit.run, namedLimit.run + 20])
   })
   it("says so when the journal was full", () => {
     expect(stageEffects(numbered([{ kind: "full", action: "create", address: "" }]), stored([]), false)).toMatchObject({ incomplete: true })

@@ -131,6 +131,33 @@ describe("the end of a stage", () => {
       expect((yield* agent(url).take).runId).toBe(next)
     }))
 
+  it.live("lets the journal be completed afterwards, where it left a doubt, and doubts again what comes after that was settled", () =>
+    Effect.gen(function*() {
+      const { append, apply, effects, url } = yield* applying
+      yield* append(...made.slice(0, 2))
+      yield* agent(url).report(apply.id, lost)
+      const settle = person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/rescue", { by: "me" })
+      expect((yield* settle).json.pending).toEqual([])
+      expect((yield* append(...made.slice(0, 2))).status).toBe(200)
+      expect((yield* person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state")).json.pending).toEqual([])
+      expect((yield* append(...made.slice(2))).json).toEqual({ number: 5 })
+      expect(yield* effects).toMatchObject({ unsavedCount: 2, unknownCount: 1 })
+      expect((yield* person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state")).json.pending).toHaveLength(1)
+    }))
+
+  it.live("is shown with its rescue as it stands against the state of now", () =>
+    Effect.gen(function*() {
+      const { append, apply, url } = yield* applying
+      yield* append(...made)
+      yield* agent(url).report(apply.id, lost)
+      const shown = Effect.map(person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state"), ({ json }) => json.pending[0].effects)
+      expect(yield* shown).toMatchObject({ unsavedCount: 2, unknownCount: 1 })
+      const address = "/api/state/v1/workspaces/demo"
+      yield* person(url).as("PUT", address, { ID: "mine" })
+      expect((yield* person(url).as("POST", `${address}?ID=mine`, stateWith(["a", "1"]))).status).toBe(204)
+      expect(yield* shown).toMatchObject({ unsavedCount: 1, unsaved: [{ address: "time_sleep.b" }] })
+    }))
+
   it.live("takes success at its word, and keeps no journal of it", () =>
     Effect.gen(function*() {
       const { append, applier, effects } = yield* applying

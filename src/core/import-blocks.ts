@@ -1,0 +1,18 @@
+// What a stage made and its state does not have, as `import` blocks that put it there.
+// Always holds: a block names one address and one id, both as the engine told them; what has no id is a comment.
+// Used by cli/state.ts and server/import-run.ts.
+import type { StageEffects } from "../schema/effects.ts"
+import { effectName } from "./effects-message.ts"
+import { quoted } from "./hcl.ts"
+import { isAddress } from "./resource-address.ts"
+
+/** An HCL file. Ids are what the engine identifies things by; a few providers want another form of them, which their pages say. */
+export const importBlocks = ({ unknown, unknownCount, unsaved, unsavedCount }: Pick<StageEffects, "unknown" | "unknownCount" | "unsaved" | "unsavedCount">): string => [
+  ...unsaved.map((effect) =>
+    effect.id === undefined || !isAddress(effect.address)
+      ? `# ${effectName(effect)} was made, but no id of it is known: look for it, and import or remove it by hand.\n`
+      : `import {\n  to = ${effect.address}\n  id = ${quoted(effect.id)}\n}\n`),
+  ...(unsavedCount > unsaved.length ? [`# ${unsavedCount - unsaved.length} more were made, which are not listed.\n`] : []),
+  ...unknown.filter(({ action }) => action === "create").map((effect) => `# ${effectName(effect)} may have been made: look for it, and import or remove it by hand.\n`),
+  ...(unknownCount > unknown.length ? [`# ${unknownCount - unknown.length} more were begun, which are not listed.\n`] : [])
+].join("\n")
