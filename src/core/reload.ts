@@ -34,6 +34,7 @@ const reach: { readonly [Part in keyof Required<ResolvedConfig>]: Reach } = {
   account: "manifests",
   admissionPolicies: "manifests",
   restrictMetadataService: "manifests",
+  taskNetwork: "manifests",
   controller: "manifests",
   controllerValues: "manifests"
 }

@@ -8,7 +8,7 @@ import { secondsBesideStage } from "../schema/value-rules.ts"
 import { overrides, type Values } from "../schema/values.ts"
 import { fingerprint } from "./fingerprint.ts"
 import { type ContainerConfig, containers, type TaskContainerConfig } from "./resolve/containers.ts"
-import { type ClientCertificateConfig, clientCertificateOf, mirrorsOf, type TrustConfig, trustOf } from "./resolve/network.ts"
+import { type ClientCertificateConfig, clientCertificateOf, mirrorsOf, type TaskNetworkConfig, taskNetworkOf, type TrustConfig, trustOf } from "./resolve/network.ts"
 import { text } from "./resolve/plain.ts"
 import { type PodConfig, podConfig } from "./resolve/pods.ts"
 import { type CacheConfig, cacheOf } from "./resolve/storage.ts"
@@ -97,6 +97,7 @@ export interface ResolvedConfig {
   /** What AgentTasks may name, by patterns; absent: no policies. */
   readonly admissionPolicies?: { readonly secrets: ReadonlyArray<string>; readonly configMaps: ReadonlyArray<string>; readonly persistentVolumeClaims: ReadonlyArray<string> }
   readonly restrictMetadataService: boolean
+  readonly taskNetwork: TaskNetworkConfig
   readonly controller: ControllerConfig
   readonly task: TaskConfig
   /** The values file that the controller gets: it resolves to the same, and has no token in it. */
@@ -210,6 +211,7 @@ export const resolve = (values: Values, { name: release, namespace, version }: R
     account: accountOf(values.serviceAccount, name),
     ...admissionPoliciesOf(values),
     restrictMetadataService: values.restrictMetadataService,
+    taskNetwork: taskNetworkOf(values.task.networkPolicy),
     controller: controllerOf(values, controller),
     controllerValues: forController(values, token)
   }

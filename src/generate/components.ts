@@ -49,6 +49,13 @@ const mtls: Component = {
 
 const privileged = { "pod-security.kubernetes.io/enforce": "privileged", "pod-security.kubernetes.io/warn": "privileged" }
 
+const noIngress: Component = {
+  name: "no-ingress",
+  does: "Lets nobody connect to the Pods of tasks.",
+  adapt: ["Needs a network that enforces NetworkPolicies. The kubelet's probes come from the Pod's own node, which stays open."],
+  layer: componentLayers["no-ingress"]
+}
+
 /** What the policies of the component `admission` allow more beside this layer. */
 const moreAllowed = (layer: Tree): ObjectPatch => {
   const config = installationOf(merge(componentLayers.admission, layer))
@@ -76,8 +83,8 @@ const persistence: Component = {
 
 const restrictMetadata: Component = {
   name: "restrict-metadata",
-  does: "Keeps controller and tasks from the cloud's metadata service, 169.254.169.254, where a node's own credentials are.",
-  adapt: ["Needs a network that enforces NetworkPolicies. Not beside restricted-egress, which closes this and more."],
+  does: "Keeps controller and tasks from the metadata services of clouds, where a node's own credentials are, and from link-local addresses, but for DNS.",
+  adapt: ["Needs a network that enforces NetworkPolicies. Not beside restricted-egress, which closes this and more.", "Where tasks have a cloud identity of their own on EKS or GKE, say so in `task.networkPolicy.cloudIdentity`."],
   layer: componentLayers["restrict-metadata"]
 }
 
@@ -89,7 +96,7 @@ const serverItself: Component = {
 }
 
 export const components: ReadonlyArray<Component> =
-  [admission, caBundle, ha, monitoring, mtls, namespaces, nodeCache, persistence, pool, proxy, quota, restrictMetadata, restrictedEgress, serverItself]
+  [admission, caBundle, ha, monitoring, mtls, namespaces, noIngress, nodeCache, persistence, pool, proxy, quota, restrictMetadata, restrictedEgress, serverItself]
 
 const inputsOf = ({ inputs = [] }: Component): string => inputs.map(({ literal }) => `\`${literal}\``).join(", ")
 

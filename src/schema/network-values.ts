@@ -74,3 +74,17 @@ export const mirrorContradictions = (all: ReadonlyArray<NetworkMirror>) =>
     const same = first?.tokenSecret?.name === mirror.tokenSecret?.name && first?.tokenSecret?.key === mirror.tokenSecret?.key
     return same ? [] : [{ path: ["providerNetworkMirrors", index, "tokenSecret"], issue: `differs from that of another mirror of ${mirrorHost(mirror)}; give both the same` }]
   })
+
+export const taskNetworkPolicy = section({
+  cloudIdentity: value(
+    optional(Schema.Literals(["eks", "gke"])),
+    "",
+    "Where the Pods of tasks get a cloud identity of their own from, which stays open to them: eks (EKS Pod Identity) or gke (Workload Identity); needs restrictMetadataService or denyPods, which would close it."
+  ),
+  denyIngress: value(Schema.Boolean, false, "Lets nobody connect to the Pods of tasks, by a NetworkPolicy."),
+  denyPods: value(
+    Schema.Boolean,
+    false,
+    "Keeps the Pods of tasks from other Pods, private networks and metadata services, by a NetworkPolicy: they reach DNS, ports 443 and 6443 of private networks, where the API server is, the server of agent-job, Flux's artifacts and the internet."
+  )
+})

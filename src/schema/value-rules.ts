@@ -93,8 +93,13 @@ const oneCliConfiguration: Rule = ({ agent: { providerFilesystemMirrors, provide
   { path: cliConfigFile in runner.extraEnv ? ["task", "runner", "extraEnv", cliConfigFile] : ["global", "extraEnv", cliConfigFile], issue: "is given, and agent has provider mirrors, which are such a file too; give one of them" }
 ]
 
+/** A policy that allows is one that denies all else. */
+const identityIsOpenedInAWall: Rule = ({ restrictMetadataService, task: { networkPolicy: { cloudIdentity, denyPods } } }) => [
+  cloudIdentity !== "" && !restrictMetadataService && !denyPods && { path: ["task", "networkPolicy", "cloudIdentity"], issue: "is open already; give it with restrictMetadataService or task.networkPolicy.denyPods, which close it" }
+]
+
 const rules = [
-  serverNeedsToken, volumesAreNew, containersAreNew, mountsHaveVolumes, failureRulesHaveContainers, deadlineLeavesTime, namesAreServed, privilegedMayEscalate, requestsFitLimits, oneCliConfiguration,
+  serverNeedsToken, volumesAreNew, containersAreNew, mountsHaveVolumes, failureRulesHaveContainers, deadlineLeavesTime, namesAreServed, privilegedMayEscalate, requestsFitLimits, oneCliConfiguration, identityIsOpenedInAWall,
   ...podRules
 ]
 

@@ -4,7 +4,7 @@
 import { Schema } from "effect"
 import { agentContainer, environment, image, scheduling, securityContext } from "./component-values.ts"
 import { ObjectKey, ObjectName } from "./names.ts"
-import { mirrorContradictions, mirrors, proxy, tls } from "./network-values.ts"
+import { mirrorContradictions, mirrors, proxy, taskNetworkPolicy, tls } from "./network-values.ts"
 import * as pod from "./pod-values.ts"
 import { atLeastOne, Namespace, optional, Path, section, StorageClass, Url, value, whole } from "./value.ts"
 
@@ -64,6 +64,7 @@ const task = section({
     total: value(atLeastOne, 50, "Tasks that may run at once.")
   }),
   namespace: value(optional(Namespace), "", "Namespace of the tasks, their Jobs and Pods; empty: the controller's."),
+  networkPolicy: taskNetworkPolicy,
   runner: section({
     ...environment("the runner", "global.extraEnv"),
     extraVolumeMounts: value(pod.VolumeMounts, [], "Further mounts of the runner."),
@@ -151,7 +152,7 @@ export const Sections = section({
   }),
   nameOverride: value(optional(ObjectName), "", "Put after the release's name in the names of all objects."),
   persistence,
-  restrictMetadataService: value(Schema.Boolean, false, "Keeps the Pods of controller and tasks from the cloud's metadata service, 169.254.169.254, by a NetworkPolicy."),
+  restrictMetadataService: value(Schema.Boolean, false, "Keeps the Pods of controller and tasks from the metadata services of clouds, 169.254.169.254 and others, and from link-local addresses, but for DNS, by a NetworkPolicy."),
   serviceAccount,
   task
 })

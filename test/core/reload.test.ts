@@ -33,6 +33,7 @@ describe("new values", () => {
     { given: "the controller's own Pod", values: { controller: { resources: { limits: { cpu: 2 } }, podAnnotations: { a: "b" } } } },
     { given: "the controller's service account", values: { serviceAccount: { annotations: { a: "b" } } } },
     { given: "the admission policies", values: { admissionPolicies: { enabled: true } } },
+    { given: "the network of tasks", values: { task: { networkPolicy: { denyIngress: true } } } },
     { given: "the NetworkPolicy", values: { restrictMetadataService: true } }
   ])("change nothing in the process for $given", ({ values }) => expect(reload(configOf(before), configOf(after(values)))._tag).toBe("Keep"))
 })

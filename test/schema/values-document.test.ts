@@ -14,6 +14,7 @@ const problems = (file: unknown): ReadonlyArray<string> => Result.match(parseVal
 /** What no schema says: one key on account of another. The schema takes such a file, the decoder does not. */
 const acrossKeys = [
   { says: "needs admissionPolicies.enabled", file: { admissionPolicies: { secrets: ["a"] } } },
+  { says: "is open already", file: { task: { networkPolicy: { cloudIdentity: "gke" } } } },
   { says: "agent.auth.token: differs from agent.token", file: { agent: { token: "a", auth: { token: "b" } } } },
   { says: "agent.token: is given, and agent.tokenExistingSecret.name too", file: { agent: { token: "a", tokenExistingSecret: { name: "b" } } } },
   { says: "agent.url: needs a token", file: { agent: { url: "https://example.com" } } },

@@ -21,6 +21,7 @@ export const componentLayers = {
   "ca-bundle": { global: { tls: { caBundleConfigMap: { name: "agent-job-ca-bundle" } } } },
   ha: { controller: { replicas: 2, podDisruptionBudget: { enabled: true, minAvailable: 1 }, topologySpreadConstraints: [spread("kubernetes.io/hostname"), spread("topology.kubernetes.io/zone")] } },
   mtls: { global: { tls: { clientCertSecret: { name: "agent-job-client-certificate" } } } },
+  "no-ingress": { task: { networkPolicy: { denyIngress: true } } },
   "node-cache": { persistence: { hostPath: { path: "/var/cache/agent-job" } } },
   persistence: { persistence: { enabled: true } },
   "restrict-metadata": { restrictMetadataService: true }

@@ -60,3 +60,11 @@ export const clientCertificateOf = ({ clientCertSecret: { certKey, keyKey, name 
 /** The engines resolve the paths of a mirror against its URL, so it ends in a slash. */
 export const mirrorsOf = ({ providerFilesystemMirrors: filesystem, providerNetworkMirrors: network }: Values["agent"]): { readonly mirrors?: ProviderMirrors } =>
   filesystem.length + network.length === 0 ? {} : { mirrors: { filesystem, network: network.map((mirror) => ({ ...mirror, url: mirror.url.replace(/\/*$/u, "/") })) } }
+
+export interface TaskNetworkConfig {
+  readonly denyIngress: boolean
+  readonly denyPods: boolean
+  readonly cloudIdentity?: "eks" | "gke"
+}
+
+export const taskNetworkOf = ({ cloudIdentity, ...rest }: Values["task"]["networkPolicy"]): TaskNetworkConfig => ({ ...rest, ...(cloudIdentity !== "" && { cloudIdentity }) })

@@ -1,4 +1,4 @@
-import type { V1LabelSelector, V1NetworkPolicy, V1Role } from "@kubernetes/client-node"
+import type { V1LabelSelector, V1Role } from "@kubernetes/client-node"
 import { Yaml } from "effect/encoding"
 import { describe, expect, it } from "@effect/vitest"
 import { stringify } from "yaml"
@@ -29,7 +29,7 @@ const everything = {
   persistence: { enabled: true },
   restrictMetadataService: true,
   serviceAccount: { annotations: { "example.com/role": "a" } },
-  task: { namespace: "tasks" }
+  task: { namespace: "tasks", networkPolicy: { denyIngress: true, denyPods: true } }
 }
 
 describe("an installation", () => {
@@ -58,7 +58,8 @@ describe("an installation", () => {
       "RoleBinding/agent-job-task",
       "ConfigMap/agent-job-ca-bundle",
       "PersistentVolumeClaim/agent-job-cache",
-      "NetworkPolicy/agent-job-metadata-service",
+      "NetworkPolicy/agent-job-task-egress",
+      "NetworkPolicy/agent-job-task-ingress",
       "PodDisruptionBudget/agent-job-changes"
     ])
   })
@@ -204,21 +205,11 @@ describe("service accounts", () => {
   it("that exist are not made", () => expect(controllerAccount(configOf({ serviceAccount: { create: false, name: "theirs" } }))).toEqual([]))
 })
 
-describe("the NetworkPolicy", () => {
-  const blocks = ({ spec }: V1NetworkPolicy, port?: number) =>
-    (spec?.egress ?? []).filter(({ ports }) => ports === undefined || ports.some((_) => _.port === port)).flatMap(({ to = [] }) => to.flatMap(({ ipBlock }) => ipBlock === undefined ? [] : [ipBlock]))
-
+describe("the NetworkPolicy of the metadata service", () => {
   it("is made only where it is asked for, one a namespace", () => {
     expect(networkPolicies(configOf())).toEqual([])
     expect(networkPolicies(configOf({ restrictMetadataService: true })).map(({ metadata }) => metadata?.namespace)).toEqual(["agent-job"])
     expect(networkPolicies(configOf({ restrictMetadataService: true, task: { namespace: "tasks" } })).map(({ metadata }) => metadata?.namespace)).toEqual(["agent-job", "tasks"])
-  })
-
-  it("lets through everything but the metadata service, and that for DNS only", () => {
-    const [policy = { spec: {} } as V1NetworkPolicy] = networkPolicies(configOf({ restrictMetadataService: true }))
-    expect(blocks(policy, 80)).toEqual([{ cidr: "0.0.0.0/0", except: ["169.254.169.254/32"] }, { cidr: "::/0", except: ["fd00:ec2::254/128"] }])
-    expect(blocks(policy, 53)).toContainEqual({ cidr: "169.254.169.254/32" })
-    expect(policy.spec?.policyTypes).toEqual(["Egress"])
   })
 })
 
