@@ -1,8 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { randomBytes } from "node:crypto"
+import { request } from "node:http"
 import { gzipSync } from "node:zlib"
-import { agent, archiveOf, ask, directory, person, planWith, serve, succeeded, userToken, worker } from "./live-server.ts"
+import { statePath } from "../../src/schema/state.ts"
+import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
+import { agent, archiveOf, ask, directory, person, planWith, serve, succeeded, taskUid, userToken, worker } from "./live-server.ts"
 import { ended, started } from "./process.ts"
 
 const state = (serial: number) => ({ version: 4, serial, lineage: "l", outputs: {}, resources: [{ filler: "x".repeat(20_000) }] })
@@ -17,13 +20,20 @@ describe("what was acknowledged", () =>
       const apply = yield* agent(url).take
       const applier = worker(url, apply)
       const { epoch } = (yield* applier.lock("a")).json
-      const acknowledged = { serial: 0, log: 0, runs: 0 }
+      const acknowledged = { serial: 0, log: 0, runs: 0, refused: 0 }
       const lost = () => undefined // the server died before it answered
       const push = async () => {
         for (let serial = 1;; serial++) {
           const answer = await Effect.runPromise(applier.pushState(state(serial), "a", epoch)).catch(lost)
           if (answer?.status !== 204) return
           acknowledged.serial = serial
+        }
+      }
+      const refuse = async () => {
+        for (let serial = 1;; serial++) {
+          const answer = await Effect.runPromise(applier.pushState(state(serial), "a stranger's", epoch)).catch(lost)
+          if (answer?.status !== 409) return
+          acknowledged.refused = serial
         }
       }
       const append = async () => {
@@ -41,7 +51,7 @@ describe("what was acknowledged", () =>
           acknowledged.runs++
         }
       }
-      const writers = Promise.all([push(), append(), create()])
+      const writers = Promise.all([push(), refuse(), append(), create()])
       yield* Effect.promise(async () => {
         const deadline = Date.now() + 20_000
         while (Math.min(...Object.values(acknowledged)) < 20 && Date.now() < deadline) await fetch(`${url}/healthz`)
@@ -54,13 +64,61 @@ describe("what was acknowledged", () =>
       const stored = (yield* ask(`${after}/api/state/v1/workspaces/demo`, userToken)).json
       expect(stored.serial).toBeGreaterThanOrEqual(acknowledged.serial)
       expect(stored).toEqual(state(stored.serial))
+      const { evidence } = (yield* person(after).as("GET", statePath.state("demo"))).json
+      expect(evidence[0].serial).toBeGreaterThanOrEqual(acknowledged.refused)
+      expect((yield* person(after).as("GET", statePath.evidence("demo", evidence[0].id))).json).toEqual(state(evidence[0].serial))
       expect((yield* worker(after, apply).log(0, "")).json.offset).toBeGreaterThanOrEqual(acknowledged.log)
       const listed = (yield* person(after).as("GET", "/api/agent-job/v1/runs?workspace=demo")).json.runs
       expect(listed.length).toBeGreaterThanOrEqual(Math.min(100, acknowledged.runs + 1))
       expect((yield* worker(after, apply).pushState(state(stored.serial + 1), "a", epoch)).status).toBe(204)
     })))
 
-describe("a full disk", () =>
+describe("a state that is half sent", () =>
+  it.live("is nowhere after SIGKILL, and the one before it is whole", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const { child, url } = yield* started(made)
+      yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const apply = yield* agent(url).take
+      const { epoch } = (yield* worker(url, apply).lock("a")).json
+      yield* worker(url, apply).pushState(state(1), "a", epoch)
+      const body = JSON.stringify(state(2))
+      const half = request(url + taskPath.state, {
+        method: "POST",
+        headers: { authorization: `Bearer ${apply.taskToken}`, [taskHeader.taskUid]: taskUid, [taskHeader.lockId]: "a", [taskHeader.lockEpoch]: String(epoch), "content-length": body.length }
+      })
+      const answer = new Promise((resolve) => half.on("response", () => resolve("answered")).on("error", () => resolve("broken")))
+      yield* Effect.promise(() => new Promise<void>((resolve) => void half.write(body.slice(0, 15_000), () => resolve())))
+      yield* Effect.promise(() => ended(child, "SIGKILL"))
+      expect(yield* Effect.promise(() => answer)).toBe("broken")
+
+      const after = yield* serve(made)
+      expect((yield* ask(`${after}/api/state/v1/workspaces/demo`, userToken)).json).toEqual(state(1))
+      expect((yield* person(after).as("GET", statePath.state("demo"))).json.evidence).toEqual([])
+      expect((yield* worker(after, apply).pushState(state(2), "a", epoch)).status).toBe(204)
+    })))
+
+describe("a full disk", () => {
+  it.live("refuses a state and a refused state alike, so that the worker keeps it, and has the one before", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const { child, url } = yield* started(made, 512)
+      yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const apply = yield* agent(url).take
+      const applier = worker(url, apply)
+      const { epoch } = (yield* applier.lock("a")).json
+      expect((yield* applier.pushState(state(1), "a", epoch)).status).toBe(204)
+      const large = { ...state(2), resources: [{ filler: "x".repeat(600_000) }] }
+      for (const id of ["a", "a stranger's"]) expect((yield* applier.pushState(large, id, epoch)).json).toMatchObject({ error: "storage", message: expect.stringContaining("disk is full") })
+      expect((yield* ask(`${url}/api/state/v1/workspaces/demo`, userToken)).json).toEqual(state(1))
+      expect((yield* person(url).as("GET", statePath.state("demo"))).json.evidence).toEqual([])
+      yield* Effect.promise(() => ended(child, "SIGTERM"))
+      const roomy = yield* serve(made)
+      expect((yield* worker(roomy, apply).pushState(large, "a", epoch)).status).toBe(204)
+    }))
+
   it.live("is one clear sentence, loses nothing that was acknowledged, and ends with the room", () =>
     Effect.gen(function*() {
       const made = yield* directory
@@ -87,7 +145,8 @@ describe("a full disk", () =>
       expect(yield* Effect.promise(() => ended(child, "SIGTERM"))).toBe(0)
       const roomy = yield* serve(made)
       expect((yield* worker(roomy, plan).log(end, "more")).status).toBe(200)
-    })))
+    }))
+})
 
 describe("what is stored once", () =>
   it.live("is whole after the request that brought it broke off", () =>
