@@ -31,6 +31,10 @@ verify: ## types, lint, generated files up to date, dead exports
 	@scripts/verify
 bench: ## measure what the budgets are about
 	@scripts/bench
+.PHONY: scorecard
+scorecard: ## print what the long tests found, and keep it as docs/reliability.md; what was not run says so
+	@scripts/packages --no-cluster >/dev/null
+	@PATH="$$PWD/node_modules/.bin:$$PATH" node test/scorecard/main.ts
 
 ##@ Build it
 .PHONY: bundle image cluster generate golden

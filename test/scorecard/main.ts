@@ -1,0 +1,43 @@
+// `make scorecard`: the promises as figures, printed and kept as docs/reliability.md and docs/scorecard.json, from what the long tests left in docs/reports.
+// Run from the root of the checkout. It measures nothing and judges only: what was not run says so.
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { Schema } from "effect"
+import { Report, reportFile } from "./report.ts"
+import { type Row, rows } from "./rows.ts"
+
+const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Report))
+
+const reportOf = (name: string): Report | undefined => existsSync(reportFile(name)) ? decode(readFileSync(reportFile(name), "utf8")) : undefined
+
+const isMet = ({ target }: Row, value: number): boolean => "atLeast" in target ? value >= target.atLeast : value <= target.atMost
+
+const judged = (row: Row) => {
+  const report = reportOf(row.report)
+  const value = report?.figures[row.figure]
+  const { command, name, target } = row
+  return report === undefined || value === undefined
+    ? { name, value: null, target, met: null, command }
+    : { name, value, target, met: isMet(row, value), ...(report.seed !== undefined && { seed: report.seed }), commit: report.commit, date: report.date, machine: report.machine, command: report.command }
+}
+
+const number = (value: number): string => Number.isInteger(value) ? value.toLocaleString("en-US") : value.toFixed(2)
+const wanted = ({ target }: Row): string => "atLeast" in target ? `≥ ${number(target.atLeast)}` : target.atMost === 0 ? "0" : `≤ ${number(target.atMost)}`
+
+const cells = rows.map((row): ReadonlyArray<string> => {
+  const { met, value, ...rest } = judged(row)
+  if (value === null) return [row.name, wanted(row), "not run", "", `\`${row.command}\``, "", ""]
+  return [row.name, wanted(row), number(value), met ? "yes" : "**no**", `\`${rest.command}\``, "seed" in rest ? String(rest.seed) : "", "commit" in rest ? rest.commit : ""]
+})
+
+const line = (parts: ReadonlyArray<string>) => `| ${parts.join(" | ")} |`
+const table = [line(["figure", "target", "value", "met", "again with", "seed", "commit"]), line(Array.from({ length: 7 }, () => "---")), ...cells.map(line)].join("\n")
+
+writeFileSync("docs/scorecard.json", `${JSON.stringify(rows.map(judged), null, 2)}\n`)
+writeFileSync("docs/reliability.md", `# Reliability
+
+What was run, and what came of it: these faults, these seeds, no others. Written by \`make scorecard\` from the reports that the long tests leave in docs/reports.
+A fast part of each is in \`make test\`. What the invariants and faults are is in the tests themselves: test/simulation, test/faults, test/fuzz and test/kill-matrix.
+
+${table}
+`)
+console.log(table)

@@ -1,0 +1,38 @@
+// What a long test leaves of a run: its figures, and with what they can be had again. One file a test, in docs/reports.
+// Invariant: a figure without its seed, commit and command is no figure.
+// Written by the long tests (soak, mutants, kill matrix …), read by main.ts.
+import { execFileSync } from "node:child_process"
+import { mkdirSync, writeFileSync } from "node:fs"
+import { cpus } from "node:os"
+import { dirname, join } from "node:path"
+import { Schema } from "effect"
+
+export const Report = Schema.Struct({
+  date: Schema.String,
+  commit: Schema.String,
+  machine: Schema.String,
+  command: Schema.String,
+  seed: Schema.optionalKey(Schema.Int),
+  figures: Schema.Record(Schema.String, Schema.Finite)
+})
+export type Report = typeof Report.Type
+
+export const reportFile = (name: string): string => join("docs/reports", `${name}.json`)
+
+/** Of the checkout that this runs in; a change that is not committed is said. */
+export const commit = (): string => execFileSync("git", ["describe", "--always", "--dirty"], { encoding: "utf8" }).trim()
+
+/** From the root of the checkout. */
+export const writeReport = (name: string, { command, figures, seed }: Pick<Report, "command" | "figures"> & { readonly seed?: number }): void => {
+  const file = reportFile(name)
+  const report: Report = {
+    date: new Date().toISOString().slice(0, 10),
+    commit: commit(),
+    machine: `${cpus().length} cores (${cpus()[0]?.model.trim()})`,
+    command,
+    ...(seed !== undefined && { seed }),
+    figures
+  }
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`)
+}
