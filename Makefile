@@ -18,7 +18,7 @@ stop: ## end what `make run` started, cluster included
 	@scripts/stop
 
 ##@ Test it
-.PHONY: test unit gitops-test verify check bench
+.PHONY: test unit gitops-test verify check fuzz bench
 test: ## everything it needs, and all the tests; CONTEXT=name: in that context; ONLY="unit cluster gitops node": some of them
 	@scripts/test $(ONLY)
 unit: ## the tests that need no cluster, in seconds
@@ -29,6 +29,8 @@ check: ## types and lint, in seconds
 	@scripts/verify types lint
 verify: ## types, lint, generated files up to date, dead exports
 	@scripts/verify
+fuzz: ## N=50000 requests to the server, N decoder inputs; prints what came of them, and each that broke something
+	@scripts/fuzz $(or $(N),50000)
 bench: ## measure what the budgets are about
 	@scripts/bench
 .PHONY: scorecard

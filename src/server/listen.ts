@@ -6,7 +6,7 @@ import { Duration, Effect, Layer } from "effect"
 import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { createServer, type Server } from "node:http"
 import type { Duplex } from "node:stream"
-import { problem } from "./answer.ts"
+import { jsonApiErrors, problem } from "./answer.ts"
 import { notFound, Refused } from "./refused.ts"
 import { ServerError } from "./settings.ts"
 
@@ -70,14 +70,16 @@ const makeServer = (): Server => {
 
 const isNoRoute = (error: unknown): boolean => HttpServerError.isHttpServerError(error) && error.reason._tag === "RouteNotFound"
 
+const formOf = (url: string) => url.startsWith("/api/v2/") ? jsonApiErrors : problem
+
 /** An address that no route can match, such as one with a broken percent sign, gets the answer of every other wrong one. */
 export const guarded = HttpRouter.middleware((handler) =>
   Effect.gen(function*() {
     const { url } = yield* HttpServerRequest.HttpServerRequest
-    if (url.length > urlLimit) return problem(new Refused({ status: 414, error: "address-too-long", message: `The address has more than ${urlLimit} characters; make it shorter.` }))
+    if (url.length > urlLimit) return formOf(url)(new Refused({ status: 414, error: "address-too-long", message: `The address has more than ${urlLimit} characters; make it shorter.` }))
     return yield* handler
   }).pipe(
-    Effect.catchIf(isNoRoute, () => Effect.succeed(problem(notFound()))),
+    Effect.catchIf(isNoRoute, () => Effect.map(HttpServerRequest.HttpServerRequest, ({ url }) => formOf(url)(notFound()))),
     Effect.map(HttpServerResponse.setHeaders(guards))
   ), { global: true })
 

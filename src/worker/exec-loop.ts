@@ -258,7 +258,7 @@ const replyPattern = /^([a-z]{4,7}) ([\w-]{1,64})(?: (\d{1,3}))?$/u
 const longestLine = 128
 
 /** The replies in `bytes` after an unfinished line, and the line that they leave unfinished. Anything else is skipped. */
-const readReplies = (unfinished: string, bytes: Uint8Array): readonly [string, ReadonlyArray<Reply>] => {
+export const readReplies = (unfinished: string, bytes: Uint8Array): readonly [string, ReadonlyArray<Reply>] => {
   const lines = (unfinished + Buffer.from(bytes).toString("latin1")).split("\n")
   return [lines.pop()?.slice(0, longestLine) ?? "", lines.flatMap(readReply)]
 }

@@ -1,0 +1,270 @@
+// Requests of every kind, right and wrong, to every route of the real server with every kind of token: it never breaks, hangs or answers in another form.
+// FUZZ_REQUESTS says how many; `make fuzz N=…` prints what came of them.
+import { describe, expect, it } from "@effect/vitest"
+import { Ajv2020 } from "ajv/dist/2020.js"
+import { Effect, Option, Schema } from "effect"
+import { once } from "node:events"
+import { Agent, type IncomingMessage, request as call } from "node:http"
+import { Problem } from "../../src/schema/problem.ts"
+import { type RunView, runPath } from "../../src/schema/run.ts"
+import { taskHeader } from "../../src/schema/task-api.ts"
+import { CreateConfigurationVersion, CreateRun, CreateVariable, CreateWorkspace, UpdateWorkspace } from "../../src/schema/tfe-api.ts"
+import { Rates } from "../../src/server/limits.ts"
+import { openApi } from "../../src/server/open-api.ts"
+import { agent, archiveOf, ask, directory, person, planWith, poolToken, serve, sha256, taskUid, userToken, worker } from "../server/live-server.ts"
+import { Chance, damaged, hostileTexts, type JsonSchema, valid } from "./random.ts"
+
+const requests = Number(process.env.FUZZ_REQUESTS ?? 5000)
+const seed = Number(process.env.PROPERTY_SEED ?? 1)
+const sceneEvery = 250
+const longestAnswerMillis = 5000
+
+type Kind = "user" | "pool" | "task"
+
+interface Operation {
+  readonly method: string
+  readonly path: string
+  readonly kind: Kind | undefined
+  readonly body: JsonSchema | "bytes" | undefined
+  readonly query: ReadonlyArray<string>
+  /** By status; nothing of those that are not ours to describe. */
+  readonly answers?: Readonly<Record<string, object | undefined>>
+}
+
+interface OpenApi {
+  readonly components: object
+  readonly paths: Readonly<Record<string, Readonly<Record<string, {
+    readonly security: ReadonlyArray<Partial<Record<Kind, unknown>>>
+    readonly parameters: ReadonlyArray<{ readonly name: string; readonly in: string }>
+    readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: JsonSchema }>> }
+    readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, { readonly schema: object }>> }>>
+  }>>>>
+}
+const described = openApi() as OpenApi
+
+const ours: ReadonlyArray<Operation> = Object.entries(described.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({
+  method: method.toUpperCase(),
+  path,
+  kind: Object.keys(operation.security[0] ?? {})[0] as Kind,
+  body: operation.requestBody === undefined ? undefined : operation.requestBody.content["application/json"]?.schema ?? "bytes" as const,
+  query: operation.parameters.filter((parameter) => parameter.in === "query").map(({ name }) => name),
+  answers: Object.fromEntries(Object.entries(operation.responses).map(([status, { content }]) => [status, content?.["application/json"]?.schema]))
+})))
+
+const jsonSchema = (schema: Schema.Top): JsonSchema => Schema.toJsonSchemaDocument(schema, { referencePolicy: () => undefined }).schema as JsonSchema
+const bodies: Readonly<Record<string, JsonSchema | "bytes">> = {
+  "POST /api/v2/organizations/{organization}/workspaces": jsonSchema(CreateWorkspace),
+  "PATCH /api/v2/workspaces/{id}": jsonSchema(UpdateWorkspace),
+  "POST /api/v2/workspaces/{id}/vars": jsonSchema(CreateVariable),
+  "POST /api/v2/workspaces/{id}/configuration-versions": jsonSchema(CreateConfigurationVersion),
+  "POST /api/v2/runs": jsonSchema(CreateRun),
+  "PUT /api/v2/uploads/{id}/{secret}": "bytes",
+  "POST /api/v2/runs/{id}/actions/apply": {},
+  "POST /api/v2/runs/{id}/actions/discard": {},
+  "POST /api/v2/runs/{id}/actions/cancel": {}
+}
+const reads = [
+  "/healthz", "/readyz", "/metrics", "/.well-known/terraform.json", "/api/v2/ping", "/api/v2/account/details", "/api/v2/organizations/{organization}/entitlement-set",
+  "/api/v2/organizations/{organization}/workspaces", "/api/v2/organizations/{organization}/workspaces/{name}", "/api/v2/workspaces/{id}", "/api/v2/workspaces/{id}/vars", "/api/v2/configuration-versions/{id}",
+  "/api/v2/runs/{id}", "/api/v2/workspaces/{id}/runs", "/api/v2/organizations/{organization}/runs/queue", "/api/v2/organizations/{organization}/capacity", "/api/v2/runs/{id}/run-events", "/api/v2/plans/{id}",
+  "/api/v2/applies/{id}", "/api/v2/logs/{id}/{secret}", "/api/v2/workspaces/{id}/current-state-version", "/api/v2/workspaces/{id}/current-state-version-outputs", "/api/v2/state-version-outputs/{id}",
+  "/api/v2/state-versions/{id}", "/api/v2/state-versions/{id}/download"
+]
+const theirs: ReadonlyArray<Operation> = [
+  ...Object.entries(bodies).map(([row, body]): Operation => ({ method: row.split(" ")[0] ?? "", path: row.split(" ")[1] ?? "", kind: "user", body, query: [] })),
+  ...reads.map((path): Operation => ({ method: "GET", path, kind: "user", body: undefined, query: ["page[number]", "page[size]", "search[name]", "include", "offset", "limit"] }))
+]
+const operations = [...ours, ...theirs]
+
+/** What there is on the server just now. */
+interface Scene {
+  readonly ids: ReadonlyArray<string>
+  /** An id and the secret that goes with it. */
+  readonly links: ReadonlyArray<string>
+  readonly tokens: Readonly<Record<"over" | Kind, string>>
+}
+
+/** A run that waits for a decision, one that applies, one that plans; with all the ids that lead to them. */
+const makeScene = Effect.fnUntraced(function*(url: string, turn: number) {
+  const me = person(url)
+  const [applying, planned, planning] = [`applying${turn}`, `planned${turn}`, `planning${turn}`]
+  yield* me.start(applying, { "auto-apply": true })
+  const over = yield* planWith(url)
+  const apply = yield* agent(url).take
+  const applier = worker(url, apply)
+  const { epoch } = (yield* applier.lock("lock")).json
+  yield* applier.log(0, "Applying…\n")
+  yield* applier.pushState({ version: 4, serial: 1, lineage: "l", outputs: { o: { value: "v", type: "string" } } }, "lock", epoch)
+  const waiting = yield* me.start(planned)
+  yield* planWith(url)
+  const open = yield* me.start(planning)
+  const documents = yield* Effect.forEach([`/api/v2/organizations/default/workspaces/${applying}`, `/api/v2/runs/${waiting}`], (path) => ask(url + path, userToken))
+  const workspaceId: string = documents[0]?.json.data.id
+  const state = (yield* ask(`${url}/api/v2/workspaces/${workspaceId}/current-state-version`, userToken)).json.data
+  const output = (yield* ask(`${url}/api/v2/workspaces/${workspaceId}/current-state-version-outputs`, userToken)).json.data[0]
+  const upload = yield* me.upload(workspaceId, archiveOf({ "main.tf": "" }))
+  const view = yield* me.view(waiting)
+  const links = [...view.stages.map(({ logUrl }) => logUrl), upload.uploadUrl].map((secretUrl) => new URL(secretUrl).pathname.split("/").slice(-2).join("/"))
+  return {
+    ids: [
+      applying, planned, planning, apply.runId, waiting, open, apply.id, over.id, `${waiting}.plan.1`, `${open}.plan.1`, workspaceId, String(state.id), output.id, upload.id, "default", "lock", String(epoch), taskUid, ...links.flatMap((link) => link.split("/"))
+    ].map(String),
+    links,
+    tokens: { user: userToken, pool: poolToken, task: apply.taskToken, over: over.taskToken }
+  } satisfies Scene
+})
+
+/** What the requests left open would be taken for the next scene's; each end may start the run behind it. */
+const endAll = (url: string) =>
+  Effect.gen(function*() {
+    const open = (yield* ask(`${url}${runPath.list}`, userToken)).json.runs.filter(({ cancelAsked, final }: RunView) => !final && !cancelAsked)
+    for (const { id } of open as ReadonlyArray<RunView>) yield* Effect.andThen(person(url).act(id, "cancel"), person(url).act(id, "discard"))
+    return open.length
+  }).pipe(Effect.repeat({ until: (left) => left === 0, times: 20 }))
+
+interface Sent {
+  readonly operation: Operation
+  readonly method: string
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Buffer | undefined
+}
+
+const segment = (chance: Chance, { ids }: Scene): string =>
+  chance.often(0.75) ? encodeURIComponent(chance.one(ids)) : chance.often(0.5) ? encodeURIComponent(chance.one(hostileTexts).toWellFormed()) : chance.one(["%zz", "%", "..", "%2e%2e", "a%00b", "%ff", "a?b", "*"])
+
+/** How an id begins that belongs behind this part of a path. */
+const fittingIds: Readonly<Record<string, RegExp>> = {
+  runs: /^run-[a-z0-9]+$/u, assignments: /\.(?:plan|apply)\.1$/u, plans: /^plan-/u, applies: /^apply-/u, "configuration-versions": /^cv-/u, "state-versions": /^sv-[a-z0-9]+$/u, "state-version-outputs": /^wsout-/u
+}
+const fitting = (before: string, name: string): RegExp => before === "workspaces" ? name === "{name}" ? /^(?:applying|planned|planning)\d/u : /^ws-/u : fittingIds[before] ?? /./u
+
+const pathOf = (chance: Chance, scene: Scene, { path }: Operation): string => {
+  if (path.endsWith("/{id}/{secret}") && chance.often(0.5)) return path.replace("{id}/{secret}", chance.one(scene.links))
+  return path.replaceAll(/([\w-]+)\/(\{\w+\})/gu, (_, before: string, name: string) => {
+    const good = name === "{organization}" ? ["default"] : scene.ids.filter((id) => fitting(before, name).test(id))
+    return `${before}/${good.length > 0 && chance.often(0.6) ? chance.one(good) : segment(chance, scene)}`
+  })
+}
+
+const runOf = (ids: ReadonlyArray<string>) => ({ data: { attributes: {}, relationships: { workspace: { data: { id: ids.find((id) => id.startsWith("ws-")) ?? "" } } } } })
+
+const bodyOf = (chance: Chance, { ids }: Scene, operation: Operation): Buffer | undefined => {
+  const { body } = operation
+  if (chance.often(0.05)) return undefined
+  if (body === undefined) return chance.often(0.9) ? undefined : Buffer.from("{}")
+  if (chance.often(0.08)) return Buffer.from(Array.from({ length: chance.below(200) }, () => chance.below(256)))
+  if (chance.often(0.005)) return Buffer.from(chance.one(["[".repeat(100_000), "{\"a\":".repeat(50_000), `"${"x".repeat(1_200_000)}"`, `[${"0,".repeat(100_000)}0]`]))
+  if (body === "bytes") {
+    return chance.one([
+      Buffer.from(JSON.stringify({ version: 4, serial: chance.below(5), lineage: "l", outputs: { o: { value: "v", type: "string" } } })), Buffer.from(archiveOf({ [chance.one(hostileTexts).slice(0, 90)]: "x" })), Buffer.from(chance.one(hostileTexts)), Buffer.from("the plan"),
+      Buffer.from(JSON.stringify(damaged(chance, { version: 4, serial: 1, lineage: "l", outputs: { o: { value: { a: [1] }, type: "string", sensitive: true } } })))
+    ])
+  }
+  const value = operation.path === "/api/v2/runs" && chance.often(0.5) ? runOf(ids) : valid(chance, body, ids)
+  return Buffer.from(JSON.stringify(chance.often(0.35) ? damaged(chance, value) : value))
+}
+
+/** After these little more can succeed in a scene. */
+const ends = /(?:result|cancel|discard|unlock|apply)$/u
+
+const requestOf = (chance: Chance, scene: Scene): Sent => {
+  const drawn = chance.one(operations)
+  const operation = ends.test(drawn.path) && chance.often(0.8) ? chance.one(operations) : drawn
+  const path = pathOf(chance, scene, operation)
+  const query = [...operation.query, ...(chance.often(0.05) ? ["wait", "x"] : [])].filter(() => chance.often(0.5))
+    .map((name) => `${encodeURIComponent(name)}=${name === "wait" ? 0 : chance.often(0.5) ? chance.below(300) : segment(chance, scene)}`)
+  const body = bodyOf(chance, scene, operation)
+  const token = chance.often(0.8) ? operation.kind : chance.one(["user", "pool", "task", "over"] as const)
+  const authorization = token === undefined || chance.often(0.05) ? chance.one(["Bearer", "Basic !!!", "Digest a", "Bearer a b c", `Basic ${Buffer.from(`:${userToken}`).toString("base64")}`]) : `Bearer ${scene.tokens[token]}`
+  const headerText = () => chance.one(scene.ids.concat("0", "-1", "x", "1e3", "")).replaceAll(/[^\x20-\x7e]/gu, "?")
+  return {
+    operation,
+    method: chance.often(0.97) ? operation.method : chance.one(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]),
+    path: path + (query.length > 0 ? `?${query.join("&")}` : ""),
+    headers: {
+      ...(chance.often(0.97) && { authorization }),
+      ...(chance.often(0.95) && { [taskHeader.taskUid]: chance.often(0.9) ? taskUid : headerText() }),
+      ...(chance.often(0.6) && { [taskHeader.digest]: chance.often(0.8) ? sha256(body ?? "") : headerText() }),
+      ...(chance.often(0.6) && { [taskHeader.lockId]: chance.often(0.8) ? "lock" : headerText() }),
+      ...(chance.often(0.6) && { [taskHeader.lockEpoch]: chance.often(0.8) ? "1" : headerText() }),
+      ...(chance.often(0.3) && { "content-type": chance.one(["application/json", "text/plain", "multipart/form-data; boundary=x", "application/vnd.api+json", ""]) }),
+      ...(chance.often(0.05) && { "x-forwarded-proto": chance.one(["https", "javascript", "\t"]), host: chance.one(["a", "evil.example:99999", "[::1]", ""]) })
+    },
+    body
+  }
+}
+
+interface Got {
+  readonly status: number
+  readonly headers: IncomingMessage["headers"]
+  readonly text: string
+}
+
+const sendTo = (url: string) => {
+  const connections = new Agent({ keepAlive: true, maxSockets: 8 })
+  return async ({ body, headers, method, path }: Sent): Promise<Got> => {
+    const sent = call(url, { agent: connections, path: path.replaceAll(/[^\x21-\x7e]/gu, "?"), method, headers: { ...headers, ...(body !== undefined && { "content-length": String(body.byteLength) }) }, signal: AbortSignal.timeout(longestAnswerMillis) })
+    sent.end(body)
+    const [response] = await once(sent, "response") as [IncomingMessage]
+    response.setEncoding("latin1")
+    return { status: response.statusCode ?? 0, headers: response.headers, text: (await response.toArray()).join("") }
+  }
+}
+
+const ajv = new Ajv2020({ strict: false })
+ajv.addFormat("binary", true)
+const decodes = (schema: Schema.ConstraintDecoder<unknown>) => (text: string) => Option.isSome(Schema.decodeUnknownOption(schema)(text))
+const isProblem = decodes(Schema.fromJsonString(Problem))
+const isErrors = decodes(Schema.fromJsonString(Schema.Struct({ errors: Schema.NonEmptyArray(Schema.Struct({ status: Schema.String, title: Schema.String, detail: Schema.String })) })))
+const validators = new Map(ours.flatMap(({ answers, method, path }) => Object.entries(answers ?? {}).flatMap(([status, schema]) =>
+  schema === undefined || status.startsWith("4") || status.startsWith("5") ? [] : [[`${method} ${path} ${status}`, ajv.compile({ ...schema, components: described.components })] as const])))
+
+/** What is wrong with an answer; nothing if it is fine. */
+const troubleWith = ({ method, operation, path }: Sent, { headers, status, text }: Got): string | undefined => {
+  if (status >= 500) return "it failed"
+  if (status < 200) return "it is no answer"
+  if (headers["x-content-type-options"] !== "nosniff") return "it has no guarding headers"
+  if (/\n\s+at |node:internal|\.ts:\d+|SqlError/u.test(text)) return "it shows what the server is made of"
+  if (method === "HEAD" || operation.method !== method) return undefined
+  if (status >= 400) return (operation.path.startsWith("/api/v2/") ? isErrors : isProblem)(text) ? undefined : "its form is another"
+  if (operation.answers === undefined) return undefined
+  if (!(String(status) in operation.answers)) return `its status is not described for ${path}`
+  const fits = validators.get(`${operation.method} ${operation.path} ${status}`)
+  return fits === undefined || fits(JSON.parse(Buffer.from(text, "latin1").toString("utf8"))) ? undefined : `it is not as described: ${ajv.errorsText(fits.errors)}`
+}
+
+const told = ({ body, headers, method, path }: Sent) => `${method} ${path} ${JSON.stringify(headers)} ${body === undefined ? "" : JSON.stringify(body.toString("utf8").slice(0, 300))}`
+
+const unlimited = { perSecond: 1e6, burst: 1e6 }
+
+describe("the server", () => {
+  it.live(`answers ${requests} requests of every kind as it says it does`, () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve).pipe(Effect.provideService(Rates, { user: unlimited, pool: unlimited, task: unlimited, address: unlimited }))
+      const send = sendTo(url)
+      const chance = new Chance(seed)
+      const statuses = new Map<number, number>()
+      const reached = new Set<string>()
+      const crashes: Array<string> = []
+      const one = (scene: Scene) => Effect.promise(async () => {
+        const request = requestOf(chance, scene)
+        const answer = await send(request).catch((error: unknown) => error instanceof Error ? error : new Error("no answer"))
+        if (answer instanceof Error) return void crashes.push(`no answer (${answer.message}): ${told(request)}`)
+        statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1)
+        if (answer.status < 300) reached.add(`${request.operation.method} ${request.operation.path}`)
+        const trouble = troubleWith(request, answer)
+        if (trouble !== undefined) crashes.push(`${trouble}: ${answer.status} ${answer.text.slice(0, 200)}\n  to ${told(request)}`)
+      })
+      for (let done = 0, turn = 0; done < requests; done += sceneEvery, turn++) {
+        const scene = yield* makeScene(url, turn)
+        yield* Effect.forEach(Array.from({ length: Math.min(sceneEvery, requests - done) }), () => one(scene), { concurrency: 8, discard: true })
+        yield* endAll(url)
+      }
+      console.log(`fuzz of the server: ${requests} requests, seed ${seed}, ${crashes.length} crashes; ${[...statuses].sort(([a], [b]) => a - b).map(([status, count]) => `${count} × ${status}`).join(", ")}`)
+      console.log(`never with success: ${operations.map(({ method, path }) => `${method} ${path}`).filter((row) => !reached.has(row)).join(", ") || "none"}`)
+      expect(crashes).toEqual([])
+      expect((yield* ask(`${url}/readyz`, undefined)).status).toBe(200)
+      expect(reached.size).toBeGreaterThan(operations.length * 0.8)
+    }), Math.max(240_000, requests * 20))
+})
