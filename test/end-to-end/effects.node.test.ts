@@ -1,0 +1,74 @@
+// An engine, or a whole Pod, that dies in the middle of an apply: what it made is in the state, or the run names it.
+// What was really made is told by the resources themselves, in the log, as a provisioner of each.
+import { assert, describe } from "vitest"
+import { plainText } from "../../src/core/outcome.ts"
+import type { RunView } from "../../src/schema/run.ts"
+import { kubectl, untilTask } from "./cluster.ts"
+import { agentJob, type Files, it } from "./product.ts"
+import { stateOf, untilFinal } from "./server.ts"
+
+/** One more is made every two seconds, so that some are made before and some after the engine has pushed its state, which it does after 20. */
+const staircase: Files = {
+  "main.tf": `
+resource "terraform_data" "made" {
+  count = 16
+  provisioner "local-exec" {
+    command = "sleep \${count.index * 2}; echo made \${self.id}"
+  }
+}
+`
+}
+
+/** Address to id. */
+const really = (log: string): ReadonlyMap<string, string> =>
+  new Map([...plainText(log).matchAll(/^(terraform_data\.made\[\d+\]) \(local-exec\): made ([0-9a-f-]{36})$/gmu)].map(([, address = "", id = ""]) => [address, id]))
+
+const idsIn = async (workspace: string): Promise<ReadonlySet<string>> => {
+  const state = await stateOf(workspace).catch(() => undefined) // it may have none yet
+  return new Set((state?.resources ?? []).flatMap(({ instances }) => instances).map((instance) => (instance as { attributes: { id: string } }).attributes.id))
+}
+
+/** Everything that was made is in the state, or named; gives how many would have been forgotten. */
+const assertNothingForgotten = async (workspace: string, run: RunView, log: string): Promise<number> => {
+  const [made, saved] = [really(log), await idsIn(workspace)]
+  const { unknown = [], unsaved = [] } = run.stages.at(-1)?.effects ?? {}
+  const missing = [...made].filter(([, id]) => !saved.has(id))
+  for (const [address, id] of missing) {
+    const isNamed = unsaved.some((effect) => effect.id === id) || unknown.some((effect) => effect.address === address)
+    assert.isTrue(isNamed, `${address} [id=${id}] is neither in the state nor named; saved: ${saved.size}, named: ${unsaved.length} and ${unknown.length}`)
+  }
+  for (const { id = "" } of unsaved) assert.isFalse(saved.has(id), `${id} is named, though it is in the state`)
+  console.log(`${made.size} made, ${saved.size} in the state, ${missing.length} would have been forgotten: ${unsaved.length} named with their id, ${unknown.length} with an end that nobody saw`)
+  return missing.length
+}
+
+const killEngine = "for p in /proc/[0-9]*; do [ \"$(cat $p/comm 2>/dev/null)\" = tofu ] && kill -9 ${p#/proc/}; done"
+
+describe.concurrent("an apply that dies", () => {
+  it.for([{ made: 5, pushed: false }, { made: 13, pushed: true }])("forgets nothing when its engine is killed after $made resources", async ({ made, pushed }, { scene }) => {
+    const { command, id } = await scene.startRun(staircase, "--auto-approve", "--no-color")
+    await command.until(`${made} are made`, ({ text }) => really(text).size >= made ? true : undefined)
+    const { status } = await untilTask(`${id}-apply`, "has a Pod", (task) => task.status.pod !== undefined)
+    await kubectl(["exec", status.pod?.name ?? "", "--container=runner", "--", "/bin/sh", "-c", killEngine])
+    const { code, stderr, stdout } = await command.ended
+    assert.strictEqual(code, 1)
+    const run = await untilFinal(id)
+    assert.strictEqual((await idsIn(scene.name)).size > 0, pushed)
+    assert.isAbove(await assertNothingForgotten(scene.name, run, stdout), 0)
+    assert.include(stderr + stdout, "Made, but not in the state:")
+    assert.match(run.stages.at(-1)?.result?.message ?? "", /Made, but not in the state: terraform_data\.made\[\d+\] \[id=/u)
+    const rescue = await agentJob("state", "rescue", scene.name)
+    assert.include(rescue.stdout, "Made, but not in the state:")
+  })
+
+  it("forgets nothing when its Pod is gone with the worker in it", async ({ scene }) => {
+    const { command, id } = await scene.startRun(staircase, "--auto-approve", "--no-color")
+    await command.until("6 are made", ({ text }) => really(text).size >= 6 ? true : undefined)
+    const { status } = await untilTask(`${id}-apply`, "has a Pod", (task) => task.status.pod !== undefined)
+    await kubectl(["delete", "pod", status.pod?.name ?? "", "--grace-period=0", "--force"])
+    const { stderr, stdout } = await command.ended
+    const run = await untilFinal(id)
+    await assertNothingForgotten(scene.name, run, stdout)
+    assert.include(stderr + stdout, "Made, but not in the state:")
+  })
+})
