@@ -7,7 +7,7 @@ import { HttpClient, HttpClientError, HttpClientRequest as Request, type HttpCli
 import { type AuditEntry, AuditList, auditPath } from "../schema/audit.ts"
 import type { Sha256 } from "../schema/names.ts"
 import { RunList, runPath, RunView } from "../schema/run.ts"
-import { statePath, StateView } from "../schema/state.ts"
+import { ImportStarted, statePath, StateView } from "../schema/state.ts"
 import { tfePath } from "../schema/tfe-api.ts"
 import { NothingThere, ServerRefused, ServerUnreachable, TokenRefused } from "./failure.ts"
 import type { RunVariable } from "./run-variables.ts"
@@ -71,6 +71,8 @@ export class ServerClient extends Context.Service<ServerClient, {
   readonly evidence: (workspace: string, id: string) => Effect.Effect<Uint8Array, ServerFailure>
   /** Settles what is pending: with a refused state as the next one, or with none. */
   readonly settleRescue: (workspace: string, by: string, use: Option.Option<string>) => Effect.Effect<StateView, ServerFailure>
+  /** Starts a run that imports what is missing in the state. */
+  readonly importMissing: (workspace: string) => Effect.Effect<ImportStarted, ServerFailure>
   readonly forceUnlock: (workspace: string, by: string) => Effect.Effect<StateView, ServerFailure>
 }>()("agent-job/cli/ServerClient") {
   static readonly layer = (connection: Connection): Layer.Layer<ServerClient> =>
@@ -204,6 +206,7 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
       const what = Option.match(use, { onNone: () => `workspace ${workspace}`, onSome: (id) => `evidence ${id} of workspace ${workspace}` })
       return decoded(StateView, json(Request.post(statePath.rescue(workspace)), { by, ...(Option.isSome(use) && { use: use.value }) }), what)
     },
+    importMissing: (workspace) => decoded(ImportStarted, Request.post(statePath.import(workspace)), `workspace ${workspace}`),
     forceUnlock: (workspace, by) => decoded(StateView, json(Request.post(statePath.unlock(workspace)), { by }), `workspace ${workspace}`)
   })
 }

@@ -1,7 +1,7 @@
 // The state of a workspace as lines: what is stored, who has the lock, what was refused, and what waits to be settled.
 // Pure: the time is an argument.
 // Used by state.
-import type { RescueView, StateView } from "../schema/state.ts"
+import type { ImportStarted, RescueView, StateView } from "../schema/state.ts"
 import { age } from "./elapsed.ts"
 import { leftOver } from "./left-over.ts"
 import { table } from "./table.ts"
@@ -35,6 +35,16 @@ export const stateLines = (state: StateView, now: number): ReadonlyArray<string>
   ...refused(state, now)
 ]
 
+/** A run that imports, and what is to be done with it. */
+export const importLines = ({ addresses, runId }: ImportStarted): ReadonlyArray<string> => [
+  `${runId} plans the import of:`,
+  ...addresses.map((address) => `  ${address}`),
+  "",
+  `  agent-job logs -f ${runId}   its plan: it should import and change nothing`,
+  `  agent-job approve ${runId}   puts them into the state, which settles what waits if nothing else is left`,
+  `  agent-job discard ${runId}   changes nothing`
+]
+
 /** What is pending, and the ways out. */
 export const rescueLines = (state: StateView, now: number): ReadonlyArray<string> => {
   const rescue = `agent-job state rescue ${state.workspace}`
@@ -48,7 +58,10 @@ export const rescueLines = (state: StateView, now: number): ReadonlyArray<string
     ...(newest === undefined ? [] : [
       `  ${rescue} --use ${newest.id}   a refused state becomes the next version; to look into it first: agent-job state show ${state.workspace} --evidence ${newest.id}`
     ]),
-    ...(state.pending.every(({ effects }) => effects === undefined) ? [] : [`  ${rescue} --import-blocks FILE   writes import blocks for what was made and is not in the state`]),
+    ...(state.pending.every(({ effects }) => effects === undefined) ? [] : [
+      `  ${rescue} --import   plans a run that imports what was made and is not in the state, which you then approve`,
+      `  ${rescue} --import-blocks FILE   writes the import blocks instead`
+    ]),
     `  ${rescue} --keep   the stored state stays as it is; what is missing in it, import or remove by hand`
   ]
 }

@@ -67,23 +67,36 @@ const writingImports = Effect.fnUntraced(function*(given: ServerFlags & { readon
   })
 })
 
+const importing = Effect.fnUntraced(function*(given: ServerFlags & { readonly workspace: string; readonly output: "table" | "json" | "yaml" }) {
+  const server = yield* connection(given)
+  const answer = yield* lazily(async () => {
+    const [{ ServerClient }, { importLines }] = await Promise.all([import("./server-client.ts"), import("./state-rows.ts")])
+    return Effect.flatMap(ServerClient, (client) => client.importMissing(given.workspace)).pipe(
+      Effect.map((started) => ({ document: started, lines: importLines(started) })),
+      Effect.provide(ServerClient.layer(server))
+    )
+  })
+  yield* print(given.output, answer)
+})
+
 const rescue = Command.make("rescue", {
   ...common,
   use: Flag.String("use").pipe(Flag.withMetavar("EVIDENCE"), Flag.optional, Flag.withDescription("Make this refused state the next version.")),
   keep: toggle("keep", "Go on with the stored state as it is."),
+  import: toggle("import", "Plan a run that imports what was made and is not in the state; you approve it like any other."),
   importBlocks: pathFlag("import-blocks").pipe(Flag.withMetavar("FILE"), Flag.optional, Flag.withDescription("Write import blocks for what was made and is not in the state; nothing is settled."))
 }, Effect.fn("state rescue")(function*(given) {
-  if (Option.isSome(given.importBlocks)) {
-    if (given.keep || Option.isSome(given.use)) return yield* new BadInput({ message: "--import-blocks only writes a file; settle with --use or --keep in a second step." })
-    return yield* writingImports(given, given.importBlocks.value)
+  if ([given.keep, given.import, Option.isSome(given.use), Option.isSome(given.importBlocks)].filter((wanted) => wanted).length > 1) {
+    return yield* new BadInput({ message: "--use, --keep, --import and --import-blocks exclude each other; give one of them." })
   }
-  if (given.keep && Option.isSome(given.use)) return yield* new BadInput({ message: "--use and --keep exclude each other; give one of them." })
+  if (Option.isSome(given.importBlocks)) return yield* writingImports(given, given.importBlocks.value)
+  if (given.import) return yield* importing(given)
   if (!given.keep && Option.isNone(given.use)) return yield* answering(given, "rescueLines", (client) => client.state(given.workspace))
   const by = yield* me
   return yield* answering(given, "stateLines", (client) => client.settleRescue(given.workspace, by, given.use))
 })).pipe(
   Command.withDescription("Show what left the state in doubt, or settle it, so that the workspace goes on."),
-  Command.withExamples([{ command: "agent-job state rescue demo" }, { command: "agent-job state rescue demo --use ev-k3v9x2" }, { command: "agent-job state rescue demo --keep" }])
+  Command.withExamples([{ command: "agent-job state rescue demo" }, { command: "agent-job state rescue demo --use ev-k3v9x2" }, { command: "agent-job state rescue demo --import" }, { command: "agent-job state rescue demo --keep" }])
 )
 
 const unlock = Command.make("unlock", { ...common, force: toggle("force", "Open the lock though its holder may still be at work.") }, Effect.fn("state unlock")(function*(given) {

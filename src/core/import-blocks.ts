@@ -1,15 +1,24 @@
 // What a stage made and its state does not have, as `import` blocks that put it there.
 // Always holds: a block names one address and one id, both as the engine told them; what has no id is a comment.
-// Used by cli/state.ts.
-import type { StageEffects } from "../schema/effects.ts"
+// Used by cli/state.ts and server/import-runs.ts.
+import type { Effected, StageEffects } from "../schema/effects.ts"
 import { effectName } from "./effects-message.ts"
 import { quoted } from "./hcl.ts"
 import { isAddress } from "./resource-address.ts"
 
+/** How many addresses a plan can be narrowed to, and how long each may be; as in `PlanOptions`. */
+const targets = { count: 64, length: 512 } as const
+
+const isImportable = ({ address, id }: Effected): boolean => id !== undefined && isAddress(address)
+
+/** What a plan that is narrowed to it can import. */
+export const importable = (unsaved: ReadonlyArray<Effected>): ReadonlyArray<Effected> =>
+  unsaved.filter((effect) => isImportable(effect) && effect.address.length <= targets.length).slice(0, targets.count)
+
 /** An HCL file. Ids are what the engine identifies things by; a few providers want another form of them, which their pages say. */
 export const importBlocks = ({ unknown, unknownCount, unsaved, unsavedCount }: Pick<StageEffects, "unknown" | "unknownCount" | "unsaved" | "unsavedCount">): string => [
   ...unsaved.map((effect) =>
-    effect.id === undefined || !isAddress(effect.address)
+    effect.id === undefined || !isImportable(effect)
       ? `# ${effectName(effect)} was made, but no id of it is known: look for it, and import or remove it by hand.\n`
       : `import {\n  to = ${effect.address}\n  id = ${quoted(effect.id)}\n}\n`),
   ...(unsavedCount > unsaved.length ? [`# ${unsavedCount - unsaved.length} more were made, which are not listed.\n`] : []),

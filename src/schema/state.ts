@@ -59,11 +59,16 @@ export const SettleRescue = Schema.Struct({ by: By, use: Schema.optionalKey(Sche
 /** `POST …/state/unlock` */
 export const ForceUnlock = Schema.Struct({ by: By })
 
+/** `POST …/state/import` starts a run that imports what is missing: its plan waits for a person. */
+export const ImportStarted = Schema.Struct({ runId: RunId, addresses: Schema.Array(Schema.String).annotate({ description: "What it imports." }) })
+export type ImportStarted = typeof ImportStarted.Type
+
 const place = (workspace: string) => `/api/agent-job/v1/workspaces/${encodeURIComponent(workspace)}/state`
 
 export const statePath = {
   state: place,
   rescue: (workspace: string) => `${place(workspace)}/rescue`,
+  import: (workspace: string) => `${place(workspace)}/import`,
   unlock: (workspace: string) => `${place(workspace)}/unlock`,
   evidence: (workspace: string, id: string) => `${place(workspace)}/evidence/${encodeURIComponent(id)}`
 } as const

@@ -101,7 +101,7 @@ const make = Effect.gen(function*() {
     Effect.gen(function*() {
       const at = yield* Clock.currentTimeMillis
       const open = yield* rows(Row)(sql`SELECT * FROM stages WHERE acknowledgedAt IS NULL AND endedAt IS NULL
-        AND NOT EXISTS (SELECT 1 FROM rescues JOIN runs ON runs.workspaceId = rescues.workspaceId WHERE runs.id = stages.runId AND rescues.settledAt IS NULL) ORDER BY seq`)
+        AND NOT EXISTS (SELECT 1 FROM rescues JOIN runs ON runs.workspaceId = rescues.workspaceId WHERE runs.id = stages.runId AND runs.rescueId IS NULL AND rescues.settledAt IS NULL) ORDER BY seq`)
       const due = open.filter((stage) => dueAt(stage, agent) <= at).slice(0, max)
       if (due.length === 0) {
         return { found: Option.none<ReadonlyArray<Assignment>>(), ...(open.length > 0 && { againAt: Math.min(...open.map((stage) => dueAt(stage, agent))) }) }
@@ -168,6 +168,15 @@ const make = Effect.gen(function*() {
     })
   })
 
+  /** What was missing is in the state now: that settles the rescue, unless something is left that only a person can look for. */
+  const settleImported = Effect.fnUntraced(function*({ id, workspaceId }: Run, rescueId: string) {
+    const rescue = (yield* rescues.list(workspaceId)).find((one) => one.id === rescueId)
+    if (rescue === undefined || rescue.settledAt !== null) return
+    const { result } = yield* stages.get(rescue.stageId)
+    const left = result === null ? undefined : yield* effects.missing(rescue.stageId, workspaceId, result)
+    if (left === undefined || !needRescue(left)) yield* rescues.settle(rescueId, id, "what was missing is imported")
+  })
+
   /** Once: the same again is success, another is refused with 409. Ends the stage's token and the lock it may hold. */
   const end = Effect.fn("Assignments.end")((id: string, taskUid: Option.Option<string>, result: StageResult) =>
     sql.withTransaction(Effect.gen(function*() {
@@ -189,6 +198,7 @@ const make = Effect.gen(function*() {
       if (Option.isSome(again)) return yield* planAgain(stage, result, again.value)
       const { event, ...facts } = stepOf(stage.stage) === "plan" ? factsOf(run, result) : applyFacts(result, doubted)
       yield* runs.step(stage.runId, event, facts)
+      if (stage.stage === "apply" && result.outcome === "succeeded" && run.rescueId !== null) yield* settleImported(run, run.rescueId)
     })))
 
   /** The stage of a token. The first use says that the assignment arrived, whatever became of the acknowledgement. */

@@ -22,7 +22,7 @@ export const ConfigurationVersion = Schema.Struct({
 export type ConfigurationVersion = typeof ConfigurationVersion.Type
 
 /** Bytes of a compressed archive, at most. */
-const archiveLimitBytes = 256 * 1024 * 1024
+export const archiveLimitBytes = 256 * 1024 * 1024
 
 const tarBlock = 512
 

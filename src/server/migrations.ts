@@ -88,5 +88,7 @@ export const migrations = Migrator.fromRecord({
     `ALTER TABLE stages ADD COLUMN effects TEXT`
   ),
   /** Who approved which plan, and when: JSON. */
-  "0007_approval": statements(`ALTER TABLE runs ADD COLUMN approval TEXT`)
+  "0007_approval": statements(`ALTER TABLE runs ADD COLUMN approval TEXT`),
+  /** Of a run that imports what is missing: the rescue that it is for. */
+  "0008_import_runs": statements(`ALTER TABLE runs ADD COLUMN rescueId TEXT REFERENCES rescues (id)`)
 })

@@ -10,7 +10,7 @@ import { AcknowledgeRequest, AcquireRequest, AcquireResponse, CancellationsReque
 import { Problem } from "../schema/problem.ts"
 import { RunList, runPath, RunView } from "../schema/run.ts"
 import { StageResult } from "../schema/stage-result.ts"
-import { ForceUnlock, SettleRescue, StateView } from "../schema/state.ts"
+import { ForceUnlock, ImportStarted, SettleRescue, StateView } from "../schema/state.ts"
 import { LockGranted, LockInfo, LogPosition, taskHeader, TaskDetails, taskPath } from "../schema/task-api.ts"
 
 const bearer = (description: string) => HttpApiSecurity.bearer.pipe(HttpApiSecurity.annotate(OpenApi.Description, description))
@@ -64,6 +64,7 @@ const rescue = HttpApiGroup.make("rescue").add(
   HttpApiEndpoint.get("getState", statePlace, { params: name, success: StateView, error: refusals }),
   HttpApiEndpoint.get("readEvidence", `${statePlace}/evidence/:id`, { params: { ...name, ...id }, success: bytes, error: refusals }),
   HttpApiEndpoint.post("settleRescue", `${statePlace}/rescue`, { params: name, payload: SettleRescue, success: StateView, error: refusals }),
+  HttpApiEndpoint.post("importMissing", `${statePlace}/import`, { params: name, success: ImportStarted, error: refusals }),
   HttpApiEndpoint.post("forceUnlock", `${statePlace}/unlock`, { params: name, payload: ForceUnlock, success: StateView, error: refusals })
 ).middleware(UserToken)
 

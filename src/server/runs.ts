@@ -37,6 +37,7 @@ export const Run = Schema.Struct({
   hasChanges: Schema.NullOr(Schema.BooleanFromBit),
   changes: Schema.NullOr(Schema.fromJsonString(Changes)),
   failure: Schema.NullOr(Schema.String),
+  rescueId: Schema.NullOr(Schema.String),
   createdAt: Timestamp,
   timestamps: Schema.fromJsonString(Schema.Record(Schema.String, Timestamp))
 })
@@ -53,6 +54,8 @@ export interface NewRun {
   readonly engine: Engine | undefined
   readonly options: PlanOptions
   readonly variables: ReadonlyArray<RunVariable>
+  /** Of a run that imports what is missing in the state: it does not wait for the workspace, which waits for it. */
+  readonly rescueId?: string
 }
 
 /** What a stage found out, or who approved, written with the step that it leads to. */
@@ -78,6 +81,8 @@ const make = Effect.gen(function*() {
   /** Newest first. */
   const list = (workspaceId: string, limit: number, offset: number) =>
     rows(Run)(sql`${all} WHERE runs.workspaceId = ${workspaceId} ORDER BY runs.seq DESC LIMIT ${limit} OFFSET ${offset}`)
+  /** Those that import for a rescue. */
+  const ofRescue = (rescueId: string) => rows(Run)(sql`${all} WHERE runs.rescueId = ${rescueId} ORDER BY runs.seq`)
   const newest = (limit: number) => rows(Run)(sql`${all} ORDER BY runs.seq DESC LIMIT ${limit}`)
   /** Oldest first, of all workspaces. */
   const withStatus = (statuses: ReadonlyArray<RunStatus>) => rows(Run)(sql`${all} WHERE ${sql.in("runs.status", statuses)} ORDER BY runs.seq`)
@@ -87,7 +92,7 @@ const make = Effect.gen(function*() {
     Effect.map(
       rows(Schema.Struct({ n: Schema.Int }))(
         sql`SELECT count(*) AS n FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId WHERE runs.workspaceId = ${run.workspaceId}
-          AND runs.status = 'pending' AND runs.planOnly = 0 AND runs.seq < ${run.seq} AND runs.id IS NOT workspaces.currentRunId`
+          AND runs.status = 'pending' AND runs.planOnly = 0 AND runs.rescueId IS NULL AND runs.seq < ${run.seq} AND runs.id IS NOT workspaces.currentRunId`
       ),
       ([count]) => count?.n ?? 0
     )
@@ -96,7 +101,7 @@ const make = Effect.gen(function*() {
   const dispatch = Effect.fn("Runs.dispatch")(function*(workspaceId: string) {
     const next = yield* row(Schema.Struct({ id: RunId }))(
       sql`SELECT runs.id FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId
-        WHERE runs.workspaceId = ${workspaceId} AND runs.status = 'pending' AND runs.planOnly = 0 AND workspaces.currentRunId IS NULL ORDER BY runs.seq LIMIT 1`
+        WHERE runs.workspaceId = ${workspaceId} AND runs.status = 'pending' AND runs.planOnly = 0 AND runs.rescueId IS NULL AND workspaces.currentRunId IS NULL ORDER BY runs.seq LIMIT 1`
     )
     if (next === undefined) return
     yield* sql`UPDATE workspaces SET currentRunId = ${next.id} WHERE id = ${workspaceId}`
@@ -116,7 +121,7 @@ const make = Effect.gen(function*() {
     yield* sql.withTransaction(Effect.gen(function*() {
       const [last] = yield* rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(seq), 0) AS seq FROM runs`)
       yield* sql`INSERT INTO runs ${sql.insert({ ...made, seq: (last?.seq ?? 0) + 1 })}`
-      yield* asked.planOnly ? stages.create(id, "plan") : dispatch(asked.workspaceId)
+      yield* asked.planOnly || asked.rescueId !== undefined ? stages.create(id, "plan") : dispatch(asked.workspaceId)
     }))
     return yield* get(id)
   })
@@ -164,7 +169,7 @@ const make = Effect.gen(function*() {
   /** What an attempt stored that came to no result is nobody's plan. */
   const forgetPlan = (id: RunId) => sql`UPDATE runs SET planSha256 = NULL WHERE id = ${id}`
 
-  return { find, get, list, newest, withStatus, pendingBefore, create, step, savePlan, forgetPlan, workspaceOf: (run: Run) => workspaces.get(run.workspaceId) }
+  return { find, get, list, newest, ofRescue, withStatus, pendingBefore, create, step, savePlan, forgetPlan, workspaceOf: (run: Run) => workspaces.get(run.workspaceId) }
 })
 
 export class Runs extends Context.Service<Runs>()("agent-job/server/Runs", { make }) {

@@ -14,6 +14,7 @@ import { layerDatabase } from "./database.ts"
 import { Effects } from "./effects.ts"
 import { Evidence } from "./evidence.ts"
 import { healthRoutes } from "./health-routes.ts"
+import { ImportRuns } from "./import-runs.ts"
 import { Limits } from "./limits.ts"
 import { guarded, listen } from "./listen.ts"
 import { Logs } from "./logs.ts"
@@ -47,7 +48,7 @@ const dataDirectory = (directory: string) =>
 
 /** Everything that is stored, from the bottom up. */
 export const stores = (options: ServerOptions) =>
-  Layer.mergeAll(Assignments.layer, StateRescue.layer).pipe(
+  Layer.mergeAll(Assignments.layer, ImportRuns.layer, StateRescue.layer).pipe(
     Layer.provideMerge(Effects.layer),
     Layer.provideMerge(Logs.layer),
     Layer.provideMerge(Runs.layer),

@@ -2,9 +2,10 @@
 // Used by server/server; the CLI's `state` asks here.
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
-import { ForceUnlock, SettleRescue } from "../schema/state.ts"
+import { ForceUnlock, type ImportStarted, SettleRescue } from "../schema/state.ts"
 import { jsonOf, problem } from "./answer.ts"
 import { routesFor } from "./authorize.ts"
+import { ImportRuns } from "./import-runs.ts"
 import { StateRescue } from "./state-rescue.ts"
 import type { Caller } from "./tokens.ts"
 
@@ -16,6 +17,7 @@ const unlock = jsonOf(ForceUnlock)
 const who = (caller: Caller, by: string) => `${caller.name}, ${by}`
 
 export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
+  const imports = yield* ImportRuns
   const state = yield* StateRescue
   const route = yield* routesFor("user", problem)
   const shown = (name: string) => Effect.map(state.view(name), (view) => HttpServerResponse.jsonUnsafe(view))
@@ -30,6 +32,8 @@ export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
         yield* state.settle(name, who(caller, by), use)
         return yield* shown(name)
       })),
+    route("POST", `${place}/import`, (_, { name = "" }) =>
+      Effect.map(imports.start(name), ({ id, options }) => HttpServerResponse.jsonUnsafe({ runId: id, addresses: options.targets ?? [] } satisfies ImportStarted))),
     route("POST", `${place}/unlock`, (request, { name = "" }, caller) =>
       Effect.gen(function*() {
         const { by } = yield* unlock(request)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { rescueLines, stateLines } from "../../src/cli/state-rows.ts"
-import { Sha256, Timestamp, WorkspaceName } from "../../src/schema/names.ts"
+import { importLines, rescueLines, stateLines } from "../../src/cli/state-rows.ts"
+import { RunId, Sha256, Timestamp, WorkspaceName } from "../../src/schema/names.ts"
 import type { StateView } from "../../src/schema/state.ts"
 
 const now = Date.parse("2026-01-31T12:00:00Z")
@@ -44,14 +44,20 @@ describe("what waits to be settled", () => {
       "  agent-job state rescue demo --keep   the stored state stays as it is; what is missing in it, import or remove by hand"
     ])
     const effects = { unsaved: [{ action: "create", address: "t.a", idKey: "id", id: "1" }], unsavedCount: 1, unknown: [], unknownCount: 0 } as const
-    expect(rescueLines({ ...doubted, evidence: [], pending: doubted.pending.map((rescue) => ({ ...rescue, effects })) }, now).slice(-6)).toEqual([
+    expect(rescueLines({ ...doubted, evidence: [], pending: doubted.pending.map((rescue) => ({ ...rescue, effects })) }, now).slice(-7)).toEqual([
       "Made, but not in the state:",
       "  t.a [id=1]",
       "",
       "No stage of the workspace starts before this is settled:",
-      "  agent-job state rescue demo --import-blocks FILE   writes import blocks for what was made and is not in the state",
+      "  agent-job state rescue demo --import   plans a run that imports what was made and is not in the state, which you then approve",
+      "  agent-job state rescue demo --import-blocks FILE   writes the import blocks instead",
       "  agent-job state rescue demo --keep   the stored state stays as it is; what is missing in it, import or remove by hand"
     ])
     expect(rescueLines({ ...doubted, evidence: [] }, now).slice(-2).map((line) => line.split("   ")[0])).toEqual(["No stage of the workspace starts before this is settled:", "  agent-job state rescue demo --keep"])
   })
+})
+
+describe("a run that imports", () => {
+  it("is told with what it imports and what to do with it", () =>
+    expect(importLines({ runId: RunId.make("run-c3"), addresses: ["t.a", "t.b"] }).slice(0, 3)).toEqual(["run-c3 plans the import of:", "  t.a", "  t.b"]))
 })

@@ -1,7 +1,7 @@
 // Import blocks for what a stage made and its state does not have.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { importBlocks } from "../../src/core/import-blocks.ts"
+import { importable, importBlocks } from "../../src/core/import-blocks.ts"
 import type { Effected } from "../../src/schema/effects.ts"
 
 const made = (address: string, id?: string): Effected => ({ action: "create", address, ...(id !== undefined && { idKey: "id", id }) })
@@ -24,5 +24,12 @@ describe("importBlocks", () => {
     const lines = blocksOf([made(address, id)]).split("\n").filter((line) => line !== "")
     for (const line of lines) expect(line).toMatch(/^(?:import \{|\}|  to = .*|  id = ".*"|#.*)$/u)
     expect(lines.filter((line) => line === "import {").length).toBeLessThanOrEqual(1)
+  })
+})
+
+describe("importable", () => {
+  it("is what has an id and an address, as many as one plan takes", () => {
+    expect(importable([made("t.a", "1"), made("t.b"), made("t.c }", "3"), made(`t.d["${"x".repeat(600)}"]`, "4")]).map(({ address }) => address)).toEqual(["t.a"])
+    expect(importable(Array.from({ length: 100 }, (_, at) => made(`t.a${at}`, "1")))).toHaveLength(64)
   })
 })

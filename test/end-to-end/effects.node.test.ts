@@ -5,7 +5,7 @@ import { plainText } from "../../src/core/outcome.ts"
 import type { RunView } from "../../src/schema/run.ts"
 import { kubectl, untilTask } from "./cluster.ts"
 import { agentJob, type Files, it } from "./product.ts"
-import { stateOf, untilFinal } from "./server.ts"
+import { stateOf, untilFinal, untilRun } from "./server.ts"
 
 /** One more is made every two seconds, so that some are made before and some after the engine has pushed its state, which it does after 20. */
 const staircase: Files = {
@@ -59,6 +59,14 @@ describe.concurrent("an apply that dies", () => {
     assert.match(run.stages.at(-1)?.result?.message ?? "", /Made, but not in the state: terraform_data\.made\[\d+\] \[id=/u)
     const rescue = await agentJob("state", "rescue", scene.name)
     assert.include(rescue.stdout, "Made, but not in the state:")
+
+    const { runId } = JSON.parse((await agentJob("state", "rescue", scene.name, "--import", "-o", "json")).stdout)
+    const planned = await untilRun(runId, "is planned", ({ status }) => status === "planned")
+    assert.deepStrictEqual(planned.changes, { add: 0, change: 0, destroy: 0 })
+    assert.strictEqual((await agentJob("approve", runId)).code, 0)
+    assert.strictEqual((await untilFinal(runId)).status, "applied")
+    const saved = await idsIn(scene.name)
+    for (const { id: missing = "" } of run.stages.at(-1)?.effects?.unsaved ?? []) assert.isTrue(saved.has(missing), `${missing} is imported`)
   })
 
   it("forgets nothing when its Pod is gone with the worker in it", async ({ scene }) => {

@@ -3,8 +3,12 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { JournalEntry } from "../../src/schema/effects.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
-import { taskPath } from "../../src/schema/task-api.ts"
-import { agent, directory, failed, person, planWith, serve, succeeded, withChanges, worker } from "./live-server.ts"
+import { readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
+import { unpack } from "../../src/worker/archive.ts"
+import { openFolder } from "../../src/worker/folder.ts"
+import { agent, directory, failed, person, planWith, serve, succeeded, taskUid, withChanges, worker } from "./live-server.ts"
 
 const lost: StageResult = { outcome: "failed", reason: "NodeLost", message: "The node is gone.", finishedAt: "2026-01-31T12:00:00Z" }
 const killed: StageResult = { outcome: "failed", reason: "OutOfMemory", message: "The engine was killed.", exitCode: 137, statePushed: true, finishedAt: "2026-01-31T12:00:00Z" }
@@ -166,5 +170,80 @@ describe("the end of a stage", () => {
       yield* applier.unlock("a")
       yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
       expect(yield* effects).toBeUndefined()
+    }))
+})
+
+describe("the import of what is missing", () => {
+  /** A workspace whose apply was lost after these entries, with another run in line. */
+  const doubted = (entries: ReadonlyArray<JournalEntry>) => Effect.gen(function*() {
+    const { append, applier, apply, id, url } = yield* applying
+    yield* append(...entries)
+    yield* applier.pushState(stateWith(["a", "1"]), "a", 1)
+    yield* agent(url).report(apply.id, lost)
+    const waiting = yield* person(url).start("demo")
+    return { url, id, waiting, import: person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import") }
+  })
+  const pending = (url: string) => Effect.map(person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state"), ({ json }): ReadonlyArray<unknown> => json.pending)
+  /** The import, planned and approved, up to its end with this state. */
+  const imported = Effect.fnUntraced(function*(url: string, runId: string, ...objects: ReadonlyArray<readonly [string, string]>) {
+    const plan = yield* planWith(url)
+    expect(plan.runId).toBe(runId)
+    expect((yield* person(url).act(runId, "apply")).status).toBe(202)
+    const apply = yield* agent(url).take
+    expect(apply.runId).toBe(runId)
+    const { json } = yield* worker(url, apply).lock("b")
+    yield* worker(url, apply).pushState({ ...stateWith(...objects), serial: 2 }, "b", json.epoch)
+    yield* worker(url, apply).unlock("b")
+    expect((yield* worker(url, apply).result(succeeded({ ...withChanges, statePushed: true }))).status).toBe(204)
+  })
+
+  it.live("is a run of the same configuration with import blocks, for these addresses alone, before everything else of the workspace", () =>
+    Effect.gen(function*() {
+      const { import: start, url, waiting } = yield* doubted(made)
+      const { json, status } = yield* start
+      expect([status, json.addresses]).toEqual([200, ["time_sleep.b"]])
+      const [assignment, ...others] = yield* agent(url).acquire()
+      expect(others).toEqual([])
+      expect(assignment).toMatchObject({ runId: json.runId, stage: "plan", options: { targets: ["time_sleep.b"] } })
+      const folder = yield* directory
+      const archive = Buffer.from(yield* Effect.promise(async () => {
+        const response = await fetch(`${url}${taskPath.archive}`, { headers: { authorization: `Bearer ${assignment?.taskToken}`, [taskHeader.taskUid]: taskUid } })
+        return response.arrayBuffer()
+      }))
+      writeFileSync(join(folder, "archive"), archive)
+      yield* Effect.scoped(Effect.flatMap(openFolder(folder), (root) => unpack(join(folder, "archive"), root)))
+      expect(readFileSync(join(folder, "main.tf"), "utf8")).toBe("output \"m\" { value = 1 }")
+      expect(readFileSync(join(folder, "agent-job-import.tf"), "utf8")).toBe("import {\n  to = time_sleep.b\n  id = \"2\"\n}\n")
+      expect((yield* person(url).view(waiting)).queue).toMatchObject({ reason: "StateRescuePending" })
+      expect((yield* person(url).view(json.runId)).queue?.reason).toBeUndefined()
+    }))
+
+  it.live("settles the rescue once nothing is missing any more, and the workspace goes on", () =>
+    Effect.gen(function*() {
+      const { import: start, url, waiting } = yield* doubted(made.slice(0, 4))
+      yield* imported(url, (yield* start).json.runId, ["a", "1"], ["b", "2"])
+      expect(yield* pending(url)).toEqual([])
+      expect((yield* agent(url).take).runId).toBe(waiting)
+    }))
+
+  it.live("leaves what only a person can look for", () =>
+    Effect.gen(function*() {
+      const { import: start, url } = yield* doubted(made)
+      yield* imported(url, (yield* start).json.runId, ["a", "1"], ["b", "2"])
+      expect(yield* pending(url)).toMatchObject([{ effects: { unsavedCount: 0, unknown: [{ address: "time_sleep.c" }] } }])
+      expect(yield* agent(url).acquire()).toEqual([])
+    }))
+
+  it.live("is refused a second time while it runs, and where there is nothing to import", () =>
+    Effect.gen(function*() {
+      const { import: start, url } = yield* doubted(made)
+      const { json } = yield* start
+      expect(yield* start).toMatchObject({ status: 409, json: { error: "import-runs" } })
+      yield* person(url).act(json.runId, "cancel")
+      expect((yield* start).status).toBe(200)
+      const calm = yield* Effect.flatMap(directory, serve)
+      expect(yield* person(calm).as("POST", "/api/agent-job/v1/workspaces/none/state/import")).toMatchObject({ status: 409, json: { error: "nothing-pending" } })
+      const unknown = yield* doubted([entry(1, "started", "time_sleep.c")])
+      expect(yield* unknown.import).toMatchObject({ status: 409, json: { error: "nothing-to-import" } })
     }))
 })

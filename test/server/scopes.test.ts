@@ -43,6 +43,7 @@ const table: Readonly<Record<string, Opens>> = {
   "GET /api/agent-job/v1/workspaces/:name/state": "user",
   "GET /api/agent-job/v1/workspaces/:name/state/evidence/:id": "user",
   "POST /api/agent-job/v1/workspaces/:name/state/rescue": "user",
+  "POST /api/agent-job/v1/workspaces/:name/state/import": "user",
   "POST /api/agent-job/v1/workspaces/:name/state/unlock": "user",
   "GET /.well-known/terraform.json": "anybody",
   "GET /api/v2/ping": "user",

@@ -1,0 +1,84 @@
+// Runs that put into the state what a stage had made and the state does not have: its configuration with import blocks, planned for these addresses alone.
+// Invariant: such a run is the only one of its workspace that starts while its rescue is pending, and it is applied only after a person has seen its plan.
+// Used by the workspace routes; runs and assignments know of it by the run's `rescueId`.
+import { Context, Effect, Layer, Stream } from "effect"
+import { Tar } from "effect/encoding"
+import { gzipSync } from "node:zlib"
+import { importable, importBlocks } from "../core/import-blocks.ts"
+import { isFinal } from "../core/run-machine.ts"
+import type { Effected } from "../schema/effects.ts"
+import { Blobs } from "./blobs.ts"
+import { archiveLimitBytes, Configurations } from "./configurations.ts"
+import { Effects } from "./effects.ts"
+import { conflict, notFound } from "./refused.ts"
+import { Rescues } from "./rescues.ts"
+import { Runs } from "./runs.ts"
+import { Stages } from "./stages.ts"
+import { Workspaces } from "./workspaces.ts"
+
+const fileName = "agent-job-import.tf"
+const tarBlock = 512
+
+/** One file as the beginning of a tar.gz: a member of gzip without the end of the archive, so that another archive may follow. */
+const beginning = (path: string, content: string) =>
+  Stream.runCollect(Stream.fromIterable([Tar.file(path, content)]).pipe(Stream.pipeThroughChannel(Tar.encode()))).pipe(
+    Effect.orDie,
+    Effect.map((parts) => {
+      const entry = tarBlock + Math.ceil(Buffer.byteLength(content) / tarBlock) * tarBlock
+      return gzipSync(Buffer.concat(parts).subarray(0, entry))
+    })
+  )
+
+const make = Effect.gen(function*() {
+  const blobs = yield* Blobs
+  const configurations = yield* Configurations
+  const effects = yield* Effects
+  const rescues = yield* Rescues
+  const runs = yield* Runs
+  const stages = yield* Stages
+  const workspaces = yield* Workspaces
+
+  /** The configuration of a run, with the blocks beside it. */
+  const archiveWith = Effect.fnUntraced(function*(configurationVersionId: string, directory: string, found: ReadonlyArray<Effected>) {
+    const { sha256 } = yield* configurations.get(configurationVersionId)
+    if (sha256 === null) return yield* notFound()
+    const path = directory === "" ? fileName : `${directory.replace(/\/+$/u, "")}/${fileName}`
+    const blocks = importBlocks({ unsaved: found, unsavedCount: found.length, unknown: [], unknownCount: 0 })
+    const bytes = Stream.concat(Stream.fromEffect(beginning(path, blocks)), blobs.stream(sha256))
+    return yield* blobs.put(bytes, { limitBytes: archiveLimitBytes })
+  })
+
+  /** The first of what is missing, as many as a plan may be narrowed to; the rest comes with the next one. */
+  const start = Effect.fn("ImportRuns.start")(function*(name: string) {
+    const workspace = yield* workspaces.find(name)
+    const rescue = workspace === undefined ? undefined : yield* rescues.pending(workspace.id)
+    if (workspace === undefined || rescue === undefined) return yield* conflict("nothing-pending", `Nothing of ${name} waits to be settled; see: agent-job state show ${name}`)
+    const open = (yield* runs.ofRescue(rescue.id)).find(({ status }) => !isFinal(status))
+    if (open !== undefined) return yield* conflict("import-runs", `The run ${open.id} imports already; look at it with: agent-job get ${open.id}`)
+    const { result, runId } = yield* stages.get(rescue.stageId)
+    const left = result === null ? undefined : yield* effects.missing(rescue.stageId, workspace.id, result)
+    const found = importable(left?.unsaved ?? [])
+    if (found.length === 0) return yield* conflict("nothing-to-import", `Nothing with an id that can be imported is missing in the state of ${name}.`)
+    const before = yield* runs.get(runId)
+    const { sha256 } = yield* archiveWith(before.configurationVersionId, workspace.workingDirectory, found)
+    return yield* runs.create({
+      workspaceId: workspace.id,
+      configurationVersionId: before.configurationVersionId,
+      archiveSha256: sha256,
+      planOnly: false,
+      autoApply: false,
+      destroy: false,
+      message: `Imports what ${before.id} made and the state does not have`,
+      engine: before.engine ?? undefined,
+      options: { targets: found.map(({ address }) => address) },
+      variables: before.variables,
+      rescueId: rescue.id
+    })
+  })
+
+  return { start }
+})
+
+export class ImportRuns extends Context.Service<ImportRuns>()("agent-job/server/ImportRuns", { make }) {
+  static readonly layer = Layer.effect(this, this.make)
+}
