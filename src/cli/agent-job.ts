@@ -6,6 +6,7 @@ import { approve, discard } from "./approve.ts"
 import { cancel } from "./cancel.ts"
 import { config } from "./config.ts"
 import { controller } from "./controller.ts"
+import { drain } from "./drain.ts"
 import { get } from "./get.ts"
 import { logs } from "./logs.ts"
 import { migrate } from "./migrate.ts"
@@ -30,7 +31,7 @@ export const agentJob = Command.make("agent-job").pipe(
   Command.withDescription(description),
   Command.withSubcommands([
     { group: "RUNS", commands: [run, get, logs, approve, discard, cancel, state] },
-    { group: "INSTALLATION", commands: [render, config, overlay, migrate, server, controller, version] },
+    { group: "INSTALLATION", commands: [render, config, overlay, migrate, drain, server, controller, version] },
     { group: "INSIDE A TASK'S POD", commands: [worker, install] }
   ]),
   Command.withExamples([

@@ -1,7 +1,8 @@
 // The controller as a whole: the mirror feeds a world, a queue of tasks is worked off while this replica leads, the pool gives work.
 // Standby replicas keep their caches warm and write nothing; a stop, or values that need a new process, drains what runs, gives the lead back and ends with 0.
 // Started by cli/controller.
-import { Deferred, Duration, Effect, Layer, Metric, Option, Ref, Stream } from "effect"
+import { Deferred, Duration, Effect, Layer, Metric, Option, Ref, Stream, SubscriptionRef } from "effect"
+import { answered, drainedSince } from "../core/draining.ts"
 import { leaderLeaseName } from "../core/manifest/rbac.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
@@ -36,6 +37,7 @@ const drainLimit = Duration.seconds(20)
 const backoff = KeyedQueue.exponential(Duration.seconds(1), Duration.minutes(1))
 
 const leader = Metric.gauge("agent_job_leader", { description: "1 while this replica leads." })
+const draining = Metric.gauge("agent_job_draining", { description: "1 while the cluster is drained, so that nothing new starts." })
 const depth = Metric.gauge("agent_job_queue_depth", { description: "Tasks that wait to be looked at." })
 
 interface Parts {
@@ -44,10 +46,11 @@ interface Parts {
   readonly identity: string
   /** Where the mirror sends the keys of changed tasks. */
   readonly sink: Ref.Ref<(key: string) => Effect.Effect<void>>
+  readonly drained: SubscriptionRef.SubscriptionRef<boolean>
 }
 
 /** What only the leader does. Leaving its scope first lets the passes that run come to their end. */
-const whileLeader = Effect.fnUntraced(function*({ config, identity, sink, world }: Parts) {
+const whileLeader = Effect.fnUntraced(function*({ config, drained, identity, sink, world }: Parts) {
   const reconciler = yield* Reconciler
   const queue = yield* KeyedQueue.make({ concurrency, work: reconciler.reconcile, backoff })
   yield* Effect.addFinalizer(() => queue.drain.pipe(Effect.timeoutOption(drainLimit), Effect.andThen(Metric.update(leader, 0))))
@@ -58,19 +61,35 @@ const whileLeader = Effect.fnUntraced(function*({ config, identity, sink, world 
   return yield* Option.match(Option.all([pool, Option.fromUndefinedOr(config.pool)]), {
     onNone: () => Effect.never,
     onSome: ([pool, { url }]) =>
-      poolIntake({ url, namespace: config.taskNamespace, identity, world }).pipe(Effect.provideService(Pool, pool))
+      poolIntake({ url, namespace: config.taskNamespace, identity, world, drained }).pipe(Effect.provideService(Pool, pool))
   })
 })
 
+const lookAtAll = ({ sink, world }: Pick<Parts, "sink" | "world">) =>
+  Effect.flatMap(Ref.get(sink), (add) => Effect.forEach([...world.tasks()], ([key]) => add(key), { discard: true }))
+
 /** New limits or times may change what is decided on any task. */
-const takeOver = ({ policy }: ResolvedConfig, { sink, world }: Pick<Parts, "sink" | "world">) =>
-  Effect.sync(() => world.setPolicy(policy)).pipe(
-    Effect.andThen(Ref.get(sink)),
-    Effect.flatMap((add) => Effect.forEach([...world.tasks()], ([key]) => add(key), { discard: true }))
-  )
+const takeOver = ({ policy }: ResolvedConfig, parts: Pick<Parts, "sink" | "world">) =>
+  Effect.andThen(Effect.sync(() => parts.world.setPolicy(policy)), lookAtAll(parts))
+
+/** Keeps to what the Lease says about draining, and says so there. */
+const heed = ({ drained, sink, world }: Pick<Parts, "drained" | "sink" | "world">) =>
+  Effect.fnUntraced(function*(annotations: Readonly<Record<string, string>>) {
+    const since = drainedSince(annotations)
+    const is = Option.isSome(since)
+    if (is !== (yield* SubscriptionRef.get(drained))) {
+      world.setDrained(is)
+      yield* SubscriptionRef.set(drained, is)
+      yield* Metric.update(draining, Number(is))
+      yield* Effect.logInfo(is ? "drained: nothing new starts" : "no longer drained", Option.isSome(since) ? { since: since.value } : {})
+      yield* lookAtAll({ sink, world })
+    }
+    return answered(annotations)
+  })
 
 const run = Effect.fnUntraced(function*({ healthPort, identity }: Pick<ControllerOptions, "healthPort" | "identity">, config: ResolvedConfig, world: World.World) {
   const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
+  const drained = yield* SubscriptionRef.make(false)
   const synced = yield* Deferred.make<void>()
   const { stale, synced: inStep } = yield* mirror(world, config.taskNamespace, (key) => Effect.flatMap(Ref.get(sink), (add) => add(key)))
   const ready = Effect.flatMap(Deferred.isDone(synced), (done) => done ? stale : Effect.succeed(["the first list of tasks, Jobs and Pods"]))
@@ -80,8 +99,8 @@ const run = Effect.fnUntraced(function*({ healthPort, identity }: Pick<Controlle
   const { changes } = yield* Configuration
   yield* Effect.forkScoped(Stream.runForEach(changes, (config) => takeOver(config, { sink, world })))
   yield* Effect.logInfo("ready", { tasks: [...world.tasks()].length })
-  const election = yield* Election.make({ namespace: config.namespace, name: leaderLeaseName(config), identity })
-  return yield* election.lead(Effect.scoped(whileLeader({ world, config, identity, sink })))
+  const election = yield* Election.make({ namespace: config.namespace, name: leaderLeaseName(config), identity, heed: heed({ drained, sink, world }) })
+  return yield* election.lead(Effect.scoped(whileLeader({ world, config, identity, sink, drained })))
 })
 
 const withConfiguration = Effect.fnUntraced(function*(options: Omit<ControllerOptions, "values">) {

@@ -1,7 +1,7 @@
 // Takes work from the pool by long poll: each assignment becomes an AgentTask and its token a Secret, and only then is it acknowledged.
 // A crash at any point loses nothing: what is not acknowledged is offered again, and finds its task under the same name.
 // Run by controller/controller while it leads.
-import { Data, DateTime, Effect, Option, Ref, Schedule } from "effect"
+import { Data, DateTime, Effect, Option, Ref, Schedule, Stream, SubscriptionRef } from "effect"
 import { carriesOut, isOf, isRunnable, specOf, taskName, taskNameOfId, tokenSecretName } from "../core/intake.ts"
 import { managedByUs } from "../core/manifest/labels.ts"
 import { ownerReference } from "../core/manifest/owner-reference.ts"
@@ -22,6 +22,8 @@ export interface Intake {
   /** Names this agent at the pool. */
   readonly identity: string
   readonly world: World
+  /** While it is, others may have the work. */
+  readonly drained: SubscriptionRef.SubscriptionRef<boolean>
 }
 
 const waitSeconds = 30
@@ -90,11 +92,15 @@ const room = ({ world }: Intake) =>
     return policy.limits.total + backlog - world.waiting().length
   })
 
+const untilDrained = ({ drained }: Intake, wanted: boolean) => Stream.runHead(Stream.filter(SubscriptionRef.changes(drained), (is) => is === wanted))
+
 const take = Effect.fnUntraced(function*(intake: Intake) {
+  yield* untilDrained(intake, false)
   const free = yield* room(intake)
   if (free <= 0) return yield* Effect.sleep("1 second")
   const pool = yield* Pool
-  yield* acceptAll(intake, yield* pool.acquire(intake.identity, waitSeconds, Math.min(free, 100)))
+  const asked = pool.acquire(intake.identity, waitSeconds, Math.min(free, 100))
+  yield* acceptAll(intake, yield* Effect.raceFirst(asked, Effect.as(untilDrained(intake, true), [])))
 })
 
 /** A task that never came to be is reported as cancelled, since nobody else would. A stranger's of its name is none of ours to cancel. */

@@ -3,6 +3,7 @@
 // Fed by the informers in controller/controller, read by controller/observe.
 import { Option } from "effect"
 import { admit, type Candidate } from "../core/admit.ts"
+import { heldBack } from "../core/draining.ts"
 import { waitsForSource } from "../core/flux-source.ts"
 import { expired, mayExpire } from "../core/history.ts"
 import { type JobSeen, type PodSeen, type Refusal, Turn } from "../core/observed.ts"
@@ -26,6 +27,8 @@ export interface World {
 
   /** Limits and history by which turns are given from now on. */
   readonly setPolicy: (policy: TaskPolicy) => void
+  /** From now on nothing begins, or things may begin again. */
+  readonly setDrained: (drained: boolean) => void
   readonly setTask: (key: string, task: Option.Option<AgentTask>) => void
   readonly setJob: (key: string, job: Option.Option<{ readonly taskUid: string; readonly seen: JobSeen }>) => Option.Option<string>
   readonly setPod: (key: string, pod: Option.Option<{ readonly taskUid: string; readonly seen: PodSeen }>) => Option.Option<string>
@@ -71,13 +74,15 @@ export const make = (initial: TaskPolicy): World => {
   const refusals = new Map<string, Refusal>()
   let turns: ReadonlyMap<Uid, Turn> | undefined
   let history: ReadonlySet<Uid> | undefined
+  let drained = false
   const changed = (): void => {
     turns = undefined
   }
 
   const job = (taskUid: string): Option.Option<JobSeen> => Option.fromUndefinedOr(jobs.of(taskUid)[0] ?? fresh.get(taskUid))
-  const occupies = ({ metadata: { uid }, status: { phase } }: AgentTask): boolean =>
-    phase === "Starting" || phase === "Running" || reserved.has(uid) || Option.isSome(job(uid))
+  /** One whose Job was cleared away is as if it had never begun. */
+  const hasBegun = ({ metadata: { uid }, status: { phase } }: AgentTask): boolean => phase === "Running" || reserved.has(uid) || Option.isSome(job(uid))
+  const occupies = (task: AgentTask): boolean => task.status.phase === "Starting" || hasBegun(task)
   const candidate = (task: AgentTask): Candidate => ({
     uid: task.metadata.uid,
     name: task.metadata.name,
@@ -105,6 +110,7 @@ export const make = (initial: TaskPolicy): World => {
     pods: pods.of,
     refusal: (uid) => Option.fromUndefinedOr(refusals.get(uid)),
     turn: (task) => {
+      if (drained && !hasBegun(task)) return heldBack
       if (occupies(task)) return Turn.Admitted() // most passes are over such a task, and all others need no look for it
       turns ??= admit(open().map(candidate), policy.limits)
       return turns.get(task.metadata.uid) ?? Turn.Admitted()
@@ -120,6 +126,9 @@ export const make = (initial: TaskPolicy): World => {
       policy = next
       history = undefined
       changed()
+    },
+    setDrained: (next) => {
+      drained = next
     },
     setTask: (key, task) => {
       const before = tasks.get(key)

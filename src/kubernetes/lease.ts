@@ -18,7 +18,11 @@ export interface Options {
   readonly renewDeadline?: Duration.Input
   /** How often a leader renews and the others look. Default: 2 s. */
   readonly retryPeriod?: Duration.Input
+  /** Told the Lease's annotations before each write of ours, as the newest that we know; gives what they shall be. */
+  readonly heed?: (annotations: Annotations) => Effect.Effect<Annotations>
 }
+
+type Annotations = Readonly<Record<string, string>>
 
 export interface Election {
   readonly isLeader: Effect.Effect<boolean>
@@ -55,7 +59,7 @@ const microTime = Effect.map(Clock.currentTimeMillis, (millis) => new Date(milli
 const releaseLimit = Duration.seconds(3)
 
 export const make = Effect.fnUntraced(function*(
-  { namespace, name, identity, leaseDuration = "15 seconds", renewDeadline = "10 seconds", retryPeriod = "2 seconds" }: Options
+  { namespace, name, identity, leaseDuration = "15 seconds", renewDeadline = "10 seconds", retryPeriod = "2 seconds", heed = Effect.succeed }: Options
 ): Effect.fn.Return<Election, never, Kubernetes> {
   const kubernetes = yield* Kubernetes
   const leaseDurationSeconds = Math.ceil(Duration.toSeconds(leaseDuration))
@@ -75,7 +79,8 @@ export const make = Effect.fnUntraced(function*(
     return { lease: yield* send({ ...spec, holderIdentity: identity, leaseDurationSeconds, renewTime: yield* microTime }), renewedAt } satisfies Held
   })
   const create = (spec: Spec) => kubernetes.create(leases, { metadata: { namespace, name }, spec })
-  const replace = (lease: KubernetesObject) => (spec: Spec) => kubernetes.update(leases, { ...lease, spec })
+  const replace = (lease: KubernetesObject) => (spec: Spec) =>
+    Effect.flatMap(heed(lease.metadata.annotations ?? {}), (annotations) => kubernetes.update(leases, { ...lease, metadata: { ...lease.metadata, annotations }, spec }))
   const isMine = (lease: KubernetesObject) => specOf(lease).holderIdentity === identity
 
   /** Whether another one holds the lease: for its whole duration after we last saw it change. */

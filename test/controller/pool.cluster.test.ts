@@ -52,7 +52,8 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       yield* until("the word on its wait", people.view(run), (view) => JSON.stringify(view).includes("JobCreated"))
       yield* claimWithoutPod(`${run}-plan`) // so it is lost at once
       expect(yield* untilStatus(`${run}-plan`, ({ reportedAt }) => reportedAt !== undefined)).toMatchObject({ phase: "Failed", reason: "NodeLost" })
-      expect(yield* people.view(run)).toMatchObject({ status: "errored" })
+      expect(yield* people.view(run)).toMatchObject({ status: "pending", stages: [{ attempt: 1, reason: "NodeLost" }, { attempt: 2 }] })
+      yield* untilLaunched(`${run}-plan-2`) // since a plan that was lost is planned again
     }).pipe(Effect.scoped))
 
   it.effect("cancels the task of a cancelled run, and the run of a deleted task", () =>

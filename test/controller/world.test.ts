@@ -84,6 +84,18 @@ describe("the world", () => {
     expect(world.turn(task(1))._tag).toBe("Admitted")
   })
 
+  it("holds back in a drained cluster what has not begun, and what was cleared away to be launched again", () => {
+    const world = make(policy)
+    const evicted = { ...task(1), status: worldOf({ ...plainSeed, life: "evicted" }).task.status }
+    for (const [index, each] of [task(0), evicted, task(2)].entries()) world.setTask(key(index), Option.some(each))
+    world.setJob("tasks/job-2", Option.some(job(2)))
+    const turns = () => [task(0), evicted, task(2)].map((_) => world.turn(_)).map((turn) => turn._tag === "Waiting" ? turn.reason : turn._tag)
+    world.setDrained(true)
+    expect(turns()).toEqual(["Draining", "Draining", "Admitted"])
+    world.setDrained(false)
+    expect(turns()).toEqual(["Admitted", "Admitted", "Admitted"])
+  })
+
   it("forgets everything of a task that was deleted and made again under its name", () => {
     const world = make(policy)
     world.setTask(key(0), Option.some(task(0)))

@@ -21,6 +21,8 @@ const cases: ReadonlyArray<Case> = [
   { given: "an apply whose workspace another holds", seed: { stage: "apply", holder: "taken" }, situation: "another task holds the workspace", actions: [], phase: "Queued", reason: "WorkspaceBusy" },
   { given: "a task behind another of its workspace", seed: { turn: "busy" }, situation: "not its turn", actions: [], phase: "Queued", reason: "WorkspaceBusy" },
   { given: "a task over the limit, from a pool", seed: { turn: "limit", pool: true }, situation: "not its turn", actions: ["ReportWait"], phase: "Queued", reason: "ConcurrencyLimit" },
+  { given: "a task of a drained cluster, from a pool", seed: { turn: "drained", pool: true }, situation: "not its turn", actions: ["ReportWait"], phase: "Queued", reason: "Draining" },
+  { given: "a task that was evicted before the claim from a drained cluster", seed: { turn: "drained", life: "evicted", launches: 1 }, situation: "not its turn", actions: [], phase: "Starting", reason: "Draining" },
   { given: "a task whose turn came before its source was asked", seed: { source: "unasked" }, situation: "its source was not asked yet", actions: [] },
   { given: "a source that is not ready", seed: { source: "notReady" }, situation: "its source has nothing to run", actions: [], phase: "Queued", reason: "SourceNotReady" },
   { given: "a source with another artifact", seed: { source: "new" }, situation: "its source has another artifact than it knows", actions: [], phase: "Pending", reason: "Accepted" },

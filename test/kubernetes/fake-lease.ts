@@ -20,9 +20,9 @@ export class FakeLease {
     this.lease = { ...object, metadata: { ...object.metadata, namespace: "team", name: "leader", uid: "u", resourceVersion: String(++this.#version) } }
     return this.lease
   }
-  /** Somebody else writes this spec, or these labels. */
-  edit({ spec = this.lease?.["spec"], labels = this.lease?.metadata.labels }: { readonly spec?: unknown; readonly labels?: Record<string, string> | undefined }): void {
-    const edited = { ...this.lease, metadata: { ...this.lease?.metadata, ...(labels && { labels }) }, spec }
+  /** Somebody else writes this spec, or these labels or annotations. */
+  edit({ annotations, labels, spec = this.lease?.["spec"] }: { readonly spec?: unknown; readonly labels?: Record<string, string>; readonly annotations?: Record<string, string> }): void {
+    const edited = { ...this.lease, metadata: { ...this.lease?.metadata, ...(labels && { labels }), ...(annotations && { annotations }) }, spec }
     this.put(edited)
   }
 

@@ -43,6 +43,36 @@ describe("leader election", () => {
       expect(yield* a.election.isLeader).toBe(false)
     }))
 
+  it.effect("heeds what others write on the lease within one renewal, and answers there", () =>
+    Effect.gen(function*() {
+      const fake = new FakeLease()
+      const heard: Array<unknown> = []
+      const heed = (annotations: Readonly<Record<string, string>>) => Effect.sync(() => {
+        heard.push(annotations)
+        return { ...annotations, answer: annotations["question"] ?? "none" }
+      })
+      const election = yield* make({ namespace: "team", name: "leader", identity: "a", heed }).pipe(Effect.provide(fake.connect({ state: "works" })))
+      yield* Effect.forkChild(election.lead(Effect.never))
+      yield* TestClock.adjust("3 seconds")
+      expect(fake.lease?.metadata.annotations).toEqual({ answer: "none" })
+      fake.edit({ annotations: { question: "why" } })
+      yield* TestClock.adjust("2 seconds")
+      expect(fake.lease?.metadata.annotations).toEqual({ question: "why", answer: "why" })
+      expect(heard.at(-1)).toEqual({ question: "why" })
+      expect(yield* election.isLeader).toBe(true)
+    }))
+
+  it.effect("hears before it leads what is written on a lease that it takes over", () =>
+    Effect.gen(function*() {
+      const fake = new FakeLease()
+      fake.edit({ spec: { holderIdentity: "" }, annotations: { question: "why" } })
+      const log: Array<string> = []
+      const heed = (annotations: Readonly<Record<string, string>>) => Effect.as(Effect.sync(() => log.push(annotations["question"] ?? "none")), annotations)
+      const election = yield* make({ namespace: "team", name: "leader", identity: "a", heed }).pipe(Effect.provide(fake.connect({ state: "works" })))
+      yield* election.lead(Effect.sync(() => log.push("leads")))
+      expect(log).toEqual(["why", "leads"])
+    }))
+
   it.effect("ends with what it leads, and answers with its result", () =>
     Effect.gen(function*() {
       const fake = new FakeLease()

@@ -16,6 +16,9 @@ export const taskSelector = "app.kubernetes.io/managed-by=agent-job,app.kubernet
 /** On a task's Job and Pods: the uid of their AgentTask. */
 export const taskUidLabel = "scalr.io/task-uid"
 
+/** On a task's Job and Pods: its name, cut to 63 characters. */
+export const taskLabel = "scalr.io/task"
+
 /** On a task's Job and Pods: plan, apply or destroy. */
 export const stageLabel = "scalr.io/stage"
 
@@ -39,7 +42,7 @@ export const taskLabels = ({ metadata, spec }: AgentTask, config: ResolvedConfig
   ...given,
   ...spec.jobTemplate?.labels,
   ...labels(config, "task"),
-  "scalr.io/task": cut(metadata.name),
+  [taskLabel]: cut(metadata.name),
   [taskUidLabel]: metadata.uid,
   [stageLabel]: spec.stage,
   ...(isLabelValue(spec.workspace) && { "scalr.io/workspace": spec.workspace })

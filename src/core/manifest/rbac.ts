@@ -34,7 +34,7 @@ const runTasks: ReadonlyArray<Right> = [
 ]
 
 /** Name of the Lease that the leading controller holds. */
-export const leaderLeaseName = ({ name }: ResolvedConfig): string => `${name}-controller`
+export const leaderLeaseName = ({ name }: Pick<ResolvedConfig, "name">): string => `${name}-controller`
 
 const lead = (config: ResolvedConfig): ReadonlyArray<Right> => [
   may("create", "coordination.k8s.io", "leases", "the Lease of the leading controller; a name cannot be asked for before there is one"),

@@ -61,7 +61,7 @@ const tasks: ReadonlyArray<Alert> = [
 ]
 
 const server: ReadonlyArray<Alert> = [
-  alert("critical", "AgentJobNobodyTakesWork", "max by (namespace) (agent_job_server_agents) == 0",
+  alert("critical", "AgentJobNobodyTakesWork", "max by (namespace) (agent_job_server_agents) == 0 unless on (namespace) max by (namespace) (agent_job_draining) == 1",
     "No controller asks the server of agent-job for work.",
     "Runs wait. See the log of the controller: its URL, its token, the way to the server.", "5m"),
   alert("warning", "AgentJobRunsWait",

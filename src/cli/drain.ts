@@ -1,0 +1,33 @@
+// `agent-job drain`: lets nothing new start in a cluster, says what still runs, and waits for it if wanted.
+// Used by agent-job.ts.
+import { Effect } from "effect"
+import { Command, Flag } from "effect/cli"
+import { outputFlag, print } from "./answer.ts"
+import { BadInput } from "./failure.ts"
+import { lazily } from "./lazily.ts"
+import { clusterFlags, installationFlags, toggle } from "./settings.ts"
+
+const flags = {
+  wait: toggle("wait", "Wait until no apply or destroy runs any more."),
+  undo: toggle("undo", "End it: what waits starts."),
+  name: installationFlags.name,
+  controllerNamespace: Flag.String("controller-namespace").pipe(Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("Where the controller is; agent-job by default.")),
+  output: outputFlag,
+  ...clusterFlags
+}
+
+export const drain = Command.make("drain", flags, Effect.fn("drain")(function*(given) {
+  if (given.wait && given.undo) return yield* new BadInput({ message: "--wait and --undo exclude each other; give one of them." })
+  const answer = yield* lazily(async () => {
+    const [{ cluster }, { drain, undo }, { Screen }] = await Promise.all([import("./tasks.ts"), import("./draining.ts"), import("./screen.ts")])
+    const work = given.undo ? undo(given) : drain(given, given.wait)
+    return work.pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer({ colours: true, forProgram: true })))
+  })
+  return yield* print(given.output, answer)
+})).pipe(
+  Command.withDescription("Let nothing new start in a cluster, before nodes or agent-job are upgraded; what runs goes on."),
+  Command.withExamples([
+    { command: "agent-job drain --wait", description: "Return once no apply or destroy runs" },
+    { command: "agent-job drain --undo", description: "Start what waits" }
+  ])
+)

@@ -1,0 +1,123 @@
+// Drains a cluster, or ends that: a mark on the Lease of the leading controller, its answer there, and the Jobs that go on.
+// Invariant: whoever waits is told what for; what runs is never touched.
+// Used by drain.
+import { Clock, DateTime, Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
+import { drained, drainedSince, isAnswered, undrained } from "../core/draining.ts"
+import { stageLabel, taskLabel, taskSelector } from "../core/manifest/labels.ts"
+import { leaderLeaseName } from "../core/manifest/rbac.ts"
+import { Kubernetes } from "../kubernetes/client.ts"
+import { jobs, leases } from "../kubernetes/kinds.ts"
+import type { KubernetesObject } from "../kubernetes/object.ts"
+import { Job } from "../schema/kubernetes.ts"
+import type { Answer } from "./answer.ts"
+import { age } from "./elapsed.ts"
+import { Failed, NothingThere } from "./failure.ts"
+import { Screen } from "./screen.ts"
+import { columns } from "./table.ts"
+
+export interface Installation {
+  readonly name: string
+  readonly controllerNamespace: string
+  /** Of the tasks. */
+  readonly namespace: string
+}
+
+const annotationsOf = ({ metadata: { annotations = {} } }: KubernetesObject) => annotations
+
+const leaseOf = Effect.fnUntraced(function*({ controllerNamespace, name }: Installation) {
+  const lease = { namespace: controllerNamespace, name: leaderLeaseName({ name }) }
+  return yield* (yield* Kubernetes).get(leases, lease).pipe(Effect.catchTag("NotFound", () =>
+    Effect.fail(new NothingThere({ message: `There is no Lease ${lease.namespace}/${lease.name}, so no controller ever ran there; say which is meant with --name and --controller-namespace.` }))))
+})
+
+/** The controller renews the Lease every two seconds, so the first try may be refused. */
+const mark = (installation: Installation, change: (annotations: Readonly<Record<string, string>>) => Readonly<Record<string, string>>) =>
+  Effect.gen(function*() {
+    const kubernetes = yield* Kubernetes
+    const lease = yield* leaseOf(installation)
+    return yield* kubernetes.update(leases, { ...lease, metadata: { ...lease.metadata, annotations: change(annotationsOf(lease)) } })
+  }).pipe(Effect.retry({ while: (error) => error._tag === "Conflict", times: 10, schedule: Schedule.spaced("100 millis") }))
+
+const patience = Duration.seconds(30)
+
+/** Waits until the controller keeps to what it was asked. */
+const answer = Effect.fnUntraced(function*(installation: Installation) {
+  const screen = yield* Screen
+  yield* leaseOf(installation).pipe(
+    Effect.tap((lease) => isAnswered(annotationsOf(lease)) ? Effect.void : screen.status("Waits for the answer of the controller")),
+    Effect.repeat({ until: (lease) => isAnswered(annotationsOf(lease)), schedule: Schedule.spaced("500 millis") }),
+    Effect.timeoutOrElse({
+      duration: patience,
+      orElse: () => Effect.fail(new Failed({
+        message: `The controller has not answered for ${Duration.toSeconds(patience)} seconds; it will as soon as one leads, see kubectl -n ${installation.controllerNamespace} get pods.`
+      }))
+    })
+  )
+})
+
+interface Running {
+  readonly task: string
+  readonly workspace: string
+  readonly stage: string
+  readonly since: string
+}
+
+const runningOf = ({ metadata: { creationTimestamp, labels = {} }, status }: Job): ReadonlyArray<Running> =>
+  status?.conditions?.some(({ status, type }) => status === "True" && (type === "Complete" || type === "Failed")) === true
+    ? []
+    : [{ task: labels[taskLabel] ?? "", workspace: labels["scalr.io/workspace"] ?? "", stage: labels[stageLabel] ?? "", since: creationTimestamp }]
+
+const decodeJob = Schema.decodeUnknownResult(Job)
+
+/** What has a Job that is not over. */
+const running = Effect.fnUntraced(function*({ namespace }: Installation) {
+  const found = yield* Stream.runCollect((yield* Kubernetes).listAll(jobs, { namespace, labelSelector: taskSelector }))
+  return found.map((object) => decodeJob(object)).filter(Result.isSuccess).flatMap(({ success }) => runningOf(success))
+})
+
+const changes = (all: ReadonlyArray<Running>) => all.filter(({ stage }) => stage !== "plan")
+
+/** Twice, since a Job may have been on its way when the controller answered. */
+const quietLooks = 2
+
+const untilQuiet = Effect.fnUntraced(function*(installation: Installation) {
+  const screen = yield* Screen
+  let quiet = 0
+  while (true) {
+    const all = yield* running(installation)
+    const waited = changes(all)
+    quiet = waited.length === 0 ? quiet + 1 : 0
+    if (quiet === quietLooks) return all
+    if (waited.length > 0) yield* screen.status(`Waits for ${waited.map(({ stage, task }) => `${task} (${stage})`).join(", ")}`)
+    yield* Effect.sleep("1 second")
+  }
+})
+
+const listed = (all: ReadonlyArray<Running>, now: number): ReadonlyArray<string> =>
+  columns(all.map(({ since, stage, task, workspace }) => [`  ${task}`, workspace, stage, age(since, now)]), "   ")
+
+const told = (all: ReadonlyArray<Running>, now: number): ReadonlyArray<string> => {
+  const plans = all.length - changes(all).length
+  return [
+    ...(all.length === 0 ? ["Nothing runs."] : [`Still running: ${changes(all).length} that change something, ${plans} that plan.`, ...listed(all, now)]),
+    ...(plans === 0 ? [] : ["A plan may be evicted; it is planned again."])
+  ]
+}
+
+export const drain = Effect.fn("drain")(function*(installation: Installation, wait: boolean) {
+  const now = DateTime.formatIso(yield* DateTime.now)
+  const lease = yield* mark(installation, (annotations) => drained(annotations, now))
+  yield* answer(installation)
+  const all = wait ? yield* untilQuiet(installation) : yield* running(installation)
+  const since = Option.getOrElse(drainedSince(annotationsOf(lease)), () => now)
+  return {
+    document: { drained: true, since, running: all },
+    lines: [`Drained since ${since}: nothing new starts in ${installation.namespace}.`, ...told(all, yield* Clock.currentTimeMillis), "To end this: agent-job drain --undo"]
+  } satisfies Answer
+})
+
+export const undo = Effect.fn("undoDrain")(function*(installation: Installation) {
+  yield* mark(installation, undrained)
+  yield* answer(installation)
+  return { document: { drained: false }, lines: [`No longer drained: what waits in ${installation.namespace} starts.`] } satisfies Answer
+})

@@ -1,0 +1,85 @@
+// A drain on a real API server: the controller answers, nothing begins, what has begun goes on, and the end of it starts what waited.
+import { expect, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { join } from "node:path"
+import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { jobs } from "../../src/kubernetes/kinds.ts"
+import { WorkspaceName } from "../../src/schema/names.ts"
+import { createTask, jobNames, runController, TaskCluster, Tasks, untilLaunched, untilStatus } from "../controller/task-cluster.ts"
+import { agent, directory, person, serve } from "../server/live-server.ts"
+import { agentJob, run } from "./program.ts"
+
+const environment = { KUBECONFIG: process.env.KUBECONFIG ?? "" }
+const drain = Effect.fnUntraced(function*(...flags: ReadonlyArray<string>) {
+  const { namespace } = yield* Tasks
+  return ["drain", "--controller-namespace", namespace, "--namespace", namespace, ...flags]
+})
+const metrics = (port: number) => Effect.promise(async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text())
+const isDraining = { phase: "Queued", reason: "Draining", message: "Nothing new starts while the cluster is drained; agent-job drain --undo ends that." }
+
+layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-job drain", (it) => {
+  it.effect("without a controller is exit code 3", () =>
+    Effect.gen(function*() {
+      const { code, error } = yield* run(yield* drain(), environment)
+      expect([code, error]).toEqual([3, expect.stringContaining("so no controller ever ran there; say which is meant with --name and --controller-namespace.")])
+    }))
+
+  it.effect("lets nothing begin, over a restart of the controller, until it is ended; what has begun goes on", () =>
+    Effect.gen(function*() {
+      const first = yield* Effect.scoped(Effect.gen(function*() {
+        const { healthPort } = yield* runController()
+        yield* createTask("before", { stage: "apply" })
+        yield* untilLaunched("before")
+        const { code, out } = yield* run(yield* drain(), environment)
+        expect([code, out]).toEqual([0, expect.stringMatching(/^Drained since .*: nothing new starts in .*\.\nStill running: 1 that change something, 0 that plan\.\n {2}before {3}demo {3}apply {3}\d+s\nTo end this: agent-job drain --undo\n$/u)])
+        yield* createTask("during", { workspace: WorkspaceName.make("other") })
+        expect(yield* untilStatus("during", ({ phase }) => phase === "Queued")).toMatchObject(isDraining)
+        expect(yield* metrics(healthPort)).toMatch(/^agent_job_draining(?:\{.*\})? 1$/mu)
+        return out.split("\n")[0]
+      }))
+      const { healthPort } = yield* runController()
+      yield* createTask("after", { workspace: WorkspaceName.make("third") })
+      expect(yield* untilStatus("after", ({ phase }) => phase === "Queued")).toMatchObject(isDraining)
+      expect((yield* run(yield* drain("-o", "json"), environment)).out).toContain(first?.match(/since (.*):/u)?.[1] ?? "no time")
+      expect(yield* jobNames).toEqual(["agent-job-before"])
+
+      const { code, out } = yield* run(yield* drain("--undo"), environment)
+      expect([code, out]).toEqual([0, expect.stringMatching(/^No longer drained: what waits in .* starts\.\n$/u)])
+      yield* untilLaunched("during")
+      yield* untilLaunched("after")
+      expect(yield* metrics(healthPort)).toMatch(/^agent_job_draining(?:\{.*\})? 0$/mu)
+    }).pipe(Effect.scoped))
+
+  it.effect("--wait tells what it waits for, and returns when no apply or destroy runs", () =>
+    Effect.gen(function*() {
+      const { namespace } = yield* Tasks
+      yield* runController()
+      yield* createTask("changing", { stage: "destroy", workspace: WorkspaceName.make("changing") })
+      yield* createTask("planning", { workspace: WorkspaceName.make("planning") })
+      yield* untilLaunched("changing")
+      yield* untilLaunched("planning")
+      const waiting = yield* agentJob(yield* drain("--wait"), environment)
+      yield* waiting.until(/Waits for .*changing \(destroy\)/u)
+      yield* Effect.forEach((yield* jobNames).filter((name) => !name.includes("planning")), (name) => Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.delete(jobs, { name, namespace })), { discard: true })
+      const { code, out } = yield* waiting.ended
+      expect(code).toBe(0)
+      expect(out).toContain("Still running: 0 that change something,")
+      expect(out).toContain("A plan may be evicted; it is planned again.")
+      yield* run(yield* drain("--undo"), environment)
+    }).pipe(Effect.scoped))
+
+  it.effect("leaves the work of a pool to others, also what is asked for just then", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const url = yield* serve(made)
+      yield* runController({ values: { agent: { url, tokenExistingSecret: { name: "pool-token" } } }, poolTokenFile: join(made, "pool.token") })
+      const taken = yield* person(url).start("taken")
+      yield* untilLaunched(`${taken}-plan`) // so it asks for more by now
+      yield* run(yield* drain(), environment)
+      const left = yield* person(url).start("left")
+      expect((yield* agent(url, "another").acquire(5)).map(({ runId }) => runId)).toEqual([left])
+      yield* run(yield* drain("--undo"), environment)
+      const next = yield* person(url).start("next")
+      yield* untilLaunched(`${next}-plan`)
+    }).pipe(Effect.scoped))
+})
