@@ -6,7 +6,7 @@ import type { FailureReason } from "../schema/reason.ts"
 import type { StageCommand } from "./stage-commands.ts"
 
 /** Why a stage has to stop before its end. */
-export type StopCause = "Cancelled" | "DeadlineExceeded" | "Evicted"
+export type StopCause = "Cancelled" | "DeadlineExceeded" | "Evicted" | "OutOfMemory"
 
 /** How a command ended, as far as it matters here. */
 export type CommandEnd =
@@ -97,7 +97,8 @@ export const commandFailure = (engine: string, { args, mutates, subcommand }: St
 const stopped: Readonly<Record<StopCause, string>> = {
   Cancelled: "The stage was cancelled",
   DeadlineExceeded: "The stage ran longer than timeoutSeconds",
-  Evicted: "The Pod had to leave its node"
+  Evicted: "The Pod had to leave its node",
+  OutOfMemory: "The runner came to 80 % of task.runner.resources.limits.memory"
 }
 
 /** The command that a stop met. `killed`: it did not end when it was asked to, so it may not have saved its state. */

@@ -1,10 +1,12 @@
 #!/bin/sh
 # Runs the commands that the worker leaves in <directory>/commands, one after another; the worker's side is src/worker/exec-loop.ts.
 # Always holds: a command is taken by one rename before it starts, and what a restarted loop finds taken is aborted, never run again.
-# Usage: sh exec-loop.sh <directory> [shell]. Needs mkdir, mkfifo and mv; with setsid each command has a process group of its own.
+# Usage: sh exec-loop.sh <directory> [shell] [cgroup]. Needs mkdir, mkfifo and mv; with setsid each command has a process group of its own, with
+# sleep the worker hears of a command that comes to 80 % of the memory that the container may have.
 set -u
 cd "$1" || exit 1
 shell=${2:-/bin/sh}
+cgroup=${3:-/sys/fs/cgroup}
 session=
 if command -v setsid >/dev/null; then session=setsid; fi
 
@@ -23,11 +25,28 @@ fifo() {
 launch='cd "taken/$1" && echo $$ >pid && [ ! -e ../../gone ] && echo "taken $1" >&4 &&
   exec >stdout 2>stderr 5<stdout 6<stderr && exec "$2" command'
 
+# The kernel kills without a word, so the worker is told before. Files that are cached do not count: the kernel gives up those first.
+guard() {
+  stat=$cgroup/memory.stat
+  if ! read -r most <"$cgroup/memory.max"; then # version 1 has another place and other names
+    stat=$cgroup/memory/memory.stat
+    read -r most <"$cgroup/memory/memory.limit_in_bytes" || return
+  fi
+  [ "$most" != max ] || return
+  while sleep 1 && [ -d "taken/$1" ]; do
+    used=0
+    while read -r kind bytes; do
+      case $kind in anon | rss | shmem) used=$((used + bytes)) ;; esac
+    done <"$stat"
+    [ $((used / 4)) -lt $((most / 5)) ] || { reply memory "$1"; return; }
+  done
+}
+
 # In the foreground, because a shell without job control makes its background children ignore SIGINT.
 run() {
   running=$1
   mv "commands/$1" "taken/$1" && mkfifo -m 660 "taken/$1/stdout" "taken/$1/stderr" "taken/$1/events" &&
-    $session "$shell" -c "$launch" launch "$1" "$shell" </dev/null 3<&-
+    { guard "$1" 2>/dev/null & } && $session "$shell" -c "$launch" launch "$1" "$shell" </dev/null 3<&-
   reply exit "$1" $?
   mv "taken/$1" ended/
   running=

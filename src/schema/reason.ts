@@ -33,7 +33,7 @@ export const reasons = {
   ImagePull: "An image could not be pulled; check its name, tag and pull secrets.",
   StartupTimeout: "The Pod did not start in time; the message has the last word of the kubelet.",
   DeadlineExceeded: "The stage ran longer than timeoutSeconds, or the values, let it and was interrupted.",
-  OutOfMemory: "A container used more memory than its limit; raise the limit.",
+  OutOfMemory: "A container used more memory than its limit, or came near to it and was stopped in order; raise the limit.",
   DiskFull: "The Pod's volume is full; raise persistence.emptyDir.sizeLimit.",
   Evicted: "The Pod was evicted from its node after the stage had begun.",
   NodeLost: "The node is gone, and the stage with it.",

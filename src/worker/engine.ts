@@ -99,7 +99,8 @@ export class Engine extends Context.Service<Engine, {
       const cause = yield* stop.now
       if (Option.isNone(cause) || end._tag === "Aborted" || end._tag === "Unending") return yield* new StageFailed(failure.value)
       const { exitCode } = failure.value
-      const during = Option.some({ name: `${workplace.engine} ${command.subcommand}`, mutates: command.mutates, killed })
+      const byKernel = exitCode === 128 + 9
+      const during = Option.some({ name: `${workplace.engine} ${command.subcommand}`, mutates: command.mutates, killed: killed || byKernel })
       return yield* new StageStopped({ cause: cause.value, during, ...(exitCode !== undefined && { exitCode }) })
     })
 

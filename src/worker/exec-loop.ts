@@ -58,6 +58,8 @@ interface Options {
   readonly directory: string
   /** How long the runner may take to answer for the first time. */
   readonly startDeadline: Duration.Input
+  /** Done once a command has come to 80 % of the memory of the runner's container. */
+  readonly onCrowded?: Effect.Effect<unknown>
   /** How long processes that a command left behind may still write. */
   readonly linger?: Duration.Input
 }
@@ -83,7 +85,7 @@ interface Entry {
   readonly left: Deferred.Deferred<void>
 }
 
-const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", startDeadline }: Options) {
+const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", onCrowded = Effect.void, startDeadline }: Options) {
   const layerScope = yield* Effect.scope
   const entries = new Map<string, Entry>()
   const booted = Deferred.makeUnsafe<void>()
@@ -98,6 +100,7 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", s
     const entry = entries.get(reply.name)
     if (entry === undefined) return
     if (reply.what === "exit") return yield* end(entry, yield* exited(entry, reply.code))
+    if (reply.what === "memory") return yield* onCrowded
     if (reply.what === "aborted") return yield* end(entry, Ended.Aborted({ bootId }))
     return yield* Deferred.succeed(entry[reply.what], true)
   })
@@ -250,7 +253,7 @@ const fifoAppears = (directory: string, path: string) => {
 }
 
 type Reply =
-  | { readonly what: "boot" | "taken" | "started" | "aborted"; readonly name: string }
+  | { readonly what: "boot" | "taken" | "started" | "memory" | "aborted"; readonly name: string }
   | { readonly what: "exit"; readonly name: string; readonly code: number }
 
 const replyPattern = /^([a-z]{4,7}) ([\w-]{1,64})(?: (\d{1,3}))?$/u
@@ -269,6 +272,7 @@ const readReply = (line: string): ReadonlyArray<Reply> => {
     case "boot":
     case "taken":
     case "started":
+    case "memory":
     case "aborted":
       return [{ what, name }]
     case "exit":

@@ -54,11 +54,12 @@ export const runStage = Effect.fn("Stage.run")(
     const behind = yield* untilStopped(backing)
     const variables = yield* variablesOf(spec.variables ?? [], behind.variables)
     const { dataDirectory, runnerPatience } = yield* Settings
+    const { because } = yield* Stop
     const facts = yield* Ref.make<Facts>({})
     const logging = yield* Layer.build(Log.layer({ secrets: [...variables.secrets, ...behind.secrets], ship: behind.ship, print: printed }))
     const log = Context.get(logging, Log)
     const outcome = yield* stage(spec, behind, variables, facts).pipe(
-      Effect.provide(Layer.provide(Engine.layer, ExecLoop.layer({ directory: join(dataDirectory, "exec"), startDeadline: runnerPatience }))),
+      Effect.provide(Layer.provide(Engine.layer, ExecLoop.layer({ directory: join(dataDirectory, "exec"), startDeadline: runnerPatience, onCrowded: because("OutOfMemory") }))),
       Effect.catchTag("ExecLoopError", (error) => Effect.fail(execLoopFailure(error))),
       Effect.provide(logging),
       orItsFailure

@@ -1,4 +1,4 @@
-// Why and since when the stage has to stop: a cancel of its AgentTask, SIGTERM of the Pod, or its own deadline, whichever comes first.
+// Why and since when the stage has to stop: a cancel of its AgentTask, SIGTERM of the Pod, its own deadline, or what the worker itself finds, whichever comes first.
 // Always holds: there is at most one stop, so that the engine gets at most one interrupt.
 // Used by worker/stage, worker/engine and everything that waits for a server.
 import { Context, Deferred, type Duration, Effect, Layer, Option, Schedule, type Scope, Stream } from "effect"
@@ -18,6 +18,8 @@ export class Stop extends Context.Service<Stop, {
   readonly plan: SignalPlan
   /** Completes when the stage had to stop and what is left of the grace is for the result alone. */
   readonly tooLate: Effect.Effect<void>
+  /** Stops the stage, unless it has to stop already. */
+  readonly because: (cause: StopCause) => Effect.Effect<void>
   /** From the claim on: listens for a cancel, and stops the stage after this time. */
   readonly begin: (timeout: Duration.Input) => Effect.Effect<void>
 }>()("agent-job/worker/Stop") {
@@ -44,6 +46,7 @@ const listen = Effect.fnUntraced(function*(): Effect.fn.Return<Stop["Service"], 
     now: Effect.suspend(() => Deferred.isDoneUnsafe(first) ? Effect.asSome(Deferred.await(first)) : Effect.succeedNone),
     plan,
     tooLate: Deferred.await(tooLate),
+    because: (cause) => Effect.asVoid(Deferred.succeed(first, cause)),
     begin: (timeout) => Effect.asVoid(Effect.andThen(after(Effect.provide(cancelled, context), "Cancelled"), after(Effect.sleep(timeout), "DeadlineExceeded")))
   })
 })

@@ -73,10 +73,13 @@ const signalGroup = (pid: number, name: NodeJS.Signals) => {
   }
 }
 
-export const startLoop = ({ directory, sh }: Place, path = process.env.PATH) =>
+/** Without one there is no limit to watch. */
+export const cgroupOf = ({ scratch }: Pick<Place, "scratch">) => join(scratch, "cgroup")
+
+export const startLoop = ({ directory, scratch, sh }: Place, path = process.env.PATH) =>
   Effect.acquireRelease(
     Effect.sync((): Loop => {
-      const child: ChildProcess = spawn(sh, [script, directory, sh], { stdio: "ignore", detached: true, env: { PATH: path } })
+      const child: ChildProcess = spawn(sh, [script, directory, sh, cgroupOf({ scratch })], { stdio: "ignore", detached: true, env: { PATH: path } })
       const pid = child.pid ?? 0
       const ended = new Promise<readonly [number | null, NodeJS.Signals | null]>((resolve) => child.on("exit", (code, signal) => resolve([code, signal])))
       const exit = Effect.promise(() => ended)
@@ -101,8 +104,8 @@ export const runningPids = (directory: string) =>
     : []
 
 /** With a time to linger that no test outlives, so that nothing passes only because of it. */
-export const client = ({ directory }: Place, linger: Duration.Input = "1 hour") =>
-  Layer.build(ExecLoop.layer({ directory, startDeadline: "10 seconds", linger })).pipe(Effect.flatMap((context) => Effect.provide(ExecLoop, context)))
+export const client = ({ directory }: Place, linger: Duration.Input = "1 hour", onCrowded: Effect.Effect<unknown> = Effect.void) =>
+  Layer.build(ExecLoop.layer({ directory, startDeadline: "10 seconds", linger, onCrowded })).pipe(Effect.flatMap((context) => Effect.provide(ExecLoop, context)))
 
 /** A loop and its client. */
 export const session = Effect.fnUntraced(function*(shell: Shell, path?: string) {

@@ -39,7 +39,7 @@ const settings = (task: string, pod: string) =>
     AGENT_JOB_PRIVATE_DIR: "/none",
     AGENT_JOB_TERMINATION_LOG: join(tmpdir(), `${namespace}-termination-log`)
   }))))
-const stop = Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeed(Option.none()), plan: signalPlan(30), tooLate: Effect.never, begin: () => Effect.void }))
+const stop = Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeed(Option.none()), plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, begin: () => Effect.void }))
 
 const claiming = (task: string, pod: string) => Effect.exit(Effect.provide(claimTask(), Layer.merge(settings(task, pod), stop)))
 

@@ -31,6 +31,7 @@ const cancelled = (endsAt: Signal | "never", code: number) =>
       now: Effect.suspend(() => Deferred.isDoneUnsafe(asked) ? Effect.asSome(Deferred.await(asked)) : Effect.succeedNone),
       plan,
       tooLate: Effect.sleep(1000),
+      because: () => Effect.void,
       begin: () => Effect.void
     })
     const parts = Layer.mergeAll(Layer.succeed(ExecLoop, execLoop), Layer.succeed(Stop, stop), Log.layer({ secrets: [], ship: Option.none(), print: () => Effect.void }))
@@ -43,6 +44,9 @@ const cancelled = (endsAt: Signal | "never", code: number) =>
 describe("an apply that is cancelled", () => {
   it.effect("was interrupted when that was enough", () =>
     Effect.map(cancelled("INT", 1), (end) => expect(end).toMatchObject({ _tag: "StageStopped", during: Option.some({ killed: false }) })))
+
+  it.effect("was killed when the kernel did it after the interrupt", () =>
+    Effect.map(cancelled("INT", 137), (end) => expect(end).toMatchObject({ _tag: "StageStopped", during: Option.some({ killed: true }) })))
 
   it.effect.each([["TERM", 1], ["KILL", 137]] as const)("was killed when only %s ended it", ([signal, code]) =>
     Effect.map(cancelled(signal, code), (end) => expect(end).toMatchObject({ _tag: "StageStopped", during: Option.some({ killed: true }) })))

@@ -1,11 +1,11 @@
 // The two sides of the exec loop against each other: the real script, under each shell that runner images have, and the real client.
 import { assert, describe, it } from "@effect/vitest"
 import { createHash } from "node:crypto"
-import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Effect, Fiber, Stream } from "effect"
 import { Ended, type Running } from "../../src/worker/exec-loop.ts"
-import { client, collect, eventually, execute, onlyPrograms, place, session, shellCommand, shells, startLoop } from "../runner/session.ts"
+import { cgroupOf, client, collect, eventually, execute, onlyPrograms, place, session, shellCommand, shells, startLoop } from "../runner/session.ts"
 
 /** Does `effect` when the command writes `text`. */
 const when = (running: Running, replies: Readonly<Record<string, Effect.Effect<void>>>) =>
@@ -32,6 +32,42 @@ describe.each(shells)("exec loop under %s", (shell) => {
       assert.deepStrictEqual(nowhere.ended, Ended.NotStarted({ code: 126 }))
       assert.include(nowhere.stderr.toString(), `${scratch}/gone`)
     }))
+
+  it.live.each([
+    { version: 1, folder: "memory", limit: "memory.limit_in_bytes", anonymous: "rss" },
+    { version: 2, folder: "", limit: "memory.max", anonymous: "anon" }
+  ])("tells once that a command came to 80 % of the container's memory, of which cached files are no part (cgroup $version)", ({ anonymous, folder, limit }) =>
+    Effect.gen(function*() {
+      const at = yield* place(shell)
+      const memory = (bytes: number) => writeFileSync(join(cgroupOf(at), folder, "memory.stat"), `${anonymous} ${bytes}\nfile 3900000000\nkernel 1000\nshmem 1000000000\npgfault 77\n`)
+      mkdirSync(join(cgroupOf(at), folder), { recursive: true })
+      writeFileSync(join(cgroupOf(at), folder, limit), "4000000000\n")
+      memory(2_199_999_990)
+      yield* startLoop(at)
+      let told = 0
+      const execLoop = yield* client(at, "1 hour", Effect.sync(() => void told++))
+      const running = yield* execLoop.run(shellCommand(at, "trap 'exit 3' INT; echo begun; while :; do sleep 0.05; done"))
+      const ended = yield* Effect.forkChild(collect(running))
+      yield* Effect.sleep("2.5 seconds") // a window in which it looks more than once
+      assert.strictEqual(told, 0)
+      memory(2_200_000_000)
+      yield* eventually(() => told === 1)
+      yield* running.signal("INT")
+      assert.deepStrictEqual((yield* Fiber.join(ended)).ended, Ended.Exited({ code: 3 }))
+      assert.strictEqual(told, 1)
+    }).pipe(Effect.scoped))
+
+  it.live.each(["max", "none"])("watches no memory where there is no limit (%s)", (limit) =>
+    Effect.gen(function*() {
+      const at = yield* place(shell)
+      mkdirSync(cgroupOf(at))
+      if (limit === "max") writeFileSync(join(cgroupOf(at), "memory.max"), "max\n")
+      writeFileSync(join(cgroupOf(at), "memory.stat"), "anon 900000000000\n")
+      yield* startLoop(at)
+      const execLoop = yield* client(at, "1 hour", Effect.die(new Error("told of what is not there")))
+      const { ended } = yield* execute(execLoop, shellCommand(at, "sleep 1.5"))
+      assert.deepStrictEqual(ended, Ended.Exited({ code: 0 }))
+    }).pipe(Effect.scoped))
 
   it.live("keeps stdout and stderr apart, and each in order", () =>
     Effect.gen(function*() {

@@ -39,6 +39,7 @@ export const poolParts = (patience = "2 seconds", statePatience = "10 seconds"):
       now: Effect.succeed(Option.none()),
       plan: signalPlan(30),
       tooLate: Deferred.await(tooLate),
+      because: () => Effect.void,
       begin: () => Effect.void
     }))
     const settings = podSettings(privateDirectory, privateDirectory, { AGENT_JOB_TOKEN_FILE: tokenFile, AGENT_JOB_POOL_PATIENCE: patience, AGENT_JOB_STATE_PATIENCE: statePatience })

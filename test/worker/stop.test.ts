@@ -72,6 +72,14 @@ describe("a stop", () => {
       expect(yield* now).toEqual(Option.some("Evicted"))
     }))
 
+  it.effect("comes from the worker itself, unless there was one before", () =>
+    Effect.gen(function*() {
+      const { asked, because } = yield* yield* listening(fakeKubernetes(spec).layer)
+      yield* because("OutOfMemory")
+      yield* because("DeadlineExceeded")
+      expect(yield* asked).toBe("OutOfMemory")
+    }))
+
   it.effect("is the first of them, however many come", () =>
     Effect.gen(function*() {
       const kubernetes = fakeKubernetes(spec)
