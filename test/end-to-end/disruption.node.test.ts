@@ -54,12 +54,25 @@ describe("a run", () => {
     const { code, stdout } = await command.ended
     assert.strictEqual(code, 0)
     assert.include(stdout, "Apply complete! Resources: 3 added, 0 changed, 0 destroyed.")
+    assert.notInclude(stdout, "Interrupt")
     assert.deepStrictEqual(await resourcesOf(scene.name), all)
     assert.isString((await untilOver(`${id}-apply`)).status.reportedAt)
     const waits = await scene.startRun(slowApply(1), "--no-color")
     await untilRun(waits.id, "waits for an agent", ({ queue }) => queue !== undefined)
     await scale(1)
     assert.strictEqual((await waits.command.ended).code, 0)
+    await assertOnce(id)
+  })
+
+  it("is applied undisturbed while another controller takes the place of the one that started it", async ({ scene }) => {
+    const { command, id } = await scene.startRun(slowApply(20), "--auto-approve", "--no-color")
+    await command.says(slowly)
+    await inProduct("rollout", "restart", controller)
+    await untilReady()
+    const { code, stdout } = await command.ended
+    assert.strictEqual(code, 0)
+    assert.include(stdout, "Apply complete! Resources: 3 added, 0 changed, 0 destroyed.")
+    assert.notInclude(stdout, "Interrupt")
     await assertOnce(id)
   })
 
