@@ -1,0 +1,50 @@
+// What controllers of this kind have got wrong elsewhere, where it takes a real API server to see that it does not happen here.
+import { expect, layer } from "@effect/vitest"
+import { Context, Effect, Layer, Option, Stream } from "effect"
+import { Configuration } from "../../src/controller/configuration.ts"
+import { Executor } from "../../src/controller/execute.ts"
+import { Reconciler } from "../../src/controller/reconcile.ts"
+import { make } from "../../src/controller/world.ts"
+import type { AgentTask, AgentTaskStatus } from "../../src/schema/agent-task.ts"
+import { configOf } from "../core/configs.ts"
+import { policy } from "../core/worlds.ts"
+import { claimWithoutPod, createTask, finish, getTask, jobNames, TaskCluster } from "./task-cluster.ts"
+
+const configuration = Layer.succeed(Configuration, Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never }))
+
+/** One pass of a controller whose caches have only this of the world. */
+const passOver = Effect.fnUntraced(function*(stale: AgentTask) {
+  const world = make(policy)
+  const key = `${stale.metadata.namespace}/${stale.metadata.name}`
+  world.setTask(key, Option.some(stale))
+  const executor = Executor.layer({ identity: "stale", created: () => undefined })
+  const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration)))
+  yield* Context.get(parts, Reconciler).reconcile(key)
+}, Effect.scoped)
+
+const wasThere = { launches: 1, job: { name: "agent-job-gone" } }
+
+/** As it was seen at some step on its way to success; its Job is gone by now. */
+const copies: ReadonlyArray<{ readonly seen: string; readonly status: AgentTaskStatus | undefined; readonly jobs: number }> = [
+  { seen: "starting", status: { phase: "Starting", reason: "JobCreated", message: "Starts.", ...wasThere }, jobs: 0 },
+  { seen: "running", status: undefined, jobs: 0 },
+  // Nothing that the copy knows speaks against a start, and the claim does: such a Job's worker exits 75.
+  { seen: "new", status: {}, jobs: 1 },
+  { seen: "queued", status: { phase: "Queued", reason: "QuotaExceeded", message: "Waits.", queue: { position: 1, reason: "QuotaExceeded" }, ...wasThere }, jobs: 1 }
+]
+
+layer(TaskCluster, { timeout: 60_000, excludeTestServices: true })("here not:", (it) => {
+  it.effect.each(copies)("a task was run again that had finished, but that a stale cache still showed as $seen", ({ jobs, seen, status }) =>
+    Effect.gen(function*() {
+      const name = `was-${seen}`
+      yield* createTask(name)
+      const running = yield* claimWithoutPod(name)
+      yield* finish(name)
+      const before = yield* getTask(name)
+      expect(before.status.phase).toBe("Succeeded")
+      yield* passOver(status === undefined ? running : { ...running, status })
+      expect(yield* getTask(name)).toEqual(before)
+      expect((yield* jobNames).filter((job) => job === `agent-job-${name}`)).toHaveLength(jobs)
+      expect(yield* Effect.flip(claimWithoutPod(name))).toMatchObject({ _tag: "Invalid" })
+    }))
+})
