@@ -6,6 +6,7 @@ import { approve, discard } from "./approve.ts"
 import { cancel } from "./cancel.ts"
 import { config } from "./config.ts"
 import { controller } from "./controller.ts"
+import { doctor } from "./doctor.ts"
 import { drain } from "./drain.ts"
 import { get } from "./get.ts"
 import { logs } from "./logs.ts"
@@ -16,7 +17,7 @@ import { run } from "./run.ts"
 import { server } from "./server.ts"
 import { state } from "./state.ts"
 import { version } from "./version.ts"
-import { install, worker } from "./worker.ts"
+import { install, probe, worker } from "./worker.ts"
 
 const description = [
   "agent-job runs every stage of OpenTofu and Terraform (plan, apply, destroy) as a Kubernetes Job of its own, in a cluster that you own.",
@@ -31,8 +32,8 @@ export const agentJob = Command.make("agent-job").pipe(
   Command.withDescription(description),
   Command.withSubcommands([
     { group: "RUNS", commands: [run, get, logs, approve, discard, cancel, state] },
-    { group: "INSTALLATION", commands: [render, config, overlay, migrate, drain, server, controller, version] },
-    { group: "INSIDE A TASK'S POD", commands: [worker, install] }
+    { group: "INSTALLATION", commands: [render, config, overlay, migrate, doctor, drain, server, controller, version] },
+    { group: "INSIDE A TASK'S POD", commands: [worker, install, probe] }
   ]),
   Command.withExamples([
     { command: "agent-job run examples/quickstart --workspace demo", description: "Plan, ask, apply" },

@@ -1,7 +1,7 @@
-// `agent-job worker` and `agent-job install`: what runs in the Pod of a task, told everything by its environment.
-// Used by the Jobs that the controller makes; nobody types them.
-import { Effect } from "effect"
-import { Argument, Command } from "effect/cli"
+// `agent-job worker`, `install` and `probe`: what runs in the Pods of tasks and of the doctor, told everything by its environment.
+// Used by the Pods that the controller and the doctor make; nobody types them.
+import { Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
 import { lazily } from "./lazily.ts"
 import { serve } from "./serve.ts"
 
@@ -17,3 +17,12 @@ export const worker = Command.make("worker", {}, () =>
 export const install = Command.make("install", { dataDir: Argument.Path("DIR").pipe(Argument.withDescription("The volume shared with the runner.")) }, ({ dataDir }) =>
   serve(lazily(async () => (await import("../worker/install.ts")).install(dataDir)))
 ).pipe(Command.withDescription("Put the runner's exec loop on the shared volume."))
+
+const port = Flag.Int("listen").pipe(Flag.withMetavar("PORT"), Flag.optional, Flag.withDescription("Take connections there, instead of making some."))
+
+export const probe = Command.make("probe", { port }, ({ port }) =>
+  serve(lazily(async () => {
+    const { listen, tryTargets } = await import("../worker/probe.ts")
+    return Option.match(port, { onNone: () => tryTargets, onSome: listen })
+  }))
+).pipe(Command.withDescription("Try to connect to what the doctor wants to know of."))

@@ -1,6 +1,6 @@
 // Values files, read as layers: a file is one, a directory one for each of its *.yaml, in the order of their names with values.yaml last.
 // Invariant: all or nothing; what cannot be read or decoded is told in full, with the place of each problem.
-// Used by the controller and by the commands that take --values.
+// Used by the controller, the commands that take --values, and the doctor.
 import { Data, Effect, Result, Runtime } from "effect"
 import { readdir, readFile, realpath, stat } from "node:fs/promises"
 import { join } from "node:path"
@@ -58,8 +58,16 @@ const layersOf = (texts: ReadonlyArray<ValuesText>): Effect.Effect<ReadonlyArray
 
 export const loadLayers = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Layer>, ValuesInvalid> => Effect.flatMap(readTexts(paths), layersOf)
 
-/** What the paths come to, and the layers that it is made of. */
-export const loadValues = (paths: ReadonlyArray<string>): Effect.Effect<{ readonly layers: ReadonlyArray<Layer>; readonly values: Values }, ValuesInvalid> =>
-  Effect.flatMap(loadLayers(paths), (layers) => Effect.fromResult(parseLayers(layers)).pipe(
+export interface Loaded { readonly layers: ReadonlyArray<Layer>; readonly values: Values }
+
+const valuesOf = (layers: ReadonlyArray<Layer>): Effect.Effect<Loaded, ValuesInvalid> =>
+  Effect.fromResult(parseLayers(layers)).pipe(
     Effect.mapBoth({ onSuccess: (values) => ({ layers, values }), onFailure: (faults) => new ValuesInvalid({ files: layers.map(({ name }) => name), faults }) })
-  ))
+  )
+
+/** What the paths come to, and the layers that it is made of. */
+export const loadValues = (paths: ReadonlyArray<string>): Effect.Effect<Loaded, ValuesInvalid> => Effect.flatMap(loadLayers(paths), valuesOf)
+
+/** The same of files by their names, as a ConfigMap has them. */
+export const valuesIn = (files: Readonly<Record<string, string>>): Effect.Effect<Loaded, ValuesInvalid> =>
+  Effect.flatMap(layersOf(Object.entries(files).filter(([file]) => file.endsWith(".yaml")).sort(([a], [b]) => inOrder(a, b)).map(([file, text]) => ({ file, text }))), valuesOf)

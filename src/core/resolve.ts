@@ -48,6 +48,8 @@ export interface TaskConfig {
   readonly failureRules: ReadonlyArray<V1PodFailurePolicyRule>
   /** Where providers come from; absent: from their registries, or as the runner's image says. */
   readonly mirrors?: ProviderMirrors
+  /** Whether users in the Pod are none of the node. */
+  readonly userNamespaces: boolean
   readonly jobLabels: Texts
   readonly jobAnnotations: Texts
 }
@@ -145,6 +147,7 @@ const taskOf = ({ agent, global, task }: Values, { runner, worker }: Pick<TaskCo
   ...(task.job.activeDeadlineSeconds > 0 && { timeoutLimitSeconds: task.job.activeDeadlineSeconds - secondsBesideStage(task) }),
   failureRules: task.job.podFailurePolicy.rules,
   ...mirrorsOf(agent),
+  userNamespaces: task.userNamespaces,
   jobLabels: task.jobLabels,
   jobAnnotations: task.jobAnnotations
 })

@@ -69,6 +69,8 @@ export class Kubernetes extends Context.Service<Kubernetes, {
    * the version is the only guard there is: the API server ignores a UID in a patch of a custom resource's status (seen with 1.37).
    */
   readonly patchStatus: <A>(kind: Kind<A>, place: Place, status: object, guard?: Pick<Guard, "resourceVersion">) => Effect.Effect<A, KubernetesError>
+  /** Asks a question that is put as an object and never stored, such as a SubjectAccessReview; gives the answer as it is. */
+  readonly review: (kind: Kind<unknown>, question: { readonly metadata?: { readonly namespace?: string }; readonly spec: object }) => Effect.Effect<unknown, KubernetesError>
   /** Succeeds when the deletion was accepted; finalizers may keep the object for a while. `NotFound` when it, or the one of that UID, is gone. */
   readonly delete: (kind: Kind<unknown>, place: Place, options?: Guard & {
     readonly propagation?: "Background" | "Foreground" | "Orphan"
@@ -222,6 +224,10 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
     patchStatus: (kind, place, status, guard = {}) => {
       const request = Request.patch(pathOf(kind, place, "status"), { urlParams: write })
       return single(kind, json(request, { metadata: guard, status }, "application/merge-patch+json"), one("patch the status of", kind, place), { idempotent: false })
+    },
+    review: (kind, question) => {
+      const body = { ...question, apiVersion: kind.apiVersion, kind: kind.kind }
+      return unary(json(Request.post(pathOf(kind, { namespace: question.metadata?.namespace })), body), { verb: "create", object: kind.kind }, { idempotent: true })
     },
     delete: (kind, place, { propagation = "Background", gracePeriodSeconds, ...guard } = {}) => {
       const preconditions = guard.uid === undefined && guard.resourceVersion === undefined ? undefined : guard

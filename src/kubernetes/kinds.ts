@@ -48,6 +48,14 @@ export const events = kind("events.k8s.io/v1", "Event", "events")
 export const secrets = kind("v1", "Secret", "secrets")
 export const configMaps = kind("v1", "ConfigMap", "configmaps")
 export const namespaces = kind("v1", "Namespace", "namespaces")
+export const networkPolicies = kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+export const nodes = kind("v1", "Node", "nodes")
+export const definitions = kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions")
+export const admissionPolicyKinds = {
+  ValidatingAdmissionPolicy: kind("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies"),
+  ValidatingAdmissionPolicyBinding: kind("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings")
+} as const
+export const accessReviews = kind("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews")
 export const serviceAccounts = kind("v1", "ServiceAccount", "serviceaccounts")
 
 const flux = "source.toolkit.fluxcd.io/v1"

@@ -75,6 +75,7 @@ const task = section({
   runtimeClassName: value(optional(ObjectName), "", "Runtime class of the Pods of tasks, such as one with a sandbox; it must exist."),
   sidecars: value(Schema.mutable(Schema.Array(pod.Container)), [], "Further containers of the Pods of tasks; they start before the runner and end after the worker."),
   startupTimeoutSeconds: value(atLeastOne, 180, "Seconds that a Job may take until its worker takes the task."),
+  userNamespaces: value(Schema.Boolean, false, "Gives the Pods of tasks users of their own, so that none of theirs is one of the node (hostUsers: false); the nodes must be able to."),
   worker: section({
     ...agentContainer("the worker", { limits: { cpu: "2000m", memory: "1024Mi" }, requests: { cpu: "250m", memory: "256Mi" } }),
     extraVolumeMounts: value(pod.VolumeMounts, [], "Further mounts of the worker.")

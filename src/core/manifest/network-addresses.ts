@@ -24,7 +24,7 @@ export const addresses = (...cidrs: ReadonlyArray<string>): Array<V1NetworkPolic
 const allBut = (cidr: string, except: ReadonlyArray<string>): V1NetworkPolicyPeer => ({ ipBlock: { cidr, except: [...except] } })
 
 /** Resolvers on the node (NodeLocal DNSCache, GKE, AWS), and Azure's. */
-export const resolvers = [linkLocal.ipv4, "168.63.129.16/32"]
+const resolvers = [linkLocal.ipv4, "168.63.129.16/32"]
 
 export const dnsOutside: V1NetworkPolicyEgressRule = { to: addresses(...resolvers), ports: onDnsPort }
 

@@ -41,6 +41,7 @@ export const pod = (task: AgentTask, config: ResolvedConfig, epoch: number): V1P
       serviceAccountName: config.taskAccountName,
       automountServiceAccountToken: false, // the worker mounts its own
       enableServiceLinks: false,
+      ...(config.task.userNamespaces && { hostUsers: false }),
       restartPolicy: "Never",
       ...podSettings(settings, selectorLabels(config, "task")),
       initContainers: [install(config), ...sidecars(config), runner(task, config)],

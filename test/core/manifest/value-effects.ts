@@ -154,6 +154,7 @@ export const effects: ReadonlyArray<readonly [key: string, value: unknown, chang
   ["task.terminationGracePeriodSeconds", 9, "Job, task's Pod, worker"],
   ["task.tolerations", [{ operator: "Exists" }], "task's Pod"],
   ["task.topologySpreadConstraints", spread, "task's Pod"],
+  ["task.userNamespaces", true, "task's Pod"],
   ["task.worker.extraEnv", { A: "1" }, "worker"],
   ["task.worker.extraEnvFrom", [{ configMapRef: { name: "c" } }], "worker"],
   ["task.worker.extraVolumeMounts", [{ name: "v", mountPath: "/v" }], "worker", { task: { extraVolumes: [{ name: "v", emptyDir: {} }] } }],

@@ -1,0 +1,128 @@
+// Looks at what is installed: the definition, the policies, the rights of the accounts, the namespace, the nodes.
+// Invariant: changes nothing. What may not be looked at is told as unknown, and keeps nothing else from being looked at.
+// Used by cli/doctor.ts.
+import { Effect, Equal, Option, Schema } from "effect"
+import type { Check } from "../core/doctor.ts"
+import * as judge from "../core/doctor.ts"
+import { admissionPolicies } from "../core/manifest/admission.ts"
+import { userOf } from "../core/manifest/admission-policy.ts"
+import { crd } from "../core/manifest/crd.ts"
+import { grants } from "../core/manifest/rbac.ts"
+import type { ResolvedConfig } from "../core/resolve.ts"
+import { Kubernetes } from "../kubernetes/client.ts"
+import type { KubernetesError } from "../kubernetes/errors.ts"
+import { accessReviews, admissionPolicyKinds, configMaps, decoding, definitions, type Kind, namespaces, networkPolicies, nodes } from "../kubernetes/kinds.ts"
+import type { KubernetesObject, Place } from "../kubernetes/object.ts"
+import { valuesIn } from "../controller/values-files.ts"
+import { isTree } from "../schema/layers.ts"
+import { BadInput } from "./failure.ts"
+import { unusable } from "./values-flag.ts"
+
+type Look<A> = Effect.Effect<A, KubernetesError, Kubernetes>
+
+const find = (kind: Kind, place: Place): Look<Option.Option<KubernetesObject>> =>
+  Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(kind, place)).pipe(Effect.map(Option.some), Effect.catchTag("NotFound", () => Effect.succeedNone))
+
+/** All that `wanted` says is there; what the API server adds by itself is no difference. */
+const says = (found: unknown, wanted: unknown): boolean => {
+  if (Array.isArray(wanted)) return Array.isArray(found) && found.length === wanted.length && wanted.every((_, index) => says(found[index], _))
+  return isTree(wanted) ? isTree(found) && Object.entries(wanted).every(([key, value]) => says(found[key], value)) : Equal.equals(found, wanted)
+}
+
+const Data = Schema.Struct({ data: Schema.Record(Schema.String, Schema.String) })
+
+/** The values that the controller has. */
+export const installedValues = Effect.fnUntraced(function*(name: string, namespace: string) {
+  const place = { namespace, name: `${name}-config` }
+  const kubernetes = yield* Kubernetes
+  const { data } = yield* kubernetes.get(decoding(configMaps, Data), place).pipe(Effect.catchTag("NotFound", () =>
+    Effect.fail(new BadInput({ message: `There is no ConfigMap ${namespace}/${place.name}; give --name and --namespace of the installation, or its values with --values.` }))))
+  return yield* Effect.matchEffect(valuesIn(data), { onFailure: unusable, onSuccess: ({ values }) => Effect.succeed(values) })
+})
+
+const definition: Look<Check> = Effect.gen(function*() {
+  const wanted = crd()
+  return judge.definition(Option.map(yield* find(definitions, { name: wanted.metadata.name }), (found) => ({ differs: !says(found["spec"], wanted.spec) })))
+})
+
+const isPolicy = (kind: string): kind is keyof typeof admissionPolicyKinds => Object.hasOwn(admissionPolicyKinds, kind)
+
+const admission = Effect.fnUntraced(function*(config: ResolvedConfig) {
+  const [missing, weaker]: [Array<string>, Array<string>] = [[], []]
+  for (const { kind = "", metadata, spec } of admissionPolicies(config)) {
+    const name = metadata?.name ?? ""
+    const found = isPolicy(kind) ? yield* find(admissionPolicyKinds[kind], { name }) : Option.none()
+    if (Option.isNone(found)) missing.push(`${kind} ${name}`)
+    else if (!says(found.value["spec"], spec)) weaker.push(`${kind} ${name}`)
+  }
+  return judge.admission(config, missing, weaker)
+})
+
+const Answer = Schema.Struct({ status: Schema.Struct({ allowed: Schema.Boolean }) })
+const decodeAnswer = Schema.decodeUnknownOption(Answer)
+
+interface Question { readonly verb: string; readonly group: string; readonly resource: string; readonly subresource?: string; readonly namespace: string; readonly name?: string }
+
+const inWords = ({ namespace, resource, subresource, verb }: Question): string => `${verb} ${resource}${subresource === undefined ? "" : `/${subresource}`} in ${namespace}`
+
+const may = (user: string, namespace: string, question: Question): Look<boolean> =>
+  Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.review(accessReviews, { spec: { user, groups: ["system:serviceaccounts", `system:serviceaccounts:${namespace}`, "system:authenticated"], resourceAttributes: question } })).pipe(
+    Effect.map((answer) => Option.match(decodeAnswer(answer), { onNone: () => false, onSome: ({ status }) => status.allowed }))
+  )
+
+/** What would make the rest worthless. */
+const never = (namespace: string): ReadonlyArray<Question> => [
+  ...["get", "list", "watch"].map((verb) => ({ verb, group: "", resource: "secrets", namespace })),
+  ...["exec", "attach", "ephemeralcontainers"].map((subresource) => ({ verb: subresource === "ephemeralcontainers" ? "patch" : "create", group: "", resource: "pods", subresource, namespace })),
+  { verb: "create", group: "", resource: "pods", namespace },
+  { verb: "create", group: "", resource: "serviceaccounts", subresource: "token", namespace }
+]
+
+const rights = Effect.fnUntraced(function*(config: ResolvedConfig, account: { readonly name: string; readonly namespace: string }) {
+  const user = userOf(account.namespace, account.name)
+  const wanted = grants(config).filter(({ to }) => to.name === account.name && to.namespace === account.namespace).flatMap(({ namespace, rights }) =>
+    rights.flatMap(({ apiGroup, names = [undefined], resources, verbs }) =>
+      resources.flatMap((path) => verbs.flatMap((verb) => names.map((name): Question => {
+        const [resource = "", subresource] = path.split("/")
+        return { verb, group: apiGroup, resource, namespace, ...(subresource !== undefined && { subresource }), ...(name !== undefined && { name }) }
+      })))))
+  const those = (questions: ReadonlyArray<Question>, allowed: boolean) =>
+    Effect.map(Effect.forEach(questions, (question) => Effect.map(may(user, account.namespace, question), (is) => is === allowed ? [inWords(question)] : []), { concurrency: 8 }), (_) => _.flat())
+  const spaces = [...new Set([config.namespace, config.taskNamespace])]
+  return judge.rights(`${account.namespace}/${account.name}`, yield* those(wanted, false), yield* those(spaces.flatMap(never), true))
+})
+
+const podSecurity = ({ taskNamespace }: ResolvedConfig): Look<Check> =>
+  Effect.map(find(namespaces, { name: taskNamespace }), (found) => judge.podSecurity(taskNamespace, Option.match(found, { onNone: () => ({}), onSome: ({ metadata }) => metadata.labels ?? {} })))
+
+const Features = Schema.Struct({ status: Schema.Struct({ runtimeHandlers: Schema.Array(Schema.Struct({ name: Schema.String, features: Schema.optionalKey(Schema.Struct({ userNamespaces: Schema.optionalKey(Schema.Boolean) })) })) }) })
+const decodeFeatures = Schema.decodeUnknownOption(Features)
+
+/** By the runtime handler that Pods of tasks get. */
+const userNamespaces = ({ task: { pod, userNamespaces } }: ResolvedConfig): Look<Check> =>
+  Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.list(nodes)).pipe(Effect.map(({ items }) => {
+    const able = items.filter((node) => Option.exists(decodeFeatures(node), ({ status }) => status.runtimeHandlers.some(({ features, name }) => name === pod.runtimeClassName && features?.userNamespaces === true)))
+    return judge.userNamespaces(userNamespaces, items.length, able.length)
+  }))
+
+/** One that may not be made is told, and the next one made. */
+const told = (name: string, look: Look<Check>): Look<Check> =>
+  Effect.catchTag(look, ["Forbidden", "Malformed", "Rejected", "NotFound"], ({ message }) => Effect.succeed<Check>({ name, outcome: "unknown", message }))
+
+export const examineObjects = (config: ResolvedConfig): Look<ReadonlyArray<Check>> =>
+  Effect.all([
+    told("the CustomResourceDefinition", definition),
+    told("admission policies", admission(config)),
+    told("what the controller may do", rights(config, { name: config.account.name, namespace: config.namespace })),
+    told("what tasks may do", rights(config, { name: config.taskAccountName, namespace: config.taskNamespace })),
+    told("Pod Security of the tasks' namespace", podSecurity(config)),
+    told("user namespaces", userNamespaces(config))
+  ])
+
+const Closing = Schema.Struct({ spec: Schema.Struct({ podSelector: Schema.Record(Schema.String, Schema.Unknown), policyTypes: Schema.optionalKey(Schema.Array(Schema.String)) }) })
+const decodeClosing = Schema.decodeUnknownOption(Closing)
+
+/** Whether a policy closes the egress of all Pods of the tasks' namespace, as component restricted-egress does. */
+export const isClosedWhole = ({ taskNamespace: namespace }: ResolvedConfig): Look<boolean> =>
+  Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.list(networkPolicies, { namespace })).pipe(Effect.map(({ items }) =>
+    items.some((item) => Option.exists(decodeClosing(item), ({ spec: { podSelector, policyTypes = [] } }) => Object.keys(podSelector).length === 0 && policyTypes.includes("Egress")))))

@@ -1,0 +1,17 @@
+// What a probe Pod is told to reach, and what it tells of that in its last words.
+// `first` and `last`: of several tries in a row, since some networks take a moment until a policy is in force.
+// Used by worker/probe.ts and by the doctor that starts such Pods.
+import { Schema } from "effect"
+
+const target = { address: Schema.String, port: Schema.Int }
+export const ProbeTarget = Schema.Struct(target)
+export type ProbeTarget = typeof ProbeTarget.Type
+
+const Finding = Schema.Struct({ ...target, first: Schema.Boolean, last: Schema.Boolean })
+export type Finding = typeof Finding.Type
+
+export const Targets = Schema.fromJsonString(Schema.Array(ProbeTarget))
+export const Findings = Schema.fromJsonString(Schema.Array(Finding))
+
+/** As a person writes it. */
+export const shown = ({ address, port }: ProbeTarget): string => `${address.includes(":") ? `[${address}]` : address}:${port}`

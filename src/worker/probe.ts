@@ -1,0 +1,44 @@
+// What runs in the Pods of the doctor: one listens, the others try to connect and say in their last words whom they reached.
+// Invariant: nothing is sent; a connection that is made is all that is asked.
+// Run by the command `agent-job probe`.
+import { writeFileSync } from "node:fs"
+import { connect, createServer } from "node:net"
+import { Config, Effect, Schema } from "effect"
+import { Findings, type ProbeTarget, Targets } from "../schema/probe.ts"
+
+/** Takes connections and closes them, until it is ended. */
+export const listen = (port: number) =>
+  Effect.acquireRelease(
+    Effect.sync(() => createServer((socket) => socket.end()).listen(port)),
+    (server) => Effect.sync(() => server.close())
+  ).pipe(Effect.andThen(Effect.never), Effect.scoped)
+
+const patienceMillis = 2000
+
+const reached = ({ address, port }: ProbeTarget): Effect.Effect<boolean> =>
+  Effect.callback((resume) => {
+    const socket = connect({ host: address, port, timeout: patienceMillis })
+    const end = (is: boolean) => () => {
+      socket.destroy()
+      resume(Effect.succeed(is))
+    }
+    socket.once("connect", end(true)).once("timeout", end(false)).once("error", end(false))
+    return Effect.sync(() => socket.destroy())
+  })
+
+const rounds = 5
+
+/** Tries all of AGENT_JOB_PROBE_TARGETS some times, a second apart. */
+export const tryTargets = Effect.gen(function*() {
+  const { terminationLog, wanted } = yield* Config.all({
+    wanted: Config.String("AGENT_JOB_PROBE_TARGETS"),
+    terminationLog: Config.String("AGENT_JOB_TERMINATION_LOG").pipe(Config.withDefault("/dev/termination-log"))
+  })
+  const targets = yield* Effect.orDie(Schema.decodeEffect(Targets)(wanted)) // written by ourselves
+  const round = Effect.forEach(targets, reached, { concurrency: "unbounded" })
+  const first = yield* round
+  let last = first
+  for (let turn = 1; turn < rounds; turn++) last = yield* Effect.andThen(Effect.sleep("1 second"), round)
+  const findings = targets.map((target, index) => ({ ...target, first: first[index] ?? false, last: last[index] ?? false }))
+  yield* Effect.flatMap(Effect.orDie(Schema.encodeEffect(Findings)(findings)), (text) => Effect.sync(() => writeFileSync(terminationLog, text)))
+})

@@ -1,0 +1,120 @@
+// The doctor against a real API server: what it finds of an installation as it should be, and of one with something wrong in it.
+// A hand in the kubelet's place says what Pods of a network that enforces policies, or does not, would have reached.
+import { describe, expect, layer } from "@effect/vitest"
+import { Effect, Option, Schedule } from "effect"
+import { examineNetwork } from "../../src/cli/doctor-network.ts"
+import { networkChecks } from "../../src/core/doctor.ts"
+import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { networkPolicies, pods } from "../../src/kubernetes/kinds.ts"
+import type { KubernetesObject } from "../../src/kubernetes/object.ts"
+import { Installation, installation } from "../core/manifest/installed.ts"
+import { kubectl } from "../kustomize/api-server.ts"
+import { run } from "./program.ts"
+
+const environment = { KUBECONFIG: process.env.KUBECONFIG ?? "" }
+
+const examined = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
+  const { config } = yield* Installation
+  const { code, error, out } = yield* run(["doctor", "--namespace", config.namespace, "--no-pods", "-o", "json", ...args], environment)
+  const checks: ReadonlyArray<{ readonly name: string; readonly outcome: string; readonly message: string }> = out === "" ? [] : JSON.parse(out).checks
+  return { code, error, outcomes: Object.fromEntries(checks.map(({ name, outcome }) => [name, outcome])), messages: checks.map(({ message }) => message).join("\n") }
+})
+
+const made = (...args: ReadonlyArray<string>) => Effect.promise(() => kubectl(args))
+
+type Targets = ReadonlyArray<{ readonly address: string; readonly port: number }>
+const environmentOf = (pod: KubernetesObject): Targets => JSON.parse(Object(pod["spec"]).containers[0].env?.[0]?.value ?? "[]")
+const probeOf = ({ metadata }: KubernetesObject): string => metadata.labels?.["scalr.io/probe"] ?? ""
+
+/** Does what a kubelet and a network would: the listener runs, the others end with what they reached. */
+const kubelet = Effect.fnUntraced(function*(reaches: (probe: string, target: Targets[number]) => boolean) {
+  const { config: { taskNamespace: namespace } } = yield* Installation
+  const kubernetes = yield* Kubernetes
+  const over = (pod: KubernetesObject) => ({
+    phase: "Succeeded",
+    containerStatuses: [{
+      name: "probe", image: "i", imageID: "i", ready: false, restartCount: 0,
+      state: { terminated: { exitCode: 0, message: JSON.stringify(environmentOf(pod).map((target) => ({ ...target, first: reaches(probeOf(pod), target), last: reaches(probeOf(pod), target) }))) } }
+    }]
+  })
+  const turn = Effect.gen(function*() {
+    const { items } = yield* kubernetes.list(pods, { namespace, labelSelector: "scalr.io/doctor" })
+    for (const pod of items.filter((_) => Object(_["status"]).phase === "Pending")) {
+      const status = probeOf(pod) === "listener" ? { phase: "Running", podIP: "10.0.0.7", podIPs: [{ ip: "10.0.0.7" }] } : over(pod)
+      yield* kubernetes.updateStatus(pods, { metadata: pod.metadata, spec: pod["spec"], status })
+    }
+  })
+  yield* Effect.forkScoped(Effect.repeat(Effect.ignore(turn), Schedule.spaced("100 millis")))
+})
+
+const apiServer = [{ address: "kubernetes.default.svc", port: 443 }]
+const isListener = ({ port }: { readonly port: number }) => port === 8083
+
+layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataService: true }), { timeout: 60_000, excludeTestServices: true })("the doctor", (it) => {
+  it.effect("finds nothing wrong with an installation that was just made", () =>
+    Effect.gen(function*() {
+      const { config } = yield* Installation
+      yield* made("label", "namespace", config.taskNamespace, "pod-security.kubernetes.io/enforce=restricted")
+      const { code, error, outcomes } = yield* examined()
+      expect([code, error]).toEqual([0, ""])
+      expect(outcomes).toEqual({
+        "the CustomResourceDefinition": "ok",
+        "admission policies": "ok",
+        [`what ${config.namespace}/agent-job may do`]: "ok",
+        [`what ${config.taskNamespace}/agent-job-task may do`]: "ok",
+        "Pod Security of the tasks' namespace": "ok",
+        "user namespaces": "ok"
+      })
+    }))
+
+  it.effect("says what is missing, too much, or other than the values, and fails", () =>
+    Effect.gen(function*() {
+      const { config: { namespace, taskNamespace } } = yield* Installation
+      yield* made("delete", "validatingadmissionpolicybinding", `agent-job-task-pod.${taskNamespace}`)
+      yield* made("patch", "validatingadmissionpolicy", `agent-job-task-status.${taskNamespace}`, "--type=merge", "-p", JSON.stringify({ spec: { failurePolicy: "Ignore" } }))
+      const { code, error, outcomes } = yield* examined()
+      expect([code, outcomes["admission policies"]]).toEqual([1, "failed"])
+      expect(error).toMatch(/^error: 1 of 6 checks failed: admission policies\.$/mu)
+      yield* made("create", "role", "-n", taskNamespace, "too-much", "--verb=get", "--resource=secrets")
+      yield* made("create", "rolebinding", "-n", taskNamespace, "too-much", "--role=too-much", `--serviceaccount=${namespace}:agent-job`)
+      yield* made("delete", "rolebinding", "-n", taskNamespace, "agent-job-task")
+      const again = yield* examined()
+      expect(again.outcomes).toMatchObject({ [`what ${namespace}/agent-job may do`]: "failed", [`what ${taskNamespace}/agent-job-task may do`]: "failed" })
+      expect(again.messages).toContain(`it may get secrets in ${taskNamespace}`)
+      expect(again.messages).toContain(`it may not get atasks in ${taskNamespace}, watch atasks in ${taskNamespace}, update atasks/status in ${taskNamespace}`)
+    }))
+
+  it.effect("needs to be told where the installation is", () =>
+    Effect.gen(function*() {
+      expect(yield* run(["doctor", "--namespace", "nowhere", "--no-pods"], environment)).toMatchObject({ code: 2, error: expect.stringContaining("There is no ConfigMap nowhere/agent-job-config") })
+    }))
+
+  describe("and its Pods", () => {
+    it.effect("tell a network that enforces policies from one that only takes them, and leave nothing behind", () =>
+      Effect.gen(function*() {
+        const { config } = yield* Installation
+        const kubernetes = yield* Kubernetes
+        const examine = (reaches: (probe: string, target: Targets[number]) => boolean) =>
+          Effect.gen(function*() {
+            yield* kubelet(reaches)
+            const found = yield* Effect.scoped(examineNetwork(config, apiServer))
+            return Option.match(found, { onNone: () => [], onSome: (_) => networkChecks(config, _, apiServer, false).map(({ outcome }) => outcome) })
+          }).pipe(Effect.scoped)
+        expect(yield* examine((probe, target) => target.port === 443 || (isListener(target) && probe !== "closed"))).toEqual(["ok", "ok", "warning", "ok"])
+        expect(yield* examine((_, target) => target.port === 443 || isListener(target))).toEqual(["failed", "unknown", "warning", "ok"])
+        const { taskNamespace: namespace } = config
+        expect((yield* kubernetes.list(networkPolicies, { namespace, labelSelector: "scalr.io/doctor" })).items).toEqual([])
+        expect((yield* kubernetes.list(pods, { namespace, labelSelector: "scalr.io/doctor" })).items.filter(({ metadata }) => metadata.deletionTimestamp === undefined)).toEqual([])
+      }), 60_000)
+
+    it.effect("are taken where Pod Security is restricted, and one of them is selected as a task is", () =>
+      Effect.gen(function*() {
+        const { config } = yield* Installation
+        const kubernetes = yield* Kubernetes
+        yield* kubelet((_, target) => isListener(target))
+        yield* Effect.forkScoped(Effect.scoped(examineNetwork(config, apiServer)))
+        const { items } = yield* kubernetes.list(pods, { namespace: config.taskNamespace, labelSelector: "scalr.io/probe=task" }).pipe(Effect.repeat({ until: ({ items }) => items.length > 0, schedule: Schedule.spaced("50 millis") }))
+        expect(items[0]?.metadata.labels).toMatchObject({ "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/instance": "agent-job", "app.kubernetes.io/component": "task" })
+      }).pipe(Effect.scoped), 60_000)
+  })
+})
