@@ -52,11 +52,16 @@ describe("the worker's process", () => {
       expect(code).toBe(0)
     }))
 
-  it.live("exits with 75 when another Pod has the task", () =>
+  it.live.each([
+    { given: "another Pod has the task", podUid: "other" },
+    { given: "the kubelet started its container once before in the same Pod", podUid: "pod-uid" }
+  ])("exits with 75 when $given, with no engine started and the claim as it was", ({ podUid }) =>
     Effect.gen(function*() {
-      const { code, status } = yield* processOf(idle, { phase: "Running", claim: { podUid: "other", nonce: "n", epoch: 0, at: "2026-01-01T00:00:00Z" } })
+      const claim = { podUid, nonce: "n", epoch: 0, at: "2026-01-01T00:00:00Z" }
+      const { code, output, status } = yield* processOf(idle, { phase: "Running", claim })
       expect(code).toBe(75)
-      expect(status).toMatchObject({ phase: "Running", claim: { podUid: "other" } })
+      expect(status).toEqual({ phase: "Running", claim })
+      expect(output).not.toContain("Engine:")
     }))
 
   it.live("exits with 1 after SIGTERM, however often it comes, with its result written", () =>
