@@ -1,7 +1,8 @@
-// Takes secrets out of a stream of bytes, in the forms in which programs print them, wherever the stream is cut into chunks.
+// Takes secrets out of a stream of bytes, in the forms in which programs print them, coloured or not, wherever the stream is cut into chunks.
 // Always holds: every byte that belongs to an occurrence of a form is masked, and bytes are held back only while they may begin one.
 // Used by worker/log-shipper.ts and worker/report.ts.
 import { Base64, Base64Url, Hex } from "effect/encoding"
+import { plainOf } from "./escapes.ts"
 
 /** Shorter values are too common to be taken out; in characters. */
 export const shortestSecret = 4
@@ -61,6 +62,8 @@ const pieces = (form: Uint8Array): ReadonlyArray<Uint8Array> =>
 
 /** The forms by their first bytes, and every shorter beginning, so that most positions of a text are passed over at once. */
 interface Index {
+  /** By the first two bytes: 1 if a form begins with them. */
+  readonly mayBegin: Uint8Array
   readonly byFirstBytes: ReadonlyMap<number, ReadonlyArray<Uint8Array>>
   readonly byFirstByte: ReadonlyArray<ReadonlyArray<Uint8Array>>
 }
@@ -68,12 +71,19 @@ interface Index {
 const firstBytes = (bytes: Uint8Array, at: number): number =>
   ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)
 
+const firstTwo = (bytes: Uint8Array, at: number): number => ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)
+
 const indexOf = (secrets: ReadonlyArray<string>): Index => {
   const unique = new Map(
-    secrets.filter((secret) => secret.length >= shortestSecret).flatMap(forms).flatMap((form) => pieces(encoder.encode(form))).map((piece) => [piece.join(), piece])
+    secrets.filter((secret) => secret.length >= shortestSecret).flatMap(forms)
+      .map((form) => plainOf(encoder.encode(form), true).bytes) // as it is looked for, without the colours that it may have itself
+      .filter(({ length }) => length >= shortestSecret).flatMap(pieces).map((piece) => [piece.join(), piece])
   )
   const longestFirst = [...unique.values()].sort((a, b) => b.length - a.length)
+  const mayBegin = new Uint8Array(65_536)
+  for (const piece of longestFirst) mayBegin[firstTwo(piece, 0)] = 1
   return {
+    mayBegin,
     byFirstBytes: Map.groupBy(longestFirst, (piece) => firstBytes(piece, 0)),
     byFirstByte: Array.from({ length: 256 }, (_, byte) => longestFirst.filter((piece) => piece[0] === byte))
   }
@@ -127,19 +137,25 @@ export const redactor = (secrets: ReadonlyArray<string>): Redactor => {
   const index = indexOf(secrets)
 
   const step = (state: Redaction, chunk: Uint8Array, last: boolean): readonly [Redaction, Uint8Array] => {
-    const bytes = state.held.length === 0 ? chunk : joined([state.held, chunk])
+    const all = state.held.length === 0 ? chunk : joined([state.held, chunk])
+    const plain = plainOf(all, last)
+    const { bytes } = plain
     const until = last ? bytes.length : undecidedFrom(index, bytes)
+    // Colours go with what follows them, so those before an undecided byte are undecided too.
+    const end = last || (until === bytes.length && !plain.isOpen) ? all.length : until === 0 ? 0 : plain.original(until - 1) + 1
     const shown: Array<Uint8Array> = []
     let { covered, masking } = state
     let clearFrom = 0
     for (let at = 0; at < until; at++) {
+      if (!masking && at >= covered && index.mayBegin[firstTwo(bytes, at)] === 0) continue
       covered = Math.max(covered, at + longestMatch(index, bytes, at))
-      if (at < covered && !masking) shown.push(bytes.subarray(clearFrom, at), maskBytes)
-      if (at >= covered && masking) clearFrom = at
+      if (at < covered && !masking) shown.push(all.subarray(clearFrom, plain.original(at)), maskBytes)
+      if (at >= covered && masking) clearFrom = at === 0 ? 0 : plain.original(at - 1) + 1
       masking = at < covered
     }
-    if (!masking) shown.push(bytes.subarray(clearFrom, until))
-    return [{ held: bytes.slice(until), covered: Math.max(0, covered - until), masking }, joined(shown)]
+    if (!masking) shown.push(all.subarray(clearFrom, end))
+    else if (last) shown.push(all.subarray(until === 0 ? 0 : plain.original(until - 1) + 1)) // colours after the last secret
+    return [{ held: all.slice(end), covered: Math.max(0, covered - until), masking }, joined(shown)]
   }
 
   const next: Redactor["next"] = (state, chunk) => step(state, chunk, false)

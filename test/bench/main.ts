@@ -6,6 +6,7 @@ import { cpus, totalmem } from "node:os"
 import { controllerFigures, latencyFigures } from "./controller-figures.ts"
 import { type Figure, table } from "./figure.ts"
 import { kustomizeBuild } from "./kustomize-build.ts"
+import { redactFigures } from "./redact.ts"
 import { renderFigures } from "./render.ts"
 import { secondRun } from "./second-run.ts"
 import { workerFigures } from "./worker-start.ts"
@@ -32,6 +33,7 @@ const parts: Readonly<Record<string, () => Promise<ReadonlyArray<Figure>>>> = {
   latency: () => latencyFigures(surroundings()),
   controller: () => controllerFigures(surroundings()),
   worker: () => workerFigures({ kubeconfig: given("KUBECONFIG"), containerdSocket: given("BENCH_CONTAINERD"), runnerImage: given("BENCH_RUNNER_IMAGE"), say }),
+  redact: async () => redactFigures(say),
   run: async () => secondRun(say),
   image: async () => imageSize(),
   render: async () => renderFigures(given("BENCH_DIRECTORY"), say),
