@@ -69,6 +69,8 @@ export class ServerClient extends Context.Service<ServerClient, {
   readonly state: (workspace: string) => Effect.Effect<StateView, ServerFailure>
   /** The bytes of a refused state. */
   readonly evidence: (workspace: string, id: string) => Effect.Effect<Uint8Array, ServerFailure>
+  /** Brings a state, or a kept one, as evidence. */
+  readonly bringEvidence: (workspace: string, bytes: Uint8Array) => Effect.Effect<StateView, ServerFailure>
   /** Settles what is pending: with a refused state as the next one, or with none. */
   readonly settleRescue: (workspace: string, by: string, use: Option.Option<string>) => Effect.Effect<StateView, ServerFailure>
   /** Starts a run that imports what is missing in the state. */
@@ -202,6 +204,8 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
         Effect.flatMap((response) => Effect.mapError(response.arrayBuffer, unreachable)),
         Effect.map((buffer) => new Uint8Array(buffer))
       ),
+    bringEvidence: (workspace, bytes) =>
+      decoded(StateView, Request.post(statePath.bring(workspace)).pipe(Request.bodyUint8Array(bytes, "application/octet-stream")), `workspace ${workspace}`),
     settleRescue: (workspace, by, use) => {
       const what = Option.match(use, { onNone: () => `workspace ${workspace}`, onSome: (id) => `evidence ${id} of workspace ${workspace}` })
       return decoded(StateView, json(Request.post(statePath.rescue(workspace)), { by, ...(Option.isSome(use) && { use: use.value }) }), what)

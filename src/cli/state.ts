@@ -2,12 +2,12 @@
 // Used by agent-job.ts.
 import { Clock, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { writeFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { hostname, userInfo } from "node:os"
 import { outputFlag, print } from "./answer.ts"
 import { BadInput, NothingThere } from "./failure.ts"
 import { lazily } from "./lazily.ts"
-import { connection, pathFlag, serverFlags, type ServerFlags, toggle } from "./settings.ts"
+import { connection, inputFlag, pathFlag, serverFlags, type ServerFlags, toggle } from "./settings.ts"
 
 const workspace = Argument.String("WORKSPACE").pipe(Argument.withDescription("The name of the workspace."))
 const common = { workspace, output: outputFlag, ...serverFlags }
@@ -79,17 +79,27 @@ const importing = Effect.fnUntraced(function*(given: ServerFlags & { readonly wo
   yield* print(given.output, answer)
 })
 
+const bringing = Effect.fnUntraced(function*(given: Parameters<typeof answering>[0] & { readonly workspace: string }, path: string) {
+  const bytes = yield* Effect.try({
+    try: () => readFileSync(path),
+    catch: (cause) => new BadInput({ message: `${path} cannot be read (${cause instanceof Error ? cause.message : cause}); name the file of a state that you may read.` })
+  })
+  yield* answering(given, "rescueLines", (client) => client.bringEvidence(given.workspace, bytes))
+})
+
 const rescue = Command.make("rescue", {
   ...common,
   use: Flag.String("use").pipe(Flag.withMetavar("EVIDENCE"), Flag.optional, Flag.withDescription("Make this refused state the next version.")),
   keep: toggle("keep", "Go on with the stored state as it is."),
   import: toggle("import", "Plan a run that imports what was made and is not in the state; you approve it like any other."),
+  file: inputFlag("file").pipe(Flag.withMetavar("FILE"), Flag.optional, Flag.withDescription("Bring a state that was kept elsewhere as evidence; nothing is settled.")),
   importBlocks: pathFlag("import-blocks").pipe(Flag.withMetavar("FILE"), Flag.optional, Flag.withDescription("Write import blocks for what was made and is not in the state; nothing is settled."))
 }, Effect.fn("state rescue")(function*(given) {
-  if ([given.keep, given.import, Option.isSome(given.use), Option.isSome(given.importBlocks)].filter((wanted) => wanted).length > 1) {
-    return yield* new BadInput({ message: "--use, --keep, --import and --import-blocks exclude each other; give one of them." })
+  if ([given.keep, given.import, Option.isSome(given.use), Option.isSome(given.file), Option.isSome(given.importBlocks)].filter((wanted) => wanted).length > 1) {
+    return yield* new BadInput({ message: "--use, --keep, --file, --import and --import-blocks exclude each other; give one of them." })
   }
   if (Option.isSome(given.importBlocks)) return yield* writingImports(given, given.importBlocks.value)
+  if (Option.isSome(given.file)) return yield* bringing(given, given.file.value)
   if (given.import) return yield* importing(given)
   if (!given.keep && Option.isNone(given.use)) return yield* answering(given, "rescueLines", (client) => client.state(given.workspace))
   const by = yield* me

@@ -70,5 +70,6 @@ export const statePath = {
   rescue: (workspace: string) => `${place(workspace)}/rescue`,
   import: (workspace: string) => `${place(workspace)}/import`,
   unlock: (workspace: string) => `${place(workspace)}/unlock`,
+  bring: (workspace: string) => `${place(workspace)}/evidence`,
   evidence: (workspace: string, id: string) => `${place(workspace)}/evidence/${encodeURIComponent(id)}`
 } as const

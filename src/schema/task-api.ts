@@ -18,7 +18,8 @@ export const TaskDetails = Schema.Struct({
   options: Schema.optionalKey(PlanOptions),
   variables: Schema.Array(Variable),
   state: Schema.optionalKey(StateMark.annotate({ description: "The workspace's newest, at this moment; absent: there is none." })),
-  sealKey: Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u)).annotate({ description: "Of the digests of variables in the plan's seal: 256 bits in hex, the same for all stages of the run." })
+  sealKey: Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u)).annotate({ description: "Of the digests of variables in the plan's seal: 256 bits in hex, the same for all stages of the run." }),
+  keptStateKey: Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u)).annotate({ description: "Of a state that is kept outside of the Pod: 256 bits in hex, of this stage alone." })
 })
 export type TaskDetails = typeof TaskDetails.Type
 
@@ -49,8 +50,15 @@ export const taskPath = {
   result: "/api/task/v1/result",
   state: "/api/task/v1/state",
   lock: "/api/task/v1/state/lock",
-  unlock: "/api/task/v1/state/unlock"
+  unlock: "/api/task/v1/state/unlock",
+  keptState: "/api/task/v1/kept-state"
 } as const
+
+/**
+ * A state that could not be saved, as it is kept where others could read it: this line, and AES-256-GCM of the state with the stage's key and the line as additional data,
+ * as initialization vector (12 bytes), tag (16) and the encrypted bytes. `POST /api/task/v1/kept-state` takes it from the worker of any stage, since only the stage it is of can have made it.
+ */
+export const keptStateLine = (stage: string): string => `agent-job-state/1 ${stage}\n`
 
 /** Request headers: the AgentTask that asks, in every request; digest of the body, and the lock a state is written under. */
 export const taskHeader = { taskUid: "x-task-uid", digest: "x-content-sha256", lockId: "x-lock-id", lockEpoch: "x-lock-epoch" } as const

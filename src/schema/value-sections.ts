@@ -84,7 +84,7 @@ const task = section({
 
 const persistence = section({
   emptyDir: section({ sizeLimit: value(pod.Quantity, "20Gi", "Size of the volume that worker and runner share; a Pod that uses more is evicted.") }),
-  enabled: value(Schema.Boolean, false, "Mounts a PersistentVolumeClaim that the Pods of tasks share, as the place of a cache of providers and engines; nothing is kept there yet."),
+  enabled: value(Schema.Boolean, false, "Mounts a PersistentVolumeClaim that the Pods of tasks share, as the place of a cache of providers and engines, which is empty yet, and of states that could not be saved, encrypted (docs/state.md)."),
   hostPath: section({
     path: value(
       optional(Path),

@@ -46,6 +46,7 @@ const task = HttpApiGroup.make("task").add(
   HttpApiEndpoint.post("writeState", taskPath.state, {
     headers: { ...taskUid, ...digest, [taskHeader.lockId]: Schema.String, [taskHeader.lockEpoch]: Schema.String }, payload: bytes, success: done, error: refusals
   }),
+  HttpApiEndpoint.post("takeKeptState", taskPath.keptState, { headers: taskUid, payload: bytes, success: done, error: refusals }),
   HttpApiEndpoint.post("lockState", taskPath.lock, { headers: taskUid, payload: LockInfo, success: LockGranted, error: refusals }),
   HttpApiEndpoint.post("unlockState", taskPath.unlock, { headers: taskUid, payload: LockInfo, success: HttpApiSchema.Empty(200), error: refusals })
 ).middleware(TaskToken)
@@ -63,6 +64,7 @@ const statePlace = "/api/agent-job/v1/workspaces/:name/state"
 const rescue = HttpApiGroup.make("rescue").add(
   HttpApiEndpoint.get("getState", statePlace, { params: name, success: StateView, error: refusals }),
   HttpApiEndpoint.get("readEvidence", `${statePlace}/evidence/:id`, { params: { ...name, ...id }, success: bytes, error: refusals }),
+  HttpApiEndpoint.post("bringEvidence", `${statePlace}/evidence`, { params: name, payload: bytes, success: StateView, error: refusals }),
   HttpApiEndpoint.post("settleRescue", `${statePlace}/rescue`, { params: name, payload: SettleRescue, success: StateView, error: refusals }),
   HttpApiEndpoint.post("importMissing", `${statePlace}/import`, { params: name, success: ImportStarted, error: refusals }),
   HttpApiEndpoint.post("forceUnlock", `${statePlace}/unlock`, { params: name, payload: ForceUnlock, success: StateView, error: refusals })

@@ -16,6 +16,7 @@ import { Evidence } from "./evidence.ts"
 import { healthRoutes } from "./health-routes.ts"
 import { ImportRuns } from "./import-runs.ts"
 import { Limits } from "./limits.ts"
+import { KeptStates } from "./kept-states.ts"
 import { guarded, listen } from "./listen.ts"
 import { Logs } from "./logs.ts"
 import { poolRoutes } from "./pool-routes.ts"
@@ -48,7 +49,7 @@ const dataDirectory = (directory: string) =>
 
 /** Everything that is stored, from the bottom up. */
 export const stores = (options: ServerOptions) =>
-  Layer.mergeAll(Assignments.layer, ImportRuns.layer, StateRescue.layer).pipe(
+  Layer.mergeAll(Assignments.layer, ImportRuns.layer, KeptStates.layer, StateRescue.layer).pipe(
     Layer.provideMerge(Effects.layer),
     Layer.provideMerge(Logs.layer),
     Layer.provideMerge(Runs.layer),

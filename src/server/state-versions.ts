@@ -148,12 +148,9 @@ const make = Effect.gen(function*() {
 
   const put = (bytes: Uint8Array, expected?: string) => blobs.put(Stream.succeed(bytes), { limitBytes: stateLimitBytes, expected })
 
-  /** Keeps a stage's state that was refused, and says so at the end of the refusal. Where that fails, the stage is told to come again. */
-  const keep = Effect.fnUntraced(function*(state: Omit<Parameters<typeof evidence.keep>[0], "why">, refused: Refused): Effect.fn.Return<never, Refused | SqlError.SqlError> {
-    const kept = yield* evidence.keep({ ...state, why: refused.message })
-    const said = kept === undefined ? "It is not kept, since states of higher serials are." : `It is kept as ${kept.id}.`
-    return yield* new Refused({ ...refused, message: `${refused.message} ${said}` })
-  })
+  /** Keeps a state of a stage as evidence; gives the sentence that says so. */
+  const keep = (state: Parameters<typeof evidence.keep>[0]) =>
+    Effect.map(evidence.keep(state), (kept) => kept === undefined ? "It is not kept, since states of higher serials are." : `It is kept as ${kept.id}.`)
 
   /** Stores a state as the workspace's next version; the same body under the same serial is success and no new version. */
   const accept = Effect.fn("StateVersions.accept")(function*(workspaceId: string, { by, bytes, lockId, sha256 }: NewState) {
@@ -171,19 +168,22 @@ const make = Effect.gen(function*() {
         yield* Effect.fromResult(mayFollow(before, { lineage, serial }))
       }
       yield* insert(workspace, { ...blob, lineage, serial, runId: by?.runId ?? null })
-    })).pipe(Effect.catchTag("Refused", (refused): Effect.Effect<void, Refused | SqlError.SqlError> =>
-      by === undefined || !isRefusal(refused) ? Effect.fail(refused) : keep({ workspaceId, stageId: by.holder, lineage, serial, ...blob }, refused)))
+    })).pipe(Effect.catchTag("Refused", (refused): Effect.Effect<never, Refused | SqlError.SqlError> =>
+      by === undefined || !isRefusal(refused) ? Effect.fail(refused) : Effect.flatMap(
+        keep({ workspaceId, stageId: by.holder, lineage, serial, ...blob, why: refused.message }),
+        (said) => Effect.fail(new Refused({ ...refused, message: `${refused.message} ${said}` }))
+      )))
   }, inTurn.withPermit)
 
-  /** A state of a stage that is over can only be left as evidence, for which a rescue is open then; what was stored before it ended is success. */
-  const leave = Effect.fn("StateVersions.leave")(function*(stage: { readonly id: string; readonly stage: string; readonly runId: RunId }, workspaceId: string, bytes: Uint8Array, sha256: string | undefined) {
+  /** A state of a stage that is over can only be left as evidence, for which a rescue is open then. Gives the sentence that says so; nothing if the state was stored before. */
+  const leave = Effect.fn("StateVersions.leave")(function*(stage: { readonly id: string; readonly stage: string; readonly runId: RunId }, workspaceId: string, { bytes, sha256, why }: { readonly bytes: Uint8Array; readonly sha256?: string | undefined; readonly why: string }) {
     const { lineage, serial } = yield* parse(bytes)
     const blob = yield* put(bytes, sha256)
     const stored = yield* sql`SELECT id FROM stateVersions WHERE workspaceId = ${workspaceId} AND sha256 = ${blob.sha256}`
-    if (stored.length > 0) return
+    if (stored.length > 0) return undefined
     const isNews = (yield* evidence.ofStage(stage.id, blob.sha256)) === undefined
     if (isNews) yield* rescues.open({ workspaceId, stageId: stage.id, reason: "StateNotSaved", message: `The ${stage.stage} of ${stage.runId} sent a state after its end` })
-    return yield* keep({ workspaceId, stageId: stage.id, lineage, serial, ...blob }, conflict("stage-over", `The stage ${stage.id} is over, so its state is not stored.`))
+    return yield* keep({ workspaceId, stageId: stage.id, lineage, serial, ...blob, why })
   }, inTurn.withPermit)
 
   /** Makes a state the next version, where nobody has the lock, and does what belongs to it in the same transaction. */

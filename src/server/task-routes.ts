@@ -13,6 +13,7 @@ import { Assignments } from "./assignments.ts"
 import { routesOf } from "./authorize.ts"
 import { Blobs } from "./blobs.ts"
 import { Effects } from "./effects.ts"
+import { KeptStates, keptStateLimitBytes } from "./kept-states.ts"
 import { Logs } from "./logs.ts"
 import { conflict, invalid, Refused } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
@@ -37,6 +38,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const blobs = yield* Blobs
   const effects = yield* Effects
   const logs = yield* Logs
+  const keptStates = yield* KeptStates
   const rescues = yield* Rescues
   const runs = yield* Runs
   const states = yield* StateVersions
@@ -72,6 +74,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
         options: run.options,
         variables: variablesOf(yield* variables.list(run.workspaceId), run.variables),
         ...(state !== undefined && { state: { lineage: state.lineage, serial: state.serial } }),
+        keptStateKey: keptStates.keyOf(stage.id),
         sealKey: tokens.secretOf(`seal ${run.id}`)
       }
       return HttpServerResponse.jsonUnsafe(task)
@@ -112,11 +115,16 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const run = yield* runs.get(stage.runId)
         const bytes = yield* bytesOf(request, stateLimitBytes)
         const { [taskHeader.digest]: sha256, [taskHeader.lockEpoch]: epoch, [taskHeader.lockId]: lockId } = request.headers
-        yield* stage.endedAt !== null
-          ? states.leave(stage, run.workspaceId, bytes, sha256)
-          : states.accept(run.workspaceId, { bytes, sha256, lockId, by: { holder: stage.id, epoch: Option.getOrElse(epochOf(epoch), () => -1), runId: run.id } })
+        if (stage.endedAt !== null) {
+          const why = `The stage ${stage.id} is over, so its state is not stored.`
+          const said = yield* states.leave(stage, run.workspaceId, { bytes, sha256, why })
+          return said === undefined ? noContent : yield* conflict("stage-over", `${why} ${said}`)
+        }
+        yield* states.accept(run.workspaceId, { bytes, sha256, lockId, by: { holder: stage.id, epoch: Option.getOrElse(epochOf(epoch), () => -1), runId: run.id } })
         return noContent
       })),
+    task("POST", taskPath.keptState, (request) =>
+      Effect.as(Effect.flatMap(bytesOf(request, keptStateLimitBytes), keptStates.take), noContent)),
     task("POST", taskPath.lock, (request, stage, run) =>
       Effect.gen(function*() {
         return HttpServerResponse.jsonUnsafe({ epoch: yield* states.lock(run.workspaceId, yield* lockInfo(request), stage.id) })

@@ -3,9 +3,10 @@
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { ForceUnlock, type ImportStarted, SettleRescue } from "../schema/state.ts"
-import { jsonOf, problem } from "./answer.ts"
+import { bytesOf, jsonOf, problem } from "./answer.ts"
 import { routesFor } from "./authorize.ts"
 import { ImportRuns } from "./import-runs.ts"
+import { KeptStates, keptStateLimitBytes } from "./kept-states.ts"
 import { StateRescue } from "./state-rescue.ts"
 import type { Caller } from "./tokens.ts"
 
@@ -18,6 +19,7 @@ const who = (caller: Caller, by: string) => `${caller.name}, ${by}`
 
 export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const imports = yield* ImportRuns
+  const keptStates = yield* KeptStates
   const state = yield* StateRescue
   const route = yield* routesFor("user", problem)
   const shown = (name: string) => Effect.map(state.view(name), (view) => HttpServerResponse.jsonUnsafe(view))
@@ -26,6 +28,11 @@ export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("GET", place, (_, { name = "" }) => shown(name)),
     route("GET", `${place}/evidence/:id`, (_, { id = "", name = "" }) =>
       Effect.map(state.read(name, id), (bytes) => HttpServerResponse.uint8Array(bytes, { contentType: "application/json" }))),
+    route("POST", `${place}/evidence`, (request, { name = "" }, caller) =>
+      Effect.gen(function*() {
+        yield* keptStates.bring(name, yield* bytesOf(request, keptStateLimitBytes), caller.name)
+        return yield* shown(name)
+      })),
     route("POST", `${place}/rescue`, (request, { name = "" }, caller) =>
       Effect.gen(function*() {
         const { by, use } = yield* decision(request)

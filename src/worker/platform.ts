@@ -55,6 +55,8 @@ export class Platform extends Context.Service<Platform, {
   readonly appendEffects: (entries: ReadonlyArray<JournalEntry>) => Effect.Effect<Sent, PlatformError>
   readonly tellResult: (result: StageResult) => Effect.Effect<void, PlatformError>
   readonly state: Effect.Effect<Option.Option<Uint8Array>, PlatformError>
+  /** A state that another stage had to leave, encrypted as it is. */
+  readonly takeKeptState: (bytes: Uint8Array) => Effect.Effect<void, PlatformError>
   readonly pushState: (bytes: Uint8Array, sha256: string, lock: StateLock) => Effect.Effect<void, PlatformError>
   readonly lockState: (info: LockInfo) => Effect.Effect<StateLock, PlatformError>
   readonly unlockState: (info: LockInfo) => Effect.Effect<void, PlatformError>
@@ -185,6 +187,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
       Effect.catchTag("Declined", (error): Effect.Effect<Option.Option<never>, PlatformError> =>
         error.status !== 404 ? Effect.fail(error) : isNoState(error.body) ? Effect.succeedNone : Effect.fail(new NoAnswer({ detail: "it answers 404" })))
     ),
+    takeKeptState: (bytes) => done(Request.post(taskPath.keptState).pipe(Request.bodyUint8Array(bytes, "application/octet-stream")), largeBodyTimeout),
     pushState: (bytes, sha256, { epoch, id }) =>
       done(
         Request.post(taskPath.state).pipe(

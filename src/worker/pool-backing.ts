@@ -14,6 +14,7 @@ import { keptStateFile } from "./kept-state.ts"
 import { Platform } from "./platform.ts"
 import { packPlan, unpackPlan } from "./saved-plan.ts"
 import { Settings } from "./settings.ts"
+import { carryKeptStates } from "./shared-state.ts"
 import { invalid, StageFailed } from "./stage-failed.ts"
 import { StateDelivery } from "./state-delivery.ts"
 import { openGateway } from "./state-gateway.ts"
@@ -34,23 +35,27 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
   const { pod, privateDirectory } = yield* Settings
   if (stage !== "plan" && plan === undefined) return yield* refuse(`spec.plan is missing: the ${stage} of a pool's run applies the plan that was approved, and only that; plan again.`)
   const begun = yield* platform.details
+  yield* carryKeptStates
 
-  const notSaved = (why: string, where: string) => new StageFailed({
+  const notSaved = (why: string, where: string, shared = Option.none<string>()) => new StageFailed({
     reason: "StateNotSaved",
-    message: `The pool's server has not confirmed the last state (${why}) It is in ${where} of Pod ${pod.name} on node ${pod.node}; save it before the Pod is deleted.`
+    message: Option.match(shared, {
+      onNone: () => `The pool's server has not confirmed the last state (${why}) It is in ${where} of Pod ${pod.name} on node ${pod.node}; save it before the Pod is deleted.`,
+      onSome: (file) => `The pool's server has not confirmed the last state (${why}) It is kept, encrypted, as ${file} in the volume that tasks share; the next stage that runs takes it to the server.`
+    })
   })
   const settleState = Effect.fnUntraced(function*({ directory, path, root }: Provisioned) {
     const file = [...directory, erroredState]
     const left = yield* readFile(root, file, stateLimitBytes)
-    const { pushed, trouble } = yield* delivery.settle(left)
-    if (Option.isSome(trouble)) return yield* notSaved(trouble.value, keptStateFile(privateDirectory))
+    const { pushed, shared, trouble } = yield* delivery.settle(left)
+    if (Option.isSome(trouble)) return yield* notSaved(trouble.value, keptStateFile(privateDirectory), shared)
     if (Option.isNone(left) && Option.isSome(yield* Effect.scoped(openFile(root, file)))) return yield* notSaved(`it has more than ${stateLimitBytes / 1024 ** 2} MiB.`, join(path, erroredState))
     return pushed
   })
 
   return {
     variables: begun.variables,
-    secrets: yield* platform.secrets,
+    secrets: [...(yield* platform.secrets), begun.keptStateKey],
     ship: Option.some(platform.appendLog),
     sendEffects: Option.some(platform.appendEffects),
     storedState: Effect.option(platform.patiently(platform.state)).pipe(

@@ -24,6 +24,8 @@ export class Settings extends Context.Service<Settings, {
   readonly sourceDirectory: Option.Option<string>
   /** Where plans are kept between their stages, if this one's is. */
   readonly plansDirectory: Option.Option<string>
+  /** What the Pods of tasks share, if they share anything. */
+  readonly cacheDirectory: Option.Option<string>
   /** From SIGTERM to SIGKILL. */
   readonly graceSeconds: number
   /** No stage takes longer, whatever its task says. */
@@ -54,6 +56,7 @@ export class Settings extends Context.Service<Settings, {
     tokenFile: Config.option(Config.String("AGENT_JOB_TOKEN_FILE")),
     sourceDirectory: Config.option(Config.String("AGENT_JOB_SOURCE_DIR")),
     plansDirectory: Config.option(Config.String("AGENT_JOB_PLANS_DIR")),
+    cacheDirectory: Config.option(Config.String("AGENT_JOB_CACHE_DIR")),
     graceSeconds: Config.Int("AGENT_JOB_GRACE_SECONDS").pipe(Config.withDefault(30)),
     timeoutLimitSeconds: Config.option(Config.Int("AGENT_JOB_TIMEOUT_LIMIT_SECONDS")),
     mirrors: Config.option(Config.String("AGENT_JOB_PROVIDER_MIRRORS")),

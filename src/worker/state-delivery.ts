@@ -5,6 +5,7 @@ import { createHash, randomUUID } from "node:crypto"
 import { Context, Duration, Effect, Layer, Option, Schedule, Semaphore } from "effect"
 import type { LockInfo } from "../schema/task-api.ts"
 import { keepCopy, removeCopy } from "./kept-state.ts"
+import { sharedCopy, type SharedCopy } from "./shared-state.ts"
 import { Declined, NoAnswer, Platform, type PlatformError, type StateLock } from "./platform.ts"
 import { Settings } from "./settings.ts"
 import { Stop } from "./stop.ts"
@@ -15,6 +16,8 @@ export interface Settled {
   readonly pushed: Option.Option<boolean>
   /** Why the last state is not confirmed. */
   readonly trouble: Option.Option<string>
+  /** Where else the last state is, if it is not confirmed: a file that outlives the Pod. */
+  readonly shared: Option.Option<string>
 }
 
 export class StateDelivery extends Context.Service<StateDelivery, {
@@ -42,6 +45,8 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   let held: { readonly info: LockInfo; readonly lock: StateLock; readonly isOver: boolean } | undefined
   let unconfirmed: Uint8Array | undefined
   let confirmed: string | undefined
+  let copy = Option.none<SharedCopy>()
+  let shared: string | undefined
 
   const again = <A>(ask: Effect.Effect<A, PlatformError>, mayHelp: (error: PlatformError) => boolean, limit: Duration.Duration): Effect.Effect<A, PlatformError> =>
     Effect.tapError(ask, (error) => Effect.logWarning("The pool's server has not got the state yet", error.message)).pipe(
@@ -59,15 +64,28 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   /** The same when the engine is gone: a refusal stays one, and the Pod is not to stay for ever. */
   const patiently = <A>(ask: Effect.Effect<A, PlatformError>) => again(ask, ({ _tag }) => _tag === "NoAnswer", statePatience)
 
+  /** Once for each state, when the server is away; one that it refuses is evidence there. */
+  const share = (bytes: Uint8Array, digest: string) => Effect.fnUntraced(function*(error: PlatformError) {
+    if (Option.isNone(copy) || shared === digest || error._tag === "Declined") return
+    yield* copy.value.keep(bytes)
+    shared = digest
+  }, Effect.catch((error) => Effect.logWarning(error.message)))
+  const unshare = Effect.suspend(() => {
+    if (Option.isNone(copy) || shared === undefined) return Effect.void
+    shared = undefined
+    return copy.value.remove
+  })
+
   const deliver = (bytes: Uint8Array, ask: (push: Effect.Effect<void, PlatformError>) => Effect.Effect<void, PlatformError>) =>
     Effect.gen(function*() {
       if (held === undefined) return yield* notLocked
       const digest = sha256(bytes)
       unconfirmed = bytes
       yield* keepCopy(privateDirectory, bytes).pipe(Effect.catch((error) => Effect.logWarning(error.message))) // the server is asked all the same
-      yield* ask(platform.pushState(bytes, digest, held.lock))
+      yield* ask(Effect.tapError(platform.pushState(bytes, digest, held.lock), share(bytes, digest)))
       unconfirmed = undefined
       confirmed = digest
+      yield* unshare
       yield* removeCopy(privateDirectory)
     })
 
@@ -82,10 +100,13 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     )
   })
 
+  const sharing = Effect.provide(sharedCopy, yield* Effect.context<Platform | Settings>())
+
   const lock = (info: LockInfo, ask: typeof patiently = platform.patiently) =>
     Effect.gen(function*() {
       if (held?.info.ID !== info.ID) yield* giveBack
       held = { info, lock: yield* ask(platform.lockState(info)), isOver: false }
+      copy = yield* sharing // now, since it needs the server
     })
 
   /** That it may be given back when no state is left over. */
@@ -117,7 +138,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       const trouble = yield* rescue(left)
       if (unconfirmed !== undefined) yield* keepCopy(privateDirectory, unconfirmed).pipe(Effect.catch((error) => Effect.logWarning(error.message)))
       if (held?.isOver === true && unconfirmed === undefined) yield* giveBack
-      return { pushed: unconfirmed === undefined && confirmed === undefined ? Option.none() : Option.some(unconfirmed === undefined), trouble }
+      return { pushed: unconfirmed === undefined && confirmed === undefined ? Option.none() : Option.some(unconfirmed === undefined), trouble, shared: Option.filter(Option.map(copy, ({ file }) => file), () => shared !== undefined) }
     }))
   })
 })

@@ -1,5 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { agent, directory, failed, person, planWith, serve, userToken, worker } from "../server/live-server.ts"
 import { run } from "./program.ts"
@@ -27,6 +29,10 @@ it.live("a state in doubt is shown, looked into and settled, for a person and fo
     expect(shown.out).toContain(`agent-job state rescue demo --use ${id}`)
     expect((yield* agentJob("show", "demo", "--evidence", String(id))).out).toBe(`${refused}\n`)
     expect(yield* agentJob("show", "demo", "--evidence", "ev-none")).toMatchObject({ code: 3, error: expect.stringContaining("There is no evidence ev-none of workspace demo") })
+    const brought = join(yield* directory, "brought.tfstate")
+    writeFileSync(brought, "{\"version\":4,\"serial\":2,\"lineage\":\"other\"}")
+    expect(yield* agentJob("rescue", "demo", "--file", brought)).toMatchObject({ code: 0, out: expect.stringMatching(/ev-\w+ +2 +/u) })
+    expect(yield* agentJob("rescue", "demo", "--file", "/nope", "-o", "json")).toMatchObject({ code: 2, out: "", error: expect.stringContaining("/nope cannot be read") })
     const used = yield* agentJob("rescue", "demo", "--use", String(id), "-o", "json")
     expect(JSON.parse(used.out)).toMatchObject({ workspace: "demo", version: { serial: 3, lineage: "l" }, pending: [], settled: [{ reason: "NodeLost", settledBy: expect.stringContaining("@") }] })
   }))

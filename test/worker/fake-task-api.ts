@@ -32,6 +32,8 @@ export interface TaskApi {
   readonly serials: Array<number>
   log: Uint8Array
   readonly journal: Array<JournalEntry>
+  /** What workers brought for others, encrypted. */
+  readonly keptStates: Array<Uint8Array>
   lock: { ID: string } | undefined
   epoch: number
   readonly results: Array<unknown>
@@ -82,7 +84,7 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
     const body = await read(request)
     switch (name) {
       case "GET /assignment":
-        return [200, { id: "run-a.plan.1", runId: "run-a", workspace: "demo", stage: "plan", archiveSha256: sha256(api.archive), variables: api.variables, sealKey: "5".repeat(64), ...markOf(api.state) }]
+        return [200, { id: "run-a.plan.1", runId: "run-a", workspace: "demo", stage: "plan", archiveSha256: sha256(api.archive), variables: api.variables, sealKey: "5".repeat(64), keptStateKey: "7".repeat(64), ...markOf(api.state) }]
       case "GET /archive":
         return [200, api.archive]
       case "GET /plan":
@@ -106,6 +108,9 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
       }
       case "GET /state":
         return api.state === undefined ? [404, { error: "no-state", message: "No state." }] : [200, api.state]
+      case "POST /kept-state":
+        api.keptStates.push(body)
+        return [204]
       case "POST /state": {
         const state = JSON.parse(body.toString("utf8"))
         if (api.lock === undefined || api.lock.ID !== request.headers[taskHeader.lockId] || String(api.epoch) !== request.headers[taskHeader.lockEpoch]) return locked()
@@ -171,6 +176,7 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
     variables: [],
     state: undefined,
     serials: [],
+    keptStates: [],
     log: new Uint8Array(),
     journal: [],
     lock: undefined,

@@ -42,7 +42,7 @@ export const poolParts = (patience = "2 seconds", statePatience = "10 seconds"):
       because: () => Effect.void,
       begin: () => Effect.void
     }))
-    const settings = podSettings(privateDirectory, privateDirectory, { AGENT_JOB_TOKEN_FILE: tokenFile, AGENT_JOB_POOL_PATIENCE: patience, AGENT_JOB_STATE_PATIENCE: statePatience })
+    const settings = podSettings(privateDirectory, privateDirectory, { AGENT_JOB_TOKEN_FILE: tokenFile, AGENT_JOB_POOL_PATIENCE: patience, AGENT_JOB_STATE_PATIENCE: statePatience, AGENT_JOB_CACHE_DIR: join(privateDirectory, "cache") })
     const base = Layer.merge(Layer.orDie(settings), stop)
     const layer = StateDelivery.layer.pipe(Layer.provideMerge(Layer.orDie(Platform.layer(api.url, taskUid))), Layer.provideMerge(base))
     return { api, privateDirectory, tokenFile, endGrace: Effect.asVoid(Deferred.succeed(tooLate, undefined)), layer }

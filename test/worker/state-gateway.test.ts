@@ -50,7 +50,7 @@ describe("the state gateway", () => {
       expect((yield* ask(env, "read")).text).toBe(state(1))
       expect((yield* unlock(env)).status).toBe(200)
       expect(existsSync(kept({ api, ...parts }))).toBe(false)
-      expect(yield* (yield* StateDelivery).settle(Option.none())).toEqual({ pushed: Option.some(true), trouble: Option.none() })
+      expect(yield* (yield* StateDelivery).settle(Option.none())).toMatchObject({ pushed: Option.some(true), trouble: Option.none() })
       expect(api).toMatchObject({ serials: [1], lock: undefined, epoch: 1 })
     })))
 
@@ -139,7 +139,7 @@ describe("the state gateway", () => {
       yield* Fiber.interrupt(writing)
       const settling = yield* Effect.forkChild((yield* StateDelivery).settle(Option.none()))
       up()
-      expect(yield* Fiber.join(settling)).toEqual({ pushed: Option.some(true), trouble: Option.none() })
+      expect(yield* Fiber.join(settling)).toMatchObject({ pushed: Option.some(true), trouble: Option.none() })
       expect(parts.api.requests.filter((request) => request.startsWith("POST /state"))).toEqual(["POST /state/lock 200", "POST /state 204"])
       expect(parts.api.lock).toMatchObject({ ID: "engine-lock" })
     })))
@@ -225,7 +225,7 @@ describe("what the engine left", () => {
   it.live("is sent under a lock of the worker's own when the engine had none", () =>
     withGateway(Effect.fnUntraced(function*(_, { api }) {
       const settled = yield* (yield* StateDelivery).settle(Option.some(Buffer.from(state(3))))
-      expect(settled).toEqual({ pushed: Option.some(true), trouble: Option.none() })
+      expect(settled).toMatchObject({ pushed: Option.some(true), trouble: Option.none() })
       expect(api).toMatchObject({ serials: [3], lock: undefined })
     })))
 
@@ -246,7 +246,7 @@ describe("what the engine left", () => {
       const settling = yield* Effect.forkChild((yield* StateDelivery).settle(Option.some(Buffer.from(state(3)))))
       yield* until(() => tries > 4)
       up()
-      expect(yield* Fiber.join(settling)).toEqual({ pushed: Option.some(true), trouble: Option.none() })
+      expect(yield* Fiber.join(settling)).toMatchObject({ pushed: Option.some(true), trouble: Option.none() })
       expect(api.serials).toEqual([3])
     })))
 
@@ -262,7 +262,7 @@ describe("what the engine left", () => {
     withGateway(Effect.fnUntraced(function*(env, { api }) {
       yield* lock(env)
       yield* unlock(env)
-      expect(yield* (yield* StateDelivery).settle(Option.none())).toEqual({ pushed: Option.none(), trouble: Option.none() })
+      expect(yield* (yield* StateDelivery).settle(Option.none())).toMatchObject({ pushed: Option.none(), trouble: Option.none() })
       expect(api.lock).toBeUndefined()
     })))
 
@@ -270,7 +270,7 @@ describe("what the engine left", () => {
     withGateway(Effect.fnUntraced(function*(env, { api }) {
       yield* lock(env)
       yield* write(env, 1)
-      expect(yield* (yield* StateDelivery).settle(Option.none())).toEqual({ pushed: Option.some(true), trouble: Option.none() })
+      expect(yield* (yield* StateDelivery).settle(Option.none())).toMatchObject({ pushed: Option.some(true), trouble: Option.none() })
       expect(api.lock).toMatchObject({ ID: "engine-lock" })
     })))
 })

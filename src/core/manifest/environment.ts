@@ -7,7 +7,7 @@ import { jobName } from "../job-name.ts"
 import type { ResolvedConfig } from "../resolve.ts"
 import type { ContainerConfig, Variables } from "../resolve/containers.ts"
 import { clientCertificateVariable } from "./certificates.ts"
-import { place } from "./places.ts"
+import { cacheDir, place } from "./places.ts"
 import { planClaimOf } from "./volumes.ts"
 
 export const fromValues = (variables: Variables): Array<V1EnvVar> => Object.entries(variables).map(([name, value]) => ({ name, value }))
@@ -55,6 +55,7 @@ export const workerEnvironment = (task: AgentTask, config: ResolvedConfig, epoch
     ...(task.spec.pool === undefined ? [] : [{ name: "AGENT_JOB_TOKEN_FILE", value: `${place.taskToken}/token` }]),
     ...(task.spec.source.configMap === undefined ? [] : [{ name: "AGENT_JOB_SOURCE_DIR", value: place.source }]),
     ...(planClaimOf(task) === undefined ? [] : [{ name: "AGENT_JOB_PLANS_DIR", value: place.plans }]),
+    ...(config.cache === undefined ? [] : [{ name: "AGENT_JOB_CACHE_DIR", value: cacheDir(config.dataDir) }]),
     { name: "AGENT_JOB_GRACE_SECONDS", value: String(config.task.pod.terminationGracePeriodSeconds) },
     ...timeoutLimit(config),
     ...clientCertificateVariable(config),

@@ -1,0 +1,80 @@
+// States that came another way than by a push: those that a stage had to leave encrypted outside of its Pod, and files of a person.
+// Invariant: an encrypted one is of the stage whose key opens it, whoever brings it; all of them become evidence and nothing more.
+// Used by the task routes (brought by the next worker) and by the workspace routes (brought by a person).
+import { Context, Effect, Layer, Result } from "effect"
+import { createDecipheriv } from "node:crypto"
+import { keptStateLine } from "../schema/task-api.ts"
+import { conflict, invalid, notFound } from "./refused.ts"
+import { Rescues } from "./rescues.ts"
+import { Runs } from "./runs.ts"
+import { Stages } from "./stages.ts"
+import { stateLimitBytes, StateVersions } from "./state-versions.ts"
+import { Tokens } from "./tokens.ts"
+import { Workspaces } from "./workspaces.ts"
+
+/** Of one with the line before it, and what the encryption adds. */
+export const keptStateLimitBytes = stateLimitBytes + 1024
+
+const [vectorBytes, tagBytes, lineLimitBytes] = [12, 16, 512]
+
+/** The stage that the first line names; nothing if it is no kept state. */
+const stageIn = (bytes: Uint8Array): string | undefined => {
+  const line = new TextDecoder().decode(bytes.subarray(0, lineLimitBytes)).split("\n", 1)[0] ?? ""
+  const stage = line.slice(keptStateLine("").length - 1)
+  return `${line}\n` === keptStateLine(stage) ? stage : undefined
+}
+
+const opened = (stage: string, key: Uint8Array, bytes: Uint8Array) =>
+  Result.try({
+    try: () => {
+      const line = Buffer.from(keptStateLine(stage))
+      const rest = bytes.subarray(line.length)
+      const decipher = createDecipheriv("aes-256-gcm", key, rest.subarray(0, vectorBytes), { authTagLength: tagBytes })
+      decipher.setAAD(line).setAuthTag(rest.subarray(vectorBytes, vectorBytes + tagBytes))
+      return Buffer.concat([decipher.update(rest.subarray(vectorBytes + tagBytes)), decipher.final()])
+    },
+    catch: () => invalid("This kept state is damaged, or was made for another server; it is left where it is.")
+  })
+
+const make = Effect.gen(function*() {
+  const rescues = yield* Rescues
+  const runs = yield* Runs
+  const stages = yield* Stages
+  const states = yield* StateVersions
+  const tokens = yield* Tokens
+  const workspaces = yield* Workspaces
+
+  /** In hex, 256 bits. */
+  const keyOf = (stage: string) => tokens.secretOf(`kept state ${stage}`)
+
+  /** What was stored, or kept as evidence before, is success. Gives the workspace. */
+  const take = Effect.fn("KeptStates.take")(function*(bytes: Uint8Array) {
+    const id = stageIn(bytes)
+    const stage = id === undefined ? undefined : yield* stages.find(id)
+    if (stage === undefined) return yield* invalid("This is no kept state of a stage of this server.")
+    const state = yield* Effect.fromResult(opened(stage.id, Buffer.from(keyOf(stage.id), "hex"), bytes))
+    if (stage.endedAt === null) return yield* conflict("not-over", `The stage ${stage.id} still runs and may save its state itself.`)
+    const { workspaceId } = yield* runs.get(stage.runId)
+    yield* states.leave(stage, workspaceId, { bytes: state, why: "It could not be saved, and was kept outside of its Pod." })
+    return workspaceId
+  })
+
+  /** A kept state, or a state as the engine writes it, which is then one of the stage that is in doubt. */
+  const bring = Effect.fn("KeptStates.bring")(function*(name: string, bytes: Uint8Array, by: string) {
+    const workspace = yield* Effect.flatMap(workspaces.find(name), (found) => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found))
+    if (stageIn(bytes) !== undefined) {
+      if ((yield* take(bytes)) !== workspace.id) return yield* conflict("other-workspace", `This kept state is of another workspace than ${name}; it is kept there.`)
+      return
+    }
+    const pending = yield* rescues.pending(workspace.id)
+    if (pending === undefined) return yield* conflict("nothing-pending", `Nothing of ${name} waits to be settled, so no state is taken; see: agent-job state show ${name}`)
+    const stage = yield* stages.get(pending.stageId)
+    yield* states.leave(stage, workspace.id, { bytes, why: `It is a file that ${by} brought.` })
+  })
+
+  return { keyOf, take, bring }
+})
+
+export class KeptStates extends Context.Service<KeptStates>()("agent-job/server/KeptStates", { make }) {
+  static readonly layer = Layer.effect(this, this.make)
+}

@@ -1,0 +1,82 @@
+// Unsaved states on the volume that the Pods of tasks share, so that they outlive theirs; the worker of whichever stage comes next takes them to the server.
+// Always holds: encrypted with a key that only the stage and the server have, since the runners may read that volume; gone only when the server has it.
+// Used by worker/state-delivery.ts (keeps) and worker/pool-backing.ts (carries).
+import { createCipheriv, randomBytes } from "node:crypto"
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs"
+import { join } from "node:path"
+import { Effect, Option } from "effect"
+import { keptStateLine } from "../schema/task-api.ts"
+import { openFolder, readFile, removeFile } from "./folder.ts"
+import { storeWhole } from "./kept-state.ts"
+import { Platform } from "./platform.ts"
+import { Settings } from "./settings.ts"
+import { fileTrouble } from "./stage-failed.ts"
+
+const suffix = ".state"
+/** What one stage carries for others before it begins. */
+const carriedAtOnce = 20
+/** The largest state that the server takes, and what the encryption adds. */
+const limitBytes = 65 * 1024 ** 2
+
+const folderOf = (cacheDirectory: string) => join(cacheDirectory, "kept-states")
+const trouble = fileTrouble("the volume that tasks share")
+
+export const sealed = (stage: string, key: Uint8Array, bytes: Uint8Array): Uint8Array => {
+  const line = Buffer.from(keptStateLine(stage))
+  const vector = randomBytes(12)
+  const cipher = createCipheriv("aes-256-gcm", key, vector).setAAD(line)
+  const hidden = Buffer.concat([cipher.update(bytes), cipher.final()])
+  return Buffer.concat([line, vector, cipher.getAuthTag(), hidden])
+}
+
+export interface SharedCopy {
+  readonly file: string
+  readonly keep: (bytes: Uint8Array) => Effect.Effect<void, { readonly message: string }>
+  /** Best effort: a copy too many is known to the server when it comes. */
+  readonly remove: Effect.Effect<void>
+}
+
+/** Of this stage; nothing where the Pod has no such volume, or the server does not say the key. */
+export const sharedCopy = Effect.gen(function*() {
+  const { cacheDirectory } = yield* Settings
+  const { details } = yield* Platform
+  const begun = Option.isSome(cacheDirectory) ? yield* Effect.option(details) : Option.none()
+  return Option.map(Option.all([cacheDirectory, begun]), ([directory, { id, keptStateKey }]): SharedCopy => {
+    const folder = folderOf(directory)
+    const file = join(folder, `${encodeURIComponent(id)}${suffix}`)
+    return {
+      file,
+      keep: (bytes) => Effect.try({
+        try: () => {
+          mkdirSync(folder, { recursive: true })
+          storeWhole(file, sealed(id, Buffer.from(keptStateKey, "hex"), bytes))
+        },
+        catch: trouble
+      }),
+      remove: Effect.ignore(Effect.try({ try: () => rmSync(file, { force: true }), catch: trouble }))
+    }
+  })
+})
+
+const carry = Effect.fnUntraced(function*(root: number, name: string) {
+  const { takeKeptState } = yield* Platform
+  const kept = yield* readFile(root, [name], limitBytes)
+  if (Option.isNone(kept)) return
+  yield* takeKeptState(kept.value)
+  yield* removeFile(root, [name])
+}, (effect, _, name) => Effect.catch(effect, ({ message }) => Effect.logWarning(`The kept state ${name} stays where it is`, message)))
+
+/** Takes to the server what other stages had to leave. Never fails, and never keeps a stage from its own work for long. */
+export const carryKeptStates = Effect.gen(function*() {
+  const { cacheDirectory } = yield* Settings
+  const folder = Option.map(cacheDirectory, folderOf)
+  if (Option.isNone(folder) || !existsSync(folder.value)) return
+  const names = readdirSync(folder.value).filter((name) => name.endsWith(suffix))
+  const root = yield* openFolder(folder.value)
+  yield* Effect.forEach(names.slice(0, carriedAtOnce), (name) => carry(root, name), { discard: true })
+}).pipe(
+  Effect.scoped,
+  Effect.timeoutOption("1 minute"),
+  Effect.catchCause((cause) => Effect.logWarning("The states that were kept for the server cannot be looked at", cause)),
+  Effect.asVoid
+)

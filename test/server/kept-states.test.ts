@@ -1,0 +1,95 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { statePath } from "../../src/schema/state.ts"
+import { taskPath } from "../../src/schema/task-api.ts"
+import { sealed } from "../../src/worker/shared-state.ts"
+import { agent, directory, failed, person, planWith, serve, succeeded, withChanges, worker } from "./live-server.ts"
+
+const state = (serial: number) => ({ version: 4, serial, lineage: "l", outputs: {}, resources: [] })
+const bytes = (serial: number) => Buffer.from(JSON.stringify(state(serial)))
+
+/** An apply of `demo` with the key of its kept states, and a plan of another workspace that runs beside it. */
+const applying = Effect.gen(function*() {
+  const url = yield* Effect.flatMap(directory, serve)
+  yield* person(url).start("demo", { "auto-apply": true })
+  yield* planWith(url)
+  const apply = yield* agent(url).take
+  const applier = worker(url, apply)
+  const key = Buffer.from(String((yield* applier.as("GET", taskPath.assignment)).json.keptStateKey), "hex")
+  yield* applier.lock("a")
+  yield* applier.pushState(state(1), "a", 1)
+  yield* person(url).start("other")
+  const other = worker(url, yield* agent(url).take)
+  const carry = (kept: Uint8Array) => other.as("POST", taskPath.keptState, kept)
+  const looked = Effect.map(person(url).as("GET", statePath.state("demo")), ({ json }) => json)
+  const lose = agent(url).report(apply.id, { ...failed(), reason: "NodeLost" })
+  const bring = (body: Uint8Array, workspace = "demo") => person(url).as("POST", statePath.bring(workspace), body)
+  return { url, apply, applier, key, other, carry, looked, lose, bring }
+})
+
+describe("a kept state", () => {
+  it.live("becomes evidence of the stage that it is of, whoever brings it and however often", () =>
+    Effect.gen(function*() {
+      const { apply, carry, key, looked, lose } = yield* applying
+      yield* lose
+      for (const _ of [1, 2]) expect((yield* carry(sealed(apply.id, key, bytes(7)))).status).toBe(204)
+      expect((yield* looked).evidence).toMatchObject([{ stage: apply.id, serial: 7, lineage: "l", why: expect.stringContaining("kept outside of its Pod") }])
+      expect((yield* looked).version.serial).toBe(1)
+    }))
+
+  it.live("opens a rescue when none is open, though the stage seemed to end in order", () =>
+    Effect.gen(function*() {
+      const { applier, apply, carry, key, looked } = yield* applying
+      yield* applier.unlock("a")
+      yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
+      expect((yield* carry(sealed(apply.id, key, bytes(1)))).status).toBe(204) // it is stored
+      expect((yield* looked).pending).toEqual([])
+      expect((yield* carry(sealed(apply.id, key, bytes(7)))).status).toBe(204)
+      expect((yield* looked).pending).toHaveLength(1)
+    }))
+
+  it.live("is left where it is while its stage still runs", () =>
+    Effect.gen(function*() {
+      const { apply, carry, key, looked } = yield* applying
+      expect((yield* carry(sealed(apply.id, key, bytes(7)))).json.error).toBe("not-over")
+      expect((yield* looked).evidence).toEqual([])
+    }))
+
+  it.live.each([
+    { given: "with a byte that is another", spoil: (kept: Buffer) => { kept[kept.length - 1]! ^= 1 } },
+    { given: "with another tag", spoil: (kept: Buffer) => { kept[kept.indexOf("\n") + 14]! ^= 1 } },
+    { given: "in the name of another stage", spoil: (kept: Buffer) => { kept.write("2", kept.indexOf("\n") - 1) } },
+    { given: "that is no kept state", spoil: (kept: Buffer) => { kept.write("X") } },
+    { given: "that is cut short", spoil: (kept: Buffer) => { kept.fill(0, kept.indexOf("\n") + 1) } }
+  ])("is refused $given", ({ spoil }) =>
+    Effect.gen(function*() {
+      const { apply, carry, key, looked, lose } = yield* applying
+      yield* lose
+      const kept = Buffer.from(sealed(apply.id, key, bytes(7)))
+      spoil(kept)
+      expect((yield* carry(kept)).status).toBe(422)
+      expect((yield* looked).evidence).toEqual([])
+    }))
+
+  it.live("is refused when another stage made it with its own key", () =>
+    Effect.gen(function*() {
+      const { apply, carry, lose, other } = yield* applying
+      yield* lose
+      const foreign = Buffer.from(String((yield* other.as("GET", taskPath.assignment)).json.keptStateKey), "hex")
+      expect((yield* carry(sealed(apply.id, foreign, bytes(7)))).status).toBe(422)
+    }))
+})
+
+describe("a file that a person brings", () => {
+  it.live("may be a kept state, or a state as the engine writes it, for the stage that is in doubt", () =>
+    Effect.gen(function*() {
+      const { apply, bring, key, lose } = yield* applying
+      expect((yield* bring(bytes(8))).json.error).toBe("nothing-pending")
+      yield* lose
+      expect((yield* bring(sealed(apply.id, key, bytes(7)))).json.evidence).toMatchObject([{ serial: 7 }])
+      expect((yield* bring(bytes(8))).json.evidence).toMatchObject([{ serial: 8, stage: apply.id, why: expect.stringContaining("brought") }, { serial: 7 }])
+      expect((yield* bring(Buffer.from("no state"))).status).toBe(422)
+      expect((yield* bring(bytes(8), "none")).status).toBe(404)
+      expect((yield* bring(sealed(apply.id, key, bytes(9)), "other")).json.error).toBe("other-workspace")
+    }))
+})

@@ -1,0 +1,84 @@
+// What becomes of a state that the server does not take, on a volume that outlives the Pod.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Fiber, Layer, Option } from "effect"
+import { createDecipheriv } from "node:crypto"
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { keptStateLine } from "../../src/schema/task-api.ts"
+import { carryKeptStates } from "../../src/worker/shared-state.ts"
+import { StateDelivery } from "../../src/worker/state-delivery.ts"
+import { type PoolParts, poolParts } from "./pool-parts.ts"
+
+const stage = "run-a.plan.1" // of the task API in memory
+const key = Buffer.from("7".repeat(64), "hex")
+const state = Buffer.from(JSON.stringify({ version: 4, serial: 3, lineage: "l", resources: ["secret"] }))
+
+const folder = ({ privateDirectory }: PoolParts) => join(privateDirectory, "cache", "kept-states")
+const file = (parts: PoolParts) => join(folder(parts), `${stage}.state`)
+
+const opened = (bytes: Uint8Array) => {
+  const line = Buffer.from(keptStateLine(stage))
+  expect(Buffer.from(bytes).subarray(0, line.length)).toEqual(line)
+  const rest = bytes.subarray(line.length)
+  const decipher = createDecipheriv("aes-256-gcm", key, rest.subarray(0, 12)).setAAD(line).setAuthTag(rest.subarray(12, 28))
+  return Buffer.concat([decipher.update(rest.subarray(28)), decipher.final()])
+}
+
+const withParts = <A, E, R>(use: (parts: PoolParts, delivery: StateDelivery["Service"]) => Effect.Effect<A, E, R>) =>
+  Effect.gen(function*() {
+    const parts = yield* poolParts("300 millis", "300 millis")
+    const context = yield* Layer.build(parts.layer)
+    return yield* Effect.flatMap(StateDelivery, (delivery) => use(parts, delivery)).pipe(Effect.provide(context))
+  }).pipe(Effect.scoped)
+
+describe("a state that the server does not take", () => {
+  it.live("is kept encrypted from the first failure on, and is gone when the server has it", () =>
+    withParts(Effect.fnUntraced(function*(parts, delivery) {
+      yield* delivery.lock({ ID: "a" })
+      const up = parts.api.goDown()
+      const pushing = yield* Effect.forkChild(delivery.push(state))
+      yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => existsSync(file(parts)) }).pipe(Effect.timeout("10 seconds"))
+      const kept = readFileSync(file(parts))
+      expect(kept.includes("secret")).toBe(false)
+      expect(opened(kept)).toEqual(state)
+      up()
+      yield* Fiber.join(pushing)
+      expect(readdirSync(folder(parts))).toEqual([])
+    })))
+
+  it.live("is named in how it stands, and stays", () =>
+    withParts(Effect.fnUntraced(function*(parts, delivery) {
+      yield* delivery.lock({ ID: "a" })
+      parts.api.goDown()
+      expect((yield* delivery.settle(Option.some(state))).shared).toEqual(Option.some(file(parts)))
+      expect(opened(readFileSync(file(parts)))).toEqual(state)
+    })))
+
+  it.live("is kept nowhere when the server refuses it, which keeps it itself", () =>
+    withParts(Effect.fnUntraced(function*(parts, delivery) {
+      yield* delivery.lock({ ID: "a" })
+      parts.api.epoch++
+      expect((yield* delivery.settle(Option.some(state))).shared).toEqual(Option.none())
+      expect(existsSync(folder(parts))).toBe(false)
+    })))
+})
+
+describe("the next worker", () => {
+  it.live("takes what others had to leave to the server as it is, and only then removes it", () =>
+    withParts(Effect.fnUntraced(function*(parts) {
+      mkdirSync(folder(parts), { recursive: true })
+      for (const name of ["run-x.apply.1.state", "run-y.apply.1.state", "run-z.apply.1.state.new"]) writeFileSync(join(folder(parts), name), `sealed ${name}`)
+      parts.api.fault("POST /kept-state", 409)
+      yield* carryKeptStates
+      expect(parts.api.keptStates.map((bytes) => Buffer.from(bytes).toString())).toEqual(["sealed run-y.apply.1.state"])
+      expect(readdirSync(folder(parts)).sort()).toEqual(["run-x.apply.1.state", "run-z.apply.1.state.new"])
+      yield* carryKeptStates
+      expect(readdirSync(folder(parts))).toEqual(["run-z.apply.1.state.new"])
+    })))
+
+  it.live("begins at once where nothing was left", () =>
+    withParts(Effect.fnUntraced(function*(parts) {
+      yield* carryKeptStates
+      expect(parts.api.requests).toEqual([])
+    })))
+})
