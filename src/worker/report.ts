@@ -1,11 +1,12 @@
 // The three roads of a result: the container's last words, the pool, and the status of the AgentTask.
-// Always holds: each goes its way whatever becomes of the others; a result that is there already is never replaced.
+// Always holds: each goes its way whatever becomes of the others; no result is replaced, and none given to a task that this worker has not claimed.
 // Used by worker/worker.ts, last of all.
 import { writeFileSync } from "node:fs"
 import { Cause, type Duration, Effect, Equal, Option, Schedule } from "effect"
 import { lastWords } from "../core/last-words.ts"
 import { finished } from "../core/status.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
+import type { Claim } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { Settings } from "./settings.ts"
 import { fileTrouble } from "./stage-failed.ts"
@@ -28,11 +29,14 @@ const patience = Schedule.min([Schedule.exponential("100 millis"), Schedule.spac
   Schedule.while(({ elapsed }) => elapsed < 120_000)
 )
 
-const writeStatus = Effect.fnUntraced(function*(result: StageResult, reported: boolean) {
+const writeStatus = Effect.fnUntraced(function*(claim: Claim, result: StageResult, reported: boolean) {
   const kubernetes = yield* Kubernetes
   const { namespace, task: name } = yield* Settings
   const attempt = Effect.gen(function*() {
     const { metadata, spec, status } = yield* kubernetes.get(taskKind, { namespace, name })
+    if (!Equal.equals(status.claim, claim)) {
+      return yield* Effect.logError(`AgentTask ${name} is another one by now, of the same name; the result of the one before is not written to it.`)
+    }
     if (status.result !== undefined) {
       if (!Equal.equals(status.result, result)) yield* Effect.logError(`AgentTask ${name} has another result already; this one is not written.`)
       return
@@ -64,7 +68,7 @@ export interface Roads {
  * Goes all three roads. Bounded: a minute or two, however little answers. The log goes first: what the pool hears ends the token,
  * and it hears of it from the controller as soon as the status is written.
  */
-export const report = Effect.fn("Report.result")(function*(result: StageResult, { flushLog, tellPool }: Roads) {
+export const report = Effect.fn("Report.result")(function*(claim: Claim, result: StageResult, { flushLog, tellPool }: Roads) {
   const { now } = yield* Stop
   const hasty = Option.contains(yield* now, "Evicted") // else nobody ends the Pod
   const wait = waits[hasty ? "inHaste" : "inPeace"]
@@ -72,7 +76,7 @@ export const report = Effect.fn("Report.result")(function*(result: StageResult, 
     onNone: () => Effect.succeed(false),
     onSome: (tell) => Effect.map(Effect.timeoutOption(onItsOwn("the pool", tell(result)), wait.pool), Option.getOrElse(() => false))
   })
-  const status = (reported: boolean) => onItsOwn("the AgentTask", writeStatus(result, reported))
+  const status = (reported: boolean) => onItsOwn("the AgentTask", writeStatus(claim, result, reported))
   yield* onItsOwn("the kubelet", writeLastWords(result))
   yield* flushLog(wait.log)
   // In haste the status does not wait; the controller says it to the pool once more, which is no harm.

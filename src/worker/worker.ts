@@ -2,7 +2,7 @@
 // Always holds: without the claim nothing is begun; with it there is a result, whatever stops the worker in between.
 // Run by the command `agent-job worker`.
 import { Cause, Data, DateTime, Duration, Effect, Exit, Fiber, Layer, Option, Runtime } from "effect"
-import { type AgentTaskSpec, defaultTimeoutSeconds } from "../schema/agent-task.ts"
+import { type AgentTaskSpec, type Claim, defaultTimeoutSeconds } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { type Backing, ownBacking } from "./backing.ts"
 import { claimTask } from "./claim.ts"
@@ -27,28 +27,28 @@ class StageUnsuccessful extends Data.TaggedError("StageUnsuccessful")<{ readonly
 const claimed = Effect.gen(function*() {
   const { readyPort, timeoutLimitSeconds } = yield* Settings
   const ready = yield* serveReadiness(readyPort)
-  const { task } = yield* claimTask()
+  const { claim, task } = yield* claimTask()
   const { metadata, spec } = task
   yield* ready
   const timeoutSeconds = spec.timeoutSeconds ?? defaultTimeoutSeconds
   yield* (yield* Stop).begin(Duration.seconds(Math.min(timeoutSeconds, Option.getOrElse(timeoutLimitSeconds, () => timeoutSeconds))))
-  yield* spec.pool === undefined ? finish(spec, ownBacking(task), Option.none()) : ofPool(spec, spec.pool.url, metadata.uid)
+  yield* spec.pool === undefined ? finish(claim, spec, ownBacking(task), Option.none()) : ofPool(claim, spec, spec.pool.url, metadata.uid)
 })
 
 /** A pool that cannot even be asked is a failure of the stage like any other, but the pool does not hear of it. */
-const ofPool = (spec: AgentTaskSpec, url: string, taskUid: string) =>
+const ofPool = (claim: Claim, spec: AgentTaskSpec, url: string, taskUid: string) =>
   Effect.gen(function*() {
     const { patiently, tellResult } = yield* Platform
-    yield* finish(spec, poolBacking(spec), Option.some((result) => patiently(tellResult(result))))
+    yield* finish(claim, spec, poolBacking(spec), Option.some((result) => patiently(tellResult(result))))
   }).pipe(
     Effect.provide(Layer.provideMerge(StateDelivery.layer, Platform.layer(url, taskUid))),
-    Effect.catchTag("StageFailed", (failure) => finish(spec, Effect.fail(failure), Option.none()))
+    Effect.catchTag("StageFailed", (failure) => finish(claim, spec, Effect.fail(failure), Option.none()))
   )
 
-const finish = Effect.fnUntraced(function*<R>(spec: AgentTaskSpec, backing: Effect.Effect<Backing, StageFailed, R>, tellPool: Option.Option<TellPool>) {
+const finish = Effect.fnUntraced(function*<R>(claim: Claim, spec: AgentTaskSpec, backing: Effect.Effect<Backing, StageFailed, R>, tellPool: Option.Option<TellPool>) {
   const { flushLog, outcome } = yield* runStage(spec, backing)
   const result: StageResult = { ...outcome, finishedAt: DateTime.formatIso(yield* DateTime.now) }
-  yield* report(result, { flushLog, tellPool })
+  yield* report(claim, result, { flushLog, tellPool })
   if (result.outcome !== "succeeded") return yield* new StageUnsuccessful({ result })
 })
 

@@ -1,6 +1,6 @@
 // The claim and the result against a real API server, whose versions and rules decide.
 import { describe, expect, layer } from "@effect/vitest"
-import { Cause, ConfigProvider, Effect, Exit, Layer, Option, Runtime, Schedule } from "effect"
+import { Cause, ConfigProvider, Effect, Exit, Layer, Option, Result, Runtime, Schedule } from "effect"
 import { randomBytes } from "node:crypto"
 import { join } from "node:path"
 import { tmpdir } from "node:os"
@@ -116,9 +116,9 @@ layer(cluster, { timeout: 60_000, excludeTestServices: true })("the API server",
     it.effect("takes it once, and then nothing more", () =>
       Effect.gen(function*() {
         yield* starting("done")
-        yield* claiming("done", "p")
+        const { claim } = yield* Effect.fromResult(Exit.match(yield* claiming("done", "p"), { onFailure: Result.fail, onSuccess: Result.succeed }))
         const result: StageResult = { outcome: "failed", reason: "ExitCode", message: "tofu plan failed.", exitCode: 1, changes: { add: 1, change: 0, destroy: 2 }, finishedAt: "2026-01-01T00:00:00Z" }
-        const send = (_: StageResult) => report(_, { flushLog: () => Effect.void, tellPool: Option.none() }).pipe(Effect.provide(Layer.merge(settings("done", "p"), stop)))
+        const send = (_: StageResult) => report(claim, _, { flushLog: () => Effect.void, tellPool: Option.none() }).pipe(Effect.provide(Layer.merge(settings("done", "p"), stop)))
         yield* send(result)
         yield* send({ ...result, outcome: "succeeded", reason: "Completed" })
         expect((yield* read("done")).status).toMatchObject({ phase: "Failed", reason: "ExitCode", result })

@@ -7,6 +7,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { StopCause } from "../../src/core/outcome.ts"
 import { signalPlan } from "../../src/core/signal-plan.ts"
+import type { Claim } from "../../src/schema/agent-task.ts"
+import { Uid } from "../../src/schema/names.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
 import { report, type TellPool } from "../../src/worker/report.ts"
 import { Stop } from "../../src/worker/stop.ts"
@@ -14,7 +16,8 @@ import { type FakeKubernetes, fakeKubernetes } from "./fake-kubernetes.ts"
 import { podSettings } from "./pod-settings.ts"
 
 const result: StageResult = { outcome: "succeeded", reason: "Completed", message: "tofu plan ended with success.", exitCode: 0, finishedAt: "2026-01-01T00:01:00Z" }
-const running = { phase: "Running", startedAt: "2026-01-01T00:00:00Z" } as const
+const claim: Claim = { podUid: Uid.make("pod-uid"), nonce: "nonce", epoch: 0, at: "2026-01-01T00:00:00Z" }
+const running = { phase: "Running", startedAt: claim.at, claim } as const
 const spec = { workspace: "demo", stage: "plan", source: { inline: {} } }
 
 interface World {
@@ -29,7 +32,7 @@ const world = (status: Parameters<typeof fakeKubernetes>[1] = running): Effect.E
     const kubernetes = fakeKubernetes(spec, status)
     const file = join(directory, "termination-log")
     const send: World["send"] = (tellPool, { flushLog = Effect.void, stopped, terminationLog = file } = {}) =>
-      report(result, { flushLog: () => flushLog, tellPool }).pipe(Effect.provide(Layer.mergeAll(
+      report(claim, result, { flushLog: () => flushLog, tellPool }).pipe(Effect.provide(Layer.mergeAll(
         kubernetes.layer,
         Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeed(Option.fromUndefinedOr(stopped)), plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, begin: () => Effect.void })),
         podSettings(directory, directory, { AGENT_JOB_TERMINATION_LOG: terminationLog })
@@ -93,7 +96,7 @@ describe("the report", () => {
   it.effect("never replaces a result that is there", () =>
     Effect.gen(function*() {
       const lost: StageResult = { outcome: "failed", reason: "Lost", message: "Gone.", finishedAt: "2026-01-01T00:00:30Z" }
-      const { kubernetes, send } = yield* world({ phase: "Failed", result: lost })
+      const { kubernetes, send } = yield* world({ phase: "Failed", result: lost, claim })
       yield* send(Option.none())
       expect(kubernetes.writes()).toBe(0)
       expect(kubernetes.task().status.result).toEqual(lost)
@@ -101,9 +104,18 @@ describe("the report", () => {
 
   it.effect("adds the result to a task that was given up meanwhile, whose phase stays", () =>
     Effect.gen(function*() {
-      const { kubernetes, send } = yield* world({ phase: "Failed", reason: "Lost" })
+      const { kubernetes, send } = yield* world({ phase: "Failed", reason: "Lost", claim })
       yield* send(Option.none())
       expect(kubernetes.task().status).toMatchObject({ phase: "Failed", result })
+    }))
+
+  it.effect("never goes to a later task of the same name, or to one that another has claimed", () =>
+    Effect.gen(function*() {
+      for (const status of [{ phase: "Pending" }, { phase: "Running", claim: { ...claim, nonce: "another" } }] as const) {
+        const { kubernetes, send } = yield* world(status)
+        yield* send(Option.none())
+        expect(kubernetes.writes()).toBe(0)
+      }
     }))
 
   it.effect("tells the pool only after the log, since that ends the token", () =>
