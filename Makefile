@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
-export CONTEXT ONLY
+export CONTEXT ONLY SEED SCHEDULES
 
 .PHONY: help
 help: ## print this
@@ -18,7 +18,7 @@ stop: ## end what `make run` started, cluster included
 	@scripts/stop
 
 ##@ Test it
-.PHONY: test unit gitops-test verify check fuzz bench
+.PHONY: test unit gitops-test verify check fuzz bench soak replay
 test: ## everything it needs, and all the tests; CONTEXT=name: in that context; ONLY="unit cluster gitops node": some of them
 	@scripts/test $(ONLY)
 unit: ## the tests that need no cluster, in seconds
@@ -37,6 +37,10 @@ bench: ## measure what the budgets are about
 scorecard: ## print what the long tests found, and keep it as docs/reliability.md; what was not run says so
 	@scripts/packages --no-cluster >/dev/null
 	@PATH="$$PWD/node_modules/.bin:$$PATH" node test/scorecard/main.ts
+soak: ## a million simulated schedules of faults; SEED and SCHEDULES choose others
+	@scripts/soak
+replay: ## one simulated schedule again, as short as it gets: SEED=…
+	@scripts/replay
 
 ##@ Build it
 .PHONY: bundle image cluster generate golden

@@ -1,20 +1,19 @@
 // The controller as a whole: the mirror feeds a world, a queue of tasks is worked off while this replica leads, the pool gives work.
 // Standby replicas keep their caches warm and write nothing; a stop, or values that need a new process, drains what runs, gives the lead back and ends with 0.
 // Started by cli/controller.
-import { Deferred, Duration, Effect, Layer, Metric, Option, Ref, Stream, SubscriptionRef } from "effect"
+import { Deferred, Effect, Layer, Metric, Option, Ref, Stream, SubscriptionRef } from "effect"
 import { answered, drainedSince } from "../core/draining.ts"
 import { leaderLeaseName } from "../core/manifest/rbac.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import { discover } from "../kubernetes/credentials.ts"
 import * as Election from "../kubernetes/lease.ts"
-import * as KeyedQueue from "../queue/keyed-queue.ts"
 import { Configuration } from "./configuration.ts"
 import { Executor } from "./execute.ts"
 import { Health } from "./health.ts"
+import { type Parts, whileLeader } from "./leader.ts"
 import { mirror } from "./mirror.ts"
 import { Pool } from "./pool.ts"
-import { poolIntake } from "./pool-intake.ts"
 import { Reconciler } from "./reconcile.ts"
 import { valuesWatch } from "./values-watch.ts"
 import * as World from "./world.ts"
@@ -32,38 +31,7 @@ export interface ControllerOptions {
   readonly poolTokenFile: string
 }
 
-const concurrency = 16
-const drainLimit = Duration.seconds(20)
-const backoff = KeyedQueue.exponential(Duration.seconds(1), Duration.minutes(1))
-
-const leader = Metric.gauge("agent_job_leader", { description: "1 while this replica leads." })
 const draining = Metric.gauge("agent_job_draining", { description: "1 while the cluster is drained, so that nothing new starts." })
-const depth = Metric.gauge("agent_job_queue_depth", { description: "Tasks that wait to be looked at." })
-
-interface Parts {
-  readonly world: World.World
-  readonly config: ResolvedConfig
-  readonly identity: string
-  /** Where the mirror sends the keys of changed tasks. */
-  readonly sink: Ref.Ref<(key: string) => Effect.Effect<void>>
-  readonly drained: SubscriptionRef.SubscriptionRef<boolean>
-}
-
-/** What only the leader does. Leaving its scope first lets the passes that run come to their end. */
-const whileLeader = Effect.fnUntraced(function*({ config, drained, identity, sink, world }: Parts) {
-  const reconciler = yield* Reconciler
-  const queue = yield* KeyedQueue.make({ concurrency, work: reconciler.reconcile, backoff })
-  yield* Effect.addFinalizer(() => queue.drain.pipe(Effect.timeoutOption(drainLimit), Effect.andThen(Metric.update(leader, 0))))
-  yield* Metric.update(leader, 1)
-  yield* Ref.set(sink, (key) => Effect.andThen(queue.add(key), Effect.flatMap(queue.depth, ({ waiting }) => Metric.update(depth, waiting))))
-  yield* Effect.forEach([...world.tasks()], ([key]) => queue.add(key), { discard: true })
-  const pool = yield* Effect.serviceOption(Pool)
-  return yield* Option.match(Option.all([pool, Option.fromUndefinedOr(config.pool)]), {
-    onNone: () => Effect.never,
-    onSome: ([pool, { url }]) =>
-      poolIntake({ url, namespace: config.taskNamespace, identity, world, drained }).pipe(Effect.provideService(Pool, pool))
-  })
-})
 
 const lookAtAll = ({ sink, world }: Pick<Parts, "sink" | "world">) =>
   Effect.flatMap(Ref.get(sink), (add) => Effect.forEach([...world.tasks()], ([key]) => add(key), { discard: true }))

@@ -34,7 +34,7 @@ const writeStatus = Effect.fnUntraced(function*(claim: Claim, result: StageResul
   const { namespace, task: name } = yield* Settings
   const attempt = Effect.gen(function*() {
     const { metadata, spec, status } = yield* kubernetes.get(taskKind, { namespace, name })
-    if (!Equal.equals(status.claim, claim)) {
+    if (status.claim?.nonce !== claim.nonce) {
       return yield* Effect.logError(`AgentTask ${name} is another one by now, of the same name; the result of the one before is not written to it.`)
     }
     if (status.result !== undefined) {

@@ -23,11 +23,12 @@ export class Stop extends Context.Service<Stop, {
   /** From the claim on: listens for a cancel, and stops the stage after this time. */
   readonly begin: (timeout: Duration.Input) => Effect.Effect<void>
 }>()("agent-job/worker/Stop") {
-  /** Hears SIGTERM from the beginning: what comes before the claim keeps the task from being claimed. */
-  static readonly layer = Layer.effect(Stop, Effect.suspend(() => listen()))
+  /** Hears the signal from the beginning: what comes before the claim keeps the task from being claimed. */
+  static readonly layerOn = (sigterm: Effect.Effect<void>) => Layer.effect(Stop, Effect.suspend(() => listen(sigterm)))
+  static readonly layer = Layer.effect(Stop, Effect.suspend(() => listen(sigtermOfProcess)))
 }
 
-const listen = Effect.fnUntraced(function*(): Effect.fn.Return<Stop["Service"], never, Kubernetes | Settings | Scope.Scope> {
+const listen = Effect.fnUntraced(function*(sigterm: Effect.Effect<void>): Effect.fn.Return<Stop["Service"], never, Kubernetes | Settings | Scope.Scope> {
   const { graceSeconds } = yield* Settings
   const context = yield* Effect.context<Kubernetes | Settings>()
   const scope = yield* Effect.scope
@@ -52,7 +53,7 @@ const listen = Effect.fnUntraced(function*(): Effect.fn.Return<Stop["Service"], 
 })
 
 /** Node would end the process at once if nobody listened. */
-const sigterm = Effect.callback<void>((resume) => {
+const sigtermOfProcess = Effect.callback<void>((resume) => {
   const hear = () => resume(Effect.void)
   process.once("SIGTERM", hear)
   return Effect.sync(() => process.removeListener("SIGTERM", hear))

@@ -71,8 +71,8 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
       Effect.gen(function*() {
         yield* held
         const good = yield* begun("good")
-        yield* Effect.provide(claimTask(), asWorker(good))
-        yield* Effect.provide(report(result, { flushLog: () => Effect.void, tellPool: Option.none() }), asWorker(good))
+        const { claim } = yield* Effect.provide(claimTask(), asWorker(good))
+        yield* Effect.provide(report(claim, result, { flushLog: () => Effect.void, tellPool: Option.none() }), asWorker(good))
         const { status } = yield* (yield* Kubernetes).get(tasks, good.task.metadata)
         expect(status).toMatchObject({ phase: "Failed", reason: "ExitCode", result, claim: { podUid: good.pod.uid } })
       }))

@@ -95,18 +95,18 @@ const workUntilCancelled = Effect.fnUntraced(function*(name: string) {
   const kubernetes = yield* Kubernetes
   const parts = yield* worker(yield* status(name))
   yield* Effect.gen(function*() {
-    yield* claimTask()
+    const { claim } = yield* claimTask()
     const stop = yield* Stop
     yield* stop.begin("1 minute")
     yield* kubernetes.apply(agentTasks, { metadata: { name, namespace }, spec: { cancel: true } }).pipe(Effect.delay("500 millis"))
     yield* stop.asked
-    yield* report({ ...done, outcome: "cancelled", reason: "Cancelled" }, roads)
+    yield* report(claim, { ...done, outcome: "cancelled", reason: "Cancelled" }, roads)
   }).pipe(Effect.provide(parts), Effect.scoped)
 })
 
 const work = Effect.fnUntraced(function*(name: string) {
   const parts = yield* worker(yield* status(name))
-  yield* Effect.andThen(claimTask(), report(done, roads)).pipe(Effect.provide(parts), Effect.scoped)
+  yield* Effect.flatMap(claimTask(), ({ claim }) => report(claim, done, roads)).pipe(Effect.provide(parts), Effect.scoped)
 })
 
 const apply = { stage: "apply", workspace: WorkspaceName.make("w"), source: { inline: { "main.tf": "" } } } satisfies Partial<AgentTaskSpec>

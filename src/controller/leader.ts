@@ -1,0 +1,41 @@
+// What only the controller that leads does: it works off the queue of tasks, and takes work from the pool.
+// Leaving its scope first lets the passes that run come to their end.
+// Run by controller/controller once this replica leads.
+import { Duration, Effect, Metric, Option, Ref, type SubscriptionRef } from "effect"
+import type { ResolvedConfig } from "../core/resolve.ts"
+import * as KeyedQueue from "../queue/keyed-queue.ts"
+import { Pool } from "./pool.ts"
+import { poolIntake } from "./pool-intake.ts"
+import { Reconciler } from "./reconcile.ts"
+import type { World } from "./world.ts"
+
+const concurrency = 16
+const drainLimit = Duration.seconds(20)
+const backoff = KeyedQueue.exponential(Duration.seconds(1), Duration.minutes(1))
+
+const leader = Metric.gauge("agent_job_leader", { description: "1 while this replica leads." })
+const depth = Metric.gauge("agent_job_queue_depth", { description: "Tasks that wait to be looked at." })
+
+export interface Parts {
+  readonly world: World
+  readonly config: ResolvedConfig
+  readonly identity: string
+  /** Where the mirror sends the keys of changed tasks. */
+  readonly sink: Ref.Ref<(key: string) => Effect.Effect<void>>
+  readonly drained: SubscriptionRef.SubscriptionRef<boolean>
+}
+
+export const whileLeader = Effect.fnUntraced(function*({ config, drained, identity, sink, world }: Parts) {
+  const reconciler = yield* Reconciler
+  const queue = yield* KeyedQueue.make({ concurrency, work: reconciler.reconcile, backoff })
+  yield* Effect.addFinalizer(() => queue.drain.pipe(Effect.timeoutOption(drainLimit), Effect.andThen(Metric.update(leader, 0))))
+  yield* Metric.update(leader, 1)
+  yield* Ref.set(sink, (key) => Effect.andThen(queue.add(key), Effect.flatMap(queue.depth, ({ waiting }) => Metric.update(depth, waiting))))
+  yield* Effect.forEach([...world.tasks()], ([key]) => queue.add(key), { discard: true })
+  const pool = yield* Effect.serviceOption(Pool)
+  return yield* Option.match(Option.all([pool, Option.fromUndefinedOr(config.pool)]), {
+    onNone: () => Effect.never,
+    onSome: ([pool, { url }]) =>
+      poolIntake({ url, namespace: config.taskNamespace, identity, world, drained }).pipe(Effect.provideService(Pool, pool))
+  })
+})

@@ -1,0 +1,203 @@
+// A Kubernetes API server in memory: versions, optimistic concurrency, the CRD's own rules, finalizers, history with compaction.
+// Always holds: it answers as a real one does, which api-server.cluster.test.ts compares; what is stored is never changed in place.
+// Used by test/simulation/client for processes, and directly by the parts of the cluster itself.
+import { agentTaskOpenApi } from "../../src/core/manifest/crd.ts"
+import type { Guard, Selection } from "../../src/kubernetes/client.ts"
+import { agentTasks, jobs, type Kind, pods } from "../../src/kubernetes/kinds.ts"
+import { keyOf, type KubernetesObject, type OwnerReference, type Place, type Writable } from "../../src/kubernetes/object.ts"
+import { checkOf } from "./custom-resource.ts"
+import { same } from "./same.ts"
+
+export interface Change {
+  readonly revision: number
+  readonly type: "ADDED" | "MODIFIED" | "DELETED"
+  readonly kind: string
+  readonly object: KubernetesObject
+  readonly before: KubernetesObject | undefined
+}
+
+export type Answer =
+  | { readonly code: 200 | 201; readonly object: KubernetesObject }
+  | { readonly code: 403 | 404 | 409 | 422; readonly reason: string; readonly message: string; readonly causes?: ReadonlyArray<{ readonly field: string; readonly reason: string; readonly message: string }> }
+
+type Fields = Readonly<Record<string, unknown>>
+
+/** What a write says of metadata; the rest is the server's own. */
+interface Written extends Writable {
+  readonly metadata: Writable["metadata"] & {
+    readonly labels?: Fields
+    readonly annotations?: Fields
+    readonly finalizers?: ReadonlyArray<string>
+    readonly ownerReferences?: ReadonlyArray<OwnerReference>
+  }
+  readonly spec?: unknown
+  readonly status?: unknown
+}
+
+const checkTask = checkOf(agentTaskOpenApi())
+const untouched = { observedGeneration: -1, phase: "Pending" }
+
+const isFields = (value: unknown): value is Fields => typeof value === "object" && value !== null && !Array.isArray(value)
+
+const merged = (before: unknown, given: unknown): unknown => {
+  if (!isFields(before) || !isFields(given)) return given
+  return { ...before, ...Object.fromEntries(Object.entries(given).map(([key, value]) => [key, merged(before[key], value)])) }
+}
+
+/** As what goes over a wire: no undefined, nothing shared. */
+const plain = <T>(value: T): T => JSON.parse(JSON.stringify(value))
+
+const conflict = (kind: Kind<unknown>, { name }: Place, message: string): Answer => ({ code: 409, reason: "Conflict", message: `Operation cannot be fulfilled on ${kind.plural} "${name}": ${message}` })
+const notFound = (kind: Kind<unknown>, { name }: Place): Answer => ({ code: 404, reason: "NotFound", message: `${kind.plural} "${name}" not found` })
+const invalid = (kind: Kind<unknown>, problems: ReadonlyArray<string>, field = "spec"): Answer =>
+  ({ code: 422, reason: "Invalid", message: `${kind.kind} is invalid: ${problems.join(", ")}`, causes: problems.map((message) => ({ field, reason: "FieldValueInvalid", message })) })
+
+const modified = "the object has been modified; please apply your changes to the latest version and try again"
+
+export const matches = ({ metadata: { labels = {}, name, namespace } }: KubernetesObject, selection: Selection): boolean =>
+  (selection.namespace === undefined || selection.namespace === namespace)
+  && (selection.labelSelector ?? "").split(",").every((part) => {
+    const [key = "", value] = part.split("=")
+    return key === "" || labels[key] === value
+  })
+  && (selection.fieldSelector ?? "").split(",").every((part) => !part.startsWith("metadata.name=") || part === `metadata.name=${name}`)
+
+export class ApiServer {
+  revision = 100
+  /** Watches from before this revision get 410. */
+  compacted = 0
+  readonly history: Array<Change> = []
+  /** Why no Job can be made now. */
+  refuses: "nothing" | "quota" | "policy" = "nothing"
+  readonly #objects = new Map<string, Map<string, KubernetesObject>>()
+  readonly #now: () => number
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  #of(kind: Kind<unknown>): Map<string, KubernetesObject> {
+    const found = this.#objects.get(kind.plural) ?? new Map<string, KubernetesObject>()
+    this.#objects.set(kind.plural, found)
+    return found
+  }
+  find(kind: Kind<unknown>, place: Place): KubernetesObject | undefined {
+    return this.#of(kind).get(keyOf(place))
+  }
+  all(kind: Kind<unknown>, selection: Selection = {}): ReadonlyArray<KubernetesObject> {
+    return [...this.#of(kind).values()].filter((object) => matches(object, selection))
+  }
+  compact(): void {
+    this.compacted = this.revision
+  }
+  get time(): string {
+    return `${new Date(this.#now()).toISOString().slice(0, 19)}Z`
+  }
+
+  #commit(kind: Kind<unknown>, type: Change["type"], object: KubernetesObject): KubernetesObject {
+    const key = keyOf(object.metadata)
+    const before = this.#of(kind).get(key)
+    const stored = { ...object, metadata: { ...object.metadata, resourceVersion: String(++this.revision) } }
+    if (type === "DELETED") this.#of(kind).delete(key)
+    else this.#of(kind).set(key, stored)
+    this.history.push({ revision: this.revision, type, kind: kind.plural, object: stored, before })
+    return stored
+  }
+
+  get(kind: Kind<unknown>, place: Place): Answer {
+    const object = this.find(kind, place)
+    return object === undefined ? notFound(kind, place) : { code: 200, object }
+  }
+
+  create(kind: Kind<unknown>, given: Written): Answer {
+    const { metadata, status: _, ...rest } = plain<Written>(given)
+    const place = { name: metadata.name ?? "", namespace: metadata.namespace }
+    if (this.find(kind, place) !== undefined) return { code: 409, reason: "AlreadyExists", message: `${kind.plural} "${place.name}" already exists` }
+    if (metadata.resourceVersion !== undefined) return { code: 422, reason: "Invalid", message: "resourceVersion should not be set on objects to be created" }
+    if (kind.plural === jobs.plural && this.refuses !== "nothing") {
+      return { code: 403, reason: "Forbidden", message: this.refuses === "quota" ? `jobs "${place.name}" is forbidden: exceeded quota: jobs` : `jobs "${place.name}" is forbidden: a policy says no` }
+    }
+    const isTask = kind.plural === agentTasks.plural
+    const object: KubernetesObject = {
+      ...rest,
+      apiVersion: kind.apiVersion,
+      kind: kind.kind,
+      metadata: { ...metadata, name: place.name, uid: `uid-${this.revision + 1}`, resourceVersion: "", generation: 1, creationTimestamp: this.time },
+      ...(isTask && { status: untouched }),
+      ...(kind.plural === pods.plural && { status: { phase: "Pending" } })
+    } as KubernetesObject
+    const problems = isTask ? checkTask(object, undefined) : []
+    return problems.length > 0 ? invalid(kind, problems) : { code: 201, object: this.#commit(kind, "ADDED", object) }
+  }
+
+  /** As if somebody had written it straight into etcd. */
+  plant(kind: Kind<unknown>, object: KubernetesObject): void {
+    this.#commit(kind, "ADDED", object)
+  }
+
+  #store(kind: Kind<unknown>, before: KubernetesObject, next: KubernetesObject): Answer {
+    const problems = kind.plural === agentTasks.plural ? checkTask(next, before) : []
+    if (problems.length > 0) return invalid(kind, problems)
+    if (same(next, before)) return { code: 200, object: before }
+    const generation = Number(before.metadata.generation ?? 1) + (same(next["spec"], before["spec"]) ? 0 : 1)
+    const changed = { ...next, metadata: { ...next.metadata, generation } }
+    const done = changed.metadata.deletionTimestamp !== undefined && (changed.metadata.finalizers ?? []).length === 0
+    return { code: 200, object: this.#commit(kind, done ? "DELETED" : "MODIFIED", changed) }
+  }
+
+  #replace(kind: Kind<unknown>, given: Written, next: (before: KubernetesObject) => KubernetesObject): Answer {
+    const { name = "", namespace, resourceVersion, uid } = given.metadata
+    const before = this.find(kind, { name, namespace })
+    if (before === undefined) return notFound(kind, { name })
+    if (uid !== undefined && uid !== before.metadata.uid) return conflict(kind, { name }, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${before.metadata.uid}`)
+    if (resourceVersion !== undefined && resourceVersion !== before.metadata.resourceVersion) return conflict(kind, { name }, modified)
+    return this.#store(kind, before, next(before))
+  }
+
+  update(kind: Kind<unknown>, given: Written): Answer {
+    const { metadata: { annotations, finalizers, labels }, ...rest } = plain<Written>(given)
+    return this.#replace(kind, given, (before) => ({
+      ...before,
+      ...rest,
+      metadata: { ...withoutGiven(before.metadata), ...present({ annotations, finalizers, labels }) },
+      ...(kind.plural === agentTasks.plural && before["status"] !== undefined && { status: before["status"] })
+    } as KubernetesObject))
+  }
+
+  updateStatus(kind: Kind<unknown>, given: Written): Answer {
+    const status = given.status === undefined ? undefined : plain(given.status)
+    return this.#replace(kind, given, (before) => ({ ...before, status }))
+  }
+
+  /** By the one field manager that there is, with force. Creates what is not there: only a UID keeps it from that. */
+  apply(kind: Kind<unknown>, given: Written): Answer {
+    const { name = "", namespace, resourceVersion, uid } = given.metadata
+    const before = this.find(kind, { name, namespace })
+    if (before === undefined) {
+      if (uid !== undefined) return conflict(kind, { name }, `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`)
+      const { resourceVersion: _, ...metadata } = given.metadata
+      return this.create(kind, { ...given, metadata })
+    }
+    if (uid !== undefined && uid !== before.metadata.uid) {
+      return { code: 422, reason: "Invalid", message: "metadata.uid: Invalid value: field is immutable", causes: [{ field: "metadata.uid", reason: "FieldValueInvalid", message: "field is immutable" }] }
+    }
+    if (resourceVersion !== undefined && resourceVersion !== before.metadata.resourceVersion) return conflict(kind, { name }, modified)
+    const { resourceVersion: _, ...metadata } = given.metadata
+    return this.#store(kind, before, merged(before, plain({ ...given, metadata })) as KubernetesObject)
+  }
+
+  /** In the background: what it owns is collected later. Finalizers keep it, with the time of its deletion. */
+  remove(kind: Kind<unknown>, place: Place, { resourceVersion, uid }: Guard = {}): Answer {
+    const before = this.find(kind, place)
+    if (before === undefined) return notFound(kind, place)
+    if (uid !== undefined && uid !== before.metadata.uid) return conflict(kind, place, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${before.metadata.uid}`)
+    if (resourceVersion !== undefined && resourceVersion !== before.metadata.resourceVersion) return conflict(kind, place, modified)
+    if ((before.metadata.finalizers ?? []).length === 0) return { code: 200, object: this.#commit(kind, "DELETED", before) }
+    if (before.metadata.deletionTimestamp !== undefined) return { code: 200, object: before }
+    const { metadata } = before
+    return { code: 200, object: this.#commit(kind, "MODIFIED", { ...before, metadata: { ...metadata, generation: Number(metadata.generation ?? 1) + 1, deletionTimestamp: this.time } }) }
+  }
+}
+
+const withoutGiven = ({ annotations: _a, finalizers: _f, labels: _l, ...rest }: KubernetesObject["metadata"]) => rest
+const present = (fields: Fields): Fields => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))

@@ -1,0 +1,122 @@
+// The Kubernetes client of one process: every request waits for a step that answers it, or fails it in one of the ways there are.
+// Answers are read with the product's own code; a watch gets what the schedule delivers, so a cache lags as long as that wants.
+// Used by test/simulation/controller-process and test/simulation/worker-process.
+import { Cause, Duration, Effect, Option, Queue, Stream } from "effect"
+import { objectOf, refusal } from "../../src/kubernetes/answer.ts"
+import { Kubernetes, type Selection } from "../../src/kubernetes/client.ts"
+import { type Call, Conflict, type KubernetesError, TooManyRequests, Unreachable, type Verb } from "../../src/kubernetes/errors.ts"
+import type { Kind } from "../../src/kubernetes/kinds.ts"
+import type { Place, WatchEvent } from "../../src/kubernetes/object.ts"
+import { type Answer, type ApiServer, type Change, matches } from "./api-server.ts"
+import type { Fault, Process } from "./one-thread.ts"
+
+/** An open watch: what of the history it has not been sent yet begins at `next`. */
+export class Watch {
+  readonly plural: string
+  readonly #server: ApiServer
+  readonly #selection: Selection
+  readonly #queue: Queue.Queue<WatchEvent, KubernetesError | Cause.Done>
+  #next: number
+
+  constructor(server: ApiServer, plural: string, selection: Selection, queue: Queue.Queue<WatchEvent, KubernetesError | Cause.Done>, next: number) {
+    this.plural = plural
+    this.#server = server
+    this.#selection = selection
+    this.#queue = queue
+    this.#next = next
+  }
+
+  #isMine(change: Change | undefined): change is Change {
+    return change !== undefined && change.kind === this.plural && matches(change.object, this.#selection)
+  }
+  /** Whether anything is left to be sent. */
+  get behind(): boolean {
+    const { history } = this.#server
+    while (this.#next < history.length && !this.#isMine(history[this.#next])) this.#next++
+    return this.#next < history.length
+  }
+  deliver(count: number): void {
+    for (let left = count; left > 0 && this.behind; left--) {
+      const change = this.#server.history[this.#next++]
+      if (change !== undefined) Queue.offerUnsafe(this.#queue, { type: change.type, object: change.object })
+    }
+  }
+  /** The last events once more, as after a connection that was opened again from an older version. */
+  repeat(count: number): void {
+    const sent = this.#server.history.slice(0, this.#next).filter((_) => this.#isMine(_)).slice(-count)
+    for (const { object, type } of sent) Queue.offerUnsafe(this.#queue, { type, object })
+  }
+  bookmark(): void {
+    if (!this.behind) Queue.offerUnsafe(this.#queue, { type: "BOOKMARK", resourceVersion: String(this.#server.revision), whole: false })
+  }
+  end(error?: KubernetesError): void {
+    if (error === undefined) Queue.endUnsafe(this.#queue)
+    else Queue.failCauseUnsafe(this.#queue, Cause.fail(error))
+  }
+}
+
+export interface Client {
+  readonly kubernetes: Kubernetes["Service"]
+  readonly watches: Set<Watch>
+}
+
+/** `reaches`: false while the network, or its token, is cut off. */
+export const clientOf = (server: ApiServer, process: Process, reaches: () => true | "cut off" | "token revoked" = () => true): Client => {
+  const watches = new Set<Watch>()
+  const objectName = ({ kind }: Kind<unknown>, { name, namespace }: { readonly name?: string | undefined; readonly namespace?: string | undefined }) => `${kind} ${namespace ?? ""}/${name ?? ""}`
+  const unreachable = (call: Call, detail: string) => new Unreachable({ ...call, detail })
+
+  const answered = (call: Call, answer: Answer) =>
+    "object" in answer ? Effect.succeed(answer.object)
+    : Effect.fail(refusal(call, answer.code, JSON.stringify({ code: answer.code, reason: answer.reason, message: answer.message, details: { causes: answer.causes ?? [] } }), Option.none(), 0))
+
+  const guarded = <A>(call: Call, fault: Fault, perform: () => Effect.Effect<A, KubernetesError>): Effect.Effect<A, KubernetesError> => {
+    const reached = reaches()
+    if (reached === "cut off" || fault === "not sent") return Effect.fail(unreachable(call, "connection refused"))
+    if (reached === "token revoked") return Effect.fail(refusal(call, 401, "", Option.none(), 0))
+    if (fault === "too many requests") return Effect.fail(new TooManyRequests({ ...call, code: 429, reason: "TooManyRequests", detail: "", retryAfter: Duration.seconds(1) }))
+    if (fault === "conflict" && call.verb !== "get" && call.verb !== "list" && call.verb !== "create") return Effect.fail(new Conflict({ ...call, code: 409, reason: "Conflict", detail: "the object has been modified", causes: [] }))
+    const done = perform()
+    return fault === "lost answer" ? Effect.fail(unreachable(call, "connection reset")) : done
+  }
+
+  const ask = <A>(verb: Verb, object: string, perform: (call: Call) => Effect.Effect<A, KubernetesError>): Effect.Effect<A, KubernetesError> => {
+    const call = { verb, object }
+    return process.ask(`${verb} ${object}`, (fault) => guarded(call, fault, () => perform(call)))
+  }
+  const one = <A>(verb: Verb, kind: Kind<A>, place: { readonly name?: string | undefined; readonly namespace?: string | undefined }, perform: () => Answer) =>
+    ask(verb, objectName(kind, place), (call) => Effect.flatMap(answered(call, perform()), (object) => Effect.fromResult(objectOf(kind, call, object))))
+
+  const open = (kind: Kind<unknown>, selection: Selection, from: string | undefined, call: Call): Effect.Effect<Stream.Stream<WatchEvent, KubernetesError>, KubernetesError> => {
+    if (from !== undefined && Number(from) < server.compacted) return Effect.fail(refusal(call, 410, JSON.stringify({ code: 410, reason: "Expired", message: "too old" }), Option.none(), 0))
+    return Effect.map(Queue.unbounded<WatchEvent, KubernetesError | Cause.Done>(), (queue) => {
+      const next = from === undefined ? server.history.length : server.history.findIndex(({ revision }) => revision > Number(from))
+      const watch = new Watch(server, kind.plural, selection, queue, next < 0 ? server.history.length : next)
+      if (from === undefined) {
+        for (const object of server.all(kind, selection)) Queue.offerUnsafe(queue, { type: "ADDED", object })
+        Queue.offerUnsafe(queue, { type: "BOOKMARK", resourceVersion: String(server.revision), whole: true })
+      }
+      watches.add(watch)
+      return Stream.ensuring(Stream.fromQueue(queue), Effect.sync(() => watches.delete(watch)))
+    })
+  }
+
+  const unused = (method: string) => () => { throw new Error(`the simulation has no ${method}`) }
+  return {
+    watches,
+    kubernetes: Kubernetes.of({
+      namespace: "tasks",
+      get: (kind, place) => one("get", kind, place, () => server.get(kind, place)),
+      list: (kind, selection = {}) => ask("list", kind.plural, () => Effect.succeed({ items: server.all(kind, selection), resourceVersion: String(server.revision), continue: undefined })),
+      listAll: unused("listAll"),
+      watch: (kind, options) => Stream.unwrap(ask("watch", kind.plural, (call) => open(kind, options, options.resourceVersion, call))),
+      create: (kind, object) => one("create", kind, object.metadata, () => server.create(kind, object)),
+      apply: (kind, object) => one("apply", kind, object.metadata, () => server.apply(kind, object)),
+      update: (kind, object) => one("update", kind, object.metadata, () => server.update(kind, object)),
+      updateStatus: (kind, object) => one("update the status of", kind, object.metadata, () => server.updateStatus(kind, object)),
+      patchStatus: unused("patchStatus"),
+      delete: (kind, place: Place, { resourceVersion, uid } = {}) => Effect.asVoid(one("delete", kind, place, () => server.remove(kind, place, { uid, resourceVersion }))),
+      logs: unused("logs")
+    })
+  }
+}

@@ -1,0 +1,294 @@
+// What a cluster does beside its API server: Job controller, scheduler, kubelets, nodes, garbage collection, each one step at a time.
+// It has the races of the real one: two Pods for one Job, a container started twice, a Pod that is deleted while its node is silent.
+// Used by test/simulation/simulation.
+import type { V1Job, V1Pod, V1PodFailurePolicyRule } from "@kubernetes/client-node"
+import { claimLostExitCode } from "../../src/core/manifest/places.ts"
+import { agentTasks, jobs, type Kind, leases, pods, secrets } from "../../src/kubernetes/kinds.ts"
+import type { KubernetesObject } from "../../src/kubernetes/object.ts"
+import type { ApiServer } from "./api-server.ts"
+import type { Container, Engine } from "./worker-process.ts"
+
+type Pod = KubernetesObject & { readonly spec: V1Pod["spec"] & {}; readonly status: V1Pod["status"] & {} }
+type Job = KubernetesObject & { readonly spec: V1Job["spec"] & {}; readonly status?: V1Job["status"] }
+
+/** What keeps a deleted Pod until its kubelet has ended it, and until its Job has counted it. */
+const kubeletHas = "model/kubelet"
+const jobCounts = "batch.kubernetes.io/job-tracking"
+
+export interface Parts {
+  readonly server: ApiServer
+  readonly now: () => number
+  readonly start: (pod: { readonly uid: string; readonly name: string; readonly env: Readonly<Record<string, string>>; readonly node: string }) => Container
+  readonly engineOf: (podUid: string) => Engine | undefined
+}
+
+interface Node {
+  /** The control plane hears its kubelet, and the Pods on it hear the API server. */
+  reachable: boolean
+  /** Out of order for good: nothing on it runs. */
+  lost: boolean
+}
+
+/** What the Job controller knows of a Job: its ended Pods, and when it may make another one. */
+interface Counted {
+  readonly failed: Set<string>
+  readonly succeeded: Set<string>
+  readonly ignored: Set<string>
+  waitsUntil: number
+}
+
+const isOver = ({ status }: Pod): boolean => status.phase === "Failed" || status.phase === "Succeeded"
+const isFinished = ({ status }: Job): boolean => status?.conditions?.some(({ status, type }) => status === "True" && (type === "Complete" || type === "Failed")) === true
+const ownerOf = ({ metadata }: KubernetesObject): string | undefined => metadata.ownerReferences?.find(({ controller }) => controller === true)?.uid
+const isReady = ({ status }: Pod): boolean => status.conditions?.some(({ status, type }) => type === "Ready" && status === "True") === true
+
+const workerExit = ({ status }: Pod): number | undefined => status.containerStatuses?.find(({ name }) => name === "worker")?.state?.terminated?.exitCode
+
+/** As the Job controller matches: a container without an exit code, or with 0, matches no rule of exit codes. */
+const ruleMatches = (pod: Pod, { onExitCodes, onPodConditions }: V1PodFailurePolicyRule): boolean => {
+  if (onExitCodes !== undefined) {
+    const code = onExitCodes.containerName === undefined || onExitCodes.containerName === "worker" ? workerExit(pod) : undefined
+    return code !== undefined && code !== 0 && onExitCodes.values.includes(code) === (onExitCodes.operator === "In")
+  }
+  return onPodConditions?.some((wanted) => pod.status.conditions?.some(({ status, type }) => type === wanted.type && status === (wanted.status ?? "True"))) === true
+}
+
+export class Cluster {
+  readonly nodes = new Map<string, Node>([["node-0", { reachable: true, lost: false }], ["node-1", { reachable: true, lost: false }]])
+  /** By Pod: every start of its worker. */
+  readonly containers = new Map<string, Array<Container>>()
+  readonly #parts: Parts
+  readonly #counted = new Map<string, Counted>()
+  #names = 0
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  get #server(): ApiServer {
+    return this.#parts.server
+  }
+  get jobs(): ReadonlyArray<Job> {
+    return this.#server.all(jobs) as ReadonlyArray<Job>
+  }
+  get pods(): ReadonlyArray<Pod> {
+    return this.#server.all(pods) as ReadonlyArray<Pod>
+  }
+  #write(kind: Kind<unknown>, object: KubernetesObject, change: object, subresource: "status" | "whole" = "whole"): void {
+    const { resourceVersion: _, ...metadata } = object.metadata
+    const next = { ...object, metadata, ...change }
+    if (subresource === "status") this.#server.updateStatus(kind, next)
+    else this.#server.update(kind, next)
+  }
+  #setStatus(pod: Pod, status: V1Pod["status"]): void {
+    this.#write(pods, pod, { status: { ...pod.status, ...status } }, "status")
+  }
+  #strip(kind: Kind<unknown>, object: KubernetesObject, finalizer: string): void {
+    const { finalizers = [] } = object.metadata
+    if (finalizers.includes(finalizer)) this.#write(kind, object, { metadata: { name: object.metadata.name, namespace: object.metadata.namespace, labels: object.metadata.labels, finalizers: finalizers.filter((_) => _ !== finalizer) } })
+  }
+
+  // ── Job controller ──
+
+  #makePod(job: Job): void {
+    const { metadata, spec } = job.spec.template
+    this.#server.create(pods, {
+      metadata: {
+        name: `${job.metadata.name}-${(this.#names++).toString(36).padStart(5, "a")}`,
+        namespace: job.metadata.namespace,
+        labels: metadata?.labels ?? {},
+        ownerReferences: [{ apiVersion: "batch/v1", kind: "Job", name: job.metadata.name, uid: job.metadata.uid, controller: true }],
+        finalizers: [jobCounts]
+      },
+      spec: { terminationGracePeriodSeconds: spec?.terminationGracePeriodSeconds, containers: spec?.containers.map(({ env, name }) => ({ name, env })) }
+    })
+  }
+  #finish(job: Job, type: "Complete" | "Failed", reason: string): void {
+    this.#write(jobs, job, { status: { conditions: [{ type, status: "True", reason, message: `The Job is ${type}.` }], completionTime: this.#server.time } }, "status")
+    for (const pod of this.#podsOf(job)) if (!isOver(pod)) this.deletePod(pod)
+  }
+  #podsOf(job: Job): ReadonlyArray<Pod> {
+    return this.pods.filter((pod) => ownerOf(pod) === job.metadata.uid)
+  }
+
+  /** One look at one Job. `extra`: a Pod too many, as when its view of the Pods is behind. */
+  lookAtJob(job: Job, extra = false): void {
+    const { activeDeadlineSeconds = 0, backoffLimit = 6, podFailurePolicy, podReplacementPolicy } = job.spec
+    const counted = this.#counted.get(job.metadata.uid) ?? { failed: new Set(), succeeded: new Set(), ignored: new Set(), waitsUntil: 0 }
+    this.#counted.set(job.metadata.uid, counted)
+    const all = this.#podsOf(job)
+    for (const pod of all.filter(isOver)) {
+      if (![counted.failed, counted.succeeded, counted.ignored].some((_) => _.has(pod.metadata.uid))) {
+        const matched = (podFailurePolicy?.rules ?? []).find((rule) => ruleMatches(pod, rule))
+        if (pod.status.phase === "Succeeded") counted.succeeded.add(pod.metadata.uid)
+        else if (matched?.action === "FailJob" && !isFinished(job)) this.#finish(job, "Failed", "PodFailurePolicy")
+        else (matched?.action === "Ignore" ? counted.ignored : counted.failed).add(pod.metadata.uid)
+        counted.waitsUntil = this.#parts.now() + Math.min(10_000 * 2 ** (counted.failed.size + counted.ignored.size - 1), 600_000)
+      }
+      this.#strip(pods, pod, jobCounts)
+    }
+    const now = this.#server.find(jobs, job.metadata)
+    if (now === undefined || now.metadata.uid !== job.metadata.uid || isFinished(now as Job)) return
+    const active = all.filter((pod) => !isOver(pod))
+    if (counted.failed.size > backoffLimit) return this.#finish(now as Job, "Failed", "BackoffLimitExceeded")
+    if (counted.succeeded.size > 0) return this.#finish(now as Job, "Complete", "CompletionsReached")
+    if (this.#parts.now() - Date.parse(String(job.metadata.creationTimestamp)) > activeDeadlineSeconds * 1000) return this.#finish(now as Job, "Failed", "DeadlineExceeded")
+    const staying = active.filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+    if ((podReplacementPolicy === "Failed" ? active : staying).length === 0 || extra) return extra || this.#parts.now() >= counted.waitsUntil ? this.#makePod(job) : undefined
+    const [, ...tooMany] = [...staying].sort((a, b) => Number(isReady(b)) - Number(isReady(a)))
+    for (const pod of tooMany) this.deletePod(pod)
+  }
+
+  /** Of Jobs that ended a while ago. */
+  expireJob(job: Job): void {
+    const ended = job.status?.completionTime
+    if (isFinished(job) && this.#parts.now() - Date.parse(String(ended)) >= (job.spec.ttlSecondsAfterFinished ?? Infinity) * 1000) this.#server.remove(jobs, job.metadata)
+  }
+
+  // ── Pods and their nodes ──
+
+  deletePod(pod: Pod): void {
+    this.#server.remove(pods, pod.metadata)
+  }
+  schedule(pod: Pod, node: string): void {
+    if (pod.spec.nodeName !== undefined || pod.metadata.deletionTimestamp !== undefined) return
+    this.#write(pods, pod, { metadata: { name: pod.metadata.name, namespace: pod.metadata.namespace, labels: pod.metadata.labels, finalizers: [...pod.metadata.finalizers ?? [], kubeletHas] }, spec: { ...pod.spec, nodeName: node }, status: { phase: "Pending", conditions: [{ type: "PodScheduled", status: "True" }] } })
+  }
+  cannotSchedule(pod: Pod): void {
+    if (pod.spec.nodeName === undefined) this.#setStatus(pod, { phase: "Pending", conditions: [{ type: "PodScheduled", status: "False", reason: "Unschedulable", message: "0/2 nodes are available" }] })
+  }
+
+  #nodeOf(pod: Pod): Node | undefined {
+    return this.nodes.get(pod.spec.nodeName ?? "")
+  }
+  #running(pod: Pod): ReadonlyArray<Container> {
+    return (this.containers.get(pod.metadata.uid) ?? []).filter(({ exitCode, process }) => exitCode === undefined && process.alive)
+  }
+
+  /** The kubelet starts the worker; once more for the same Pod if it forgot that it had. */
+  startContainer(pod: Pod, again = false): void {
+    const node = this.#nodeOf(pod)
+    if (node?.reachable !== true || node.lost || pod.metadata.deletionTimestamp !== undefined || isOver(pod)) return
+    if (this.containers.has(pod.metadata.uid) !== again) return
+    const env = Object.fromEntries((pod.spec.containers.find(({ name }) => name === "worker")?.env ?? []).map(({ name, value, valueFrom }) =>
+      [name, value ?? ({ "metadata.namespace": pod.metadata.namespace, "metadata.name": pod.metadata.name, "metadata.uid": pod.metadata.uid, "spec.nodeName": pod.spec.nodeName } as Record<string, string | undefined>)[valueFrom?.fieldRef?.fieldPath ?? ""] ?? ""]))
+    this.containers.set(pod.metadata.uid, [...this.containers.get(pod.metadata.uid) ?? [], this.#parts.start({ uid: pod.metadata.uid, name: pod.metadata.name, env, node: pod.spec.nodeName ?? "" })])
+    this.report(pod.metadata)
+  }
+  cannotStart(pod: Pod, reason: string): void {
+    if (pod.spec.nodeName === undefined || this.containers.has(pod.metadata.uid) || this.#nodeOf(pod)?.reachable !== true) return
+    this.#setStatus(pod, { phase: "Pending", containerStatuses: [{ name: "worker", state: { waiting: { reason, message: "the registry says no" } }, image: "", imageID: "", ready: false, restartCount: 0 }] })
+  }
+
+  /** The worker is killed; its runner, and the engine in it, goes on until it is stopped. */
+  killWorker(pod: Pod): void {
+    for (const container of this.#running(pod)) {
+      container.process.kill()
+      container.exitCode = 137
+    }
+  }
+  /** The kubelet ends what is left of a Pod whose worker is over, or that has to go. */
+  stopRunner(pod: Pod): void {
+    if (this.#running(pod).length === 0) this.#parts.engineOf(pod.metadata.uid)?.end(137)
+  }
+  /** SIGTERM to a Pod that is deleted; the second time its grace is over. */
+  terminate(pod: Pod, graceOver: boolean): void {
+    if (pod.metadata.deletionTimestamp === undefined || this.#nodeOf(pod)?.reachable === false) return
+    if (!graceOver) for (const container of this.#running(pod)) container.sigterm()
+    else this.#killAll(pod)
+  }
+  #killAll(pod: Pod): void {
+    this.killWorker(pod)
+    this.stopRunner(pod)
+  }
+  /** Of a node under pressure: at once, and for good. */
+  evict(pod: Pod): void {
+    if (this.#nodeOf(pod)?.reachable !== true || isOver(pod)) return
+    this.#killAll(pod)
+    this.#setStatus(pod, { phase: "Failed", reason: "Evicted", message: "The node was low on resource: memory.", conditions: [{ type: "DisruptionTarget", status: "True" }] })
+    this.#letGo(pod)
+  }
+  #letGo({ metadata }: Pick<Pod, "metadata">): void {
+    const now = this.#server.find(pods, metadata)
+    if (now?.metadata.deletionTimestamp !== undefined) this.#strip(pods, now, kubeletHas)
+  }
+
+  /** The kubelet tells what it sees. */
+  report({ name, namespace }: { readonly name: string; readonly namespace?: string | undefined }): void {
+    const pod = this.#server.find(pods, { name, namespace }) as Pod | undefined
+    const node = pod === undefined ? undefined : this.#nodeOf(pod)
+    if (pod === undefined || node?.reachable !== true || node.lost) return
+    const starts = this.containers.get(pod.metadata.uid) ?? []
+    const last = starts.at(-1)
+    const engine = this.#parts.engineOf(pod.metadata.uid)
+    if (last !== undefined && !isOver(pod)) {
+      const running = this.#running(pod).length > 0
+      const winner = starts.find(({ exitCode }) => exitCode !== claimLostExitCode) ?? last
+      const code = running ? undefined : winner.exitCode
+      const words = code === undefined || code === claimLostExitCode ? "" : winner.lastWords()
+      const terminated = code === undefined ? undefined : { exitCode: code, reason: code === 0 ? "Completed" : code === 137 ? "OOMKilled" : "Error", message: words }
+      const runnerRuns = engine?.running === true
+      const rest = { image: "", imageID: "", restartCount: 0 }
+      this.#setStatus(pod, {
+        phase: code === undefined || runnerRuns ? "Running" : code === 0 ? "Succeeded" : "Failed",
+        conditions: [{ type: "PodScheduled", status: "True" }, { type: "Ready", status: running && starts.some(({ ready }) => ready) ? "True" : "False" }],
+        initContainerStatuses: [{ ...rest, name: "runner", ready: true, state: runnerRuns || running ? { running: {} } : { terminated: { exitCode: 0, reason: "Completed" } } }],
+        containerStatuses: [{ ...rest, name: "worker", ready: running, state: terminated === undefined ? { running: {} } : { terminated } }]
+      })
+    }
+    if (this.#running(pod).length === 0 && engine?.running !== true) {
+      const now = this.#server.find(pods, { name, namespace }) as Pod | undefined
+      if (now?.metadata.deletionTimestamp !== undefined && !isOver(now)) this.#setStatus(now, { phase: "Failed" })
+      this.#letGo(pod)
+    }
+  }
+
+  setNode(name: string, what: "cut off" | "healed" | "lost" | "removed"): void {
+    const node = this.nodes.get(name)
+    if (node === undefined) return
+    const here = this.pods.filter(({ spec }) => spec.nodeName === name)
+    if (what === "lost") {
+      node.lost = true
+      for (const pod of here) this.#killAll(pod)
+    }
+    if (what === "removed" && node.lost) { // Pods of a node that is not there are removed
+      for (const pod of here) {
+        this.deletePod(pod)
+        this.#letGo(pod)
+        const now = this.#server.find(pods, pod.metadata)
+        if (now !== undefined) this.#strip(pods, now, jobCounts)
+      }
+      node.lost = false
+      node.reachable = true
+      return
+    }
+    node.reachable = what === "healed" && !node.lost
+    for (const pod of here) {
+      if (!isOver(pod) && pod.status.phase === "Running" && !node.reachable) {
+        this.#setStatus(pod, { conditions: [{ type: "Ready", status: "False" }, { type: "ContainersReady", status: "True" }] })
+      }
+      if (node.reachable) this.report(pod.metadata)
+    }
+  }
+
+  reaches(podUid: string, node: string): true | "cut off" | "token revoked" {
+    if (this.nodes.get(node)?.reachable === false) return "cut off"
+    return this.pods.some(({ metadata }) => metadata.uid === podUid) ? true : "token revoked"
+  }
+
+  // ── garbage collection ──
+
+  /** What is left of owners that are gone. */
+  collect(): void {
+    const there = new Set([agentTasks, jobs, pods].flatMap((kind) => this.#server.all(kind).map(({ metadata }) => metadata.uid)))
+    for (const kind of [jobs, pods, secrets, leases, agentTasks]) {
+      for (const object of this.#server.all(kind)) {
+        const owners = object.metadata.ownerReferences ?? []
+        if (owners.length === 0 || owners.some(({ uid }) => there.has(uid))) continue
+        if (object.metadata.deletionTimestamp === undefined) this.#server.remove(kind, object.metadata)
+        const now = this.#server.find(kind, object.metadata)
+        if (kind === pods && now !== undefined) this.#strip(pods, now, jobCounts)
+      }
+    }
+  }
+}

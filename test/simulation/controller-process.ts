@@ -1,0 +1,53 @@
+// A controller as a process of the simulation: the product's mirror, queue, reconciler and executor, from its start to its crash.
+// It leads at once and for ever: two of them at a time are what an election is there to prevent, and must do no harm.
+// Used by test/simulation/simulation.
+import { Effect, Layer, Option, Ref, Stream, SubscriptionRef } from "effect"
+import { Configuration } from "../../src/controller/configuration.ts"
+import { Executor } from "../../src/controller/execute.ts"
+import { whileLeader } from "../../src/controller/leader.ts"
+import { mirror } from "../../src/controller/mirror.ts"
+import { Pool } from "../../src/controller/pool.ts"
+import { Reconciler } from "../../src/controller/reconcile.ts"
+import * as World from "../../src/controller/world.ts"
+import type { ResolvedConfig } from "../../src/core/resolve.ts"
+import { Kubernetes } from "../../src/kubernetes/client.ts"
+import type { ApiServer } from "./api-server.ts"
+import { clientOf, type Watch } from "./client.ts"
+import type { OneThread } from "./one-thread.ts"
+import { Process } from "./one-thread.ts"
+
+export interface ControllerProcess {
+  readonly process: Process
+  readonly watches: ReadonlySet<Watch>
+  readonly world: World.World
+}
+
+interface Start {
+  readonly thread: OneThread
+  readonly server: ApiServer
+  readonly config: ResolvedConfig
+  readonly name: string
+  readonly seed: number
+  readonly skew: number
+  readonly pool: Option.Option<(process: Process) => Pool["Service"]>
+}
+
+export const startController = ({ config, name, pool, seed, server, skew, thread }: Start): ControllerProcess => {
+  const process = new Process(thread, name, seed)
+  process.skew = skew
+  const { kubernetes, watches } = clientOf(server, process)
+  const world = World.make(config.policy)
+  const parts = Reconciler.layer(world).pipe(
+    Layer.provide(Executor.layer({ identity: name, created: world.created })),
+    Layer.provideMerge(Option.match(pool, { onNone: () => Layer.empty, onSome: (of) => Layer.succeed(Pool, of(process)) })),
+    Layer.provideMerge(Layer.succeed(Kubernetes, kubernetes)),
+    Layer.provideMerge(Layer.succeed(Configuration, Configuration.of({ current: Effect.succeed(config), changes: Stream.never, outdated: Effect.never })))
+  )
+  process.run(Effect.gen(function*() {
+    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
+    const { synced } = yield* mirror(world, config.taskNamespace, (key) => Effect.flatMap(Ref.get(sink), (add) => add(key)))
+    yield* synced
+    yield* Effect.scoped(whileLeader({ world, config, identity: name, sink, drained: yield* SubscriptionRef.make(false) }))
+  }).pipe(Effect.scoped, Effect.provide(parts)))
+  return { process, watches, world }
+}

@@ -1,0 +1,79 @@
+// What must never break, asked after every step: of each change that was written, and of what really happened.
+// Numbers as in the list of invariants of the design: I1 one execution, I2 one writer a workspace, I6 … I18.
+// Used by test/simulation/run.
+import { isOver, mayFollow } from "../../src/core/status.ts"
+import { agentTasks, jobs } from "../../src/kubernetes/kinds.ts"
+import type { AgentTask, AgentTaskStatus } from "../../src/schema/agent-task.ts"
+import { reasons } from "../../src/schema/reason.ts"
+import type { Change } from "./api-server.ts"
+import { same } from "./same.ts"
+import type { Simulation } from "./simulation.ts"
+
+export class Violation extends Error {
+  readonly invariant: string
+  constructor(invariant: string, message: string) {
+    super(`${invariant}: ${message}`)
+    this.invariant = invariant
+  }
+}
+const demand = (holds: boolean, invariant: string, message: () => string): void => {
+  if (!holds) throw new Violation(invariant, message())
+}
+
+const statusOf = (object: Change["object"] | undefined): AgentTaskStatus => (object?.["status"] ?? {}) as AgentTaskStatus
+
+const judgeTask = ({ truth }: Simulation, { before, object, type }: Change): void => {
+  if (type === "DELETED" || object.metadata.uid === "garbage") return
+  const { metadata, spec } = object as unknown as AgentTask
+  const [from, to] = [statusOf(before), statusOf(object)]
+  const named = `${metadata.name} (${metadata.uid})`
+  demand(mayFollow(from.phase, to.phase ?? "Pending"), "I8", () => `${named} went from ${from.phase} to ${to.phase}`)
+  demand(from.claim === undefined || same(from.claim, to.claim), "I8", () => `the claim of ${named} changed`)
+  demand(from.result === undefined || same(from.result, to.result), "I8", () => `the result of ${named} changed`)
+  if (isOver(from.phase)) demand(from.reason === to.reason && from.message === to.message, "I8", () => `the end of ${named} changed`)
+  demand(to.reason === undefined || to.reason in reasons, "I18", () => `${named} has the reason ${to.reason}`)
+  if (to.claim !== undefined && from.claim === undefined) demand(spec.cancel !== true, "I6", () => `${named} was claimed after its cancel`)
+  if (to.phase === "Succeeded") {
+    const known = truth.results.get(metadata.uid)
+    demand(to.claim !== undefined && to.result?.outcome === "succeeded" && to.result.exitCode === 0 && same(to.result, known), "I7", () => `${named} is Succeeded, but its worker says ${JSON.stringify(known)}`)
+    if (spec.stage !== "plan") demand(truth.states.has(metadata.uid), "I7", () => `${named} is Succeeded without a confirmed state`)
+  }
+  if (to.phase === "Queued") {
+    demand(to.queue !== undefined && to.queue.position >= 1 && to.reason === to.queue.reason && (to.message ?? "").length > 5, "I11", () => `${named} waits without a word`)
+  }
+}
+
+const judgeTruth = ({ truth: { engines } }: Simulation): void => {
+  const started = new Set<string>()
+  const changing = new Map<string, string>()
+  for (const { interrupts, running, task: { metadata, spec } } of engines) {
+    demand(!started.has(metadata.uid), "I1", () => `the engine of ${metadata.name} (${metadata.uid}) was started twice`)
+    started.add(metadata.uid)
+    demand(interrupts <= 1, "I16", () => `the engine of ${metadata.name} got ${interrupts} interrupts`)
+    if (!running || spec.stage === "plan") continue
+    demand(!changing.has(spec.workspace), "I2", () => `${metadata.name} and ${changing.get(spec.workspace)} change workspace ${spec.workspace} at once`)
+    changing.set(spec.workspace, metadata.name)
+  }
+}
+
+/** Slots are derived from objects, so one controller alone never gives more than there are. Who was cancelled before the claim never runs. */
+const judgeLimits = ({ cluster, config: { policy: { limits } }, crowded, tasks }: Simulation): void => {
+  if (crowded) return
+  const open = new Set<string>(tasks.filter(({ spec, status }) => !isOver(status.phase) && (spec.cancel !== true || status.claim !== undefined)).map(({ metadata }) => metadata.uid))
+  const live = cluster.jobs.filter(({ metadata }) => open.has(metadata.ownerReferences?.[0]?.uid ?? ""))
+  demand(live.length <= limits.total, "I10", () => `${live.length} tasks have Jobs, but ${limits.total} may run`)
+}
+
+/** Asks everything of what happened since `from`; gives where to go on from. */
+export const judge = (simulation: Simulation, from: number): number => {
+  const { history } = simulation.server
+  for (const change of history.slice(from)) {
+    if (change.kind === agentTasks.plural) judgeTask(simulation, change)
+    if (change.kind === jobs.plural && change.type === "DELETED") {
+      demand((change.object.metadata.ownerReferences ?? []).length > 0, "I13", () => `the stranger's Job ${change.object.metadata.name} was deleted`)
+    }
+  }
+  judgeTruth(simulation)
+  judgeLimits(simulation)
+  return history.length
+}

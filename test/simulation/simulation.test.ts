@@ -1,0 +1,29 @@
+// Thousands of seeded schedules of crashes, lost answers, lagging caches, doubled Pods and lost nodes: nothing runs twice, all comes to rest.
+import { describe, expect, it } from "@effect/vitest"
+import { runSeed, runSteps, told } from "./run.ts"
+import { schedule, type Step } from "./steps.ts"
+
+const { SIMULATION_SCHEDULES, SIMULATION_SEED } = process.env
+const schedules = Number(SIMULATION_SCHEDULES ?? 20_000)
+const first = Number(SIMULATION_SEED ?? 1)
+
+const go = (verb: Step["do"], nth = 0, by = 0, fault: Step["fault"] = "none"): Step => ({ do: verb, nth, by, fault })
+const goesWell = (rounds: number): ReadonlyArray<Step> => Array.from({ length: rounds }, () => go("all goes well for a while"))
+
+describe("the simulation", () => {
+  it(`keeps all invariants in ${schedules} schedules from seed ${first}`, { timeout: 600_000 }, () => {
+    for (let seed = first; seed < first + schedules; seed++) {
+      const failure = runSeed(seed)
+      if (failure !== undefined) expect.fail(told(failure))
+    }
+  })
+
+  it("gives the same schedule for the same seed", () => expect(schedule(7)).toEqual(schedule(7)))
+})
+
+describe("what a schedule once found", () => {
+  it("a worker gives its result to no later task of the same name", () =>
+    expect(runSteps(2712, [
+      go("a controller starts"), go("create a task"), ...goesWell(9), go("delete a task"), go("create a task")
+    ])).toBeUndefined())
+})

@@ -1,0 +1,165 @@
+// One whole installation in one thread: API server, cluster, up to two controllers, workers, and what really happened.
+// Always holds: nothing moves but by a call of one of these methods, and every one of them may be called at any time.
+// Driven by test/simulation/steps, judged by test/simulation/invariants.
+import { Option } from "effect"
+import { isOver } from "../../src/core/status.ts"
+import type { ResolvedConfig } from "../../src/core/resolve.ts"
+import { agentTasks, jobs } from "../../src/kubernetes/kinds.ts"
+import type { AgentTask } from "../../src/schema/agent-task.ts"
+import { configOf } from "../core/configs.ts"
+import { ApiServer } from "./api-server.ts"
+import { Cluster } from "./cluster.ts"
+import { type ControllerProcess, startController } from "./controller-process.ts"
+import { type Fault, OneThread, type Wait } from "./one-thread.ts"
+import { type Container, startWorker, type Truth } from "./worker-process.ts"
+
+export type ControllerName = "a" | "b"
+
+/** Small limits, so that tasks meet; one configuration a number of launches. */
+const configs: ReadonlyArray<ResolvedConfig> = [0, 1, 2].map((backoffLimit) =>
+  configOf({ task: { limits: { total: 3, perWorkspace: 2 }, startupTimeoutSeconds: 120, terminationGracePeriodSeconds: 60, job: { backoffLimit } } }))
+
+const templates = [
+  { workspace: "one", stage: "apply" },
+  { workspace: "one", stage: "destroy" },
+  { workspace: "one", stage: "plan" },
+  { workspace: "two", stage: "apply" },
+  { workspace: "two", stage: "plan" }
+] as const
+
+export class Simulation {
+  readonly thread = new OneThread()
+  readonly server = new ApiServer(() => this.thread.now)
+  readonly truth: Truth = { engines: [], results: new Map(), states: new Set() }
+  readonly cluster: Cluster
+  readonly config: ResolvedConfig
+  readonly controllers = new Map<ControllerName, ControllerProcess>()
+  readonly workers: Array<Container> = []
+  /** More than one controller worked at some time. */
+  crowded = false
+  /** Requests of controllers that would change something. */
+  writes = 0
+  #seed: number
+
+  constructor(seed: number) {
+    this.#seed = seed
+    this.config = configs[seed % configs.length] ?? configOf()
+    this.cluster = new Cluster({
+      server: this.server,
+      now: () => this.thread.now,
+      engineOf: (podUid) => this.truth.engines.find((_) => _.podUid === podUid),
+      start: (pod) => {
+        const container = startWorker({
+          thread: this.thread,
+          server: this.server,
+          truth: this.truth,
+          seed: this.#seed++,
+          pod,
+          reaches: () => this.cluster.reaches(pod.uid, pod.node),
+          tellPool: () => Option.none()
+        })
+        this.workers.push(container)
+        return container
+      }
+    })
+  }
+
+  get tasks(): ReadonlyArray<AgentTask> {
+    return this.server.all(agentTasks).filter(({ metadata }) => metadata.uid !== "garbage") as ReadonlyArray<unknown> as ReadonlyArray<AgentTask>
+  }
+
+  // ── controllers ──
+
+  start(name: ControllerName, skew = 0): void {
+    if (this.controllers.get(name)?.process.alive === true) return
+    if ([...this.controllers.values()].some(({ process }) => process.alive)) this.crowded = true
+    this.controllers.set(name, startController({ thread: this.thread, server: this.server, config: this.config, name, seed: this.#seed++, skew, pool: Option.none() }))
+  }
+  crash(name: ControllerName): void {
+    this.controllers.get(name)?.process.kill()
+  }
+  answer(waits: ReadonlyArray<Wait>, nth: number, fault: Fault): void {
+    const open = waits.filter((_) => !_.idle())
+    open[nth % open.length]?.answer(fault)
+  }
+  answerController(name: ControllerName, nth: number, fault: Fault): void {
+    this.answer(this.controllers.get(name)?.process.waits ?? [], nth, fault)
+  }
+  answerWorker(nth: number, fault: Fault): void {
+    this.answer(this.workers.flatMap(({ process }) => process.waits), nth, fault)
+  }
+  watchesOf(name: ControllerName) {
+    const controller = this.controllers.get(name)
+    return controller?.process.alive === true ? [...controller.watches] : []
+  }
+
+  // ── people ──
+
+  create(template: number): void {
+    const { stage, workspace } = templates[template % templates.length] ?? templates[0]
+    this.server.create(agentTasks, { metadata: { name: `task-${template}`, namespace: this.config.taskNamespace }, spec: { workspace, stage, source: { inline: { "main.tf": "" } } } })
+  }
+  cancel(nth: number): void {
+    const task = this.tasks[nth % this.tasks.length]
+    if (task !== undefined) this.server.apply(agentTasks, { metadata: { name: task.metadata.name, namespace: task.metadata.namespace, uid: task.metadata.uid }, spec: { cancel: true } })
+  }
+  deleteTask(nth: number): void {
+    const task = this.tasks[nth % this.tasks.length]
+    if (task !== undefined) this.server.remove(agentTasks, task.metadata)
+  }
+  strangersJob(template: number): void {
+    this.server.create(jobs, { metadata: { name: `agent-job-task-${template}`, namespace: this.config.taskNamespace }, spec: {} })
+  }
+  garbage(): void {
+    this.server.plant(agentTasks, { metadata: { name: "garbage", namespace: this.config.taskNamespace, uid: "garbage", resourceVersion: "" }, spec: { workspace: 7 } })
+  }
+
+  // ── what goes by itself when nothing fails ──
+
+  /** Everybody once; true if anything happened. */
+  round({ enginesEnd }: { readonly enginesEnd: boolean }): boolean {
+    const { revision } = this.server
+    let answered = 0
+    this.thread.pass(100)
+    for (const name of this.controllers.keys()) {
+      for (const watch of this.watchesOf(name)) watch.deliver(Infinity)
+      this.thread.settle()
+    }
+    for (const { process } of [...this.controllers.values(), ...this.workers]) {
+      for (const wait of process.waits.slice()) {
+        if (wait.idle() || !process.waits.includes(wait)) continue
+        wait.answer("none")
+        answered++
+      }
+    }
+    const { cluster } = this
+    for (const job of cluster.jobs) if (job.spec.template !== undefined) cluster.lookAtJob(job)
+    for (const pod of cluster.pods) cluster.schedule(pod, "node-0")
+    for (const pod of cluster.pods) {
+      cluster.terminate(pod, false)
+      cluster.startContainer(pod)
+      if (pod.status?.containerStatuses?.some(({ state }) => state?.terminated !== undefined) === true) cluster.stopRunner(pod)
+    }
+    if (enginesEnd) for (const engine of this.truth.engines) engine.end(0)
+    this.thread.settle()
+    for (const pod of cluster.pods) cluster.report(pod.metadata)
+    for (const job of cluster.jobs) cluster.expireJob(job)
+    cluster.collect()
+    return answered > 0 || revision !== this.server.revision
+  }
+
+  /** Faults are over: nodes answer, and at least one controller runs. */
+  heal(): void {
+    this.server.refuses = "nothing"
+    for (const name of this.cluster.nodes.keys()) {
+      this.cluster.setNode(name, "removed")
+      this.cluster.setNode(name, "healed")
+    }
+    if (![...this.controllers.values()].some(({ process }) => process.alive)) this.start("a")
+  }
+
+  /** Everything is over, and nothing of it is left. */
+  get atRest(): boolean {
+    return this.tasks.every(({ status }) => isOver(status.phase)) && this.cluster.pods.length === 0 && this.cluster.jobs.every(({ spec }) => spec.template === undefined)
+  }
+}

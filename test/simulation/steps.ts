@@ -1,0 +1,134 @@
+// The steps of a schedule: named, each possible at any time and without effect where there is nothing to do.
+// So every list of steps is a schedule, and one that fails is made shorter by leaving steps out.
+// Made from a seed here, carried out by test/simulation/run.
+import { type Fault, randomOf } from "./one-thread.ts"
+import type { ControllerName, Simulation } from "./simulation.ts"
+import { Gone, Unreachable } from "../../src/kubernetes/errors.ts"
+import { jobs } from "../../src/kubernetes/kinds.ts"
+
+
+export interface Step {
+  readonly do: Verb
+  /** Which of several, and how much of it. */
+  readonly nth: number
+  readonly by: number
+  readonly fault: Fault
+}
+
+type Perform = (simulation: Simulation, step: Step) => void
+interface Row {
+  /** How often, compared with the others. */
+  readonly weight: number
+  /** Belongs to what a schedule may be free of. */
+  readonly trouble?: true
+  readonly perform: Perform
+}
+
+const call = { verb: "watch", object: "the model" } as const
+const gone = new Gone({ ...call, code: 410, reason: "Expired", detail: "too old" })
+const broken = new Unreachable({ ...call, detail: "connection reset" })
+const names: ReadonlyArray<ControllerName> = ["a", "b"]
+const who = ({ by }: Step): ControllerName => names[by % 4 === 3 ? 1 : 0] ?? "a"
+const pick = <A>(all: ReadonlyArray<A>, nth: number): A | undefined => all[nth % all.length]
+const times = [100, 1_000, 4_000, 11_000, 35_000, 95_000, 200_000, 3_700_000]
+
+const ofWatch = (act: (watch: ReturnType<Simulation["watchesOf"]>[number], step: Step) => void): Perform => (simulation, step) => {
+  const watch = pick(simulation.watchesOf(who(step)), step.nth)
+  if (watch !== undefined) act(watch, step)
+}
+const ofPod = (act: (simulation: Simulation, pod: Simulation["cluster"]["pods"][number], step: Step) => void): Perform => (simulation, step) => {
+  const pod = pick(simulation.cluster.pods, step.nth)
+  if (pod !== undefined) act(simulation, pod, step)
+}
+const ofJob = (act: (simulation: Simulation, job: Simulation["cluster"]["jobs"][number], step: Step) => void): Perform => (simulation, step) => {
+  const job = pick(simulation.cluster.jobs.filter(({ spec }) => spec.template !== undefined), step.nth)
+  if (job !== undefined) act(simulation, job, step)
+}
+const node = ({ by }: Step): string => `node-${by % 2}`
+
+const table = {
+  // people
+  "create a task": { weight: 6, perform: (_, { nth }) => _.create(nth) },
+  "cancel a task": { weight: 2, trouble: true, perform: (_, { nth }) => _.cancel(nth) },
+  "delete a task": { weight: 1, trouble: true, perform: (_, { nth }) => _.deleteTask(nth) },
+  "delete a Job": { weight: 1, trouble: true, perform: ofJob((_, job) => _.server.remove(jobs, job.metadata)) },
+  "delete a Pod": { weight: 1, trouble: true, perform: ofPod((_, pod) => _.cluster.deletePod(pod)) },
+  "a stranger's Job": { weight: 0.3, trouble: true, perform: (_, { nth }) => _.strangersJob(nth) },
+  "garbage in the store": { weight: 0.1, trouble: true, perform: (_) => _.garbage() },
+  "a quota is full": { weight: 0.5, trouble: true, perform: (_) => { _.server.refuses = "quota" } },
+  "a policy refuses": { weight: 0.2, trouble: true, perform: (_) => { _.server.refuses = "policy" } },
+  "Jobs are taken": { weight: 1, perform: (_) => { _.server.refuses = "nothing" } },
+  // controllers
+  "answer a controller": { weight: 40, perform: (_, step) => _.answerController(who(step), step.nth, step.fault) },
+  "events reach a controller": { weight: 25, perform: ofWatch((watch, { by }) => watch.deliver(1 + by)) },
+  "events come again": { weight: 1, trouble: true, perform: ofWatch((watch, { by }) => watch.repeat(1 + by)) },
+  "a bookmark": { weight: 1, perform: ofWatch((watch) => watch.bookmark()) },
+  "a watch ends": { weight: 1, trouble: true, perform: ofWatch((watch) => watch.end()) },
+  "a watch breaks": { weight: 1, trouble: true, perform: ofWatch((watch) => watch.end(broken)) },
+  "a watch is too old": { weight: 1, trouble: true, perform: ofWatch((watch) => watch.end(gone)) },
+  "history is compacted": { weight: 0.5, trouble: true, perform: (_) => _.server.compact() },
+  "a controller crashes": { weight: 2, trouble: true, perform: (_, step) => _.crash(who(step)) },
+  "a controller starts": { weight: 4, perform: (_, step) => _.start("a", step.fault === "none" ? 0 : (step.nth - 4) * 150_000) },
+  "another controller starts": { weight: 1, trouble: true, perform: (_) => _.start("b") },
+  // the cluster
+  "the Job controller looks": { weight: 10, perform: ofJob((_, job) => _.cluster.lookAtJob(job)) },
+  "a Pod too many": { weight: 1, trouble: true, perform: ofJob((_, job) => _.cluster.lookAtJob(job, true)) },
+  "a Job expires": { weight: 2, perform: ofJob((_, job) => _.cluster.expireJob(job)) },
+  "a Pod gets a node": { weight: 8, perform: ofPod((_, pod, step) => _.cluster.schedule(pod, node(step))) },
+  "no node for a Pod": { weight: 0.5, trouble: true, perform: ofPod((_, pod) => _.cluster.cannotSchedule(pod)) },
+  "a container starts": { weight: 8, perform: ofPod((_, pod) => _.cluster.startContainer(pod)) },
+  "a container starts again": { weight: 1, trouble: true, perform: ofPod((_, pod) => _.cluster.startContainer(pod, true)) },
+  "no image for a Pod": { weight: 0.5, trouble: true, perform: ofPod((_, pod, { by }) => _.cluster.cannotStart(pod, by % 2 === 0 ? "ImagePullBackOff" : "InvalidImageName")) },
+  "a kubelet reports": { weight: 10, perform: ofPod((_, pod) => _.cluster.report(pod.metadata)) },
+  "a worker is killed": { weight: 1, trouble: true, perform: ofPod((_, pod) => _.cluster.killWorker(pod)) },
+  "a runner is stopped": { weight: 2, perform: ofPod((_, pod) => _.cluster.stopRunner(pod)) },
+  "a Pod is told to end": { weight: 3, perform: ofPod((_, pod) => _.cluster.terminate(pod, false)) },
+  "a Pod's grace is over": { weight: 1, perform: ofPod((_, pod) => _.cluster.terminate(pod, true)) },
+  "a Pod is evicted": { weight: 0.5, trouble: true, perform: ofPod((_, pod) => _.cluster.evict(pod)) },
+  "a node is cut off": { weight: 1, trouble: true, perform: (_, step) => _.cluster.setNode(node(step), "cut off") },
+  "a node is heard again": { weight: 2, perform: (_, step) => _.cluster.setNode(node(step), "healed") },
+  "a node is lost": { weight: 0.3, trouble: true, perform: (_, step) => _.cluster.setNode(node(step), "lost") },
+  "a lost node is removed": { weight: 0.5, perform: (_, step) => _.cluster.setNode(node(step), "removed") },
+  "garbage is collected": { weight: 4, perform: (_) => _.cluster.collect() },
+  // workers
+  "answer a worker": { weight: 20, perform: (_, step) => _.answerWorker(step.nth, step.fault) },
+  "an engine ends": { weight: 4, perform: (_, { by, nth }) => pick(_.truth.engines.filter(({ running }) => running), nth)?.end(by % 4 === 3 ? 1 : 0) },
+  // time
+  "time goes by": { weight: 8, perform: (_, { by }) => _.thread.pass(times[by] ?? 1_000) },
+  "all goes well for a while": { weight: 6, perform: (_) => { _.round({ enginesEnd: false }) } }
+} satisfies Readonly<Record<string, Row>>
+
+export type Verb = keyof typeof table
+const rows = Object.entries(table) as ReadonlyArray<readonly [Verb, Row]>
+
+export const perform = (simulation: Simulation, step: Step): void => {
+  const row: Row = table[step.do]
+  row.perform(simulation, step)
+  simulation.thread.settle()
+}
+
+const faults: ReadonlyArray<Fault> = ["lost answer", "lost answer", "not sent", "conflict", "too many requests", "killed before", "killed after"]
+
+/** Of one seed: up to a hundred steps with few tasks, free of a random half of all trouble, so that rare troubles meet without the others in the way. */
+export const schedule = (seed: number): ReadonlyArray<Step> => {
+  const random = randomOf(seed)
+  const length = 20 + Math.floor(random() ** 2 * 80)
+  const tasks = 1 + Math.floor(random() * 3)
+  const offset = Math.floor(random() * 5)
+  const below = (limit: number) => Math.floor(random() * limit)
+  const mine = rows.filter(([, { trouble }]) => trouble === undefined || random() < 0.5)
+  const myFaults = faults.filter(() => random() < 0.5)
+  const faultRate = random() < 0.3 ? 0 : random() * 0.3
+  const total = mine.reduce((sum, [, { weight }]) => sum + weight, 0)
+  const draw = (): Verb => {
+    let left = random() * total
+    for (const [verb, { weight }] of mine) if ((left -= weight) < 0) return verb
+    return "time goes by"
+  }
+  const begin: ReadonlyArray<Step> = [{ do: "a controller starts", nth: 0, by: 0, fault: "none" }]
+  return [...begin, ...Array.from({ length }, (): Step => {
+    const verb = draw()
+    const nth = verb === "create a task" ? (offset + below(tasks)) % 5 : below(8)
+    return { do: verb, nth, by: below(8), fault: random() < faultRate ? myFaults[below(myFaults.length)] ?? "none" : "none" }
+  })]
+}
