@@ -116,7 +116,8 @@ export const clientOf = (server: ApiServer, process: Process, reaches: () => tru
       updateStatus: (kind, object) => one("update the status of", kind, object.metadata, () => server.updateStatus(kind, object)),
       patchStatus: unused("patchStatus"),
       delete: (kind, place: Place, { resourceVersion, uid } = {}) => Effect.asVoid(one("delete", kind, place, () => server.remove(kind, place, { uid, resourceVersion }))),
-      logs: unused("logs")
+      logs: unused("logs"),
+      review: unused("review")
     })
   }
 }
