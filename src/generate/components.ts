@@ -88,6 +88,13 @@ const restrictMetadata: Component = {
   layer: componentLayers["restrict-metadata"]
 }
 
+const separateUsers: Component = {
+  name: "separate-users",
+  does: "Runs the runner as another user than the worker, so that the modes of files on the volume that they share keep the one from those of the other.",
+  adapt: ["A state on a claim that was written before, by user 1001, must be writable for its group (`chmod -R g+w`)."],
+  layer: componentLayers["separate-users"]
+}
+
 const serverItself: Component = {
   name: "server",
   does: "The server itself: it takes runs, keeps logs and states on a volume, and gives work to the controller.",
@@ -96,7 +103,7 @@ const serverItself: Component = {
 }
 
 export const components: ReadonlyArray<Component> =
-  [admission, caBundle, ha, monitoring, mtls, namespaces, noIngress, nodeCache, persistence, pool, proxy, quota, restrictMetadata, restrictedEgress, serverItself]
+  [admission, caBundle, ha, monitoring, mtls, namespaces, noIngress, nodeCache, persistence, pool, proxy, quota, restrictMetadata, restrictedEgress, separateUsers, serverItself]
 
 const inputsOf = ({ inputs = [] }: Component): string => inputs.map(({ literal }) => `\`${literal}\``).join(", ")
 

@@ -24,6 +24,7 @@ export const componentLayers = {
   "no-ingress": { task: { networkPolicy: { denyIngress: true } } },
   "node-cache": { persistence: { hostPath: { path: "/var/cache/agent-job" } } },
   persistence: { persistence: { enabled: true } },
+  "separate-users": { task: { runner: { securityContext: { runAsUser: 1002 } } } },
   "restrict-metadata": { restrictMetadataService: true }
 } satisfies Readonly<Record<string, Tree>>
 
