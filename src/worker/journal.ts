@@ -19,8 +19,8 @@ export interface Journal {
   readonly flush: (limit: Duration.Input) => Effect.Effect<void>
 }
 
-/** What comes within this time goes together. */
-const batchEvery = Duration.millis(50)
+/** The first of several goes at once, since with the node everything is gone that was not sent; what comes within this time then goes together. */
+const pause = Duration.millis(20)
 
 /** An id with a secret in it identifies nothing once that is taken out, so it is left out. */
 const withoutSecrets = ({ address, id, idKey, ...what }: Told, redact: (text: string) => string): Told =>
@@ -52,7 +52,6 @@ const startSending = Effect.fnUntraced(function*(entries: ReadonlyArray<JournalE
 
   const loop = Effect.gen(function*() {
     yield* work.await
-    yield* Effect.sleep(failures === 0 ? batchEvery : Duration.millis(Math.min(200 * 2 ** failures, 5000)))
     const answer = yield* Effect.result(send(entries.slice(stored, stored + journalBatch)))
     if (answer._tag === "Failure") {
       failures++
@@ -67,7 +66,8 @@ const startSending = Effect.fnUntraced(function*(entries: ReadonlyArray<JournalE
     work.closeUnsafe()
     idle.openUnsafe()
   })
-  yield* Effect.forkScoped(Effect.forever(loop))
+  const rest = Effect.suspend(() => Effect.sleep(failures === 0 ? pause : Duration.millis(Math.min(200 * 2 ** failures, 5000))))
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(loop, rest)))
 
   return {
     wake: () => {

@@ -7,13 +7,13 @@ import { kubectl, untilTask } from "./cluster.ts"
 import { agentJob, type Files, it } from "./product.ts"
 import { stateOf, untilFinal, untilRun } from "./server.ts"
 
-/** One more is made every two seconds, so that some are made before and some after the engine has pushed its state, which it does after 20. */
+/** One more is made every two seconds, so that some are made before and some after the engine has pushed its state, which it does after 20; an interrupt ends none of them. */
 const staircase: Files = {
   "main.tf": `
 resource "terraform_data" "made" {
   count = 16
   provisioner "local-exec" {
-    command = "sleep \${count.index * 2}; echo made \${self.id}"
+    command = "trap '' INT; sleep \${count.index * 2}; echo made \${self.id}"
   }
 }
 `
@@ -42,7 +42,7 @@ const assertNothingForgotten = async (workspace: string, run: RunView, log: stri
   return missing.length
 }
 
-const killEngine = "for p in /proc/[0-9]*; do [ \"$(cat $p/comm 2>/dev/null)\" = tofu ] && kill -9 ${p#/proc/}; done"
+const killEngine = "for p in /proc/[0-9]*; do [ \"$(cat $p/comm 2>/dev/null)\" = tofu ] && kill -9 ${p#/proc/}; done; true"
 
 describe.concurrent("an apply that dies", () => {
   it.for([{ made: 5, pushed: false }, { made: 13, pushed: true }])("forgets nothing when its engine is killed after $made resources", async ({ made, pushed }, { scene }) => {
@@ -73,7 +73,7 @@ describe.concurrent("an apply that dies", () => {
     const { command, id } = await scene.startRun(staircase, "--auto-approve", "--no-color")
     await command.until("6 are made", ({ text }) => really(text).size >= 6 ? true : undefined)
     const { status } = await untilTask(`${id}-apply`, "has a Pod", (task) => task.status.pod !== undefined)
-    await kubectl(["delete", "pod", status.pod?.name ?? "", "--grace-period=0", "--force"])
+    await kubectl(["delete", "pod", status.pod?.name ?? "", "--grace-period=1", "--wait=false"])
     const { stderr, stdout } = await command.ended
     const run = await untilFinal(id)
     await assertNothingForgotten(scene.name, run, stdout)

@@ -29,6 +29,20 @@ const server = () => {
 const journalTo = (send: SendEffects) => makeJournal((text) => text.replaceAll("hunter2", "***"), Option.some(send))
 
 describe("the journal", () => {
+  it.effect("goes to the server at once, and soon after when something was sent just before", () =>
+    Effect.gen(function*() {
+      const { batches, send } = server()
+      const journal = yield* journalTo(send)
+      journal.add(made("a.b"))
+      yield* TestClock.adjust(0)
+      expect(batches).toEqual([1])
+      journal.add(made("a.c"))
+      yield* TestClock.adjust("19 millis")
+      expect(batches).toEqual([1])
+      yield* TestClock.adjust("1 millis")
+      expect(batches).toEqual([1, 1])
+    }))
+
   it.effect("reaches the server within 100 ms, what came together in one request", () =>
     Effect.gen(function*() {
       const { batches, numbers, send } = server()
