@@ -26,7 +26,7 @@ const nothing = (changes: Changes) => changes.add + changes.change + changes.des
 export const planSummary = ({ changes, hasChanges, workspace }: RunView): string => {
   if (hasChanges === false) return `No changes: ${workspace} is as its configuration says.`
   if (changes === undefined) return "Planned."
-  return nothing(changes) ? "Plan: no resource changes, but the outputs do." : `Plan: ${changes.add} to add, ${changes.change} to change, ${changes.destroy} to destroy.`
+  return nothing(changes) ? "Plan: nothing to add, change or destroy, but the state or the outputs change." : `Plan: ${changes.add} to add, ${changes.change} to change, ${changes.destroy} to destroy.`
 }
 
 export const applySummary = (run: RunView): string => {

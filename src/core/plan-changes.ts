@@ -4,10 +4,10 @@
 import { Option, Schema } from "effect"
 import type { Changes } from "../schema/stage-result.ts"
 
-const change = Schema.Struct({ actions: Schema.Array(Schema.String) })
+const change = Schema.Struct({ actions: Schema.Array(Schema.String), importing: Schema.optionalKey(Schema.Unknown) })
 
 const PlanJson = Schema.Struct({
-  resource_changes: Schema.optionalKey(Schema.Array(Schema.Struct({ mode: Schema.optionalKey(Schema.String), change }))),
+  resource_changes: Schema.optionalKey(Schema.Array(Schema.Struct({ mode: Schema.optionalKey(Schema.String), previous_address: Schema.optionalKey(Schema.String), change }))),
   resource_drift: Schema.optionalKey(Schema.Array(Schema.Struct({ change }))),
   output_changes: Schema.optionalKey(Schema.Record(Schema.String, change)),
   applyable: Schema.optionalKey(Schema.Boolean)
@@ -20,16 +20,21 @@ export interface PlannedChanges {
   readonly hasChanges: boolean
 }
 
+/** It changes the state alone: a thing is imported, or has moved. OpenTofu says so nowhere else. */
+const isTakenOver = ({ change: { importing }, previous_address: before }: { readonly change: typeof change.Type; readonly previous_address?: string }): boolean =>
+  before !== undefined || (importing !== undefined && importing !== null)
+
 const does = ({ actions }: typeof change.Type): boolean => actions.some((action) => action !== "no-op" && action !== "read")
 
 /** Nothing when the text is not such a JSON, as for a version of the engine that has another one. */
 export const plannedChanges = (json: string, refreshOnly: boolean): Option.Option<PlannedChanges> =>
   Option.map(decode(json), (plan) => {
-    const resources = (plan.resource_changes ?? []).filter(({ mode }) => mode !== "data").map((_) => _.change)
+    const managed = (plan.resource_changes ?? []).filter(({ mode }) => mode !== "data")
+    const resources = managed.map((_) => _.change)
     const count = (action: string) => resources.filter(({ actions }) => actions.includes(action)).length
     const others = [...Object.values(plan.output_changes ?? {}), ...(refreshOnly ? plan.resource_drift ?? [] : []).map((_) => _.change)]
     return {
       changes: { add: count("create"), change: count("update"), destroy: count("delete") },
-      hasChanges: plan.applyable ?? [...resources, ...others].some(does)
+      hasChanges: plan.applyable ?? (managed.some(isTakenOver) || [...resources, ...others].some(does))
     }
   })

@@ -6,7 +6,7 @@ describe("the summary of a plan", () => {
   it.each([
     [planned, "Plan: 1 to add, 2 to change, 3 to destroy."],
     [run({ hasChanges: false, changes: { add: 0, change: 0, destroy: 0 } }), "No changes: demo is as its configuration says."],
-    [run({ hasChanges: true, changes: { add: 0, change: 0, destroy: 0 } }), "Plan: no resource changes, but the outputs do."],
+    [run({ hasChanges: true, changes: { add: 0, change: 0, destroy: 0 } }), "Plan: nothing to add, change or destroy, but the state or the outputs change."],
     [run({}), "Planned."]
   ])("%# comes from its numbers", (view, said) => expect(planSummary(view)).toBe(said))
 })

@@ -14,6 +14,8 @@ describe("plannedChanges", () => {
     { given: "a data source that is read", plan: { resource_changes: [{ mode: "data", change: { actions: ["read"] } }] }, counts: [0, 0, 0], hasChanges: false },
     { given: "an output alone", plan: { output_changes: { a: { actions: ["create"] }, b: { actions: ["no-op"] } } }, counts: [0, 0, 0], hasChanges: true },
     { given: "a resource that is only forgotten", plan: { resource_changes: [managed("forget")] }, counts: [0, 0, 0], hasChanges: true },
+    { given: "a resource that is only imported", plan: { resource_changes: [{ mode: "managed", change: { actions: ["no-op"], importing: { id: "i-1" } } }] }, counts: [0, 0, 0], hasChanges: true },
+    { given: "a resource that has only moved", plan: { resource_changes: [{ ...managed("no-op"), previous_address: "a.b" }] }, counts: [0, 0, 0], hasChanges: true },
     { given: "the engine's own word for it", plan: { applyable: true }, counts: [0, 0, 0], hasChanges: true }
   ])("of $given are $counts", ({ counts: [add = 0, change = 0, destroy = 0], hasChanges, plan }) => {
     expect(plannedChanges(json(plan), false)).toEqual(Option.some({ changes: { add, change, destroy }, hasChanges }))
