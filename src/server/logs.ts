@@ -1,5 +1,5 @@
 // The log of a stage: bytes appended at an offset, read from an offset, nothing lost and nothing twice.
-// Invariant: a position counts bytes, over all attempts at a step; past 64 MiB a notice ends a stage's log and what follows is acknowledged but not kept.
+// Invariant: a position counts bytes, over all attempts at a step; past 64 MiB of a stage's log a notice and, once the stage is over, its end is all that is kept.
 // Used by the task API (append) and by whoever follows a log.
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
@@ -14,7 +14,10 @@ import { type StageRow, Stages, stepOf, stepStatus } from "./stages.ts"
 /** Bytes of a log that are kept. */
 const logLimitBytes = 64 * 1024 * 1024
 
-const notice = new TextEncoder().encode("\n[The log is longer than 64 MiB; the rest of it is not kept.]\n")
+/** Of what comes after: an error is mostly at the end. */
+const tailLimitBytes = 256 * 1024
+
+const notice = new TextEncoder().encode("\n[The log is longer than 64 MiB; of the rest only the end is kept, and shown when the stage is over.]\n")
 
 /** Stock clients want 0x02 before a log and 0x03 after it, and drop the first three lines of an apply's. */
 const opening = (run: Run, step: "plan" | "apply"): Uint8Array =>
@@ -24,18 +27,28 @@ const closing = new Uint8Array([3])
 
 const again = ({ result }: StageRow, { attempt }: StageRow): Uint8Array => new TextEncoder().encode(`\n[${result?.reason ?? "Lost"}: planned again, attempt ${attempt}]\n\n`)
 
+const nothing = new Uint8Array(0)
+
+/** The end of a log whose middle is gone. */
+const tailOf = ({ logEnd }: StageRow, bytes: Uint8Array): Uint8Array => {
+  const lost = logEnd - logLimitBytes - bytes.byteLength
+  return lost === 0 ? bytes : Buffer.concat([new TextEncoder().encode(`[${lost} bytes are left out here.]\n`), bytes])
+}
+
 /** Where the log of each attempt begins, and what is written before it. A log grows no more once there is a next attempt. */
-const partsOf = (head: Uint8Array, attempts: ReadonlyArray<StageRow>) => {
+const partsOf = (head: Uint8Array, attempts: ReadonlyArray<StageRow>, tails: ReadonlyMap<string, Uint8Array>) => {
   let end = 0
   return attempts.map((stage, index) => {
     const before = attempts[index - 1]
     const heading = { at: end, bytes: before === undefined ? head : again(before, stage) }
     const start = end + heading.bytes.byteLength
-    end = start + stage.logStored
-    return { stage, heading, start, end }
+    const tail = { at: start + stage.logStored, bytes: tails.get(stage.id) ?? nothing }
+    end = tail.at + tail.bytes.byteLength
+    return { stage, heading, start, tail, end }
   })
 }
 
+const Tail = Schema.Struct({ stageId: Schema.String, bytes: Schema.Uint8Array })
 const Chunk = Schema.Struct({ position: Schema.Int, bytes: Schema.Uint8Array })
 
 /** The part of `pieces`, laid end to end, from `offset` on. */
@@ -47,6 +60,14 @@ const make = Effect.gen(function*() {
   const commits = yield* Commits
   const runs = yield* Runs
   const stages = yield* Stages
+
+  const tailsOf = (stageIds: ReadonlyArray<string>) => rows(Tail)(sql`SELECT * FROM logTails WHERE ${sql.in("stageId", stageIds)}`)
+
+  const keepTail = Effect.fnUntraced(function*(stageId: string, beyond: Uint8Array) {
+    const [before] = yield* tailsOf([stageId])
+    const bytes = Buffer.concat([before?.bytes ?? nothing, beyond]).subarray(-tailLimitBytes)
+    yield* sql`INSERT INTO logTails ${sql.insert({ stageId, bytes })} ON CONFLICT (stageId) DO UPDATE SET bytes = excluded.bytes`
+  })
 
   /** Gives the log's end. What is stored already may be sent again; a gap is refused with the true end. */
   const append = Effect.fn("Logs.append")((stageId: string, offset: number, bytes: Uint8Array) =>
@@ -60,6 +81,7 @@ const make = Effect.gen(function*() {
       const cutHere = kept.byteLength < fresh.byteLength && stage.logEnd <= logLimitBytes
       const stored = cutHere ? Buffer.concat([kept, notice]) : kept
       if (stored.byteLength > 0) yield* sql`INSERT INTO logChunks ${sql.insert({ stageId, position: stage.logStored, bytes: stored })}`
+      if (kept.byteLength < fresh.byteLength) yield* keepTail(stageId, fresh.subarray(kept.byteLength))
       yield* sql`UPDATE stages SET ${sql.update({ logEnd, logStored: stage.logStored + stored.byteLength })} WHERE id = ${stageId}`
       yield* commits.news("logs")
       return logEnd
@@ -72,14 +94,16 @@ const make = Effect.gen(function*() {
     const status = last === undefined ? "pending" : stepStatus(last)
     const over = (status !== "pending" && status !== "running") || isFinal(run.status)
     const head = opening(run, step)
-    const parts = partsOf(head, attempts)
+    const ended = over ? attempts : attempts.slice(0, -1)
+    const tails = yield* tailsOf(ended.map(({ id }) => id))
+    const parts = partsOf(head, attempts, new Map(tails.flatMap(({ bytes, stageId }) => ended.filter(({ id }) => id === stageId).map((stage) => [stageId, tailOf(stage, bytes)] as const))))
     const chunks = yield* Effect.forEach(parts, ({ stage, start }) =>
       Effect.map(
         rows(Chunk)(sql`SELECT position, bytes FROM logChunks WHERE stageId = ${stage.id} AND position + length(bytes) > ${offset - start} AND position < ${offset + limit - start} ORDER BY position`),
         (found) => found.map(({ bytes, position }) => ({ at: start + position, bytes }))
       ))
     return cut([
-      ...(parts.length === 0 ? [{ at: 0, bytes: head }] : parts.flatMap(({ heading }, index) => [heading, ...chunks[index] ?? []])),
+      ...(parts.length === 0 ? [{ at: 0, bytes: head }] : parts.flatMap(({ heading, tail }, index) => [heading, ...chunks[index] ?? [], tail])),
       ...(over ? [{ at: parts.at(-1)?.end ?? head.byteLength, bytes: closing }] : [])
     ], offset, limit)
   })

@@ -90,5 +90,7 @@ export const migrations = Migrator.fromRecord({
   /** Who approved which plan, and when: JSON. */
   "0007_approval": statements(`ALTER TABLE runs ADD COLUMN approval TEXT`),
   /** Of a run that imports what is missing: the rescue that it is for. */
-  "0008_import_runs": statements(`ALTER TABLE runs ADD COLUMN rescueId TEXT REFERENCES rescues (id)`)
+  "0008_import_runs": statements(`ALTER TABLE runs ADD COLUMN rescueId TEXT REFERENCES rescues (id)`),
+  /** Of a log that is longer than what is kept: its end. */
+  "0009_log_tails": statements(`CREATE TABLE logTails (stageId TEXT PRIMARY KEY REFERENCES stages (id), bytes BLOB NOT NULL) STRICT`)
 })

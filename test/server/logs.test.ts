@@ -80,14 +80,18 @@ describe("a log", () => {
       expect(yield* Fiber.join(waiting)).toBe("news")
     }))
 
-  it.live("is kept up to 64 MiB, then a notice; what follows is acknowledged", () =>
+  it.live("is kept up to 64 MiB, then a notice; what follows is acknowledged, and its end shown when the stage is over", () =>
     Effect.gen(function*() {
       const { read, shipper } = yield* planning
       const chunk = "x".repeat(4 * 1024 * 1024)
       for (let n = 0; n < 17; n++) expect((yield* shipper.log(n * chunk.length, chunk)).json).toEqual({ offset: (n + 1) * chunk.length })
       expect((yield* shipper.log(17 * chunk.length, "more")).json).toEqual({ offset: 17 * chunk.length + 4 })
+      const notice = "xx\n[The log is longer than 64 MiB; of the rest only the end is kept, and shown when the stage is over.]\n"
+      expect(yield* read(16 * chunk.length - 1)).toBe(notice)
       yield* shipper.result(succeeded({ hasChanges: false }))
-      expect(yield* read(16 * chunk.length - 1)).toBe("xx\n[The log is longer than 64 MiB; the rest of it is not kept.]\n\x03")
+      const end = `[${chunk.length + 4 - 256 * 1024} bytes are left out here.]\n${"x".repeat(256 * 1024 - 4)}more\x03`
+      expect(yield* read(16 * chunk.length - 1)).toBe(notice + end)
+      expect(yield* read(16 * chunk.length - 1 + notice.length)).toBe(end)
     }))
 
   it.live("takes no chunk over 4 MiB and no offset that is no number", () =>
