@@ -123,13 +123,17 @@ describe("a start that cannot be", () => {
       expect(yield* starting(optionsIn(made))).toContain("16 characters or more")
     }))
 
-  it.live("refuses a database that another server has open", () =>
-    Effect.gen(function*() {
-      const made = yield* directory
-      const url = yield* serve(made)
-      expect(yield* starting(optionsIn(made))).toContain("Another process has the database")
-      expect((yield* ask(`${url}/readyz`, undefined)).status).toBe(200)
-    }))
+  it.live.each([{ where: "in this process", first: serve }, { where: "in another process", first: (made: string) => Effect.map(started(made), ({ url }) => url) }])(
+    "refuses a database that another server has open $where, and does not disturb that one", ({ first }) =>
+      Effect.gen(function*() {
+        const made = yield* directory
+        const url = yield* first(made)
+        const id = yield* person(url).start("demo")
+        const said = yield* starting(optionsIn(made))
+        expect(said).toMatch(/^Another process has the database \S+ open; stop it, or give this server a data directory of its own\.$/u)
+        expect((yield* ask(`${url}/readyz`, undefined)).status).toBe(200)
+        expect((yield* agent(url).take).runId).toBe(id)
+      }))
 
   it.live("refuses a file that is no database, and a data directory that is a file", () =>
     Effect.gen(function*() {

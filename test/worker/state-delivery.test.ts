@@ -1,0 +1,79 @@
+// The worker's way of saving a state against a real server that has given the stage up meanwhile: what comes late is refused, and never lost.
+import { describe, expect, it } from "@effect/vitest"
+import { Context, Deferred, Effect, Fiber, Layer, Option } from "effect"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { signalPlan } from "../../src/core/signal-plan.ts"
+import { statePath } from "../../src/schema/state.ts"
+import { Platform } from "../../src/worker/platform.ts"
+import { StateDelivery } from "../../src/worker/state-delivery.ts"
+import { Stop } from "../../src/worker/stop.ts"
+import { agent, directory, failed, person, planWith, serve, taskUid } from "../server/live-server.ts"
+import { podSettings } from "./pod-settings.ts"
+
+const state = (serial: number) => Buffer.from(JSON.stringify({ version: 4, serial, lineage: "l", outputs: {}, resources: [{ serial }] }))
+
+const stop = Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeedNone, plan: signalPlan(30), because: () => Effect.void, tooLate: Deferred.await(Deferred.makeUnsafe<void>()), begin: () => Effect.void }))
+
+/** An apply of `demo` whose worker has the lock and has saved the serial 1. */
+const applying = Effect.gen(function*() {
+  const made = yield* directory
+  const url = yield* serve(made)
+  yield* person(url).start("demo", { "auto-apply": true })
+  yield* planWith(url)
+  const apply = yield* agent(url).take
+  const tokenFile = join(made, "task.token")
+  writeFileSync(tokenFile, apply.taskToken)
+  const settings = podSettings(made, made, { AGENT_JOB_TOKEN_FILE: tokenFile, AGENT_JOB_POOL_PATIENCE: "300 millis" })
+  const parts = StateDelivery.layer.pipe(Layer.provide(Layer.orDie(Platform.layer(url, taskUid))), Layer.provide(Layer.merge(settings, stop)))
+  const delivery = Context.get(yield* Layer.build(parts), StateDelivery)
+  yield* delivery.lock({ ID: "engine-lock", Who: "me@pod" })
+  yield* delivery.push(state(1))
+  const looked = Effect.map(person(url).as("GET", statePath.state("demo")), ({ json }) => json)
+  const settle = (use?: string) => person(url).as("POST", statePath.rescue("demo"), { by: "me@here", ...(use !== undefined && { use }) })
+  return { url, apply, delivery, looked, settle }
+})
+
+const lost = { ...failed("The node is gone."), reason: "NodeLost" } as const
+
+describe("a worker that comes late", () => {
+  it.live("after its stage was given up, leaves its state as evidence, which a person then makes the state", () =>
+    Effect.gen(function*() {
+      const { apply, delivery, looked, settle, url } = yield* applying
+      yield* agent(url).report(apply.id, lost)
+      const next = yield* person(url).start("demo")
+      const refused = yield* Effect.flip(delivery.push(state(5)))
+      expect(refused).toMatchObject({ _tag: "Declined", status: 409, message: expect.stringMatching(/is over, so its state is not stored\. It is kept as ev-/u) })
+      const settled = yield* delivery.settle(Option.none())
+      expect([settled.pushed, Option.getOrElse(settled.trouble, () => "")]).toEqual([Option.some(false), expect.stringContaining("It is kept as ev-")])
+      const { evidence: [{ id, serial }], version } = yield* looked
+      expect([serial, version.serial]).toEqual([5, 1])
+      expect(yield* agent(url).acquire()).toEqual([])
+      expect((yield* settle(id)).json.version).toMatchObject({ serial: 5, lineage: "l", runId: apply.runId })
+      expect((yield* agent(url).take).runId).toBe(next)
+    }))
+
+  it.live("after its lock was opened by force and another has written, changes nothing, whatever it tries", () =>
+    Effect.gen(function*() {
+      const { delivery, looked, url } = yield* applying
+      yield* person(url).as("POST", statePath.unlock("demo"), { by: "me@here" })
+      const address = `${url}/api/state/v1/workspaces/demo`
+      yield* person(url).as("PUT", address, { ID: "mine" })
+      yield* person(url).as("POST", `${address}?ID=mine`, { version: 4, serial: 2, lineage: "l", outputs: {}, resources: [] })
+      yield* person(url).as("DELETE", address, { ID: "mine" })
+      expect((yield* Effect.flip(delivery.push(state(9)))).message).toContain("It is kept as ev-")
+      expect(yield* Effect.flip(delivery.lock({ ID: "again" }))).toMatchObject({ status: 409, message: expect.stringContaining("opened by force") })
+      expect((yield* looked).version.serial).toBe(2)
+      expect((yield* looked).evidence).toMatchObject([{ serial: 9 }])
+    }))
+
+  it.live("in the very moment in which its stage is given up, has its state stored or kept, never neither", () =>
+    Effect.gen(function*() {
+      const { apply, delivery, looked, url } = yield* applying
+      const pushing = yield* Effect.forkChild(Effect.exit(delivery.push(state(5))))
+      yield* agent(url).report(apply.id, lost)
+      yield* Fiber.join(pushing)
+      const { evidence, version } = yield* looked
+      expect([version.serial, ...evidence.map(({ serial }: { serial: number }) => serial)].includes(5)).toBe(true)
+    }), { repeats: 5 })
+})
