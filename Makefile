@@ -43,9 +43,11 @@ replay: ## one simulated schedule again, as short as it gets: SEED=…
 	@scripts/replay
 
 ##@ Build it
-.PHONY: bundle image cluster generate golden
+.PHONY: bundle sbom image cluster generate golden
 bundle: ## the whole program as one file, dist/main.mjs
 	@scripts/bundle
+sbom: ## what the program is made of, dist/sbom.json (CycloneDX)
+	@scripts/sbom
 image: ## both container images, into the cluster when it is up
 	@scripts/image
 cluster: ## the embedded one-node Kubernetes alone

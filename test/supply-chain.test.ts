@@ -1,0 +1,53 @@
+// What the program is made of and what it runs in: pinned, checked, and with nothing that runs by itself.
+import { describe, expect, it } from "@effect/vitest"
+import { globSync, readFileSync } from "node:fs"
+import { parseAllDocuments } from "yaml"
+
+const read = (file: string) => readFileSync(file, "utf8")
+const manifest = JSON.parse(read("package.json")) as Readonly<Record<"dependencies" | "devDependencies" | "optionalDependencies", Readonly<Record<string, string>>>>
+const locked = Object.entries((JSON.parse(read("package-lock.json")) as { readonly packages: Readonly<Record<string, { readonly integrity?: string; readonly hasInstallScript?: boolean; readonly license?: string }>> }).packages)
+  .filter(([name]) => name !== "")
+
+interface Container {
+  readonly name: string
+  readonly image: string
+  readonly securityContext?: Readonly<Record<string, unknown>>
+}
+
+/** All the containers in some object. */
+const containersIn = (node: unknown): ReadonlyArray<Container> =>
+  typeof node !== "object" || node === null ? [] : Object.entries(node).flatMap(([key, value]: [string, unknown]) =>
+    key === "containers" || key === "initContainers" ? value as ReadonlyArray<Container> : containersIn(value))
+
+describe("packages", () => {
+  it("are asked for in one version each", () => {
+    const asked = Object.values({ ...manifest.dependencies, ...manifest.devDependencies, ...manifest.optionalDependencies })
+    expect(asked.filter((version) => !/^\d+\.\d+\.\d+$/u.test(version))).toEqual([])
+  })
+  it("are locked with their digests, and run nothing when they are installed", () => {
+    expect(locked.filter(([, { integrity }]) => !integrity?.startsWith("sha512-")).map(([name]) => name)).toEqual([])
+    expect(locked.filter(([, { hasInstallScript }]) => hasInstallScript === true).map(([name]) => name)).toEqual([])
+    expect(read("scripts/packages")).toContain("npm ci --ignore-scripts")
+  })
+  it("have licences that let us ship them", () => {
+    expect([...new Set(locked.map(([, { license }]) => license))].filter((license) => !/^\(?(?:MIT|ISC|0BSD|Unlicense|PSF-2\.0|MPL-2\.0|Apache-2\.0|BSD-[23]-Clause)\b/u.test(license ?? ""))).toEqual([])
+  })
+})
+
+describe("the image of agent-job", () => {
+  const lines = read("images/agent-job.Containerfile").split("\n").filter((line) => /^[A-Z]+ /u.test(line))
+  it("has no shell to begin with, and starts none", () => {
+    expect(lines[0]).toBe("ARG BASE=gcr.io/distroless/cc-debian12")
+    expect(lines.filter((line) => /^(?:RUN|ENTRYPOINT|CMD) /u.test(line) && !/^[A-Z]+ \["\//u.test(line))).toEqual([])
+    expect(read("images/minimal-rootfs")).toMatch(/apt-get download -qq libc6 libgcc-s1 libstdc\+\+6 ca-certificates /u)
+  })
+  it.each(globSync("images/agent-job*.Containerfile"))("%s ends as somebody who is not root", (file) =>
+    expect(read(file).split("\n").filter((line) => line.startsWith("USER ")).at(-1)).toMatch(/^USER [1-9]\d{3}:[1-9]\d{3}$/u))
+  it("is run as not root, with nothing to write to, no capability and no way to more", () => {
+    const ours = ["install", "install-full", "job"].flatMap((golden) => parseAllDocuments(read(`test/golden/${golden}.yaml`)).flatMap((document) => containersIn(document.toJS()))).filter(({ image }) => image.startsWith("scalr/agent:"))
+    expect(ours.length).toBeGreaterThanOrEqual(4)
+    for (const { name, securityContext } of ours) {
+      expect([name, securityContext]).toEqual([name, expect.objectContaining({ runAsNonRoot: true, readOnlyRootFilesystem: true, allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } })])
+    }
+  })
+})
