@@ -8,7 +8,8 @@ import type { FailureReason, Reason, WaitReason } from "../schema/reason.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { Action } from "./action.ts"
 import { jobName } from "./job-name.ts"
-import { endOf, type Trouble, troubleOfStart } from "./pod-trouble.ts"
+import { hadToGo } from "./plan-again.ts"
+import { endOf, isPodOver, type Trouble, troubleOfStart } from "./pod-trouble.ts"
 import { sentence } from "./sentence.ts"
 import { jobGoesOn, millisSince, millisSinceEnd, mostLaunches, patienceMillis, type Situation } from "./situation.ts"
 import { acknowledged, advance, finished } from "./status.ts"
@@ -173,8 +174,11 @@ const finalReason = (reason: Trouble["reason"]): FailureReason =>
 /** Why the launch came to nothing, in one reason and sentence. */
 const notStarted = ({ observed }: Situation): { readonly reason: FailureReason; readonly message: string } => {
   const { job, pod } = observed
+  const isOver = Option.exists(job, ({ state }) => state !== "active") || Option.exists(pod, isPodOver)
+  const end = endOf(pod, job)
+  if (isOver && Option.isSome(pod) && hadToGo(end.reason)) return end // whatever it waited for
   return Option.match(troubleOfStart(observed), {
-    onNone: () => Option.isSome(job) && job.value.state !== "active" ? endOf(pod, job) : { reason: "StartupTimeout", message: "The worker did not take the task in time." },
+    onNone: () => isOver ? end : { reason: "StartupTimeout", message: "The worker did not take the task in time." },
     onSome: ({ message, reason }) => ({ reason: finalReason(reason), message })
   })
 }
