@@ -11,7 +11,7 @@ import type { OnChange } from "../../src/schema/source.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
 import { parseTaskFile } from "../../src/schema/task-file.ts"
 import { createRepository, digestOf, fail, installFluxKinds, serve } from "./flux-cluster.ts"
-import { claim, createTask, finish, getTask, jobNames, runController, TaskCluster, Tasks, until, untilLaunched, untilStatus } from "./task-cluster.ts"
+import { claim, claimWithoutPod, createTask, finish, getTask, jobNames, runController, TaskCluster, Tasks, until, untilLaunched, untilStatus } from "./task-cluster.ts"
 
 const isPhase = (phase: string) => (status: { readonly phase?: string | undefined }): boolean => status.phase === phase
 const from = (name: string, onChange?: OnChange) => ({ workspace: WorkspaceName.make(name), source: { fluxSource: { kind: "GitRepository" as const, name, ...(onChange !== undefined && { onChange }) } } })
@@ -102,6 +102,24 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "90 seconds" })("a task
       expect(yield* launched("late")).toMatchObject({ source: { revision: "main@sha1:b" } })
       yield* claim("late")
       yield* finish("late")
+    }).pipe(Effect.scoped))
+
+  it.effect("is planned again, at the same revision, when its plan was lost with its Pod", () =>
+    Effect.gen(function*() {
+      yield* installFluxKinds
+      yield* createRepository("lost")
+      yield* serve("lost", "main@sha1:a")
+      yield* runController()
+      yield* createTask("lost", from("lost", "plan"))
+      yield* launched("lost")
+      yield* claimWithoutPod("lost") // so it is lost at once
+      expect(yield* untilStatus("lost", isPhase("Failed"))).toMatchObject({ reason: "NodeLost" })
+      expect(yield* launched("lost-2")).toMatchObject({ source: { revision: "main@sha1:a" } })
+      expect((yield* getTask("lost")).status.latest).toMatchObject({ attempt: 2, name: "lost-2", again: 1 })
+      yield* claim("lost-2")
+      yield* finish("lost-2")
+      yield* looked("lost")
+      expect(yield* namesOf("lost")).toEqual(["lost", "lost-2", expect.stringContaining("after")])
     }).pipe(Effect.scoped))
 
   it.effect("makes one attempt for each new artifact, also when the controller restarts, and speaks for the newest", () =>
