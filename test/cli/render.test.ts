@@ -26,7 +26,7 @@ describe("agent-job render", () => {
     expect([status, stderr]).toEqual([0, ""])
     const { apiVersion, items, kind } = listOf(stdout)
     expect([apiVersion, kind]).toEqual(["v1", "List"])
-    expect(items.map((_) => _.kind)).toEqual(["CustomResourceDefinition", "ServiceAccount", "ServiceAccount", "Role", "RoleBinding", "Role", "RoleBinding", "Role", "RoleBinding", "ConfigMap", "Deployment"])
+    expect(items.map((_) => _.kind)).toEqual(["CustomResourceDefinition", "ServiceAccount", "ServiceAccount", "Role", "RoleBinding", "Role", "RoleBinding", "Role", "RoleBinding", "ConfigMap", "PodDisruptionBudget", "Deployment"])
   })
 
   it("prints the same as YAML, an object a document", () => {
