@@ -57,8 +57,10 @@ const startSending = Effect.fnUntraced(function*(entries: ReadonlyArray<JournalE
       failures++
       return yield* Effect.logDebug("effects not taken", answer.failure.message)
     }
-    if (answer.success._tag === "Refused") refused = true
-    else {
+    if (answer.success._tag === "Refused") {
+      refused = true
+      yield* Effect.logWarning("The pool's server takes no journal of what the stage makes; what an engine that is killed has made is then named in its result alone.")
+    } else {
       failures = answer.success.number > stored ? 0 : failures + 1 // told of a gap: not in a tight loop
       stored = Math.max(0, Math.min(answer.success.number, entries.length))
     }
