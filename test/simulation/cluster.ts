@@ -224,7 +224,7 @@ export class Cluster {
     if (last !== undefined && !isOver(pod)) {
       const running = this.#running(pod).length > 0
       const winner = starts.find(({ exitCode }) => exitCode !== claimLostExitCode) ?? last
-      const code = running ? undefined : winner.exitCode
+      const code = running ? undefined : winner.exitCode ?? 137 // killed by whatever
       const words = code === undefined || code === claimLostExitCode ? "" : winner.lastWords()
       const terminated = code === undefined ? undefined : { exitCode: code, reason: code === 0 ? "Completed" : code === 137 ? "OOMKilled" : "Error", message: words }
       const runnerRuns = engine?.running === true

@@ -3,6 +3,7 @@
 // Started by scripts/soak and scripts/replay.
 import { parseArgs } from "node:util"
 import { writeReport } from "../scorecard/report.ts"
+import { crashEverywhere, type ScenarioName, scenarios } from "./crash-points.ts"
 import { type Failure, runSeed, told } from "./run.ts"
 
 const { positionals: [command], values } = parseArgs({
@@ -24,7 +25,10 @@ const soak = (schedules: number): ReadonlyArray<Failure> => {
     if (run % 10_000 === 9_999) console.log(`${run + 1} schedules, ${failures.length} failed`)
   }
   const seconds = (performance.now() - began) / 1000
-  writeReport("simulation", { command: `make soak SEED=${seed} SCHEDULES=${schedules}`, seed, figures: { schedules: run, violations: failures.length, schedulesPerSecond: Math.round(run / seconds) } })
+  const crashes = Object.keys(scenarios).map((name) => crashEverywhere(name as ScenarioName))
+  const wrong = crashes.flatMap((_) => _.wrong)
+  for (const _ of wrong) console.log(_)
+  writeReport("simulation", { command: `make soak SEED=${seed} SCHEDULES=${schedules}`, seed, figures: { schedules: run, violations: failures.length, schedulesPerSecond: Math.round(run / seconds), crashPoints: crashes.reduce((sum, { points }) => sum + points, 0), crashPointsFailed: wrong.length } })
   console.log(`${run} schedules from seed ${seed} in ${Math.round(seconds)} s, ${failures.length} of them broke an invariant`)
   return failures
 }

@@ -126,6 +126,11 @@ export class Process {
     this.thread.settle()
   }
 
+  /** Something that comes from outside, if it comes while this process still runs. */
+  hear<A>(register: (tell: (value: A) => void) => void): Effect.Effect<A> {
+    return Effect.callback<A>((resume) => register((value) => { if (this.alive) resume(Effect.succeed(value)) }))
+  }
+
   /** A request, which a step will answer. */
   ask<A, E>(what: string, answer: (fault: Fault) => Effect.Effect<A, E>, idle: () => boolean = () => false): Effect.Effect<A, E> {
     return Effect.callback<A, E>((resume) => {

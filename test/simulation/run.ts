@@ -17,7 +17,7 @@ const longestRounds = 600
 const longestSilence = 4
 
 /** Until everything is over and nothing moves any more; at most a few hours of its time. */
-const comeToRest = (simulation: Simulation, judged: number): number => {
+export const comeToRest = (simulation: Simulation, judged: number): number => {
   let from = judged
   let still = 0
   simulation.heal()
@@ -35,7 +35,7 @@ const comeToRest = (simulation: Simulation, judged: number): number => {
 }
 
 /** Nothing is left to do, for what runs and for one that starts anew. */
-const stayAtRest = (simulation: Simulation): void => {
+export const stayAtRest = (simulation: Simulation): void => {
   const { revision } = simulation.server
   const quiet = (what: string, minutes: number) => {
     for (let round = 0; round < minutes; round++) if (!simulation.round({ enginesEnd: true })) simulation.thread.pass(60_000)

@@ -10,7 +10,7 @@ import { configOf } from "../core/configs.ts"
 import { ApiServer } from "./api-server.ts"
 import { Cluster } from "./cluster.ts"
 import { type ControllerProcess, startController } from "./controller-process.ts"
-import { type Fault, OneThread, type Wait } from "./one-thread.ts"
+import { type Fault, OneThread, type Process, type Wait } from "./one-thread.ts"
 import { type Container, startWorker, type Truth } from "./worker-process.ts"
 
 export type ControllerName = "a" | "b"
@@ -37,8 +37,8 @@ export class Simulation {
   readonly workers: Array<Container> = []
   /** More than one controller worked at some time. */
   crowded = false
-  /** Requests of controllers that would change something. */
-  writes = 0
+  /** What is done to a request that all would go well with; crash points put themselves here. */
+  disturb: (process: Process) => Fault = () => "none"
   #seed: number
 
   constructor(seed: number) {
@@ -93,6 +93,11 @@ export class Simulation {
     return controller?.process.alive === true ? [...controller.watches] : []
   }
 
+  /** Of workers whose node is heard. */
+  get watchesOfWorkers() {
+    return this.workers.filter(({ process, reaches }) => process.alive && reaches() !== "cut off").flatMap(({ watches }) => [...watches])
+  }
+
   // ── people ──
 
   create(template: number): void {
@@ -117,19 +122,19 @@ export class Simulation {
   // ── what goes by itself when nothing fails ──
 
   /** Everybody once; true if anything happened. */
-  round({ enginesEnd }: { readonly enginesEnd: boolean }): boolean {
+  round({ containersStart = true, enginesEnd }: { readonly enginesEnd: boolean; readonly containersStart?: boolean }): boolean {
     const { revision } = this.server
     let answered = 0
     this.thread.pass(100)
-    for (const name of this.controllers.keys()) {
-      for (const watch of this.watchesOf(name)) watch.deliver(Infinity)
+    for (const watch of [...[...this.controllers.keys()].flatMap((name) => this.watchesOf(name)), ...this.watchesOfWorkers]) {
+      watch.deliver(Infinity)
       this.thread.settle()
     }
     for (const { process } of [...this.controllers.values(), ...this.workers]) {
       for (const wait of process.waits.slice()) {
         if (wait.idle() || !process.waits.includes(wait)) continue
-        wait.answer("none")
         answered++
+        wait.answer(this.disturb(process))
       }
     }
     const { cluster } = this
@@ -137,7 +142,7 @@ export class Simulation {
     for (const pod of cluster.pods) cluster.schedule(pod, "node-0")
     for (const pod of cluster.pods) {
       cluster.terminate(pod, false)
-      cluster.startContainer(pod)
+      if (containersStart) cluster.startContainer(pod)
       if (pod.status?.containerStatuses?.some(({ state }) => state?.terminated !== undefined) === true) cluster.stopRunner(pod)
     }
     if (enginesEnd) for (const engine of this.truth.engines) engine.end(0)

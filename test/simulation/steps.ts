@@ -92,6 +92,7 @@ const table = {
   "garbage is collected": { weight: 4, perform: (_) => _.cluster.collect() },
   // workers
   "answer a worker": { weight: 20, perform: (_, step) => _.answerWorker(step.nth, step.fault) },
+  "events reach a worker": { weight: 3, perform: (_, { nth }) => pick(_.watchesOfWorkers, nth)?.deliver(Infinity) },
   "an engine ends": { weight: 4, perform: (_, { by, nth }) => pick(_.truth.engines.filter(({ running }) => running), nth)?.end(by % 4 === 3 ? 1 : 0) },
   // time
   "time goes by": { weight: 8, perform: (_, { by }) => _.thread.pass(times[by] ?? 1_000) },

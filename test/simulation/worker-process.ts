@@ -16,7 +16,7 @@ import { report, type TellPool } from "../../src/worker/report.ts"
 import { Settings } from "../../src/worker/settings.ts"
 import { Stop } from "../../src/worker/stop.ts"
 import type { ApiServer } from "./api-server.ts"
-import { clientOf } from "./client.ts"
+import { clientOf, type Watch } from "./client.ts"
 import { type OneThread, Process } from "./one-thread.ts"
 
 /** The engine of one Pod, as it really is. */
@@ -31,10 +31,8 @@ export class Engine {
     this.task = task
     this.podUid = podUid
   }
-  get wait(): Effect.Effect<number> {
-    return Effect.callback((resume) => {
-      this.#ended = (code) => resume(Effect.succeed(code))
-    })
+  onEnd(ended: (code: number) => void): void {
+    this.#ended = ended
   }
   end(code: number): void {
     if (!this.running) return
@@ -55,6 +53,8 @@ export interface Truth {
 
 export interface Container {
   readonly process: Process
+  readonly watches: ReadonlySet<Watch>
+  readonly reaches: Start["reaches"]
   /** Undefined while it runs. */
   exitCode: number | undefined
   ready: boolean
@@ -85,11 +85,11 @@ export interface Start {
 
 export const startWorker = ({ pod, reaches, seed, server, tellPool, thread, truth }: Start): Container => {
   const process = new Process(thread, pod.uid, seed)
-  const { kubernetes } = clientOf(server, process, reaches)
+  const { kubernetes, watches } = clientOf(server, process, reaches)
   const terminationLog = join(directory, `${pod.uid}-${seed}`)
   let sigterm = (): void => undefined
-  const signal = Effect.callback<void>((resume) => {
-    sigterm = () => resume(Effect.void)
+  const signal = process.hear<void>((tell) => {
+    sigterm = tell
   })
 
   /** The product's server and own backends are behind this: it answers once the state is stored. */
@@ -112,7 +112,7 @@ export const startWorker = ({ pod, reaches, seed, server, tellPool, thread, trut
       stopped = cause
       engine.interrupts++
     })))
-    const code = yield* engine.wait
+    const code = yield* process.hear<number>((tell) => engine.onEnd(tell))
     yield* Fiber.interrupt(stopping)
     const saved = yield* save(task)
     const result: StageResult = { ...resultOf(task, code, stopped, saved), finishedAt: new Date(thread.now).toISOString() }
@@ -132,6 +132,8 @@ export const startWorker = ({ pod, reaches, seed, server, tellPool, thread, trut
   )
   const container: Container = {
     process,
+    watches,
+    reaches,
     exitCode: undefined,
     ready: false,
     lastWords: () => {

@@ -1,0 +1,22 @@
+// A crash at every request of every scenario, in each of the ways a crash can come.
+import { describe, expect, it } from "@effect/vitest"
+import { crashEverywhere, type ScenarioName } from "./crash-points.ts"
+
+/** Pinned: a request more, or one that got lost on the way to here, is a change to be seen. */
+const points: Readonly<Record<ScenarioName, number>> = {
+  "a plan": 40,
+  "an apply": 52,
+  "a cancel in an apply": 56,
+  "a cancel before the claim": 52,
+  "a launch that fails": 44,
+  "a launch that fails, and another": 84,
+  "two applies to one workspace": 100
+}
+
+describe("a crash anywhere", () => {
+  for (const [name, count] of Object.entries(points) as ReadonlyArray<readonly [ScenarioName, number]>) {
+    it(`in ${name} ends as without it, in all ${count} places and ways`, () => {
+      expect(crashEverywhere(name)).toEqual({ points: count, wrong: [] })
+    })
+  }
+})

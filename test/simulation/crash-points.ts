@@ -1,0 +1,99 @@
+// Crashes enumerated: each scenario again for every request in it, with the process killed before it, after it, or its answer lost.
+// Always holds: a crash of a controller changes nothing about the end; one of a worker never starts anything twice, nor makes a failure a success.
+// Run by test/simulation/crash-points.test.ts, and counted by test/simulation/main.
+import { isOver } from "../../src/core/status.ts"
+import { judge, Violation } from "./invariants.ts"
+import type { Fault, Process } from "./one-thread.ts"
+import { comeToRest, stayAtRest } from "./run.ts"
+import { Simulation } from "./simulation.ts"
+
+interface Scenario {
+  /** Chooses the configuration: the number of launches is one more than the rest by three. */
+  readonly seed: number
+  readonly begin: (simulation: Simulation) => void
+  /** What people and nodes do beside it. */
+  readonly beside?: (simulation: Simulation) => void
+  readonly enginesEnd?: (simulation: Simulation) => boolean
+  readonly containersStart?: false
+}
+
+const runningEngines = ({ truth }: Simulation) => truth.engines.filter(({ running }) => running)
+
+export const scenarios = {
+  "a plan": { seed: 0, begin: (_) => _.create(2) },
+  "an apply": { seed: 0, begin: (_) => _.create(0) },
+  "a cancel in an apply": {
+    seed: 0,
+    begin: (_) => _.create(0),
+    beside: (_) => { if (runningEngines(_).length > 0) _.cancel(0) },
+    enginesEnd: (_) => runningEngines(_).some(({ interrupts }) => interrupts > 0)
+  },
+  "a cancel before the claim": { seed: 0, begin: (_) => _.create(0), beside: (_) => { if (_.cluster.jobs.length > 0) _.cancel(0) } },
+  "a launch that fails": { seed: 0, begin: (_) => _.create(0), containersStart: false, beside: (_) => { for (const pod of _.cluster.pods) _.cluster.cannotStart(pod, "InvalidImageName") } },
+  "a launch that fails, and another": {
+    seed: 1,
+    begin: (_) => _.create(0),
+    beside: (_) => { for (const pod of _.cluster.pods) if (pod.metadata.name.endsWith("aaaa0")) _.cluster.evict(pod) }
+  },
+  "two applies to one workspace": { seed: 0, begin: (_) => { _.create(0); _.create(1) } }
+} satisfies Readonly<Record<string, Scenario>>
+export type ScenarioName = keyof typeof scenarios
+
+export const modes: ReadonlyArray<Fault> = ["killed before", "killed after", "lost answer", "not sent"]
+
+interface Crash { readonly at: number; readonly mode: Fault }
+interface End {
+  /** Requests that were made in all. */
+  readonly requests: number
+  /** Of the task, by name: how it ended, and how often its engine was started. */
+  readonly tasks: string
+  readonly struck: "controller" | "worker" | "nobody"
+}
+
+const play = (scenario: Scenario, crash?: Crash): End => {
+  const simulation = new Simulation(scenario.seed)
+  let requests = 0
+  let struck: End["struck"] = "nobody"
+  let judged = 0
+  simulation.disturb = (process: Process) => {
+    if (requests++ !== crash?.at) return "none"
+    struck = [...simulation.controllers.values()].some((_) => _.process === process) ? "controller" : "worker"
+    return crash.mode
+  }
+  scenario.begin(simulation)
+  for (let round = 0; round < 40; round++) {
+    simulation.start("a")
+    simulation.round({ containersStart: false, enginesEnd: false })
+    scenario.beside?.(simulation)
+    simulation.round({ containersStart: scenario.containersStart ?? true, enginesEnd: scenario.enginesEnd?.(simulation) ?? true })
+    judged = judge(simulation, judged)
+    if (simulation.tasks.every(({ status }) => isOver(status.phase))) break
+  }
+  judged = comeToRest(simulation, judged)
+  simulation.disturb = () => "none"
+  stayAtRest(simulation)
+  const tasks = simulation.tasks.map(({ metadata: { name, uid }, status: { phase, reason } }) =>
+    `${name}: ${phase}/${reason}, ${simulation.truth.engines.filter(({ task }) => task.metadata.uid === uid).length} starts`).join("; ")
+  return { requests, tasks, struck }
+}
+
+/** How many crashes of the scenario there are, and what went wrong in which. */
+export const crashEverywhere = (name: ScenarioName): { readonly points: number; readonly wrong: ReadonlyArray<string> } => {
+  const clean = play(scenarios[name])
+  const wrong: Array<string> = []
+  let points = 0
+  for (let at = 0; at < clean.requests; at++) {
+    for (const mode of modes) {
+      points++
+      const where = `${name}, ${mode} request ${at}`
+      try {
+        const { struck, tasks } = play(scenarios[name], { at, mode })
+        if (tasks !== clean.tasks && (struck === "controller" || !/Failed\/(?:Lost|OutOfMemory|StartupTimeout)/u.test(tasks))) wrong.push(`${where}: ${tasks}; else ${clean.tasks}`)
+      } catch (error) {
+        if (!(error instanceof Violation)) throw error
+        wrong.push(`${where}: ${error.message}`)
+      }
+    }
+  }
+  return { points, wrong }
+}
