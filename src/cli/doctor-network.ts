@@ -1,13 +1,15 @@
 // Finds out what the network enforces: starts Pods that try to connect, under policies of this examination's own, and reads their last words.
 // Invariant: what it makes is gone when it ends, however it ends; a Pod whose doctor vanished ends by its deadline.
 // Used by cli/doctor.ts.
-import { Effect, Option, Random, Schedule, Schema, type Scope } from "effect"
+import { DateTime, Effect, Option, Random, Schedule, Schema, type Scope } from "effect"
+import { proven, unproven } from "../core/isolation.ts"
+import { leaderLeaseName } from "../core/manifest/rbac.ts"
 import { listenerPort, type Probe, probePod, probePolicies } from "../core/manifest/probe.ts"
 import { metadataTargets, type NetworkFindings } from "../core/doctor.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
-import { decoding, type Kind, networkPolicies, pods } from "../kubernetes/kinds.ts"
+import { decoding, type Kind, leases, networkPolicies, pods } from "../kubernetes/kinds.ts"
 import type { Place, Writable } from "../kubernetes/object.ts"
 import { type Finding, Findings, type ProbeTarget } from "../schema/probe.ts"
 
@@ -48,6 +50,23 @@ const listens = ({ status }: ProbePod): boolean => isOver({ status: status ?? {}
 const decodeFindings = Schema.decodeUnknownOption(Findings)
 
 const lastWords = ({ status }: ProbePod): Option.Option<ReadonlyArray<Finding>> => decodeFindings(status?.containerStatuses?.[0]?.state?.terminated?.message)
+
+/**
+ * Writes down on the leader's Lease whether the isolation is proven, where a controller that wants it proven looks.
+ * It renews the Lease every two seconds, so the first try may be refused; without a Lease no controller ever ran.
+ */
+export const keepProof = Effect.fn("doctor.keepProof")(function*(config: ResolvedConfig, isProof: boolean) {
+  const kubernetes = yield* Kubernetes
+  const now = DateTime.formatIso(yield* DateTime.now)
+  yield* kubernetes.get(leases, { namespace: config.namespace, name: leaderLeaseName(config) }).pipe(
+    Effect.flatMap((lease) => {
+      const annotations = lease.metadata.annotations ?? {}
+      return kubernetes.update(leases, { ...lease, metadata: { ...lease.metadata, annotations: isProof ? proven(annotations, config, now) : unproven(annotations) } })
+    }),
+    Effect.retry({ while: ({ _tag }) => _tag === "Conflict", times: 10, schedule: Schedule.spaced("100 millis") }),
+    Effect.catchTag("NotFound", () => Effect.void)
+  )
+})
 
 /** `apiServer`: what a worker has to reach. None where nothing could be started to connect to. */
 export const examineNetwork = Effect.fn("doctor.network")(function*(config: ResolvedConfig, apiServer: ReadonlyArray<ProbeTarget>): Effect.fn.Return<Option.Option<NetworkFindings>, KubernetesError, Kubernetes | Scope.Scope> {

@@ -29,12 +29,14 @@ const apiServer = [{ address: "kubernetes.default.svc", port: 443 }]
 
 export const doctor = Command.make("doctor", flags, Effect.fn("doctor")(function*({ context, name, namespace, noPods, output, values }) {
   return yield* lazily(async () => {
-    const [{ resolve }, { appVersion }, { networkChecks }, { examineNetwork }, { examineObjects, installedValues, isClosedWhole }, { cluster }, { table }] = await Promise.all([
+    const [{ resolve }, { appVersion }, { networkChecks, provesIsolation }, { examineNetwork, keepProof }, { examineObjects, installedValues, isClosedWhole }, { cluster }, { table }] = await Promise.all([
       import("../core/resolve.ts"), import("../schema/values.ts"), import("../core/doctor.ts"), import("./doctor-network.ts"), import("./doctor-objects.ts"), import("./tasks.ts"), import("./table.ts")
     ])
     const network = Effect.fnUntraced(function*(config: ResolvedConfig) {
       const found = yield* Effect.scoped(examineNetwork(config, apiServer))
-      return Option.isNone(found) ? [nothingStarted(config)] : networkChecks(config, found.value, apiServer, yield* isClosedWhole(config))
+      const checks = Option.isNone(found) ? [nothingStarted(config)] : networkChecks(config, found.value, apiServer, yield* isClosedWhole(config))
+      yield* keepProof(config, provesIsolation(checks))
+      return checks
     })
     return Effect.gen(function*() {
       const given = yield* values.length > 0 ? givenValues(values) : installedValues(name, namespace)

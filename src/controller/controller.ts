@@ -3,6 +3,7 @@
 // Started by cli/controller.
 import { Deferred, Effect, Layer, Metric, Option, Ref, Stream, SubscriptionRef } from "effect"
 import { answered, drainedSince } from "../core/draining.ts"
+import { isProven } from "../core/isolation.ts"
 import { leaderLeaseName } from "../core/manifest/rbac.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
@@ -40,8 +41,8 @@ const lookAtAll = ({ sink, world }: Pick<Parts, "sink" | "world">) =>
 const takeOver = ({ policy }: ResolvedConfig, parts: Pick<Parts, "sink" | "world">) =>
   Effect.andThen(Effect.sync(() => parts.world.setPolicy(policy)), lookAtAll(parts))
 
-/** Keeps to what the Lease says about draining, and says so there. */
-const heed = ({ drained, sink, world }: Pick<Parts, "drained" | "sink" | "world">) =>
+/** Keeps to what the Lease says about draining, and says so there; and to what it says about isolation, for the values of the moment. */
+const heed = ({ current, drained, sink, world }: Pick<Parts, "drained" | "sink" | "world"> & { readonly current: Effect.Effect<ResolvedConfig> }) =>
   Effect.fnUntraced(function*(annotations: Readonly<Record<string, string>>) {
     const since = drainedSince(annotations)
     const is = Option.isSome(since)
@@ -52,6 +53,7 @@ const heed = ({ drained, sink, world }: Pick<Parts, "drained" | "sink" | "world"
       yield* Effect.logInfo(is ? "drained: nothing new starts" : "no longer drained", Option.isSome(since) ? { since: since.value } : {})
       yield* lookAtAll({ sink, world })
     }
+    if (world.setProven(isProven(annotations, yield* current))) yield* lookAtAll({ sink, world })
     return answered(annotations)
   })
 
@@ -64,10 +66,10 @@ const run = Effect.fnUntraced(function*({ healthPort, identity }: Pick<Controlle
   yield* Layer.build(Health(healthPort, ready))
   yield* inStep
   yield* Deferred.succeed(synced, undefined)
-  const { changes } = yield* Configuration
+  const { changes, current } = yield* Configuration
   yield* Effect.forkScoped(Stream.runForEach(changes, (config) => takeOver(config, { sink, world })))
   yield* Effect.logInfo("ready", { tasks: [...world.tasks()].length })
-  const election = yield* Election.make({ namespace: config.namespace, name: leaderLeaseName(config), identity, heed: heed({ drained, sink, world }) })
+  const election = yield* Election.make({ namespace: config.namespace, name: leaderLeaseName(config), identity, heed: heed({ current, drained, sink, world }) })
   return yield* election.lead(Effect.scoped(whileLeader({ world, config, identity, sink, drained })))
 })
 

@@ -4,6 +4,7 @@
 import { Option } from "effect"
 import { admit, type Candidate } from "../core/admit.ts"
 import { heldBack } from "../core/draining.ts"
+import { waitsForProof } from "../core/isolation.ts"
 import { waitsForSource } from "../core/flux-source.ts"
 import { expired, mayExpire } from "../core/history.ts"
 import { type JobSeen, type PodSeen, type Refusal, Turn } from "../core/observed.ts"
@@ -29,6 +30,8 @@ export interface World {
   readonly setPolicy: (policy: TaskPolicy) => void
   /** From now on nothing begins, or things may begin again. */
   readonly setDrained: (drained: boolean) => void
+  /** Whether the isolation of tasks is proven; not until this says so. Gives whether that is news. */
+  readonly setProven: (proven: boolean) => boolean
   readonly setTask: (key: string, task: Option.Option<AgentTask>) => void
   readonly setJob: (key: string, job: Option.Option<{ readonly taskUid: string; readonly seen: JobSeen }>) => Option.Option<string>
   readonly setPod: (key: string, pod: Option.Option<{ readonly taskUid: string; readonly seen: PodSeen }>) => Option.Option<string>
@@ -75,6 +78,7 @@ export const make = (initial: TaskPolicy): World => {
   let turns: ReadonlyMap<Uid, Turn> | undefined
   let history: ReadonlySet<Uid> | undefined
   let drained = false
+  let proven = false
   const changed = (): void => {
     turns = undefined
   }
@@ -111,6 +115,7 @@ export const make = (initial: TaskPolicy): World => {
     refusal: (uid) => Option.fromUndefinedOr(refusals.get(uid)),
     turn: (task) => {
       if (drained && !hasBegun(task)) return heldBack
+      if (policy.requireProvenIsolation === true && !proven && !hasBegun(task)) return waitsForProof
       if (occupies(task)) return Turn.Admitted() // most passes are over such a task, and all others need no look for it
       turns ??= admit(open().map(candidate), policy.limits)
       return turns.get(task.metadata.uid) ?? Turn.Admitted()
@@ -129,6 +134,11 @@ export const make = (initial: TaskPolicy): World => {
     },
     setDrained: (next) => {
       drained = next
+    },
+    setProven: (next) => {
+      const isNews = next !== proven
+      proven = next
+      return isNews
     },
     setTask: (key, task) => {
       const before = tasks.get(key)

@@ -29,8 +29,11 @@ export interface NetworkFindings {
 
 const isOneOf = (targets: ReadonlyArray<ProbeTarget>) => ({ address, port }: ProbeTarget): boolean => targets.some((_) => _.address === address && _.port === port)
 
+const networkPolicies = "network policies are enforced"
+const metadataServices = "metadata services are closed to tasks"
+
 const enforcement = ({ findings: { closed, open }, listener }: NetworkFindings): Check => {
-  const say = check("network policies are enforced")
+  const say = check(networkPolicies)
   if (Option.isNone(open) || Option.isNone(closed)) return say("unknown", "a probe did not tell what it reached; see its events while it runs, and try again")
   const [free, held] = [open.value, closed.value].map((all) => all.filter(isOneOf(listener)))
   if (held?.some(({ last }) => last)) return say("failed", "a Pod that a policy closes reaches another Pod: this network takes NetworkPolicies and does not hold to them; install one that does")
@@ -43,7 +46,7 @@ const enforcement = ({ findings: { closed, open }, listener }: NetworkFindings):
 const mayReachAnyone = ({ restrictMetadataService, taskNetwork: { denyPods } }: ResolvedConfig): boolean => !restrictMetadataService && !denyPods
 
 const metadata = (config: ResolvedConfig, found: ReadonlyArray<Finding>, enforced: boolean, closedElsewhere: boolean): Check => {
-  const say = check("metadata services are closed to tasks")
+  const say = check(metadataServices)
   const open = found.filter(isOneOf(metadataTargets)).filter(({ last }) => last)
   if (open.length > 0) return say("failed", `a task's Pod reaches ${listed(open)}, where a node's own credentials may be; give restrictMetadataService: true, or component restricted-egress`)
   if (mayReachAnyone(config) && !closedElsewhere) return say("warning", "nobody answered there, but no policy of this installation says so; give restrictMetadataService: true, or component restricted-egress")
@@ -64,6 +67,10 @@ const needed = (found: ReadonlyArray<Finding>, targets: ReadonlyArray<ProbeTarge
   return missed.length === 0 ? say("ok", "the API server, by its name") : say("failed", `a task's Pod does not reach ${listed(missed)}; a worker could not claim its task, so open DNS and the API server`)
 }
 
+/** Of all that the network was asked: it holds to policies, and nothing that they deny was reached. */
+export const provesIsolation = (checks: ReadonlyArray<Check>): boolean =>
+  [networkPolicies, metadataServices].every((name) => checks.some((_) => _.name === name && _.outcome === "ok")) && checks.every(({ outcome }) => outcome === "ok" || outcome === "warning")
+
 /** `apiServer`: what a worker has to reach. `closedElsewhere`: a policy that is none of the values' closes all egress of the namespace. */
 export const networkChecks = (config: ResolvedConfig, found: NetworkFindings, apiServer: ReadonlyArray<ProbeTarget>, closedElsewhere: boolean): ReadonlyArray<Check> => {
   const enforced = enforcement(found)
@@ -71,7 +78,7 @@ export const networkChecks = (config: ResolvedConfig, found: NetworkFindings, ap
   return [
     enforced,
     ...Option.match(found.findings.task, {
-      onNone: () => [check("metadata services are closed to tasks")("unknown", "the probe of tasks did not tell what it reached")],
+      onNone: () => [check(metadataServices)("unknown", "the probe of tasks did not tell what it reached")],
       onSome: (task) => [metadata(config, task, proven, closedElsewhere), otherPods(config, task, found, proven), needed(task, apiServer)]
     })
   ]

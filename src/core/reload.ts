@@ -33,8 +33,8 @@ const reach: { readonly [Part in keyof Required<ResolvedConfig>]: Reach } = {
   token: "manifests",
   account: "manifests",
   admissionPolicies: "manifests",
-  restrictMetadataService: "manifests",
-  taskNetwork: "manifests",
+  restrictMetadataService: "next", // these two: what a proof of isolation is of
+  taskNetwork: "next",
   controller: "manifests",
   controllerValues: "manifests"
 }

@@ -207,6 +207,7 @@ export const resolve = (values: Values, { name: release, namespace, version }: R
       startupTimeoutSeconds: values.task.startupTimeoutSeconds,
       maxLaunches: 1 + values.task.job.backoffLimit,
       historyPerWorkspace: values.task.historyPerWorkspace,
+      requireProvenIsolation: values.task.requireProvenIsolation,
       configHash
     },
     ...(token !== undefined && { token }),

@@ -222,6 +222,7 @@ export const queue: Respond = (_) => {
   const { turn } = _.observed
   if (turn._tag === "Admitted") return unchanged(_)
   const blockedBy = Option.getOrUndefined(turn.blockedBy)
+  if (turn.reason === "IsolationUnproven") return waitFor(_, "IsolationUnproven", "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor.", turn.position)
   if (turn.reason === "Draining") return waitFor(_, "Draining", "Nothing new starts while the cluster is drained; agent-job drain --undo ends that.", turn.position)
   const message = turn.reason === "WorkspaceBusy"
     ? `Waits for ${blockedBy}, which may change workspace ${_.observed.task.spec.workspace}.`

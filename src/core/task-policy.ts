@@ -17,6 +17,8 @@ export interface TaskPolicy {
   readonly maxLaunches: number
   /** Finished AgentTasks kept in one workspace. */
   readonly historyPerWorkspace: number
+  /** Nothing begins before the isolation of tasks is proven. */
+  readonly requireProvenIsolation?: boolean
   /** Of everything that Jobs are built from. */
   readonly configHash: string
 }

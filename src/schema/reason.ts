@@ -13,6 +13,7 @@ export const reasons = {
   Refused: "The API server does not take the Job for now; the message is its answer.",
   SourceNotReady: "Flux has no artifact of the task's source yet; the message says what it waits for.",
   StateRescuePending: "An earlier stage left the state in doubt, so nothing of the workspace starts; settle it with agent-job state rescue.",
+  IsolationUnproven: "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor, and mend what it finds.",
   Draining: "The cluster is drained, so nothing new starts; agent-job drain --undo ends that.",
   NameHeld: "A Job of the same name, left by a former task, is still being deleted.",
   // while it starts and runs
@@ -55,5 +56,5 @@ export type FailureReason = Exclude<
 >
 
 /** Reasons for which a task may wait. */
-export const WaitReason = Schema.Literals(["WorkspaceBusy", "ConcurrencyLimit", "QuotaExceeded", "Refused", "SourceNotReady", "NameHeld", "Draining"])
+export const WaitReason = Schema.Literals(["WorkspaceBusy", "ConcurrencyLimit", "QuotaExceeded", "Refused", "SourceNotReady", "NameHeld", "Draining", "IsolationUnproven"])
 export type WaitReason = typeof WaitReason.Type

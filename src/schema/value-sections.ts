@@ -65,6 +65,11 @@ const task = section({
   }),
   namespace: value(optional(Namespace), "", "Namespace of the tasks, their Jobs and Pods; empty: the controller's."),
   networkPolicy: taskNetworkPolicy,
+  requireProvenIsolation: value(
+    Schema.Boolean,
+    false,
+    "Lets nothing start before `agent-job doctor` has proven that the network holds to policies and that metadata services are closed, for the present values."
+  ),
   runner: section({
     ...environment("the runner", "global.extraEnv"),
     extraVolumeMounts: value(pod.VolumeMounts, [], "Further mounts of the runner."),

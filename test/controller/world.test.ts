@@ -96,6 +96,16 @@ describe("the world", () => {
     expect(turns()).toEqual(["Admitted", "Admitted", "Admitted"])
   })
 
+  it("holds back what has not begun until the isolation is proven, where the values want that", () => {
+    const reasons = (world: ReturnType<typeof make>) => [task(0), task(1)].map((_) => world.turn(_)).map((turn) => turn._tag === "Waiting" ? turn.reason : turn._tag)
+    const world = make({ ...policy, requireProvenIsolation: true })
+    for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
+    world.setJob("tasks/job-1", Option.some(job(1)))
+    expect(reasons(world)).toEqual(["IsolationUnproven", "Admitted"])
+    expect([world.setProven(true), world.setProven(true), reasons(world)]).toEqual([true, false, ["Admitted", "Admitted"]])
+    expect(reasons(make(policy))).toEqual(["Admitted", "Admitted"])
+  })
+
   it("forgets everything of a task that was deleted and made again under its name", () => {
     const world = make(policy)
     world.setTask(key(0), Option.some(task(0)))

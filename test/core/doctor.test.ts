@@ -1,7 +1,7 @@
 // What an examination means: what was found, case by case, and the line that a person reads.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
-import { admission, definition, metadataTargets, type NetworkFindings, networkChecks, podSecurity, rights, userNamespaces } from "../../src/core/doctor.ts"
+import { admission, definition, metadataTargets, type NetworkFindings, networkChecks, podSecurity, provesIsolation, rights, userNamespaces } from "../../src/core/doctor.ts"
 import type { Finding } from "../../src/schema/probe.ts"
 import { configOf } from "./configs.ts"
 
@@ -57,6 +57,19 @@ describe("the network", () => {
   it("never counts as isolated because nobody answered", () => {
     for (const what of [{ open: both(false) }, { closed: both(true) }, { open: "nothing" as const }, { closed: "nothing" as const }]) expect(outcomes(walled, seen(what))[1]).toBe("unknown")
   })
+})
+
+describe("a proof of isolation", () => {
+  const proves = (values: object, what?: Seen) => provesIsolation(networkChecks(configOf(values), seen(what), apiServer, false))
+  it.each<{ given: string; values: object; seen?: Seen; is: boolean }>([
+    { given: "policies that are enforced, and metadata that they close", values: walled, is: true },
+    { given: "no policy", values: {}, is: false },
+    { given: "a network that does not hold to policies", values: walled, seen: { closed: both(true) }, is: false },
+    { given: "a network that nobody gets through", values: walled, seen: { open: both(false) }, is: false },
+    { given: "policies that come late", values: walled, seen: { closed: { first: true, last: false } }, is: false },
+    { given: "metadata that answer", values: walled, seen: { metadata: true }, is: false },
+    { given: "other Pods that should be closed", values: { task: { networkPolicy: { denyPods: true } } }, is: false }
+  ])("is given by $given: $is", ({ is, seen: what, values }) => expect(proves(values, what)).toBe(is))
 })
 
 describe("what is installed", () => {

@@ -22,6 +22,7 @@ const cases: ReadonlyArray<Case> = [
   { given: "a task behind another of its workspace", seed: { turn: "busy" }, situation: "not its turn", actions: [], phase: "Queued", reason: "WorkspaceBusy" },
   { given: "a task over the limit, from a pool", seed: { turn: "limit", pool: true }, situation: "not its turn", actions: ["ReportWait"], phase: "Queued", reason: "ConcurrencyLimit" },
   { given: "a task of a drained cluster, from a pool", seed: { turn: "drained", pool: true }, situation: "not its turn", actions: ["ReportWait"], phase: "Queued", reason: "Draining" },
+  { given: "a task whose isolation is not proven", seed: { turn: "unproven" }, situation: "not its turn", actions: [], phase: "Queued", reason: "IsolationUnproven" },
   { given: "a task that was evicted before the claim from a drained cluster", seed: { turn: "drained", life: "evicted", launches: 1 }, situation: "not its turn", actions: [], phase: "Starting", reason: "Draining" },
   { given: "a task whose turn came before its source was asked", seed: { source: "unasked" }, situation: "its source was not asked yet", actions: [] },
   { given: "a source that is not ready", seed: { source: "notReady" }, situation: "its source has nothing to run", actions: [], phase: "Queued", reason: "SourceNotReady" },

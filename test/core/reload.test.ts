@@ -16,7 +16,9 @@ describe("new values", () => {
     { given: "a variable of every container", values: { global: { extraEnv: { A: "1" } } } },
     { given: "pull secrets", values: { global: { imagePullSecrets: [{ name: "a" }] } } },
     { given: "a cache", values: { persistence: { enabled: true } } },
-    { given: "another directory of tasks", values: { agent: { dataDir: "/data" } } }
+    { given: "another directory of tasks", values: { agent: { dataDir: "/data" } } },
+    { given: "the network of tasks, which a proof of isolation is of", values: { task: { networkPolicy: { denyIngress: true } } } },
+    { given: "the NetworkPolicy, which it is of too", values: { restrictMetadataService: true } }
   ])("are taken over for $given", ({ values }) => expect(reload(configOf(before), configOf(after(values)))._tag).toBe("TakeOver"))
 
   it.each([
@@ -32,8 +34,6 @@ describe("new values", () => {
     { given: "nothing", values: {} },
     { given: "the controller's own Pod", values: { controller: { resources: { limits: { cpu: 2 } }, podAnnotations: { a: "b" } } } },
     { given: "the controller's service account", values: { serviceAccount: { annotations: { a: "b" } } } },
-    { given: "the admission policies", values: { admissionPolicies: { enabled: true } } },
-    { given: "the network of tasks", values: { task: { networkPolicy: { denyIngress: true } } } },
-    { given: "the NetworkPolicy", values: { restrictMetadataService: true } }
+    { given: "the admission policies", values: { admissionPolicies: { enabled: true } } }
   ])("change nothing in the process for $given", ({ values }) => expect(reload(configOf(before), configOf(after(values)))._tag).toBe("Keep"))
 })

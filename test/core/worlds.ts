@@ -4,6 +4,7 @@
 import { Option, Schema } from "effect"
 import type { Action } from "../../src/core/action.ts"
 import { heldBack } from "../../src/core/draining.ts"
+import { waitsForProof } from "../../src/core/isolation.ts"
 import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, Turn } from "../../src/core/observed.ts"
 import type { Plan } from "../../src/core/plan.ts"
 import type { TaskPolicy } from "../../src/core/task-policy.ts"
@@ -47,7 +48,7 @@ export const Seed = Schema.Struct({
   worker: containers,
   runner: containers,
   lastWords: Schema.Boolean,
-  turn: Schema.Literals(["admitted", "busy", "limit", "drained"]),
+  turn: Schema.Literals(["admitted", "busy", "limit", "drained", "unproven"]),
   holder: Schema.Literals(["free", "mine", "over", "taken"]),
   refusal: Schema.Literals(["none", "QuotaExceeded", "Refused", "NameHeld", "NameTaken", "Denied"]),
   warning: Schema.Literals(["none", "quota", "FailedCreate", "FailedMount", "Unhealthy"]),
@@ -158,7 +159,7 @@ export const worldOf = (seed: Seed): Observed => ({
   task: taskOf(seed),
   job: job(seed),
   pod: pod(seed),
-  turn: seed.turn === "admitted" ? Turn.Admitted() : seed.turn === "drained" ? heldBack : Turn.Waiting({ reason: seed.turn === "busy" ? "WorkspaceBusy" : "ConcurrencyLimit", position: 1, blockedBy: seed.turn === "busy" ? Option.some("other") : Option.none() }),
+  turn: seed.turn === "admitted" ? Turn.Admitted() : seed.turn === "drained" ? heldBack : seed.turn === "unproven" ? waitsForProof : Turn.Waiting({ reason: seed.turn === "busy" ? "WorkspaceBusy" : "ConcurrencyLimit", position: 1, blockedBy: seed.turn === "busy" ? Option.some("other") : Option.none() }),
   holder: seed.stage === "plan" ? Holder.NotAsked() : holders[seed.holder],
   source: sources[seed.source],
   latest: other("task-2", seed, seed.latest),

@@ -113,6 +113,7 @@ export const ourKeys: ReadonlyArray<Row> = [
   ["task.networkPolicy.cloudIdentity", ""],
   ["task.networkPolicy.denyIngress", false],
   ["task.networkPolicy.denyPods", false],
+  ["task.requireProvenIsolation", false],
   ["task.userNamespaces", false],
   ["agent.auth.token", ""],
   ["task.namespace", ""],

@@ -132,6 +132,7 @@ export const effects: ReadonlyArray<readonly [key: string, value: unknown, chang
   ["task.podSecurityContext.supplementalGroups", [7], "task's Pod"],
   ["task.podSecurityContext.sysctls", [{ name: "a", value: "1" }], "task's Pod"],
   ["task.priorityClassName", "high", "task's Pod"],
+  ["task.requireProvenIsolation", true, "policy"],
   ["task.runner.extraEnv", { A: "1" }, "runner"],
   ["task.runner.extraEnvFrom", [{ configMapRef: { name: "c" } }], "runner"],
   ["task.runner.extraVolumeMounts", [{ name: "v", mountPath: "/v" }], "runner", { task: { extraVolumes: [{ name: "v", emptyDir: {} }] } }],

@@ -1,0 +1,43 @@
+// Where isolation has to be proven, nothing starts before, and what was proven counts for these values alone.
+import { expect, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { keepProof } from "../../src/cli/doctor-network.ts"
+import { configOf } from "../core/configs.ts"
+import { createTask, getTask, jobNames, runController, TaskCluster, Tasks, until, untilLaunched, untilStatus } from "./task-cluster.ts"
+
+const waits = { phase: "Queued", reason: "IsolationUnproven", message: "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor." }
+
+/** The name of the first new task that waits for a proof: what changed may take the controller a moment. */
+const untilHeldBack = (prefix: string) => {
+  let made = 0
+  const next = Effect.gen(function*() {
+    const name = `${prefix}-${made++}`
+    yield* createTask(name)
+    yield* Effect.sleep("1 second")
+    const { status } = yield* getTask(name)
+    return { name, status }
+  })
+  return Effect.map(until("a task that waits for a proof", next, ({ status }) => status.reason === waits.reason), ({ name }) => name)
+}
+
+layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a controller that wants isolation proven", (it) => {
+  it.effect("starts nothing before the proof, what waits after it, and nothing once other values make another one necessary", () =>
+    Effect.gen(function*() {
+      const { namespace } = yield* Tasks
+      const config = (task: object = {}) => configOf({ restrictMetadataService: true, task }, { namespace })
+      const { change } = yield* runController({ values: { restrictMetadataService: true }, task: { requireProvenIsolation: true } })
+      yield* createTask("before")
+      expect(yield* untilStatus("before", ({ phase }) => phase === "Queued")).toMatchObject(waits)
+      expect(yield* jobNames).toEqual([])
+      yield* keepProof(config(), true)
+      yield* untilLaunched("before")
+      yield* keepProof(config(), false)
+      const between = yield* untilHeldBack("between")
+      yield* keepProof(config(), true)
+      yield* untilLaunched(between)
+      yield* change({ requireProvenIsolation: true, networkPolicy: { denyPods: true } })
+      const after = yield* untilHeldBack("after")
+      yield* keepProof(config({ networkPolicy: { denyPods: true } }), true)
+      yield* untilLaunched(after)
+    }).pipe(Effect.scoped), 60_000)
+})

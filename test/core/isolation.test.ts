@@ -1,0 +1,27 @@
+// A proof of isolation as it is written down: of which values it is, and of which not.
+import { describe, expect, it } from "@effect/vitest"
+import { isProven, proven, unproven } from "../../src/core/isolation.ts"
+import { configOf } from "./configs.ts"
+
+const noon = "2026-01-01T12:00:00Z"
+const foreign = { "example.com/a": "b" }
+const walled = { restrictMetadataService: true }
+
+describe("a proof of isolation", () => {
+  it("is of the values that it was made for, until it is taken back", () => {
+    const marked = proven(foreign, configOf(walled), noon)
+    expect([isProven(foreign, configOf(walled)), isProven(marked, configOf(walled))]).toEqual([false, true])
+    expect(unproven(marked)).toEqual(foreign)
+  })
+
+  it("outlives other values that it has nothing to do with", () =>
+    expect(isProven(proven({}, configOf(walled), noon), configOf({ ...walled, task: { limits: { total: 3 } } }))).toBe(true))
+
+  it.each([
+    { given: "metadata services that are open again", values: {} },
+    { given: "other Pods that are to be closed too", values: { ...walled, task: { networkPolicy: { denyPods: true } } } },
+    { given: "a cloud's identity that is opened", values: { ...walled, task: { networkPolicy: { cloudIdentity: "eks" } } } },
+    { given: "another namespace", values: { ...walled, task: { namespace: "tasks" } } },
+    { given: "another installation", values: { ...walled, fullnameOverride: "other" } }
+  ])("is none of $given", ({ values }) => expect(isProven(proven({}, configOf(walled), noon), configOf(values))).toBe(false))
+})
