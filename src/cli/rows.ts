@@ -11,9 +11,12 @@ import { fit, table } from "./table.ts"
 
 const widestReason = 60
 
-/** Why it waits, or why it ended as it did; in one cell. */
-const reasonOf = ({ failure, queue, stages, status }: RunView): string =>
-  fit(status === "planned" ? "waits for a decision" : queue?.message ?? failure ?? stages.at(-1)?.result?.reason ?? stages.at(-1)?.reason ?? "", widestReason)
+/** Why it waits, or why it ended as it did; in one cell. A state in doubt is told by what settles it, which is at the end of its long message. */
+const reasonOf = ({ failure, queue, stages, status, workspace }: RunView): string => {
+  if (status === "planned") return "waits for a decision"
+  if (queue?.reason === "StateRescuePending") return `agent-job state rescue ${workspace}`
+  return fit(queue?.message ?? failure ?? stages.at(-1)?.result?.reason ?? stages.at(-1)?.reason ?? "", widestReason)
+}
 
 export const runTable = (runs: ReadonlyArray<RunView>, now: number): ReadonlyArray<string> =>
   table(["RUN", "WORKSPACE", "STATUS", "CHANGES", "AGE", "REASON"], runs.map((run) => [run.id, run.workspace, run.status, shortChanges(run.changes), age(run.createdAt, now), reasonOf(run)]))

@@ -30,6 +30,12 @@ describe("the table of who changed what", () => {
     ]))
 })
 
+describe("a run that waits for a state in doubt", () =>
+  it("names the command that shows and settles it, however long the reason is", () => {
+    const [, row] = runTable([{ ...pending, queue: { position: 1, reason: "StateRescuePending", message: `The apply of run-b2 ended with Lost: ${"long ".repeat(20)}` } }], now)
+    expect(row).toMatch(/ agent-job state rescue demo$/u)
+  }))
+
 describe("one run", () => {
   it("is told with its stages", () =>
     expect(runDetails(applied, now)).toEqual([

@@ -74,10 +74,11 @@ describe("a rescue", () => {
       expect((yield* settle({})).json.error).toBe("nothing-pending")
       yield* agent(url).report(apply.id, lost)
       const next = yield* person(url).start("demo")
-      const waiting = yield* Effect.forkChild(agent(url).acquire(60))
+      const waiting = yield* Effect.forkChild(agent(url, "waiting").acquire(60))
+      yield* Effect.repeat(ask(`${url}/metrics`, undefined), { until: ({ text }) => text.includes("agent_job_server_agents 2") }).pipe(Effect.timeout("10 seconds"))
       const settled = yield* settle({})
       expect([settled.status, settled.json.pending]).toEqual([200, []])
-      expect((yield* Fiber.join(waiting)).map(({ runId }) => runId)).toEqual([next])
+      expect((yield* Effect.timeout(Fiber.join(waiting), "20 seconds")).map(({ runId }) => runId)).toEqual([next])
       expect((yield* settle({})).status).toBe(409)
       const before = yield* looked
       expect(before.settled).toMatchObject([{ stage: apply.id, reason: "Lost", settledBy: expect.stringMatching(/^[0-9a-f]{8}, me@here$/u), how: "the stored state is kept" }])
