@@ -51,6 +51,9 @@ describe("one run", () => {
     expect(runDetails({ ...sealed, approval: { by: "user-1f2e3d4c", seal: planSha256, at: "2026-01-31T11:59:00Z" } }, now).slice(2, 4)).toEqual([`Seal: ${planSha256}`, "Approved: by user-1f2e3d4c, 1m ago"])
   })
   it("is told with why it waits", () => expect(runDetails(pending, now)).toEqual(["run-a1   workspace demo   pending   2m ago", "Waits: The run run-b2 holds the workspace and is applying."]))
+  it("is told with what a stage left in the world", () =>
+    expect(runDetails({ ...failed, stages: failed.stages.map((stage) => ({ ...stage, effects: { unsaved: [{ action: "create" as const, address: "a.b" }], unsavedCount: 1, unknown: [], unknownCount: 0 } })) }, now).slice(-3))
+      .toEqual(["", "Made, but not in the state:", "  a.b"]))
   it("is told with why it failed", () => expect(runDetails(failed, now)[1]).toBe("Failed: tofu ended with exit code 1."))
 })
 

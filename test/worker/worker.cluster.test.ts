@@ -472,6 +472,29 @@ resource "time_sleep" "last" {
     }))
 })
 
+describe("an engine that tells what it likes", () => {
+  const hostile = (apply: string) => ({
+    tofu: `#!/bin/sh
+event() { echo "{\\"type\\":\\"apply_complete\\",\\"hook\\":{\\"resource\\":{\\"addr\\":\\"$1\\"},\\"action\\":\\"create\\",\\"id_key\\":\\"id\\",\\"id_value\\":\\"$2\\"}}"; }
+case $1 in
+version) echo '{"terraform_version": "9.9.9"}' ;;
+init) echo '{"backend":{"type":"s3"}}' >"$TF_DATA_DIR/terraform.tfstate" ;;
+apply) ${apply} ;;
+esac
+`
+  })
+  it.live.each([
+    { given: "a line of 30 MB among its events", apply: "head -c 30000000 /dev/zero >/dev/fd/7; echo >/dev/fd/7; event a.b 1 >/dev/fd/7; exit 1", add: 1 },
+    { given: "no JSON, and half of one", apply: "{ echo apply_complete; echo '{\"type\":\"apply_complete\"'; event a.b 1; event a.c 2 | head -c 30; } >/dev/fd/7; exit 1", add: 1 },
+    { given: "events that it never opens", apply: "exec 7>&-; exit 1", add: 0 },
+    { given: "events that a process keeps open which it left behind", apply: "event a.b 1 >/dev/fd/7; (trap '' INT TERM HUP; exec sleep 20) & exit 1", add: 1 }
+  ])("ends its stage with $given", ({ add, apply }) =>
+    Effect.gen(function*() {
+      const { log, status } = yield* ran(inline("apply", {}), hostile(apply))
+      expect(status, log()).toMatchObject({ phase: "Failed", reason: "ExitCode", result: { exitCode: 1, changes: { add, change: 0, destroy: 0 } } })
+    }))
+})
+
 describe("a runner that fails", () => {
   it.live("ends the stage with OutOfMemory when its container is started again, and runs nothing twice", () =>
     Effect.gen(function*() {
