@@ -17,7 +17,7 @@ const bearer = (description: string) => HttpApiSecurity.bearer.pipe(HttpApiSecur
 
 class UserToken extends HttpApiMiddleware.Service<UserToken>()("UserToken", { security: { user: bearer("A token of the user token file; also taken as the password of basic authentication.") } }) {}
 class PoolToken extends HttpApiMiddleware.Service<PoolToken>()("PoolToken", { security: { pool: bearer("A token of the pool token file.") } }) {}
-class TaskToken extends HttpApiMiddleware.Service<TaskToken>()("TaskToken", { security: { task: bearer("The token of one assignment; over with the stage's result.") } }) {}
+class TaskToken extends HttpApiMiddleware.Service<TaskToken>()("TaskToken", { security: { task: bearer("The token of one assignment; over with the stage's result, but for a state that is left as evidence.") } }) {}
 
 const refusals = [400, 401, 404, 409, 413, 414, 422, 423, 429, 500, 503].map((status) => Problem.pipe(HttpApiSchema.status(status)))
 const bytes = HttpApiSchema.StreamUint8Array()
