@@ -1,0 +1,124 @@
+// The parts of a worker, and the real server behind the fault proxy: what was acknowledged is there, once, whatever was lost on the way.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Layer, Option, Scope } from "effect"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { signalPlan } from "../../src/core/signal-plan.ts"
+import { taskPath } from "../../src/schema/task-api.ts"
+import { Log } from "../../src/worker/log-shipper.ts"
+import { Platform } from "../../src/worker/platform.ts"
+import { StateDelivery } from "../../src/worker/state-delivery.ts"
+import { Stop } from "../../src/worker/stop.ts"
+import { agent, ask, directory, person, planWith, serve, succeeded, taskUid, userToken } from "../server/live-server.ts"
+import { ended, started } from "../server/process.ts"
+import { podSettings } from "../worker/pod-settings.ts"
+import { type FaultProxy, faultProxy } from "./proxy.ts"
+import type { Fault, Match } from "./rule.ts"
+
+interface Worker {
+  readonly proxy: FaultProxy
+  /** The server itself, of a run that is being applied. */
+  readonly url: string
+  readonly run: string
+  readonly parts: Layer.Layer<Platform | StateDelivery>
+}
+
+/** A worker that applies, with its server behind the proxy. */
+const applying = (url: string): Effect.Effect<Worker, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const run = yield* person(url).start("demo", { "auto-apply": true })
+    yield* planWith(url)
+    const { taskToken } = yield* agent(url).take
+    const proxy = yield* faultProxy({ upstream: { url } })
+    const place = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "faults-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
+    const tokenFile = join(place, "token")
+    writeFileSync(tokenFile, taskToken)
+    const stop = Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeed(Option.none()), plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, begin: () => Effect.void }))
+    const settings = Layer.orDie(podSettings(place, place, { AGENT_JOB_TOKEN_FILE: tokenFile, AGENT_JOB_POOL_PATIENCE: "20 seconds" }))
+    const parts = StateDelivery.layer.pipe(Layer.provideMerge(Layer.orDie(Platform.layer(proxy.url, taskUid))), Layer.provide(Layer.merge(settings, stop)))
+    return { proxy, url, run, parts: Layer.fresh(parts) }
+  })
+
+const state = (serial: number) => Buffer.from(JSON.stringify({ version: 4, serial, lineage: "one", outputs: {}, resources: [] }))
+const lines = Array.from({ length: 40 }, (_, at) => `line ${at}\n`)
+const result = succeeded({ statePushed: true })
+
+/** What a worker says to its server from the first line of an apply to its result. */
+const wholeStage = (disturb: (at: number) => Effect.Effect<void> = () => Effect.void) =>
+  Effect.gen(function*() {
+    const { appendLog, patiently, tellResult } = yield* Platform
+    const delivery = yield* StateDelivery
+    const log = yield* Layer.build(Log.layer({ secrets: [], ship: Option.some(appendLog), print: () => Effect.void }))
+    const { flush, line } = yield* Effect.provide(Log, log)
+    yield* delivery.lock({ ID: "engine", Operation: "OperationTypeApply", Who: "worker" })
+    for (let serial = 1; serial <= 4; serial++) {
+      yield* disturb(serial)
+      yield* Effect.forEach(lines.slice((serial - 1) * 10, serial * 10), (text) => line(text.trimEnd()), { discard: true })
+      yield* delivery.push(state(serial))
+    }
+    yield* delivery.unlock({ ID: "engine" })
+    const settled = yield* delivery.settle(Option.none())
+    yield* flush("20 seconds")
+    yield* patiently(tellResult(result))
+    return settled
+  }).pipe(Effect.scoped)
+
+/** What the server has of it afterwards. */
+const kept = Effect.fnUntraced(function*(url: string, run: string) {
+  const view = yield* person(url).view(run)
+  const stage = view.stages.find((_) => _.stage === "apply")
+  const log = yield* ask(stage?.logUrl ?? "", undefined)
+  const { json } = yield* ask(`${url}/api/state/v1/workspaces/demo`, userToken)
+  return { status: view.status, serial: json.serial, log: /line 0\n[^\u0003]*/u.exec(log.text)?.[0] }
+})
+const whole = { status: "applied", serial: 4, log: lines.join("") }
+
+/** Whatever a worker sends while it applies. */
+const requests: ReadonlyArray<Match> = [
+  { resource: taskPath.lock },
+  { resource: taskPath.state, method: "POST" },
+  { resource: taskPath.log },
+  { resource: taskPath.unlock },
+  { resource: taskPath.result }
+]
+const faults: ReadonlyArray<Fault> = [
+  { does: "dropBefore" }, { does: "dropAfter" }, { does: "truncate", bytes: 0 }, { does: "delay", millis: 300 },
+  { does: "status", code: 500 }, { does: "status", code: 429, headers: { "retry-after": "1" } }, { does: "status", code: 502 }
+]
+
+describe.concurrent("a worker and its server", () => {
+  it.live.each(faults.map((fault) => ({ fault })))("F20 F3 lose nothing and double nothing when $fault meets each kind of request twice", ({ fault }) =>
+    Effect.gen(function*() {
+      const { parts, proxy, run, url } = yield* Effect.flatMap(Effect.flatMap(directory, serve), applying)
+      yield* proxy.rules(...requests.map((match) => ({ match, times: 2, fault })))
+      expect(yield* Effect.provide(wholeStage(), parts)).toEqual({ pushed: Option.some(true), trouble: Option.none() })
+      expect(yield* kept(url, run)).toEqual(whole)
+      for (const { method, resource } of requests) expect(proxy.seen.some((_) => _.fault === fault.does && _.resource === resource && _.method === (method ?? "POST"))).toBe(true)
+    }).pipe(Effect.scoped), 30_000)
+
+  it.live("F20 wait out a partition in the middle, and answers that come drop by drop", () =>
+    Effect.gen(function*() {
+      const { parts, proxy, run, url } = yield* Effect.flatMap(Effect.flatMap(directory, serve), applying)
+      yield* proxy.rules({ match: {}, times: Infinity, fault: { does: "drip", bytes: 1, everyMillis: 1 } })
+      const partition = (at: number) => at === 3 ? Effect.andThen(proxy.down, Effect.forkDetach(Effect.delay(proxy.up, "2 seconds"))) : Effect.void
+      yield* Effect.provide(wholeStage((at) => Effect.asVoid(partition(at))), parts)
+      expect(yield* kept(url, run)).toEqual(whole)
+    }).pipe(Effect.scoped), 30_000)
+
+  it.live("F19 go on when the server is killed in the middle and started again on its data", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const { child, url } = yield* started(made)
+      const { parts, proxy, run } = yield* applying(url)
+      const scope = yield* Effect.scope
+      let now = url
+      const restart = Effect.gen(function*() {
+        now = (yield* Scope.provide(started(made), scope)).url
+        yield* proxy.leadTo(now)
+      })
+      const kill = (at: number) => at !== 3 ? Effect.void : Effect.andThen(Effect.promise(() => ended(child, "SIGKILL")), Effect.asVoid(Effect.forkDetach(restart)))
+      yield* Effect.provide(wholeStage(kill), parts)
+      expect(yield* kept(now, run)).toEqual(whole)
+    }).pipe(Effect.scoped), 30_000)
+})
