@@ -124,11 +124,14 @@ const makePod = Effect.fnUntraced(function*({ metadata: { name, namespace, uid }
 /** Takes the task as its worker would, in a Pod of its own. */
 export const claim = Effect.fnUntraced(function*(name: string) {
   const { metadata } = yield* makePod(yield* getTask(name))
-  return yield* readAgain(claimAs(name, metadata.uid))
+  return yield* claimBy(name, metadata.uid)
 })
 
+/** The same, by a Pod that is there already. */
+export const claimBy = (name: string, podUid: string) => readAgain(claimAs(name, podUid))
+
 /** The same, by a Pod that was never there. */
-export const claimWithoutPod = (name: string) => readAgain(claimAs(name, "nobody"))
+export const claimWithoutPod = (name: string) => claimBy(name, "nobody")
 
 const claimAs = Effect.fnUntraced(function*(name: string, podUid: string) {
   const { metadata, spec, status } = yield* getTask(name)

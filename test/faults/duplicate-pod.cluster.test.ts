@@ -1,0 +1,91 @@
+// Two Pods for one Job, as Kubernetes may make them at any moment: the Job controller is the real one, the Pods are played by hand since no node is there.
+// What the losing container itself does (exit code 75, no engine) is in test/worker/worker-process and test/end-to-end/pod.
+import { expect, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { jobs, pods, serviceAccounts } from "../../src/kubernetes/kinds.ts"
+import { claimBy, createTask, getTask, runController, TaskCluster, Tasks, until, untilLaunched } from "../controller/task-cluster.ts"
+
+const owned = Effect.fnUntraced(function*(task: string) {
+  const { namespace } = yield* Tasks
+  const { items } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `batch.kubernetes.io/job-name=agent-job-${task}` })
+  return items
+})
+
+const accounts = Effect.gen(function*() {
+  const { namespace } = yield* Tasks
+  yield* (yield* Kubernetes).apply(serviceAccounts, { metadata: { namespace, name: "agent-job-task" } })
+})
+
+/** The one Pod that the Job controller made. */
+const onlyPod = (task: string) => Effect.map(until("the Pod", owned(task), (_) => _.length === 1), ([pod]) => pod ?? expect.fail("no Pod"))
+
+const write = Effect.fnUntraced(function*(name: string, status: object) {
+  const { namespace } = yield* Tasks
+  yield* (yield* Kubernetes).patchStatus(pods, { namespace, name }, status)
+})
+
+/** What the worker and then its kubelet say once it holds the claim. */
+const claims = (task: string, { name, uid }: { readonly name: string; readonly uid: string }) =>
+  Effect.andThen(claimBy(task, uid), write(name, {
+    phase: "Running",
+    startTime: new Date().toISOString(),
+    conditions: [{ type: "Ready", status: "True" }, { type: "ContainersReady", status: "True" }],
+    containerStatuses: [{ name: "worker", ready: true, started: true, restartCount: 0, image: "i", imageID: "i", state: { running: { startedAt: new Date().toISOString() } } }]
+  }))
+
+/** As the kubelet says it of a worker that lost the claim. */
+const loses = (name: string, exitCode: number) =>
+  write(name, {
+    phase: exitCode === 0 ? "Succeeded" : "Failed",
+    startTime: new Date().toISOString(),
+    containerStatuses: [{ name: "worker", ready: false, restartCount: 0, image: "i", imageID: "i", state: { terminated: { exitCode, reason: "Error", startedAt: new Date().toISOString(), finishedAt: new Date().toISOString(), containerID: "c://1" } } }]
+  })
+
+/** One more of the same, owned by the same Job. */
+const duplicate = Effect.fnUntraced(function*(task: string) {
+  const { namespace } = yield* Tasks
+  const { metadata: { labels, ownerReferences, finalizers, annotations }, spec } = yield* onlyPod(task)
+  const name = `agent-job-${task}-twin`
+  yield* (yield* Kubernetes).create(pods, { metadata: { namespace, name, labels, ownerReferences, finalizers, annotations }, spec })
+  return name
+})
+
+const jobOf = Effect.fnUntraced(function*(task: string) {
+  const { namespace } = yield* Tasks
+  const { status } = yield* (yield* Kubernetes).get(jobs, { namespace, name: `agent-job-${task}` })
+  return JSON.stringify(status)
+})
+
+layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a Job with two Pods", (it) => {
+  it.effect("F22 loses the one that is not ready, and leaves the one with the claim alone", () =>
+    Effect.gen(function*() {
+      yield* accounts
+      yield* runController()
+      yield* createTask("twins")
+      yield* untilLaunched("twins")
+      const { metadata } = yield* onlyPod("twins")
+      yield* claims("twins", metadata)
+      yield* duplicate("twins")
+      const left = yield* until("the end of the second", owned("twins"), (_) => _.filter(({ metadata }) => metadata.deletionTimestamp === undefined).length === 1)
+      expect(left.filter(({ metadata }) => metadata.deletionTimestamp === undefined).map(({ metadata }) => metadata.uid)).toEqual([metadata.uid])
+      expect(yield* jobOf("twins")).not.toContain("Failed")
+    }).pipe(Effect.scoped))
+
+  it.effect("F22 counts one that exits with 75 as nothing, and leaves the one with the claim alone", () =>
+    Effect.gen(function*() {
+      yield* accounts
+      yield* runController()
+      yield* createTask("loser")
+      yield* untilLaunched("loser")
+      const { metadata: { name, uid } } = yield* onlyPod("loser")
+      yield* claims("loser", { name, uid })
+      const twin = yield* duplicate("loser")
+      yield* Effect.ignore(loses(twin, 75)) // unless it is gone already
+      yield* until("a word of the Job on it", jobOf("loser"), (status) => status.includes("\"ready\":1") && status.includes("\"active\":1"))
+      const winner = (yield* owned("loser")).find(({ metadata }) => metadata.uid === uid)
+      expect(winner?.metadata.deletionTimestamp).toBeUndefined()
+      expect(yield* jobOf("loser")).not.toMatch(/Failed|FailureTarget/u)
+      expect((yield* getTask("loser")).status).toMatchObject({ phase: "Running", claim: { podUid: uid } })
+    }).pipe(Effect.scoped))
+})
