@@ -11,7 +11,7 @@ import { Changes } from "../schema/stage-result.ts"
 import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
 import { newRunId } from "./ids.ts"
-import { conflict, notFound } from "./refused.ts"
+import { conflict, notFound, unauthorized } from "./refused.ts"
 import { Stages } from "./stages.ts"
 import { RunVariable } from "./variables.ts"
 import { now, Workspaces } from "./workspaces.ts"
@@ -160,10 +160,13 @@ const make = Effect.gen(function*() {
     }))
   )
 
-  /** The saved plan, once: the same again is success. */
-  const savePlan = Effect.fn("Runs.savePlan")(function*(id: RunId, sha256: Sha256) {
-    const stored = yield* sql`UPDATE runs SET planSha256 = ${sha256} WHERE id = ${id} AND (planSha256 IS NULL OR planSha256 = ${sha256}) RETURNING id`
-    if (stored.length === 0) return yield* conflict("plan-exists", `The run ${id} has another saved plan already; it is kept.`)
+  /** The saved plan of a stage, once: the same again is success. The stage may have ended while its plan was on the way. */
+  const savePlan = Effect.fn("Runs.savePlan")(function*(id: RunId, stageId: string, sha256: Sha256) {
+    const stored = yield* sql`UPDATE runs SET planSha256 = ${sha256} WHERE id = ${id} AND (planSha256 IS NULL OR planSha256 = ${sha256})
+      AND EXISTS (SELECT 1 FROM stages WHERE stages.id = ${stageId} AND stages.endedAt IS NULL) RETURNING id`
+    if (stored.length > 0) return
+    const { endedAt } = yield* stages.get(stageId)
+    return yield* endedAt === null ? conflict("plan-exists", `The run ${id} has another saved plan already; it is kept.`) : unauthorized()
   })
 
   /** What an attempt stored that came to no result is nobody's plan. */

@@ -91,7 +91,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const expected = request.headers[taskHeader.digest]
         if (expected === undefined) return yield* invalid(`A saved plan needs its SHA-256 in the header ${taskHeader.digest}.`)
         const { sha256 } = yield* blobs.put(request.stream, { limitBytes: planLimitBytes, expected })
-        yield* runs.savePlan(run.id, sha256)
+        yield* runs.savePlan(run.id, stage.id, sha256)
         return noContent
       })),
     task("POST", taskPath.log, (request, stage) =>

@@ -1,9 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import { once } from "node:events"
+import { request } from "node:http"
 import { poolPath } from "../../src/schema/pool-api.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
-import { agent, cancelled, directory, evicted, failed, person, planWith, serve, sha256, succeeded, withChanges, worker } from "./live-server.ts"
+import { agent, cancelled, directory, evicted, failed, person, planWith, serve, sha256, succeeded, taskUid, withChanges, worker } from "./live-server.ts"
 
 const server = Effect.flatMap(directory, serve)
 
@@ -233,6 +235,21 @@ describe("a plan that was disrupted", () => {
       expect((yield* planWith(url)).attempt).toBe(2)
       const apply = yield* agent(url).take
       expect([apply.id, apply.planSha256]).toEqual([`${id}.apply.1`, sha256("the plan")])
+    }))
+
+  it.live("stores no plan that was still on its way when its stage ended", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      const first = yield* agent(url).take
+      const late = request(url + taskPath.plan, { method: "PUT", headers: { authorization: `Bearer ${first.taskToken}`, [taskHeader.taskUid]: taskUid, [taskHeader.digest]: sha256("late") } })
+      const answered = once(late, "response")
+      late.write("la")
+      while ((yield* person(url).view(id)).stages[0]?.status !== "running") yield* Effect.sleep("10 millis") // its token was good
+      yield* agent(url).report(first.id, evicted)
+      late.end("te")
+      expect((yield* Effect.promise(() => answered))[0].statusCode).toBe(401)
+      expect((yield* person(url).view(id)).planSha256).toBeUndefined()
     }))
 
   it.effect("is not planned again once somebody cancelled: neither before its end nor while it waits", () =>
