@@ -2,7 +2,7 @@
 // Invariant: a client that sends or reads slowly, or opens many connections, delays nobody but itself.
 // Used by server/server; how often one may ask is in server/limits.
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Duration, Effect, Layer } from "effect"
+import { Context, Duration, Effect, Layer } from "effect"
 import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { createServer, type Server } from "node:http"
 import type { Duplex } from "node:stream"
@@ -17,8 +17,10 @@ const headersTimeout = 10_000
 const silentConnection = 120_000
 const headerLimitBytes = 16 * 1024
 const urlLimit = 8 * 1024
-const connectionsAtOnce = 4096
-const connectionsOfOneAddress = 512
+/** An address may be a whole cluster behind its gateway, in which each of hundreds of workers keeps a few open. */
+export const Connections = Context.Reference<Readonly<Record<"atOnce" | "ofOneAddress", number>>>("agent-job/server/Connections", {
+  defaultValue: () => ({ atOnce: 4096, ofOneAddress: 3072 })
+})
 
 /** There is nothing here for a browser to load, frame, guess or keep. */
 const guards: Readonly<Record<string, string>> = {
@@ -44,7 +46,7 @@ const refuse = (error: Error & { readonly code?: string }, socket: Duplex): void
 }
 
 /** Closes what one address opens beyond its share, before it costs anything. */
-const shareConnections = (server: Server): void => {
+const shareConnections = (server: Server, ofOneAddress: number): void => {
   const open = new Map<string, number>()
   server.on("connection", (socket) => {
     const from = socket.remoteAddress ?? ""
@@ -55,16 +57,16 @@ const shareConnections = (server: Server): void => {
       if (left === 0) open.delete(from)
       else open.set(from, left)
     })
-    if (count > connectionsOfOneAddress) socket.destroy()
+    if (count > ofOneAddress) socket.destroy()
   })
 }
 
-const makeServer = (): Server => {
+const makeServer = ({ atOnce, ofOneAddress }: typeof Connections.Service): Server => {
   const server = createServer({ keepAliveTimeout: 65_000, headersTimeout, requestTimeout, connectionsCheckingInterval: 2000, maxHeaderSize: headerLimitBytes })
-  server.maxConnections = connectionsAtOnce
+  server.maxConnections = atOnce
   server.setTimeout(silentConnection)
   server.on("clientError", refuse)
-  shareConnections(server)
+  shareConnections(server, ofOneAddress)
   return server
 }
 
@@ -84,7 +86,7 @@ export const guarded = HttpRouter.middleware((handler) =>
   ), { global: true })
 
 export const listen = (port: number) =>
-  NodeHttpServer.layer(makeServer, { port, gracefulShutdownTimeout: Duration.seconds(2) }).pipe(
+  Layer.unwrap(Effect.map(Connections, (limits) => NodeHttpServer.layer(() => makeServer(limits), { port, gracefulShutdownTimeout: Duration.seconds(2) }))).pipe(
     Layer.catchTag("ServeError", ({ cause }) =>
       Layer.effectContext(Effect.fail(new ServerError({
         message: cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE"
