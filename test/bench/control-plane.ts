@@ -45,6 +45,11 @@ export const startControlPlane = ({ audit, auditPolicy: policyOf = auditPolicy(c
   cluster("down") // what an interrupted run may have left
   rmSync(auditLog, { force: true })
   writeFileSync(policy, JSON.stringify(policyOf))
-  cluster("up", "--control-plane")
+  try {
+    cluster("up", "--control-plane")
+  } catch (error) {
+    cluster("down") // what half a start leaves
+    throw error
+  }
   return { kubeconfig: join(state, "kubeconfig"), processes: join(state, "processes"), auditLog, [Symbol.dispose]: () => cluster("down") }
 }

@@ -24,15 +24,15 @@ import { directory, person, serve } from "../../server/live-server.ts"
 import { createTask, Installation, installation, tasks, tokenOf, userOf } from "./installed.ts"
 
 const made = mkdtempSync(join(tmpdir(), "agent-job-rbac-"))
-let plane: ControlPlane
+let plane: ControlPlane | undefined
 beforeAll(() => {
   const auditPolicy = { apiVersion: "audit.k8s.io/v1", kind: "Policy", omitStages: ["RequestReceived"], rules: [{ level: "Metadata", userGroups: ["system:serviceaccounts"] }, { level: "None" }] }
   // Informers list where the API server cannot stream what there is.
-  plane = startControlPlane({ flags: "--feature-gates=WatchList=false", directory: made, state: join(made, "cluster"), jobController: true, audit: true, auditPolicy, portOffset: 19_000 })
+  plane = startControlPlane({ flags: "--feature-gates=WatchList=false", directory: made, state: join(made, "cluster"), jobController: true, audit: true, auditPolicy, portOffset: 15_500 })
   process.env["KUBECONFIG"] = plane.kubeconfig
 })
 afterAll(() => {
-  plane[Symbol.dispose]()
+  plane?.[Symbol.dispose]()
   rmSync(made, { recursive: true, force: true })
 })
 
@@ -120,7 +120,7 @@ interface Event {
 
 /** Of the accounts of the installation; Kubernetes' own controllers have accounts too. */
 const events = (): ReadonlyArray<Event> =>
-  readFileSync(plane.auditLog, "utf8").split("\n").filter((_) => _ !== "").map((_): Event => JSON.parse(_)).filter(({ user }) => user.username.includes(":test-installed-"))
+  readFileSync(plane?.auditLog ?? "", "utf8").split("\n").filter((_) => _ !== "").map((_): Event => JSON.parse(_)).filter(({ user }) => user.username.includes(":test-installed-"))
 
 /** Who, where, which verb, on what. An apply that makes its object needs the right to create it too. */
 const used = (): ReadonlyArray<string> =>
