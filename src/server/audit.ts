@@ -30,9 +30,9 @@ const objectOf = ({ params }: Asked, answer: HttpServerResponse.HttpServerRespon
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
 
-  /** The answer of a route, its entry stored before it is given if it is a write that was done. */
+  /** The answer of a route; that of a write is given once its entry is stored. What was not done is a failure, and has none. */
   const kept = (asked: Asked, answer: Effect.Effect<HttpServerResponse.HttpServerResponse, Failure>): Effect.Effect<HttpServerResponse.HttpServerResponse, Failure> =>
-    asked.method === "GET" || unkept.has(asked.path) ? answer : Effect.tap(answer, (given) => given.status < 300 ? append(asked, objectOf(asked, given)) : Effect.void)
+    asked.method === "GET" || unkept.has(asked.path) ? answer : Effect.tap(answer, (given) => append(asked, objectOf(asked, given)))
 
   const append = Effect.fnUntraced(function*({ by, method, path, requestId }: Asked, object: string): Effect.fn.Return<void, SqlError.SqlError> {
     yield* sql`INSERT INTO audit ${sql.insert({ at: yield* now, kind: by.kind, name: by.name, action: `${method} ${path}`, object, requestId })}`

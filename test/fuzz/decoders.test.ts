@@ -16,6 +16,7 @@ import { unpack } from "../../src/worker/archive.ts"
 import { readReplies } from "../../src/worker/exec-loop.ts"
 import { openFolder } from "../../src/worker/folder.ts"
 import { StageFailed } from "../../src/worker/stage-failed.ts"
+import { tell } from "./figures.ts"
 import { Chance, damaged, hostileTexts, type JsonSchema, valid } from "./random.ts"
 
 const inputs = Number(process.env.FUZZ_INPUTS ?? 2000)
@@ -37,7 +38,7 @@ const feed = <A>(what: string, input: (chance: Chance) => A, decode: (input: A) 
     }
     if (performance.now() - begun > slowMillis) crashes.push(`took ${performance.now() - begun} ms: ${String(JSON.stringify(given)).slice(0, 500)}`)
   }
-  console.log(`fuzz of ${what}: ${count} inputs, seed ${seed}, ${crashes.length} crashes`)
+  tell(what, seed, { of: "decoderInputs", inputs: count, failures: crashes.length })
   expect(crashes).toEqual([])
 }
 
@@ -111,7 +112,7 @@ describe("an archive", () => {
         if (trouble.length > 0) crashes.push(`${trouble.join()}: ${Buffer.from(bytes).toString("base64").slice(0, 2000)}`)
         rmSync(outside, { recursive: true })
       }
-      console.log(`fuzz of archives: ${inputs} inputs, seed ${seed}, ${crashes.length} crashes, ${good} good ones`)
+      tell("archives", seed, { of: "decoderInputs", inputs, failures: crashes.length }, `, ${good} good ones`)
       expect(crashes).toEqual([])
       expect(good).toBeGreaterThan(inputs / 200)
     }), timeout)

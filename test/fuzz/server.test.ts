@@ -12,6 +12,7 @@ import { CreateConfigurationVersion, CreateRun, CreateVariable, CreateWorkspace,
 import { Rates } from "../../src/server/limits.ts"
 import { openApi } from "../../src/server/open-api.ts"
 import { agent, archiveOf, ask, directory, person, planWith, poolToken, serve, sha256, taskUid, userToken, worker } from "../server/live-server.ts"
+import { tell } from "./figures.ts"
 import { Chance, damaged, hostileTexts, type JsonSchema, valid } from "./random.ts"
 
 const requests = Number(process.env.FUZZ_REQUESTS ?? 5000)
@@ -147,7 +148,7 @@ const pathOf = (chance: Chance, scene: Scene, { path }: Operation): string => {
   })
 }
 
-const runOf = (ids: ReadonlyArray<string>) => ({ data: { attributes: {}, relationships: { workspace: { data: { id: ids.find((id) => id.startsWith("ws-")) ?? "" } } } } })
+const runOf = (ids: ReadonlyArray<string>) => ({ data: { attributes: { message: "a run", "plan-only": true }, relationships: { workspace: { data: { id: ids.find((id) => id.startsWith("ws-")) ?? "" } } } } })
 
 const bodyOf = (chance: Chance, { ids }: Scene, operation: Operation): Buffer | undefined => {
   const { body } = operation
@@ -261,7 +262,7 @@ describe("the server", () => {
         yield* Effect.forEach(Array.from({ length: Math.min(sceneEvery, requests - done) }), () => one(scene), { concurrency: 8, discard: true })
         yield* endAll(url)
       }
-      console.log(`fuzz of the server: ${requests} requests, seed ${seed}, ${crashes.length} crashes; ${[...statuses].sort(([a], [b]) => a - b).map(([status, count]) => `${count} × ${status}`).join(", ")}`)
+      tell("the server", seed, { of: "requests", inputs: requests, failures: crashes.length }, `; ${[...statuses].sort(([a], [b]) => a - b).map(([status, count]) => `${count} × ${status}`).join(", ")}`)
       console.log(`never with success: ${operations.map(({ method, path }) => `${method} ${path}`).filter((row) => !reached.has(row)).join(", ") || "none"}`)
       expect(crashes).toEqual([])
       expect((yield* ask(`${url}/readyz`, undefined)).status).toBe(200)

@@ -113,4 +113,4 @@ describe("clients that send slowly", () =>
       yield* Effect.promise(async () => {
         while (dripping.filter((socket, at) => at % 2 === 0 && !socket.closed).length > 0) await new Promise((done) => setTimeout(done, 100))
       })
-    }), 30_000))
+    }), 60_000))
