@@ -1,6 +1,6 @@
 // What a state of OpenTofu or Terraform (version 4) has, by address: the part of it that tells one real thing from another.
 // Always holds: a text that is no such state has nothing, so that nothing is taken to be saved that is not.
-// Used by core/stage-effects.ts.
+// Used by core/stage-effects.ts, server/effects.ts and worker/stage.ts.
 import { Option, Predicate, Schema } from "effect"
 import { quoted } from "./hcl.ts"
 
@@ -20,6 +20,10 @@ const State = Schema.Struct({
   }))
 })
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(State))
+const decodeEncrypted = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ encrypted_data: Schema.String })))
+
+/** By the engine itself, which leaves only serial and lineage to be read. */
+export const isEncrypted = (text: string): boolean => Option.isSome(decodeEncrypted(text))
 
 type StateObject = Pick<typeof Instance.Type, "attributes" | "status">
 

@@ -4,7 +4,7 @@
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { endedInOrder, stageEffects } from "../core/stage-effects.ts"
-import { stateObjects } from "../core/state-objects.ts"
+import { isEncrypted, stateObjects } from "../core/state-objects.ts"
 import { JournalEntry, namedLimit } from "../schema/effects.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { row, rows } from "./database.ts"
@@ -44,11 +44,13 @@ const make = Effect.gen(function*() {
       return Option.match(bytes, { onNone: () => "", onSome: (found) => new TextDecoder().decode(found) })
     })
 
-  /** What the state, as it is now, lacks of what a stage that did not succeed has made; nothing where it has all. */
+  /** What the state, as it is now, lacks of what a stage that did not succeed has made; nothing where it has all. An encrypted one has what an end in order says. */
   const missing = Effect.fn("Effects.missing")(function*(stageId: string, workspaceId: string, result: StageResult, limit: number = namedLimit.rescue) {
     const entries = yield* journal(stageId)
     if (entries.length === 0) return undefined
-    const effects = stageEffects(entries, stateObjects(yield* state(workspaceId)), endedInOrder(result), limit)
+    const [text, inOrder] = [yield* state(workspaceId), endedInOrder(result)]
+    if (inOrder && isEncrypted(text)) return undefined
+    const effects = stageEffects(entries, stateObjects(text), inOrder, limit)
     return effects.unsavedCount + effects.unknownCount === 0 && effects.incomplete === undefined ? undefined : effects
   })
 

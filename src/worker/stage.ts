@@ -10,7 +10,7 @@ import { stopMessage } from "../core/outcome.ts"
 import { plannedChanges } from "../core/plan-changes.ts"
 import { type StageCommand, stageCommands, tellsEvents } from "../core/stage-commands.ts"
 import { endedInOrder, stageEffects } from "../core/stage-effects.ts"
-import { stateObjects } from "../core/state-objects.ts"
+import { isEncrypted, stateObjects } from "../core/state-objects.ts"
 import { type AgentTaskSpec, defaultTimeoutSeconds } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import type { Backing, Provisioned } from "./backing.ts"
@@ -173,7 +173,7 @@ const accountFor = Effect.fnUntraced(function*(backing: Backing, done: Done, jou
     Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<string>())),
     Effect.raceFirst(journal.flush(statePatience), tooLate)
   ], { concurrency: 2 })
-  const left = Option.match(state, {
+  const left = Option.match(Option.filter(state, (text) => !isEncrypted(text)), {
     onNone: () => inOrder ? "" : madeMessage(journal.entries()),
     onSome: (text) => effectsMessage(stageEffects(journal.entries(), stateObjects(text), inOrder))
   })

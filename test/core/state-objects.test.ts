@@ -1,6 +1,6 @@
 // What a state has, by address.
 import { describe, expect, it } from "@effect/vitest"
-import { hasObject, hasTainted, stateObjects } from "../../src/core/state-objects.ts"
+import { hasObject, hasTainted, isEncrypted, stateObjects } from "../../src/core/state-objects.ts"
 
 const resource = (more: Record<string, unknown>) => ({ mode: "managed", type: "time_sleep", name: "a", instances: [{ attributes: { id: "1" } }], ...more })
 const state = (...resources: ReadonlyArray<Record<string, unknown>>) => stateObjects(JSON.stringify({ version: 4, serial: 1, resources }))
@@ -23,5 +23,10 @@ describe("stateObjects", () => {
     expect(hasTainted(state(resource({})), "time_sleep.a")).toBe(false)
   })
   it.each(["", "null", "{}", `{"version":3,"modules":[]}`, `{"version":4,"resources":{}}`])("has nothing of %s", (text) => expect(stateObjects(text).size).toBe(0))
+  it.each([
+    [`{"serial":1,"lineage":"l","meta":{},"encrypted_data":"krIj","encryption_version":"v0"}`, true],
+    [`{"version":4,"serial":1,"lineage":"l","resources":[]}`, false],
+    ["", false]
+  ])("knows whether %s is encrypted", (text, is) => expect(isEncrypted(text)).toBe(is))
   it("has no data sources", () => expect(state(resource({ mode: "data" })).size).toBe(0))
 })

@@ -135,6 +135,19 @@ describe("the end of a stage", () => {
       expect((yield* agent(url).take).runId).toBe(next)
     }))
 
+  it.live.each([
+    { end: "that was in order", result: { ...failed(), statePushed: true }, left: undefined },
+    { end: "that was not", result: killed, left: { unsavedCount: 2, unknownCount: 1 } }
+  ])("can look into no encrypted state: of an end $end it names $left", ({ left, result }) =>
+    Effect.gen(function*() {
+      const { append, applier, effects } = yield* applying
+      yield* append(...made)
+      yield* applier.pushState({ serial: 1, lineage: "l", meta: {}, encrypted_data: "krIj", encryption_version: "v0" }, "a", 1)
+      yield* applier.unlock("a")
+      yield* applier.result(result)
+      expect(yield* effects).toEqual(left === undefined ? undefined : expect.objectContaining(left))
+    }))
+
   it.live("lets the journal be completed afterwards, where it left a doubt, and doubts again what comes after that was settled", () =>
     Effect.gen(function*() {
       const { append, apply, effects, url } = yield* applying
