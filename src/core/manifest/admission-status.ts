@@ -10,9 +10,9 @@ const ofToken = (field: string): string => `request.userInfo.?extra[?'authentica
 /** A field of the status as it was is what it is. */
 const unchanged = (...fields: ReadonlyArray<string>): string => fields.map((field) => `object.status.?${field} == variables.was.?${field}`).join(" && ")
 
-/** Of a Job whose name does not follow from the task's, the controller has written the name before it made the Job. */
+/** Of a Job whose name does not follow from the task's, the controller has written the name before it made the Job. Once claimed, it is the claim's, whatever new values say. */
 const jobName = ({ policy: { basename } }: ResolvedConfig): string =>
-  `oldObject.metadata.name.contains('.') || size(oldObject.metadata.name) > ${longestPlainTaskName(basename)} ? variables.was.?job.?name.orValue('') : ${cel(`${basename}-`)} + oldObject.metadata.name`
+  `has(variables.was.claim) || oldObject.metadata.name.contains('.') || size(oldObject.metadata.name) > ${longestPlainTaskName(basename)} ? variables.was.?job.?name.orValue('') : ${cel(`${basename}-`)} + oldObject.metadata.name`
 
 const phaseOfResult = "{'succeeded': 'Succeeded', 'failed': 'Failed', 'cancelled': 'Cancelled'}[object.status.result.outcome]"
 

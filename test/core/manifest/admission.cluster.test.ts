@@ -24,10 +24,10 @@ const at = "2026-01-01T00:00:00Z"
 const result: StageResult = { outcome: "failed", reason: "ExitCode", message: "tofu plan failed.", exitCode: 1, finishedAt: at }
 
 /** A task with its Job and Pod, and the client that its worker has. */
-const begun = Effect.fnUntraced(function*(name: string) {
+const begun = Effect.fnUntraced(function*(name: string, basename?: string) {
   const { config, withToken } = yield* Installation
   const task = yield* createTask(name)
-  const { metadata: pod } = yield* launched(task)
+  const { metadata: pod } = yield* launched(task, basename)
   return { task, pod, worker: yield* withToken(yield* tokenOf(config.taskNamespace, config.taskAccountName, pod.name)) }
 })
 type Begun = Effect.Success<ReturnType<typeof begun>>
@@ -119,7 +119,8 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
           "a claim with a place in the queue": other({ queue: { position: 1, reason: "WorkspaceBusy" } }),
           "a patch of the status of another task": mine.worker.patchStatus(agentTasks, victim.task.metadata, { claim: { podUid: mine.pod.uid, nonce: "n", epoch: 0, at }, phase: "Running" })
         }
-        for (const [given, attempt] of Object.entries(attempts)) expect([given, yield* refusal(attempt)]).toEqual([given, expect.stringMatching(given.includes("is gone") ? /^Unauthorized/u : policy)])
+        const refused = (given: string) => given.includes("is gone") ? /^Unauthorized/u : given.startsWith("a patch") ? /cannot patch resource "atasks\/status"/u : policy
+        for (const [given, attempt] of Object.entries(attempts)) expect([given, yield* refusal(attempt)]).toEqual([given, expect.stringMatching(refused(given))])
         expect((yield* kubernetes.get(tasks, victim.task.metadata)).status.claim).toBeUndefined()
       }), 120_000)
 
@@ -159,6 +160,16 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
         expect(yield* refusal(write(late.worker, late.task, (now) => ({ ...now, message: "Fine.", result })))).toMatch(policy)
         yield* write(late.worker, late.task, (now) => finished(now, result, 1, false))
         expect((yield* admin.get(tasks, late.task.metadata)).status).toMatchObject({ reason: "NodeLost", result })
+      }))
+
+    it.effect("its result, of a Job that other values named", () =>
+      Effect.gen(function*() {
+        const former = yield* begun("renamed", "former")
+        expect(former.pod.name).toMatch(/^former-renamed-/u)
+        const claim = () => ({ ...claimBy(former), job: { name: "former-renamed" } })
+        expect(yield* refusal(write(former.worker, former.task, claim))).toMatch(policy)
+        yield* write(yield* Kubernetes, former.task, claim)
+        yield* write(former.worker, former.task, (now) => finished(now, result, 1, false))
       }))
 
     it.effect("to a task whose Job has another name once the controller has written that", () =>

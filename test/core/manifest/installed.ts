@@ -72,8 +72,9 @@ export const createTask = Effect.fnUntraced(function*(name: string, spec: Partia
 })
 
 /** The Pod that Kubernetes makes for the task's Job, which the controller makes. */
-export const launched = Effect.fnUntraced(function*(task: AgentTask) {
-  const { config, controller } = yield* Installation
+export const launched = Effect.fnUntraced(function*(task: AgentTask, basename?: string) {
+  const { config: installed, controller } = yield* Installation
+  const config = { ...installed, policy: { ...installed.policy, ...(basename !== undefined && { basename }) } }
   const kubernetes = yield* Kubernetes
   const { metadata: { namespace, uid } } = task
   yield* controller.create(jobs, { ...job(task, config, 0), metadata: { ...job(task, config, 0).metadata, namespace } })
