@@ -66,7 +66,7 @@ const make = Effect.gen(function*() {
       if ((yield* take(bytes)) !== workspace.id) return yield* conflict("other-workspace", `This kept state is of another workspace than ${name}; it is kept there.`)
       return
     }
-    const pending = yield* rescues.pending(workspace.id)
+    const [pending] = yield* rescues.pending(workspace.id)
     if (pending === undefined) return yield* conflict("nothing-pending", `Nothing of ${name} waits to be settled, so no state is taken; see: agent-job state show ${name}`)
     const stage = yield* stages.get(pending.stageId)
     yield* states.leave(stage, workspace.id, { bytes, why: `It is a file that ${by} brought.` })

@@ -22,6 +22,7 @@ const Rescue = Schema.Struct({
   settledBy: Schema.NullOr(Schema.String),
   how: Schema.NullOr(Schema.String)
 })
+export type Rescue = typeof Rescue.Type
 
 interface Doubt {
   readonly workspaceId: string
@@ -37,8 +38,8 @@ const make = Effect.gen(function*() {
 
   /** Newest first. */
   const list = (workspaceId: string) => rows(Rescue)(sql`SELECT * FROM rescues WHERE workspaceId = ${workspaceId} ORDER BY seq DESC`)
-  /** The one to settle first. */
-  const pending = (workspaceId: string) => row(Rescue)(sql`SELECT * FROM rescues WHERE workspaceId = ${workspaceId} AND settledAt IS NULL ORDER BY seq LIMIT 1`)
+  /** Oldest first. */
+  const pending = (workspaceId: string) => rows(Rescue)(sql`SELECT * FROM rescues WHERE workspaceId = ${workspaceId} AND settledAt IS NULL ORDER BY seq`)
   const ofStage = (stageId: string) => row(Rescue)(sql`SELECT * FROM rescues WHERE stageId = ${stageId} ORDER BY seq DESC LIMIT 1`)
 
   /** One that is open for the stage stays as it is. */

@@ -101,7 +101,7 @@ const make = Effect.gen(function*() {
   /** Everything that is pending, with the refused state `use` as the next version, or with the stored one as it is. */
   const settle = Effect.fn("StateRescue.settle")(function*(name: string, by: string, use: string | undefined) {
     const { id } = yield* existing(name)
-    const pending = (yield* rescues.list(id)).filter(({ settledAt }) => settledAt === null)
+    const pending = yield* rescues.pending(id)
     if (pending.length === 0) return yield* conflict("nothing-pending", `Nothing of ${name} waits to be settled; see: agent-job state show ${name}`)
     const done = (how: string) => Effect.forEach(pending, (rescue) => rescues.settle(rescue.id, by, how), { discard: true })
     if (use === undefined) return yield* sql.withTransaction(done("the stored state is kept"))

@@ -247,6 +247,22 @@ describe("the import of what is missing", () => {
       expect(yield* agent(url).acquire()).toEqual([])
     }))
 
+  it.live("is for whichever rescue has something to import, though an older one has nothing", () =>
+    Effect.gen(function*() {
+      const { append, apply, url } = yield* applying
+      yield* append(...made.slice(0, 2))
+      yield* agent(url).report(apply.id, lost)
+      yield* person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/rescue", { by: "me" })
+      yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const second = yield* agent(url).take
+      yield* worker(url, second).as("POST", taskPath.effects, { entries: [entry(1, "started", "time_sleep.c")] })
+      yield* agent(url).report(second.id, lost)
+      yield* append(...made.slice(2, 4)) // the worker that was lost comes back
+      expect(yield* pending(url)).toHaveLength(2)
+      expect((yield* person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import")).json.addresses).toEqual(["time_sleep.a", "time_sleep.b"])
+    }))
+
   it.live("is refused a second time while it runs, and where there is nothing to import", () =>
     Effect.gen(function*() {
       const { import: start, url } = yield* doubted(made)
