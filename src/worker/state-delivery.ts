@@ -35,6 +35,8 @@ export class StateDelivery extends Context.Service<StateDelivery, {
 }
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
+/** What an answer that the worker knows already may take. */
+const readPatience = Duration.seconds(10)
 const notLocked = new Declined({ status: 409, message: "The state is not locked, so it may not be written.", body: undefined })
 
 const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Service"], never, Platform | Settings | Stop> {
@@ -45,6 +47,8 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   let held: { readonly info: LockInfo; readonly lock: StateLock; readonly isOver: boolean } | undefined
   let unconfirmed: Uint8Array | undefined
   let confirmed: string | undefined
+  /** The newest under the lock that is held, which nobody else can have changed; `undefined` before it was read under it. */
+  let known: Option.Option<Uint8Array> | undefined
   let copy = Option.none<SharedCopy>()
   let shared: string | undefined
 
@@ -65,7 +69,8 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   const patiently = <A>(ask: Effect.Effect<A, PlatformError>) => again(ask, ({ _tag }) => _tag === "NoAnswer", statePatience)
 
   /** Once for each state, when the server is away; one that it refuses is evidence there. */
-  const share = (bytes: Uint8Array, digest: string) => Effect.fnUntraced(function*(error: PlatformError) {
+  const share = (bytes: Uint8Array) => Effect.fnUntraced(function*(error: PlatformError) {
+    const digest = sha256(bytes)
     if (Option.isNone(copy) || shared === digest || error._tag === "Declined") return
     yield* copy.value.keep(bytes)
     shared = digest
@@ -82,9 +87,10 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       const digest = sha256(bytes)
       unconfirmed = bytes
       yield* keepCopy(privateDirectory, bytes).pipe(Effect.catch((error) => Effect.logWarning(error.message))) // the server is asked all the same
-      yield* ask(Effect.tapError(platform.pushState(bytes, digest, held.lock), share(bytes, digest)))
+      yield* ask(Effect.tapError(platform.pushState(bytes, digest, held.lock), share(bytes)))
       unconfirmed = undefined
       confirmed = digest
+      known = Option.some(bytes)
       yield* unshare
       yield* removeCopy(privateDirectory)
     })
@@ -106,6 +112,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     Effect.gen(function*() {
       if (held?.info.ID !== info.ID) yield* giveBack
       held = { info, lock: yield* ask(platform.lockState(info)), isOver: false }
+      known = undefined
       copy = yield* sharing // now, since it needs the server
     })
 
@@ -115,30 +122,45 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   const rescue = (left: Option.Option<Uint8Array>) =>
     Effect.gen(function*() {
       const wanted = Option.getOrUndefined(Option.filter(left, (bytes) => sha256(bytes) !== confirmed)) ?? unconfirmed
-      if (wanted === undefined) return Option.none<string>()
+      if (wanted === undefined) return Option.none<PlatformError>()
       unconfirmed = wanted
       if (held === undefined) {
         yield* lock({ ID: randomUUID(), Operation: "rescue", Who: pod.name }, patiently)
         note()
       }
       yield* deliver(wanted, patiently)
-      return Option.none<string>()
-    }).pipe(
-      Effect.catch((error) => Effect.succeedSome(error.message))
-    )
+      return Option.none<PlatformError>()
+    }).pipe(Effect.catch((error) => Effect.succeedSome(error)))
+
+  /** The engine reads once more before it writes. When the server is away it gets what is known, so that its new state comes here, where it is kept, and not to its own end. */
+  const readLocked = Effect.suspend(() => {
+    const last = known
+    return last === undefined
+      ? stubbornly(platform.state)
+      : platform.state.pipe(
+        Effect.timeoutOrElse({ duration: readPatience, orElse: () => Effect.succeed(last) }),
+        Effect.catch((error) => error._tag === "Declined" ? Effect.fail(error) : Effect.succeed(last))
+      )
+  }).pipe(Effect.tap((newest) => Effect.sync(() => { known = newest })))
 
   return StateDelivery.of({
-    // The engine reads once more before it writes: that has to last as long as the write.
-    read: Effect.suspend(() => held === undefined ? platform.patiently(platform.state) : stubbornly(platform.state)),
+    read: Effect.suspend(() => held === undefined ? platform.patiently(platform.state) : readLocked),
     lock: (info) => inTurn.withPermit(lock(info)),
     push: (bytes) => inTurn.withPermit(deliver(bytes, stubbornly)),
     unlock: ({ ID }) => inTurn.withPermit(Effect.suspend(() =>
       held?.info.ID === ID ? Effect.sync(note) : Effect.fail(new Declined({ status: 409, message: "This command does not hold that lock.", body: undefined })))),
     settle: (left) => inTurn.withPermit(Effect.gen(function*() {
       const trouble = yield* rescue(left)
-      if (unconfirmed !== undefined) yield* keepCopy(privateDirectory, unconfirmed).pipe(Effect.catch((error) => Effect.logWarning(error.message)))
+      if (unconfirmed !== undefined) {
+        yield* keepCopy(privateDirectory, unconfirmed).pipe(Effect.catch((error) => Effect.logWarning(error.message)))
+        if (Option.isSome(trouble)) yield* share(unconfirmed)(trouble.value) // there may have been no time to ask even once
+      }
       if (held?.isOver === true && unconfirmed === undefined) yield* giveBack
-      return { pushed: unconfirmed === undefined && confirmed === undefined ? Option.none() : Option.some(unconfirmed === undefined), trouble, shared: Option.filter(Option.map(copy, ({ file }) => file), () => shared !== undefined) }
+      return {
+        pushed: unconfirmed === undefined && confirmed === undefined ? Option.none() : Option.some(unconfirmed === undefined),
+        trouble: Option.map(trouble, ({ message }) => message),
+        shared: Option.filter(Option.map(copy, ({ file }) => file), () => shared !== undefined)
+      }
     }))
   })
 })

@@ -54,6 +54,14 @@ describe("a state that the server does not take", () => {
       expect(opened(readFileSync(file(parts)))).toEqual(state)
     })))
 
+  it.live("is kept though there was no time left to ask even once", () =>
+    withParts(Effect.fnUntraced(function*(parts, delivery) {
+      yield* delivery.lock({ ID: "a" })
+      parts.api.goDown()
+      yield* parts.endGrace
+      expect((yield* delivery.settle(Option.some(state))).shared).toEqual(Option.some(file(parts)))
+    })))
+
   it.live("is kept nowhere when the server refuses it, which keeps it itself", () =>
     withParts(Effect.fnUntraced(function*(parts, delivery) {
       yield* delivery.lock({ ID: "a" })

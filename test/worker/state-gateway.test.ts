@@ -192,6 +192,20 @@ describe("the state gateway", () => {
       expect((yield* Fiber.join(reading)).status).toBe(404)
     })))
 
+  it.live("answers from what it knows under the lock when the server is away, so that the engine's next state reaches the worker's disk", () =>
+    withGateway(Effect.fnUntraced(function*(env, parts) {
+      parts.api.state = Buffer.from(state(1))
+      yield* lock(env)
+      expect((yield* ask(env, "read")).text).toBe(state(1))
+      yield* write(env, 2)
+      const up = parts.api.goDown()
+      expect((yield* ask(env, "read")).text).toBe(state(2))
+      const writing = yield* Effect.forkChild(write(env, 3))
+      yield* until(() => existsSync(kept(parts)) && readFileSync(kept(parts), "utf8") === state(3))
+      up()
+      expect((yield* Fiber.join(writing)).status).toBe(200)
+    })))
+
   it.live("does not take a 404 of something before the server for an empty state", () =>
     withGateway(Effect.fnUntraced(function*(env, { api }) {
       api.state = Buffer.from(state(1))

@@ -1,7 +1,7 @@
 // Whole stages with the real engine, the real exec loop and a real provider; the API server and the pool are in memory.
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Runtime } from "effect"
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { Uid } from "../../src/schema/names.ts"
@@ -281,6 +281,31 @@ describe("a stage of a pool", () => {
       expect(result?.message).toContain(join(privateDirectory, "unsaved.tfstate"))
       expect(JSON.parse(readFileSync(join(privateDirectory, "unsaved.tfstate"), "utf8")).resources).toHaveLength(2)
       expect(api.lock).toEqual({ ID: "somebody-else" })
+    }))
+
+  it.live("leaves its state encrypted on the shared volume when the server stays away, and the next stage's worker takes it to the server", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      const digest = yield* planned(api, { "main.tf": slow.replace("60s", "1s") })
+      const shared = { AGENT_JOB_CACHE_DIR: (yield* pod()).claim, AGENT_JOB_STATE_PATIENCE: "1 second" }
+      const folder = join(shared.AGENT_JOB_CACHE_DIR, "kept-states")
+      const { logged, log, kubernetes, running } = yield* applying(api, digest, {}, { ...shared, AGENT_JOB_GRACE_SECONDS: "10" })
+      yield* logged("time_sleep.second: Creating...")
+      let tries = 0
+      api.onRequest = (request) => void (request.endsWith("/state") && tries++)
+      const up = api.goDown()
+      yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => tries > 2 }).pipe(Effect.timeout("20 seconds"))
+      process.emit("SIGTERM", "SIGTERM")
+      yield* Fiber.join(running)
+      const { result } = kubernetes.task().status
+      expect(result, log()).toMatchObject({ outcome: "failed", reason: "StateNotSaved", statePushed: false })
+      expect(result?.message).toContain(`It is kept, encrypted, as ${folder}/`)
+      expect(readdirSync(folder)).toHaveLength(1)
+      up()
+      yield* Effect.scoped(ran(poolTask(api, "plan"), {}, (here) => ({ ...token(here, api), ...shared })))
+      expect([api.keptStates.length, readdirSync(folder)]).toEqual([1, []])
+      expect(text(api.keptStates[0]).startsWith("agent-job-state/1 ")).toBe(true)
+      expect(text(api.keptStates[0])).not.toContain("time_sleep")
     }))
 })
 
