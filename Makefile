@@ -29,7 +29,7 @@ check: ## types and lint, in seconds
 	@scripts/verify types lint
 verify: ## types, lint, generated files up to date, dead exports
 	@scripts/verify
-fuzz: ## N=50000 requests to the server, N decoder inputs; prints what came of them, and each that broke something
+fuzz: ## N=50000 requests to the server, and a fifth as many inputs to each decoder; prints what came of them, and each that broke something
 	@scripts/fuzz $(or $(N),50000)
 bench: ## measure what the budgets are about
 	@scripts/bench

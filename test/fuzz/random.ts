@@ -43,7 +43,7 @@ export class Chance {
   }
 }
 
-/** Texts that programs have stumbled over. */
+/** Texts that programs have stumbled over; the first is none. */
 export const hostileTexts: ReadonlyArray<string> = [
   "", " ", ".", "..", "../../etc/passwd", "%2e%2e%2f", "%00", "%", "%zz", "a".repeat(300), "a".repeat(5000), "__proto__", "constructor", "toString", "null", "undefined", "NaN", "-1", "0", "1e309", "9007199254740993",
   "'; DROP TABLE runs; --", "\" OR 1=1", "${jndi:ldap://x}", "{{7*7}}", "<script>alert(1)</script>", "\r\nset-cookie: a=b", "\u0000", "\u001b[2J", "\ud800", "𝒳", "é", "e\u0301", "\u202e", "\ufeff", "run-", "run-x.plan.1", "[", "{\"a\":", "true"
