@@ -151,6 +151,23 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
         expect((yield* kubernetes.get(tasks, mine.task.metadata)).status).toMatchObject({ phase: "Failed", result })
       }), 60_000)
 
+    it.effect("no more where a role grants it more", () =>
+      Effect.gen(function*() {
+        const { config: { taskAccountName: account, taskNamespace: namespace } } = yield* Installation
+        const mine = yield* begun("granted")
+        const kubernetes = yield* Kubernetes
+        yield* Effect.promise(() => kubectl(["create", "role", "-n", namespace, "more", "--verb=create,update,patch,delete", "--resource=atasks.scalr.io,atasks.scalr.io/status"]))
+        yield* Effect.promise(() => kubectl(["create", "rolebinding", "-n", namespace, "more", "--role=more", `--serviceaccount=${namespace}:${account}`]))
+        const { metadata, spec } = yield* kubernetes.get(tasks, mine.task.metadata)
+        const attempts = {
+          "a change of its own task": mine.worker.update(agentTasks, { metadata: { ...metadata, labels: { "example.com/team": "a" } }, spec }),
+          "a task of its own": mine.worker.create(agentTasks, { metadata: { name: "made", namespace }, spec }),
+          "the end of its own task": mine.worker.delete(agentTasks, metadata),
+          "a patch of its own status": mine.worker.patchStatus(agentTasks, metadata, { message: "hello" })
+        }
+        for (const [given, attempt] of Object.entries(attempts)) expect([given, yield* refusal(attempt)]).toEqual([given, expect.stringMatching(/ValidatingAdmissionPolicy/u)])
+      }))
+
     it.effect("its result beside an end that the controller wrote first, and no other end", () =>
       Effect.gen(function*() {
         const late = yield* begun("late")
