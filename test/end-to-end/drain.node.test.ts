@@ -1,0 +1,128 @@
+// What a drain of the node does to which stage, a drain of the cluster, and an engine that is about to run out of memory, on a real node with a real engine.
+// One test after the other, since each takes the node or the controller from all.
+import { Schema } from "effect"
+import { afterAll, assert, beforeAll, describe } from "vitest"
+import { kubectl, productNamespace, taskOf, untilOver, untilTask } from "./cluster.ts"
+import { harmless, slowApply, slowly } from "./configurations.ts"
+import { agentJob, it } from "./product.ts"
+import { resourcesOf, untilFinal, untilRun } from "./server.ts"
+import { changeValues } from "./values.ts"
+import { startWeb, type Web } from "./web.ts"
+
+const Pods = Schema.Struct({ items: Schema.Array(Schema.Struct({ metadata: Schema.Struct({ name: Schema.String }), spec: Schema.Struct({ nodeName: Schema.optionalKey(Schema.String) }) })) })
+const decodePods = Schema.decodeUnknownSync(Schema.fromJsonString(Pods))
+
+let web: Web
+let node = ""
+beforeAll(async () => {
+  web = await startWeb()
+  node = await kubectl(["get", "nodes", "--output=jsonpath={.items[0].metadata.name}"])
+})
+afterAll(async () => {
+  await kubectl(["uncordon", node])
+  await agentJob("drain", "--undo")
+  await web.end()
+})
+
+const onlyTasks = "--pod-selector=app.kubernetes.io/component=task"
+const evictionOf = (name: string) => JSON.stringify({ apiVersion: "policy/v1", kind: "Eviction", metadata: { name } })
+
+/** What the node still has of tasks. */
+const tasksOnNode = async () =>
+  decodePods(await kubectl(["get", "pods", "--selector=app.kubernetes.io/component=task", `--field-selector=spec.nodeName=${node}`, "--output=json"])).items.map(({ metadata }) => metadata.name)
+
+describe("kubectl drain", () => {
+  it("takes a plan, which is planned again, and waits for an apply, which succeeds; then the node has no task", async ({ scene }) => {
+    const planning = await scene.another("plan")
+    const plan = await planning.startRun({ "main.tf": `module "never" { source = "${web.never}" }` }, "--auto-approve", "--no-color")
+    await plan.command.says("Downloading http://")
+    const apply = await scene.startRun(slowApply(25), "--auto-approve", "--no-color")
+    await apply.command.says(slowly)
+    const { status: { pod } } = await taskOf(`${apply.id}-apply`)
+
+    const drain = scene.start("kubectl", "drain", node, onlyTasks, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=150s")
+    await drain.says("Cannot evict pod as it would violate the pod's disruption budget")
+    const again = await untilRun(plan.id, "is planned again", ({ stages }) => stages.length === 2)
+    assert.deepInclude(again.stages[0]?.result, { outcome: "failed", reason: "Evicted", message: "The Pod had to leave its node during tofu init; nothing was changed." })
+    assert.deepInclude(again.stages[1], { stage: "plan", attempt: 2 })
+
+    const { code, stdout } = await apply.command.ended
+    assert.strictEqual(code, 0)
+    assert.include(stdout, "Apply complete! Resources: 3 added, 0 changed, 0 destroyed.")
+    assert.notInclude(stdout, "Interrupt")
+    assert.strictEqual((await untilOver(`${apply.id}-apply`)).status.pod?.uid, pod?.uid)
+    const drained = await drain.ended
+    assert.strictEqual(drained.code, 0, drained.stderr)
+    assert.deepStrictEqual(await tasksOnNode(), [])
+
+    await kubectl(["uncordon", node])
+    await plan.command.until("the second attempt plans", ({ stdout }) => stdout.split("Downloading http://").length > 2 ? true : undefined)
+    assert.include(plan.command.stdout, "[Evicted: planned again, attempt 2]")
+    assert.strictEqual((await agentJob("cancel", plan.id)).code, 0)
+    assert.strictEqual((await plan.command.ended).code, 6)
+  })
+
+  it("that meets an apply before its claim has it launched again", async ({ scene }) => {
+    const name = await scene.task({ stage: "apply", source: harmless, jobTemplate: { runner: { image: "registry.invalid/none:1" } } })
+    const { metadata: { uid } } = await untilTask(name, "waits for its image", ({ status }) => status.reason === "ImagePull")
+    const first = (await kubectl(["get", "pods", `--selector=scalr.io/task-uid=${uid}`, "--output=name"])).trim().replace("pod/", "")
+    await kubectl(["create", "--raw", `/api/v1/namespaces/agent-job-tasks/pods/${first}/eviction`, "--filename=-"], evictionOf(first))
+    const evicted = await untilTask(name, "says so", ({ status }) => status.reason === "Evicted")
+    assert.strictEqual(evicted.status.message, `Pod ${first} had to leave node ${node}: Eviction API: evicting. It is launched again.`)
+    const { status } = await untilTask(name, "is launched again", ({ status }) => status.launches === 2)
+    assert.isUndefined(status.claim)
+    assert.strictEqual((await agentJob("cancel", name)).code, 0)
+    assert.strictEqual((await untilOver(name)).status.phase, "Cancelled")
+  })
+})
+
+describe("agent-job drain", () => {
+  it("waits for the apply that runs, lets nothing start meanwhile, and is ended by --undo", async ({ scene }) => {
+    const { command, id } = await scene.startRun(slowApply(15), "--auto-approve", "--no-color")
+    await command.says(slowly)
+    const drain = scene.agentJob("drain", "--wait")
+    await drain.says(`Waits for ${id}-apply`)
+    const name = await scene.task({ workspace: `${scene.name}-other`, stage: "plan", source: harmless })
+    const { status } = await untilTask(name, "is held back", ({ status }) => status.phase === "Queued")
+    assert.deepInclude(status, { reason: "Draining", message: "Nothing new starts while the cluster is drained; agent-job drain --undo ends that." })
+    assert.include((await agentJob("get", "tasks")).stdout, "Draining")
+
+    const { code, stdout } = await drain.ended
+    assert.strictEqual(code, 0)
+    assert.match(stdout, /^Drained since .*: nothing new starts in agent-job-tasks\.\n/u)
+    assert.strictEqual((await command.ended).code, 0)
+    await kubectl(["--namespace", productNamespace, "rollout", "restart", "deployment/agent-job-controller"])
+    await kubectl(["--namespace", productNamespace, "rollout", "status", "deployment/agent-job-controller", "--timeout=90s"])
+    assert.strictEqual((await taskOf(name)).status.reason, "Draining")
+    assert.strictEqual((await agentJob("drain", "--undo")).code, 0)
+    assert.strictEqual((await untilOver(name)).status.phase, "Succeeded")
+  })
+})
+
+describe("an apply that comes near to the memory of its runner", () => {
+  /** A megabyte every 20 ms, which `tail` keeps. */
+  const greedy = "i=0; while [ $i -lt 600 ]; do head -c 1000000 /dev/zero; sleep 0.02; i=$((i+1)); done | tail -c 600000000 >/dev/null"
+
+  it("is interrupted once, keeps its state and says OutOfMemory", async ({ scene }) => {
+    const restore = await changeValues({ task: { runner: { resources: { limits: { memory: "400Mi" }, requests: { cpu: "50m", memory: "64Mi" } } } } })
+    try {
+      const { command, id } = await scene.startRun({
+        "main.tf": `
+resource "terraform_data" "first" { input = "made" }
+resource "terraform_data" "greedy" {
+  depends_on = [terraform_data.first]
+  provisioner "local-exec" { command = ${JSON.stringify(greedy)} }
+}
+`
+      }, "--auto-approve", "--no-color")
+      const { code, stdout } = await command.ended
+      assert.strictEqual(code, 1)
+      assert.strictEqual(stdout.split("Interrupt received.").length - 1, 1, stdout)
+      const message = "The runner came to 80 % of task.runner.resources.limits.memory during tofu apply, which was interrupted; what it had made is in the state."
+      assert.deepInclude((await untilFinal(id)).stages[1]?.result, { outcome: "failed", reason: "OutOfMemory", message, statePushed: true })
+      assert.include(await resourcesOf(scene.name), "terraform_data.first")
+    } finally {
+      await restore()
+    }
+  })
+})
