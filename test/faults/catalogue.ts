@@ -101,7 +101,7 @@ export const faults: Readonly<Record<string, Row>> = {
     },
     notShown: ["bits that flip in a page, and a log of the database that is cut at every byte"]
   },
-  F20: { fault: "a partition between worker and server", shownBy: { "test/worker/worker.cluster.test.ts": ["keeps its log and its state through an outage of the server in the middle of an apply", "says where the state is when the server takes it no more"], "test/worker/log-shipper.test.ts": ["is marked where something had to be dropped, and keeps its end"] } },
+  F20: { fault: "a partition between worker and server", shownBy: { "test/worker/pool-backing.cluster.test.ts": ["keeps its log and its state through an outage of the server in the middle of an apply", "says where the state is when the server takes it no more"], "test/worker/log-shipper.test.ts": ["is marked where something had to be dropped, and keeps its end"] } },
   F21: { fault: "objects vanish", shownBy: { "test/controller/controller.cluster.test.ts": ["fails a task whose Job was deleted before the claim"], "test/controller/pool.cluster.test.ts": ["cancels the task of a cancelled run, and the run of a deleted task"], "test/end-to-end/cancel.node.test.ts": ["while it applies for a run ends in order, tells the run, and goes away"] } },
   F22: {
     fault: "Kubernetes itself runs twice",
@@ -111,7 +111,7 @@ export const faults: Readonly<Record<string, Row>> = {
   F23: {
     fault: "a stop, a cancel or the end of a token in the middle of an apply",
     shownBy: {
-      "test/worker/worker.cluster.test.ts": ["gets one interrupt for a cancel, a SIGTERM and another cancel", "is ended by force when it does not listen, within the grace"],
+      "test/worker/stop.cluster.test.ts": ["gets one interrupt for a cancel, a SIGTERM and another cancel", "is ended by force when it does not listen, within the grace"],
       "test/core/signal-plan.test.ts": ["is one interrupt at once, then TERM, then KILL, all within the grace"],
       "test/kubernetes/credentials.test.ts": ["follow the token file after a minute, and at once when told that they were refused"],
       "test/worker/platform.test.ts": ["says TokenRefused only after it has read the token again"]
