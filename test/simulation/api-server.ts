@@ -112,7 +112,6 @@ export class ApiServer {
   create(kind: Kind<unknown>, given: Written): Answer {
     const { metadata, status: _, ...rest } = plain<Written>(given)
     const place = { name: metadata.name ?? "", namespace: metadata.namespace }
-    if (this.find(kind, place) !== undefined) return { code: 409, reason: "AlreadyExists", message: `${kind.plural} "${place.name}" already exists` }
     if (metadata.resourceVersion !== undefined) return { code: 422, reason: "Invalid", message: "resourceVersion should not be set on objects to be created" }
     if (kind.plural === jobs.plural && this.refuses !== "nothing") {
       return { code: 403, reason: "Forbidden", message: this.refuses === "quota" ? `jobs "${place.name}" is forbidden: exceeded quota: jobs` : `jobs "${place.name}" is forbidden: a policy says no` }
@@ -127,7 +126,9 @@ export class ApiServer {
       ...(kind.plural === pods.plural && { status: { phase: "Pending" } })
     } as KubernetesObject
     const problems = isTask ? checkTask(object, undefined) : []
-    return problems.length > 0 ? invalid(kind, problems) : { code: 201, object: this.#commit(kind, "ADDED", object) }
+    if (problems.length > 0) return invalid(kind, problems)
+    if (this.find(kind, place) !== undefined) return { code: 409, reason: "AlreadyExists", message: `${kind.plural} "${place.name}" already exists` }
+    return { code: 201, object: this.#commit(kind, "ADDED", object) }
   }
 
   /** As if somebody had written it straight into etcd. */
@@ -200,4 +201,5 @@ export class ApiServer {
 }
 
 const withoutGiven = ({ annotations: _a, finalizers: _f, labels: _l, ...rest }: KubernetesObject["metadata"]) => rest
-const present = (fields: Fields): Fields => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
+/** What is empty is not stored. */
+const present = (fields: Fields): Fields => Object.fromEntries(Object.entries(fields).filter(([, value]) => isFields(value) || Array.isArray(value) ? Object.keys(value).length > 0 : value !== undefined))

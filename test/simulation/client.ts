@@ -61,7 +61,7 @@ export interface Client {
 }
 
 /** `reaches`: false while the network, or its token, is cut off. */
-export const clientOf = (server: ApiServer, process: Process, reaches: () => true | "cut off" | "token revoked" = () => true): Client => {
+export const clientOf = (server: ApiServer, process: Pick<Process, "ask">, reaches: () => true | "cut off" | "token revoked" = () => true): Client => {
   const watches = new Set<Watch>()
   const objectName = ({ kind }: Kind<unknown>, { name, namespace }: { readonly name?: string | undefined; readonly namespace?: string | undefined }) => `${kind} ${namespace ?? ""}/${name ?? ""}`
   const unreachable = (call: Call, detail: string) => new Unreachable({ ...call, detail })

@@ -1,6 +1,7 @@
 // What must never break, asked after every step: of each change that was written, and of what really happened.
 // Numbers as in the list of invariants of the design: I1 one execution, I2 one writer a workspace, I6 … I18.
 // Used by test/simulation/run.
+import { mostAgain } from "../../src/core/plan-again.ts"
 import { isOver, mayFollow } from "../../src/core/status.ts"
 import { agentTasks, jobs } from "../../src/kubernetes/kinds.ts"
 import type { AgentTask, AgentTaskStatus } from "../../src/schema/agent-task.ts"
@@ -22,7 +23,7 @@ const demand = (holds: boolean, invariant: string, message: () => string): void 
 
 const statusOf = (object: Change["object"] | undefined): AgentTaskStatus => (object?.["status"] ?? {}) as AgentTaskStatus
 
-const judgeTask = ({ truth }: Simulation, { before, object, type }: Change): void => {
+const judgeTask = ({ config, truth }: Simulation, { before, object, type }: Change): void => {
   if (type === "DELETED" || object.metadata.uid === "garbage") return
   const { metadata, spec } = object as unknown as AgentTask
   const [from, to] = [statusOf(before), statusOf(object)]
@@ -32,6 +33,7 @@ const judgeTask = ({ truth }: Simulation, { before, object, type }: Change): voi
   demand(from.result === undefined || same(from.result, to.result), "I8", () => `the result of ${named} changed`)
   if (isOver(from.phase)) demand(from.reason === to.reason && from.message === to.message, "I8", () => `the end of ${named} changed`)
   demand(to.reason === undefined || to.reason in reasons, "I18", () => `${named} has the reason ${to.reason}`)
+  demand((to.launches ?? 0) <= config.policy.maxLaunches + mostAgain, "I17", () => `${named} was launched ${to.launches} times`)
   if (to.claim !== undefined && from.claim === undefined) demand(spec.cancel !== true, "I6", () => `${named} was claimed after its cancel`)
   if (to.phase === "Succeeded") {
     const known = truth.results.get(metadata.uid)

@@ -92,7 +92,7 @@ export const runSeed = (seed: number): Failure | undefined => {
   const steps = schedule(seed)
   const violation = runSteps(seed, steps)
   if (violation === undefined) return undefined
-  const short = shorten(seed, steps, violation)
+  const short = process.env["SIMULATION_SHORTEN"] === "no" ? steps : shorten(seed, steps, violation)
   return { seed, steps: short, violation: runSteps(seed, short) ?? violation }
 }
 

@@ -4,7 +4,7 @@ import { runSeed, runSteps, told } from "./run.ts"
 import { schedule, type Step } from "./steps.ts"
 
 const { SIMULATION_SCHEDULES, SIMULATION_SEED } = process.env
-const schedules = Number(SIMULATION_SCHEDULES ?? 1_000)
+const schedules = Number(SIMULATION_SCHEDULES ?? 3_000)
 const first = Number(SIMULATION_SEED ?? 1)
 
 const go = (verb: Step["do"], nth = 0, by = 0, fault: Step["fault"] = "none"): Step => ({ do: verb, nth, by, fault })

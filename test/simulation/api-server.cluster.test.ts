@@ -1,0 +1,142 @@
+// The model of the API server held to a real one: the same random requests to both, whose answers and objects must be the same.
+import { describe, expect, layer } from "@effect/vitest"
+import { Context, Effect, Layer, Predicate, Result, Schedule } from "effect"
+import { randomBytes } from "node:crypto"
+import { crd } from "../../src/core/manifest/crd.ts"
+import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
+import type { KubernetesError } from "../../src/kubernetes/errors.ts"
+import { agentTasks, type Kind, leases, namespaces } from "../../src/kubernetes/kinds.ts"
+import type { KubernetesObject } from "../../src/kubernetes/object.ts"
+import { ApiServer } from "./api-server.ts"
+import { clientOf } from "./client.ts"
+import { randomOf } from "./one-thread.ts"
+import { same } from "./same.ts"
+
+class Place extends Context.Service<Place, { readonly namespace: string }>()("test/Place") {}
+
+const customResourceDefinitions: Kind = { ...namespaces, apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", plural: "customresourcedefinitions" }
+
+const Real = Layer.effect(Place, Effect.gen(function*() {
+  const kubernetes = yield* Kubernetes
+  const namespace = `test-model-${randomBytes(4).toString("hex")}`
+  const { metadata, spec } = crd()
+  yield* kubernetes.apply(customResourceDefinitions, { metadata, spec })
+  yield* Effect.acquireRelease(kubernetes.create(namespaces, { metadata: { name: namespace } }), () => Effect.ignore(kubernetes.delete(namespaces, { name: namespace })))
+  yield* kubernetes.list(agentTasks, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") })) // until it is served
+  return { namespace }
+})).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
+
+const at = "2026-01-31T12:00:00Z"
+const inline = { inline: { "main.tf": "" } }
+const specs = [
+  { workspace: "demo", stage: "plan", source: inline },
+  { workspace: "demo", stage: "apply", source: inline, cancel: true },
+  { workspace: "other", stage: "plan", source: inline },
+  { workspace: "../a", stage: "plan", source: inline },
+  { workspace: "demo", stage: "plan", source: {} },
+  { workspace: "demo", stage: "plan", source: inline, plan: { sha256: "a".repeat(64) } },
+  { workspace: "demo", stage: "plan", source: inline, variables: [{ name: "a" }] }
+] as const
+const claim = { podUid: "a", nonce: "n", epoch: 0, at }
+const result = { outcome: "succeeded", reason: "Completed", message: "ok", finishedAt: at }
+const source = { revision: "main@sha1:a", url: "http://flux/a.tar.gz", sha256: "a".repeat(64) }
+const statuses = [
+  { phase: "Queued", reason: "WorkspaceBusy" }, { phase: "Starting" }, { phase: "Starting", source }, { phase: "Running", claim }, { phase: "Running", claim, source },
+  { phase: "Running", claim: { ...claim, nonce: "m" } }, { phase: "Running" }, { phase: "Succeeded", claim, result }, { phase: "Failed", result: { ...result, message: "other" } },
+  { phase: "Failed" }, {}, { phase: "Pending", reason: "Whatever" }, { phase: "Nothing" }
+] as const
+
+/** One API server, as the script sees it: what it last read of each name. */
+interface Side { readonly kubernetes: Kubernetes["Service"]; readonly namespace: string; readonly seen: Map<string, Array<KubernetesObject>> }
+interface Request {
+  readonly verb: "create" | "create kept" | "status" | "spec" | "let go" | "apply" | "delete" | "get" | "lease" | "lease apply"
+  readonly name: string
+  readonly nth: number
+  /** Of the object that it speaks of: the newest version, an older one, another object, or no word on it. */
+  readonly guard: "newest" | "older" | "other" | "none"
+}
+
+const verbs: ReadonlyArray<Request["verb"]> = ["create", "create kept", "status", "status", "status", "spec", "let go", "apply", "delete", "get", "lease", "lease apply"] as ReadonlyArray<Request["verb"]>
+const guards: ReadonlyArray<Request["guard"]> = ["newest", "newest", "newest", "older", "other", "none"]
+
+const script = (seed: number): ReadonlyArray<Request> => {
+  const random = randomOf(seed)
+  const one = <A>(all: ReadonlyArray<A>): A => {
+    const [first] = all
+    const chosen = all[Math.floor(random() * all.length)] ?? first
+    if (chosen === undefined) throw new Error("nothing to choose from")
+    return chosen
+  }
+  return Array.from({ length: 25 }, () => ({ verb: one(verbs), name: `s${seed}-${one(["a", "b"])}`, nth: Math.floor(random() * 100), guard: one(guards) }))
+}
+
+const send = ({ kubernetes, namespace, seen }: Side, { guard, name, nth, verb }: Request): Effect.Effect<KubernetesObject | void, KubernetesError> => {
+  const known = seen.get(`${verb.startsWith("lease") ? "Lease" : "AgentTask"}/${name}`) ?? []
+  const newest = known.at(-1)
+  const of = guard === "older" ? known.findLast((_) => !same([_["spec"], _["status"]], [newest?.["spec"], newest?.["status"]])) ?? newest : newest
+  const place = { name, namespace }
+  const uid = guard === "none" ? {} : { uid: guard === "other" ? "0a1b2c3d-0000-4000-8000-000000000001" : of?.metadata.uid ?? "none" }
+  const resourceVersion = of?.metadata.resourceVersion ?? "1"
+  const spec = specs[nth % specs.length]
+  switch (verb) {
+    case "create": return kubernetes.create(agentTasks, { metadata: place, spec: specs[nth % 9] ?? specs[0] })
+    case "create kept": return kubernetes.create(agentTasks, { metadata: { ...place, finalizers: ["scalr.io/report"] }, spec: specs[0] })
+    case "status": return kubernetes.updateStatus(agentTasks, { metadata: { ...place, ...uid, resourceVersion }, spec: of?.["spec"] ?? specs[0], status: statuses[nth % statuses.length] })
+    case "spec": return kubernetes.update(agentTasks, { metadata: { ...place, ...uid, resourceVersion, finalizers: of?.metadata.finalizers ?? [] }, spec: nth % 2 === 0 ? { ...specs[0], cancel: true } : spec })
+    case "let go": return kubernetes.update(agentTasks, { metadata: { ...place, ...uid, resourceVersion, finalizers: [] }, spec: of?.["spec"] ?? specs[0] })
+    case "apply": return kubernetes.apply(agentTasks, { metadata: { ...place, ...uid }, spec: { cancel: true } })
+    case "delete": return kubernetes.delete(agentTasks, place, guard === "older" ? { resourceVersion } : uid)
+    case "get": return kubernetes.get(agentTasks, place)
+    case "lease": return kubernetes.create(leases, { metadata: place, spec: { holderIdentity: String(nth % 3), leaseTransitions: 1 } })
+    case "lease apply": return kubernetes.apply(leases, { metadata: { ...place, ...(guard !== "none" && { resourceVersion }) }, spec: { holderIdentity: String(nth % 3), leaseTransitions: nth } })
+  }
+}
+
+/** What may be compared: no names, times and numbers that a server makes up. */
+const comparable = (verb: Request["verb"], object: KubernetesObject, before: KubernetesObject | undefined) => {
+  const { metadata: { deletionTimestamp, finalizers = [], generation, name, resourceVersion, uid }, spec, status } = object
+  return {
+    name, spec, status, finalizers,
+    ...(object.kind === "AgentTask" && { generation }),
+    deleting: deletionTimestamp !== undefined,
+    sameObject: before?.metadata.uid === uid,
+    // A write of the whole object that changes nothing may change who manages its fields, which the model knows nothing of.
+    ...(verb === "status" && { sameVersion: before?.metadata.resourceVersion === resourceVersion })
+  }
+}
+
+const play = Effect.fnUntraced(function*(side: Side, requests: ReadonlyArray<Request>) {
+  const answers: Array<unknown> = []
+  for (const request of requests) {
+    const answer = yield* Effect.result(send(side, request))
+    if (Result.isFailure(answer)) answers.push({ ...request, failed: answer.failure._tag })
+    else if (!Predicate.hasProperty(answer.success, "metadata")) answers.push({ ...request, done: true })
+    else {
+      const key = `${answer.success.kind}/${request.name}`
+      const known = side.seen.get(key) ?? []
+      answers.push({ ...request, ...comparable(request.verb, answer.success, known.at(-1)) })
+      side.seen.set(key, [...known, answer.success])
+    }
+  }
+  return answers
+})
+
+const scripts = Number(process.env["CONFORMANCE_SCRIPTS"] ?? 60)
+
+layer(Real, { excludeTestServices: true })("a real API server and the model", (it) => {
+  describe("agree", () => {
+    it.effect(`on ${scripts} scripts of random requests`, () =>
+      Effect.gen(function*() {
+        const { namespace } = yield* Place
+        const kubernetes = yield* Kubernetes
+        for (let seed = 1; seed <= scripts; seed++) {
+          const server = new ApiServer(() => Date.now())
+          const model = clientOf(server, { ask: (_, answer) => Effect.suspend(() => answer("none")) }).kubernetes
+          const requests = script(seed)
+          const [really, modelled] = [yield* play({ kubernetes, namespace, seen: new Map() }, requests), yield* play({ kubernetes: model, namespace, seen: new Map() }, requests)]
+          for (const [at, answer] of really.entries()) expect(modelled[at], `script ${seed}, request ${at}`).toEqual(answer)
+        }
+      }), 300_000)
+  })
+})
