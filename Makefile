@@ -18,7 +18,7 @@ stop: ## end what `make run` started, cluster included
 	@scripts/stop
 
 ##@ Test it
-.PHONY: test unit gitops-test verify check fuzz bench soak replay
+.PHONY: test unit gitops-test verify check fuzz bench soak replay mutants
 test: ## everything it needs, and all the tests; CONTEXT=name: in that context; ONLY="unit cluster gitops node": some of them
 	@scripts/test $(ONLY)
 unit: ## the tests that need no cluster, in seconds
@@ -39,6 +39,8 @@ scorecard: ## print what the long tests found, and keep it as docs/reliability.m
 	@PATH="$$PWD/node_modules/.bin:$$PATH" node test/scorecard/main.ts
 soak: ## a million simulated schedules of faults; SEED and SCHEDULES choose others
 	@scripts/soak
+mutants: ## plant each of some fifty bugs alone, and see a fast test catch it; writes docs/mutants.md
+	@scripts/mutants
 replay: ## one simulated schedule again, as short as it gets: SEED=…
 	@scripts/replay
 

@@ -1,0 +1,61 @@
+// `make mutants`: plants each deliberate bug alone in a copy of the checkout and runs the test that has to catch it.
+// Always holds: a test that fails without a bug catches none; what survives is said and fails the run. The table is docs/mutants.md.
+// Run from the root of the checkout by scripts/mutants; names, or parts of them, choose some of the bugs.
+import { execFileSync, spawnSync } from "node:child_process"
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+import { writeReport } from "../scorecard/report.ts"
+import { type Mutant, mutants } from "./mutants.ts"
+
+const copy = mkdtempSync(join(tmpdir(), "mutants-"))
+process.once("exit", () => rmSync(copy, { recursive: true, force: true }))
+for (const path of execFileSync("git", ["ls-files", "-z"], { encoding: "utf8" }).split("\0").filter((_) => _ !== "" && existsSync(_))) cpSync(path, join(copy, path))
+symlinkSync(resolve("node_modules"), join(copy, "node_modules"))
+
+/** How many tests of a file fail. One seed for all, and as many schedules as an hour of other work would find. */
+const failing = (test: string): number => {
+  const report = join(copy, "report.json")
+  rmSync(report, { force: true })
+  spawnSync("node_modules/.bin/vitest", ["run", "--project", "unit", `test/${test}`, "--bail", "1", "--reporter", "json", "--outputFile", report], {
+    cwd: copy,
+    env: { ...process.env, PROPERTY_SEED: "1", SIMULATION_SCHEDULES: process.env["SIMULATION_SCHEDULES"] ?? "3000", SIMULATION_SHORTEN: "no" },
+    timeout: 900_000
+  })
+  return existsSync(report) ? Number(JSON.parse(readFileSync(report, "utf8")).numFailedTests) : 0
+}
+
+const caught = ({ file, from, test, to }: Mutant): "caught" | "survived" | "out of date" => {
+  const path = join(copy, file)
+  const text = readFileSync(path, "utf8")
+  if (text.split(from).length !== 2) return "out of date"
+  writeFileSync(path, text.replace(from, () => to))
+  const found = failing(test)
+  writeFileSync(path, text)
+  return found > 0 ? "caught" : "survived"
+}
+
+const chosen = mutants.filter(({ name }) => process.argv.length < 3 || process.argv.slice(2).some((part) => name.includes(part)))
+const unsound = [...new Set(chosen.map(({ test }) => test))].filter((test) => failing(test) > 0)
+if (unsound.length > 0) throw new Error(`These tests fail without any bug: ${unsound.join(", ")}; correct them first.`)
+
+const judged = chosen.map((mutant) => {
+  const verdict = caught(mutant)
+  console.log(`${verdict.padEnd(12)} ${mutant.name} (${mutant.test})`)
+  return { ...mutant, verdict }
+})
+const missed = judged.filter(({ verdict }) => verdict !== "caught")
+console.log(`${judged.length - missed.length} of ${judged.length} caught`)
+
+if (chosen.length === mutants.length) {
+  writeReport("mutants", { command: "make mutants", seed: 1, figures: { planted: judged.length, survived: missed.length } })
+  writeFileSync("docs/mutants.md", `# Mutants
+
+Deliberate bugs of one line, planted one at a time, and the fast test that has to catch each. Written by \`make mutants\`: ${judged.length - missed.length} of ${judged.length} caught.
+
+| bug | in | caught by |
+| --- | --- | --- |
+${judged.map(({ file, name, test, verdict }) => `| ${name} | \`${file}\` | ${verdict === "caught" ? `\`test/${test}\`` : `**${verdict}**`} |`).join("\n")}
+`)
+}
+process.exitCode = missed.length === 0 ? 0 : 1

@@ -1,0 +1,88 @@
+// Deliberate bugs, one line each, and the fast test that has to catch each of them.
+// Invariant: `from` is in the file exactly once, or the mutant is out of date and the run says so.
+// Planted one at a time by test/mutants/main.
+export interface Mutant {
+  readonly name: string
+  readonly file: string
+  readonly from: string
+  readonly to: string
+  /** File of tests below `test`. */
+  readonly test: string
+}
+
+const situation = "src/core/situation.ts"
+const execute = "src/controller/execute.ts"
+const claim = "src/worker/claim.ts"
+const admit = "src/core/admit.ts"
+const job = "src/core/manifest/job.ts"
+const pod = "src/core/manifest/pod.ts"
+const laws = "core/plan.laws.test.ts"
+const schedules = "simulation/simulation.test.ts"
+const crashes = "simulation/crash-points.test.ts"
+
+export const mutants: ReadonlyArray<Mutant> = [
+  // what happens next
+  { name: "a claimed stage counts as unclaimed", file: situation, from: "task.status.claim !== undefined\nconst jobThere", to: "task.status.claim === null\nconst jobThere", test: laws },
+  { name: "a cancel before the claim is not seen", file: situation, from: "cancelled: ({ observed: { task } }) => task.spec.cancel === true", to: "cancelled: () => false", test: laws },
+  { name: "a stranger's Job is adopted", file: situation, from: "!Option.contains(owner, task.metadata.uid)", to: "Option.isNone(owner) && task.metadata.uid === \"\"", test: "core/plan.test.ts" },
+  { name: "launches are not counted", file: situation, from: "launchesSpent: (_) => Option.isNone", to: "launchesSpent: (_) => _.now === \"\" && Option.isNone", test: laws },
+  { name: "a workspace that is taken is no reason to wait", file: situation, from: "workspaceTaken: (_) => mutates(_) && ", to: "workspaceTaken: (_) => !mutates(_) && ", test: laws },
+  { name: "who is not admitted starts all the same", file: situation, from: "turn._tag === \"Waiting\"", to: "turn._tag !== \"Waiting\" && turn._tag !== \"Admitted\"", test: laws },
+  { name: "a silent node is no reason to wait", file: situation, from: "(pod) => !pod.nodeAnswers", to: "(pod) => pod.nodeAnswers", test: laws },
+  { name: "last words are not read", file: situation, from: "Option.isSome(pod.lastWords)", to: "Option.isNone(pod.lastWords) && pod.name === \"\"", test: "core/plan.test.ts" },
+  { name: "a stage is lost as soon as its worker is over, though its engine goes on", file: situation, from: "onNone: () => true, onSome: isEngineOver", to: "onNone: () => true, onSome: isPodOver", test: "core/plan.test.ts" },
+  { name: "a Job that failed to launch stays", file: situation, from: "jobThere(_) && (jobEnded(_) || podOver(_))", to: "jobThere(_) && podOver(_) && jobEnded(_) && _.now === \"\"", test: crashes },
+  { name: "what is over keeps its Job", file: situation, from: "leftover: (_) => taskOver(_) && jobGoesOn(_)", to: "leftover: (_) => taskOver(_) && !jobGoesOn(_)", test: schedules },
+  { name: "a Pod that exited with 0 is a success", file: "src/core/response.ts", from: "end(_, \"Failed\", reason, andThen(message, next))", to: "({ ...end(_, \"Failed\", reason, andThen(message, next)), status: { ..._.observed.task.status, phase: \"Succeeded\" } })", test: laws },
+  // how a status goes on
+  { name: "an end can be overwritten", file: "src/core/status.ts", from: "if (isOver(status.phase)) return status\n  const phase", to: "const phase", test: laws },
+  { name: "phases go back", file: "src/core/status.ts", from: "(!isOver(from) && rank[to] > rank[from])", to: "(!isOver(from) && rank[to] < rank[from])", test: laws },
+  { name: "every result counts as told to the pool", file: "src/core/status.ts", from: "...(reported && {", to: "...({", test: "worker/report.test.ts" },
+  // who may start
+  { name: "applies of one workspace start together", file: admit, from: "if (mutates(task.stage)) changing.set(task.workspace, task.name)\n    turns", to: "turns", test: "core/admit.test.ts" },
+  { name: "one task too many runs", file: admit, from: "total >= limits.total", to: "total > limits.total", test: "core/admit.test.ts" },
+  { name: "a workspace takes all slots", file: admit, from: " || (perWorkspace.get(task.workspace) ?? 0) >= limits.perWorkspace", to: "", test: "core/admit.test.ts" },
+  { name: "workspaces take no turns", file: admit, from: "a.round - b.round || ", to: "", test: "core/admit.test.ts" },
+  { name: "two that wait for a workspace overtake each other", file: admit, from: "if (mutates(task.stage) && holder === undefined) changing.set", to: "if (task.name === \"\") changing.set", test: "core/admit.test.ts" },
+  { name: "another's workspace is one's own", file: "src/core/workspace-lease.ts", from: "if (holder === self)", to: "if (holder !== \"\")", test: "core/workspace-lease.test.ts" },
+  { name: "the holder of a workspace is over as soon as its task is gone, its Pods not asked about", file: "src/controller/observe.ts", from: "return items.length === 0 ?", to: "return items.length >= 0 ?", test: schedules },
+  { name: "a Pod that the cache lacks is not looked up", file: "src/controller/observe.ts", from: "{ ...nothing, pod: yield* livePod(task) }", to: "nothing", test: schedules },
+  { name: "a slot is not taken until its Job is seen", file: "src/controller/reconcile.ts", from: "world.reserve(task.metadata.uid)", to: "void 0", test: schedules },
+  // what the controller does
+  { name: "a Job is made by apply, over whatever has its name", file: execute, from: "kubernetes.create(kind, object).pipe(Effect.catch(", to: "kubernetes.apply(kind, object).pipe(Effect.catch(", test: schedules },
+  { name: "a Job of that name is ours, whoever owns it", file: execute, from: "if (owner?.uid === task.metadata.uid) return", to: "if (owner?.uid !== \"\") return", test: schedules },
+  { name: "a workspace is taken over whatever its version", file: execute, from: "resourceVersion: from.resourceVersion }", to: "resourceVersion: undefined }", test: schedules },
+  { name: "a free workspace is taken by apply", file: execute, from: "Effect.as(kubernetes.create(leases, lease), epoch)", to: "Effect.as(kubernetes.apply(leases, lease), epoch)", test: schedules },
+  { name: "a status is written whatever its version", file: execute, from: "metadata: { name, namespace, resourceVersion, uid }, spec: task.spec", to: "metadata: { name, namespace, uid } as never, spec: task.spec", test: schedules },
+  { name: "the epoch of a workspace stays", file: execute, from: "from.epoch + 1 : 1", to: "from.epoch : 1", test: schedules },
+  // the Pod
+  { name: "a second Pod while the first one ends", file: job, from: "podReplacementPolicy: \"Failed\"", to: "podReplacementPolicy: \"TerminatingOrFailed\"", test: "core/manifest/job.test.ts" },
+  { name: "who lost the claim ends the Job of the winner", file: job, from: "values: [claimLostExitCode]", to: "values: [0]", test: "core/manifest/job.test.ts" },
+  { name: "a rule of the values comes before the one for the claim", file: job, from: "rules: [neverTheWinner, ...config.task.failureRules]", to: "rules: [...config.task.failureRules, neverTheWinner]", test: "core/manifest/job.test.ts" },
+  { name: "a container is started again by its kubelet", file: pod, from: "restartPolicy: \"Never\"", to: "restartPolicy: \"OnFailure\"", test: "core/manifest/job.test.ts" },
+  { name: "the runner gets a token", file: pod, from: "automountServiceAccountToken: false", to: "automountServiceAccountToken: true", test: "core/manifest/job.test.ts" },
+  { name: "an apply is chased from a silent node", file: pod, from: "...(stage === \"plan\" ? [] : staysOnSilentNodes)", to: "...(stage !== \"plan\" ? [] : staysOnSilentNodes)", test: "core/manifest/job.test.ts" },
+  { name: "a Job's name is too long for its Pods", file: "src/core/job-name.ts", from: "const limit = 57", to: "const limit = 63", test: "core/job-name.test.ts" },
+  // the worker
+  { name: "a container that is started again has the claim of the first", file: claim, from: "claim?.podUid === podUid && claim.nonce === nonce", to: "claim?.podUid === podUid", test: schedules },
+  { name: "a cancelled task is claimed", file: claim, from: "if (spec.cancel === true)", to: "if (spec.cancel === null)", test: "worker/claim.test.ts" },
+  { name: "a task that is over is claimed", file: claim, from: "if (isOver(status.phase))", to: "if (isOver(undefined))", test: "worker/claim.test.ts" },
+  { name: "a task that is being deleted is claimed", file: claim, from: "metadata.deletionTimestamp !== undefined", to: "metadata.deletionTimestamp === null", test: "worker/claim.test.ts" },
+  { name: "a later task of the same name is claimed", file: claim, from: "taskUid.value !== task.metadata.uid", to: "taskUid.value === \"\"", test: schedules },
+  { name: "a result goes to a later task of the same name", file: "src/worker/report.ts", from: "status.claim?.nonce !== claim.nonce", to: "status.claim?.nonce === \"\"", test: schedules },
+  { name: "a result is replaced", file: "src/worker/report.ts", from: "if (status.result !== undefined) {", to: "if (status.result === null) {", test: "worker/report.test.ts" },
+  { name: "no last words", file: "src/worker/report.ts", from: "yield* onItsOwn(\"the kubelet\", writeLastWords(result))", to: "void writeLastWords", test: "worker/report.test.ts" },
+  { name: "two interrupts", file: "src/core/signal-plan.ts", from: "{ name: \"TERM\", afterMillis", to: "{ name: \"INT\", afterMillis", test: "core/signal-plan.test.ts" },
+  { name: "an exit code of 1 is a success", file: "src/core/outcome.ts", from: "if (end.code === 0) return Option.none()", to: "if (end.code <= 1) return Option.none()", test: "core/outcome.test.ts" },
+  // pool and server
+  { name: "an apply without an approved plan is a task", file: "src/core/intake.ts", from: "(planSha256 !== undefined) === mutating.includes(stage)", to: "planSha256 === undefined || mutating.includes(stage)", test: "core/intake.test.ts" },
+  { name: "two attempts have one name", file: "src/core/intake.ts", from: "attempt === 1 ? `${runId}-${stage}` :", to: "attempt > 0 ? `${runId}-${stage}` :", test: "core/intake.test.ts" },
+  { name: "an agent's word changes a run that is over", file: "src/core/run-machine.ts", from: "isFinal(run.status) && !byPerson(event)", to: "run.status === \"applied\" && !byPerson(event)", test: "core/run-machine.test.ts" },
+  { name: "a cancelled run is applied", file: "src/core/run-machine.ts", from: "planned(run, event) && run.cancelAsked", to: "planned(run, event) && run.cancelAsked && run.planOnly", test: "core/run-machine.test.ts" },
+  { name: "a stage belongs to whoever speaks", file: "src/server/assignments.ts", from: "stage.taskUid === null || Option.contains(taskUid, stage.taskUid)", to: "stage.taskUid === null || Option.isSome(taskUid)", test: "server/assignments.test.ts" },
+  { name: "a second result replaces the first", file: "src/server/assignments.ts", from: "if (stage.result !== null) {", to: "if (stage.result !== null && stage.id === \"\") {", test: "server/assignments.test.ts" },
+  { name: "what was acknowledged is offered again", file: "src/server/assignments.ts", from: "WHERE acknowledgedAt IS NULL AND endedAt IS NULL", to: "WHERE endedAt IS NULL", test: "server/assignments.test.ts" },
+  { name: "a lock does not raise the epoch", file: "src/server/state-versions.ts", from: "SET epoch = epoch + 1, lockInfo", to: "SET epoch = epoch, lockInfo", test: "server/state-versions.test.ts" },
+  { name: "another engine applies a sealed plan", file: "src/core/seal.ts", from: "engine: (sealed, now) => shown(\"engine\", engineWords(sealed.engine), engineWords(now.engine))", to: "engine: () => Option.none()", test: "core/seal.test.ts" },
+  { name: "a newer state takes a sealed plan", file: "src/core/seal.ts", from: "`serial ${state.serial}`", to: "`serial`", test: "core/seal.test.ts" }
+]
