@@ -41,7 +41,7 @@ export const reasons = {
   PoolUnreachable: "The server did not answer in time; check agent.url and the network.",
   TokenRefused: "The server refused the token; issue a new one.",
   StateNotSaved: "The engine ended, but the server has not confirmed the state; the message says where a copy is.",
-  NameTaken: "An object of the Job's name exists and belongs to somebody else.",
+  NameTaken: "An object of the name that the Job or the task would have exists and belongs to somebody else.",
   Denied: "The API server refused the Job for good; the message is its answer.",
   Lost: "The worker ended without a result; nothing is repeated, look at the state before the next run."
 } as const
