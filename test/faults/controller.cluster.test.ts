@@ -209,6 +209,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       const [news, start] = yield* Effect.all([getTask("old-news"), getTask("old-start")])
       expect(news).toEqual(last[0])
       expect(start.status.claim).toBeUndefined()
+      expect(api.seen.filter(({ body }) => body.includes("NameHeld"))).toEqual([]) // nor is it a former task's
       expect([made(api, "old-news"), made(api, "old-start"), made(api, "new-start")]).toEqual([0, 0, 1])
     }).pipe(Effect.scoped))
 
