@@ -18,11 +18,13 @@ stop: ## end what `make run` started, cluster included
 	@scripts/stop
 
 ##@ Test it
-.PHONY: test unit gitops-test verify check fuzz bench soak replay mutants
+.PHONY: test unit faults gitops-test verify check fuzz bench soak replay mutants
 test: ## everything it needs, and all the tests; CONTEXT=name: in that context; ONLY="unit cluster gitops node": some of them
 	@scripts/test $(ONLY)
 unit: ## the tests that need no cluster, in seconds
 	@scripts/test unit
+faults: ## a controller killed at each of its writes, and 5,000 runs with one answer in twenty faulty; SOAK_TASKS=n SOAK_SEED=n: others
+	@scripts/test faults
 gitops-test: ## Flux, Argo CD and the linters of manifests; the first time builds for half an hour
 	@scripts/test gitops long
 check: ## types and lint, in seconds

@@ -1,0 +1,72 @@
+// The controller as a program of its own, which a test may kill, stop for a while and start again under the same name.
+// One that is started again leads at once: its Lease is held by its name.
+// Used by the tests of this folder that end it at every one of its writes.
+import { Effect, type Scope } from "effect"
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { Tasks } from "../controller/task-cluster.ts"
+
+export interface Program {
+  /** Started, or started again. */
+  readonly start: Effect.Effect<void>
+  readonly signal: (signal: NodeJS.Signals) => void
+  /** Completes when it has ended. */
+  readonly ended: Effect.Effect<void>
+  readonly isRunning: () => boolean
+  /** MiB, as the kernel counts it; 0 when it does not run. */
+  readonly residentMebibytes: () => number
+  /** How often it has begun to lead, over all its lives. */
+  readonly leads: () => number
+}
+
+export interface Options {
+  readonly kubeconfig: string
+  readonly values?: object
+  readonly identity?: string
+  readonly poolTokenFile?: string
+}
+
+const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
+/** Node sizes its heap by the memory limit of its container, which this process lacks. */
+const asInItsPod = ["--disable-warning=ExperimentalWarning", "--max-old-space-size=256", "--max-semi-space-size=1"]
+
+const alive = (child: ChildProcess | undefined): child is ChildProcess => child !== undefined && child.exitCode === null && child.signalCode === null
+
+const end = async (child: ChildProcess | undefined): Promise<void> => {
+  if (!alive(child)) return
+  const exit = once(child, "exit")
+  child.kill("SIGKILL")
+  await exit
+}
+
+/** Not started yet; gone with the scope. */
+export const controllerProgram = ({ identity = "program", kubeconfig, poolTokenFile = "/none", values = {} }: Options): Effect.Effect<Program, never, Tasks | Scope.Scope> =>
+  Effect.gen(function*() {
+    const { namespace } = yield* Tasks
+    const place = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "controller-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
+    const [valuesFile, logFile] = [join(place, "values.yaml"), join(place, "log")]
+    writeFileSync(logFile, "")
+    writeFileSync(valuesFile, JSON.stringify({ task: { nodeSelector: { "test/nowhere": "true" } }, ...values }))
+    let child: ChildProcess | undefined
+    const start = () => {
+      const log = openSync(logFile, "a")
+      const args = ["controller", "--values", valuesFile, "--namespace", namespace, "--health-port", "0", "--pool-token-file", poolTokenFile]
+      child = spawn(process.execPath, [...asInItsPod, main, ...args], { env: { PATH: process.env.PATH, HOME: place, KUBECONFIG: kubeconfig, POD_NAME: identity, NODE_COMPILE_CACHE: join(tmpdir(), "controller-compile-cache") }, stdio: ["ignore", log, log] })
+      closeSync(log)
+    }
+    yield* Effect.addFinalizer(() => Effect.promise(() => end(child)))
+    return {
+      start: Effect.sync(start),
+      signal: (signal) => void child?.kill(signal),
+      ended: Effect.promise(async () => {
+        if (alive(child)) await once(child, "exit")
+      }),
+      isRunning: () => alive(child),
+      residentMebibytes: () => alive(child) ? Number(/^VmRSS:\s+(\d+) kB/mu.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]) / 1024 : 0,
+      leads: () => readFileSync(logFile, "utf8").split("\"message\":\"leads\"").length - 1
+    }
+  })
