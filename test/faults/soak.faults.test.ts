@@ -1,0 +1,123 @@
+// Many runs through a controller that is killed again and again, with a part of all answers faulty: nothing lost, nothing doubled, nothing stuck, no memory kept.
+// SOAK_TASKS and SOAK_SEED choose another size and other faults; a soak of full size leaves its figures for the scorecard.
+import { expect, layer } from "@effect/vitest"
+import { Effect, Schedule } from "effect"
+import { join } from "node:path"
+import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { jobs, leases } from "../../src/kubernetes/kinds.ts"
+import { TaskCluster, Tasks } from "../controller/task-cluster.ts"
+import { archiveOf, directory, person, serve } from "../server/live-server.ts"
+import { writeReport } from "../scorecard/report.ts"
+import { controllerProgram } from "./controller-process.ts"
+import { faultyApi } from "./faulty-api.ts"
+import { podHands } from "./pod-hands.ts"
+import { faultProxy } from "./proxy.ts"
+import type { Asked, Fault, Rule } from "./rule.ts"
+import { slope } from "./slope.ts"
+
+const tasks = Number(process.env.SOAK_TASKS ?? 5000)
+const seed = Number(process.env.SOAK_SEED ?? 1)
+const workspaces = 50
+const killEverySeconds = 10
+/** A run may take so long, whatever happens to it. */
+const patienceSeconds = 120 + tasks
+
+const writes = ["create", "update", "patch", "delete"] as const
+const part = (match: Rule["match"], share: number, fault: Fault): Rule => ({ match, share, times: Infinity, fault })
+/** Of single requests one in twenty; of watches, which live long, one in three is cut. */
+const apiFaults: ReadonlyArray<Rule> = [
+  ...([{ does: "dropBefore" }, { does: "dropAfter" }, { does: "status", code: 500 }, { does: "status", code: 429, headers: { "retry-after": "1" } }] as const)
+    .map((fault) => part({ verb: [...writes, "get", "list"] }, 0.0125, fault)),
+  part({ verb: "watch" }, 0.3, { does: "truncate", bytes: 200_000 }),
+  part({ verb: "watch" }, 0.05, { does: "gone", as: "event" }),
+  part({ verb: "watch" }, 0.05, { does: "status", code: 503 })
+]
+const poolFaults: ReadonlyArray<Rule> = ([{ does: "dropBefore" }, { does: "dropAfter" }, { does: "truncate", bytes: 5 }, { does: "status", code: 502 }] as const).map((fault) => part({}, 0.0125, fault))
+
+const ended = ["planned_and_finished", "errored", "canceled", "discarded", "applied"]
+
+layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a soak", (it) => {
+  it.effect(`F2 F3 F4 F9 of ${tasks} runs, one answer in twenty faulty and the controller killed whenever it has led for ${killEverySeconds} s, loses and doubles none`, () =>
+    Effect.gen(function*() {
+      const began = Date.now()
+      const { namespace } = yield* Tasks
+      const kubernetes = yield* Kubernetes
+      const made = yield* directory
+      const url = yield* serve(made)
+      const api = yield* faultyApi({ seed, keepsBodies: false })
+      const pool = yield* faultProxy({ upstream: { url }, seed, keepsBodies: false })
+      const { claims, trouble } = yield* podHands({ client: api.client, pool: pool.url })
+      const values = {
+        agent: { url: pool.url, tokenExistingSecret: { name: "pool-token" } },
+        task: { historyPerWorkspace: 5, nodeSelector: { "test/nowhere": "true" }, job: { ttlSecondsAfterFinished: 5 }, limits: { total: 100, perWorkspace: 100 } }
+      }
+      const program = yield* controllerProgram({ kubeconfig: api.kubeconfig, values, poolTokenFile: join(made, "pool.token") })
+      yield* api.rules(...apiFaults)
+      yield* pool.rules(...poolFaults)
+      const me = person(url)
+      const ids = yield* Effect.forEach(Array.from({ length: workspaces }, (_, at) => `soak-${at}`), (name) => Effect.tap(me.workspace(name), (id) => me.upload(id, archiveOf({ "main.tf": "" }))), { concurrency: 4 })
+      const half = Math.ceil(tasks / 2)
+      const start = (count: number) => Effect.forEach(Array.from({ length: count }, (_, at) => ids[at % workspaces] ?? ""), (id) => Effect.map(me.run(id, { "plan-only": true }), ({ json }) => String(json.data.id)), { concurrency: 4 })
+
+      const states = new Map<string, string>()
+      const done = () => [...states.values()].filter((_) => ended.includes(_)).length
+      const look = (runs: ReadonlyArray<string>) => Effect.forEach(runs.filter((run) => !ended.includes(states.get(run) ?? "")), (run) => Effect.map(me.view(run), ({ status }) => states.set(run, status)), { concurrency: 8, discard: true })
+      const allEnd = (runs: ReadonlyArray<string>) => look(runs).pipe(
+        Effect.repeat({ until: () => runs.every((run) => ended.includes(states.get(run) ?? "")), schedule: Schedule.spaced("1 second") }),
+        Effect.timeoutOption(`${patienceSeconds} seconds`)
+      )
+
+      let kills = 0
+      yield* program.start
+      const killing = yield* Effect.suspend(() => Effect.repeat(Effect.sleep("100 millis"), { until: () => program.leads() > kills })).pipe(
+        Effect.andThen(Effect.sleep(`${killEverySeconds} seconds`)),
+        Effect.andThen(Effect.sync(() => {
+          program.signal("SIGKILL")
+          kills = program.leads()
+        })),
+        Effect.andThen(program.ended),
+        Effect.andThen(program.start),
+        Effect.forever,
+        Effect.forkChild
+      )
+      const first = yield* start(half)
+      yield* allEnd(first)
+      killing.interruptUnsafe()
+      yield* Effect.suspend(() => program.isRunning() ? Effect.void : program.start)
+
+      const memory: Array<readonly [tasks: number, mebibytes: number]> = []
+      yield* Effect.sync(() => void memory.push([done(), program.residentMebibytes()])).pipe(Effect.repeat(Schedule.spaced("1 second")), Effect.forkScoped)
+      const second = yield* start(tasks - half)
+      yield* allEnd(second)
+      const runs = [...first, ...second]
+      const seconds = (Date.now() - began) / 1000
+      yield* api.rules()
+      yield* pool.rules()
+      const leftJobs = yield* Effect.map(kubernetes.list(jobs, { namespace }), ({ items }) => items.length).pipe(Effect.repeat({ until: (count) => count === 0, schedule: Schedule.spaced("1 second") }), Effect.timeoutOption("60 seconds"))
+
+      const creations = api.seen.filter((_) => _.verb === "create" && _.resource === "jobs" && _.code === 201).map(({ name }) => name)
+      const isFaulty = ({ fault }: { readonly fault: string }) => fault !== "pass"
+      const unary = ({ verb }: Asked) => verb !== "watch"
+      const share = (seen: ReadonlyArray<Asked & { readonly fault: string }>) => seen.filter(isFaulty).length / seen.length
+      const warm = memory.slice(Math.floor(memory.length / 4))
+      const figures = {
+        tasks: runs.length,
+        kills,
+        requests: api.seen.length + pool.seen.length,
+        faultyPerThousand: Math.round(1000 * share([...api.seen.filter(unary), ...pool.seen])),
+        watchesCut: api.seen.filter((_) => _.verb === "watch" && isFaulty(_)).length,
+        lost: runs.filter((run) => states.get(run) === "errored" || states.get(run) === "canceled").length,
+        stuck: runs.filter((run) => !ended.includes(states.get(run) ?? "")).length,
+        doubled: creations.length - new Set(creations).size + claims.length - new Set(claims).size,
+        jobsLeft: leftJobs._tag === "Some" ? 0 : 1,
+        residentMebibytes: Math.round(Math.max(...memory.map(([, size]) => size))),
+        slope: Number((1000 * slope(warm)).toFixed(2)),
+        seconds: Math.round(seconds)
+      }
+      console.log(JSON.stringify({ ...figures, trouble: trouble.slice(0, 20) }, null, 2))
+      if (tasks >= 5000) writeReport("soak", { command: "make faults", seed, figures })
+      expect({ lost: figures.lost, stuck: figures.stuck, doubled: figures.doubled, jobsLeft: figures.jobsLeft }).toEqual({ lost: 0, stuck: 0, doubled: 0, jobsLeft: 0 })
+      expect(figures.faultyPerThousand).toBeGreaterThan(30)
+      yield* kubernetes.get(leases, { namespace, name: "agent-job-controller" }) // one still leads
+    }).pipe(Effect.scoped), 1000 * (600 + 2 * patienceSeconds))
+})
