@@ -45,6 +45,13 @@ describe("admit", () => {
     for (const own of perWorkspace(running)) expect(own.filter(changes).length).toBeLessThanOrEqual(1)
   })
 
+  it("names the change before it to one that waits, also while both wait for a slot", () => {
+    const plan = { workspace: "b", stage: "plan", second: 0, occupies: true } as const
+    const apply = { workspace: "a", stage: "apply", second: 1, occupies: false } as const
+    const turns = admit(candidates([plan, apply, { ...apply, second: 2 }]), { total: 1, perWorkspace: 1 })
+    expect(turns.get(Uid.make("uid-2"))).toMatchObject({ reason: "WorkspaceBusy", blockedBy: Option.some("task-1") })
+  })
+
   it.prop("explains every wait, with a blocker that exists and blocks", [Tasks, Limits], ([seeds, limits]) => {
     const tasks = candidates(seeds)
     for (const [uid, turn] of admit(tasks, limits)) {

@@ -27,3 +27,10 @@ describe("what a schedule once found", () => {
       go("a controller starts"), go("create a task"), ...goesWell(9), go("delete a task"), go("create a task")
     ])).toBeUndefined())
 })
+
+describe("what chance seldom comes to", () => {
+  it("the Pods of a task that is gone still hold its workspace", () =>
+    expect(runSteps(0, [
+      go("a controller starts"), go("create a task"), ...goesWell(8), go("delete a task"), go("create a task", 1), ...goesWell(14)
+    ])).toBeUndefined())
+})

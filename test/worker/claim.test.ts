@@ -90,6 +90,14 @@ describe("the claim", () => {
       expect(errorOf(yield* claiming(kubernetes, { env: { AGENT_JOB_TASK_UID: "an-earlier-uid" } }))?._tag).toBe("ClaimLost")
     }))
 
+  it.effect("is lost when the task is being deleted", () =>
+    Effect.gen(function*() {
+      const kubernetes = fakeKubernetes(spec)
+      yield* kubernetes.change(({ metadata }) => ({ metadata: { ...metadata, deletionTimestamp: "2026-01-01T00:00:30Z" } }))
+      expect(errorOf(yield* claiming(kubernetes))?._tag).toBe("ClaimLost")
+      expect(kubernetes.writes()).toBe(0)
+    }))
+
   it.effect("is recognised by its nonce when the answer was lost", () =>
     Effect.gen(function*() {
       const kubernetes = fakeKubernetes(spec)
