@@ -18,7 +18,7 @@ stop: ## end what `make run` started, cluster included
 	@scripts/stop
 
 ##@ Test it
-.PHONY: test unit faults gitops-test verify check fuzz bench soak replay mutants
+.PHONY: test unit faults gitops-test verify check fuzz bench kill-matrix soak replay mutants
 test: ## everything it needs, and all the tests; CONTEXT=name: in that context; ONLY="unit cluster gitops node": some of them
 	@scripts/test $(ONLY)
 unit: ## the tests that need no cluster, in seconds
@@ -39,6 +39,8 @@ bench: ## measure what the budgets are about
 scorecard: ## print what the long tests found, and keep it as docs/reliability.md; what was not run says so
 	@scripts/packages --no-cluster >/dev/null
 	@PATH="$$PWD/node_modules/.bin:$$PATH" node test/scorecard/main.ts
+kill-matrix: ## each part killed at each moment of a run, on the real node; CELLS=text: those whose name has it
+	@scripts/test kills
 soak: ## a million simulated schedules of faults; SEED and SCHEDULES choose others
 	@scripts/soak
 mutants: ## plant each of some fifty bugs alone, and see a fast test catch it; writes docs/mutants.md

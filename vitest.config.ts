@@ -1,4 +1,4 @@
-// The kinds of tests, told apart by file name: *.test.ts needs nothing, *.cluster.test.ts a real API server, *.node.test.ts a node with the product on it,
+// The kinds of tests, told apart by file name: *.test.ts needs nothing, *.cluster.test.ts a real API server, *.node.test.ts and *.kills.test.ts a node with the product on it,
 // *.faults.test.ts the same API server for many minutes, *.gitops.test.ts a control plane of their own with Flux in it, *.long.test.ts that with programs that take half an hour to build.
 // Tests with a cluster speak only to the one named here, never to the kubeconfig of whoever runs them.
 import { randomInt } from "node:crypto"
@@ -9,7 +9,7 @@ import { defineConfig } from "vitest/config"
 const cache = process.env.CLUSTER_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "agent-job-cluster")
 const state = process.env.CLUSTER_STATE ?? (process.getuid?.() === 0 ? "/var/lib/agent-job-cluster" : join(cache, "state"))
 const env = { KUBECONFIG: process.env.TEST_KUBECONFIG ?? join(state, "kubeconfig"), PATH: `${join(cache, "bin")}:${process.env.PATH}` }
-const withCluster = ["cluster", "faults", "node", "gitops", "long"].map((kind) => `test/**/*.${kind}.test.ts`)
+const withCluster = ["cluster", "faults", "node", "kills", "gitops", "long"].map((kind) => `test/**/*.${kind}.test.ts`)
 
 // What these do to CRDs and policies would disturb every other test, and on somebody's cluster another Flux.
 const gitopsCache = process.env.GITOPS_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "agent-job-gitops")
@@ -37,6 +37,7 @@ export default defineConfig({
       { extends: true, test: { name: "cluster", include: ["test/**/*.cluster.test.ts"], env, fileParallelism: false, testTimeout: 60_000, hookTimeout: 60_000 } },
       { extends: true, test: { name: "faults", include: ["test/**/*.faults.test.ts"], env, fileParallelism: false, testTimeout: 300_000, hookTimeout: 60_000 } },
       { extends: true, test: { name: "node", include: ["test/**/*.node.test.ts"], globalSetup: "test/end-to-end/setup.ts", env, fileParallelism: false, testTimeout: 180_000, hookTimeout: 180_000 } },
+      { extends: true, test: { name: "kills", include: ["test/**/*.kills.test.ts"], globalSetup: "test/end-to-end/setup.ts", env, fileParallelism: false, hookTimeout: 180_000 } },
       { extends: true, test: { name: "gitops", include: ["test/**/*.gitops.test.ts"], ...gitops } },
       { extends: true, test: { name: "long", include: ["test/**/*.long.test.ts"], ...gitops } }
     ]

@@ -14,7 +14,7 @@ open_server() {
 		! (: <"/dev/tcp/${address%:*}/${address#*:}") 2>/dev/null || return 0
 		sleep 0.1
 	done
-	fail "the server at $address does not answer; see kubectl -n $namespace logs deployment/agent-job-server${CONTEXT:+, and $kept/forward.log}"
+	fail "the server at $address does not answer; see kubectl -n $namespace logs statefulset/agent-job-server${CONTEXT:+, and $kept/forward.log}"
 }
 
 keep_forward() {

@@ -41,7 +41,7 @@ const record = (before: unknown, value: unknown) => ({ ...(typeof before === "ob
 
 export const text = (name: string): Field => ({ name, read: (reader) => reader.string() })
 export const int = (name: string): Field => ({ name, read: (reader) => Number(reader.int64()) })
-export const flag = (name: string): Field => ({ name, read: (reader) => reader.bool() })
+const flag = (name: string): Field => ({ name, read: (reader) => reader.bool() })
 export const message = (name: string, fields: Fields): Field => ({ name, read: messageOf(fields) })
 export const messages = (name: string, fields: Fields): Field => ({ ...message(name, fields), join: list })
 

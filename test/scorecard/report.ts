@@ -20,7 +20,7 @@ export type Report = typeof Report.Type
 export const reportFile = (name: string): string => join("docs/reports", `${name}.json`)
 
 /** Of the checkout that this runs in; a change that is not committed is said. */
-export const commit = (): string => execFileSync("git", ["describe", "--always", "--dirty"], { encoding: "utf8" }).trim()
+const commit = (): string => execFileSync("git", ["describe", "--always", "--dirty"], { encoding: "utf8" }).trim()
 
 /** From the root of the checkout. */
 export const writeReport = (name: string, { command, figures, seed }: Pick<Report, "command" | "figures"> & { readonly seed?: number }): void => {

@@ -1,0 +1,61 @@
+// The kill matrix as data: what is killed, when, and what has to come of the run. A cell that cannot be says why.
+// Whatever the cell: nothing is made twice, and what was made is in the state or named with the run (see outcome.ts).
+// Read by matrix.kills.test.ts.
+
+export const moments = ["queued", "starting", "planning", "plan saved", "applying", "state pushed", "reporting"] as const
+export type Moment = typeof moments[number]
+
+export const targets = [
+  "controller", "server", "worker", "exec loop", "engine", "kubelet", "containerd", "kube-apiserver", "etcd",
+  "Pod evicted", "Pod deleted", "Pod deleted by force", "Job deleted", "AgentTask deleted", "network of the Pod"
+] as const
+export type Target = typeof targets[number]
+
+/**
+ * What may come of it. `applied`: as if nothing had happened, a plan being made again at most. `in order`: stopped with one interrupt, the state saved.
+ * `named`: ended abruptly, and the result says so and names what the state lacks. Several: which of them depends on what was faster.
+ */
+export type Outcome = "applied" | "in order" | "named"
+
+export interface Cell {
+  readonly target: Target
+  readonly moment: Moment
+  readonly outcomes: ReadonlyArray<Outcome>
+}
+
+export interface Impossible {
+  readonly target: Target
+  readonly moment: Moment
+  readonly why: string
+}
+
+/** Of the whole installation or node: a run outlives each of them. */
+const outlived: ReadonlyArray<Target> = ["controller", "server", "kubelet", "containerd", "kube-apiserver", "etcd"]
+const isPlan = (moment: Moment) => moment === "planning" || moment === "plan saved"
+
+const outcomesOf = (target: Target, moment: Moment): ReadonlyArray<Outcome> => {
+  if (outlived.includes(target)) return ["applied"]
+  if (moment === "reporting") return ["applied"] // the result is written: whoever dies now changes nothing
+  switch (target) {
+    case "network of the Pod": return ["applied", "in order"] // what the configuration itself asks for over the network may fail
+    case "Pod evicted": return ["applied"] // a plan is made again, and nobody may evict an apply
+    case "worker": case "Pod deleted by force": return isPlan(moment) || moment === "starting" ? ["applied"] : moment === "state pushed" ? ["named", "applied"] : ["named"]
+    case "exec loop": case "engine": return isPlan(moment) ? ["named", "applied"] : moment === "starting" ? ["applied"] : ["named", "applied"]
+    case "Pod deleted": case "Job deleted": return isPlan(moment) || moment === "starting" ? ["applied"] : ["in order", "applied"]
+    case "AgentTask deleted": return moment === "plan saved" ? ["in order", "applied"] : moment === "state pushed" ? ["in order", "applied"] : ["in order"]
+    default: return ["applied"]
+  }
+}
+
+const impossible = (target: Target, moment: Moment): string | undefined => {
+  if (moment === "queued" && !["controller", "server", "kubelet", "containerd", "kube-apiserver", "etcd"].includes(target)) return "there is no task yet"
+  if (moment === "starting" && ["worker", "exec loop", "engine", "network of the Pod"].includes(target)) return "there is no such process yet"
+  if (moment === "plan saved" && ["exec loop", "engine", "network of the Pod"].includes(target)) return "the engine of the plan is gone"
+  if (moment === "reporting" && ["exec loop", "engine", "network of the Pod"].includes(target)) return "the engine is gone"
+  return undefined
+}
+
+const all = targets.flatMap((target) => moments.map((moment) => ({ target, moment, why: impossible(target, moment) })))
+
+export const cells: ReadonlyArray<Cell> = all.flatMap(({ moment, target, why }) => why === undefined ? [{ target, moment, outcomes: outcomesOf(target, moment) }] : [])
+export const impossibleCells: ReadonlyArray<Impossible> = all.flatMap(({ moment, target, why }) => why === undefined ? [] : [{ target, moment, why }])

@@ -1,0 +1,81 @@
+// The kill matrix on the real node: each part killed at each moment of a run, one cell after the other. `make kill-matrix`, with CELLS=text for some.
+// Prints a table, and leaves the figures for the scorecard.
+import { afterAll, assert, beforeAll, beforeEach, describe } from "vitest"
+import { kubectl, productNamespace } from "../end-to-end/cluster.ts"
+import { it } from "../end-to-end/product.ts"
+import { untilFinal } from "../end-to-end/server.ts"
+import { writeReport } from "../scorecard/report.ts"
+import { type Cell, cells, impossibleCells, moments, targets } from "./cells.ts"
+import { reach } from "./moments.ts"
+import { type Aftermath, aftermath } from "./outcome.ts"
+import { hit } from "./targets.ts"
+import { listen, type Listener, workload } from "./workload.ts"
+
+const wanted = process.env.CELLS ?? ""
+const nameOf = ({ moment, target }: Pick<Cell, "moment" | "target">) => `${target} × ${moment}`
+const chosen = cells.filter((cell) => nameOf(cell).includes(wanted))
+
+const untilReady = async () => {
+  for (const part of ["deployment/agent-job-controller", "statefulset/agent-job-server"]) {
+    await kubectl(["--namespace", productNamespace, "rollout", "status", part, "--timeout=120s"])
+  }
+}
+
+const results = new Map<string, Aftermath & { readonly seconds: number; readonly expected: boolean }>()
+let listener: Listener
+beforeAll(async () => {
+  listener = await listen()
+})
+beforeEach(untilReady)
+
+const quantile = (sorted: ReadonlyArray<number>, q: number): number => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? 0
+
+const table = (): string => {
+  const cell = (target: Cell["target"], moment: Cell["moment"]): string => {
+    const name = nameOf({ target, moment })
+    const result = results.get(name)
+    if (result !== undefined) return `${result.outcome}${result.expected ? "" : " (!)"} ${result.seconds.toFixed(0)} s`
+    return impossibleCells.some((_) => nameOf(_) === name) ? "–" : "not run"
+  }
+  return [["", ...moments], ["---", ...moments.map(() => "---")], ...targets.map((target) => [target, ...moments.map((moment) => cell(target, moment))])].map((row) => `| ${row.join(" | ")} |`).join("\n")
+}
+
+afterAll(async () => {
+  await listener[Symbol.asyncDispose]()
+  console.log(table())
+  const all = [...results.values()]
+  const seconds = all.map((_) => _.seconds).sort((a, b) => a - b)
+  if (wanted !== "" || all.length < cells.length) return
+  writeReport("kill-matrix", {
+    command: "make kill-matrix",
+    figures: {
+      cells: all.length,
+      impossible: impossibleCells.length,
+      unexpected: all.filter(({ expected, troubles }) => !expected || troubles.length > 0).length,
+      lostStates: all.filter(({ lost }) => lost.length > 0).length,
+      doubled: all.filter(({ doubled }) => doubled.length > 0).length,
+      recoveryP50Seconds: quantile(seconds, 0.5),
+      recoveryP99Seconds: quantile(seconds, 0.99)
+    }
+  })
+})
+
+describe("killed", () => {
+  for (const cell of chosen) {
+    it(nameOf(cell), { timeout: 400_000 }, async ({ scene }) => {
+      const files = workload(listener, scene.name)
+      const { id } = await scene.startRun(files, "--auto-approve", "--no-color")
+      const task = await reach(cell.moment, id, listener, scene.name)
+      const at = performance.now()
+      await hit(cell.target, task)
+      const run = await untilFinal(id, 240)
+      const seconds = (performance.now() - at) / 1000
+      const after = await aftermath(run, scene, files, listener)
+      const expected = cell.outcomes.includes(after.outcome) || (after.outcome === "in order" && cell.outcomes.includes("named")) // better than it has to be
+      results.set(nameOf(cell), { ...after, seconds, expected })
+      process.stdout.write(`${String(results.size).padStart(3)}/${chosen.length}  ${nameOf(cell)}: ${after.outcome}${expected ? "" : " (!)"} after ${seconds.toFixed(0)} s ${run.failure ?? ""}\n`)
+      assert.deepStrictEqual({ doubled: after.doubled, lost: after.lost, troubles: after.troubles }, { doubled: [], lost: [], troubles: [] }, run.failure)
+      assert(expected, `it came to "${after.outcome}" (${run.status}: ${run.failure ?? ""}), not to ${cell.outcomes.join(" or ")}`)
+    })
+  }
+})

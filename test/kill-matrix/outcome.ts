@@ -1,0 +1,73 @@
+// What came of a run that was hit, held against what it really made, its state, its task's status and the run that follows.
+// Used by matrix.kills.test.ts.
+import { Schema } from "effect"
+import type { RunView, StageView } from "../../src/schema/run.ts"
+import { StateView } from "../../src/schema/state.ts"
+import { taskOf, untilOver } from "../end-to-end/cluster.ts"
+import { agentJob, type Files, type Scene } from "../end-to-end/product.ts"
+import { stateOf } from "../end-to-end/server.ts"
+import type { Outcome } from "./cells.ts"
+import { type Listener, things } from "./workload.ts"
+
+const decodeState = Schema.decodeUnknownSync(Schema.fromJsonString(StateView))
+
+const named = (stages: ReadonlyArray<StageView>): ReadonlyArray<string> =>
+  stages.flatMap(({ effects }) => effects === undefined ? [] : [...effects.unsaved, ...effects.unknown].map(({ address }) => address))
+
+const phaseOf = { finished: "Succeeded", errored: "Failed", canceled: "Cancelled" } as const
+
+/** What each task says once it is over, where it is still there, against what the pool has. */
+const contradictions = async (run: RunView): Promise<ReadonlyArray<string>> => {
+  const told = await Promise.all(run.stages.map(async ({ id, status }) => {
+    const name = id.replace(/\.1$/u, "").replaceAll(".", "-")
+    const there = await taskOf(name).then(() => true, () => false)
+    const phase = status === "finished" || status === "errored" || status === "canceled" ? phaseOf[status] : undefined
+    if (!there || phase === undefined) return []
+    const task = await untilOver(name).catch((error: unknown) => String(error))
+    return typeof task === "string" ? [task] : task.status.phase === phase ? [] : [`${name} is ${task.status.phase}, but its stage ${status}`]
+  }))
+  return told.flat()
+}
+
+const Instance = Schema.Struct({ status: Schema.optionalKey(Schema.String) })
+const isTainted = (instance: unknown): boolean => Schema.is(Instance)(instance) && instance.status === "tainted"
+
+/** What the state has, and of it what an interrupted engine says has to be made anew. */
+const stored = async (workspace: string) => {
+  const { resources } = await stateOf(workspace).catch(() => ({ resources: [] }))
+  const all = resources.flatMap(({ instances, name, type }) => instances.map((instance) => ({ address: `${type}.${name}`, tainted: isTainted(instance) })))
+  return { addresses: all.map(({ address }) => address), tainted: all.filter(({ tainted }) => tainted).length }
+}
+
+export interface Aftermath {
+  readonly outcome: Outcome
+  readonly doubled: ReadonlyArray<string>
+  /** Made, and neither in the state nor named. */
+  readonly lost: ReadonlyArray<string>
+  readonly troubles: ReadonlyArray<string>
+}
+
+/** Settles what waits for a person as a careful one would, and plans again. */
+export const aftermath = async (run: RunView, scene: Scene, files: Files, listener: Listener): Promise<Aftermath> => {
+  const made = listener.made(scene.name)
+  const address = (thing: string) => `terraform_data.${thing}`
+  const { addresses: inState, tainted } = await stored(scene.name)
+  const unsaved = [...made.keys()].map(address).filter((_) => !inState.includes(_))
+  const troubles = [...await contradictions(run)]
+  const state = decodeState((await agentJob("state", "show", scene.name, "-o", "json")).stdout)
+  const pending = state.pending.length
+  if (pending > 0) await agentJob("state", "rescue", scene.name, "--keep")
+  if (pending === 0 && state.lock !== undefined) troubles.push(`the state is still locked by ${state.lock.stage}`)
+  const next = await scene.run(files, "--plan-only")
+  const { changes } = next.report.run
+  const wanted = { add: things.length - inState.length + tainted, change: 0, destroy: tainted }
+  if (JSON.stringify(changes ?? { add: 0, change: 0, destroy: 0 }) !== JSON.stringify(wanted)) {
+    troubles.push(`the plan that follows has ${JSON.stringify(changes)} instead of ${JSON.stringify(wanted)} (${next.report.run.status}: ${next.report.run.failure ?? ""})`)
+  }
+  return {
+    outcome: run.status === "applied" ? "applied" : unsaved.length === 0 && pending === 0 ? "in order" : "named",
+    doubled: [...made].flatMap(([thing, count]) => count > 1 ? [`${thing} ${count} times`] : []),
+    lost: unsaved.filter((_) => !named(run.stages).includes(_)),
+    troubles
+  }
+}

@@ -1,0 +1,49 @@
+// Processes on this node: those in the containers of a Pod, and the parts of the embedded cluster, which are started again as they were.
+// Only what the cluster of these tests started is ever found here.
+// Used by targets.ts.
+import { spawn } from "node:child_process"
+import { openSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+
+const state = process.env.CLUSTER_STATE ?? "/var/lib/agent-job-cluster"
+
+const fileOf = (pid: string, name: string): string => {
+  try {
+    return readFileSync(join("/proc", pid, name), "latin1")
+  } catch {
+    return "" // it has just ended
+  }
+}
+const words = (text: string): ReadonlyArray<string> => text.split("\0").filter((word) => word !== "")
+
+/** Ids of the processes in the Pod's containers whose command line fits. */
+export const inPod = (pod: string, commandLine: RegExp): ReadonlyArray<number> =>
+  readdirSync("/proc").filter((pid) => /^\d+$/u.test(pid) && words(fileOf(pid, "environ")).includes(`HOSTNAME=${pod}`) && commandLine.test(words(fileOf(pid, "cmdline")).join(" "))).map(Number)
+
+/** At once. Whoever has ended meanwhile is as good as killed. */
+export const kill = (pids: ReadonlyArray<number>): void => {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, "SIGKILL")
+    } catch {}
+  }
+}
+
+/** The 20th number after the name of the program: with the id it names a process for good. */
+const startedAt = (pid: number): string => fileOf(String(pid), "stat").replace(/^.*\) /su, "").split(" ")[19] ?? ""
+
+/** Kills a part of the cluster; gives what starts it again, as it was. */
+export const killPart = (name: string): () => void => {
+  const file = join(state, "processes", name)
+  const [pid = ""] = readFileSync(file, "utf8").split(" ")
+  const [program = "", ...args] = words(fileOf(pid, "cmdline"))
+  const env = Object.fromEntries(words(fileOf(pid, "environ")).map((word) => [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]))
+  const cwd = readlinkSync(join("/proc", pid, "cwd"))
+  kill([Number(pid)])
+  return () => {
+    const log = openSync(join(state, "logs", `${name}.log`), "a")
+    const child = spawn(program, args, { env, cwd, detached: true, stdio: ["ignore", log, log] })
+    child.unref()
+    writeFileSync(file, `${child.pid} ${startedAt(child.pid ?? 0)}\n`)
+  }
+}

@@ -1,0 +1,56 @@
+// What the runs of the matrix do: make a row of things, each told to a listener outside the cluster before the engine knows that it is made.
+// So what was made, and how often, is known whatever becomes of the run.
+// Used by matrix.kills.test.ts.
+import { createServer } from "node:http"
+import type { Files } from "../end-to-end/product.ts"
+
+/** The node as Pods see it: where this process is, too. */
+const nodeAddress = "10.200.0.1"
+
+export const things = ["one", "two", "three", "four", "five"] as const
+
+export interface Listener extends AsyncDisposable {
+  readonly url: string
+  /** How often each thing of a run was made. */
+  readonly made: (key: string) => ReadonlyMap<string, number>
+  /** Completes when that thing of a run was made. */
+  readonly until: (key: string, thing: string) => Promise<void>
+}
+
+export const listen = async (): Promise<Listener> => {
+  const counts = new Map<string, Map<string, number>>()
+  const waiting = new Map<string, () => void>()
+  const server = createServer(({ url = "" }, response) => {
+    const [, key = "", thing = ""] = url.split("/")
+    const made = counts.get(key) ?? new Map<string, number>()
+    counts.set(key, made.set(thing, (made.get(thing) ?? 0) + 1))
+    response.end("made\n")
+    waiting.get(`${key}/${thing}`)?.()
+  })
+  await new Promise<void>((resolve) => server.listen(0, "0.0.0.0", resolve))
+  const address = server.address()
+  const port = typeof address === "object" && address !== null ? address.port : 0
+  return {
+    url: `http://${nodeAddress}:${port}`,
+    made: (key) => counts.get(key) ?? new Map(),
+    until: (key, thing) => counts.get(key)?.has(thing) === true ? Promise.resolve() : new Promise((resolve) => waiting.set(`${key}/${thing}`, resolve)),
+    [Symbol.asyncDispose]: () => new Promise((resolve) => {
+      server.closeAllConnections()
+      server.close(() => resolve())
+    })
+  }
+}
+
+const thing = (url: string, name: string, before: string | undefined): string => `
+resource "terraform_data" "${name}" {
+  input = "${name}"
+  provisioner "local-exec" {
+    command = "wget -q -O - ${url}/${name} && sleep 0.7"
+  }
+  ${before === undefined ? "" : `depends_on = [terraform_data.${before}]`}
+}
+`
+
+export const workload = ({ url }: Listener, key: string): Files => ({
+  "main.tf": things.map((name, index) => thing(`${url}/${key}`, name, things[index - 1])).join("")
+})
