@@ -3,7 +3,7 @@
 // Used by test/simulation/run.
 import { mostAgain } from "../../src/core/plan-again.ts"
 import { isOver, mayFollow } from "../../src/core/status.ts"
-import { agentTasks, jobs } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, jobs, leases } from "../../src/kubernetes/kinds.ts"
 import type { AgentTask, AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { reasons } from "../../src/schema/reason.ts"
 import type { Change } from "./api-server.ts"
@@ -45,6 +45,13 @@ const judgeTask = ({ config, truth }: Simulation, { before, object, type }: Chan
   }
 }
 
+const leaseOf = ({ spec }: Change["object"]) => spec as { readonly holderIdentity: string; readonly leaseTransitions: number }
+
+const judgeLease = (before: Change["object"], after: Change["object"]): void => {
+  const [from, to] = [leaseOf(before), leaseOf(after)]
+  demand(from.holderIdentity === to.holderIdentity || to.leaseTransitions > from.leaseTransitions, "I4", () => `${after.metadata.name} went to another task in the same epoch`)
+}
+
 const judgeTruth = ({ truth: { engines } }: Simulation): void => {
   const started = new Set<string>()
   const changing = new Map<string, string>()
@@ -71,9 +78,10 @@ export const judge = (simulation: Simulation, from: number): number => {
   const { history } = simulation.server
   for (const change of history.slice(from)) {
     if (change.kind === agentTasks.plural) judgeTask(simulation, change)
-    if (change.kind === jobs.plural && change.type === "DELETED") {
-      demand((change.object.metadata.ownerReferences ?? []).length > 0, "I13", () => `the stranger's Job ${change.object.metadata.name} was deleted`)
+    if (change.kind === jobs.plural && change.before !== undefined) {
+      demand((change.before.metadata.ownerReferences ?? []).length > 0, "I13", () => `the stranger's Job ${change.object.metadata.name} was touched`)
     }
+    if (change.kind === leases.plural && change.before !== undefined) judgeLease(change.before, change.object)
   }
   judgeTruth(simulation)
   judgeLimits(simulation)

@@ -33,4 +33,7 @@ describe("what chance seldom comes to", () => {
     expect(runSteps(0, [
       go("a controller starts"), go("create a task"), ...goesWell(8), go("delete a task"), go("create a task", 1), ...goesWell(14)
     ])).toBeUndefined())
+
+  it("a stranger's Job of the derived name stays as it is", () =>
+    expect(runSteps(0, [go("a stranger's Job"), go("create a task"), go("a controller starts"), ...goesWell(8)])).toBeUndefined())
 })
