@@ -64,6 +64,6 @@ describe("a key as it is typed", () => {
     { typed: "agent.image.tag.x", says: "There is no key agent.image.tag.x; agent.image.tag has no keys." },
     { typed: "task.tolerations.key", says: "There is no key task.tolerations.key; task.tolerations is a list, and task.tolerations[0] is an item of it." },
     { typed: "task.tolerations.1", says: "There is no key task.tolerations.1; task.tolerations is a list, and task.tolerations[1] is an item of it." },
-    { typed: "__proto__", says: "There is no key __proto__; known at the top are agent, " }
+    { typed: "__proto__", says: "There is no key __proto__; known at the top are admissionPolicies, agent, " }
   ])("is told when it is none: $typed", ({ says, typed }) => expect(Result.match(findKey(typed), { onFailure: (_) => _, onSuccess: () => "" })).toContain(says))
 })
