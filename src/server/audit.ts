@@ -13,7 +13,7 @@ import type { Caller } from "./tokens.ts"
 import { now } from "./workspaces.ts"
 
 export interface Asked {
-  readonly by: Caller | { readonly kind: "link"; readonly name: string }
+  readonly by: Caller
   readonly method: string
   readonly path: string
   readonly params: Params

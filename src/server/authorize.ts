@@ -6,7 +6,8 @@ import type { HttpServerRequest } from "effect/http"
 import { type Answer, type Failure, type Handler, type Params, routesWith } from "./answer.ts"
 import { Audit } from "./audit.ts"
 import { Limits } from "./limits.ts"
-import { unauthorized } from "./refused.ts"
+import type { isLogSecret } from "./links.ts"
+import { notFound, unauthorized } from "./refused.ts"
 import { type Caller, tokenOf, Tokens } from "./tokens.ts"
 
 type Form = Parameters<typeof routesWith>[0]
@@ -41,13 +42,29 @@ export const routesFor = (kind: "user" | "pool", form: Form) =>
   Effect.flatMap(Tokens, (tokens) =>
     routesOf((token) => Effect.succeed(Option.map(tokens.holderOf(kind, token), (caller) => [caller, caller] as const)), form))
 
-/** Routes that need no token; those that change something have a secret in their path. */
-export const openRoutes = (form: Form) =>
+/** Routes whose address is the permission: its last part is the secret that `opens` what the part before names. */
+export const linkRoutes = (form: Form) =>
   Effect.gen(function*() {
     const audit = yield* Audit
     const limits = yield* Limits
+    const tokens = yield* Tokens
     const route = routesWith(form)
-    return (method: Parameters<typeof route>[0], path: Parameters<typeof route>[1], handler: Handler) =>
+    return (method: Parameters<typeof route>[0], path: Parameters<typeof route>[1], opens: typeof isLogSecret, handler: Handler) =>
       route(method, path, (request, params, requestId) =>
-        Effect.andThen(limits.admit(Option.none(), request), audit.kept({ by: { kind: "link", name: params.id ?? "" }, method, path, params, requestId }, handler(request, params, requestId))))
+        Effect.gen(function*() {
+          const { id = "", secret = "" } = params
+          const by: Caller = { kind: "link", name: id }
+          const known = opens(tokens, id, secret)
+          yield* limits.admit(known ? Option.some(by) : Option.none(), request)
+          return yield* known ? audit.kept({ by, method, path, params, requestId }, handler(request, params, requestId)) : notFound()
+        }))
+  })
+
+/** Routes that anybody may ask; they change nothing. */
+export const openRoutes = (form: Form) =>
+  Effect.gen(function*() {
+    const limits = yield* Limits
+    const route = routesWith(form)
+    return (method: "GET", path: Parameters<typeof route>[1], handler: Handler) =>
+      route(method, path, (request, ...rest) => Effect.andThen(limits.admit(Option.none(), request), handler(request, ...rest)))
   })

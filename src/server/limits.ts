@@ -1,5 +1,5 @@
-// How much one caller may ask for: so many requests a second for each token, fewer for each address that shows no valid one, and so many waiting polls.
-// Invariant: who has a valid token is never slowed down by those who have none; health is never limited.
+// How much one caller may ask for: so many requests a second for each token and link, fewer for each address that shows no valid one, and so many waiting polls.
+// Invariant: who has a valid token or link is never slowed down by those who have none; health is never limited.
 // Used by the borders of all the APIs (server/authorize); the limits of connections are in server/listen.
 import { Clock, Context, Effect, Layer, Option } from "effect"
 import type { HttpServerRequest } from "effect/http"
@@ -8,11 +8,12 @@ import { Refused } from "./refused.ts"
 import type { Caller } from "./tokens.ts"
 
 /** Far above what agents and workers do: a worker sends a few requests a second, the controllers of a pool a few for each stage. */
-export const Rates = Context.Reference<Readonly<Record<"user" | "pool" | "task" | "address", Rate>>>("agent-job/server/Rates", {
+export const Rates = Context.Reference<Readonly<Record<Caller["kind"] | "address", Rate>>>("agent-job/server/Rates", {
   defaultValue: () => ({
     user: { perSecond: 200, burst: 2000 },
     pool: { perSecond: 1000, burst: 5000 },
     task: { perSecond: 100, burst: 1000 },
+    link: { perSecond: 200, burst: 2000 },
     address: { perSecond: 50, burst: 500 }
   })
 })
@@ -49,7 +50,7 @@ export class Limits extends Context.Service<Limits, {
         if (waitSeconds > 0) {
           return yield* new Refused({
             status: 429, error: "too-many-requests", retryAfterSeconds: waitSeconds,
-            message: `There are too many requests of this ${kind === "address" ? "address without a valid token" : "token"}; repeat it in ${waitSeconds} s.`
+            message: `There are too many requests of this ${kind === "address" ? "address without a valid token" : kind === "link" ? "link" : "token"}; repeat it in ${waitSeconds} s.`
           })
         }
       })

@@ -7,12 +7,12 @@ import { RunEvent } from "../core/run-machine.ts"
 import { ApplyRun, CreateConfigurationVersion, CreateRun } from "../schema/tfe-api.ts"
 import type { PlanOptions } from "../schema/agent-task.ts"
 import { countOf, jsonApiErrors, jsonOf, noContent, queryOf } from "./answer.ts"
-import { openRoutes } from "./authorize.ts"
+import { linkRoutes } from "./authorize.ts"
 import { Configurations } from "./configurations.ts"
 import { runOfStep } from "./ids.ts"
 import { isLogSecret, isUploadSecret, logUrl, uploadUrl } from "./links.ts"
 import { Logs } from "./logs.ts"
-import { invalid, notFound } from "./refused.ts"
+import { invalid } from "./refused.ts"
 import { type Run, Runs } from "./runs.ts"
 import { Stages } from "./stages.ts"
 import { document, documents, made, makeTfe } from "./tfe-envelope.ts"
@@ -43,7 +43,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const stages = yield* Stages
   const tokens = yield* Tokens
   const workspaces = yield* Workspaces
-  const open = yield* openRoutes(jsonApiErrors)
+  const linked = yield* linkRoutes(jsonApiErrors)
 
   const positionOf = (run: Run) =>
     run.status === "pending" ? Effect.map(runs.withStatus(["pending"]), (pending) => Math.max(0, pending.findIndex(({ id }) => id === run.id))) : Effect.succeed(0)
@@ -100,8 +100,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
         return made("/api/v2/configuration-versions", configurationVersionDocument(version, uploadUrl(tokens, base(request), version.id)))
       })),
     route("GET", "/api/v2/configuration-versions/:id", (_, { id = "" }) => Effect.map(configurations.get(id), (version) => document(configurationVersionDocument(version)))),
-    open("PUT", "/api/v2/uploads/:id/:secret", (request, { id = "", secret = "" }) =>
-      isUploadSecret(tokens, id, secret) ? Effect.as(configurations.upload(id, request.stream), noContent) : Effect.fail(notFound())),
+    linked("PUT", "/api/v2/uploads/:id/:secret", isUploadSecret, (request, { id = "" }) => Effect.as(configurations.upload(id, request.stream), noContent)),
 
     route("POST", "/api/v2/runs", (request) => Effect.map(Effect.flatMap(Effect.flatMap(createRun(request), create), shown), (shape) => made("/api/v2/runs", shape))),
     route("GET", "/api/v2/runs/:id", (request, { id = "" }) =>
@@ -142,9 +141,8 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
     route("GET", "/api/v2/plans/:id", (request, { id = "" }) => Effect.map(step("plan", id, base(request)), (shape) => document(shape))),
     route("GET", "/api/v2/applies/:id", (request, { id = "" }) => Effect.map(step("apply", id, base(request)), (shape) => document(shape))),
-    open("GET", "/api/v2/logs/:id/:secret", (request, { id = "", secret = "" }) =>
+    linked("GET", "/api/v2/logs/:id/:secret", isLogSecret, (request, { id = "" }) =>
       Effect.gen(function*() {
-        if (!isLogSecret(tokens, id, secret)) return yield* notFound()
         const offset = yield* countOf(request, "offset", 0)
         const limit = Math.min(logReadLimitBytes, yield* countOf(request, "limit", logReadLimitBytes))
         const wait = Math.min(longestWaitSeconds, yield* countOf(request, "wait", 0))

@@ -25,10 +25,10 @@ export const tokenOf = (authorization: string | undefined): Option.Option<string
   return Option.some(decoded.slice(decoded.indexOf(":") + 1))
 }
 
-/** Who asks, by the token that was shown; never the token itself. */
+/** Who asks, by the token or the link that was shown; never the secret itself. */
 export interface Caller {
-  readonly kind: "user" | "pool" | "task"
-  /** What the token file says after the token, or the first 8 hex digits of the token's SHA-256; of a task's token its stage. */
+  readonly kind: "user" | "pool" | "task" | "link"
+  /** What the token file says after the token, or the first 8 hex digits of the token's SHA-256; of a task's token its stage, of a link what it opens. */
   readonly name: string
 }
 

@@ -243,7 +243,7 @@ const unlimited = { perSecond: 1e6, burst: 1e6 }
 describe("the server", () => {
   it.live(`answers ${requests} requests of every kind as it says it does`, () =>
     Effect.gen(function*() {
-      const url = yield* Effect.flatMap(directory, serve).pipe(Effect.provideService(Rates, { user: unlimited, pool: unlimited, task: unlimited, address: unlimited }))
+      const url = yield* Effect.flatMap(directory, serve).pipe(Effect.provideService(Rates, { user: unlimited, pool: unlimited, task: unlimited, link: unlimited, address: unlimited }))
       const send = sendTo(url)
       const chance = new Chance(seed)
       const statuses = new Map<number, number>()

@@ -13,8 +13,8 @@ import { agent, archiveOf, ask, directory, person, poolToken, serve, userToken, 
 const server = Effect.flatMap(directory, serve)
 const few: Rate = { perSecond: 0.1, burst: 3 }
 const many: Rate = { perSecond: 1000, burst: 5000 }
-const withRates = (rates: Partial<Record<"user" | "pool" | "task" | "address", Rate>>) =>
-  server.pipe(Effect.provideService(Rates, { user: many, pool: many, task: many, address: many, ...rates }))
+const withRates = (rates: Partial<typeof Rates.Service>) =>
+  server.pipe(Effect.provideService(Rates, { user: many, pool: many, task: many, link: many, address: many, ...rates }))
 
 const statuses = (count: number, once: Effect.Effect<{ readonly status: number }>) =>
   Effect.map(Effect.forEach(Array.from({ length: count }), () => once), (answers) => answers.map(({ status }) => status))
@@ -51,6 +51,16 @@ describe("a limit of requests", () => {
       const ask = (stage: typeof one) => worker(url, stage).as("GET", taskPath.assignment)
       expect(yield* statuses(4, ask(one))).toEqual([200, 200, 200, 429])
       expect(yield* statuses(1, ask(two))).toEqual([200])
+    }))
+
+  it.live("of strangers is not that of those who were given a link, and each link has its own", () =>
+    Effect.gen(function*() {
+      const url = yield* withRates({ address: few, link: few })
+      const logOf = (workspace: string) => Effect.map(Effect.flatMap(person(url).start(workspace), person(url).view), ({ stages }) => stages[0]!.logUrl)
+      const [log, next] = [yield* logOf("demo"), yield* logOf("other")]
+      expect(yield* statuses(4, ask(log.replace(/.$/u, "!"), undefined))).toEqual([404, 404, 404, 429])
+      expect(yield* statuses(4, ask(log, undefined))).toEqual([200, 200, 200, 429])
+      expect(yield* statuses(1, ask(next, undefined))).toEqual([200])
     }))
 
   it.live("by default lets an agent and a worker do in a second what they do in a minute", () =>

@@ -101,7 +101,7 @@ const address = (row: string) => {
 
 /** The table is about tokens, not about how often they are used. */
 const unlimited = { perSecond: 1e6, burst: 1e6 }
-const server = Effect.flatMap(directory, serve).pipe(Effect.provideService(Rates, { user: unlimited, pool: unlimited, task: unlimited, address: unlimited }))
+const server = Effect.flatMap(directory, serve).pipe(Effect.provideService(Rates, { user: unlimited, pool: unlimited, task: unlimited, link: unlimited, address: unlimited }))
 
 describe("the table of scopes", () => {
   it.effect("has a row for every route of the server, and no other", () =>
