@@ -4,7 +4,7 @@
 import { createCipheriv, randomBytes } from "node:crypto"
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
-import { Effect, Option } from "effect"
+import { Effect, Option, Random, Stream } from "effect"
 import { keptStateLine } from "../schema/task-api.ts"
 import { openFolder, readFile, removeFile } from "./folder.ts"
 import { storeWhole } from "./kept-state.ts"
@@ -13,7 +13,7 @@ import { Settings } from "./settings.ts"
 import { fileTrouble } from "./stage-failed.ts"
 
 const suffix = ".state"
-/** What one stage carries for others before it begins. */
+/** What one stage carries for others before it begins; what is refused costs no other its turn. */
 const carriedAtOnce = 20
 /** The largest state that the server takes, and what the encryption adds. */
 const limitBytes = 65 * 1024 ** 2
@@ -58,22 +58,24 @@ export const sharedCopy = Effect.gen(function*() {
   })
 })
 
+/** Whether the server has it now. */
 const carry = Effect.fnUntraced(function*(root: number, name: string) {
   const { takeKeptState } = yield* Platform
   const kept = yield* readFile(root, [name], limitBytes)
-  if (Option.isNone(kept)) return
+  if (Option.isNone(kept)) return false
   yield* takeKeptState(kept.value)
   yield* removeFile(root, [name])
-}, (effect, _, name) => Effect.catch(effect, ({ message }) => Effect.logWarning(`The kept state ${name} stays where it is`, message)))
+  return true
+}, (effect, _, name) => Effect.catch(effect, ({ message }) => Effect.as(Effect.logWarning(`The kept state ${name} stays where it is`, message), false)))
 
-/** Takes to the server what other stages had to leave. Never fails, and never keeps a stage from its own work for long. */
+/** Takes to the server what other stages had to leave, in no order, so that none is always last. Never fails, and never keeps a stage from its own work for long. */
 export const carryKeptStates = Effect.gen(function*() {
   const { cacheDirectory } = yield* Settings
   const folder = Option.map(cacheDirectory, folderOf)
   if (Option.isNone(folder) || !existsSync(folder.value)) return
-  const names = readdirSync(folder.value).filter((name) => name.endsWith(suffix))
+  const names = yield* Random.shuffle(readdirSync(folder.value).filter((name) => name.endsWith(suffix)))
   const root = yield* openFolder(folder.value)
-  yield* Effect.forEach(names.slice(0, carriedAtOnce), (name) => carry(root, name), { discard: true })
+  yield* Stream.fromIterable(names).pipe(Stream.mapEffect((name) => carry(root, name)), Stream.filter((taken) => taken), Stream.take(carriedAtOnce), Stream.runDrain)
 }).pipe(
   Effect.scoped,
   Effect.timeoutOption("1 minute"),

@@ -1,6 +1,6 @@
 // What becomes of a state that the server does not take, on a volume that outlives the Pod.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option } from "effect"
+import { Effect, Fiber, Layer, Option, Random } from "effect"
 import { createDecipheriv } from "node:crypto"
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -15,6 +15,12 @@ const state = Buffer.from(JSON.stringify({ version: 4, serial: 3, lineage: "l", 
 
 const folder = ({ privateDirectory }: PoolParts) => join(privateDirectory, "cache", "kept-states")
 const file = (parts: PoolParts) => join(folder(parts), `${stage}.state`)
+
+const leave = (parts: PoolParts, names: ReadonlyArray<string>) => {
+  mkdirSync(folder(parts), { recursive: true })
+  for (const name of names) writeFileSync(join(folder(parts), name), `sealed ${name}`)
+}
+const numbered = (count: number) => Array.from({ length: count }, (_, at) => `run-${100 + at}.apply.1.state`)
 
 const opened = (bytes: Uint8Array) => {
   const line = Buffer.from(keptStateLine(stage))
@@ -74,14 +80,30 @@ describe("a state that the server does not take", () => {
 describe("the next worker", () => {
   it.live("takes what others had to leave to the server as it is, and only then removes it", () =>
     withParts(Effect.fnUntraced(function*(parts) {
-      mkdirSync(folder(parts), { recursive: true })
-      for (const name of ["run-x.apply.1.state", "run-y.apply.1.state", "run-z.apply.1.state.new"]) writeFileSync(join(folder(parts), name), `sealed ${name}`)
+      leave(parts, ["run-x.apply.1.state", "run-y.apply.1.state", "run-z.apply.1.state.new"])
       parts.api.fault("POST /kept-state", 409)
       yield* carryKeptStates
-      expect(parts.api.keptStates.map((bytes) => Buffer.from(bytes).toString())).toEqual(["sealed run-y.apply.1.state"])
-      expect(readdirSync(folder(parts)).sort()).toEqual(["run-x.apply.1.state", "run-z.apply.1.state.new"])
+      const [first] = parts.api.keptStates.map((bytes) => Buffer.from(bytes).toString().replace("sealed ", ""))
+      expect(readdirSync(folder(parts)).sort()).toEqual(["run-x.apply.1.state", "run-y.apply.1.state", "run-z.apply.1.state.new"].filter((name) => name !== first))
       yield* carryKeptStates
       expect(readdirSync(folder(parts))).toEqual(["run-z.apply.1.state.new"])
+    })))
+
+  it.live("passes by what the server refuses, however much that is", () =>
+    withParts(Effect.fnUntraced(function*(parts) {
+      leave(parts, numbered(26))
+      parts.api.fault("POST /kept-state", ...Array.from({ length: 25 }, () => 409 as const))
+      yield* carryKeptStates
+      expect([parts.api.keptStates.length, readdirSync(folder(parts)).length]).toEqual([1, 25])
+    })))
+
+  it.live("takes no more than twenty, and not always the same first", () =>
+    withParts(Effect.fnUntraced(function*(parts) {
+      leave(parts, numbered(45))
+      yield* carryKeptStates.pipe(Random.withSeed("a worker"))
+      const left = readdirSync(folder(parts)).sort()
+      expect(left.length).toBe(25)
+      expect(left).not.toEqual(numbered(45).slice(20))
     })))
 
   it.live("begins at once where nothing was left", () =>
