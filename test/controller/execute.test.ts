@@ -1,12 +1,17 @@
 // Actions that the API server refuses: told as what they mean, so that the table can answer, not as an error to try again.
-import { expect, it } from "@effect/vitest"
+// Writes that come late: whoever was faster keeps what it has.
+import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { Action } from "../../src/core/action.ts"
 import { Executor } from "../../src/controller/execute.ts"
+import { Holder } from "../../src/core/observed.ts"
+import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { Forbidden, Invalid, type KubernetesError } from "../../src/kubernetes/errors.ts"
+import { agentTasks, jobs, leases } from "../../src/kubernetes/kinds.ts"
 import { configOf } from "../core/configs.ts"
 import { noon, plainSeed, worldOf } from "../core/worlds.ts"
+import { instantCluster } from "./instant-cluster.ts"
 
 const world = worldOf(plainSeed)
 const creates: ReadonlyArray<Action> = [Action.CreateJob({ name: "agent-job-task" }), Action.CreateTask({ name: "task-2", spec: world.task.spec })]
@@ -26,3 +31,57 @@ it.effect.each(creates)("$_tag that a quota, a right or a rule refuses", (action
     expect(yield* refused(action, new Forbidden({ ...said, detail: "no such right" }))).toMatchObject({ _tag: "Refused", kind: "Refused" })
     expect(yield* refused(action, new Invalid({ ...said, code: 422, detail: "spec.stage", causes: [] }))).toMatchObject({ _tag: "Refused", kind: "Denied" })
   }))
+
+describe("a write that comes late", () => {
+  const lease = (holderIdentity: string) => ({ metadata: { name: leaseName("demo"), namespace: "tasks" }, spec: { holderIdentity, leaseTransitions: 4 } })
+  const take = (from: Holder) => Action.TakeWorkspace({ from })
+
+  /** A cluster, and the executor that writes to it. */
+  const writing = Effect.gen(function*() {
+    const { kubernetes, server } = instantCluster()
+    const parts = yield* Layer.build(Executor.layer({ identity: "test", created: () => undefined }).pipe(Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
+    const { all, writeStatus } = Context.get(parts, Executor)
+    return { server, writeStatus, carryOut: (action: Action) => all(world, [action], { config: configOf(), now: noon }) }
+  })
+
+  it.effect("takes a workspace over from the version that was seen, and from no newer one", () =>
+    Effect.gen(function*() {
+      const { carryOut, server } = yield* writing
+      server.create(leases, lease("former-uid"))
+      const seen = Holder.Over({ resourceVersion: String(server.revision), epoch: 4 })
+      server.apply(leases, lease("faster-uid"))
+      expect(yield* Effect.flip(carryOut(take(seen)))).toMatchObject({ _tag: "Conflict" })
+      expect(server.all(leases)).toMatchObject([{ spec: { holderIdentity: "faster-uid" } }])
+      yield* carryOut(take(Holder.Over({ resourceVersion: String(server.revision), epoch: 4 })))
+      expect(server.all(leases)).toMatchObject([{ spec: { holderIdentity: world.task.metadata.uid, leaseTransitions: 5 } }])
+    }).pipe(Effect.scoped))
+
+  it.effect("leaves a workspace that was free to who was faster", () =>
+    Effect.gen(function*() {
+      const { carryOut, server } = yield* writing
+      server.create(leases, lease("faster-uid"))
+      expect(yield* Effect.flip(carryOut(take(Holder.Free())))).toMatchObject({ _tag: "AlreadyExists" })
+      expect(server.all(leases)).toMatchObject([{ spec: { holderIdentity: "faster-uid" } }])
+    }).pipe(Effect.scoped))
+
+  it.effect.each([
+    { owner: "a stranger", ownerReferences: [], kind: "NameTaken" },
+    { owner: "a former task of this name", ownerReferences: [{ apiVersion: agentTasks.apiVersion, kind: agentTasks.kind, name: "task", uid: "former-uid", controller: true }], kind: "NameHeld" }
+  ])("leaves the Job of $owner as it is", ({ kind, ownerReferences }) =>
+    Effect.gen(function*() {
+      const { carryOut, server } = yield* writing
+      server.create(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", ownerReferences }, spec: {} })
+      expect(yield* Effect.flip(carryOut(Action.CreateJob({ name: "agent-job-task" })))).toMatchObject({ _tag: "Refused", kind })
+      expect(server.history).toHaveLength(1)
+    }).pipe(Effect.scoped))
+
+  it.effect("writes no status over one that it has not read", () =>
+    Effect.gen(function*() {
+      const { server, writeStatus } = yield* writing
+      server.plant(agentTasks, { ...world.task, metadata: { name: "task", namespace: "tasks", uid: world.task.metadata.uid, resourceVersion: "" } })
+      const read = { ...world.task, metadata: { ...world.task.metadata, resourceVersion: String(server.revision) } }
+      server.updateStatus(agentTasks, { metadata: { name: "task", namespace: "tasks" }, status: { phase: "Starting", launches: 1 } })
+      expect(yield* Effect.flip(writeStatus(read, { phase: "Queued" }))).toMatchObject({ _tag: "Conflict" })
+      expect(server.all(agentTasks)).toMatchObject([{ status: { phase: "Starting" } }])
+    }).pipe(Effect.scoped))
+})

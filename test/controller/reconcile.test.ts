@@ -1,12 +1,14 @@
-// One pass over a task, where the API server's answer comes too late for what was decided.
+// One pass over a task: what it takes when it decides, and an answer of the API server that comes too late for what was decided.
 import { expect, it } from "@effect/vitest"
 import { Context, Effect, Layer, Option, Stream } from "effect"
 import { Configuration } from "../../src/controller/configuration.ts"
 import { Executor } from "../../src/controller/execute.ts"
 import { Reconciler } from "../../src/controller/reconcile.ts"
 import { make } from "../../src/controller/world.ts"
+import { Action } from "../../src/core/action.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { NotFound } from "../../src/kubernetes/errors.ts"
+import { Uid } from "../../src/schema/names.ts"
 import { configOf } from "../core/configs.ts"
 import { plainSeed, policy, worldOf } from "../core/worlds.ts"
 
@@ -41,4 +43,17 @@ it.effect("decides nothing while the cache is behind its own status, and again o
     at("2")
     yield* reconcile("tasks/task")
     expect(passes).toBe(2)
+  }).pipe(Effect.scoped))
+
+it.effect("takes the slot in the step that decides, before anybody has seen the Job", () =>
+  Effect.gen(function*() {
+    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+    const { task } = worldOf(plainSeed)
+    for (const name of ["one", "two"]) world.setTask(`tasks/${name}`, Option.some({ ...task, metadata: { ...task.metadata, name, uid: Uid.make(name) } }))
+    const started: Array<string> = []
+    const all: Executor["Service"]["all"] = ({ task }, actions) => Effect.sync(() => void started.push(...actions.filter(Action.$is("CreateJob")).map(() => task.metadata.name)))
+    const executor = Layer.succeed(Executor, Executor.of({ all, writeStatus: () => Effect.succeed("2") }))
+    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
+    for (const name of ["one", "two"]) yield* Context.get(parts, Reconciler).reconcile(`tasks/${name}`)
+    expect(started).toEqual(["one"])
   }).pipe(Effect.scoped))

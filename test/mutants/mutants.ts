@@ -32,7 +32,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   { name: "last words are not read", file: situation, from: "Option.isSome(pod.lastWords)", to: "Option.isNone(pod.lastWords) && pod.name === \"\"", test: "core/plan.test.ts" },
   { name: "a stage is lost as soon as its worker is over, though its engine goes on", file: situation, from: "onNone: () => true, onSome: isEngineOver", to: "onNone: () => true, onSome: isPodOver", test: "core/plan.test.ts" },
   { name: "a Job that failed to launch stays", file: situation, from: "jobThere(_) && (jobEnded(_) || podOver(_))", to: "jobThere(_) && podOver(_) && jobEnded(_) && _.now === \"\"", test: crashes },
-  { name: "what is over keeps its Job", file: situation, from: "leftover: (_) => taskOver(_) && jobGoesOn(_)", to: "leftover: (_) => taskOver(_) && !jobGoesOn(_)", test: schedules },
+  { name: "what is over keeps its Job", file: situation, from: "leftover: (_) => taskOver(_) && jobGoesOn(_)", to: "leftover: (_) => taskOver(_) && !jobGoesOn(_)", test: "core/plan.test.ts" },
   { name: "a Pod that exited with 0 is a success", file: "src/core/response.ts", from: "end(_, \"Failed\", reason, andThen(message, next))", to: "({ ...end(_, \"Failed\", reason, andThen(message, next)), status: { ..._.observed.task.status, phase: \"Succeeded\" } })", test: laws },
   // how a status goes on
   { name: "an end can be overwritten", file: "src/core/status.ts", from: "if (isOver(status.phase)) return status\n  const phase", to: "const phase", test: "core/status.test.ts" },
@@ -46,13 +46,13 @@ export const mutants: ReadonlyArray<Mutant> = [
   { name: "two that wait for a workspace overtake each other", file: admit, from: "if (mutates(task.stage) && holder === undefined) changing.set", to: "if (task.name === \"\") changing.set", test: "core/admit.test.ts" },
   { name: "another's workspace is one's own", file: "src/core/workspace-lease.ts", from: "if (holder === self)", to: "if (holder !== \"\")", test: "core/workspace-lease.test.ts" },
   { name: "the holder of a workspace is over as soon as its task is gone, its Pods not asked about", file: "src/controller/observe.ts", from: "return items.length === 0 ?", to: "return items.length >= 0 ?", test: schedules },
-  { name: "a Pod that the cache lacks is not looked up", file: "src/controller/observe.ts", from: "{ ...nothing, pod: yield* livePod(task) }", to: "nothing", test: schedules },
-  { name: "a slot is not taken until its Job is seen", file: "src/controller/reconcile.ts", from: "world.reserve(task.metadata.uid)", to: "void 0", test: schedules },
+  { name: "a Pod that the cache lacks is not looked up", file: "src/controller/observe.ts", from: "{ ...nothing, pod: yield* livePod(task) }", to: "nothing", test: "controller/observe.test.ts" },
+  { name: "a slot is not taken until its Job is seen", file: "src/controller/reconcile.ts", from: "world.reserve(task.metadata.uid)", to: "void 0", test: "controller/reconcile.test.ts" },
   // what the controller does
   { name: "a Job is made by apply, over whatever has its name", file: execute, from: "kubernetes.create(kind, object).pipe(Effect.catch(", to: "kubernetes.apply(kind, object).pipe(Effect.catch(", test: schedules },
   { name: "a Job of that name is ours, whoever owns it", file: execute, from: "if (owner?.uid === task.metadata.uid) return", to: "if (owner?.uid !== \"\") return", test: schedules },
-  { name: "a workspace is taken over whatever its version", file: execute, from: "resourceVersion: from.resourceVersion }", to: "resourceVersion: undefined }", test: schedules },
-  { name: "a free workspace is taken by apply", file: execute, from: "Effect.as(kubernetes.create(leases, lease), epoch)", to: "Effect.as(kubernetes.apply(leases, lease), epoch)", test: schedules },
+  { name: "a workspace is taken over whatever its version", file: execute, from: "resourceVersion: from.resourceVersion }", to: "resourceVersion: undefined }", test: "controller/execute.test.ts" },
+  { name: "a free workspace is taken by apply", file: execute, from: "Effect.as(kubernetes.create(leases, lease), epoch)", to: "Effect.as(kubernetes.apply(leases, lease), epoch)", test: "controller/execute.test.ts" },
   { name: "a status is written whatever its version", file: execute, from: "metadata: { name, namespace, resourceVersion, uid }, spec: task.spec", to: "metadata: { name, namespace, uid } as never, spec: task.spec", test: schedules },
   { name: "the epoch of a workspace stays", file: execute, from: "from.epoch + 1 : 1", to: "from.epoch : 1", test: crashes },
   // the Pod

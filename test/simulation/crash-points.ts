@@ -39,7 +39,7 @@ export const scenarios = {
 } satisfies Readonly<Record<string, Scenario>>
 export type ScenarioName = keyof typeof scenarios
 
-export const modes: ReadonlyArray<Fault> = ["killed before", "killed after", "lost answer", "not sent"]
+const modes: ReadonlyArray<Fault> = ["killed before", "killed after", "lost answer", "not sent"]
 
 interface Crash { readonly at: number; readonly mode: Fault }
 interface End {

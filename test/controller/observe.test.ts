@@ -1,0 +1,56 @@
+// What a cache lacks is asked of the API server itself, before its absence may end a task or free a workspace.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Option } from "effect"
+import { ask, holderAnnotation } from "../../src/controller/observe.ts"
+import { make } from "../../src/controller/world.ts"
+import { taskUidLabel } from "../../src/core/manifest/labels.ts"
+import { Holder } from "../../src/core/observed.ts"
+import { leaseName } from "../../src/core/workspace-lease.ts"
+import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { leases, pods } from "../../src/kubernetes/kinds.ts"
+import { noon, plainSeed, policy, type Seed, worldOf } from "../core/worlds.ts"
+import { instantCluster } from "./instant-cluster.ts"
+
+/** What is asked for a task that is all its caches know. */
+const asked = ({ kubernetes }: ReturnType<typeof instantCluster>, seed: Partial<Seed>) => {
+  const { task } = worldOf({ ...plainSeed, ...seed })
+  const world = make(policy)
+  world.setTask("tasks/task", Option.some(task))
+  return Effect.provideService(ask(world, task, noon), Kubernetes, kubernetes)
+}
+
+describe("the Pod of a claim", () => {
+  const withPod = (uid: string) => {
+    const cluster = instantCluster()
+    cluster.server.plant(pods, { metadata: { name: "pod", namespace: "tasks", uid, resourceVersion: "", creationTimestamp: noon }, spec: { containers: [] }, status: { phase: "Running" } })
+    return cluster
+  }
+
+  it.effect("is there, though its event is on the way", () =>
+    Effect.gen(function*() {
+      const { pod } = yield* asked(withPod("pod-uid"), { life: "claimed" })
+      expect(Option.map(pod, ({ uid }) => uid)).toEqual(Option.some("pod-uid"))
+    }))
+
+  it.effect("is gone when another has its name", () =>
+    Effect.gen(function*() {
+      expect((yield* asked(withPod("later-uid"), { life: "claimed" })).pod).toEqual(Option.none())
+    }))
+})
+
+describe("a workspace whose holder is deleted", () => {
+  it.effect("is held by it as long as one Pod of it is there", () =>
+    Effect.gen(function*() {
+      const cluster = instantCluster()
+      const { server } = cluster
+      const pod = { name: "pod", namespace: "tasks", labels: { [taskUidLabel]: "former-uid" } }
+      server.create(leases, {
+        metadata: { name: leaseName("demo"), namespace: "tasks", annotations: { [holderAnnotation]: "former" } },
+        spec: { holderIdentity: "former-uid", leaseTransitions: 4 }
+      })
+      server.create(pods, { metadata: pod })
+      expect((yield* asked(cluster, { stage: "apply" })).holder).toEqual(Holder.Taken({ by: "former" }))
+      server.remove(pods, pod)
+      expect((yield* asked(cluster, { stage: "apply" })).holder).toMatchObject({ _tag: "Over", epoch: 4 })
+    }))
+})
