@@ -9,6 +9,7 @@ import { poolPath } from "../schema/pool-api.ts"
 import { taskPath } from "../schema/task-api.ts"
 import type { Failure, Params } from "./answer.ts"
 import { rows } from "./database.ts"
+import { Refused } from "./refused.ts"
 import type { Caller } from "./tokens.ts"
 import { now } from "./workspaces.ts"
 
@@ -27,6 +28,16 @@ const unkept: ReadonlySet<string> = new Set([poolPath.acquire, poolPath.cancella
 const objectOf = ({ params }: Asked, answer: HttpServerResponse.HttpServerResponse): string =>
   params.id ?? answer.headers.location?.split("/").at(-1) ?? params.name ?? ""
 
+/** The change has its own transaction, since bodies are read in between; it is on disk by now, so the log must do as its record. */
+const unrecorded = (entry: Omit<AuditEntry, "seq">, failure: SqlError.SqlError): Effect.Effect<never, Refused> =>
+  Effect.andThen(
+    Effect.logError("a change was made, and its entry in the audit trail was not stored", entry, failure),
+    Effect.fail(new Refused({
+      status: 500, error: "unrecorded",
+      message: "The change was made, but its entry in the audit trail could not be stored; check the server's log and its disk, and look at what is there before you repeat it."
+    }))
+  )
+
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
 
@@ -34,8 +45,9 @@ const make = Effect.gen(function*() {
   const kept = (asked: Asked, answer: Effect.Effect<HttpServerResponse.HttpServerResponse, Failure>): Effect.Effect<HttpServerResponse.HttpServerResponse, Failure> =>
     asked.method === "GET" || unkept.has(asked.path) ? answer : Effect.tap(answer, (given) => append(asked, objectOf(asked, given)))
 
-  const append = Effect.fnUntraced(function*({ by, method, path, requestId }: Asked, object: string): Effect.fn.Return<void, SqlError.SqlError> {
-    yield* sql`INSERT INTO audit ${sql.insert({ at: yield* now, kind: by.kind, name: by.name, action: `${method} ${path}`, object, requestId })}`
+  const append = Effect.fnUntraced(function*({ by, method, path, requestId }: Asked, object: string): Effect.fn.Return<void, Refused> {
+    const entry = { at: yield* now, kind: by.kind, name: by.name, action: `${method} ${path}`, object, requestId }
+    yield* Effect.catch(sql`INSERT INTO audit ${sql.insert(entry)}`, (failure) => unrecorded(entry, failure))
   })
 
   const newest = (before: Option.Option<number>, limit: number) =>

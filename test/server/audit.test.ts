@@ -88,6 +88,19 @@ describe("the audit trail", () => {
       for (const secret of ["hunter2-hunter2", userToken, poolToken, taskToken]) expect(text).not.toContain(secret)
     }))
 
+  it.live("says that a change was made when it cannot take the entry of it", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      yield* Effect.scoped(serve(made))
+      const database = new DatabaseSync(join(made, "data", "agent-job.sqlite"))
+      database.exec("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'the disk is full'); END")
+      database.close()
+      const url = yield* serve(made)
+      const answer = yield* ask(url + tfePath.workspaces("default"), userToken, "POST", { data: { attributes: { name: "demo" } } })
+      expect([answer.status, answer.json.errors[0].detail]).toEqual([500, expect.stringMatching(/^The change was made, but its entry in the audit trail could not be stored;/u)])
+      expect((yield* ask(`${url}${tfePath.workspaces("default")}/demo`, userToken)).status).toBe(200)
+    }))
+
   it.live("is only added to: the database itself refuses to change or to shorten it", () =>
     Effect.gen(function*() {
       const made = yield* directory
