@@ -36,7 +36,7 @@ fuzz: ## N=50000 requests to the server, and a fifth as many inputs to each deco
 bench: ## measure what the budgets are about
 	@scripts/bench
 .PHONY: scorecard
-scorecard: ## print what the long tests found, and keep it as docs/reliability.md; what was not run says so
+scorecard: ## print what the long tests found, and keep it in docs/reliability.md; what was not run says so
 	@scripts/packages --no-cluster >/dev/null
 	@PATH="$$PWD/node_modules/.bin:$$PATH" node test/scorecard/main.ts
 kill-matrix: ## each part killed at each moment of a run, on the real node; CELLS=text: those whose name has it

@@ -1,4 +1,4 @@
-// `make scorecard`: the promises as figures, printed and kept as docs/reliability.md and docs/scorecard.json, from what the long tests left in docs/reports.
+// `make scorecard`: the promises as figures, printed and kept in docs/reliability.md and docs/scorecard.json, from what the long tests left in docs/reports.
 // Run from the root of the checkout. It measures nothing and judges only: what was not run says so.
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { Schema } from "effect"
@@ -33,11 +33,8 @@ const line = (parts: ReadonlyArray<string>) => `| ${parts.join(" | ")} |`
 const table = [line(["figure", "target", "value", "met", "again with", "seed", "commit"]), line(Array.from({ length: 7 }, () => "---")), ...cells.map(line)].join("\n")
 
 writeFileSync("docs/scorecard.json", `${JSON.stringify(rows.map(judged), null, 2)}\n`)
-writeFileSync("docs/reliability.md", `# Reliability
-
-What was run, and what came of it: these faults, these seeds, no others. Written by \`make scorecard\` from the reports that the long tests leave in docs/reports.
-A fast part of each is in \`make test\`. What the invariants and faults are is in the tests themselves: test/simulation, test/faults, test/fuzz and test/kill-matrix.
-
-${table}
-`)
+const page = "docs/reliability.md"
+const [before = "", , after] = readFileSync(page, "utf8").split(/(?<=<!-- figures: generated -->\n)|(?=<!-- \/figures -->)/u)
+if (after === undefined) throw new Error(`${page} has no place for the figures; put <!-- figures: generated --> and <!-- /figures --> on lines of their own.`)
+writeFileSync(page, `${before}${table}\n${after}`)
 console.log(table)
