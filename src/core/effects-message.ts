@@ -39,3 +39,12 @@ export const madeMessage = (journal: ReadonlyArray<JournalEntry>): string => {
   const made = journal.filter(({ action, kind }) => kind === "done" && action === "create")
   return sentences(["Made by this stage; see that the state has it", made.slice(0, namedInMessage).map(effectName), made.length])
 }
+
+/** Of a result. */
+const longestMessage = 2048
+
+/** What happened, then what is left over. The first may say where an unsaved state is, so at least half of the room is its own. */
+export const withLeft = (happened: string, left: string): string => {
+  const first = happened.slice(0, Math.max(longestMessage / 2, longestMessage - left.length - 1))
+  return `${first} ${left}`.trim().slice(0, longestMessage)
+}

@@ -40,8 +40,8 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
   const notSaved = (why: string, where: string, shared = Option.none<string>()) => new StageFailed({
     reason: "StateNotSaved",
     message: Option.match(shared, {
-      onNone: () => `The pool's server has not confirmed the last state (${why}) It is in ${where} of Pod ${pod.name} on node ${pod.node}; save it before the Pod is deleted.`,
-      onSome: (file) => `The pool's server has not confirmed the last state (${why}) It is kept, encrypted, as ${file} in the volume that tasks share; the next stage that runs takes it to the server.`
+      onNone: () => `The last state is in ${where} of Pod ${pod.name} on node ${pod.node}; save it before the Pod is deleted. The pool's server has not confirmed it (${why})`,
+      onSome: (file) => `The last state is kept, encrypted, as ${file} in the volume that tasks share; the next stage that runs takes it to the server, which has not confirmed it (${why})`
     })
   })
   const settleState = Effect.fnUntraced(function*({ directory, path, root }: Provisioned) {

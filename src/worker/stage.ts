@@ -3,7 +3,7 @@
 // Used by worker/worker.ts.
 import { join } from "node:path"
 import { type Cause, Context, Duration, Effect, Exit, Layer, Option, Ref, type Scope } from "effect"
-import { effectsMessage, madeMessage } from "../core/effects-message.ts"
+import { effectsMessage, madeMessage, withLeft } from "../core/effects-message.ts"
 import { fromEvent, fromLog } from "../core/engine-events.ts"
 import { changesOf } from "../core/journal.ts"
 import { stopMessage } from "../core/outcome.ts"
@@ -37,9 +37,6 @@ interface Facts extends Pick<StageResult, "changes" | "hasChanges" | "planDigest
 /** How a command ended. */
 type Done = Exit.Exit<unknown, StageFailed | StageStopped>
 
-/** Of a result. */
-const longestMessage = 2048
-
 const printed = (bytes: Uint8Array) => Effect.callback<void>((resume) => void process.stdout.write(bytes, () => resume(Effect.void)))
 
 /** What the stage came to, and how to wait for the end of its log. */
@@ -65,7 +62,7 @@ export const runStage = Effect.fn("Stage.run")(
       orItsFailure
     )
     const { left = "", ...known } = yield* Ref.get(facts)
-    const message = `${log.redact(outcome.message).slice(0, longestMessage - left.length - 1)} ${left}`.trim()
+    const message = withLeft(log.redact(outcome.message), left)
     if (outcome.outcome !== "succeeded") yield* log.line(`\n\u001b[1m${message}\u001b[0m`)
     return { outcome: { ...outcome, ...known, message }, flushLog: log.flush }
   },

@@ -1,6 +1,6 @@
 // What is left over of a stage, as the end of its message.
 import { describe, expect, it } from "@effect/vitest"
-import { effectsMessage, madeMessage } from "../../src/core/effects-message.ts"
+import { effectsMessage, madeMessage, withLeft } from "../../src/core/effects-message.ts"
 import type { Effected, JournalEntry, StageEffects } from "../../src/schema/effects.ts"
 
 const effect = (action: Effected["action"], address: string, id?: string): Effected => ({ action, address, ...(id !== undefined && { idKey: "id", id }) })
@@ -28,4 +28,15 @@ describe("madeMessage", () => {
     expect(madeMessage([1, 2, 3, 4].map(done))).toContain("and 1 more.")
     expect(madeMessage([])).toBe("")
   })
+})
+
+describe("withLeft", () => {
+  it.each([
+    { happened: 20, left: 0, of: [20, 0] },
+    { happened: 3000, left: 0, of: [2047, 0] },
+    { happened: 3000, left: 500, of: [1547, 500] },
+    { happened: 3000, left: 1700, of: [1024, 1023] },
+    { happened: 20, left: 1700, of: [20, 1700] }
+  ])("gives $happened characters of what happened and $left of what is left their room: $of", ({ happened, left, of: [first = 0, second = 0] }) =>
+    expect(withLeft("h".repeat(happened), "l".repeat(left))).toBe(`${"h".repeat(first)} ${"l".repeat(second)}`.trim()))
 })

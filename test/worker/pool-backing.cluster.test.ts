@@ -129,7 +129,7 @@ describe("a stage of a pool", () => {
       yield* Fiber.join(running)
       const { result } = kubernetes.task().status
       expect(result, log()).toMatchObject({ outcome: "failed", reason: "StateNotSaved", statePushed: false })
-      expect(result?.message).toContain(`It is kept, encrypted, as ${folder}/`)
+      expect(result?.message).toContain(`The last state is kept, encrypted, as ${folder}/`)
       expect(readdirSync(folder)).toHaveLength(1)
       up()
       yield* Effect.scoped(ran(poolTask(api, "plan"), {}, (here) => ({ ...token(here, api), ...shared })))
