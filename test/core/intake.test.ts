@@ -11,6 +11,8 @@ describe("an assignment", () => {
     const id = `${assignment.runId}.${assignment.stage}.${assignment.attempt}`
     expect(taskNameOfId(id)).toEqual(Option.some(taskName(assignment)))
   })
+  it.prop("has a name of its own in each attempt", [Assignment], ([assignment]) =>
+    taskName({ ...assignment, attempt: assignment.attempt + 1 }) !== taskName(assignment))
   it.prop("becomes a spec that the API server takes, if it may run at all", [Assignment], ([assignment]) => {
     const { archiveSha256, id, planSha256, runId, stage, taskToken, workspace } = assignment
     if (!isRunnable(assignment)) return
