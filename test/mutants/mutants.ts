@@ -47,6 +47,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   { name: "another's workspace is one's own", file: "src/core/workspace-lease.ts", from: "if (holder === self)", to: "if (holder !== \"\")", test: "core/workspace-lease.test.ts" },
   { name: "the holder of a workspace is over as soon as its task is gone, its Pods not asked about", file: "src/controller/observe.ts", from: "return items.length === 0 ?", to: "return items.length >= 0 ?", test: schedules },
   { name: "a Pod that the cache lacks is not looked up", file: "src/controller/observe.ts", from: "{ ...nothing, pod: yield* livePod(task) }", to: "nothing", test: "controller/observe.test.ts" },
+  { name: "another Pod of its name is the one that claimed", file: "src/controller/observe.ts", from: "Option.filter(Option.map(found, podSeen), ({ uid }) => uid === claim.podUid)", to: "Option.map(found, podSeen)", test: "controller/observe.test.ts" },
   { name: "a slot is not taken until its Job is seen", file: "src/controller/reconcile.ts", from: "world.reserve(task.metadata.uid)", to: "void 0", test: "controller/reconcile.test.ts" },
   // what the controller does
   { name: "a Job is made by apply, over whatever has its name", file: execute, from: "kubernetes.create(kind, object).pipe(Effect.catch(", to: "kubernetes.apply(kind, object).pipe(Effect.catch(", test: schedules },
