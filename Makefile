@@ -18,35 +18,36 @@ stop: ## end what `make run` started, cluster included
 	@scripts/stop
 
 ##@ Test it
-.PHONY: test unit faults gitops-test verify check fuzz bench kill-matrix soak replay mutants
+.PHONY: test unit verify check
 test: ## everything it needs, and all the tests; CONTEXT=name: in that context; ONLY="unit cluster gitops node": some of them
 	@scripts/test $(ONLY)
-unit: ## the tests that need no cluster, in seconds
+unit: ## the tests that need no cluster, in minutes
 	@scripts/test unit
-faults: ## a controller killed at each of its writes, and 5,000 runs with one answer in twenty faulty; SOAK_TASKS=n SOAK_SEED=n: others
-	@scripts/test faults
-gitops-test: ## Flux, Argo CD and the linters of manifests; the first time builds for half an hour
-	@scripts/test gitops long
 check: ## types and lint, in seconds
 	@scripts/verify types lint
 verify: ## types, lint, generated files up to date, dead exports
 	@scripts/verify
-fuzz: ## N=50000 requests to the server, and a fifth as many inputs to each decoder; prints what came of them, and each that broke something
-	@scripts/fuzz $(or $(N),50000)
-bench: ## measure what the budgets are about
-	@scripts/bench
-.PHONY: scorecard
-scorecard: ## print what the long tests found, and keep it in docs/reliability.md; what was not run says so
-	@scripts/packages --no-cluster >/dev/null
-	@PATH="$$PWD/node_modules/.bin:$$PATH" node test/scorecard/main.ts
-kill-matrix: ## each part killed at each moment of a run, on the real node; CELLS=text: those whose name has it
-	@scripts/test kills
+
+##@ Test it for longer
+.PHONY: soak replay faults fuzz mutants kill-matrix gitops-test bench scorecard
 soak: ## a million simulated schedules of faults; SEED and SCHEDULES choose others
 	@scripts/soak
-mutants: ## plant each of some fifty bugs alone, and see a fast test catch it; writes docs/mutants.md
-	@scripts/mutants
 replay: ## one simulated schedule again, as short as it gets: SEED=…
 	@scripts/replay
+faults: ## a controller killed at each of its writes, and 5,000 runs with one answer in twenty faulty; SOAK_TASKS=n SOAK_SEED=n: others
+	@scripts/test faults
+fuzz: ## N=50000 requests to the server, and a fifth as many inputs to each decoder; prints what came of them, and each that broke something
+	@scripts/fuzz $(or $(N),50000)
+mutants: ## plant each of some fifty bugs alone, and see a fast test catch it; writes docs/mutants.md
+	@scripts/mutants
+kill-matrix: ## each part killed at each moment of a run, on the real node; CELLS=text: those whose name has it
+	@scripts/test kills
+gitops-test: ## Flux, Argo CD and the linters of manifests; the first time builds for half an hour
+	@scripts/test gitops long
+bench: ## measure what the budgets are about
+	@scripts/bench
+scorecard: ## print what the long tests found, and keep it in docs/reliability.md; what was not run says so
+	@scripts/scorecard
 
 ##@ Build it
 .PHONY: bundle sbom image cluster generate golden
