@@ -43,7 +43,7 @@ export const reasons = {
   StateNotSaved: "The engine ended, but the server has not confirmed the state; the message says where a copy is.",
   NameTaken: "An object of the name that the Job or the task would have exists and belongs to somebody else.",
   Denied: "The API server refused the Job for good; the message is its answer.",
-  Lost: "The worker ended without a result; nothing is repeated, look at the state before the next run."
+  Lost: "The worker ended without a result; a plan may be made again, an apply never is: look at the state before the next run."
 } as const
 
 export type Reason = keyof typeof reasons
