@@ -1,6 +1,6 @@
 // A plan that was disrupted changes nothing by being made again; how often, and after how long, is decided here.
 // Invariant: a stage that may have changed something is never made again, and neither is a plan that failed by itself.
-// Used by server/assignments for runs, core/follow for attempts at a source, and core/situation for launches before the claim.
+// Used by server/assignments for runs, core/follow for attempts at a source, and core/situation and core/response for launches before the claim.
 import { Option } from "effect"
 import type { Stage } from "../schema/agent-task.ts"
 import type { Reason } from "../schema/reason.ts"
@@ -15,8 +15,8 @@ export const hadToGo = (reason: Reason | undefined): boolean => reason === "Evic
 /** Through no fault of the stage, or nobody knows. */
 const isDisruption = (reason: Reason): boolean => hadToGo(reason) || reason === "Lost"
 
-/** From one attempt to the next: 5, 20 and 80 seconds. */
-const delayMillis = (again: number): number => 5_000 * 4 ** (again - 1)
+/** From one attempt to the next: 5, 20 and then 80 seconds. */
+export const delayMillis = (again: number): number => 5_000 * 4 ** (Math.min(again, mostAgain) - 1)
 
 /** How long to wait before a stage is planned again that was made again `times` times already; none when it is not. */
 export const planAgainAfterMillis = (stage: Stage, { outcome, reason }: Pick<StageResult, "outcome" | "reason">, times: number): Option.Option<number> =>

@@ -8,7 +8,7 @@ import type { FailureReason, Reason, WaitReason } from "../schema/reason.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { Action } from "./action.ts"
 import { jobName } from "./job-name.ts"
-import { hadToGo } from "./plan-again.ts"
+import { delayMillis, hadToGo } from "./plan-again.ts"
 import { endOf, isPodOver, type Trouble, troubleOfStart } from "./pod-trouble.ts"
 import { sentence } from "./sentence.ts"
 import { jobGoesOn, millisSince, millisSinceEnd, mostLaunches, patienceMillis, type Situation } from "./situation.ts"
@@ -167,6 +167,8 @@ const launched = (_: Situation, response: Response): Response => {
 export const finishNameTaken: Respond = (_) =>
   end(_, "Failed", "NameTaken", `A Job named ${ourJob(_)} exists that this task did not make; delete it or rename the task.`)
 
+const jobAgeMillis = ({ now, observed: { job } }: Situation): number => Option.match(job, { onNone: () => 0, onSome: ({ createdAt }) => millisSince(createdAt, now) })
+
 /** What a reason to wait becomes when the wait is over. */
 const finalReason = (reason: Trouble["reason"]): FailureReason =>
   reason === "Refused" ? "Denied" : reason === "Unschedulable" || reason === "QuotaExceeded" ? "StartupTimeout" : reason
@@ -190,17 +192,20 @@ export const finishNotStarted: Respond = (_) => {
 
 export const clearAwayOrFail: Respond = (_) => {
   const { message, reason } = notStarted(_)
-  if ((_.observed.task.status.launches ?? 1) >= mostLaunches(_, reason)) return finishNotStarted(_)
+  const { launches = 1 } = _.observed.task.status
+  if (launches >= mostLaunches(_, reason)) return finishNotStarted(_)
   const news: News = { phase: "Starting", reason, message: andThen(message, "It is launched again.") }
   // Said first, guarded by the version: a Pod that has claimed the task meanwhile keeps its Job.
-  return sameNews(_, news) ? unchanged(_, deleteJob(_).actions) : later(launched(_, tell(_, news)), 0)
+  if (!sameNews(_, news)) return later(launched(_, tell(_, news)), 0)
+  const soonest = delayMillis(launches) - jobAgeMillis(_)
+  return soonest > 0 ? later(unchanged(_), soonest) : unchanged(_, deleteJob(_).actions)
 }
 
 export const finishVanished: Respond = (_) => end(_, "Failed", "Lost", "Its Job was deleted before the worker took the task. Nothing was run.")
 
 export const showStarting: Respond = (_) => {
   const trouble = troubleOfStart(_.observed)
-  const age = Option.match(_.observed.job, { onNone: () => 0, onSome: ({ createdAt }) => millisSince(createdAt, _.now) })
+  const age = jobAgeMillis(_)
   if (isFresh(_) && Option.isNone(trouble) && age < quietMillis) return later(unchanged(_), Math.min(quietMillis - age, quietMillis))
   const news = Option.match(trouble, {
     onNone: () => jobMade(_),

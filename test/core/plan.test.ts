@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { plan, rows } from "../../src/core/plan.ts"
-import { noon, plainSeed, policyOf, type Seed, worldOf } from "./worlds.ts"
+import { noon, perform, plainSeed, policyOf, type Seed, worldOf } from "./worlds.ts"
 
 interface Case {
   readonly given: string
@@ -133,6 +133,18 @@ describe("plan", () => {
   it("counts a first launch that failed before it was told of", () => {
     const whole: Seed = { ...plainSeed, maxLaunches: 2, job: "failed", pod: "Evicted" }
     expect(plan(policyOf(whole), worldOf(whole), noon).status).toMatchObject({ phase: "Starting", reason: "Evicted", launches: 1, job: { name: "agent-job-task" } })
+  })
+
+  it.each([
+    { launches: 1, jobAgeSeconds: 0, again: 5_000 },
+    { launches: 1, jobAgeSeconds: 10, again: undefined },
+    { launches: 2, jobAgeSeconds: 10, again: 10_000 },
+    { launches: 3, jobAgeSeconds: 10, again: 70_000 },
+    { launches: 3, jobAgeSeconds: 179, again: undefined }
+  ] as const)("clears launch $launches that failed away for the next no sooner than it is due: $jobAgeSeconds s old, after $again ms", ({ again, jobAgeSeconds, launches }) => {
+    const whole: Seed = { ...plainSeed, life: "starting", launches, job: "failed", jobAgeSeconds, pod: "Evicted" }
+    const world = perform(worldOf(whole), plan(policyOf(whole), worldOf(whole), noon)) // it is said first
+    expect(plan(policyOf(whole), world, noon)).toMatchObject(again === undefined ? { actions: [{ _tag: "DeleteJob" }] } : { actions: [], requeueAfterMillis: Option.some(again) })
   })
 
   it("leaves a deleted task without a pool to Kubernetes", () => {
