@@ -40,7 +40,7 @@ fuzz: ## N=50000 requests to the server, and a fifth as many inputs to each deco
 	@scripts/fuzz $(or $(N),50000)
 mutants: ## plant each of some fifty bugs alone, and see a fast test catch it; writes docs/mutants.md
 	@scripts/mutants
-kill-matrix: ## each part killed at each moment of a run, on the real node; CELLS=text: those whose name has it
+kill-matrix: ## each part killed at each moment of a run, on the real node; CELLS="text,text": those whose names have one
 	@scripts/test kills
 gitops-test: ## Flux, Argo CD and the linters of manifests; the first time builds for half an hour
 	@scripts/test gitops long
