@@ -6,7 +6,7 @@ import { follows } from "../core/follow.ts"
 import { isUnpinned, sourceSeen } from "../core/flux-source.ts"
 import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, type Warning } from "../core/observed.ts"
 import { taskUidLabel } from "../core/manifest/labels.ts"
-import { startTrouble } from "../core/pod-trouble.ts"
+import { isPodOver, startTrouble } from "../core/pod-trouble.ts"
 import { isOver } from "../core/status.ts"
 import { type Fate, holderOf, leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
@@ -30,10 +30,11 @@ const find = <A>(kind: Kind<A>, place: Place): Read<Option.Option<A>> =>
     Effect.catchTag("NotFound", () => Effect.succeedNone)
   )
 
-/** The Pod of the claim, or the newest; of several that belong to one Job, at most one holds the claim. */
+/** The Pod of the claim, or the newest of those that may still take it, else of all; of several that belong to one Job, at most one holds the claim. */
 const podOf = (task: AgentTask, seen: ReadonlyArray<PodSeen>): Option.Option<PodSeen> => {
   const claim = task.status.claim
-  return claim === undefined ? Option.fromUndefinedOr(seen.at(-1)) : Option.fromUndefinedOr(seen.find(({ uid }) => uid === claim.podUid))
+  if (claim === undefined) return Option.fromUndefinedOr(seen.findLast((pod) => !isPodOver(pod) && !pod.deleting) ?? seen.at(-1))
+  return Option.fromUndefinedOr(seen.find(({ uid }) => uid === claim.podUid))
 }
 
 const livePod = (task: AgentTask): Read<Option.Option<PodSeen>> => {

@@ -5,6 +5,7 @@ import { Equal, Option, Schema } from "effect"
 import { type Reason, WaitReason } from "../schema/reason.ts"
 import { isUnpinned, waitsForSource } from "./flux-source.ts"
 import { isPlain } from "./job-name.ts"
+import { claimLostExitCode } from "./manifest/places.ts"
 import type { Observed } from "./observed.ts"
 import { hadToGo, mostAgain } from "./plan-again.ts"
 import { isEngineOver, isPodOver, troubleOfStart } from "./pod-trouble.ts"
@@ -41,6 +42,8 @@ const jobThere: Holds = ({ observed: { job } }) => Option.isSome(job)
 export const jobGoesOn: Holds = ({ observed: { job } }) => Option.exists(job, ({ deleting, state }) => state === "active" && !deleting)
 const jobEnded: Holds = ({ observed: { job } }) => Option.exists(job, (_) => _.state !== "active")
 const podOver: Holds = ({ observed: { pod } }) => Option.exists(pod, isPodOver)
+/** It left before it had the claim, and Kubernetes makes another Pod of its Job, if there is not one already. */
+const makesWay: Holds = (_) => jobGoesOn(_) && Option.exists(_.observed.pod, ({ worker }) => Option.contains(Option.flatMap(worker, ({ exitCode }) => exitCode), claimLostExitCode))
 const mutates: Holds = ({ observed: { task } }) => task.spec.stage !== "plan"
 
 /** A quota gives room by itself when others end, so waiting for it is no start that failed. */
@@ -66,7 +69,7 @@ export const holds = {
   cancelled: ({ observed: { task } }) => task.spec.cancel === true,
   refusedForGood: ({ observed: { refusal } }) => Option.exists(refusal, ({ kind }) => kind === "NameTaken" || kind === "Denied"),
   foreignJob: ({ observed: { job, task } }) => Option.exists(job, ({ owner }) => !Option.contains(owner, task.metadata.uid)),
-  launchFailed: (_) => jobThere(_) && (jobEnded(_) || podOver(_)),
+  launchFailed: (_) => jobThere(_) && (jobEnded(_) || (podOver(_) && !makesWay(_))),
   launchesSpent: (_) => Option.isNone(_.observed.job) && (_.observed.task.status.launches ?? 0) >= mostLaunches(_, _.observed.task.status.reason),
   cannotStart: (_) => jobThere(_) && Option.exists(troubleOfStart(_.observed), ({ final }) => final),
   startOverdue: (_) => overdue(_) && !waitsForQuota(_),

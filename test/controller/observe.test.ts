@@ -1,10 +1,10 @@
 // What a cache lacks is asked of the API server itself, before its absence may end a task or free a workspace.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
-import { ask, holderAnnotation } from "../../src/controller/observe.ts"
+import { ask, holderAnnotation, observe } from "../../src/controller/observe.ts"
 import { make } from "../../src/controller/world.ts"
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
-import { Holder } from "../../src/core/observed.ts"
+import { Holder, SourceSeen } from "../../src/core/observed.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { leases, pods } from "../../src/kubernetes/kinds.ts"
@@ -36,6 +36,23 @@ describe("the Pod of a claim", () => {
     Effect.gen(function*() {
       expect((yield* asked(withPod("later-uid"), { life: "claimed" })).pod).toEqual(Option.none())
     }))
+})
+
+describe("the Pod of a task that nobody claimed", () => {
+  const pods = (...names: ReadonlyArray<"Pending" | "Running" | "Failed">) => {
+    const { pod, task } = worldOf({ ...plainSeed, life: "starting", job: "active", pod: "Running" })
+    const world = make(policy)
+    for (const [at, phase] of names.entries()) world.setPod(`tasks/pod-${at}`, Option.map(pod, (seen) => ({ taskUid: task.metadata.uid, seen: { ...seen, name: `pod-${at}`, phase } })))
+    const nothing = { job: Option.none(), pod: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
+    return Option.map(observe(world, task, nothing).pod, ({ name }) => name)
+  }
+
+  it("is the newest that may still take it, whatever became of a later one", () => {
+    expect(pods("Running", "Failed")).toEqual(Option.some("pod-0"))
+    expect(pods("Failed", "Pending", "Running")).toEqual(Option.some("pod-2"))
+  })
+
+  it("is the newest when all of them are over", () => expect(pods("Failed", "Failed")).toEqual(Option.some("pod-1")))
 })
 
 describe("a workspace whose holder is deleted", () => {

@@ -28,7 +28,7 @@ export const policy: TaskPolicy = {
 }
 
 const small = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 7 }))
-const containers = Schema.Literals(["none", "running", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "Completed", "OOMKilled", "Error"])
+const containers = Schema.Literals(["none", "running", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "Completed", "OOMKilled", "Error", "ClaimLost"])
 
 export const Seed = Schema.Struct({
   stage: Schema.Literals(["plan", "apply", "destroy"]),
@@ -135,10 +135,10 @@ const job = ({ job, jobAgeSeconds, jobDeleting }: Seed): Option.Option<JobSeen> 
   })
 
 const container = (name: Seed["worker"]): PodSeen["worker"] => {
-  const ended = name === "Completed" || name === "OOMKilled" || name === "Error"
+  const ended = name === "Completed" || name === "OOMKilled" || name === "Error" || name === "ClaimLost"
   return name === "none" ? Option.none() : Option.some({
-    state: ended ? "terminated" : name === "running" ? "running" : "waiting", reason: name === "running" ? "" : name, message: "", lastReason: "",
-    exitCode: ended ? Option.some(name === "Completed" ? 0 : 137) : Option.none()
+    state: ended ? "terminated" : name === "running" ? "running" : "waiting", reason: name === "running" ? "" : name === "ClaimLost" ? "Error" : name, message: "", lastReason: "",
+    exitCode: ended ? Option.some(name === "Completed" ? 0 : name === "ClaimLost" ? 75 : 137) : Option.none()
   })
 }
 
