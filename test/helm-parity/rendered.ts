@@ -1,0 +1,26 @@
+// What the product renders of the text of a values file, without a process of its own: as `agent-job render` does it, from YAML to JSON.
+// Used by cases.test.ts.
+import { Result } from "effect"
+import { readFileSync } from "node:fs"
+import { install } from "../../src/core/manifest/install.ts"
+import { job } from "../../src/core/manifest/job.ts"
+import { resolve } from "../../src/core/resolve.ts"
+import { type Fault, told } from "../../src/schema/explain.ts"
+import { parseTaskFile } from "../../src/schema/task-file.ts"
+import { appVersion, parseLayers } from "../../src/schema/values.ts"
+import { yamlLayer } from "../../src/schema/yaml-layer.ts"
+import type { KubernetesObject } from "./objects.ts"
+
+const taskFile = Result.getOrThrow(yamlLayer("task.yaml", readFileSync(`${import.meta.dirname}/task.yaml`, "utf8"))).tree
+
+/** The objects, or what is said to whoever wrote the file. */
+export const rendered = (text: string, release: { readonly name: string; readonly namespace: string }): Result.Result<ReadonlyArray<KubernetesObject>, string> =>
+  yamlLayer("values.yaml", text).pipe(
+    Result.flatMap((layer) => parseLayers([layer])),
+    Result.mapError((faults: ReadonlyArray<Fault>) => faults.map(told).join("\n")),
+    Result.map((values) => {
+      const config = resolve(values, { ...release, version: appVersion })
+      const task = Result.getOrThrow(parseTaskFile(config.taskNamespace)(taskFile))
+      return JSON.parse(JSON.stringify([...install(config), job(task, config, 0)])) as ReadonlyArray<KubernetesObject>
+    })
+  )
