@@ -8,7 +8,7 @@ import { chartKeys, ourKeys } from "../schema/value-keys.ts"
 import { effects } from "../core/manifest/value-effects.ts"
 import { treeOf } from "../core/manifest/changes.ts"
 import { allBroken } from "./broken-promises.ts"
-import { fileOf, type Tree } from "./chart-values.ts"
+import { fileOf, isTree, type Tree } from "./chart-values.ts"
 import { choices } from "./choices.ts"
 import { compare } from "./compare.ts"
 import type { Accepted, Facts, Refused } from "./facts.ts"
@@ -47,6 +47,13 @@ describe("a committed case", () => {
   it("is there for every promise that the chart breaks", () => expect(allBroken.filter((promise) => !acceptedCases.some(({ fact }) => fact.brokenByChart.includes(promise)))).toEqual([]))
 })
 
+/** Where both say something, the first. */
+const together = (first: Tree, second: Tree): Tree =>
+  Object.entries(second).reduce<Tree>((all, [key, value]) => {
+    const own = all[key]
+    return { ...all, [key]: isTree(own) && isTree(value) ? together(own, value) : Object.hasOwn(all, key) ? own : value }
+  }, first)
+
 /** What the chart does not have; these change what it promises, as their sentences say. */
 const elsewhere = /^(agent\.auth\.token|global\.annotations|persistence\.hostPath\..*|task\.namespace|task\.networkPolicy\..*)$/u
 const newer = effects.filter(([key]) => ourKeys.some(([ours]) => ours === key) && !elsewhere.test(key))
@@ -61,7 +68,7 @@ describe("a generated case", () => {
     const text = stringify(made.oneIn(2) ? file : together(together(file, beside), treeOf(key, value)))
     const failed = Result.match(rendered(text, release), { onFailure: (said) => [said], onSuccess: (objects) => broken(factsOf(file, release), objects) })
     expect(failed, text).toEqual([])
-  }, { arbitrary: { runs: 500 } })
+  }, { arbitrary: { runs: 300 } })
 
   it.prop("with a mistake in it is refused, and the key is named", [Seed], ([seed]) => {
     const made = choices(seed)
@@ -71,15 +78,6 @@ describe("a generated case", () => {
     for (const word of mentions) expect(said).toContain(word)
   }, { arbitrary: { runs: 300 } })
 })
-
-/** Neither says anything of what the other says. */
-const together = (below: Tree, above: Tree): Tree => {
-  const inner = (value: unknown): value is Tree => typeof value === "object" && value !== null && !Array.isArray(value)
-  return Object.entries(above).reduce<Tree>((all, [key, value]) => {
-    const under = all[key]
-    return { ...all, [key]: inner(under) && inner(value) ? together(under, value) : under ?? value }
-  }, below)
-}
 
 describe("the comparison", () => {
   const release = { name: "blue", namespace: "runs" }

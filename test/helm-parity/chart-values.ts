@@ -1,6 +1,6 @@
 // The values of the chart as its promises speak of them: their types, their defaults, and a file laid over these as Helm does it.
 // Invariant: nothing of the product is asked, so that the model stays independent of it.
-// Used by model.ts and broken-promises.ts.
+// Used by the other files here.
 import type { V1Affinity, V1Container, V1PodSecurityContext, V1ResourceRequirements, V1SecurityContext, V1Toleration, V1Volume, V1VolumeMount } from "@kubernetes/client-node"
 import { chartKeys } from "../schema/value-keys.ts"
 import type { Texts } from "./facts.ts"
@@ -59,7 +59,7 @@ export interface ChartValues {
   }
 }
 
-const isTree = (value: unknown): value is Tree => typeof value === "object" && value !== null && !Array.isArray(value)
+export const isTree = (value: unknown): value is Tree => typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** Maps key by key, all else as a whole, and null takes a key away. */
 const laidOver = (below: Tree, above: Tree): Tree => {

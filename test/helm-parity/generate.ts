@@ -16,6 +16,14 @@ const count = { accepted: 24, refused: 12 }
 const seed = Number(process.argv[2])
 if (!Number.isSafeInteger(seed)) throw new Error(`The seed must be a whole number, not ${process.argv[2] ?? "nothing"}; give one, as in: node test/helm-parity/generate.ts 7`)
 
+/** Keys of which one wins over another: the first cases have each of these together. */
+const layers: ReadonlyArray<ReadonlyArray<string>> = [
+  ["global.extraEnv", "agent.extraEnv", "controller.extraEnv", "task.worker.extraEnv", "task.runner.extraEnv"],
+  ["global.podAnnotations", "controller.podAnnotations", "task.podAnnotations"],
+  ["global.imageRegistry", "agent.image.repository", "agent.image.tag", "controller.image.tag", "task.worker.image.repository"],
+  ["agent.securityContext.runAsUser", "controller.securityContext", "task.worker.securityContext"]
+]
+
 const write = (folder: string, number: number, about: string, file: Tree, facts: { readonly accepted: Accepted } | { readonly refused: Refused }): void => {
   const words = about.replaceAll(/(?<=[a-z])[A-Z]/gu, "-$&").toLowerCase().replace(/[^a-z0-9]+/gu, "-")
   const path = join(import.meta.dirname, folder, `${String(number + 1).padStart(3, "0")}-${words}`)
@@ -28,7 +36,7 @@ for (const folder of ["cases", "refused"]) rmSync(join(import.meta.dirname, fold
 
 for (let number = 0; number < count.accepted; number++) {
   const made = choices(seed + number)
-  const must = keys.filter((_, index) => index % count.accepted === number)
+  const must = [...new Set([...keys.filter((_, index) => index % count.accepted === number), ...layers[number] ?? []])]
   const [file, release] = [generatedFile(made, must), generatedRelease(made)]
   const accepted: Accepted = { about: must.join(", "), ...release, expected: factsOf(file, release), brokenByChart: brokenByChart(chartValues(file), release.name) }
   write("cases", number, must[0] ?? "", file, { accepted })

@@ -1,10 +1,9 @@
 // What could be wrong in rendered objects, one thing at a time, and the fact that must then fail: each kind of fact has its row.
 // Used by cases.test.ts.
-import type { Tree } from "./chart-values.ts"
+import { isTree, type Tree } from "./chart-values.ts"
 import type { Objects } from "./objects.ts"
 
 type Node = unknown
-const isTree = (node: Node): node is Tree => typeof node === "object" && node !== null && !Array.isArray(node)
 
 /** Of lists, the item with this name or place. */
 const put = (node: Node, [key, ...rest]: ReadonlyArray<string>, value: unknown): Node => {

@@ -2,7 +2,7 @@
 // Used by compare.ts.
 import type { V1Container, V1PodSecurityContext, V1PodSpec, V1SecurityContext, V1Toleration } from "@kubernetes/client-node"
 import { isDeepStrictEqual } from "node:util"
-import type { Tree } from "./chart-values.ts"
+import { isTree, type Tree } from "./chart-values.ts"
 
 const factors: Readonly<Record<string, number>> = { n: 1e-9, u: 1e-6, m: 1e-3, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15, E: 1e18, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, Pi: 2 ** 50, Ei: 2 ** 60 }
 
@@ -13,8 +13,6 @@ const amount = (quantity: unknown): number => {
 
 /** 500m and 0.5, 1Gi and 1024Mi; what is no quantity is the same as none. */
 export const sameAmount = (a: unknown, b: unknown): boolean => Math.abs(amount(a) - amount(b)) <= 1e-9 * amount(a)
-
-const isTree = (value: unknown): value is Tree => typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** Everything in `want` is in `have`: maps may have more keys, lists of named things more things. */
 export const isWithin = (want: unknown, have: unknown): boolean => {
