@@ -10,7 +10,7 @@ import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { NotFound } from "../../src/kubernetes/errors.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { configOf } from "../core/configs.ts"
-import { plainSeed, policy, worldOf } from "../core/worlds.ts"
+import { before, plainSeed, policy, worldOf } from "../core/worlds.ts"
 
 const configuration = Layer.succeed(Configuration, Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never }))
 
@@ -49,11 +49,13 @@ it.effect("takes the slot in the step that decides, before anybody has seen the 
   Effect.gen(function*() {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     const { task } = worldOf(plainSeed)
-    for (const name of ["one", "two"]) world.setTask(`tasks/${name}`, Option.some({ ...task, metadata: { ...task.metadata, name, uid: Uid.make(name) } }))
     const started: Array<string> = []
     const all: Executor["Service"]["all"] = ({ task }, actions) => Effect.sync(() => void started.push(...actions.filter(Action.$is("CreateJob")).map(() => task.metadata.name)))
     const executor = Layer.succeed(Executor, Executor.of({ all, writeStatus: () => Effect.succeed("2") }))
     const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
-    for (const name of ["one", "two"]) yield* Context.get(parts, Reconciler).reconcile(`tasks/${name}`)
+    for (const [name, creationTimestamp] of [["one", before(60)], ["two", before(600)]] as const) { // the older one comes later, and would have gone first
+      world.setTask(`tasks/${name}`, Option.some({ ...task, metadata: { ...task.metadata, name, uid: Uid.make(name), creationTimestamp } }))
+      yield* Context.get(parts, Reconciler).reconcile(`tasks/${name}`)
+    }
     expect(started).toEqual(["one"])
   }).pipe(Effect.scoped))
