@@ -35,10 +35,10 @@ const now = Effect.map(DateTime.now, DateTime.formatIso)
 
 const tasks = decoding(agentTasks, AgentTask)
 
-/** A task of the derived name is there that was not made for this assignment; it is never adopted, nor given the token. */
-class StrangersTask extends Data.TaggedError("StrangersTask")<{ readonly name: string }> {
+/** An object of a derived name is there that was not made for this assignment; it is never adopted, nor given the token. */
+class Strangers extends Data.TaggedError("Strangers")<{ readonly object: string; readonly is: string }> {
   override get message() {
-    return `AgentTask ${this.name} is there already and does something else, so nothing was run; delete it, and start the run anew.`
+    return `${this.object} is there already and ${this.is}, so nothing was run; delete it, and start the run anew.`
   }
 }
 
@@ -49,23 +49,24 @@ const persist = Effect.fnUntraced(function*({ namespace, url }: Intake, assignme
   const object = { metadata: { name, namespace, labels: managedByUs, finalizers: [poolFinalizer] }, spec: specOf(assignment, url) }
   return yield* kubernetes.create(tasks, object).pipe(
     Effect.catchTag("AlreadyExists", () => Effect.flatMap(kubernetes.get(tasks, { name, namespace }), (task) =>
-      carriesOut(task.spec, assignment) ? Effect.succeed(task) : new StrangersTask({ name })))
+      carriesOut(task.spec, assignment) ? Effect.succeed(task) : new Strangers({ object: `AgentTask ${name}`, is: "does something else" })))
   )
 })
 
-/** The token may be a new one when the assignment is offered again. */
-const keepToken = (task: AgentTask, token: string) =>
-  Effect.flatMap(Kubernetes, (kubernetes) =>
-    kubernetes.apply(secrets, {
-      metadata: {
-        name: tokenSecretName(task.metadata.name),
-        namespace: task.metadata.namespace,
-        labels: managedByUs,
-        ownerReferences: [ownerReference(task)]
-      },
-      type: "Opaque",
-      stringData: { token }
-    }))
+/** The token may be a new one when the assignment is offered again. Secrets are not read here, so whose it is that is there is for the API server to see. */
+const keepToken = Effect.fnUntraced(function*(task: AgentTask, token: string) {
+  const kubernetes = yield* Kubernetes
+  const { namespace, uid } = task.metadata
+  const place = { name: tokenSecretName(task.metadata.name), namespace }
+  const data = { token: Buffer.from(token).toString("base64") }
+  const stranger = new Strangers({ object: `Secret ${place.name}`, is: "not of its task" })
+  const renewed = kubernetes.patch(secrets, place, [{ op: "test", path: "/metadata/ownerReferences/0/uid", value: uid }, { op: "add", path: "/data", value: data }]).pipe(
+    Effect.catchTag("Invalid", () => Effect.andThen(cancelTask(kubernetes, task), Effect.fail(stranger))) // it must not run with whatever is in there
+  )
+  yield* kubernetes.create(secrets, { metadata: { ...place, labels: managedByUs, ownerReferences: [ownerReference(task)] }, type: "Opaque", data }).pipe(
+    Effect.catchTag("AlreadyExists", () => renewed)
+  )
+})
 
 const refuse = Effect.fnUntraced(function*(id: string, reason: FailureReason, message: string) {
   const pool = yield* Pool
@@ -79,7 +80,7 @@ const accept = Effect.fn("PoolIntake.accept")(function*(intake: Intake, assignme
   const task = yield* persist(intake, assignment)
   yield* keepToken(task, taskToken)
   yield* pool.acknowledge(id, task.metadata.uid) // refused: another agent was faster; this task's worker hears the same and ends it
-}, (accepted, _, { id }) => Effect.catchTag(accepted, "StrangersTask", ({ message }) => refuse(id, "NameTaken", message)))
+}, (accepted, _, { id }) => Effect.catchTag(accepted, "Strangers", ({ message }) => refuse(id, "NameTaken", message)))
 
 /** One assignment that fails is offered again; it must not keep the others waiting. */
 const acceptAll = (intake: Intake, assignments: ReadonlyArray<Assignment>) =>

@@ -21,6 +21,8 @@ export interface Selection {
 /** Refuses the write when the object is another one (UID) or a newer one (resource version). */
 export interface Guard { readonly uid?: string | undefined; readonly resourceVersion?: string | undefined }
 
+export interface PatchStep { readonly op: "test" | "add"; readonly path: string; readonly value: unknown }
+
 export interface LogOptions {
   readonly container?: string | undefined
   /** Goes on until the container ends. */
@@ -69,6 +71,8 @@ export class Kubernetes extends Context.Service<Kubernetes, {
    * the version is the only guard there is: the API server ignores a UID in a patch of a custom resource's status (seen with 1.37).
    */
   readonly patchStatus: <A>(kind: Kind<A>, place: Place, status: object, guard?: Pick<Guard, "resourceVersion">) => Effect.Effect<A, KubernetesError>
+  /** JSON patch: all of it, or nothing and `Invalid` when a `test` does not hold, which guards a write of what one may not read. */
+  readonly patch: <A>(kind: Kind<A>, place: Place, steps: ReadonlyArray<PatchStep>) => Effect.Effect<A, KubernetesError>
   /** Asks a question that is put as an object and never stored, such as a SubjectAccessReview; gives the answer as it is. */
   readonly review: (kind: Kind<unknown>, question: { readonly metadata?: { readonly namespace?: string }; readonly spec: object }) => Effect.Effect<unknown, KubernetesError>
   /** Succeeds when the deletion was accepted; finalizers may keep the object for a while. `NotFound` when it, or the one of that UID, is gone. */
@@ -225,6 +229,8 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
       const request = Request.patch(pathOf(kind, place, "status"), { urlParams: write })
       return single(kind, json(request, { metadata: guard, status }, "application/merge-patch+json"), one("patch the status of", kind, place), { idempotent: false })
     },
+    patch: (kind, place, steps) =>
+      single(kind, json(Request.patch(pathOf(kind, place), { urlParams: write }), steps, "application/json-patch+json"), one("patch", kind, place), { idempotent: false }),
     review: (kind, question) => {
       const body = { ...question, apiVersion: kind.apiVersion, kind: kind.kind }
       return unary(json(Request.post(pathOf(kind, { namespace: question.metadata?.namespace })), body), { verb: "create", object: kind.kind }, { idempotent: true })

@@ -1,10 +1,11 @@
 // The controller between a real server and a real API server: runs become tasks, ends become known, and nothing is lost on the way.
 import { expect, layer } from "@effect/vitest"
-import { Effect, Scope } from "effect"
+import { Effect, Option, Scope } from "effect"
 import { join } from "node:path"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, secrets } from "../../src/kubernetes/kinds.ts"
 import { Sha256 } from "../../src/schema/names.ts"
+import { taskPath } from "../../src/schema/task-api.ts"
 import { directory, person, serve, sha256, succeeded, withChanges, worker } from "../server/live-server.ts"
 import { claimWithoutPod, createTask, found, getTask, runController, TaskCluster, Tasks, until, untilLaunched, untilStatus } from "./task-cluster.ts"
 
@@ -87,9 +88,24 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       expect((yield* getTask(`${run}-plan`)).spec).toEqual(before.spec)
     }).pipe(Effect.scoped))
 
-  it.effect("loses no run when it stops between any two steps: what was not acknowledged comes again and finds its task", () =>
+  it.effect("never takes a stranger's Secret of the derived name for a token, nor changes it, and says so to the run", () =>
     Effect.gen(function*() {
       const { controller, people } = yield* withServer
+      const { namespace } = yield* Tasks
+      const kubernetes = yield* Kubernetes
+      const run = yield* people.start("secretive")
+      const place = { name: `${run}-plan-token`, namespace }
+      const { data } = yield* kubernetes.create(secrets, { metadata: place, type: "Opaque", data: { other: "eA==" } })
+      yield* controller
+      yield* until("the run's end", people.view(run), ({ status }) => status === "errored")
+      expect(JSON.stringify(yield* people.view(run))).toContain(`Secret ${place.name} is there already and not of its task`)
+      expect((yield* kubernetes.get(secrets, place))["data"]).toEqual(data)
+      yield* untilStatus(`${run}-plan`, ({ phase }) => phase === "Cancelled")
+    }).pipe(Effect.scoped))
+
+  it.effect("loses no run when it stops between any two steps: what was not acknowledged comes again and finds its task", () =>
+    Effect.gen(function*() {
+      const { controller, people, url } = yield* withServer
       const runs: Array<string> = []
       for (let round = 0; round < 20; round++) {
         const life = yield* Scope.make()
@@ -98,6 +114,11 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
         yield* Scope.close(life, yield* Effect.exit(Effect.void)) // at once, wherever it is
       }
       yield* controller
-      for (const run of runs) yield* untilLaunched(`${run}-plan`)
+      for (const run of runs) {
+        yield* untilLaunched(`${run}-plan`)
+        const { metadata: { uid } } = yield* getTask(`${run}-plan`)
+        const asked = Effect.flatMap(taskToken(`${run}-plan`), (token) => worker(url, { taskToken: token }, uid).as("GET", taskPath.assignment))
+        yield* until("the token that was offered last", Effect.option(asked), Option.exists(({ status }) => status === 200))
+      }
     }).pipe(Effect.scoped))
 })

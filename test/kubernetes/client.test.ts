@@ -154,7 +154,7 @@ describe("trying again", () => {
     Effect.gen(function*() {
       const { kubernetes, server } = yield* setup
       const versioned = { metadata: { ...at, resourceVersion: "7" } }
-      for (const write of [kubernetes.create(jobs, { metadata: at }), kubernetes.update(jobs, versioned), kubernetes.updateStatus(jobs, versioned), kubernetes.patchStatus(jobs, at, {}), kubernetes.apply(jobs, { metadata: at }), kubernetes.delete(jobs, at)]) {
+      for (const write of [kubernetes.create(jobs, { metadata: at }), kubernetes.update(jobs, versioned), kubernetes.updateStatus(jobs, versioned), kubernetes.patchStatus(jobs, at, {}), kubernetes.patch(jobs, at, []), kubernetes.apply(jobs, { metadata: at }), kubernetes.delete(jobs, at)]) {
         server.script.push("reset", found)
         expect((yield* Effect.flip<unknown, KubernetesError, never>(write))._tag).toBe("Unreachable")
         server.script.length = 0
