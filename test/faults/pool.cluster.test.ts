@@ -19,7 +19,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
         const pool = yield* faultProxy({ upstream: { url } })
         const api = yield* faultyApi()
         yield* pool.rules(...["/acquire", "/acknowledge", "/wait", "/result"].map((path) => ({ match: { path }, times: 2, fault })))
-        yield* api.rules({ match: { verb: "create", resource: agentTasks.plural }, times: 2, fault }, { match: { verb: "patch", resource: "secrets" }, times: 2, fault })
+        yield* api.rules({ match: { verb: "create", resource: agentTasks.plural }, times: 2, fault }, { match: { verb: "create", resource: "secrets" }, times: 2, fault })
         const values = { agent: { url: pool.url, tokenExistingSecret: { name: "pool-token" } } }
         yield* runController({ values, poolTokenFile: join(made, "pool.token") }).pipe(Effect.provide(api.found))
         const people = person(url)

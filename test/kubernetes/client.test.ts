@@ -159,7 +159,7 @@ describe("trying again", () => {
         expect((yield* Effect.flip<unknown, KubernetesError, never>(write))._tag).toBe("Unreachable")
         server.script.length = 0
       }
-      expect(server.asked).toHaveLength(6)
+      expect(server.asked).toHaveLength(7)
     }))
 
   it.live("obeys a short Retry-After for every verb", () =>
