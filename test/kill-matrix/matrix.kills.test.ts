@@ -1,5 +1,6 @@
 // The kill matrix on the real node: each part killed at each moment of a run, one cell after the other. `make kill-matrix`, with CELLS="text,text" for some.
 // Prints a table, and leaves the figures for the scorecard.
+import { writeFileSync } from "node:fs"
 import { afterAll, assert, beforeAll, beforeEach, describe } from "vitest"
 import { kubectl, productNamespace } from "../end-to-end/cluster.ts"
 import { it } from "../end-to-end/product.ts"
@@ -50,6 +51,16 @@ afterAll(async () => {
   const all = [...results.values()]
   const seconds = all.map((_) => _.seconds).sort((a, b) => a - b)
   if (all.length < cells.length / 3) return // a look at some, no run
+  writeFileSync("docs/kill-matrix.md", `# Kill matrix
+
+Each part killed at each moment of a run, on the real node. Written by \`make kill-matrix\`; what may come of a cell is in test/kill-matrix/cells.ts.
+
+- applied: as if nothing had happened; a plan was made again at most. in order: one interrupt, and the state has all that was made.
+- named: it ended abruptly, and the result says so and names what the state lacks. –: there is no such moment for it.
+- The seconds are from the kill to the end of the run. In each cell nothing was made twice, and the plan that followed had what was missing and nothing else.
+
+${table()}
+`)
   writeReport("kill-matrix", {
     command: "make kill-matrix",
     figures: {
