@@ -61,7 +61,7 @@ export const faults: Readonly<Record<string, Row>> = {
   F11: {
     fault: "the node is lost while it applies",
     shownBy: { "test/core/plan.laws.test.ts": ["leaves a claimed stage alone while its node does not answer"], "test/controller/controller.cluster.test.ts": ["ends a claimed task whose Pod is gone as lost, and never starts it again"] },
-    notShown: ["a kubelet that is killed, or a network that is cut, under a real apply"]
+    notShown: ["outside the kill matrix: a kubelet that is killed, or a network that is cut, under a real apply"]
   },
   F12: {
     fault: "eviction, drain, a volume over its limit",
