@@ -4,14 +4,14 @@ import { runSeed, runSteps, told } from "./run.ts"
 import { schedule, type Step } from "./steps.ts"
 
 const { SIMULATION_SCHEDULES, SIMULATION_SEED } = process.env
-const schedules = Number(SIMULATION_SCHEDULES ?? 3_000)
+const schedules = Number(SIMULATION_SCHEDULES ?? 20_000)
 const first = Number(SIMULATION_SEED ?? 1)
 
 const go = (verb: Step["do"], nth = 0, by = 0, fault: Step["fault"] = "none"): Step => ({ do: verb, nth, by, fault })
 const goesWell = (rounds: number): ReadonlyArray<Step> => Array.from({ length: rounds }, () => go("all goes well for a while"))
 
 describe("the simulation", () => {
-  it(`keeps all invariants in ${schedules} schedules from seed ${first}`, { timeout: 600_000 }, () => {
+  it(`keeps all invariants in ${schedules} schedules from seed ${first}`, { timeout: 1_800_000 }, () => {
     for (let seed = first; seed < first + schedules; seed++) {
       const failure = runSeed(seed)
       if (failure !== undefined) expect.fail(told(failure))
