@@ -98,6 +98,8 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       const { metadata: { uid } } = yield* createTask("again")
       expect(yield* untilStatus("again", isPhase("Queued"))).toMatchObject({ reason: "NameHeld" })
       yield* kubernetes.apply(jobs, { metadata: { ...place, uid: former.metadata.uid, finalizers: [] } })
+      const isFormer = Effect.match(kubernetes.get(jobs, place), { onFailure: () => false, onSuccess: ({ metadata }) => metadata.uid === former.metadata.uid })
+      yield* until("the former task's Job is gone", isFormer, (there) => !there) // Kubernetes takes its time, and the controller asks every ten seconds
       const next = yield* until("its own Job", Effect.orElseSucceed(kubernetes.get(jobs, place), () => former), ({ metadata }) => metadata.uid !== former.metadata.uid)
       expect(next.metadata.ownerReferences).toMatchObject([{ uid }])
       expect(made(api, "again")).toBe(2)
