@@ -170,10 +170,9 @@ const make = Effect.gen(function*() {
 
   /** What was missing is in the state now: that settles the rescue, unless something is left that only a person can look for. */
   const settleImported = Effect.fnUntraced(function*({ id, workspaceId }: Run, rescueId: string) {
-    const rescue = (yield* rescues.list(workspaceId)).find((one) => one.id === rescueId)
-    if (rescue === undefined || rescue.settledAt !== null) return
-    const { result } = yield* stages.get(rescue.stageId)
-    const left = result === null ? undefined : yield* effects.missing(rescue.stageId, workspaceId, result)
+    const rescue = (yield* rescues.pending(workspaceId)).find((one) => one.id === rescueId)
+    if (rescue === undefined) return
+    const left = yield* effects.missingFor(rescue)
     if (left === undefined || !needRescue(left)) yield* rescues.settle(rescueId, id, "what was missing is imported")
   })
 

@@ -8,7 +8,7 @@ import { Sha256, Timestamp } from "../schema/names.ts"
 import { Blobs } from "./blobs.ts"
 import { row } from "./database.ts"
 import { newId } from "./ids.ts"
-import { conflict, invalid, notFound } from "./refused.ts"
+import { conflict, invalid, orNotFound } from "./refused.ts"
 import { now } from "./workspaces.ts"
 
 export const ConfigurationVersion = Schema.Struct({
@@ -46,7 +46,7 @@ const make = Effect.gen(function*() {
   const one = row(ConfigurationVersion)
 
   const get = (id: string) =>
-    Effect.flatMap(one(sql`SELECT * FROM configurationVersions WHERE id = ${id}`), (found) => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found))
+    Effect.flatMap(one(sql`SELECT * FROM configurationVersions WHERE id = ${id}`), orNotFound)
 
   const create = Effect.fn("Configurations.create")(function*(workspaceId: string, speculative: boolean) {
     const id = yield* newId("cv")

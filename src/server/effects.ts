@@ -1,6 +1,6 @@
 // The journals of stages: what each has made, changed and destroyed, as its worker heard it from the engine; and at its end, what of it the state lacks.
 // Invariant: a journal has no gap and no number twice; of a stage that succeeded nothing is kept, since its state tells it all.
-// Used by the task API (append) and by assignments (account, when a stage ends).
+// Used by the task API (append), by assignments (account, when a stage ends) and by what looks at a rescue (missingFor).
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { endedInOrder, stageEffects } from "../core/stage-effects.ts"
@@ -9,13 +9,15 @@ import { JournalEntry, namedLimit } from "../schema/effects.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { row, rows } from "./database.ts"
 import { conflict, invalid } from "./refused.ts"
-import type { StageRow } from "./stages.ts"
+import type { Rescue } from "./rescues.ts"
+import { type StageRow, Stages } from "./stages.ts"
 import { StateVersions } from "./state-versions.ts"
 
 const Stored = Schema.Struct({ entry: Schema.fromJsonString(JournalEntry) })
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
+  const stages = yield* Stages
   const states = yield* StateVersions
 
   const last = (stageId: string) =>
@@ -54,6 +56,12 @@ const make = Effect.gen(function*() {
     return effects.unsavedCount + effects.unknownCount === 0 && effects.incomplete === undefined ? undefined : effects
   })
 
+  /** The same of the stage of a rescue, by now. */
+  const missingFor = Effect.fnUntraced(function*({ stageId, workspaceId }: Pick<Rescue, "stageId" | "workspaceId">) {
+    const { result } = yield* stages.get(stageId)
+    return result === null ? undefined : yield* missing(stageId, workspaceId, result)
+  })
+
   /** The same when the stage ends, for its view. */
   const account = Effect.fn("Effects.account")(function*({ id }: StageRow, workspaceId: string, result: StageResult) {
     if (result.outcome === "succeeded") {
@@ -65,7 +73,7 @@ const make = Effect.gen(function*() {
     return effects
   })
 
-  return { append, account, missing }
+  return { append, account, missingFor }
 })
 
 export class Effects extends Context.Service<Effects>()("agent-job/server/Effects", { make }) {

@@ -11,7 +11,7 @@ import { Blobs } from "./blobs.ts"
 import { archiveLimitBytes, Configurations } from "./configurations.ts"
 import { Effects } from "./effects.ts"
 import { conflict, notFound } from "./refused.ts"
-import { type Rescue, Rescues } from "./rescues.ts"
+import { nothingPending, type Rescue, Rescues } from "./rescues.ts"
 import { Runs } from "./runs.ts"
 import { Stages } from "./stages.ts"
 import { Workspaces } from "./workspaces.ts"
@@ -49,23 +49,22 @@ const make = Effect.gen(function*() {
   })
 
   /** What the stage of a rescue made that a run can import. */
-  const foundFor = Effect.fnUntraced(function*({ id, stageId, workspaceId }: Rescue) {
-    const { result, runId } = yield* stages.get(stageId)
-    const left = result === null ? undefined : yield* effects.missing(stageId, workspaceId, result)
-    return { rescueId: id, runId, found: importable(left?.unsaved ?? []) }
+  const foundFor = Effect.fnUntraced(function*(rescue: Rescue) {
+    const left = yield* effects.missingFor(rescue)
+    return { rescue, found: importable(left?.unsaved ?? []) }
   })
 
   /** For the oldest rescue that something can be imported for: the first of what is missing, as many as a plan may be narrowed to; the rest comes with the next one. */
   const start = Effect.fn("ImportRuns.start")(function*(name: string) {
     const workspace = yield* workspaces.find(name)
     const pending = workspace === undefined ? [] : yield* rescues.pending(workspace.id)
-    if (workspace === undefined || pending.length === 0) return yield* conflict("nothing-pending", `Nothing of ${name} waits to be settled; see: agent-job state show ${name}`)
+    if (workspace === undefined || pending.length === 0) return yield* nothingPending(name)
     const open = (yield* Effect.forEach(pending, ({ id }) => runs.ofRescue(id))).flat().find(({ status }) => !isFinal(status))
     if (open !== undefined) return yield* conflict("import-runs", `The run ${open.id} imports already; look at it with: agent-job get ${open.id}`)
     const next = (yield* Effect.forEach(pending, foundFor)).find(({ found }) => found.length > 0)
     if (next === undefined) return yield* conflict("nothing-to-import", `Nothing with an id that can be imported is missing in the state of ${name}.`)
-    const { found, rescueId } = next
-    const before = yield* runs.get(next.runId)
+    const { found, rescue } = next
+    const before = yield* runs.get((yield* stages.get(rescue.stageId)).runId)
     const { sha256 } = yield* archiveWith(before.configurationVersionId, workspace.workingDirectory, found)
     return yield* runs.create({
       workspaceId: workspace.id,
@@ -78,7 +77,7 @@ const make = Effect.gen(function*() {
       engine: before.engine ?? undefined,
       options: { targets: found.map(({ address }) => address) },
       variables: before.variables,
-      rescueId
+      rescueId: rescue.id
     })
   })
 

@@ -4,7 +4,7 @@
 import { Context, Effect, Layer, Result } from "effect"
 import { createDecipheriv } from "node:crypto"
 import { keptStateLine } from "../schema/task-api.ts"
-import { conflict, invalid, notFound } from "./refused.ts"
+import { conflict, invalid } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
 import { Runs } from "./runs.ts"
 import { Stages } from "./stages.ts"
@@ -61,7 +61,7 @@ const make = Effect.gen(function*() {
 
   /** A kept state, or a state as the engine writes it, which is then one of the stage that is in doubt. */
   const bring = Effect.fn("KeptStates.bring")(function*(name: string, bytes: Uint8Array, by: string) {
-    const workspace = yield* Effect.flatMap(workspaces.find(name), (found) => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found))
+    const workspace = yield* workspaces.named(name)
     if (stageIn(bytes) !== undefined) {
       if ((yield* take(bytes)) !== workspace.id) return yield* conflict("other-workspace", `This kept state is of another workspace than ${name}; it is kept there.`)
       return

@@ -1,7 +1,7 @@
 // How the server says no inside: one error with a status, a word for programs and a sentence for a person.
 // Each API gives it its own form at its border (server/answer); nothing secret is ever put in it.
 // Used by every store and route of the server.
-import { Data } from "effect"
+import { Data, Effect } from "effect"
 
 export class Refused extends Data.TaggedError("Refused")<{
   readonly status: 400 | 401 | 404 | 409 | 413 | 414 | 422 | 423 | 429 | 500 | 503
@@ -15,6 +15,9 @@ export class Refused extends Data.TaggedError("Refused")<{
 
 /** The same for all that is not there and all that one may not know of. */
 export const notFound = () => new Refused({ status: 404, error: "not-found", message: "There is nothing here; check the address and the id in it." })
+
+/** What was looked for, if it is there. */
+export const orNotFound = <A>(found: A | undefined): Effect.Effect<A, Refused> => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found)
 
 /** The same for every wrong or missing token. */
 export const unauthorized = () => new Refused({ status: 401, error: "unauthorized", message: "The token is missing, wrong or over; send a valid one as a bearer token." })

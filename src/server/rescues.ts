@@ -32,6 +32,9 @@ interface Doubt {
   readonly message: string
 }
 
+/** There is nothing for a person to do. */
+export const nothingPending = (name: string) => conflict("nothing-pending", `Nothing of ${name} waits to be settled; see: agent-job state show ${name}`)
+
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const commits = yield* Commits

@@ -11,7 +11,7 @@ import { Changes } from "../schema/stage-result.ts"
 import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
 import { newRunId } from "./ids.ts"
-import { conflict, notFound, unauthorized } from "./refused.ts"
+import { conflict, orNotFound, unauthorized } from "./refused.ts"
 import { Stages } from "./stages.ts"
 import { RunVariable } from "./variables.ts"
 import { now, Workspaces } from "./workspaces.ts"
@@ -76,7 +76,7 @@ const make = Effect.gen(function*() {
 
   const all = sql`SELECT runs.*, workspaces.name AS workspace FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId`
   const find = (id: string) => row(Run)(sql`${all} WHERE runs.id = ${id}`)
-  const get = (id: string) => Effect.flatMap(find(id), (found) => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found))
+  const get = (id: string) => Effect.flatMap(find(id), orNotFound)
 
   /** Newest first. */
   const list = (workspaceId: string, limit: number, offset: number) =>

@@ -10,7 +10,7 @@ import { assignmentId } from "../schema/pool-api.ts"
 import { StageResult } from "../schema/stage-result.ts"
 import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
-import { notFound } from "./refused.ts"
+import { orNotFound } from "./refused.ts"
 import { now } from "./workspaces.ts"
 
 export const StageRow = Schema.Struct({
@@ -50,7 +50,7 @@ const make = Effect.gen(function*() {
   const commits = yield* Commits
 
   const find = (id: string) => row(StageRow)(sql`SELECT * FROM stages WHERE id = ${id}`)
-  const get = (id: string) => Effect.flatMap(find(id), (found) => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found))
+  const get = (id: string) => Effect.flatMap(find(id), orNotFound)
   const ofRun = (runId: string) => rows(StageRow)(sql`SELECT * FROM stages WHERE runId = ${runId} ORDER BY seq`)
 
   const create = Effect.fn("Stages.create")(function*(runId: RunId, stage: Stage, attempt = 1) {

@@ -7,15 +7,13 @@ import { withSerial } from "../core/next-serial.ts"
 import type { StateView } from "../schema/state.ts"
 import { Effects } from "./effects.ts"
 import { Evidence } from "./evidence.ts"
-import { conflict, invalid, notFound } from "./refused.ts"
-import { Rescues } from "./rescues.ts"
+import { invalid, orNotFound } from "./refused.ts"
+import { nothingPending, Rescues } from "./rescues.ts"
 import { Stages } from "./stages.ts"
 import { StateVersions } from "./state-versions.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
 
 const shownAtMost = 20
-
-const orNotFound = <A>(found: A | undefined) => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found)
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -26,7 +24,6 @@ const make = Effect.gen(function*() {
   const states = yield* StateVersions
   const workspaces = yield* Workspaces
 
-  const existing = (name: string) => Effect.flatMap(workspaces.find(name), orNotFound)
   const kept = (workspaceId: string, id: string) => Effect.flatMap(evidence.find(workspaceId, id), orNotFound)
 
   const lockOf = Effect.fnUntraced(function*({ lockHolder, lockInfo }: Workspace) {
@@ -49,15 +46,10 @@ const make = Effect.gen(function*() {
     return { id, serial, lineage, sha256, sizeBytes, ...(runId !== null && { runId }), createdAt }
   })
 
-  /** What the stage of a rescue made that the state does not have by now. */
-  const missing = Effect.fnUntraced(function*(workspaceId: string, stageId: string) {
-    const { result } = yield* stages.get(stageId)
-    return result === null ? undefined : yield* effects.missing(stageId, workspaceId, result)
-  })
-
   const rescuesOf = (workspaceId: string) =>
-    Effect.flatMap(rescues.list(workspaceId), Effect.forEach(Effect.fnUntraced(function*({ how, id, message, openedAt, reason, settledAt, settledBy, stageId }) {
-      const left = settledAt === null ? yield* missing(workspaceId, stageId) : undefined
+    Effect.flatMap(rescues.list(workspaceId), Effect.forEach(Effect.fnUntraced(function*(rescue) {
+      const { how, id, message, openedAt, reason, settledAt, settledBy, stageId } = rescue
+      const left = settledAt === null ? yield* effects.missingFor(rescue) : undefined
       return {
         id, stage: stageId, reason, message, openedAt,
         ...(left !== undefined && { effects: left }),
@@ -65,8 +57,8 @@ const make = Effect.gen(function*() {
       }
     })))
 
-  const view = Effect.fn("StateRescue.view")(function*(name: string): Effect.fn.Return<StateView, Effect.Error<ReturnType<typeof existing>>> {
-    const workspace = yield* existing(name)
+  const view = Effect.fn("StateRescue.view")(function*(name: string): Effect.fn.Return<StateView, Effect.Error<ReturnType<typeof workspaces.named>>> {
+    const workspace = yield* workspaces.named(name)
     const [version, lock, all] = [yield* versionOf(workspace.id), yield* lockOf(workspace), yield* rescuesOf(workspace.id)]
     return {
       workspace: workspace.name,
@@ -82,7 +74,7 @@ const make = Effect.gen(function*() {
 
   /** The bytes of a refused state. */
   const read = Effect.fn("StateRescue.read")(function*(name: string, id: string) {
-    return yield* evidence.read(yield* kept((yield* existing(name)).id, id))
+    return yield* evidence.read(yield* kept((yield* workspaces.named(name)).id, id))
   })
 
   /** A refused state as it may follow the stored one. */
@@ -100,9 +92,9 @@ const make = Effect.gen(function*() {
 
   /** Everything that is pending, with the refused state `use` as the next version, or with the stored one as it is. */
   const settle = Effect.fn("StateRescue.settle")(function*(name: string, by: string, use: string | undefined) {
-    const { id } = yield* existing(name)
+    const { id } = yield* workspaces.named(name)
     const pending = yield* rescues.pending(id)
-    if (pending.length === 0) return yield* conflict("nothing-pending", `Nothing of ${name} waits to be settled; see: agent-job state show ${name}`)
+    if (pending.length === 0) return yield* nothingPending(name)
     const done = (how: string) => Effect.forEach(pending, (rescue) => rescues.settle(rescue.id, by, how), { discard: true })
     if (use === undefined) return yield* sql.withTransaction(done("the stored state is kept"))
     const { bytes, runId, serial } = yield* following(id, use)
@@ -111,7 +103,7 @@ const make = Effect.gen(function*() {
 
   /** Where there is no lock, nothing is to be done. */
   const unlock = Effect.fn("StateRescue.unlock")(function*(name: string, by: string) {
-    yield* states.forceUnlock((yield* existing(name)).id, by)
+    yield* states.forceUnlock((yield* workspaces.named(name)).id, by)
   })
 
   return { view, read, settle, unlock }

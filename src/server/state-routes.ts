@@ -7,7 +7,7 @@ import { WorkspaceName } from "../schema/names.ts"
 import { LockInfo, taskHeader } from "../schema/task-api.ts"
 import { bytesOf, jsonOf, noContent, type Params, problem, queryOf, unlocked } from "./answer.ts"
 import { routesFor } from "./authorize.ts"
-import { invalid, notFound, Refused } from "./refused.ts"
+import { invalid, orNotFound, Refused } from "./refused.ts"
 import { stateLimitBytes, StateVersions } from "./state-versions.ts"
 import { Workspaces } from "./workspaces.ts"
 
@@ -22,7 +22,7 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const workspaces = yield* Workspaces
   const route = yield* routesFor("user", asLocked)
 
-  const existing = ({ name = "" }: Params) => Effect.flatMap(workspaces.find(name), (found) => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found))
+  const existing = ({ name = "" }: Params) => workspaces.named(name)
   /** The first lock of a name makes its workspace, so that a state can be moved here with nothing but a backend block. */
   const made = ({ name = "" }: Params) =>
     WorkspaceName.makeOption(name).pipe(
@@ -34,8 +34,7 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   return [
     route("GET", address, (_, params) =>
       Effect.gen(function*() {
-        const version = yield* states.current((yield* existing(params)).id)
-        if (version === undefined) return yield* notFound()
+        const version = yield* Effect.flatMap(states.current((yield* existing(params)).id), orNotFound)
         return HttpServerResponse.uint8Array(yield* states.read(version), { contentType: "application/json", headers: { [taskHeader.digest]: version.sha256 } })
       })),
     route("POST", address, (request, params) =>

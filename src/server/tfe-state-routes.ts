@@ -3,7 +3,7 @@
 // Used by server/server.
 import { Effect, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
-import { notFound } from "./refused.ts"
+import { notFound, orNotFound } from "./refused.ts"
 import { State, type StateVersion, StateVersions } from "./state-versions.ts"
 import { document, documents, makeTfe } from "./tfe-envelope.ts"
 import { outputDocument, parseOutputId, stateVersionDocument } from "./tfe-documents.ts"
@@ -21,11 +21,10 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
       const state = yield* Effect.orDie(decode(new TextDecoder().decode(yield* states.read(version)))) // it was decoded when it was accepted
       return state.outputs ?? {}
     })
-  const existing = (version: StateVersion | undefined) => version === undefined ? Effect.fail(notFound()) : Effect.succeed(version)
 
   return [
     route("GET", "/api/v2/workspaces/:id/current-state-version", (request, { id = "" }) =>
-      Effect.map(Effect.flatMap(states.current(id), existing), (version) => document(stateVersionDocument(version, base(request))))),
+      Effect.map(Effect.flatMap(states.current(id), orNotFound), (version) => document(stateVersionDocument(version, base(request))))),
     route("GET", "/api/v2/workspaces/:id/current-state-version-outputs", (_, { id = "" }) =>
       Effect.gen(function*() {
         const workspace = yield* workspaces.get(id)
@@ -36,15 +35,15 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("GET", "/api/v2/state-version-outputs/:id", (_, { id = "" }) =>
       Effect.gen(function*() {
         const parsed = parseOutputId(id)
-        const version = yield* Effect.flatMap(states.find(parsed?.versionId ?? ""), existing)
+        const version = yield* Effect.flatMap(states.find(parsed?.versionId ?? ""), orNotFound)
         const output = Object.entries(yield* outputsOf(version)).find(([name]) => name === parsed?.name)
         return output === undefined ? yield* notFound() : document(outputDocument(version, ...output, true))
       })),
     route("GET", "/api/v2/state-versions/:id", (request, { id = "" }) =>
-      Effect.map(Effect.flatMap(states.find(id), existing), (version) => document(stateVersionDocument(version, base(request))))),
+      Effect.map(Effect.flatMap(states.find(id), orNotFound), (version) => document(stateVersionDocument(version, base(request))))),
     route("GET", "/api/v2/state-versions/:id/download", (_, { id = "" }) =>
       Effect.gen(function*() {
-        const version = yield* Effect.flatMap(states.find(id), existing)
+        const version = yield* Effect.flatMap(states.find(id), orNotFound)
         return HttpServerResponse.uint8Array(yield* states.read(version), { contentType: "application/json" })
       }))
   ]

@@ -5,7 +5,6 @@ import { HttpRouter, HttpServerResponse } from "effect/http"
 import { CreateVariable, CreateWorkspace, tfePath, UpdateWorkspace } from "../schema/tfe-api.ts"
 import { jsonApiErrors, jsonOf, queryOf } from "./answer.ts"
 import { openRoutes } from "./authorize.ts"
-import { notFound } from "./refused.ts"
 import { Runs } from "./runs.ts"
 import { document, documents, made, makeTfe } from "./tfe-envelope.ts"
 import { entitlements, variableDocument, workspaceDocument } from "./tfe-documents.ts"
@@ -37,7 +36,6 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
   const shown = (workspace: Workspace) =>
     Effect.map(workspace.currentRunId === null ? Effect.succeed(undefined) : runs.find(workspace.currentRunId), (holder) => workspaceDocument(workspace, organization, holder))
-  const named = (name: string | undefined) => Effect.flatMap(workspaces.find(name ?? ""), (found) => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found))
 
   return [
     open("GET", tfePath.discovery, () => Effect.succeed(HttpServerResponse.jsonUnsafe(services))),
@@ -60,7 +58,7 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("GET", "/api/v2/organizations/:organization/workspaces/:name", (_, params) =>
       Effect.gen(function*() {
         yield* member(params)
-        return document(yield* Effect.flatMap(named(params.name), shown))
+        return document(yield* Effect.flatMap(workspaces.named(params.name ?? ""), shown))
       })),
     route("GET", "/api/v2/workspaces/:id", (_, { id = "" }) => Effect.map(Effect.flatMap(workspaces.get(id), shown), (shape) => document(shape))),
     route("PATCH", "/api/v2/workspaces/:id", (request, { id = "" }) =>

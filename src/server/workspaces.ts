@@ -7,7 +7,7 @@ import { RunId, Timestamp, WorkspaceName } from "../schema/names.ts"
 import { LockInfo } from "../schema/task-api.ts"
 import { row, rows } from "./database.ts"
 import { newId } from "./ids.ts"
-import { invalid, notFound } from "./refused.ts"
+import { invalid, orNotFound } from "./refused.ts"
 
 export const Workspace = Schema.Struct({
   id: Schema.String,
@@ -38,6 +38,7 @@ const make = Effect.gen(function*() {
   const one = row(Workspace)
 
   const find = (name: string) => one(sql`SELECT * FROM workspaces WHERE name = ${name}`)
+  const named = (name: string) => Effect.flatMap(find(name), orNotFound)
   const get = (id: string) => Effect.flatMap(one(sql`SELECT * FROM workspaces WHERE id = ${id}`), orNotFound)
   const list = rows(Workspace)(sql`SELECT * FROM workspaces ORDER BY name`)
 
@@ -46,7 +47,7 @@ const make = Effect.gen(function*() {
     const id = yield* newId("ws")
     const made = { id, name, createdAt: yield* now, autoApply: false, terraformVersion: "latest", workingDirectory: "", ...(yield* checked(settings)) }
     yield* sql`INSERT INTO workspaces ${sql.insert(made)} ON CONFLICT (name) DO NOTHING`
-    return yield* Effect.flatMap(find(name), orNotFound)
+    return yield* named(name)
   })
 
   const update = Effect.fn("Workspaces.update")(function*(id: string, settings: Partial<WorkspaceSettings>) {
@@ -55,10 +56,8 @@ const make = Effect.gen(function*() {
     return yield* get(id)
   })
 
-  return { find, get, list, ensure, update }
+  return { find, named, get, list, ensure, update }
 })
-
-const orNotFound = <A>(found: A | undefined) => found === undefined ? Effect.fail(notFound()) : Effect.succeed(found)
 
 const checked = (settings: Partial<WorkspaceSettings>) =>
   settings.workingDirectory !== undefined && (settings.workingDirectory.startsWith("/") || settings.workingDirectory.split("/").includes(".."))
