@@ -2,6 +2,7 @@
 // Always holds: short enough to stand beside any message in a result, however long the names are.
 // Used by worker/stage.ts and server/effects.ts.
 import type { Effected, JournalEntry, StageEffects } from "../schema/effects.ts"
+import { longestMessage } from "../schema/stage-result.ts"
 
 const namedInMessage = 3
 const longestName = 100
@@ -39,9 +40,6 @@ export const madeMessage = (journal: ReadonlyArray<JournalEntry>): string => {
   const made = journal.filter(({ action, kind }) => kind === "done" && action === "create")
   return sentences(["Made by this stage; see that the state has it", made.slice(0, namedInMessage).map(effectName), made.length])
 }
-
-/** Of a result. */
-const longestMessage = 2048
 
 /** What happened, then what is left over. The first may say where an unsaved state is, so at least half of the room is its own. */
 export const withLeft = (happened: string, left: string): string => {

@@ -2,7 +2,7 @@
 // Always holds: a line gives an entry only when it says so in the engine's own form; everything else is passed over.
 // Used by core/journal.ts.
 import { Option, Schema } from "effect"
-import type { EffectAction, JournalEntry } from "../schema/effects.ts"
+import { type EffectAction, type JournalEntry, longestIdentity } from "../schema/effects.ts"
 import { plainText } from "./outcome.ts"
 import { addressPattern } from "./resource-address.ts"
 
@@ -21,8 +21,6 @@ const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Event))
 
 const kinds = { apply_start: "started", apply_complete: "done", apply_errored: "failed" } as const
 
-const longest = { address: 1024, idKey: 64, id: 1024 }
-
 const control = /\p{C}/u
 const controls = /\p{C}/gu
 
@@ -30,8 +28,8 @@ const controls = /\p{C}/gu
 const told = (kind: Told["kind"], action: EffectAction, address: string, idKey = "", id = ""): Told => ({
   kind,
   action,
-  address: address.slice(0, longest.address).replace(controls, ""),
-  ...(idKey !== "" && id !== "" && !control.test(idKey + id) && idKey.length <= longest.idKey && id.length <= longest.id && { idKey, id })
+  address: address.slice(0, longestIdentity.address).replace(controls, ""),
+  ...(idKey !== "" && id !== "" && !control.test(idKey + id) && idKey.length <= longestIdentity.idKey && id.length <= longestIdentity.id && { idKey, id })
 })
 
 /** A line of the machine-readable UI (`-json-into` of OpenTofu). */

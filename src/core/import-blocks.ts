@@ -1,19 +1,17 @@
 // What a stage made and its state does not have, as `import` blocks that put it there.
 // Always holds: a block names one address and one id, both as the engine told them; what has no id is a comment.
 // Used by cli/state.ts and server/import-runs.ts.
+import { targetLimits } from "../schema/agent-task.ts"
 import type { Effected, StageEffects } from "../schema/effects.ts"
 import { effectName } from "./effects-message.ts"
 import { quoted } from "./hcl.ts"
 import { isAddress } from "./resource-address.ts"
 
-/** How many addresses a plan can be narrowed to, and how long each may be; as in `PlanOptions`. */
-const targets = { count: 64, length: 512 } as const
-
 const isImportable = ({ address, id }: Effected): boolean => id !== undefined && isAddress(address)
 
 /** What a plan that is narrowed to it can import. */
 export const importable = (unsaved: ReadonlyArray<Effected>): ReadonlyArray<Effected> =>
-  unsaved.filter((effect) => isImportable(effect) && effect.address.length <= targets.length).slice(0, targets.count)
+  unsaved.filter((effect) => isImportable(effect) && effect.address.length <= targetLimits.length).slice(0, targetLimits.count)
 
 /** An HCL file. Ids are what the engine identifies things by; a few providers want another form of them, which their pages say. */
 export const importBlocks = ({ unknown, unknownCount, unsaved, unsavedCount }: Pick<StageEffects, "unknown" | "unknownCount" | "unsaved" | "unsavedCount">): string => [

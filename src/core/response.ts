@@ -5,7 +5,7 @@ import { Option } from "effect"
 import type { AgentTaskStatus, Phase } from "../schema/agent-task.ts"
 import { assignmentId } from "../schema/pool-api.ts"
 import type { FailureReason, Reason, WaitReason } from "../schema/reason.ts"
-import type { StageResult } from "../schema/stage-result.ts"
+import { longestMessage, type StageResult } from "../schema/stage-result.ts"
 import { Action } from "./action.ts"
 import { jobName } from "./job-name.ts"
 import { delayMillis, hadToGo } from "./plan-again.ts"
@@ -90,7 +90,7 @@ const resultOf = ({ now, observed: { task: { status } } }: Situation): StageResu
   status.result ?? {
     outcome: status.phase === "Cancelled" ? "cancelled" : "failed",
     reason: status.reason ?? "Lost",
-    message: (status.message ?? "").slice(0, 2048),
+    message: (status.message ?? "").slice(0, longestMessage),
     finishedAt: status.finishedAt ?? now
   }
 

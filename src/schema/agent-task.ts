@@ -32,13 +32,16 @@ export const Variable = Schema.Struct({
 }).check(exactlyOneOf(values))
 export type Variable = typeof Variable.Type
 
+/** How many addresses a plan can be narrowed to, and how long each may be. */
+export const targetLimits = { count: 64, length: 512 } as const
+
 /** How to plan: the flags of the engine that a run may set. */
 export const PlanOptions = Schema.Struct({
   destroy: Schema.optionalKey(Schema.Boolean.annotate({ description: "Plan the destruction of everything." })),
   refresh: Schema.optionalKey(Schema.Boolean),
   refreshOnly: Schema.optionalKey(Schema.Boolean),
-  targets: Schema.optionalKey(Schema.Array(text(512)).check(Schema.isMaxLength(64))),
-  replace: Schema.optionalKey(Schema.Array(text(512)).check(Schema.isMaxLength(64)))
+  targets: Schema.optionalKey(Schema.Array(text(targetLimits.length)).check(Schema.isMaxLength(targetLimits.count))),
+  replace: Schema.optionalKey(Schema.Array(text(targetLimits.length)).check(Schema.isMaxLength(targetLimits.count)))
 })
 export type PlanOptions = typeof PlanOptions.Type
 

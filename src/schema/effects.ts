@@ -9,11 +9,14 @@ export const journalLimit = 40_000
 /** Entries in one request. */
 export const journalBatch = 100
 
+/** In characters. */
+export const longestIdentity = { address: 1024, idKey: 64, id: 1024 } as const
+
 /** How the engine calls a real thing: its address in the configuration, and the attribute that identifies it, where it says so. */
 const identity = {
-  address: text(1024),
-  idKey: Schema.optionalKey(text(64)),
-  id: Schema.optionalKey(text(1024))
+  address: text(longestIdentity.address),
+  idKey: Schema.optionalKey(text(longestIdentity.idKey)),
+  id: Schema.optionalKey(text(longestIdentity.id))
 }
 
 export const EffectAction = Schema.Literals(["create", "update", "delete"])

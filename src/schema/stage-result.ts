@@ -13,10 +13,13 @@ export const Changes = Schema.Struct({
 })
 export type Changes = typeof Changes.Type
 
+/** Of a result's message, in characters. */
+export const longestMessage = 2048
+
 export const StageResult = Schema.Struct({
   outcome: Schema.Literals(["succeeded", "failed", "cancelled"]),
   reason: Reason,
-  message: Schema.String.check(Schema.isMaxLength(2048)).annotate({ description: "One sentence for a person." }),
+  message: Schema.String.check(Schema.isMaxLength(longestMessage)).annotate({ description: "One sentence for a person." }),
   exitCode: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 })).annotate({ description: "Of the engine." })),
   changes: Schema.optionalKey(Changes),
   hasChanges: Schema.optionalKey(Schema.Boolean.annotate({ description: "Plan only: there is something to apply, outputs included." })),

@@ -6,6 +6,11 @@ import { PlanOptions, Stage, Variable } from "./agent-task.ts"
 import { RunId, Sha256, WorkspaceName } from "./names.ts"
 import { StateMark } from "./seal.ts"
 
+/** A state, at most. */
+export const stateLimitBytes = 64 * 1024 * 1024
+/** One that is kept encrypted, with the line before it and what the encryption adds. */
+export const keptStateLimitBytes = stateLimitBytes + 1024
+
 /** `GET /api/task/v1/assignment`: everything the worker needs beside the bytes. */
 export const TaskDetails = Schema.Struct({
   id: Schema.String,

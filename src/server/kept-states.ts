@@ -8,12 +8,9 @@ import { conflict, invalid } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
 import { Runs } from "./runs.ts"
 import { Stages } from "./stages.ts"
-import { stateLimitBytes, StateVersions } from "./state-versions.ts"
+import { StateVersions } from "./state-versions.ts"
 import { Tokens } from "./tokens.ts"
 import { Workspaces } from "./workspaces.ts"
-
-/** Of one with the line before it, and what the encryption adds. */
-export const keptStateLimitBytes = stateLimitBytes + 1024
 
 const [vectorBytes, tagBytes, lineLimitBytes] = [12, 16, 512]
 

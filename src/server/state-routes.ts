@@ -4,11 +4,11 @@
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { WorkspaceName } from "../schema/names.ts"
-import { LockInfo, taskHeader } from "../schema/task-api.ts"
+import { LockInfo, stateLimitBytes, taskHeader } from "../schema/task-api.ts"
 import { bytesOf, jsonOf, noContent, type Params, problem, queryOf, unlocked } from "./answer.ts"
 import { routesFor } from "./authorize.ts"
 import { invalid, orNotFound, Refused } from "./refused.ts"
-import { stateLimitBytes, StateVersions } from "./state-versions.ts"
+import { StateVersions } from "./state-versions.ts"
 import { Workspaces } from "./workspaces.ts"
 
 const lockInfo = jsonOf(LockInfo)

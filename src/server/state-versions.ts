@@ -5,7 +5,7 @@ import { Context, Effect, Layer, Result, Schema, Semaphore, Stream } from "effec
 import { SqlClient, type SqlError } from "effect/sql"
 import { isDeeperThan } from "../core/json-depth.ts"
 import { RunId, Sha256, Timestamp } from "../schema/names.ts"
-import { LockInfo } from "../schema/task-api.ts"
+import { LockInfo, stateLimitBytes } from "../schema/task-api.ts"
 import { Blobs } from "./blobs.ts"
 import { row, rows } from "./database.ts"
 import { Evidence } from "./evidence.ts"
@@ -35,9 +35,6 @@ export const State = Schema.Struct({
   outputs: Schema.optionalKey(Schema.Record(Schema.String, Output))
 })
 export type State = typeof State.Type
-
-/** Bytes of a state, at most; it is held in memory once. */
-export const stateLimitBytes = 64 * 1024 * 1024
 
 interface NewState {
   readonly bytes: Uint8Array

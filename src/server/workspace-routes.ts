@@ -3,10 +3,11 @@
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { ForceUnlock, type ImportStarted, SettleRescue } from "../schema/state.ts"
+import { keptStateLimitBytes } from "../schema/task-api.ts"
 import { bytesOf, jsonOf, problem } from "./answer.ts"
 import { routesFor } from "./authorize.ts"
 import { ImportRuns } from "./import-runs.ts"
-import { KeptStates, keptStateLimitBytes } from "./kept-states.ts"
+import { KeptStates } from "./kept-states.ts"
 import { StateRescue } from "./state-rescue.ts"
 import type { Caller } from "./tokens.ts"
 

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { Effect, Option } from "effect"
 import type { AgentTaskSpec } from "../schema/agent-task.ts"
 import type { Seal } from "../schema/seal.ts"
-import type { TaskDetails } from "../schema/task-api.ts"
+import { stateLimitBytes, type TaskDetails } from "../schema/task-api.ts"
 import { archiveFile } from "./archive-url.ts"
 import { unpack } from "./archive.ts"
 import type { Backing, Provisioned } from "./backing.ts"
@@ -22,7 +22,6 @@ import { openGateway } from "./state-gateway.ts"
 const planFile = "saved-plan.tar"
 /** What the engine leaves in its directory when it could not push its state. */
 const erroredState = "errored.tfstate"
-const stateLimitBytes = 64 * 1024 * 1024
 
 const markOf = ({ state }: TaskDetails): Seal["state"] => state ?? "none"
 

@@ -5,7 +5,7 @@ import { createCipheriv, randomBytes } from "node:crypto"
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { Effect, Option, Random, Stream } from "effect"
-import { keptStateLine } from "../schema/task-api.ts"
+import { keptStateLimitBytes, keptStateLine } from "../schema/task-api.ts"
 import { openFolder, readFile, removeFile } from "./folder.ts"
 import { storeWhole } from "./kept-state.ts"
 import { Platform } from "./platform.ts"
@@ -15,8 +15,6 @@ import { fileTrouble } from "./stage-failed.ts"
 const suffix = ".state"
 /** What one stage carries for others before it begins; what is refused costs no other its turn. */
 const carriedAtOnce = 20
-/** The largest state that the server takes, and what the encryption adds. */
-const limitBytes = 65 * 1024 ** 2
 
 const folderOf = (cacheDirectory: string) => join(cacheDirectory, "kept-states")
 const trouble = fileTrouble("the volume that tasks share")
@@ -61,7 +59,7 @@ export const sharedCopy = Effect.gen(function*() {
 /** Whether the server has it now. */
 const carry = Effect.fnUntraced(function*(root: number, name: string) {
   const { takeKeptState } = yield* Platform
-  const kept = yield* readFile(root, [name], limitBytes)
+  const kept = yield* readFile(root, [name], keptStateLimitBytes)
   if (Option.isNone(kept)) return false
   yield* takeKeptState(kept.value)
   yield* removeFile(root, [name])

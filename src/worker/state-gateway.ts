@@ -6,14 +6,12 @@ import { randomBytes, timingSafeEqual } from "node:crypto"
 import { createServer } from "node:http"
 import { Effect, Option, Schema, Stream } from "effect"
 import { type HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { LockInfo } from "../schema/task-api.ts"
+import { LockInfo, stateLimitBytes } from "../schema/task-api.ts"
 import type { CommandEnv } from "./engine.ts"
 import type { PlatformError } from "./platform.ts"
 import { invalid } from "./stage-failed.ts"
 import { StateDelivery } from "./state-delivery.ts"
 
-/** What the server takes too. */
-const stateLimitBytes = 64 * 1024 * 1024
 const lockLimitBytes = 64 * 1024
 
 const user = "worker"
