@@ -23,8 +23,10 @@ export const defaultTimeoutSeconds = 3600
 
 const values = { value: Schema.optionalKey(text(65_536)), valueFrom: Schema.optionalKey(Schema.Struct({ secretKeyRef: Schema.Struct({ name: ObjectName, key: ObjectKey }) })) }
 
+export const VariableName = text(253).check(Schema.isPattern(/^[A-Za-z_][-A-Za-z0-9_]*$/u, { expected: "a variable's name" }))
+
 export const Variable = Schema.Struct({
-  name: text(253).check(Schema.isPattern(/^[A-Za-z_][-A-Za-z0-9_]*$/u, { expected: "a variable's name" })),
+  name: VariableName,
   ...values,
   sensitive: Schema.optionalKey(Schema.Boolean.annotate({ description: "Kept out of every log and message." })),
   hcl: Schema.optionalKey(Schema.Boolean.annotate({ description: "The value is an HCL expression, not a text." })),
