@@ -98,8 +98,10 @@ const stopped: Readonly<Record<StopCause, string>> = {
   Cancelled: "The stage was cancelled",
   DeadlineExceeded: "The stage ran longer than timeoutSeconds",
   Evicted: "The Pod had to leave its node",
-  OutOfMemory: "The runner came to 80 % of task.runner.resources.limits.memory"
+  OutOfMemory: "The runner came to 80 % of its memory limit"
 }
+/** What keeps it from coming to that again, where somebody can do something about it. */
+const remedy: Readonly<Partial<Record<StopCause, string>>> = { OutOfMemory: " To go further, raise task.runner.resources.limits.memory." }
 
 /** The command that a stop met. `killed`: it did not end when it was asked to, so it may not have saved its state. */
 export interface Interrupted {
@@ -108,14 +110,16 @@ export interface Interrupted {
   readonly killed: boolean
 }
 
-/** What is said of a stage that was stopped; `during` is the command that was interrupted, if one ran. */
-export const stopMessage = (cause: StopCause, during: Option.Option<Interrupted>): string =>
+const stopEffect = (during: Option.Option<Interrupted>): string =>
   Option.match(during, {
-    onNone: () => `${stopped[cause]}; nothing was changed.`,
+    onNone: () => "; nothing was changed.",
     onSome: ({ killed, mutates, name }) => {
-      if (!mutates) return `${stopped[cause]} during ${name}; nothing was changed.`
+      if (!mutates) return ` during ${name}; nothing was changed.`
       return killed
-        ? `${stopped[cause]} during ${name}, which did not end in time and was killed. Look at the state before the next run.`
-        : `${stopped[cause]} during ${name}, which was interrupted; what it had made is in the state.`
+        ? ` during ${name}, which did not end in time and was killed. Look at the state before the next run.`
+        : ` during ${name}, which was interrupted; what it had made is in the state.`
     }
   })
+
+/** What is said of a stage that was stopped; `during` is the command that was interrupted, if one ran. */
+export const stopMessage = (cause: StopCause, during: Option.Option<Interrupted>): string => stopped[cause] + stopEffect(during) + (remedy[cause] ?? "")

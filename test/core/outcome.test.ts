@@ -61,6 +61,7 @@ describe("stopMessage", () => {
     { cause: "Cancelled", during: Option.none(), message: "The stage was cancelled; nothing was changed." },
     { cause: "Evicted", during: Option.some({ name: "tofu plan", mutates: false, killed: true }), message: "The Pod had to leave its node during tofu plan; nothing was changed." },
     { cause: "DeadlineExceeded", during: Option.some({ name: "tofu apply", mutates: true, killed: false }), message: "The stage ran longer than timeoutSeconds during tofu apply, which was interrupted; what it had made is in the state." },
-    { cause: "Cancelled", during: Option.some({ name: "tofu apply", mutates: true, killed: true }), message: "The stage was cancelled during tofu apply, which did not end in time and was killed. Look at the state before the next run." }
+    { cause: "Cancelled", during: Option.some({ name: "tofu apply", mutates: true, killed: true }), message: "The stage was cancelled during tofu apply, which did not end in time and was killed. Look at the state before the next run." },
+    { cause: "OutOfMemory", during: Option.some({ name: "tofu plan", mutates: false, killed: false }), message: "The runner came to 80 % of its memory limit during tofu plan; nothing was changed. To go further, raise task.runner.resources.limits.memory." }
   ] as const)("says $message", ({ cause, during, message }) => expect(stopMessage(cause, during)).toBe(message))
 })

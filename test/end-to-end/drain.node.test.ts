@@ -116,7 +116,7 @@ resource "terraform_data" "greedy" {
       const { code, stdout } = await command.ended
       assert.strictEqual(code, 1)
       assert.strictEqual(stdout.split("Interrupt received.").length - 1, 1, stdout)
-      const message = "The runner came to 80 % of task.runner.resources.limits.memory during tofu apply, which was interrupted; what it had made is in the state."
+      const message = "The runner came to 80 % of its memory limit during tofu apply, which was interrupted; what it had made is in the state. To go further, raise task.runner.resources.limits.memory."
       assert.deepInclude((await untilFinal(id)).stages[1]?.result, { outcome: "failed", reason: "OutOfMemory", message, statePushed: true })
       assert.include(await resourcesOf(scene.name), "terraform_data.first")
     } finally {
