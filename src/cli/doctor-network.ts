@@ -3,15 +3,15 @@
 // Used by cli/doctor.ts.
 import { DateTime, Effect, Option, Random, Schedule, Schema, type Scope } from "effect"
 import { proven, unproven } from "../core/isolation.ts"
-import { leaderLeaseName } from "../core/manifest/rbac.ts"
 import { listenerPort, type Probe, probePod, probePolicies } from "../core/manifest/probe.ts"
 import { metadataTargets, type NetworkFindings } from "../core/doctor.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
-import { decoding, type Kind, leases, networkPolicies, pods } from "../kubernetes/kinds.ts"
+import { decoding, type Kind, networkPolicies, pods } from "../kubernetes/kinds.ts"
 import type { Place, Writable } from "../kubernetes/object.ts"
 import { type Finding, Findings, type ProbeTarget } from "../schema/probe.ts"
+import { markLeader } from "./leader-lease.ts"
 
 const maybe = Schema.optionalKey
 const ProbePod = Schema.Struct({
@@ -51,21 +51,10 @@ const decodeFindings = Schema.decodeUnknownOption(Findings)
 
 const lastWords = ({ status }: ProbePod): Option.Option<ReadonlyArray<Finding>> => decodeFindings(status?.containerStatuses?.[0]?.state?.terminated?.message)
 
-/**
- * Writes down on the leader's Lease whether the isolation is proven, where a controller that wants it proven looks.
- * It renews the Lease every two seconds, so the first try may be refused; without a Lease no controller ever ran.
- */
+/** Writes down on the leader's Lease whether the isolation is proven, where a controller that wants it proven looks. Without a Lease none ever ran. */
 export const keepProof = Effect.fn("doctor.keepProof")(function*(config: ResolvedConfig, isProof: boolean) {
-  const kubernetes = yield* Kubernetes
   const now = DateTime.formatIso(yield* DateTime.now)
-  yield* kubernetes.get(leases, { namespace: config.namespace, name: leaderLeaseName(config) }).pipe(
-    Effect.flatMap((lease) => {
-      const annotations = lease.metadata.annotations ?? {}
-      return kubernetes.update(leases, { ...lease, metadata: { ...lease.metadata, annotations: isProof ? proven(annotations, config, now) : unproven(annotations) } })
-    }),
-    Effect.retry({ while: ({ _tag }) => _tag === "Conflict", times: 10, schedule: Schedule.spaced("100 millis") }),
-    Effect.catchTag("NotFound", () => Effect.void)
-  )
+  yield* markLeader(config, (annotations) => isProof ? proven(annotations, config, now) : unproven(annotations)).pipe(Effect.catchTag("NotFound", () => Effect.void))
 })
 
 /** `apiServer`: what a worker has to reach. None where nothing could be started to connect to. */

@@ -11,17 +11,14 @@ import { grants } from "../core/manifest/rbac.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
-import { accessReviews, admissionPolicyKinds, configMaps, decoding, definitions, type Kind, namespaces, networkPolicies, nodes } from "../kubernetes/kinds.ts"
-import type { KubernetesObject, Place } from "../kubernetes/object.ts"
+import { find } from "../kubernetes/find.ts"
+import { accessReviews, admissionPolicyKinds, configMaps, decoding, definitions, namespaces, networkPolicies, nodes } from "../kubernetes/kinds.ts"
 import { valuesIn } from "../controller/values-files.ts"
 import { isTree } from "../schema/layers.ts"
 import { BadInput } from "./failure.ts"
 import { unusable } from "./values-flag.ts"
 
 type Look<A> = Effect.Effect<A, KubernetesError, Kubernetes>
-
-const find = (kind: Kind, place: Place): Look<Option.Option<KubernetesObject>> =>
-  Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(kind, place)).pipe(Effect.map(Option.some), Effect.catchTag("NotFound", () => Effect.succeedNone))
 
 /** All that `wanted` says is there; what the API server adds by itself is no difference. */
 const says = (found: unknown, wanted: unknown): boolean => {

@@ -6,12 +6,12 @@ import { drained, drainedSince, isAnswered, undrained } from "../core/draining.t
 import { stageLabel, taskLabel, taskSelector } from "../core/manifest/labels.ts"
 import { leaderLeaseName } from "../core/manifest/rbac.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
-import { jobs, leases } from "../kubernetes/kinds.ts"
-import type { KubernetesObject } from "../kubernetes/object.ts"
+import { jobs } from "../kubernetes/kinds.ts"
 import { Job } from "../schema/kubernetes.ts"
 import type { Answer } from "./answer.ts"
 import { age } from "./elapsed.ts"
 import { Failed, NothingThere } from "./failure.ts"
+import { annotationsOf, leaderLease, markLeader } from "./leader-lease.ts"
 import { Screen } from "./screen.ts"
 import { columns } from "./table.ts"
 
@@ -22,21 +22,15 @@ export interface Installation {
   readonly namespace: string
 }
 
-const annotationsOf = ({ metadata: { annotations = {} } }: KubernetesObject) => annotations
+const controllerOf = ({ controllerNamespace, name }: Installation) => ({ name, namespace: controllerNamespace })
 
-const leaseOf = Effect.fnUntraced(function*({ controllerNamespace, name }: Installation) {
-  const lease = { namespace: controllerNamespace, name: leaderLeaseName({ name }) }
-  return yield* (yield* Kubernetes).get(leases, lease).pipe(Effect.catchTag("NotFound", () =>
-    Effect.fail(new NothingThere({ message: `There is no Lease ${lease.namespace}/${lease.name}, so no controller ever ran there; say which is meant with --name and --controller-namespace.` }))))
-})
+const neverRan = ({ controllerNamespace, name }: Installation) =>
+  new NothingThere({ message: `There is no Lease ${controllerNamespace}/${leaderLeaseName({ name })}, so no controller ever ran there; say which is meant with --name and --controller-namespace.` })
 
-/** The controller renews the Lease every two seconds, so the first try may be refused. */
-const mark = (installation: Installation, change: (annotations: Readonly<Record<string, string>>) => Readonly<Record<string, string>>) =>
-  Effect.gen(function*() {
-    const kubernetes = yield* Kubernetes
-    const lease = yield* leaseOf(installation)
-    return yield* kubernetes.update(leases, { ...lease, metadata: { ...lease.metadata, annotations: change(annotationsOf(lease)) } })
-  }).pipe(Effect.retry({ while: (error) => error._tag === "Conflict", times: 10, schedule: Schedule.spaced("100 millis") }))
+const leaseOf = (installation: Installation) => Effect.catchTag(leaderLease(controllerOf(installation)), "NotFound", () => Effect.fail(neverRan(installation)))
+
+const mark = (installation: Installation, change: Parameters<typeof markLeader>[1]) =>
+  Effect.catchTag(markLeader(controllerOf(installation), change), "NotFound", () => Effect.fail(neverRan(installation)))
 
 const patience = Duration.seconds(30)
 

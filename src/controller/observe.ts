@@ -11,8 +11,9 @@ import { isOver } from "../core/status.ts"
 import { type Fate, holderOf, leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
-import { agentTasks, decoding, events, fluxSources, jobs, type Kind, leases, pods } from "../kubernetes/kinds.ts"
-import { keyOf, type KubernetesObject, type Place } from "../kubernetes/object.ts"
+import { find } from "../kubernetes/find.ts"
+import { agentTasks, decoding, events, fluxSources, jobs, leases, pods } from "../kubernetes/kinds.ts"
+import { keyOf, type KubernetesObject } from "../kubernetes/object.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
 import { FluxObject, Job, Pod, WarningEvent, WorkspaceLease } from "../schema/kubernetes.ts"
 import { jobSeen, podSeen } from "./project.ts"
@@ -23,12 +24,6 @@ const workspaceLeases = decoding(leases, WorkspaceLease)
 export const holderAnnotation = "scalr.io/holder"
 
 type Read<A> = Effect.Effect<A, KubernetesError, Kubernetes>
-
-const find = <A>(kind: Kind<A>, place: Place): Read<Option.Option<A>> =>
-  Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(kind, place)).pipe(
-    Effect.map(Option.some),
-    Effect.catchTag("NotFound", () => Effect.succeedNone)
-  )
 
 /** The Pod of the claim, or the newest of those that may still take it, else of all; of several that belong to one Job, at most one holds the claim. */
 const podOf = (task: AgentTask, seen: ReadonlyArray<PodSeen>): Option.Option<PodSeen> => {

@@ -6,6 +6,7 @@ import { carriesOut, isOf, isRunnable, specOf, taskName, taskNameOfId, tokenSecr
 import { managedByUs } from "../core/manifest/labels.ts"
 import { ownerReference } from "../core/manifest/owner-reference.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
+import { find } from "../kubernetes/find.ts"
 import { agentTasks, decoding, secrets } from "../kubernetes/kinds.ts"
 import { AgentTask } from "../schema/agent-task.ts"
 import type { Assignment } from "../schema/pool-api.ts"
@@ -110,10 +111,7 @@ const cancel = Effect.fn("PoolIntake.cancel")(function*({ namespace }: Intake, i
   const pool = yield* Pool
   const name = taskNameOfId(id)
   if (Option.isNone(name)) return
-  const found = yield* kubernetes.get(tasks, { namespace, name: name.value }).pipe(
-    Effect.map(Option.liftPredicate(({ spec }) => isOf(spec, id))),
-    Effect.catchTag("NotFound", () => Effect.succeedNone)
-  )
+  const found = Option.filter(yield* find(tasks, { namespace, name: name.value }), ({ spec }) => isOf(spec, id))
   if (Option.isSome(found)) return yield* cancelTask(kubernetes, found.value)
   yield* pool.report(id, Option.none(), { outcome: "cancelled", reason: "Cancelled", message: "Cancelled before it started; nothing was run.", finishedAt: yield* now })
 })

@@ -1,7 +1,7 @@
 // A cluster that is drained starts nothing new, and what runs goes on: how somebody asks for it, and how the controller answers.
 // Both are annotations on the Lease of the leading controller, so they outlive it, and whoever leads next keeps to them.
 // Used by controller/controller, controller/world and cli/draining.
-import { Option } from "effect"
+import { Option, Record } from "effect"
 import { Turn } from "./observed.ts"
 
 /** Since when nothing new is to start, in RFC 3339. */
@@ -11,19 +11,17 @@ const kept = "scalr.io/drained"
 
 type Annotations = Readonly<Record<string, string>>
 
-const without = (key: string, annotations: Annotations): Annotations => Object.fromEntries(Object.entries(annotations).filter(([name]) => name !== key))
-
 export const drainedSince = (annotations: Annotations): Option.Option<string> => Option.fromUndefinedOr(annotations[asked])
 
 /** Asked for: one that is drained already stays as it is. */
 export const drained = (annotations: Annotations, now: string): Annotations => ({ ...annotations, [asked]: annotations[asked] ?? now })
 
-export const undrained = (annotations: Annotations): Annotations => without(asked, annotations)
+export const undrained = (annotations: Annotations): Annotations => Record.remove(annotations, asked)
 
 /** The controller's answer to what is asked. */
 export const answered = (annotations: Annotations): Annotations => {
   const since = annotations[asked]
-  return since === undefined ? without(kept, annotations) : { ...annotations, [kept]: since }
+  return since === undefined ? Record.remove(annotations, kept) : { ...annotations, [kept]: since }
 }
 
 export const isAnswered = (annotations: Annotations): boolean => annotations[asked] === annotations[kept]

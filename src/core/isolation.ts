@@ -1,7 +1,7 @@
 // Where nothing may run before its isolation is proven: what was proven, as an annotation on the Lease of the leading controller, and the wait for it.
 // Invariant: a proof is of the network that these values ask for; other values need another one.
 // Used by cli/doctor, which proves it, and by controller/controller and controller/world.
-import { Option } from "effect"
+import { Option, Record } from "effect"
 import { fingerprint } from "./fingerprint.ts"
 import { Turn } from "./observed.ts"
 import type { ResolvedConfig } from "./resolve.ts"
@@ -16,7 +16,7 @@ const subject = ({ name, restrictMetadataService, taskNamespace, taskNetwork: { 
 /** `now`: in RFC 3339, for people. */
 export const proven = (annotations: Annotations, config: ResolvedConfig, now: string): Annotations => ({ ...annotations, [mark]: `${now} ${subject(config)}` })
 
-export const unproven = (annotations: Annotations): Annotations => Object.fromEntries(Object.entries(annotations).filter(([name]) => name !== mark))
+export const unproven = (annotations: Annotations): Annotations => Record.remove(annotations, mark)
 
 export const isProven = (annotations: Annotations, config: ResolvedConfig): boolean => annotations[mark]?.split(" ").at(-1) === subject(config)
 
