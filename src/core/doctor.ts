@@ -3,6 +3,7 @@
 // Used by cli/doctor.ts.
 import { Option } from "effect"
 import { type Finding, type ProbeTarget, shown } from "../schema/probe.ts"
+import { metadataAddresses } from "./manifest/network-addresses.ts"
 import type { Probe } from "./manifest/probe.ts"
 import type { ResolvedConfig } from "./resolve.ts"
 
@@ -15,9 +16,7 @@ export interface Check {
 const check = (name: string) => (outcome: Check["outcome"], message: string): Check => ({ name, outcome, message })
 
 /** Where clouds give to whoever asks, each with one port where it answers. */
-export const metadataTargets: ReadonlyArray<ProbeTarget> = [
-  "169.254.169.254", "169.254.170.2", "169.254.170.23", "168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254"
-].map((address) => ({ address, port: 80 }))
+export const metadataTargets: ReadonlyArray<ProbeTarget> = metadataAddresses.map((address) => ({ address, port: 80 }))
 
 const listed = (targets: ReadonlyArray<ProbeTarget>): string => targets.map(shown).join(", ")
 

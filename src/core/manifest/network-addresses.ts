@@ -1,6 +1,6 @@
 // Addresses that mean the same in every cluster: where clouds hand out what belongs to a node, where resolvers are, and what is private.
 // Invariant: whatever is denied is denied in both families, and for everything but DNS where a cloud's resolver lives there.
-// Used by core/manifest/network-policy and generate.
+// Used by core/manifest/network-policy, core/doctor and generate.
 import type { V1NetworkPolicyEgressRule, V1NetworkPolicyPeer, V1NetworkPolicyPort } from "@kubernetes/client-node"
 
 /** AWS, GCP, Azure, Oracle, IBM, OpenStack, DigitalOcean, Hetzner, Tencent and others have their metadata here, AWS the credentials of tasks and Pods too. */
@@ -11,6 +11,9 @@ const elsewhere = {
   ipv4: ["100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32"],
   ipv6: ["fd00:ec2::23/128", "fd00:ec2::254/128", "fd20:ce::254/128"]
 }
+
+/** One each of what is denied, where something answers if it is there. */
+export const metadataAddresses: ReadonlyArray<string> = ["169.254.169.254", "169.254.170.2", "169.254.170.23", ...[...elsewhere.ipv4, ...elsewhere.ipv6].map((cidr) => cidr.replace(/\/.*$/u, ""))]
 
 const denied = { ipv4: [linkLocal.ipv4, ...elsewhere.ipv4], ipv6: [linkLocal.ipv6, ...elsewhere.ipv6] }
 
