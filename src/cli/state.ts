@@ -15,27 +15,32 @@ const common = { workspace, output: outputFlag, ...serverFlags }
 /** Who does it, as the engines say it in their locks. */
 const me = Effect.sync(() => `${userInfo().username}@${hostname()}`)
 
-/** Asks the server, and prints what the state is then. */
-const answering = (given: ServerFlags & { readonly output: "table" | "json" | "yaml" }, form: "stateLines" | "rescueLines", ask: (client: Client) => ReturnType<Client["state"]>) =>
+type Given = ServerFlags & { readonly workspace: string; readonly output: Parameters<typeof print>[0] }
+type Client = import("./server-client.ts").ServerClient["Service"]
+type Rows = typeof import("./state-rows.ts")
+
+/** Asks the server, and prints what it says in the form for it. */
+const answering = <A extends object, E>(given: Given, ask: (client: Client) => Effect.Effect<A, E>, form: (rows: Rows) => (said: A, now: number) => ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const server = yield* connection(given)
     const answer = yield* lazily(async () => {
-      const [{ ServerClient }, lines] = await Promise.all([import("./server-client.ts"), import("./state-rows.ts")])
+      const [{ ServerClient }, rows] = await Promise.all([import("./server-client.ts"), import("./state-rows.ts")])
       return Effect.gen(function*() {
-        const state = yield* ask(yield* ServerClient)
-        return { document: state, lines: lines[form](state, yield* Clock.currentTimeMillis) }
+        const document = yield* ask(yield* ServerClient)
+        return { document, lines: form(rows)(document, yield* Clock.currentTimeMillis) }
       }).pipe(Effect.provide(ServerClient.layer(server)))
     })
     yield* print(given.output, answer)
   })
-type Client = import("./server-client.ts").ServerClient["Service"]
+const asState = ({ stateLines }: Rows) => stateLines
+const asRescue = ({ rescueLines }: Rows) => rescueLines
 
 const show = Command.make("show", {
   ...common,
   evidence: Flag.String("evidence").pipe(Flag.withMetavar("EVIDENCE"), Flag.optional, Flag.withDescription("Print this refused state as it is, secrets included."))
 }, Effect.fn("state show")(function*(given) {
   const { evidence } = given
-  if (Option.isNone(evidence)) return yield* answering(given, "stateLines", (client) => client.state(given.workspace))
+  if (Option.isNone(evidence)) return yield* answering(given, (client) => client.state(given.workspace), asState)
   const server = yield* connection(given)
   return yield* lazily(async () => {
     const [{ Screen }, { ServerClient }] = await Promise.all([import("./screen.ts"), import("./server-client.ts")])
@@ -50,7 +55,7 @@ const show = Command.make("show", {
 )
 
 /** The file is new: nobody's import blocks are written over. */
-const writingImports = Effect.fnUntraced(function*(given: ServerFlags & { readonly workspace: string }, file: string) {
+const writingImports = Effect.fnUntraced(function*(given: Omit<Given, "output">, file: string) {
   const server = yield* connection(given)
   return yield* lazily(async () => {
     const [{ importBlocks }, { Screen }, { ServerClient }] = await Promise.all([import("../core/import-blocks.ts"), import("./screen.ts"), import("./server-client.ts")])
@@ -67,24 +72,12 @@ const writingImports = Effect.fnUntraced(function*(given: ServerFlags & { readon
   })
 })
 
-const importing = Effect.fnUntraced(function*(given: ServerFlags & { readonly workspace: string; readonly output: "table" | "json" | "yaml" }) {
-  const server = yield* connection(given)
-  const answer = yield* lazily(async () => {
-    const [{ ServerClient }, { importLines }] = await Promise.all([import("./server-client.ts"), import("./state-rows.ts")])
-    return Effect.flatMap(ServerClient, (client) => client.importMissing(given.workspace)).pipe(
-      Effect.map((started) => ({ document: started, lines: importLines(started) })),
-      Effect.provide(ServerClient.layer(server))
-    )
-  })
-  yield* print(given.output, answer)
-})
-
-const bringing = Effect.fnUntraced(function*(given: Parameters<typeof answering>[0] & { readonly workspace: string }, path: string) {
+const bringing = Effect.fnUntraced(function*(given: Given, path: string) {
   const bytes = yield* Effect.try({
     try: () => readFileSync(path),
     catch: (cause) => new BadInput({ message: `${path} cannot be read (${cause instanceof Error ? cause.message : cause}); name the file of a state that you may read.` })
   })
-  yield* answering(given, "rescueLines", (client) => client.bringEvidence(given.workspace, bytes))
+  yield* answering(given, (client) => client.bringEvidence(given.workspace, bytes), asRescue)
 })
 
 const rescue = Command.make("rescue", {
@@ -100,10 +93,10 @@ const rescue = Command.make("rescue", {
   }
   if (Option.isSome(given.importBlocks)) return yield* writingImports(given, given.importBlocks.value)
   if (Option.isSome(given.file)) return yield* bringing(given, given.file.value)
-  if (given.import) return yield* importing(given)
-  if (!given.keep && Option.isNone(given.use)) return yield* answering(given, "rescueLines", (client) => client.state(given.workspace))
+  if (given.import) return yield* answering(given, (client) => client.importMissing(given.workspace), ({ importLines }) => importLines)
+  if (!given.keep && Option.isNone(given.use)) return yield* answering(given, (client) => client.state(given.workspace), asRescue)
   const by = yield* me
-  return yield* answering(given, "stateLines", (client) => client.settleRescue(given.workspace, by, given.use))
+  return yield* answering(given, (client) => client.settleRescue(given.workspace, by, given.use), asState)
 })).pipe(
   Command.withDescription("Show what left the state in doubt, or settle it, so that the workspace goes on."),
   Command.withExamples([{ command: "agent-job state rescue demo" }, { command: "agent-job state rescue demo --use ev-k3v9x2" }, { command: "agent-job state rescue demo --import" }, { command: "agent-job state rescue demo --keep" }])
@@ -112,7 +105,7 @@ const rescue = Command.make("rescue", {
 const unlock = Command.make("unlock", { ...common, force: toggle("force", "Open the lock though its holder may still be at work.") }, Effect.fn("state unlock")(function*(given) {
   if (!given.force) return yield* new BadInput({ message: `Who holds the lock may still write; look with \`agent-job state show ${given.workspace}\`, and say --force when its holder is surely gone.` })
   const by = yield* me
-  return yield* answering(given, "stateLines", (client) => client.forceUnlock(given.workspace, by))
+  return yield* answering(given, (client) => client.forceUnlock(given.workspace, by), asState)
 })).pipe(
   Command.withDescription("Open the lock of a state by force: what its holder writes from then on is refused, and kept as evidence."),
   Command.withExamples([{ command: "agent-job state unlock demo --force" }])
