@@ -4,10 +4,9 @@
 import { Effect, Schedule } from "effect"
 import { createHash } from "node:crypto"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { fluxSources, type Kind } from "../../src/kubernetes/kinds.ts"
+import { definitions, fluxSources } from "../../src/kubernetes/kinds.ts"
 import { Tasks } from "./task-cluster.ts"
 
-const customResourceDefinitions: Kind = { ...fluxSources.GitRepository, apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", plural: "customresourcedefinitions" }
 const group = "source.toolkit.fluxcd.io"
 const anything = { type: "object", "x-kubernetes-preserve-unknown-fields": true }
 
@@ -15,7 +14,7 @@ const anything = { type: "object", "x-kubernetes-preserve-unknown-fields": true 
 export const installFluxKinds = Effect.gen(function*() {
   const kubernetes = yield* Kubernetes
   for (const { kind, plural } of Object.values(fluxSources)) {
-    yield* kubernetes.create(customResourceDefinitions, {
+    yield* kubernetes.create(definitions, {
       metadata: { name: `${plural}.${group}` },
       spec: {
         group, scope: "Namespaced", names: { kind, plural, singular: kind.toLowerCase() },

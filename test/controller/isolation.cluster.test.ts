@@ -7,14 +7,16 @@ import { createTask, getTask, jobNames, runController, TaskCluster, Tasks, until
 
 const waits = { phase: "Queued", reason: "IsolationUnproven", message: "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor." }
 
+/** So that it is never a limit that a task waits for. */
+const roomy = { total: 1000, perWorkspace: 1000 }
+
 /** The name of the first new task that waits for a proof: what changed may take the controller a moment. */
 const untilHeldBack = (prefix: string) => {
   let made = 0
   const next = Effect.gen(function*() {
     const name = `${prefix}-${made++}`
     yield* createTask(name)
-    yield* Effect.sleep("1 second")
-    const { status } = yield* getTask(name)
+    const [{ status }] = yield* until(`what becomes of ${name}`, Effect.all([getTask(name), jobNames]), ([task, names]) => task.status.phase !== undefined || names.includes(`agent-job-${name}`))
     return { name, status }
   })
   return Effect.map(until("a task that waits for a proof", next, ({ status }) => status.reason === waits.reason), ({ name }) => name)
@@ -24,8 +26,8 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a cont
   it.effect("starts nothing before the proof, what waits after it, and nothing once other values make another one necessary", () =>
     Effect.gen(function*() {
       const { namespace } = yield* Tasks
-      const config = (task: object = {}) => configOf({ restrictMetadataService: true, task }, { namespace })
-      const { change } = yield* runController({ values: { restrictMetadataService: true }, task: { requireProvenIsolation: true } })
+      const config = (task: object = {}) => configOf({ restrictMetadataService: true, task: { limits: roomy, ...task } }, { namespace })
+      const { change } = yield* runController({ values: { restrictMetadataService: true }, task: { requireProvenIsolation: true, limits: roomy } })
       yield* createTask("before")
       expect(yield* untilStatus("before", ({ phase }) => phase === "Queued")).toMatchObject(waits)
       expect(yield* jobNames).toEqual([])

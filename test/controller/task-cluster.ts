@@ -2,22 +2,20 @@
 // Jobs select a node that does not exist, so that no Pod runs whatever else the cluster can do.
 // Used by the *.cluster.test.ts files of this folder.
 import { Context, Effect, type Fiber, Layer, Option, Schedule, type Scope } from "effect"
-import { randomBytes } from "node:crypto"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { controller } from "../../src/controller/controller.ts"
-import { crd } from "../../src/core/manifest/crd.ts"
 import { claimed, finished } from "../../src/core/status.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
-import { agentTasks, decoding, jobs, type Kind, namespaces, pods } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, decoding, jobs, pods } from "../../src/kubernetes/kinds.ts"
 import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { Uid, WorkspaceName } from "../../src/schema/names.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
+import { servedNamespace } from "../core/manifest/served-namespace.ts"
 
-const customResourceDefinitions: Kind = { ...namespaces, apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", plural: "customresourcedefinitions" }
 const tasks = decoding(agentTasks, AgentTask)
 
 export class Tasks extends Context.Service<Tasks, { readonly namespace: string }>()("test/Tasks") {}
@@ -36,18 +34,10 @@ const letGo = Effect.fnUntraced(function*(namespace: string) {
   yield* Effect.forEach(items, (task) => Effect.ignore(kubernetes.update(agentTasks, { ...task, metadata: { ...task.metadata, finalizers: [] } })), { discard: true })
 })
 
-export const TaskCluster = Layer.effect(Tasks, Effect.gen(function*() {
-  const kubernetes = yield* Kubernetes
-  const namespace = `test-tasks-${randomBytes(4).toString("hex")}`
-  const { metadata, spec } = crd()
-  yield* kubernetes.apply(customResourceDefinitions, { metadata, spec })
-  yield* Effect.acquireRelease(
-    kubernetes.create(namespaces, { metadata: { name: namespace } }),
-    () => Effect.ignore(Effect.andThen(letGo(namespace), kubernetes.delete(namespaces, { name: namespace })))
-  )
-  yield* kubernetes.list(tasks, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") })) // until it is served
-  return { namespace }
-})).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
+export const TaskCluster = Layer.effect(Tasks, Effect.map(servedNamespace("test-tasks", letGo), (namespace) => ({ namespace }))).pipe(
+  Layer.provideMerge(Kubernetes.layer(fromKubeconfig())),
+  Layer.orDie
+)
 
 interface Running {
   readonly healthPort: number

@@ -5,11 +5,10 @@ import { Context, Effect, Layer, Schedule } from "effect"
 import { randomBytes } from "node:crypto"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
-import { type Kind, namespaces } from "../../src/kubernetes/kinds.ts"
+import { definitions, type Kind, namespaces } from "../../src/kubernetes/kinds.ts"
 
 export class Cluster extends Context.Service<Cluster, { readonly namespace: string; readonly things: Kind }>()("test/Cluster") {}
 
-const customResourceDefinitions: Kind = { ...namespaces, apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", plural: "customresourcedefinitions" }
 const openAPIV3Schema = {
   type: "object",
   properties: {
@@ -33,7 +32,7 @@ const cluster = Layer.effect(Cluster, Effect.gen(function*() {
     () => Effect.ignore(kubernetes.delete(namespaces, { name: namespace }))
   )
   yield* Effect.acquireRelease(
-    kubernetes.create(customResourceDefinitions, {
+    kubernetes.create(definitions, {
       metadata: { name: `things.${group}` },
       spec: {
         group,
@@ -42,7 +41,7 @@ const cluster = Layer.effect(Cluster, Effect.gen(function*() {
         versions: [{ name: "v1", served: true, storage: true, subresources: { status: {} }, schema: { openAPIV3Schema } }]
       }
     }),
-    () => Effect.ignore(kubernetes.delete(customResourceDefinitions, { name: `things.${group}` }))
+    () => Effect.ignore(kubernetes.delete(definitions, { name: `things.${group}` }))
   )
   yield* kubernetes.list(things, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") })) // until it is served
   return { namespace, things }

@@ -10,16 +10,22 @@ import { ended, started } from "./process.ts"
 
 const state = (serial: number) => ({ version: 4, serial, lineage: "l", outputs: {}, resources: [{ filler: "x".repeat(20_000) }] })
 
+/** A server as a process, and in it an apply that holds the lock `a`. */
+const applyingIn = Effect.fnUntraced(function*(made: string) {
+  const { child, url } = yield* started(made)
+  yield* person(url).start("demo", { "auto-apply": true })
+  yield* planWith(url)
+  const apply = yield* agent(url).take
+  const applier = worker(url, apply)
+  const { epoch } = (yield* applier.lock("a")).json
+  return { child, url, apply, applier, epoch }
+})
+
 describe("what was acknowledged", () =>
   it.live("survives SIGKILL in the middle of state pushes, log appends and new runs", () =>
     Effect.gen(function*() {
       const made = yield* directory
-      const { child, url } = yield* started(made)
-      yield* person(url).start("demo", { "auto-apply": true })
-      yield* planWith(url)
-      const apply = yield* agent(url).take
-      const applier = worker(url, apply)
-      const { epoch } = (yield* applier.lock("a")).json
+      const { applier, apply, child, epoch, url } = yield* applyingIn(made)
       const acknowledged = { serial: 0, log: 0, runs: 0, refused: 0 }
       const lost = () => undefined // the server died before it answered
       const push = async () => {
@@ -77,12 +83,8 @@ describe("a state that is half sent", () =>
   it.live("is nowhere after SIGKILL, and the one before it is whole", () =>
     Effect.gen(function*() {
       const made = yield* directory
-      const { child, url } = yield* started(made)
-      yield* person(url).start("demo", { "auto-apply": true })
-      yield* planWith(url)
-      const apply = yield* agent(url).take
-      const { epoch } = (yield* worker(url, apply).lock("a")).json
-      yield* worker(url, apply).pushState(state(1), "a", epoch)
+      const { applier, apply, child, epoch, url } = yield* applyingIn(made)
+      yield* applier.pushState(state(1), "a", epoch)
       const body = JSON.stringify(state(2))
       const half = request(url + taskPath.state, {
         method: "POST",

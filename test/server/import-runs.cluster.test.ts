@@ -1,6 +1,6 @@
 // The whole way of what a killed engine had made: real engine and worker against a real server, from the kill to a state that has it and a plan that makes nothing twice.
 import { expect, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Schema } from "effect"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { specOf } from "../../src/core/intake.ts"
@@ -11,6 +11,9 @@ import { pod } from "../worker/pod.ts"
 import { agent, directory, person, serve } from "./live-server.ts"
 
 const taskUid = "task-uid" // as the fake has it
+
+const State = Schema.Struct({ resources: Schema.Array(Schema.Struct({ instances: Schema.Array(Schema.Struct({ attributes: Schema.Struct({ id: Schema.String }) })) })) })
+const decodeState = Schema.decodeUnknownSync(State)
 
 /** Each made thing writes its id to a file outside; the last one takes its time. */
 const configuration = (outside: string, seconds: number) => `
@@ -73,8 +76,8 @@ it.live("a killed apply is imported by a run of its own, and nothing is made a s
     yield* approved(runId)
     yield* next
     expect((yield* me.view(runId)).status).toBe("applied")
-    const state = (yield* me.as("GET", "/api/state/v1/workspaces/demo")).json
-    expect(state.resources.flatMap(({ instances }: any) => instances.map((instance: any) => instance.attributes.id)).sort()).toEqual([...made].sort())
+    const state = decodeState((yield* me.as("GET", "/api/state/v1/workspaces/demo")).json)
+    expect(state.resources.flatMap(({ instances }) => instances.map(({ attributes }) => attributes.id)).sort()).toEqual([...made].sort())
 
     expect((yield* me.as("POST", "/api/agent-job/v1/workspaces/demo/state/rescue", { by: "me" })).status).toBe(200) // the one that nobody saw the end of
     const again = yield* started(0)

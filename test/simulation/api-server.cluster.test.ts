@@ -1,13 +1,12 @@
 // The model of the API server held to a real one: the same random requests to both, whose answers and objects must be the same.
 import { describe, expect, layer } from "@effect/vitest"
-import { Context, Effect, Layer, Predicate, Result, Schedule } from "effect"
-import { randomBytes } from "node:crypto"
-import { crd } from "../../src/core/manifest/crd.ts"
+import { Context, Effect, Layer, Predicate, Result } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
 import type { KubernetesError } from "../../src/kubernetes/errors.ts"
-import { agentTasks, type Kind, leases, namespaces } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, leases } from "../../src/kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../src/kubernetes/object.ts"
+import { servedNamespace } from "../core/manifest/served-namespace.ts"
 import { ApiServer } from "./api-server.ts"
 import { clientOf } from "./client.ts"
 import { randomOf } from "./one-thread.ts"
@@ -15,17 +14,7 @@ import { same } from "./same.ts"
 
 class Place extends Context.Service<Place, { readonly namespace: string }>()("test/Place") {}
 
-const customResourceDefinitions: Kind = { ...namespaces, apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", plural: "customresourcedefinitions" }
-
-const Real = Layer.effect(Place, Effect.gen(function*() {
-  const kubernetes = yield* Kubernetes
-  const namespace = `test-model-${randomBytes(4).toString("hex")}`
-  const { metadata, spec } = crd()
-  yield* kubernetes.apply(customResourceDefinitions, { metadata, spec })
-  yield* Effect.acquireRelease(kubernetes.create(namespaces, { metadata: { name: namespace } }), () => Effect.ignore(kubernetes.delete(namespaces, { name: namespace })))
-  yield* kubernetes.list(agentTasks, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") })) // until it is served
-  return { namespace }
-})).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
+const Real = Layer.effect(Place, Effect.map(servedNamespace("test-model"), (namespace) => ({ namespace }))).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
 
 const at = "2026-01-31T12:00:00Z"
 const inline = { inline: { "main.tf": "" } }

@@ -36,14 +36,22 @@ const sourceController = Effect.map(
 /** Where source-controller is on loopback. */
 const reaching = (running: ReturnType<Pod["run"]>) => Effect.provideService(running, Forbidden, () => false)
 
+/** Directories that outlive the Pods, one for plans and one for the state, and what the tasks of both stages have in common. */
+const claims = Effect.map(
+  Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-claims-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true }))),
+  (outlives) => {
+    const [plans, state] = [join(outlives, "plans"), join(outlives, "state")]
+    for (const directory of [plans, state]) mkdirSync(directory)
+    const shared = { workspace: "demo", backend: { type: "local", config: { path: join(state, "terraform.tfstate") } }, jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: state }] } }
+    return { plans, state, shared }
+  }
+)
+
 describe("a kept plan", () => {
   it.live("is applied as it was approved, though the source has moved on", () =>
     Effect.gen(function*() {
       const { moveTo } = yield* sourceController
-      const outlives = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-claims-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
-      const [plans, state] = [join(outlives, "plans"), join(outlives, "state")]
-      for (const directory of [plans, state]) mkdirSync(directory)
-      const shared = { workspace: "demo", backend: { type: "local", config: { path: join(state, "terraform.tfstate") } }, jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: state }] } }
+      const { plans, shared, state } = yield* claims
       const plan = { ...shared, stage: "plan", source: { fluxSource: { kind: "GitRepository", name: "infra", path: "live" } }, savePlan: { claimName: "plans" } }
       const env = { AGENT_JOB_PLANS_DIR: plans }
 
@@ -67,10 +75,7 @@ describe("a kept plan", () => {
   it.live("is applied with the values it was made with, and with no others", () =>
     Effect.gen(function*() {
       const { moveTo } = yield* sourceController
-      const outlives = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "agent-job-claims-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
-      const [plans, state] = [join(outlives, "plans"), join(outlives, "state")]
-      for (const directory of [plans, state]) mkdirSync(directory)
-      const shared = { workspace: "demo", backend: { type: "local", config: { path: join(state, "terraform.tfstate") } }, jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: state }] } }
+      const { plans, shared, state } = yield* claims
       const variables = (password: string) => [{ name: "password", value: password, sensitive: true }, { name: "REGION", value: "eu", category: "env" }]
       const ran = (spec: Record<string, unknown>, status: AgentTaskStatus = { phase: "Starting" }) =>
         Effect.gen(function*() {

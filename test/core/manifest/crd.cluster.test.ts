@@ -1,25 +1,15 @@
 import { expect, layer } from "@effect/vitest"
-import { Context, Effect, Layer, Schedule } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { randomBytes } from "node:crypto"
-import { crd } from "../../../src/core/manifest/crd.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { fromKubeconfig } from "../../../src/kubernetes/credentials.ts"
-import { agentTasks, type Kind, namespaces } from "../../../src/kubernetes/kinds.ts"
+import { agentTasks } from "../../../src/kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../../src/kubernetes/object.ts"
+import { servedNamespace } from "./served-namespace.ts"
 
 class Place extends Context.Service<Place, { readonly namespace: string }>()("test/Place") {}
 
-const customResourceDefinitions: Kind = { ...namespaces, apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", plural: "customresourcedefinitions" }
-
-const RealCrd = Layer.effect(Place, Effect.gen(function*() {
-  const kubernetes = yield* Kubernetes
-  const namespace = `test-crd-${randomBytes(4).toString("hex")}`
-  const { metadata, spec } = crd()
-  yield* kubernetes.apply(customResourceDefinitions, { metadata, spec })
-  yield* Effect.acquireRelease(kubernetes.create(namespaces, { metadata: { name: namespace } }), () => Effect.ignore(kubernetes.delete(namespaces, { name: namespace })))
-  yield* kubernetes.list(agentTasks, { namespace }).pipe(Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") })) // until it is served
-  return { namespace }
-})).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
+const RealCrd = Layer.effect(Place, Effect.map(servedNamespace("test-crd"), (namespace) => ({ namespace }))).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
 
 const spec = { workspace: "demo", stage: "plan", source: { inline: { "main.tf": "" } } }
 const at = "2026-01-31T12:00:00Z"
