@@ -24,6 +24,9 @@ export interface Asked {
 /** They change nothing that is asked about later, and come all the time: looking for work, and the log and the journal of a stage, which are kept themselves. */
 const unkept: ReadonlySet<string> = new Set([poolPath.acquire, poolPath.cancellations, taskPath.log, taskPath.effects])
 
+/** Whether the change was made is not known then, so the trail must not lack it. */
+const brokenOff = " (broken off)"
+
 /** What was made says where it is. */
 const objectOf = ({ params }: Asked, answer: HttpServerResponse.HttpServerResponse): string =>
   params.id ?? answer.headers.location?.split("/").at(-1) ?? params.name ?? ""
@@ -41,12 +44,20 @@ const unrecorded = (entry: Omit<AuditEntry, "seq">, failure: SqlError.SqlError):
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
 
-  /** The answer of a route; that of a write is given once its entry is stored. What was not done is a failure, and has none. */
+  /**
+   * The answer of a route; that of a write is given once its entry is stored. What was not done is a failure, and has none.
+   * Who breaks a request off, before or after the change, is in the trail with that.
+   */
   const kept = (asked: Asked, answer: Effect.Effect<HttpServerResponse.HttpServerResponse, Failure>): Effect.Effect<HttpServerResponse.HttpServerResponse, Failure> =>
-    asked.method === "GET" || unkept.has(asked.path) ? answer : Effect.tap(answer, (given) => append(asked, objectOf(asked, given)))
+    asked.method === "GET" || unkept.has(asked.path)
+      ? answer
+      : Effect.uninterruptibleMask((restore) => restore(answer).pipe(
+        Effect.onInterrupt(() => Effect.ignore(append(asked, asked.params.id ?? "", brokenOff))),
+        Effect.tap((given) => append(asked, objectOf(asked, given)))
+      ))
 
-  const append = Effect.fnUntraced(function*({ by, method, path, requestId }: Asked, object: string): Effect.fn.Return<void, Refused> {
-    const entry = { at: yield* now, kind: by.kind, name: by.name, action: `${method} ${path}`, object, requestId }
+  const append = Effect.fnUntraced(function*({ by, method, path, requestId }: Asked, object: string, end = ""): Effect.fn.Return<void, Refused> {
+    const entry = { at: yield* now, kind: by.kind, name: by.name, action: `${method} ${path}${end}`, object, requestId }
     yield* Effect.catch(sql`INSERT INTO audit ${sql.insert(entry)}`, (failure) => unrecorded(entry, failure))
   })
 

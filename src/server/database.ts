@@ -72,9 +72,21 @@ const cannotOpen = (file: string, cause: unknown) => {
   })
 }
 
-/** A migrated database: nothing built on it can see an older schema. */
+/** What a newer version wrote may mean something else than this one would read. */
+const isNotNewer = Effect.fnUntraced(function*(file: string) {
+  const sql = yield* SqlClient.SqlClient
+  const known = Math.max(...(yield* migrations).map(([id]) => id))
+  const newest = yield* row(Schema.Struct({ id: Schema.Int }))(sql`SELECT max(migration_id) AS id FROM effect_sql_migrations`)
+  if (newest !== undefined && newest.id > known) {
+    return yield* new ServerError({ message: `The database ${file} is of a newer version of agent-job (schema ${newest.id}, this one knows ${known}); start that version again, or restore a copy from before the upgrade.` })
+  }
+})
+
+/** A migrated database: nothing built on it can see another schema. */
 export const layerDatabase = (file: string): Layer.Layer<SqlClient.SqlClient, ServerError> =>
-  Layer.effectDiscard(Migrator.make({})({ loader: migrations }).pipe(Effect.mapError((cause) => cannotOpen(file, cause)))).pipe(
+  Layer.effectDiscard(Effect.andThen(Migrator.make({})({ loader: migrations }), isNotNewer(file)).pipe(
+    Effect.mapError((cause) => cause instanceof ServerError ? cause : cannotOpen(file, cause))
+  )).pipe(
     Layer.provideMerge(Layer.effect(SqlClient.SqlClient, make(file))),
     Layer.provide(Reactivity.layer)
   )

@@ -1,7 +1,8 @@
 // Who changed what: every write that was done is in the trail with its request, nothing else is, and nothing secret.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Schema, Scope } from "effect"
+import { Effect, Exit, Schedule, Schema, Scope } from "effect"
 import { writeFileSync } from "node:fs"
+import { request } from "node:http"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { AuditList, auditPath } from "../../src/schema/audit.ts"
@@ -13,6 +14,14 @@ const trail = (url: string, query = "") =>
   Effect.map(ask(`${url}${auditPath}${query}`, userToken), ({ json }) => Schema.decodeUnknownSync(AuditList)(json).entries)
 
 const server = Effect.flatMap(directory, serve)
+
+/** Sends half of what it announces, and hangs up once the server has it. */
+const halfOf = (method: string, url: string) =>
+  Effect.promise(async () => {
+    const sent = request(url, { method, headers: { "content-length": 2000 } }).on("error", () => {})
+    await new Promise((done) => sent.write(Buffer.alloc(1000), done))
+    sent.destroy()
+  })
 
 describe("the audit trail", () => {
   it.live("has every write of a whole run: who, what, on which object, in which request", () =>
@@ -66,6 +75,16 @@ describe("the audit trail", () => {
       yield* agent(url).acquire()
       yield* agent(url).post(poolPath.result("run-none.plan.1"), failed())
       expect(yield* trail(url)).toEqual([])
+    }))
+
+  it.live("has what was broken off in its midst, since nobody heard whether it was done", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).workspace("demo")
+      const { attributes } = (yield* person(url).as("POST", tfePath.configurationVersions(id), { data: { type: "configuration-versions", attributes: {} } })).json.data
+      yield* halfOf("PUT", attributes["upload-url"])
+      const entries = yield* Effect.repeat(trail(url), { until: (entries) => entries.length === 3, schedule: Schedule.spaced("10 millis") })
+      expect(entries[0]?.action).toBe("PUT /api/v2/uploads/:id/:secret (broken off)")
     }))
 
   it.live("is read page by page, newest first", () =>
