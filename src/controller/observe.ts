@@ -28,8 +28,9 @@ type Read<A> = Effect.Effect<A, KubernetesError, Kubernetes>
 /** The Pod of the claim, or the newest of those that may still take it, else of all; of several that belong to one Job, at most one holds the claim. */
 const podOf = (task: AgentTask, seen: ReadonlyArray<PodSeen>): Option.Option<PodSeen> => {
   const claim = task.status.claim
-  if (claim === undefined) return Option.fromUndefinedOr(seen.findLast((pod) => !isPodOver(pod) && !pod.deleting) ?? seen.at(-1))
-  return Option.fromUndefinedOr(seen.find(({ uid }) => uid === claim.podUid))
+  if (claim !== undefined) return Option.fromUndefinedOr(seen.find(({ uid }) => uid === claim.podUid))
+  const byAge = seen.toSorted((a, b) => a.createdAt < b.createdAt ? -1 : a.createdAt > b.createdAt ? 1 : 0) // of one second: as they were heard of
+  return Option.fromUndefinedOr(byAge.findLast((pod) => !isPodOver(pod) && !pod.deleting) ?? byAge.at(-1))
 }
 
 const livePod = (task: AgentTask): Read<Option.Option<PodSeen>> => {

@@ -47,6 +47,7 @@ export const podSeen = ({ metadata, spec, status }: Pod): PodSeen => {
   return {
     name: metadata.name,
     uid: metadata.uid,
+    createdAt: metadata.creationTimestamp,
     node: spec?.nodeName ?? "",
     phase: status?.phase ?? "Pending",
     reason: status?.reason ?? "",

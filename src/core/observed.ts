@@ -37,6 +37,7 @@ export interface ContainerSeen {
 export interface PodSeen {
   readonly name: string
   readonly uid: Uid
+  readonly createdAt: string
   readonly node: string
   readonly phase: "Pending" | "Running" | "Succeeded" | "Failed" | "Unknown"
   /** Evicted, NodeLost, Shutdown … or empty. */

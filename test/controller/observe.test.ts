@@ -39,10 +39,14 @@ describe("the Pod of a claim", () => {
 })
 
 describe("the Pod of a task that nobody claimed", () => {
-  const pods = (...names: ReadonlyArray<"Pending" | "Running" | "Failed">) => {
+  type Phase = "Pending" | "Running" | "Failed"
+  const pods = (...names: ReadonlyArray<Phase | readonly [Phase, createdAt: string]>) => {
     const { pod, task } = worldOf({ ...plainSeed, life: "starting", job: "active", pod: "Running" })
     const world = make(policy)
-    for (const [at, phase] of names.entries()) world.setPod(`tasks/pod-${at}`, Option.map(pod, (seen) => ({ taskUid: task.metadata.uid, seen: { ...seen, name: `pod-${at}`, phase } })))
+    for (const [at, given] of names.entries()) {
+      const [phase, createdAt] = typeof given === "string" ? [given, noon] : given
+      world.setPod(`tasks/pod-${at}`, Option.map(pod, (seen) => ({ taskUid: task.metadata.uid, seen: { ...seen, name: `pod-${at}`, phase, createdAt } })))
+    }
     const nothing = { job: Option.none(), pod: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
     return Option.map(observe(world, task, nothing).pod, ({ name }) => name)
   }
@@ -51,6 +55,9 @@ describe("the Pod of a task that nobody claimed", () => {
     expect(pods("Running", "Failed")).toEqual(Option.some("pod-0"))
     expect(pods("Failed", "Pending", "Running")).toEqual(Option.some("pod-2"))
   })
+
+  it("is the newest in whatever order a restarted controller hears of them", () =>
+    expect(pods(["Running", "2026-01-01T12:00:02Z"], ["Running", "2026-01-01T12:00:01Z"])).toEqual(Option.some("pod-0")))
 
   it("is the newest when all of them are over", () => expect(pods("Failed", "Failed")).toEqual(Option.some("pod-1")))
 })
