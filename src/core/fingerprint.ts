@@ -1,10 +1,16 @@
 // A short hash of a text, to tell names apart that were cut or cleaned; not for security.
 // Stable for ever: names of live objects are made of it.
-// Used by core/job-name, core/workspace-lease and core/action.
+// Used by core/job-name, core/workspace-lease, core/action and core/response.
 
-/** 32-bit FNV-1a in base 36, at most seven characters. */
-export const fingerprint = (text: string): string => {
+/** 32-bit FNV-1a. */
+const hash = (text: string): number => {
   let hash = 0x811c9dc5
   for (const character of text) hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193) >>> 0
-  return hash.toString(36)
+  return hash
 }
+
+/** In base 36, at most seven characters. */
+export const fingerprint = (text: string): string => hash(text).toString(36)
+
+/** Milliseconds below a second, the same for a text each time. Kubernetes' times are whole seconds: what is due at one of them together is spread over the next. */
+export const spreadMillis = (text: string): number => hash(text) % 1000

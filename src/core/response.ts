@@ -7,6 +7,7 @@ import { assignmentId } from "../schema/pool-api.ts"
 import type { FailureReason, Reason, WaitReason } from "../schema/reason.ts"
 import { longestMessage, type StageResult } from "../schema/stage-result.ts"
 import { Action } from "./action.ts"
+import { spreadMillis } from "./fingerprint.ts"
 import { jobName } from "./job-name.ts"
 import { delayMillis, hadToGo } from "./plan-again.ts"
 import { endOf, isPodOver, type Trouble, troubleOfStart } from "./pod-trouble.ts"
@@ -206,7 +207,7 @@ export const finishVanished: Respond = (_) => end(_, "Failed", "Lost", "Its Job 
 export const showStarting: Respond = (_) => {
   const trouble = troubleOfStart(_.observed)
   const age = jobAgeMillis(_)
-  if (isFresh(_) && Option.isNone(trouble) && age < quietMillis) return later(unchanged(_), Math.min(quietMillis - age, quietMillis))
+  if (isFresh(_) && Option.isNone(trouble) && age < quietMillis) return later(unchanged(_), Math.min(quietMillis - age, quietMillis) + spreadMillis(_.observed.task.metadata.uid))
   const news = Option.match(trouble, {
     onNone: () => jobMade(_),
     onSome: ({ message, reason }): News => ({ phase: "Starting", reason, message })

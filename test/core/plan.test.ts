@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { plan, rows } from "../../src/core/plan.ts"
+import { Uid } from "../../src/schema/names.ts"
 import { noon, perform, plainSeed, policyOf, type Seed, worldOf } from "./worlds.ts"
 
 interface Case {
@@ -128,9 +129,19 @@ describe("plan", () => {
     expect(plan(policyOf(whole), later, noon)).toMatchObject({ situation, actions: [], status: { ...world.task.status, observedGeneration: 7 } })
   })
 
-  it("leaves a start that goes well to the claim, and looks again when that is late", () => {
+  it("leaves a start that goes well to the claim, and looks again when that is late: not at all those of a second at once", () => {
     const whole: Seed = { ...plainSeed, job: "active" }
-    expect(plan(policyOf(whole), worldOf(whole), noon)).toMatchObject({ status: {}, requeueAfterMillis: Option.some(3000) })
+    const world = worldOf(whole)
+    const times = Array.from({ length: 100 }, (_, index) => {
+      const uid = Uid.make(`uid-${index}`)
+      const task = { ...world.task, metadata: { ...world.task.metadata, uid } }
+      const job = Option.map(world.job, (seen) => ({ ...seen, owner: Option.some(uid) }))
+      const { requeueAfterMillis, status } = plan(policyOf(whole), { ...world, task, job }, noon)
+      expect(status).toEqual(task.status)
+      return Option.getOrThrow(requeueAfterMillis)
+    })
+    expect([Math.min(...times) >= 3000, Math.max(...times) < 4000]).toEqual([true, true])
+    expect(new Set(times.map((time) => Math.floor(time / 100))).size).toBe(10) // some in each tenth
   })
 
   it("counts a first launch that failed before it was told of", () => {
