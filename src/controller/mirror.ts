@@ -1,14 +1,13 @@
 // Keeps the world in step with the cluster: one informer a kind, each event put into the world and its task looked at.
 // A task that ends, or goes, frees a slot or a workspace, so all that wait are looked at too.
 // Used by controller/controller.
-import { Deferred, Duration, Effect, Option, Result, Schema, type Scope } from "effect"
+import { Duration, Effect, Option, Result, Schema, type Scope } from "effect"
 import { attemptOf } from "../core/follow.ts"
 import { taskSelector } from "../core/manifest/labels.ts"
 import { isOver } from "../core/status.ts"
 import type { Kubernetes } from "../kubernetes/client.ts"
 import * as Informer from "../kubernetes/informer.ts"
-import { agentTasks, jobs, type Kind, pods } from "../kubernetes/kinds.ts"
-import type { KubernetesObject } from "../kubernetes/object.ts"
+import { agentTasks, jobs, pods } from "../kubernetes/kinds.ts"
 import { AgentTask } from "../schema/agent-task.ts"
 import { projectJob, projectPod } from "./project.ts"
 import type { World } from "./world.ts"
@@ -20,21 +19,6 @@ export interface Mirror {
 }
 
 const decodeTask = Schema.decodeUnknownSync(AgentTask)
-
-const follow = Effect.fnUntraced(function*<A>(
-  selection: { readonly kind: Kind<unknown>; readonly namespace: string; readonly labelSelector?: string },
-  project: (object: KubernetesObject) => A,
-  changed: (key: string, seen: Option.Option<A>) => Effect.Effect<void>
-): Effect.fn.Return<Informer.Informer<A>, never, Kubernetes | Scope.Scope> {
-  const made = yield* Deferred.make<Informer.Informer<A>>()
-  const informer = yield* Informer.make({
-    ...selection,
-    project,
-    changed: (key) => Effect.flatMap(Deferred.await(made), ({ objects }) => changed(key, Option.fromUndefinedOr(objects.get(key))))
-  })
-  yield* Deferred.succeed(made, informer)
-  return informer
-})
 
 export const mirror = Effect.fnUntraced(function*(
   world: World,
@@ -52,11 +36,10 @@ export const mirror = Effect.fnUntraced(function*(
       return Effect.all([enqueue(key), enqueueOwner(follower), ended ? Effect.forEach(world.waiting(), enqueue, { discard: true }) : Effect.void], { discard: true })
     })
 
-  const tasks = yield* follow({ kind: agentTasks, namespace }, decodeTask, taskChanged)
-  const [ourJobs, ourPods] = [
-    yield* follow({ kind: jobs, namespace, labelSelector: taskSelector }, (object) => Result.getOrThrow(projectJob(object)), (key, job) => Effect.suspend(() => enqueueOwner(world.setJob(key, job)))),
-    yield* follow({ kind: pods, namespace, labelSelector: taskSelector }, (object) => Result.getOrThrow(projectPod(object)), (key, pod) => Effect.suspend(() => enqueueOwner(world.setPod(key, pod))))
-  ]
+  const tasks = yield* Informer.make({ kind: agentTasks, namespace, project: decodeTask, changed: taskChanged })
+  const ours = { namespace, labelSelector: taskSelector }
+  const ourJobs = yield* Informer.make({ ...ours, kind: jobs, project: (object) => Result.getOrThrow(projectJob(object)), changed: (key, job) => Effect.suspend(() => enqueueOwner(world.setJob(key, job))) })
+  const ourPods = yield* Informer.make({ ...ours, kind: pods, project: (object) => Result.getOrThrow(projectPod(object)), changed: (key, pod) => Effect.suspend(() => enqueueOwner(world.setPod(key, pod))) })
   const all: ReadonlyArray<readonly [string, Informer.Informer<unknown>]> = [["tasks", tasks], ["Jobs", ourJobs], ["Pods", ourPods]]
   return {
     synced: Effect.forEach(all, ([, { synced }]) => synced, { discard: true }),

@@ -210,7 +210,7 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
       return Stream.unwrap(Effect.map(send(Request.accept(request, acceptFor(kind.watched)), call), ({ headers, stream }) =>
         watchEvents(stream, Option.getOrUndefined(Headers.get(headers, "content-type")), kind.watched).pipe(
           Stream.mapError(unreachable(call)), // the connection broke
-          Stream.mapEffect((event) => Effect.fromResult(watchEventOf(call, event)))
+          Stream.mapArrayEffect((events) => Effect.forEach(events, (event) => Effect.fromResult(watchEventOf(call, event)))) // one that is wrong ends the watch, and those beside it come again
         )))
     },
     create: (kind, object) => {

@@ -20,8 +20,8 @@ export interface Options<A> extends Selection {
   readonly kind: Kind<unknown>
   /** Keeps only what is read later, as a plain object of fixed shape. An object it throws on is logged and left out. */
   readonly project: (object: KubernetesObject) => A
-  /** Called once for each key that was added, changed, deleted or left the selection; and for every key at each resync. */
-  readonly changed: (key: string) => Effect.Effect<void>
+  /** Called once for each key that was added, changed, deleted or left the selection, and for every key at each resync; with what is there now. */
+  readonly changed: (key: string, seen: Option.Option<A>) => Effect.Effect<void>
   /** How often every key counts as changed, against a bug that lost one. Default: 10 minutes. */
   readonly resync?: Duration.Input
 }
@@ -68,19 +68,20 @@ export const make = Effect.fnUntraced(function*<A>(
       if (versions.get(key) === metadata.resourceVersion) return Effect.void
       versions.set(key, metadata.resourceVersion)
       try {
-        objects.set(key, project({ ...object, metadata }))
+        const seen = project({ ...object, metadata })
+        objects.set(key, seen)
+        return changed(key, Option.some(seen))
       } catch (error) {
         objects.delete(key)
-        return Effect.logError("cannot use an object, so it is left out", error).pipe(Effect.annotateLogs({ key }), Effect.andThen(changed(key)))
+        return Effect.logError("cannot use an object, so it is left out", error).pipe(Effect.annotateLogs({ key }), Effect.andThen(changed(key, Option.none())))
       }
-      return changed(key)
     })
 
   const remove = (key: string): Effect.Effect<void> =>
     Effect.suspend(() => {
       objects.delete(key)
       versions.delete(key)
-      return changed(key)
+      return changed(key, Option.none())
     })
 
   /** Everything there is was named: what was not is gone. */
@@ -110,12 +111,12 @@ export const make = Effect.fnUntraced(function*<A>(
   const observe = (event: WatchEvent): Effect.Effect<void> =>
     Effect.suspend(() => {
       failures = 0
-      if (event.type === "BOOKMARK" && event.whole) return Effect.andThen(heard, whole(event.resourceVersion))
+      if (event.type === "BOOKMARK" && event.whole) return whole(event.resourceVersion)
       if (named === undefined) version = event.type === "BOOKMARK" ? event.resourceVersion : event.object.metadata.resourceVersion
-      if (event.type === "BOOKMARK") return heard
+      if (event.type === "BOOKMARK") return Effect.void
       const key = keyOf(event.object.metadata)
       named?.add(key)
-      return Effect.andThen(heard, event.type === "DELETED" ? remove(key) : store(event.object))
+      return event.type === "DELETED" ? remove(key) : store(event.object)
     })
 
   /** One connection, until the server ends it. One that ends soon with nothing leaves the failure counted, or it would be opened again and again. */
@@ -124,7 +125,7 @@ export const make = Effect.fnUntraced(function*<A>(
     const timeoutSeconds = yield* Random.nextIntBetween(240, 300)
     const openedAt = yield* Clock.monotonicTimeNanos
     yield* kubernetes.watch(kind, { ...selection, resourceVersion: version, timeoutSeconds }).pipe(
-      Stream.runForEach(observe),
+      Stream.runForEachArray((events) => Effect.andThen(heard, Effect.forEach(events, observe, { discard: true }))),
       Effect.andThen(heard),
       Effect.timeoutOrElse({ duration: Duration.seconds(timeoutSeconds + graceSeconds), orElse: () => Effect.logWarning("a watch stalled") }),
       Effect.ensuring(Effect.map(Clock.monotonicTimeNanos, (now) => {
@@ -157,7 +158,7 @@ export const make = Effect.fnUntraced(function*<A>(
     Effect.annotateLogs({ kind: kind.plural }),
     Effect.forkScoped
   )
-  yield* Effect.suspend(() => Effect.forEach([...versions.keys()], changed, { discard: true })).pipe(
+  yield* Effect.suspend(() => Effect.forEach([...versions.keys()], (key) => changed(key, Option.fromUndefinedOr(objects.get(key))), { discard: true })).pipe(
     Effect.delay(resync),
     Effect.forever,
     Effect.forkScoped

@@ -1,7 +1,7 @@
 // Hands in the place of a node: for every Pod that the Job controller makes they claim its task and report its end, with the worker's own code, through the faults.
 // The Pod's end is told as a kubelet tells it, so that its Job completes and goes away by its time to live.
 // Used by the soak.
-import { ConfigProvider, Context, Data, Deferred, Effect, Layer, Option, Queue, Schedule, type Scope } from "effect"
+import { ConfigProvider, Context, Data, Effect, Layer, Option, Queue, Schedule, type Scope } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -82,19 +82,17 @@ export const podHands = (ways: Ways): Effect.Effect<Hands, never, Tasks | Kubern
     const claims: Array<string> = []
     const trouble: Array<string> = []
     const waiting = yield* Queue.unbounded<Seen>()
-    const made = yield* Deferred.make<Informer.Informer<Seen>>()
-    const informer = yield* Informer.make({
+    yield* Informer.make({
       kind: pods,
       namespace,
       project: ({ metadata: { labels, name, uid } }): Seen => ({ name, uid, task: labels?.["scalr.io/task"] ?? "" }),
-      changed: (key) => Effect.flatMap(Deferred.await(made), ({ objects }) => {
-        const seen = objects.get(key)
+      changed: (_, found) => Effect.suspend(() => {
+        const seen = Option.getOrUndefined(found)
         if (seen === undefined || begun.has(seen.uid)) return Effect.void
         begun.add(seen.uid)
         return Effect.asVoid(Queue.offer(waiting, seen))
       })
     })
-    yield* Deferred.succeed(made, informer)
     const one = Effect.flatMap(Queue.take(waiting), ({ name, task, uid }) =>
       Effect.catchCause(liveThrough(name, uid, task, place, claims, ways), (cause) => Effect.sync(() => void trouble.push(`${name}: ${String(cause)}`))))
     yield* Effect.forever(one).pipe(Effect.replicateEffect(16, { concurrency: 16, discard: true }), Effect.forkScoped)
