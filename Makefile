@@ -51,7 +51,7 @@ scorecard: ## print what the long tests found, and keep it in docs/reliability.m
 
 ##@ Build it
 .PHONY: bundle sbom image cluster generate golden
-bundle: ## the whole program as one file, dist/main.mjs
+bundle: ## the whole program as one file, dist/main.cjs
 	@scripts/bundle
 sbom: ## what the program is made of, dist/sbom.json (CycloneDX)
 	@scripts/sbom

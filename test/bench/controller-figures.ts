@@ -14,7 +14,7 @@ import { controllerKubeconfig, installation, makeScenes, type Scene } from "./sc
 import { type Latencies, measureLatency, startRelay, watchJobs } from "./task-to-job.ts"
 
 export interface Surroundings {
-  /** Files of this run, and the program, main.mjs. */
+  /** Files of this run, and the program, main.cjs. */
   readonly directory: string
   /** For the files of a control plane. */
   readonly state: string
@@ -35,7 +35,7 @@ const node = (directory: string, ...args: ReadonlyArray<string>): number => {
 }
 
 /** As the build of the image does, so that the program is compiled once. */
-const compileOnce = (directory: string) => node(directory, join(directory, "main.mjs"), "--help")
+const compileOnce = (directory: string) => node(directory, join(directory, "main.cjs"), "--help")
 
 const latency = (rate: number, ours: Latencies, relay: Latencies, other: string): ReadonlyArray<Figure> => [
   { what: `AgentTask to Job at ${rate}/s, p50`, unit: "ms", values: [ours.p50], floor: { what: "relay", values: [relay.p50] } },

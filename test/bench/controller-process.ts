@@ -30,10 +30,11 @@ export interface Memory { readonly resident: number; readonly peak: number }
 const pollEvery = 10
 const deadlineMillis = 30_000
 
+const imageLine = (beginning: string): string => readFileSync("images/agent-job.Containerfile", "utf8").split("\n").find((_) => _.startsWith(beginning)) ?? ""
+
 /** The ENV line of the image, with the compile cache elsewhere. */
 export const imageEnvironment = (directory: string): Readonly<Record<string, string>> => {
-  const line = readFileSync("images/agent-job.Containerfile", "utf8").split("\n").find((_) => _.startsWith("ENV ")) ?? ""
-  const given = Object.fromEntries([...line.matchAll(/(\w+)=(\S+)/gu)].map(([, name = "", value = ""]) => [name, value]))
+  const given = Object.fromEntries([...imageLine("ENV ").matchAll(/(\w+)=(\S+)/gu)].map(([, name = "", value = ""]) => [name, value]))
   return { ...given, NODE_COMPILE_CACHE: join(directory, "compile-cache") }
 }
 
@@ -55,10 +56,11 @@ const asked = (port: number, path: string) =>
     }).on("error", () => resolve(""))
   })
 
-/** Node sizes its heap by the memory limit of its container, which this process lacks: told, it is the one that it would choose in its Pod. */
+/** Of Node, in the image's ENTRYPOINT. It sizes the rest of its heap by the memory limit of its container, which this process lacks: told, it is the one that it would choose in its Pod. */
 const heapFlags = ({ config }: Scene): ReadonlyArray<string> => {
   const limit = /^(\d+)Mi$/u.exec(config.controller.container.resources.limits?.["memory"] ?? "")?.[1]
-  return limit === undefined ? [] : [`--max-old-space-size=${limit}`, "--max-semi-space-size=1"]
+  const given = imageLine("ENTRYPOINT ").match(/--[a-z-]+=\d+/gu) ?? []
+  return [...limit === undefined ? [] : [`--max-old-space-size=${limit}`], ...given]
 }
 
 const isReady = async (port: number) => (await asked(port, "/readyz")) !== ""
@@ -88,7 +90,7 @@ export const startController = async ({ directory, kubeconfig }: Place, scene: S
   const { namespace, valuesFile } = scene
   const port = await freePort()
   const log = openSync(join(directory, `controller-${namespace}.log`), "a")
-  const program = [...heapFlags(scene), join(directory, "main.mjs"), "controller"]
+  const program = [...heapFlags(scene), join(directory, "main.cjs"), "controller"]
   const args = [...program, "--values", valuesFile, "--name", installation.name, "--namespace", installation.namespace, "--health-port", String(port)]
   const env = { PATH: process.env["PATH"], HOME: directory, KUBECONFIG: kubeconfig, ...imageEnvironment(directory) }
   const startedAt = performance.now()

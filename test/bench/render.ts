@@ -50,7 +50,7 @@ const warmJob = (): Figure => {
 export const renderFigures = (directory: string, say: (what: string) => void): ReadonlyArray<Figure> => {
   say(`render and helm template, ${times} times in turn`)
   const env = { ...process.env, ...imageEnvironment(directory) }
-  const render = () => output(process.execPath, [join(directory, "main.mjs"), "render"], env)
+  const render = () => output(process.execPath, [join(directory, "main.cjs"), "render"], env)
   const chart = join(directory, "chart")
   writeChart(chart, render()) // and compiles the program, as the build of the image does
   const helm = () => output("helm", ["template", installation.name, chart, "--namespace", installation.namespace])

@@ -69,7 +69,7 @@ describe.concurrent("the Pod of a stage", () => {
     const processes = await inRunner("cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
     assert.include(processes.stdout, "exec-loop.sh")
     assert.include(processes.stdout, "tofu apply")
-    assert.notInclude(processes.stdout, "main.mjs")
+    assert.notInclude(processes.stdout, "main.cjs")
     assert.notMatch((await inRunner("cat /proc/1/environ | tr '\\0' '\\n'")).stdout, /token|AGENT_JOB/iu)
     assert.strictEqual((await inRunner("id -u")).stdout.trim(), "1001")
 
