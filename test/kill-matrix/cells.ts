@@ -6,7 +6,7 @@ export const moments = ["queued", "starting", "planning", "plan saved", "applyin
 export type Moment = typeof moments[number]
 
 export const targets = [
-  "controller", "server", "worker", "exec loop", "engine", "kubelet", "containerd", "kube-apiserver", "etcd",
+  "controller", "server", "worker", "worker out of memory", "exec loop", "engine", "runner out of memory", "kubelet", "containerd", "kube-apiserver", "etcd",
   "Pod evicted", "Pod deleted", "Pod deleted by force", "Job deleted", "AgentTask deleted", "network of the Pod"
 ] as const
 export type Target = typeof targets[number]
@@ -31,6 +31,8 @@ export interface Impossible {
 
 /** Of the whole installation or node: a run outlives each of them. */
 const outlived: ReadonlyArray<Target> = ["controller", "server", "kubelet", "containerd", "kube-apiserver", "etcd"]
+/** It matters only while the engine runs. */
+const inRunner: ReadonlyArray<Target> = ["exec loop", "engine", "runner out of memory", "network of the Pod"]
 const isPlan = (moment: Moment) => moment === "planning" || moment === "plan saved"
 
 const outcomesOf = (target: Target, moment: Moment): ReadonlyArray<Outcome> => {
@@ -39,8 +41,8 @@ const outcomesOf = (target: Target, moment: Moment): ReadonlyArray<Outcome> => {
   switch (target) {
     case "network of the Pod": return ["applied", "in order"] // what the configuration itself asks for over the network may fail
     case "Pod evicted": return ["applied"] // a plan is made again, and nobody may evict an apply
-    case "worker": case "Pod deleted by force": return isPlan(moment) || moment === "starting" ? ["applied"] : moment === "state pushed" ? ["named", "applied"] : ["named"]
-    case "exec loop": case "engine": return isPlan(moment) ? ["named", "applied"] : moment === "starting" ? ["applied"] : ["named", "applied"]
+    case "worker": case "worker out of memory": case "Pod deleted by force": return isPlan(moment) || moment === "starting" ? ["applied"] : moment === "state pushed" ? ["named", "applied"] : ["named"]
+    case "exec loop": case "engine": case "runner out of memory": return isPlan(moment) ? ["named", "applied"] : moment === "starting" ? ["applied"] : ["named", "applied"]
     case "Pod deleted": case "Job deleted": return isPlan(moment) || moment === "starting" ? ["applied"] : ["in order", "applied"]
     case "AgentTask deleted": return moment === "plan saved" ? ["in order", "applied"] : moment === "state pushed" ? ["in order", "applied"] : ["in order"]
     default: return ["applied"]
@@ -48,10 +50,10 @@ const outcomesOf = (target: Target, moment: Moment): ReadonlyArray<Outcome> => {
 }
 
 const impossible = (target: Target, moment: Moment): string | undefined => {
-  if (moment === "queued" && !["controller", "server", "kubelet", "containerd", "kube-apiserver", "etcd"].includes(target)) return "there is no task yet"
-  if (moment === "starting" && ["worker", "exec loop", "engine", "network of the Pod"].includes(target)) return "there is no such process yet"
-  if (moment === "plan saved" && ["exec loop", "engine", "network of the Pod"].includes(target)) return "the engine of the plan is gone"
-  if (moment === "reporting" && ["exec loop", "engine", "network of the Pod"].includes(target)) return "the engine is gone"
+  if (moment === "queued" && !outlived.includes(target)) return "there is no task yet"
+  if (moment === "starting" && ["worker", "worker out of memory", ...inRunner].includes(target)) return "there is no such process yet"
+  if (moment === "plan saved" && inRunner.includes(target)) return "the engine of the plan is gone"
+  if (moment === "reporting" && inRunner.includes(target)) return "the engine is gone"
   return undefined
 }
 

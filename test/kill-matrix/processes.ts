@@ -4,6 +4,7 @@
 import { spawn } from "node:child_process"
 import { openSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 
 const state = process.env.CLUSTER_STATE ?? "/var/lib/agent-job-cluster"
 
@@ -27,6 +28,27 @@ export const kill = (pids: ReadonlyArray<number>): void => {
       process.kill(pid, "SIGKILL")
     } catch {}
   }
+}
+
+/** In the memory of the group that it is told: takes 64 MiB after the other. */
+const glutton = `
+import { writeFileSync } from "node:fs"
+writeFileSync(process.argv[1], String(process.pid))
+const taken = []
+setInterval(() => taken.push(Buffer.alloc(64 * 2 ** 20, 1)), 1)
+`
+
+/** Takes the memory of their container away until the kernel has killed one of them. */
+export const starve = async ([first = 0, ...others]: ReadonlyArray<number>): Promise<void> => {
+  const group = /^\d+:memory:(.+)$/mu.exec(fileOf(String(first), "cgroup"))?.[1]
+  if (group === undefined) return // it has just ended
+  const living = () => [first, ...others].filter((pid) => fileOf(String(pid), "cmdline") !== "").length
+  const before = living()
+  for (const pid of [first, ...others]) writeFileSync(join("/proc", String(pid), "oom_score_adj"), "1000") // they go first
+  const eater = spawn(process.execPath, ["--input-type=module", "--eval", glutton, join("/sys/fs/cgroup/memory", group, "cgroup.procs")], { stdio: "ignore" })
+  for (let waited = 0; waited < 20_000 && living() === before && eater.exitCode === null; waited += 20) await sleep(20)
+  eater.kill("SIGKILL")
+  if (living() === before) throw new Error("Nobody was killed for want of memory")
 }
 
 /** The 20th number after the name of the program: with the id it names a process for good. */

@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process"
 import { setTimeout as sleep } from "node:timers/promises"
 import { follow, kubectl, productNamespace, taskNamespace, tryKubectl } from "../end-to-end/cluster.ts"
 import type { Target } from "./cells.ts"
-import { inPod, kill, killPart } from "./processes.ts"
+import { inPod, kill, killPart, starve } from "./processes.ts"
 
 const downSeconds = 4
 
@@ -42,14 +42,19 @@ const evict = async (pod: string) => {
   await tryKubectl(["create", `--raw=/api/v1/namespaces/${taskNamespace}/pods/${pod}/eviction`, "--filename=-"], JSON.stringify(eviction)) // a budget may refuse it
 }
 
+const worker = /main\.cjs worker/u
+const engine = /(?:^|\/)tofu /u
+
 /** Hits the target while `task` is at its moment. Completes when it is up again, where it comes up by itself. */
 export const hit = async (target: Target, task: string): Promise<void> => {
   switch (target) {
     case "controller": return killInPod(await productPod("controller"), /controller/u)
     case "server": return killInPod(await productPod("server"), /server/u)
-    case "worker": return killInPod(await podOf(task), /main\.mjs worker/u)
+    case "worker": return killInPod(await podOf(task), worker)
+    case "worker out of memory": return starve(inPod(await podOf(task), worker))
     case "exec loop": return killInPod(await podOf(task), /exec-loop/u)
-    case "engine": return killInPod(await podOf(task), /(?:^|\/)tofu /u)
+    case "engine": return killInPod(await podOf(task), engine)
+    case "runner out of memory": return starve(inPod(await podOf(task), engine))
     case "kubelet": case "containerd": case "kube-apiserver": case "etcd": return killAndRestart(target)
     case "Pod evicted": return evict(await podOf(task))
     case "Pod deleted": return void await tryKubectl(["delete", "pod", await podOf(task), "--wait=false"])
