@@ -38,6 +38,8 @@ export interface World {
   /** The task's slot is taken from now on, though its Job is not seen yet. */
   readonly reserve: (taskUid: string) => void
   readonly created: (taskUid: string, job: JobSeen) => void
+  /** All Jobs were looked at. One that we made and that is not among them was deleted before anybody saw it, or is about to be seen; gives the tasks. */
+  readonly lookedAtJobs: () => ReadonlyArray<string>
   readonly refuse: (taskUid: string, refusal: Option.Option<Refusal>) => void
 }
 
@@ -171,6 +173,12 @@ export const make = (initial: TaskPolicy): World => {
     created: (uid, seen) => {
       if (jobs.of(uid).length === 0) fresh.set(uid, seen)
       changed()
+    },
+    lookedAtJobs: () => {
+      const unseen = [...fresh.keys()]
+      fresh.clear()
+      changed()
+      return unseen
     },
     refuse: (uid, refusal) => {
       Option.match(refusal, { onNone: () => refusals.delete(uid), onSome: (refusal) => refusals.set(uid, refusal) })

@@ -22,6 +22,8 @@ export interface Options<A> extends Selection {
   readonly project: (object: KubernetesObject) => A
   /** Called once for each key that was added, changed, deleted or left the selection, and for every key at each resync; with what is there now. */
   readonly changed: (key: string, seen: Option.Option<A>) => Effect.Effect<void>
+  /** Called after each whole look, once what vanished is told: what is not among the objects now was not there. */
+  readonly whole?: Effect.Effect<void>
   /** How often every key counts as changed, against a bug that lost one. Default: 10 minutes. */
   readonly resync?: Duration.Input
 }
@@ -44,7 +46,7 @@ const pauseAfter = (error: Option.Option<KubernetesError>, failures: number): Du
 }
 
 export const make = Effect.fnUntraced(function*<A>(
-  { kind, project, changed, resync = Duration.minutes(10), ...selection }: Options<A>
+  { kind, project, changed, whole: afterWhole = Effect.void, resync = Duration.minutes(10), ...selection }: Options<A>
 ): Effect.fn.Return<Informer<A>, never, Kubernetes | Scope.Scope> {
   const kubernetes = yield* Kubernetes
   const objects = new Map<string, A>()
@@ -90,7 +92,7 @@ export const make = Effect.fnUntraced(function*<A>(
       const gone = [...versions.keys()].filter((key) => named?.has(key) !== true)
       named = undefined
       version = resourceVersion
-      return Effect.andThen(Effect.forEach(gone, remove, { discard: true }), Deferred.succeed(synced, undefined))
+      return Effect.andThen(Effect.forEach(gone, remove, { discard: true }), Effect.andThen(afterWhole, Deferred.succeed(synced, undefined)))
     })
 
   /** Page by page, so that never more than one page of whole objects is in memory. */

@@ -26,6 +26,12 @@ describe("what a schedule once found", () => {
     expect(runSteps(2712, [
       go("a controller starts"), go("create a task"), ...goesWell(9), go("delete a task"), go("create a task")
     ])).toBeUndefined())
+
+  it("a Job that was made and deleted before any cache saw it is not taken to be there", () =>
+    expect(runSteps(352737, [
+      go("a controller starts"), go("all goes well for a while"), go("create a task", 4), go("all goes well for a while"), go("time goes by", 0, 5), go("time goes by", 0, 5),
+      go("a watch is too old", 7), go("answer a controller"), go("events reach a controller", 3, 2), go("events reach a controller"), go("answer a controller"), go("cancel a task")
+    ])).toBeUndefined())
 })
 
 describe("what chance seldom comes to", () => {
