@@ -49,7 +49,7 @@ export class Pool extends Context.Service<Pool, {
 }
 
 /** The pool will never take a result of this one for the stage. */
-const isSettled = (error: PoolError): boolean => error._tag === "PoolRefused" && ["not-found", "result-exists", "taken"].includes(error.word)
+export const isSettled = (error: PoolError): boolean => error._tag === "PoolRefused" && ["not-found", "result-exists", "taken"].includes(error.word)
 
 const decodeProblem = Schema.decodeUnknownOption(Schema.fromJsonString(Problem))
 

@@ -1,17 +1,20 @@
 // Ids that say what they name: a prefix and 16 lowercase letters and digits (80 bits), fit for names of Kubernetes objects.
 // A run's plan and apply have no rows of their own: their ids are the run's with another prefix.
 // Used by every store of the server.
-import { Effect } from "effect"
+import { Context, Effect } from "effect"
 import { randomBytes } from "node:crypto"
 import { RunId } from "../schema/names.ts"
 
 const alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
 
-const random = () => Array.from(randomBytes(16), (byte) => alphabet[byte % alphabet.length]).join("")
+/** Where ids and tokens come from: the system's own, but in a simulation, which has to do the same again. */
+export const RandomBytes = Context.Reference<(size: number) => Uint8Array>("agent-job/server/RandomBytes", { defaultValue: () => randomBytes })
 
-export const newId = (prefix: "ws" | "cv" | "sv" | "var" | "res" | "ev" | "req") => Effect.sync(() => `${prefix}-${random()}`)
+const random = Effect.map(RandomBytes, (bytes) => Array.from(bytes(16), (byte) => alphabet[byte % alphabet.length]).join(""))
 
-export const newRunId = Effect.sync(() => RunId.make(`run-${random()}`))
+export const newId = (prefix: "ws" | "cv" | "sv" | "var" | "res" | "ev" | "req") => Effect.map(random, (id) => `${prefix}-${id}`)
+
+export const newRunId = Effect.map(random, (id) => RunId.make(`run-${id}`))
 
 type StepId = `${"plan" | "apply"}-${string}`
 

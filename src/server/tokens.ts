@@ -5,6 +5,7 @@ import { Context, Effect, Layer, Option } from "effect"
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto"
 import { readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { RandomBytes } from "./ids.ts"
 import { ServerError, type ServerOptions } from "./settings.ts"
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest()
@@ -13,7 +14,7 @@ const sha256 = (text: string) => createHash("sha256").update(text).digest()
 export const tokenHash = (token: string): string => sha256(token).toString("hex")
 
 /** 256 random bits; the prefix lets secret scanners know it. */
-export const newTaskToken = Effect.sync(() => `ajt_${randomBytes(32).toString("base64url")}`)
+export const newTaskToken = Effect.map(RandomBytes, (bytes) => `ajt_${Buffer.from(bytes(32)).toString("base64url")}`)
 
 /** The token of an Authorization header: bearer, or the password of basic authentication, which is all that a stock `http` backend can send. */
 export const tokenOf = (authorization: string | undefined): Option.Option<string> => {

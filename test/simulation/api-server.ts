@@ -187,6 +187,16 @@ export class ApiServer {
     return this.#store(kind, before, merged(before, plain({ ...given, metadata })) as KubernetesObject)
   }
 
+  /** A JSON patch of tests and of fields that are put in; nothing is changed if a test fails. */
+  patch(kind: Kind<unknown>, place: Place, operations: ReadonlyArray<{ readonly op: string; readonly path: string; readonly value?: unknown }>): Answer {
+    const before = this.find(kind, place)
+    if (before === undefined) return notFound(kind, place)
+    const at = (path: string) => path.split("/").slice(1).reduce<unknown>((found, key) => (found as Fields | undefined)?.[key], before)
+    if (operations.some(({ op, path, value }) => op === "test" && !same(at(path), value))) return { code: 422, reason: "Invalid", message: "the server rejected our request due to an error in our request" }
+    const put = operations.flatMap(({ op, path, value }) => op === "add" ? [[path.slice(1), plain(value)]] : [])
+    return this.#store(kind, before, { ...before, ...Object.fromEntries(put) } as KubernetesObject)
+  }
+
   /** In the background: what it owns is collected later. Finalizers keep it, with the time of its deletion. */
   remove(kind: Kind<unknown>, place: Place, { resourceVersion, uid }: Guard = {}): Answer {
     const before = this.find(kind, place)

@@ -114,7 +114,7 @@ export const clientOf = (server: ApiServer, process: Pick<Process, "ask">, reach
       apply: (kind, object) => one("apply", kind, object.metadata, () => server.apply(kind, object)),
       update: (kind, object) => one("update", kind, object.metadata, () => server.update(kind, object)),
       updateStatus: (kind, object) => one("update the status of", kind, object.metadata, () => server.updateStatus(kind, object)),
-      patch: unused("patch"),
+      patch: (kind, place, operations) => one("patch", kind, place, () => server.patch(kind, place, operations)),
       patchStatus: unused("patchStatus"),
       delete: (kind, place: Place, { resourceVersion, uid } = {}) => Effect.asVoid(one("delete", kind, place, () => server.remove(kind, place, { uid, resourceVersion }))),
       logs: unused("logs"),

@@ -100,7 +100,7 @@ export class Cluster {
         ownerReferences: [{ apiVersion: "batch/v1", kind: "Job", name: job.metadata.name, uid: job.metadata.uid, controller: true }],
         finalizers: [jobCounts]
       },
-      spec: { terminationGracePeriodSeconds: spec?.terminationGracePeriodSeconds, containers: spec?.containers.map(({ env, name }) => ({ name, env })) }
+      spec: { terminationGracePeriodSeconds: spec?.terminationGracePeriodSeconds, containers: spec?.containers.map(({ env, name }) => ({ name, env })), volumes: spec?.volumes }
     })
   }
   #finish(job: Job, type: "Complete" | "Failed", reason: string): void {
@@ -165,11 +165,15 @@ export class Cluster {
     return (this.containers.get(pod.metadata.uid) ?? []).filter(({ exitCode, process }) => exitCode === undefined && process.alive)
   }
 
+  /** A volume of a Secret is made when that is there; no container starts before. */
+  #wantsSecret({ metadata: { namespace }, spec: { volumes = [] } }: Pod): boolean {
+    return volumes.some(({ secret }) => secret?.secretName !== undefined && secret.optional !== true && this.#server.find(secrets, { name: secret.secretName, namespace }) === undefined)
+  }
   /** The kubelet starts the worker; once more for the same Pod if it forgot that it had. */
   startContainer(pod: Pod, again = false): void {
     const node = this.#nodeOf(pod)
     if (node?.reachable !== true || node.lost || pod.metadata.deletionTimestamp !== undefined || isOver(pod)) return
-    if (this.containers.has(pod.metadata.uid) !== again) return
+    if (this.containers.has(pod.metadata.uid) !== again || this.#wantsSecret(pod)) return
     const env = Object.fromEntries((pod.spec.containers.find(({ name }) => name === "worker")?.env ?? []).map(({ name, value, valueFrom }) =>
       [name, value ?? ({ "metadata.namespace": pod.metadata.namespace, "metadata.name": pod.metadata.name, "metadata.uid": pod.metadata.uid, "spec.nodeName": pod.spec.nodeName } as Record<string, string | undefined>)[valueFrom?.fieldRef?.fieldPath ?? ""] ?? ""]))
     this.containers.set(pod.metadata.uid, [...this.containers.get(pod.metadata.uid) ?? [], this.#parts.start({ uid: pod.metadata.uid, name: pod.metadata.name, env, node: pod.spec.nodeName ?? "" })])

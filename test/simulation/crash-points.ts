@@ -1,7 +1,6 @@
 // Crashes enumerated: each scenario again for every request in it, with the process killed before it, after it, or its answer lost.
 // Always holds: a crash of a controller changes nothing about the end; one of a worker never starts anything twice, nor makes a failure a success.
 // Run by test/simulation/crash-points.test.ts, and counted by test/simulation/main.
-import { isOver } from "../../src/core/status.ts"
 import { judge, Violation } from "./invariants.ts"
 import type { Fault, Process } from "./one-thread.ts"
 import { comeToRest, stayAtRest } from "./run.ts"
@@ -15,6 +14,7 @@ interface Scenario {
   readonly beside?: (simulation: Simulation) => void
   readonly enginesEnd?: (simulation: Simulation) => boolean
   readonly containersStart?: false
+  readonly withPool?: true
 }
 
 const runningEngines = ({ truth }: Simulation) => truth.engines.filter(({ running }) => running)
@@ -35,7 +35,8 @@ export const scenarios = {
     begin: (_) => _.create(0),
     beside: (_) => { for (const pod of _.cluster.pods) if (pod.metadata.name.endsWith("aaaa0")) _.cluster.evict(pod) }
   },
-  "two applies to one workspace": { seed: 0, begin: (_) => { _.create(0); _.create(1) } }
+  "two applies to one workspace": { seed: 0, begin: (_) => { _.create(0); _.create(1) } },
+  "a run of the pool": { seed: 0, withPool: true, begin: (_) => _.startRun(0, 3) }
 } satisfies Readonly<Record<string, Scenario>>
 export type ScenarioName = keyof typeof scenarios
 
@@ -51,7 +52,7 @@ interface End {
 }
 
 const play = (scenario: Scenario, crash?: Crash): End => {
-  const simulation = new Simulation(scenario.seed)
+  const simulation = new Simulation(scenario.seed, scenario)
   let requests = 0
   let struck: End["struck"] = "nobody"
   let judged = 0
@@ -67,11 +68,12 @@ const play = (scenario: Scenario, crash?: Crash): End => {
     scenario.beside?.(simulation)
     simulation.round({ containersStart: scenario.containersStart ?? true, enginesEnd: scenario.enginesEnd?.(simulation) ?? true })
     judged = judge(simulation, judged)
-    if (simulation.tasks.every(({ status }) => isOver(status.phase))) break
+    if (simulation.isOver) break
   }
   judged = comeToRest(simulation, judged)
   simulation.disturb = () => "none"
   stayAtRest(simulation)
+  simulation.pool?.close()
   const tasks = simulation.tasks.map(({ metadata: { name, uid }, status: { phase, reason } }) =>
     `${name}: ${phase}/${reason}, ${simulation.truth.engines.filter(({ task }) => task.metadata.uid === uid).length} starts`).join("; ")
   return { requests, tasks, struck }

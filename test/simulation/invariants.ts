@@ -5,6 +5,7 @@ import { mostAgain } from "../../src/core/plan-again.ts"
 import { isOver, mayFollow } from "../../src/core/status.ts"
 import { agentTasks, jobs, leases } from "../../src/kubernetes/kinds.ts"
 import type { AgentTask, AgentTaskStatus } from "../../src/schema/agent-task.ts"
+import { assignmentId } from "../../src/schema/pool-api.ts"
 import { reasons } from "../../src/schema/reason.ts"
 import type { Change } from "./api-server.ts"
 import { same } from "./same.ts"
@@ -73,6 +74,34 @@ const judgeLimits = ({ cluster, config: { policy: { limits } }, crowded, tasks }
   demand(live.length <= limits.total, "I10", () => `${live.length} tasks have Jobs, but ${limits.total} may run`)
 }
 
+/** What the pool has of a stage is what its one task did, once. A stage that an agent took is on its way, or has a result. */
+const judgePool = ({ pool, server, truth }: Simulation): void => {
+  if (pool === undefined) return
+  const there = new Set(server.all(agentTasks).map(({ metadata }) => metadata.uid))
+  const { stages } = pool
+  for (const { acknowledgedAt, id, result, taskUid } of stages) {
+    const before = pool.results.get(id)
+    demand(before === undefined || same(before, result), "I5", () => `the result of ${id} changed`)
+    if (result === null) demand(acknowledgedAt === null || taskUid === null || there.has(taskUid), "I3", () => `${id} was acknowledged for a task that is not there`)
+    else {
+      pool.results.set(id, result)
+      if (result.outcome === "succeeded") demand(same(result, truth.results.get(taskUid ?? "")), "I7", () => `the pool has a success for ${id} that its worker does not know of`)
+    }
+  }
+  const started = new Set<string>()
+  for (const { task: { spec } } of truth.engines) {
+    if (spec.pool === undefined) continue
+    const id = assignmentId(spec.pool.runId, spec.stage, spec.attempt ?? 1)
+    demand(!started.has(id), "I1", () => `the engine of ${id} was started by two tasks`)
+    started.add(id)
+  }
+  for (const { id, status } of pool.runs) {
+    if (status !== "applied") continue
+    const applied = truth.engines.filter(({ exitCode, task: { spec, metadata } }) => spec.pool?.runId === id && spec.stage !== "plan" && exitCode === 0 && truth.states.has(metadata.uid))
+    demand(applied.length === 1, "I7", () => `the run ${id} is applied, but ${applied.length} engines did so`)
+  }
+}
+
 /** Asks everything of what happened since `from`; gives where to go on from. */
 export const judge = (simulation: Simulation, from: number): number => {
   const { history } = simulation.server
@@ -85,5 +114,6 @@ export const judge = (simulation: Simulation, from: number): number => {
   }
   judgeTruth(simulation)
   judgeLimits(simulation)
+  judgePool(simulation)
   return history.length
 }

@@ -9,8 +9,8 @@ export type Fault = "none" | "lost answer" | "not sent" | "conflict" | "too many
 /** A request that nobody has answered yet. */
 export interface Wait {
   readonly what: string
-  /** There is nothing to answer yet: a long poll without news. */
-  readonly idle: () => boolean
+  /** Asked again and again by whoever has nothing to do. */
+  readonly poll: boolean
   readonly answer: (fault: Fault) => void
 }
 
@@ -106,7 +106,7 @@ export class Process {
       monotonicTimeNanos: Effect.sync(monotonic),
       sleep: (duration) =>
         Effect.callback<void>((resume) => {
-          const sleeper = { process: this, at: thread.elapsed + Duration.toMillis(duration), wake: () => resume(Effect.void) }
+          const sleeper = { process: this, at: thread.elapsed + Math.ceil(Duration.toMillis(duration)), wake: () => resume(Effect.void) }
           thread.sleep(sleeper)
           return Effect.sync(() => thread.wake(sleeper))
         })
@@ -132,7 +132,7 @@ export class Process {
   }
 
   /** A request, which a step will answer. */
-  ask<A, E>(what: string, answer: (fault: Fault) => Effect.Effect<A, E>, idle: () => boolean = () => false): Effect.Effect<A, E> {
+  ask<A, E>(what: string, answer: (fault: Fault) => Effect.Effect<A, E>, poll = false): Effect.Effect<A, E> {
     return Effect.callback<A, E>((resume) => {
       const remove = () => {
         const index = this.waits.indexOf(wait)
@@ -140,7 +140,7 @@ export class Process {
       }
       const wait: Wait = {
         what,
-        idle,
+        poll,
         answer: (fault) => {
           remove()
           if (fault === "killed before") return this.kill()

@@ -12,6 +12,8 @@ export interface Failure {
   readonly violation: Violation
 }
 
+/** Each so many-th schedule has a pool, and takes as long as eight without. A prime, so that such ones meet everything else that goes by the seed. */
+const poolEvery = 17
 const longestRounds = 600
 /** Rounds of up to 30 s without anything to do: longer than anybody backs off. */
 const longestSilence = 4
@@ -22,6 +24,7 @@ export const comeToRest = (simulation: Simulation, judged: number): number => {
   let still = 0
   simulation.heal()
   for (let round = 0; round < longestRounds; round++) {
+    simulation.pool?.settleAll()
     const moved = simulation.round({ enginesEnd: true })
     from = judge(simulation, from)
     still = moved ? 0 : still + 1
@@ -30,8 +33,9 @@ export const comeToRest = (simulation: Simulation, judged: number): number => {
     simulation.thread.pass(Math.min(Math.max(simulation.thread.untilWake, 0), 30_000))
   }
   const open = simulation.tasks.filter(({ status }) => !isOver(status.phase)).map(({ metadata, status }) => `${metadata.name} is ${status.phase}: ${status.message}`)
+  const runs = simulation.pool?.runs.map(({ id, status }) => `${id} is ${status}`) ?? []
   const left = [...simulation.cluster.jobs, ...simulation.cluster.pods].map(({ metadata }) => metadata.name)
-  throw new Violation("I12", `not at rest after ${longestRounds} rounds; ${[...open, `left: ${left.slice(0, 5).join(", ")}`].join("; ")}`)
+  throw new Violation("I12", `not at rest after ${longestRounds} rounds; ${[...open, ...runs, `left: ${left.slice(0, 5).join(", ")}`].join("; ")}`)
 }
 
 /** Nothing is left to do, for what runs and for one that starts anew. */
@@ -50,8 +54,9 @@ export const stayAtRest = (simulation: Simulation): void => {
 export const runSteps = (seed: number, steps: ReadonlyArray<Step>): Violation | undefined => {
   const limit = Error.stackTraceLimit
   Error.stackTraceLimit = 0 // or a third of the time goes into stacks that nobody reads
+  let simulation: Simulation | undefined
   try {
-    const simulation = new Simulation(seed)
+    simulation = new Simulation(seed, { withPool: seed % poolEvery === 0 })
     let judged = 0
     for (const step of steps) {
       perform(simulation, step)
@@ -64,6 +69,7 @@ export const runSteps = (seed: number, steps: ReadonlyArray<Step>): Violation | 
     return error instanceof Violation ? error : new Violation("I18", error instanceof Error ? error.stack ?? error.message : String(error))
   } finally {
     Error.stackTraceLimit = limit
+    simulation?.pool?.close()
   }
 }
 

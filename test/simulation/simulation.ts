@@ -11,13 +11,14 @@ import { ApiServer } from "./api-server.ts"
 import { Cluster } from "./cluster.ts"
 import { type ControllerProcess, startController } from "./controller-process.ts"
 import { type Fault, OneThread, type Process, type Wait } from "./one-thread.ts"
+import { PoolServer } from "./pool-server.ts"
 import { type Container, startWorker, type Truth } from "./worker-process.ts"
 
 export type ControllerName = "a" | "b"
 
 /** Small limits, so that tasks meet; one configuration a number of launches. */
 const configs: ReadonlyArray<ResolvedConfig> = [0, 1, 2].map((backoffLimit) =>
-  configOf({ task: { limits: { total: 3, perWorkspace: 2 }, startupTimeoutSeconds: 120, terminationGracePeriodSeconds: 60, job: { backoffLimit } } }))
+  configOf({ agent: { url: "http://pool", tokenExistingSecret: { name: "pool" } }, task: { limits: { total: 3, perWorkspace: 2 }, startupTimeoutSeconds: 120, terminationGracePeriodSeconds: 60, job: { backoffLimit } } }))
 
 const templates = [
   { workspace: "one", stage: "apply" },
@@ -39,10 +40,13 @@ export class Simulation {
   crowded = false
   /** What is done to a request that all would go well with; crash points put themselves here. */
   disturb: (process: Process) => Fault = () => "none"
+  /** Where runs come from, beside tasks that people make. */
+  readonly pool: PoolServer | undefined
   #seed: number
 
-  constructor(seed: number) {
+  constructor(seed: number, { withPool = false }: { readonly withPool?: boolean } = {}) {
     this.#seed = seed
+    this.pool = withPool ? new PoolServer(this.thread, seed) : undefined
     this.config = configs[seed % configs.length] ?? configOf()
     this.cluster = new Cluster({
       server: this.server,
@@ -56,7 +60,7 @@ export class Simulation {
           seed: this.#seed++,
           pod,
           reaches: () => this.cluster.reaches(pod.uid, pod.node),
-          tellPool: () => Option.none()
+          pool: Option.fromUndefinedOr(this.pool)
         })
         this.workers.push(container)
         return container
@@ -73,14 +77,13 @@ export class Simulation {
   start(name: ControllerName, skew = 0): void {
     if (this.controllers.get(name)?.process.alive === true) return
     if ([...this.controllers.values()].some(({ process }) => process.alive)) this.crowded = true
-    this.controllers.set(name, startController({ thread: this.thread, server: this.server, config: this.config, name, seed: this.#seed++, skew, pool: Option.none() }))
+    this.controllers.set(name, startController({ thread: this.thread, server: this.server, config: this.config, name, seed: this.#seed++, skew, pool: Option.map(Option.fromUndefinedOr(this.pool), (pool) => (process: Process) => pool.forAgent(process)) }))
   }
   crash(name: ControllerName): void {
     this.controllers.get(name)?.process.kill()
   }
   answer(waits: ReadonlyArray<Wait>, nth: number, fault: Fault): void {
-    const open = waits.filter((_) => !_.idle())
-    open[nth % open.length]?.answer(fault)
+    waits[nth % waits.length]?.answer(fault)
   }
   answerController(name: ControllerName, nth: number, fault: Fault): void {
     this.answer(this.controllers.get(name)?.process.waits ?? [], nth, fault)
@@ -112,6 +115,9 @@ export class Simulation {
     const task = this.tasks[nth % this.tasks.length]
     if (task !== undefined) this.server.remove(agentTasks, task.metadata)
   }
+  startRun(nth: number, by: number): void {
+    this.pool?.startRun(nth % 2 === 0 ? "one" : "two", { destroy: by === 7, planOnly: by < 2 })
+  }
   strangersJob(template: number): void {
     this.server.create(jobs, { metadata: { name: `agent-job-task-${template}`, namespace: this.config.taskNamespace }, spec: {} })
   }
@@ -132,8 +138,8 @@ export class Simulation {
     }
     for (const { process } of [...this.controllers.values(), ...this.workers]) {
       for (const wait of process.waits.slice()) {
-        if (wait.idle() || !process.waits.includes(wait)) continue
-        answered++
+        if (!process.waits.includes(wait)) continue
+        if (!wait.poll) answered++
         wait.answer(this.disturb(process))
       }
     }
@@ -156,6 +162,7 @@ export class Simulation {
   /** Faults are over: nodes answer, and at least one controller runs. */
   heal(): void {
     this.server.refuses = "nothing"
+    this.pool?.start()
     for (const name of this.cluster.nodes.keys()) {
       this.cluster.setNode(name, "removed")
       this.cluster.setNode(name, "healed")
@@ -163,8 +170,11 @@ export class Simulation {
     if (![...this.controllers.values()].some(({ process }) => process.alive)) this.start("a")
   }
 
+  get isOver(): boolean {
+    return (this.pool?.isOver ?? true) && this.tasks.every(({ status }) => isOver(status.phase))
+  }
   /** Everything is over, and nothing of it is left. */
   get atRest(): boolean {
-    return this.tasks.every(({ status }) => isOver(status.phase)) && this.cluster.pods.length === 0 && this.cluster.jobs.every(({ spec }) => spec.template === undefined)
+    return this.isOver && this.cluster.pods.length === 0 && this.cluster.jobs.every(({ spec }) => spec.template === undefined)
   }
 }

@@ -53,6 +53,9 @@ const table = {
   "delete a task": { weight: 1, trouble: true, perform: (_, { nth }) => _.deleteTask(nth) },
   "delete a Job": { weight: 1, trouble: true, perform: ofJob((_, job) => _.server.remove(jobs, job.metadata)) },
   "delete a Pod": { weight: 1, trouble: true, perform: ofPod((_, pod) => _.cluster.deletePod(pod)) },
+  "start a run": { weight: 3, perform: (_, { by, nth }) => _.startRun(nth, by) },
+  "cancel a run": { weight: 1, trouble: true, perform: (_, { nth }) => _.pool?.cancelRun(nth) },
+  "a rescue is settled": { weight: 1, perform: (_) => _.pool?.settleAll() },
   "a stranger's Job": { weight: 0.3, trouble: true, perform: (_, { nth }) => _.strangersJob(nth) },
   "garbage in the store": { weight: 0.1, trouble: true, perform: (_) => _.garbage() },
   "a quota is full": { weight: 0.5, trouble: true, perform: (_) => { _.server.refuses = "quota" } },
@@ -94,6 +97,9 @@ const table = {
   "answer a worker": { weight: 20, perform: (_, step) => _.answerWorker(step.nth, step.fault) },
   "events reach a worker": { weight: 3, perform: (_, { nth }) => pick(_.watchesOfWorkers, nth)?.deliver(Infinity) },
   "an engine ends": { weight: 4, perform: (_, { by, nth }) => pick(_.truth.engines.filter(({ running }) => running), nth)?.end(by % 4 === 3 ? 1 : 0) },
+  // the pool's server
+  "the server crashes": { weight: 1, trouble: true, perform: (_) => _.pool?.crash() },
+  "the server starts": { weight: 3, perform: (_) => _.pool?.start() },
   // time
   "time goes by": { weight: 8, perform: (_, { by }) => _.thread.pass(times[by] ?? 1_000) },
   "all goes well for a while": { weight: 6, perform: (_) => { _.round({ enginesEnd: false }) } }

@@ -1,13 +1,14 @@
 // A worker as a process of the simulation: the product's claim, stop and report around an engine that ends when the schedule wants.
 // Always holds: what the engine really did is noted beside it, where no product code can reach.
 // Started by the kubelet in test/simulation/cluster.
-import { Cause, ConfigProvider, Effect, Exit, Fiber, Layer, Option } from "effect"
+import { Cause, ConfigProvider, Effect, Exit, Fiber, Layer, Option, Schedule } from "effect"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { claimLostExitCode } from "../../src/core/manifest/places.ts"
 import type { StopCause } from "../../src/core/outcome.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { secrets } from "../../src/kubernetes/kinds.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
 import { Sha256 } from "../../src/schema/names.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
@@ -16,6 +17,7 @@ import { report, type TellPool } from "../../src/worker/report.ts"
 import { Settings } from "../../src/worker/settings.ts"
 import { Stop } from "../../src/worker/stop.ts"
 import type { ApiServer } from "./api-server.ts"
+import type { PoolServer } from "./pool-server.ts"
 import { clientOf, type Watch } from "./client.ts"
 import { type OneThread, Process } from "./one-thread.ts"
 
@@ -67,6 +69,7 @@ process.once("exit", () => rmSync(directory, { recursive: true, force: true }))
 
 const resultOf = (task: AgentTask, code: number, stopped: StopCause | undefined, saved: boolean): Omit<StageResult, "finishedAt"> => {
   const state = task.spec.stage === "plan" ? {} : { statePushed: saved }
+  if (!saved && task.spec.stage === "plan") return { outcome: "failed", reason: "PoolUnreachable", message: "The pool has not got the plan.", exitCode: code }
   if (!saved) return { outcome: "failed", reason: "StateNotSaved", message: "The server has not confirmed the state.", exitCode: code, ...state }
   if (stopped !== undefined) return { outcome: stopped === "Cancelled" ? "cancelled" : "failed", reason: stopped, message: "The stage was stopped.", ...state }
   if (code !== 0) return { outcome: "failed", reason: "ExitCode", message: "The engine failed.", exitCode: code, ...state }
@@ -80,10 +83,23 @@ export interface Start {
   readonly seed: number
   readonly pod: { readonly uid: string; readonly env: Readonly<Record<string, string>> }
   readonly reaches: () => true | "cut off" | "token revoked"
-  readonly tellPool: (process: Process, task: AgentTask) => Option.Option<TellPool>
+  readonly pool: Option.Option<PoolServer>
 }
 
-export const startWorker = ({ pod, reaches, seed, server, tellPool, thread, truth }: Start): Container => {
+/** What the pool gives a worker: the right to begin, a place for its plan, and an ear for its result. */
+interface Backing {
+  readonly mayBegin: Effect.Effect<boolean>
+  readonly storePlan: Effect.Effect<boolean>
+  readonly tellPool: Option.Option<TellPool>
+}
+
+const ownBacking: Backing = { mayBegin: Effect.succeed(true), storePlan: Effect.succeed(true), tellPool: Option.none() }
+
+/** Asks again while there is no answer, as the product's does. */
+const patience = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered, Schedule.while(({ elapsed }) => elapsed < 300_000))
+const patiently = <A, E>(ask: Effect.Effect<A, E>) => Effect.retry(ask, { while: (error) => error === "no answer", schedule: patience })
+
+export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }: Start): Container => {
   const process = new Process(thread, pod.uid, seed)
   const { kubernetes, watches } = clientOf(server, process, reaches)
   const terminationLog = join(directory, `${pod.uid}-${seed}`)
@@ -91,6 +107,20 @@ export const startWorker = ({ pod, reaches, seed, server, tellPool, thread, trut
   const signal = process.hear<void>((tell) => {
     sigterm = tell
   })
+
+  /** The token is in the Pod from its start, as a file. */
+  const backingOf = ({ metadata, spec }: AgentTask): Backing => {
+    if (spec.pool === undefined || Option.isNone(pool)) return ownBacking
+    const secret = server.find(secrets, { name: spec.pool.tokenSecret.name, namespace: metadata.namespace })
+    const { token = "" } = (secret?.["data"] ?? {}) as { readonly token?: string }
+    const asked = pool.value.forWorker(process, Buffer.from(token, "base64").toString(), metadata.uid, () => reaches() !== "cut off")
+    const succeeds = (ask: Effect.Effect<void, unknown>) => Effect.match(patiently(ask), { onFailure: () => false, onSuccess: () => true })
+    return {
+      mayBegin: succeeds(asked.details),
+      storePlan: succeeds(asked.storePlan),
+      tellPool: Option.some((result) => Effect.mapError(patiently(asked.result(result)), () => new Error("The pool does not take the result.")))
+    }
+  }
 
   /** The product's server and own backends are behind this: it answers once the state is stored. */
   const save = (task: AgentTask) =>
@@ -105,6 +135,13 @@ export const startWorker = ({ pod, reaches, seed, server, tellPool, thread, trut
     container.ready = true
     const { asked, begin } = yield* Stop
     yield* begin("2 hours")
+    const { mayBegin, storePlan, tellPool } = backingOf(task)
+    if (!(yield* mayBegin)) {
+      const result: StageResult = { outcome: "failed", reason: "TokenRefused", message: "The pool does not know this stage.", finishedAt: new Date(thread.now).toISOString() }
+      truth.results.set(task.metadata.uid, result)
+      yield* report(claim, result, { flushLog: () => Effect.void, tellPool })
+      return 1
+    }
     const engine = new Engine(task, pod.uid)
     truth.engines.push(engine)
     let stopped: StopCause | undefined
@@ -114,10 +151,10 @@ export const startWorker = ({ pod, reaches, seed, server, tellPool, thread, trut
     })))
     const code = yield* process.hear<number>((tell) => engine.onEnd(tell))
     yield* Fiber.interrupt(stopping)
-    const saved = yield* save(task)
+    const saved = task.spec.stage === "plan" && code === 0 && stopped === undefined ? yield* storePlan : yield* save(task)
     const result: StageResult = { ...resultOf(task, code, stopped, saved), finishedAt: new Date(thread.now).toISOString() }
     truth.results.set(task.metadata.uid, result)
-    yield* report(claim, result, { flushLog: () => Effect.void, tellPool: tellPool(process, task) })
+    yield* report(claim, result, { flushLog: () => Effect.void, tellPool })
     return result.outcome === "succeeded" ? 0 : 1
   }).pipe(
     Effect.provide(Stop.layerOn(signal)),

@@ -1,0 +1,214 @@
+// The pool's server as a part of the simulation: the product's own runs, stages and assignments, over SQLite in memory; its states are the worker's word.
+// Always holds: a crash ends whatever waits for an answer, and keeps what is stored.
+// Used by test/simulation/simulation and by the processes in it, through `forAgent` and `forWorker`.
+import { Cause, Context, Effect, Exit, Layer, Option, Schema, Scope } from "effect"
+import { SqlClient } from "effect/sql"
+import { isSettled, Pool, type PoolError, PoolRefused, PoolUnreachable } from "../../src/controller/pool.ts"
+import { isFinal, RunEvent } from "../../src/core/run-machine.ts"
+import { Stage } from "../../src/schema/agent-task.ts"
+import { Sha256, WorkspaceName } from "../../src/schema/names.ts"
+import { RunStatus } from "../../src/schema/run.ts"
+import { StageResult } from "../../src/schema/stage-result.ts"
+import { Assignments } from "../../src/server/assignments.ts"
+import { Blobs } from "../../src/server/blobs.ts"
+import { Commits } from "../../src/server/commits.ts"
+import { layerDatabase, rows } from "../../src/server/database.ts"
+import { Effects } from "../../src/server/effects.ts"
+import { Evidence } from "../../src/server/evidence.ts"
+import { RandomBytes } from "../../src/server/ids.ts"
+import { Refused, unauthorized } from "../../src/server/refused.ts"
+import { Rescues } from "../../src/server/rescues.ts"
+import { Runs } from "../../src/server/runs.ts"
+import { Stages } from "../../src/server/stages.ts"
+import { StateVersions } from "../../src/server/state-versions.ts"
+import { Workspaces } from "../../src/server/workspaces.ts"
+import { type Fault, OneThread, Process, randomOf } from "./one-thread.ts"
+
+type Stores = Assignments | Rescues | Runs | Stages | Workspaces
+type Storing<A, E = unknown> = Effect.Effect<A, E, Stores | SqlClient.SqlClient>
+
+const url = "http://pool"
+const archiveSha256 = Sha256.make("a".repeat(64))
+const planSha256 = Sha256.make("c".repeat(64))
+
+const unused = () => Effect.die(new Error("the simulation has no blobs"))
+const noBlobs = Layer.succeed(Blobs, { put: unused, stream: () => { throw new Error("the simulation has no blobs") }, head: unused, sizeBytes: unused, read: unused, remove: unused, keepOnly: unused, probe: Effect.void })
+
+const stores = Assignments.layer.pipe(
+  Layer.provideMerge(Effects.layer),
+  Layer.provideMerge(Runs.layer),
+  Layer.provideMerge(Stages.layer),
+  Layer.provideMerge(StateVersions.layer),
+  Layer.provideMerge(Layer.mergeAll(Evidence.layer, Rescues.layer)),
+  Layer.provideMerge(Workspaces.layer),
+  Layer.provideMerge(Commits.layer),
+  Layer.provide(noBlobs)
+)
+
+const StoredStage = Schema.Struct({
+  id: Schema.String,
+  runId: Schema.String,
+  stage: Stage,
+  taskUid: Schema.NullOr(Schema.String),
+  acknowledgedAt: Schema.NullOr(Schema.String),
+  result: Schema.NullOr(Schema.fromJsonString(StageResult))
+})
+const StoredRun = Schema.Struct({ id: Schema.String, status: RunStatus })
+
+/** A request that the server works on, and whoever waits for its end. */
+interface Open { readonly reset: () => void }
+
+export class PoolServer {
+  /** By stage, as it was first seen: for the invariants. */
+  readonly results = new Map<string, StageResult>()
+  readonly #thread: OneThread
+  readonly #disk: Process
+  readonly #sql: Context.Context<SqlClient.SqlClient>
+  readonly #random: (size: number) => Uint8Array
+  #process: Process | undefined
+  #stores: Context.Context<Stores> | undefined
+  readonly #open = new Set<Open>()
+  readonly #scope = Scope.makeUnsafe()
+
+  constructor(thread: OneThread, seed: number) {
+    this.#thread = thread
+    const random = randomOf(seed)
+    this.#random = (size) => Uint8Array.from({ length: size }, () => Math.floor(random() * 256))
+    this.#disk = new Process(thread, "disk", seed)
+    this.#sql = this.#now(this.#disk, Layer.buildWithScope(layerDatabase(":memory:"), this.#scope))
+    this.start()
+  }
+
+  /** Gives the memory of its database back. */
+  close(): void {
+    this.#now(this.#disk, Scope.close(this.#scope, Exit.void))
+  }
+
+  /** What needs to wait for nobody. */
+  #now<A, E>(process: Process, effect: Effect.Effect<A, E>): A {
+    let exit: Exit.Exit<A, E> | undefined
+    process.run(Effect.map(Effect.exit(Effect.provideService(effect, RandomBytes, this.#random)), (_) => { exit = _ }))
+    if (exit === undefined) throw new Error("the pool's server waits where it must not")
+    if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
+    return exit.value
+  }
+
+  start(): void {
+    if (this.#process?.alive === true) return
+    this.#process = new Process(this.#thread, "pool", 0)
+    this.#stores = this.#now(this.#process, Layer.buildWithScope(stores, this.#scope).pipe(Effect.provide(this.#sql)))
+  }
+  crash(): void {
+    this.#process?.kill()
+    for (const { reset } of this.#open) reset()
+    this.#open.clear()
+  }
+
+  /** What a person asks for; who finds the server away asks for nothing. */
+  #do(storing: Storing<void>): void {
+    if (this.#process?.alive === true) this.#now(this.#process, this.#provided(storing))
+  }
+  /** What is stored, whether the server is there or not. */
+  #stored<S extends Schema.ConstraintDecoder<unknown>>(schema: S, query: (sql: SqlClient.SqlClient) => Effect.Effect<ReadonlyArray<unknown>, unknown>): ReadonlyArray<S["Type"]> {
+    return this.#now(this.#disk, Effect.flatMap(SqlClient.SqlClient, (sql) => rows(schema)(query(sql))).pipe(Effect.provide(this.#sql)))
+  }
+  #provided<A, E>(storing: Storing<A, E>): Effect.Effect<A, E> {
+    if (this.#stores === undefined) throw new Error("the pool's server was never started")
+    return Effect.provide(storing, Context.merge(this.#stores, this.#sql))
+  }
+
+  /** One request over the network: the server works on it, however long, and whoever asked may hear nothing of it. */
+  #request<A, E, F>(fault: Fault, storing: Storing<A, E>, unreachable: (detail: string) => F): Effect.Effect<A, E | F> {
+    const process = this.#process
+    if (process?.alive !== true || fault === "not sent") return Effect.fail(unreachable("connection refused"))
+    if (fault === "too many requests" || fault === "conflict") return Effect.fail(unreachable("503"))
+    let ended: Exit.Exit<A, E | F> | undefined
+    let tell: (exit: Exit.Exit<A, E | F>) => void = () => undefined
+    const end = (exit: Exit.Exit<A, E | F>) => {
+      ended ??= exit
+      tell(ended)
+    }
+    const open: Open = { reset: () => end(Exit.fail(unreachable("connection reset"))) }
+    this.#open.add(open)
+    process.run(Effect.map(Effect.exit(Effect.provideService(this.#provided(storing), RandomBytes, this.#random)), (exit) => {
+      this.#open.delete(open)
+      end(exit)
+    }))
+    if (fault === "lost answer") return Effect.fail(unreachable("connection reset"))
+    return Effect.callback((resume) => {
+      tell = (exit) => resume(exit)
+      if (ended !== undefined) tell(ended)
+    })
+  }
+
+  // ── agents and workers ──
+
+  forAgent(process: Process): Pool["Service"] {
+    const unreachable = (detail: string) => new PoolUnreachable({ url, detail })
+    const refused = (error: unknown): PoolError => error instanceof Refused
+      ? error.status === 429 || error.status >= 500 ? unreachable(String(error.status)) : new PoolRefused({ url, status: error.status, word: error.error, detail: error.message })
+      : error instanceof PoolUnreachable ? error : unreachable(String(error))
+    const ask = <A>(what: string, storing: Storing<A>, poll = false) => process.ask(what, (fault) => Effect.mapError(this.#request(fault, storing, unreachable), refused), poll)
+    const assignments = <A>(use: (_: Assignments["Service"]) => Effect.Effect<A, unknown>): Storing<A> => Effect.flatMap(Assignments, use)
+    return Pool.of({
+      acquire: (agent, waitSeconds, max) => ask("acquire", assignments((_) => _.acquire(agent, waitSeconds, max)), true),
+      acknowledge: (id, taskUid) => ask(`acknowledge ${id}`, assignments((_) => _.acknowledge(id, taskUid))),
+      cancellations: (after, waitSeconds) => ask("cancellations", assignments((_) => _.cancellations(after, waitSeconds)), true),
+      report: (id, taskUid, result) => ask(`report ${id}`, assignments((_) => _.end(id, taskUid, result))).pipe(Effect.catchIf(isSettled, () => Effect.void)),
+      wait: (id, taskUid, reason, message) => ask(`wait ${id}`, assignments((_) => _.wait(id, taskUid, reason, message)))
+    })
+  }
+
+  /** As the task API lets a worker in: by the token of its stage, in the name of its task. */
+  forWorker(process: Process, token: string, taskUid: string, reaches: () => boolean) {
+    const unreachable = () => "no answer" as const
+    const stage = Effect.flatMap(Assignments, (_) => _.byToken(token, Option.some(taskUid)))
+    const ask = <A>(what: string, storing: Storing<A>): Effect.Effect<A, "no answer" | Refused> =>
+      process.ask(what, (fault) => this.#request(reaches() ? fault : "not sent", storing, unreachable)).pipe(
+        Effect.mapError((error) => error instanceof Refused ? error : "no answer" as const)
+      )
+    const open = Effect.flatMap(stage, (found) => found !== undefined && found.endedAt === null ? Effect.succeed(found) : Effect.fail(unauthorized()))
+    return {
+      details: ask("the assignment", Effect.asVoid(open)),
+      storePlan: ask("the saved plan", Effect.flatMap(open, (found) => Effect.flatMap(Runs, (runs) => runs.savePlan(found.runId, found.id, planSha256)))),
+      result: (result: StageResult) => ask("the result", Effect.flatMap(stage, (found) =>
+        found === undefined || (found.endedAt !== null && found.result === null)
+          ? Effect.fail(unauthorized())
+          : Effect.flatMap(Assignments, (_) => _.end(found.id, Option.some(taskUid), result))))
+    }
+  }
+
+  // ── people ──
+
+  startRun(workspace: string, { destroy, planOnly }: { readonly destroy: boolean; readonly planOnly: boolean }): void {
+    this.#do(Effect.gen(function*() {
+      const [runs, workspaces, sql] = [yield* Runs, yield* Workspaces, yield* SqlClient.SqlClient]
+      const { id: workspaceId } = yield* workspaces.ensure(WorkspaceName.make(workspace))
+      const configurationVersionId = `cv-${workspace}`
+      yield* sql`INSERT INTO configurationVersions (id, seq, workspaceId, speculative, status, sha256, createdAt) 
+        SELECT ${configurationVersionId}, COALESCE(MAX(seq), 0) + 1, ${workspaceId}, 0, 'uploaded', ${archiveSha256}, '2026-01-01T00:00:00Z' FROM configurationVersions WHERE true ON CONFLICT DO NOTHING`
+      yield* runs.create({ workspaceId, configurationVersionId, archiveSha256, planOnly, autoApply: true, destroy, message: "", engine: undefined, options: {}, variables: [] })
+    }))
+  }
+  cancelRun(nth: number): void {
+    const { [nth % Math.max(this.runs.length, 1)]: run } = this.runs
+    if (run !== undefined) this.#do(Effect.ignore(Effect.flatMap(Runs, (runs) => runs.step(run.id, RunEvent.Cancel()))))
+  }
+  /** Somebody looks at each state in doubt, and lets the workspace go on. */
+  settleAll(): void {
+    this.#do(Effect.gen(function*() {
+      const [rescues, workspaces] = [yield* Rescues, yield* Workspaces]
+      for (const { id } of yield* workspaces.list) for (const rescue of yield* rescues.pending(id)) yield* rescues.settle(rescue.id, "a person", "looked at")
+    }))
+  }
+
+  get stages(): ReadonlyArray<typeof StoredStage.Type> {
+    return this.#stored(StoredStage, (sql) => sql`SELECT id, runId, stage, taskUid, acknowledgedAt, result FROM stages ORDER BY seq`)
+  }
+  get runs(): ReadonlyArray<typeof StoredRun.Type> {
+    return this.#stored(StoredRun, (sql) => sql`SELECT id, status FROM runs ORDER BY seq`)
+  }
+  get isOver(): boolean {
+    return this.runs.every(({ status }) => isFinal(status))
+  }
+}
