@@ -1,10 +1,13 @@
 // Runs schedules by the number: `soak` as many as are asked for, with a report; `replay` one seed, made short and told step by step.
 // Always holds: docs/reports/simulation.json has the figures of this very run; a run that ends early says how far it came.
 // Started by scripts/soak and scripts/replay.
+import { once } from "node:events"
+import { availableParallelism } from "node:os"
 import { parseArgs } from "node:util"
+import { Worker } from "node:worker_threads"
 import { writeReport } from "../scorecard/report.ts"
 import { crashEverywhere, type ScenarioName, scenarios } from "./crash-points.ts"
-import { type Failure, runSeed, told } from "./run.ts"
+import { runSeed, told } from "./run.ts"
 
 const { positionals: [command], values } = parseArgs({
   allowPositionals: true,
@@ -12,31 +15,38 @@ const { positionals: [command], values } = parseArgs({
 })
 const seed = Number(values.seed)
 
-const soak = (schedules: number): ReadonlyArray<Failure> => {
+/** Shared out among a thread for each processor; gives how many failed. */
+const soak = async (schedules: number): Promise<number> => {
   const began = performance.now()
-  const failures: Array<Failure> = []
+  const every = availableParallelism()
+  const threads = Array.from({ length: every }, (_, nth) =>
+    new Worker(new URL("./soak-thread.ts", import.meta.url), { workerData: { first: seed + nth, end: seed + schedules, every } }))
   let run = 0
-  for (; run < schedules && failures.length < 10; run++) {
-    const failure = runSeed(seed + run)
-    if (failure !== undefined) {
-      failures.push(failure)
-      console.log(told(failure))
+  let failed = 0
+  const hear = (failure: string): void => {
+    run++
+    if (failure !== "") {
+      failed++
+      console.log(failure)
+      if (failed >= 10) for (const thread of threads) void thread.terminate()
     }
-    if (run % 10_000 === 9_999) console.log(`${run + 1} schedules, ${failures.length} failed`)
+    if (run % 10_000 === 0) console.log(`${run} schedules, ${failed} failed`)
   }
+  for (const thread of threads) thread.on("message", hear)
+  await Promise.all(threads.map((thread) => once(thread, "exit"))) // fails as the thread does
   const seconds = (performance.now() - began) / 1000
   const crashes = Object.keys(scenarios).map((name) => crashEverywhere(name as ScenarioName))
   const wrong = crashes.flatMap((_) => _.wrong)
   for (const _ of wrong) console.log(_)
-  writeReport("simulation", { command: `make soak SEED=${seed} SCHEDULES=${schedules}`, seed, figures: { schedules: run, violations: failures.length, schedulesPerSecond: Math.round(run / seconds), crashPoints: crashes.reduce((sum, { points }) => sum + points, 0), crashPointsFailed: wrong.length } })
-  console.log(`${run} schedules from seed ${seed} in ${Math.round(seconds)} s, ${failures.length} of them broke an invariant`)
-  return failures
+  writeReport("simulation", { command: `make soak SEED=${seed} SCHEDULES=${schedules}`, seed, figures: { schedules: run, violations: failed, schedulesPerSecond: Math.round(run / seconds), crashPoints: crashes.reduce((sum, { points }) => sum + points, 0), crashPointsFailed: wrong.length } })
+  console.log(`${run} schedules from seed ${seed} in ${Math.round(seconds)} s, ${failed} of them broke an invariant`)
+  return failed
 }
 
-const replay = (): ReadonlyArray<Failure> => {
+const replay = (): number => {
   const failure = runSeed(seed)
   console.log(failure === undefined ? `seed ${seed} keeps all invariants` : told(failure))
-  return failure === undefined ? [] : [failure]
+  return failure === undefined ? 0 : 1
 }
 
-process.exitCode = (command === "soak" ? soak(Number(values.schedules)) : replay()).length === 0 ? 0 : 1
+process.exitCode = (command === "soak" ? await soak(Number(values.schedules)) : replay()) === 0 ? 0 : 1
