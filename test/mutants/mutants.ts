@@ -22,6 +22,9 @@ const crashes = "simulation/crash-points.test.ts"
 
 export const mutants: ReadonlyArray<Mutant> = [
   // what happens next
+  { name: "all starts of one second are looked at again at once", file: "src/core/response.ts", from: " + spreadMillis(_.observed.task.metadata.uid)", to: "", test: "core/plan.test.ts" },
+  { name: "a Job that nobody saw is there for ever", file: "src/controller/world.ts", from: "      fresh.clear()\n", to: "", test: schedules },
+  { name: "the newest Pod is the one heard of last", file: "src/controller/observe.ts", from: "seen.toSorted((a, b) => a.createdAt < b.createdAt ? -1 : a.createdAt > b.createdAt ? 1 : 0)", to: "[...seen]", test: "controller/observe.test.ts" },
   { name: "a claimed stage counts as unclaimed", file: situation, from: "task.status.claim !== undefined\nconst jobThere", to: "task.status.claim === null\nconst jobThere", test: laws },
   { name: "a cancel before the claim is not seen", file: situation, from: "cancelled: ({ observed: { task } }) => task.spec.cancel === true", to: "cancelled: () => false", test: laws },
   { name: "a stranger's Job is adopted", file: situation, from: "!Option.contains(owner, task.metadata.uid)", to: "Option.isNone(owner) && task.metadata.uid === \"\"", test: "core/plan.test.ts" },
@@ -76,6 +79,9 @@ export const mutants: ReadonlyArray<Mutant> = [
   { name: "two interrupts", file: "src/core/signal-plan.ts", from: "{ name: \"TERM\", afterMillis", to: "{ name: \"INT\", afterMillis", test: "core/signal-plan.test.ts" },
   { name: "an exit code of 1 is a success", file: "src/core/outcome.ts", from: "if (end.code === 0) return Option.none()", to: "if (end.code <= 1) return Option.none()", test: "core/outcome.test.ts" },
   // pool and server
+  { name: "an assignment is acknowledged before its task is kept", file: "src/controller/pool-intake.ts", from: "  const task = yield* persist(intake, assignment)\n", to: "  yield* Effect.ignore(pool.acknowledge(id, \"uid\"))\n  const task = yield* persist(intake, assignment)\n", test: crashes },
+  { name: "a write that was broken off leaves no trace", file: "src/server/audit.ts", from: "Effect.onInterrupt(() => Effect.ignore(append(", to: "Effect.onInterrupt(() => Effect.ignore(asked.method !== \"\" ? Effect.void : append(", test: "server/audit.test.ts" },
+  { name: "a newer version's database is opened", file: "src/server/database.ts", from: "newest.id > known", to: "newest.id > known * 1000", test: "server/database.test.ts" },
   { name: "an apply without an approved plan is a task", file: "src/core/intake.ts", from: "(planSha256 !== undefined) === mutating.includes(stage)", to: "planSha256 === undefined || mutating.includes(stage)", test: "core/intake.test.ts" },
   { name: "two attempts have one name", file: "src/core/intake.ts", from: "attempt === 1 ? `${runId}-${stage}` :", to: "attempt > 0 ? `${runId}-${stage}` :", test: "core/intake.test.ts" },
   { name: "a run is applied that nobody has confirmed", file: "src/core/run-machine.ts", from: "isIn(run, \"confirmed\", \"applying\")\nconst isDue", to: "isIn(run, \"planned\", \"confirmed\", \"applying\")\nconst isDue", test: "core/run-machine.test.ts" },
