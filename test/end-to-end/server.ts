@@ -41,6 +41,17 @@ export const runsOf = async (workspace: string): Promise<ReadonlyArray<RunView>>
 
 const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
 
+/** Completes when the server answers. */
+export const untilServed = async (seconds = 90): Promise<void> => {
+  const deadline = Date.now() + seconds * 1000
+  let last = "nothing"
+  while (Date.now() < deadline) {
+    if (await ask(runPath.list).catch((error: unknown) => void (last = String(error))) !== undefined) return
+    await pause(200)
+  }
+  throw overdue("the server answers", seconds, last)
+}
+
 /** The run once it is as `wanted`; asks again while the server does not answer. Fails at once when the run ends in another way. */
 export const untilRun = async (id: string, what: string, wanted: (run: RunView) => boolean, seconds = 90): Promise<RunView> => {
   const deadline = Date.now() + seconds * 1000

@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs"
 import { afterAll, assert, beforeAll, beforeEach, describe } from "vitest"
 import { kubectl, productNamespace } from "../end-to-end/cluster.ts"
 import { it } from "../end-to-end/product.ts"
-import { untilFinal } from "../end-to-end/server.ts"
+import { untilFinal, untilServed } from "../end-to-end/server.ts"
 import { writeReport } from "../scorecard/report.ts"
 import { type Cell, cells, impossibleCells, moments, targets } from "./cells.ts"
 import { reach } from "./moments.ts"
@@ -24,6 +24,7 @@ const untilReady = async () => {
   const restarted = pods.split("\n").flatMap((line) => /^(\S+) [1-9]/u.exec(line)?.[1] ?? [])
   if (restarted.length > 0) await inProduct("delete", "pod", ...restarted, "--grace-period=5")
   for (const part of ["deployment/agent-job-controller", "statefulset/agent-job-server"]) await inProduct("rollout", "status", part, "--timeout=120s")
+  await untilServed() // one that was just killed counts as ready until its kubelet has looked
 }
 
 const results = new Map<string, Aftermath & { readonly seconds: number; readonly expected: boolean }>()
@@ -51,16 +52,6 @@ afterAll(async () => {
   const all = [...results.values()]
   const seconds = all.map((_) => _.seconds).sort((a, b) => a - b)
   if (all.length < cells.length / 3) return // a look at some, no run
-  writeFileSync("docs/kill-matrix.md", `# Kill matrix
-
-Each part killed at each moment of a run, on the real node. Written by \`make kill-matrix\`; what may come of a cell is in test/kill-matrix/cells.ts.
-
-- applied: as if nothing had happened; a plan was made again at most. in order: one interrupt, and the state has all that was made.
-- named: it ended abruptly, and the result says so and names what the state lacks. –: there is no such moment for it.
-- The seconds are from the kill to the end of the run. In each cell nothing was made twice, and the plan that followed had what was missing and nothing else.
-
-${table()}
-`)
   writeReport("kill-matrix", {
     command: "make kill-matrix",
     figures: {
@@ -73,6 +64,16 @@ ${table()}
       recoveryP99Seconds: quantile(seconds, 0.99)
     }
   })
+  writeFileSync("docs/kill-matrix.md", `# Kill matrix
+
+Each part killed at each moment of a run, on the real node. Written by \`make kill-matrix\`; what may come of a cell is in test/kill-matrix/cells.ts.
+
+- applied: as if nothing had happened; a plan was made again at most. in order: one interrupt, and the state has all that was made.
+- named: it ended abruptly, and the result says so and names what the state lacks. –: there is no such moment for it.
+- The seconds are from the kill to the end of the run. In each cell nothing was made twice, and the plan that followed had what was missing and nothing else.
+
+${table()}
+`)
 })
 
 describe("killed", () => {
