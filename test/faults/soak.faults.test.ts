@@ -3,8 +3,10 @@
 import { expect, layer } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
 import { join } from "node:path"
+import type { Rate } from "../../src/core/token-bucket.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { jobs, leases } from "../../src/kubernetes/kinds.ts"
+import { Rates } from "../../src/server/limits.ts"
 import { TaskCluster, Tasks } from "../controller/task-cluster.ts"
 import { archiveOf, directory, person, serve } from "../server/live-server.ts"
 import { writeReport } from "../scorecard/report.ts"
@@ -34,6 +36,9 @@ const apiFaults: ReadonlyArray<Rule> = [
 ]
 const poolFaults: ReadonlyArray<Rule> = ([{ does: "dropBefore" }, { does: "dropAfter" }, { does: "truncate", bytes: 5 }, { does: "status", code: 502 }] as const).map((fault) => part({}, 0.0125, fault))
 
+/** This program looks at thousands of runs each second, and has the server wait for it. */
+const unlimited: Rate = { perSecond: 100_000, burst: 100_000 }
+
 const ended = ["planned_and_finished", "errored", "canceled", "discarded", "applied"]
 
 layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a soak", (it) => {
@@ -43,7 +48,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a soak
       const { namespace } = yield* Tasks
       const kubernetes = yield* Kubernetes
       const made = yield* directory
-      const url = yield* serve(made)
+      const url = yield* Effect.provideService(serve(made), Rates, { user: unlimited, pool: unlimited, task: unlimited, link: unlimited, address: unlimited })
       const api = yield* faultyApi({ seed, keepsBodies: false })
       const pool = yield* faultProxy({ upstream: { url }, seed, keepsBodies: false })
       const { claims, trouble } = yield* podHands({ client: api.client, pool: pool.url })
