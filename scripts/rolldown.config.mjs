@@ -23,6 +23,7 @@ const ascii = {
   name: "ascii",
   generateBundle: (_, files) => {
     for (const file of Object.values(files)) {
+      if (/\\[^\0-\x7f]|String\.raw`[^`]*[^\0-\x7f]/u.test(file.code)) throw new Error("a letter beyond ASCII is where an escape would mean something else; spell it as one in the source")
       file.code = file.code.replace(/[^\0-\x7f]/gu, (letter) => letter.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join(""))
     }
   }

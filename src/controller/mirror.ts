@@ -37,9 +37,12 @@ export const mirror = Effect.fnUntraced(function*(
     })
 
   const tasks = yield* Informer.make({ kind: agentTasks, namespace, project: decodeTask, changed: taskChanged })
-  const allJobs = Effect.suspend(() => Effect.forEach(world.lookedAtJobs(), (uid) => enqueueOwner(Option.some(uid)), { discard: true }))
+  const lookAtJobs = () => {
+    const over = world.lookAtJobs()
+    return Effect.suspend(() => Effect.forEach(over(), (uid) => enqueueOwner(Option.some(uid)), { discard: true }))
+  }
   const ours = { namespace, labelSelector: taskSelector }
-  const ourJobs = yield* Informer.make({ ...ours, kind: jobs, project: (object) => Result.getOrThrow(projectJob(object)), changed: (key, job) => Effect.suspend(() => enqueueOwner(world.setJob(key, job))), whole: allJobs })
+  const ourJobs = yield* Informer.make({ ...ours, kind: jobs, project: (object) => Result.getOrThrow(projectJob(object)), changed: (key, job) => Effect.suspend(() => enqueueOwner(world.setJob(key, job))), look: lookAtJobs })
   const ourPods = yield* Informer.make({ ...ours, kind: pods, project: (object) => Result.getOrThrow(projectPod(object)), changed: (key, pod) => Effect.suspend(() => enqueueOwner(world.setPod(key, pod))) })
   const all: ReadonlyArray<readonly [string, Informer.Informer<unknown>]> = [["tasks", tasks], ["Jobs", ourJobs], ["Pods", ourPods]]
   return {

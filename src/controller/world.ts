@@ -38,8 +38,8 @@ export interface World {
   /** The task's slot is taken from now on, though its Job is not seen yet. */
   readonly reserve: (taskUid: string) => void
   readonly created: (taskUid: string, job: JobSeen) => void
-  /** All Jobs were looked at. One that we made and that is not among them was deleted before anybody saw it, or is about to be seen; gives the tasks. */
-  readonly lookedAtJobs: () => ReadonlyArray<string>
+  /** A look at all Jobs begins; what this gives is for its end: the tasks whose Job we had made by then and that is not among them, so it is gone though nobody saw it. */
+  readonly lookAtJobs: () => () => ReadonlyArray<string>
   readonly refuse: (taskUid: string, refusal: Option.Option<Refusal>) => void
 }
 
@@ -48,6 +48,11 @@ const byTask = <Seen>() => {
   const owners = new Map<string, string>() // object key → task uid
   const seen = new Map<string, Map<string, Seen>>()
   return {
+    at: (key: string): { readonly taskUid: string; readonly seen: Seen } | undefined => {
+      const taskUid = owners.get(key)
+      const found = taskUid === undefined ? undefined : seen.get(taskUid)?.get(key)
+      return taskUid === undefined || found === undefined ? undefined : { taskUid, seen: found }
+    },
     of: (taskUid: string): ReadonlyArray<Seen> => [...seen.get(taskUid)?.values() ?? []],
     set: (key: string, found: Option.Option<{ readonly taskUid: string; readonly seen: Seen }>): Option.Option<string> => {
       const before = owners.get(key)
@@ -75,6 +80,7 @@ export const make = (initial: TaskPolicy): World => {
   const jobs = byTask<JobSeen>()
   const pods = byTask<PodSeen>()
   const fresh = new Map<string, JobSeen>() // made by us, not seen by the informer yet
+  const goneJobs = new Map<string, string>() // task uid → uid of its last Job that was deleted: the answer that it was made may come later
   const reserved = new Set<string>()
   const refusals = new Map<string, Refusal>()
   let turns: ReadonlyMap<Uid, Turn> | undefined
@@ -103,6 +109,7 @@ export const make = (initial: TaskPolicy): World => {
   const forget = (uid: string): void => {
     keys.delete(uid)
     fresh.delete(uid)
+    goneJobs.delete(uid)
     reserved.delete(uid)
     refusals.delete(uid)
   }
@@ -157,6 +164,8 @@ export const make = (initial: TaskPolicy): World => {
       changed()
     },
     setJob: (key, found) => {
+      const before = jobs.at(key)
+      if (before !== undefined && Option.isNone(found)) goneJobs.set(before.taskUid, before.seen.uid)
       const uid = jobs.set(key, found)
       Option.map(uid, (uid) => {
         fresh.delete(uid)
@@ -171,14 +180,20 @@ export const make = (initial: TaskPolicy): World => {
       changed()
     },
     created: (uid, seen) => {
-      if (jobs.of(uid).length === 0) fresh.set(uid, seen)
+      if (jobs.of(uid).length === 0 && goneJobs.get(uid) !== seen.uid) fresh.set(uid, seen)
       changed()
     },
-    lookedAtJobs: () => {
-      const unseen = [...fresh.keys()]
-      fresh.clear()
-      changed()
-      return unseen
+    lookAtJobs: () => {
+      const made = [...fresh]
+      return () => {
+        const gone = made.flatMap(([uid, seen]) => fresh.get(uid) === seen ? [uid] : [])
+        for (const uid of gone) {
+          fresh.delete(uid)
+          reserved.delete(uid)
+        }
+        changed()
+        return gone
+      }
     },
     refuse: (uid, refusal) => {
       Option.match(refusal, { onNone: () => refusals.delete(uid), onSome: (refusal) => refusals.set(uid, refusal) })

@@ -22,8 +22,8 @@ export interface Options<A> extends Selection {
   readonly project: (object: KubernetesObject) => A
   /** Called once for each key that was added, changed, deleted or left the selection, and for every key at each resync; with what is there now. */
   readonly changed: (key: string, seen: Option.Option<A>) => Effect.Effect<void>
-  /** Called after each whole look, once what vanished is told: what is not among the objects now was not there. */
-  readonly whole?: Effect.Effect<void>
+  /** Called when a whole look begins. What it gives is done when the look is over: what was there at the beginning, and is not among the objects then, is gone. */
+  readonly look?: () => Effect.Effect<void>
   /** How often every key counts as changed, against a bug that lost one. Default: 10 minutes. */
   readonly resync?: Duration.Input
 }
@@ -46,7 +46,7 @@ const pauseAfter = (error: Option.Option<KubernetesError>, failures: number): Du
 }
 
 export const make = Effect.fnUntraced(function*<A>(
-  { kind, project, changed, whole: afterWhole = Effect.void, resync = Duration.minutes(10), ...selection }: Options<A>
+  { kind, project, changed, look = () => Effect.void, resync = Duration.minutes(10), ...selection }: Options<A>
 ): Effect.fn.Return<Informer<A>, never, Kubernetes | Scope.Scope> {
   const kubernetes = yield* Kubernetes
   const objects = new Map<string, A>()
@@ -56,12 +56,18 @@ export const make = Effect.fnUntraced(function*<A>(
   let version: string | undefined
   /** What was named since a look at the whole collection began; undefined between such looks. */
   let named: Set<string> | undefined
+  let afterLook: Effect.Effect<void> = Effect.void
   /** Whether the server sends the whole collection as the beginning of a watch. */
   let streams = true
   /** Watches and lists in a row that brought nothing. */
   let failures = 0
   let heardAt = yield* Clock.monotonicTimeNanos
   const heard = Effect.map(Clock.monotonicTimeNanos, (now) => { heardAt = now })
+
+  const beginLook = (): void => {
+    named = new Set()
+    afterLook = look()
+  }
 
   const store = (object: KubernetesObject): Effect.Effect<void> =>
     Effect.suspend(() => {
@@ -92,18 +98,18 @@ export const make = Effect.fnUntraced(function*<A>(
       const gone = [...versions.keys()].filter((key) => named?.has(key) !== true)
       named = undefined
       version = resourceVersion
-      return Effect.andThen(Effect.forEach(gone, remove, { discard: true }), Effect.andThen(afterWhole, Deferred.succeed(synced, undefined)))
+      return Effect.andThen(Effect.forEach(gone, remove, { discard: true }), Effect.andThen(afterLook, Deferred.succeed(synced, undefined)))
     })
 
   /** Page by page, so that never more than one page of whole objects is in memory. */
   const list = Effect.gen(function*() {
-    named = new Set()
+    beginLook()
     let page: Page | undefined
     do {
       page = yield* kubernetes.list(kind, { ...selection, limit: pageLimit, continue: page?.continue })
       yield* heard
       for (const object of page.items) {
-        named.add(keyOf(object.metadata))
+        named?.add(keyOf(object.metadata))
         yield* store(object)
       }
     } while (page.continue !== undefined)
@@ -123,7 +129,7 @@ export const make = Effect.fnUntraced(function*<A>(
 
   /** One connection, until the server ends it. One that ends soon with nothing leaves the failure counted, or it would be opened again and again. */
   const watch = Effect.gen(function*() {
-    if (version === undefined) named = new Set()
+    if (version === undefined) beginLook()
     const timeoutSeconds = yield* Random.nextIntBetween(240, 300)
     const openedAt = yield* Clock.monotonicTimeNanos
     yield* kubernetes.watch(kind, { ...selection, resourceVersion: version, timeoutSeconds }).pipe(

@@ -46,13 +46,13 @@ const make = Effect.gen(function*() {
 
   /**
    * The answer of a route; that of a write is given once its entry is stored. What was not done is a failure, and has none.
-   * Who breaks a request off, before or after the change, is in the trail with that.
+   * A write that its caller broke off, or that this server's own stop did, is in the trail with that: it may have been done.
    */
   const kept = (asked: Asked, answer: Effect.Effect<HttpServerResponse.HttpServerResponse, Failure>): Effect.Effect<HttpServerResponse.HttpServerResponse, Failure> =>
     asked.method === "GET" || unkept.has(asked.path)
       ? answer
       : Effect.uninterruptibleMask((restore) => restore(answer).pipe(
-        Effect.onInterrupt(() => Effect.ignore(append(asked, asked.params.id ?? "", brokenOff))),
+        Effect.onInterrupt(() => Effect.ignore(append(asked, asked.params.id ?? asked.params.name ?? "", brokenOff))),
         Effect.tap((given) => append(asked, objectOf(asked, given)))
       ))
 

@@ -30,11 +30,10 @@ export interface Memory { readonly resident: number; readonly peak: number }
 const pollEvery = 10
 const deadlineMillis = 30_000
 
-const imageLine = (beginning: string): string => readFileSync("images/agent-job.Containerfile", "utf8").split("\n").find((_) => _.startsWith(beginning)) ?? ""
-
 /** The ENV line of the image, with the compile cache elsewhere. */
 export const imageEnvironment = (directory: string): Readonly<Record<string, string>> => {
-  const given = Object.fromEntries([...imageLine("ENV ").matchAll(/(\w+)=(\S+)/gu)].map(([, name = "", value = ""]) => [name, value]))
+  const line = readFileSync("images/agent-job.Containerfile", "utf8").split("\n").find((_) => _.startsWith("ENV ")) ?? ""
+  const given = Object.fromEntries([...line.matchAll(/(\w+)=(?:"([^"]*)"|(\S+))/gu)].map(([, name = "", quoted, plain]) => [name, quoted ?? plain ?? ""]))
   return { ...given, NODE_COMPILE_CACHE: join(directory, "compile-cache") }
 }
 
@@ -56,11 +55,10 @@ const asked = (port: number, path: string) =>
     }).on("error", () => resolve(""))
   })
 
-/** Of Node, in the image's ENTRYPOINT. It sizes the rest of its heap by the memory limit of its container, which this process lacks: told, it is the one that it would choose in its Pod. */
+/** Node sizes its heap by the memory limit of its container, which this process lacks: told, it is the one that it would choose in its Pod. */
 const heapFlags = ({ config }: Scene): ReadonlyArray<string> => {
   const limit = /^(\d+)Mi$/u.exec(config.controller.container.resources.limits?.["memory"] ?? "")?.[1]
-  const given = imageLine("ENTRYPOINT ").match(/--[a-z-]+=\d+/gu) ?? []
-  return [...limit === undefined ? [] : [`--max-old-space-size=${limit}`], ...given]
+  return limit === undefined ? [] : [`--max-old-space-size=${limit}`]
 }
 
 const isReady = async (port: number) => (await asked(port, "/readyz")) !== ""

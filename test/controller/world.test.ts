@@ -106,6 +106,34 @@ describe("the world", () => {
     expect(reasons(make(policy))).toEqual(["Admitted", "Admitted"])
   })
 
+  it("takes a Job that it made, and that a look at all Jobs does not find, to be gone; not one that was made during the look", () => {
+    const world = make(policy)
+    for (const index of [0, 1, 2]) world.setTask(key(index), Option.some(task(index)))
+    const made = (index: number) => {
+      world.reserve(`uid-${index}`)
+      world.created(`uid-${index}`, job(index).seen)
+    }
+    made(0)
+    made(1)
+    const over = world.lookAtJobs()
+    made(2)
+    world.setJob("tasks/job-1", Option.some(job(1)))
+    expect(over()).toEqual(["uid-0"])
+    expect([0, 1, 2].map((index) => Option.isSome(world.job(`uid-${index}`)))).toEqual([false, true, true])
+    world.setDrained(true)
+    expect([0, 1, 2].map((index) => world.turn(task(index))._tag)).toEqual(["Waiting", "Admitted", "Admitted"]) // its slot is free again
+  })
+
+  it("does not take a Job to be there whose deletion it heard before the answer that it was made", () => {
+    const world = make(policy)
+    world.setTask(key(0), Option.some(task(0)))
+    world.reserve("uid-0")
+    world.setJob("tasks/job-0", Option.some(job(0)))
+    world.setJob("tasks/job-0", Option.none())
+    world.created("uid-0", job(0).seen)
+    expect(world.job("uid-0")).toEqual(Option.none())
+  })
+
   it("forgets everything of a task that was deleted and made again under its name", () => {
     const world = make(policy)
     world.setTask(key(0), Option.some(task(0)))

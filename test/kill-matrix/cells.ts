@@ -41,7 +41,8 @@ const outcomesOf = (target: Target, moment: Moment): ReadonlyArray<Outcome> => {
   switch (target) {
     case "network of the Pod": return ["applied", "in order"] // what the configuration itself asks for over the network may fail
     case "Pod evicted": return ["applied"] // a plan is made again, and nobody may evict an apply
-    case "worker": case "worker out of memory": case "Pod deleted by force": return isPlan(moment) || moment === "starting" ? ["applied"] : moment === "state pushed" ? ["named", "applied"] : ["named"]
+    case "worker out of memory": return moment === "applying" ? ["named"] : ["named", "applied"] // a plan that was too large is not made again
+    case "worker": case "Pod deleted by force": return isPlan(moment) || moment === "starting" ? ["applied"] : moment === "state pushed" ? ["named", "applied"] : ["named"]
     case "exec loop": case "engine": case "runner out of memory": return isPlan(moment) ? ["named", "applied"] : moment === "starting" ? ["applied"] : ["named", "applied"]
     case "Pod deleted": case "Job deleted": return isPlan(moment) || moment === "starting" ? ["applied"] : ["in order", "applied"]
     case "AgentTask deleted": return moment === "plan saved" ? ["in order", "applied"] : moment === "state pushed" ? ["in order", "applied"] : ["in order"]

@@ -38,17 +38,23 @@ const taken = []
 setInterval(() => taken.push(Buffer.alloc(64 * 2 ** 20, 1)), 1)
 `
 
-/** Takes the memory of their container away until the kernel has killed one of them. */
-export const starve = async ([first = 0, ...others]: ReadonlyArray<number>): Promise<void> => {
-  const group = /^\d+:memory:(.+)$/mu.exec(fileOf(String(first), "cgroup"))?.[1]
-  if (group === undefined) return // it has just ended
-  const living = () => [first, ...others].filter((pid) => fileOf(String(pid), "cmdline") !== "").length
-  const before = living()
-  for (const pid of [first, ...others]) writeFileSync(join("/proc", String(pid), "oom_score_adj"), "1000") // they go first
-  const eater = spawn(process.execPath, ["--input-type=module", "--eval", glutton, join("/sys/fs/cgroup/memory", group, "cgroup.procs")], { stdio: "ignore" })
-  for (let waited = 0; waited < 20_000 && living() === before && eater.exitCode === null; waited += 20) await sleep(20)
+const memoryOf = (group: string, file: string) => join("/sys/fs/cgroup/memory", group, file)
+
+/** How often the kernel has ended a process of the group for want of memory. */
+const kills = (group: string): number => Number(/^oom_kill (\d+)$/mu.exec(readFileSync(memoryOf(group, "memory.oom_control"), "utf8"))?.[1])
+
+/** Takes the memory of the container of these away until the kernel has killed one of them; fails if it did not. Its limit is lowered, or they would be over before. */
+export const starve = async (pids: ReadonlyArray<number>): Promise<void> => {
+  const [first] = pids
+  const group = first === undefined ? undefined : /^\d+:memory:(.+)$/mu.exec(fileOf(String(first), "cgroup"))?.[1]
+  if (group === undefined) throw new Error("There is no such process to starve, or no group of its memory")
+  const before = kills(group)
+  for (const pid of pids) writeFileSync(join("/proc", String(pid), "oom_score_adj"), "1000") // they go first
+  writeFileSync(memoryOf(group, "memory.limit_in_bytes"), String(Number(readFileSync(memoryOf(group, "memory.usage_in_bytes"), "utf8")) + 32 * 2 ** 20))
+  const eater = spawn(process.execPath, ["--input-type=module", "--eval", glutton, memoryOf(group, "cgroup.procs")], { stdio: "ignore" })
+  for (let waited = 0; waited < 20_000 && kills(group) === before && eater.exitCode === null; waited += 20) await sleep(20)
   eater.kill("SIGKILL")
-  if (living() === before) throw new Error("Nobody was killed for want of memory")
+  if (kills(group) === before) throw new Error("The kernel killed nobody for want of memory")
 }
 
 /** The 20th number after the name of the program: with the id it names a process for good. */
