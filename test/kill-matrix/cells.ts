@@ -41,7 +41,7 @@ const outcomesOf = (target: Target, moment: Moment): ReadonlyArray<Outcome> => {
   switch (target) {
     case "network of the Pod": return ["applied", "in order"] // what the configuration itself asks for over the network may fail
     case "Pod evicted": return ["applied"] // a plan is made again, and nobody may evict an apply
-    case "worker out of memory": return moment === "applying" ? ["named"] : ["named", "applied"] // a plan that was too large is not made again
+    case "worker out of memory": return moment === "applying" ? ["named"] : ["named", "applied"]
     case "worker": case "Pod deleted by force": return isPlan(moment) || moment === "starting" ? ["applied"] : moment === "state pushed" ? ["named", "applied"] : ["named"]
     case "exec loop": case "engine": case "runner out of memory": return isPlan(moment) ? ["named", "applied"] : moment === "starting" ? ["applied"] : ["named", "applied"]
     case "Pod deleted": case "Job deleted": return isPlan(moment) || moment === "starting" ? ["applied"] : ["in order", "applied"]
@@ -53,6 +53,7 @@ const outcomesOf = (target: Target, moment: Moment): ReadonlyArray<Outcome> => {
 const impossible = (target: Target, moment: Moment): string | undefined => {
   if (moment === "queued" && !outlived.includes(target)) return "there is no task yet"
   if (moment === "starting" && ["worker", "worker out of memory", ...inRunner].includes(target)) return "there is no such process yet"
+  if ((moment === "plan saved" || moment === "reporting") && target === "worker out of memory") return "it is over before its memory is"
   if (moment === "plan saved" && inRunner.includes(target)) return "the engine of the plan is gone"
   if (moment === "reporting" && inRunner.includes(target)) return "the engine is gone"
   return undefined

@@ -18,6 +18,15 @@ const productPod = async (component: string): Promise<string> =>
 
 const killInPod = (pod: string, commandLine: RegExp) => kill(inPod(pod, commandLine))
 
+/** Those in the Pod, once there is one. */
+const running = async (pod: string, commandLine: RegExp): Promise<ReadonlyArray<number>> => {
+  for (const deadline = Date.now() + 30_000; Date.now() < deadline; await sleep(20)) {
+    const pids = inPod(pod, commandLine)
+    if (pids.length > 0) return pids
+  }
+  throw new Error(`${pod} has no process ${String(commandLine)}`)
+}
+
 /** It is away for a while, as when an operator restarts it. */
 const killAndRestart = async (part: string) => {
   const restart = killPart(part)
@@ -51,10 +60,10 @@ export const hit = async (target: Target, task: string): Promise<void> => {
     case "controller": return killInPod(await productPod("controller"), /controller/u)
     case "server": return killInPod(await productPod("server"), /server/u)
     case "worker": return killInPod(await podOf(task), worker)
-    case "worker out of memory": return starve(inPod(await podOf(task), worker))
+    case "worker out of memory": return starve(await running(await podOf(task), worker))
     case "exec loop": return killInPod(await podOf(task), /exec-loop/u)
     case "engine": return killInPod(await podOf(task), engine)
-    case "runner out of memory": return starve(inPod(await podOf(task), engine))
+    case "runner out of memory": return starve(await running(await podOf(task), engine))
     case "kubelet": case "containerd": case "kube-apiserver": case "etcd": return killAndRestart(target)
     case "Pod evicted": return evict(await podOf(task))
     case "Pod deleted": return void await tryKubectl(["delete", "pod", await podOf(task), "--wait=false"])
