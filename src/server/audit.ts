@@ -27,9 +27,9 @@ const unkept: ReadonlySet<string> = new Set([poolPath.acquire, poolPath.cancella
 /** Whether the change was made is not known then, so the trail must not lack it. */
 const brokenOff = " (broken off)"
 
-/** What was made says where it is. */
-const objectOf = ({ params }: Asked, answer: HttpServerResponse.HttpServerResponse): string =>
-  params.id ?? answer.headers.location?.split("/").at(-1) ?? params.name ?? ""
+/** What was made says where it is, if there is an answer. */
+const objectOf = ({ params }: Asked, answer?: HttpServerResponse.HttpServerResponse): string =>
+  params.id ?? answer?.headers.location?.split("/").at(-1) ?? params.name ?? ""
 
 /** The change has its own transaction, since bodies are read in between; it is on disk by now, so the log must do as its record. */
 const unrecorded = (entry: Omit<AuditEntry, "seq">, failure: SqlError.SqlError): Effect.Effect<never, Refused> =>
@@ -52,7 +52,7 @@ const make = Effect.gen(function*() {
     asked.method === "GET" || unkept.has(asked.path)
       ? answer
       : Effect.uninterruptibleMask((restore) => restore(answer).pipe(
-        Effect.onInterrupt(() => Effect.ignore(append(asked, asked.params.id ?? asked.params.name ?? "", brokenOff))),
+        Effect.onInterrupt(() => Effect.ignore(append(asked, objectOf(asked), brokenOff))),
         Effect.tap((given) => append(asked, objectOf(asked, given)))
       ))
 

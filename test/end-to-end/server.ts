@@ -41,32 +41,33 @@ export const runsOf = async (workspace: string): Promise<ReadonlyArray<RunView>>
 
 const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
 
-/** Completes when the server answers. */
-export const untilServed = async (seconds = 90): Promise<void> => {
+/** Asks again, also while the server does not answer, until what it says is as `wanted`, which else says what was seen. */
+const untilSeen = async <A>(what: string, seconds: number, read: () => Promise<A>, wanted: (seen: A) => true | string): Promise<A> => {
   const deadline = Date.now() + seconds * 1000
   let last = "nothing"
   while (Date.now() < deadline) {
-    if (await ask(runPath.list).catch((error: unknown) => void (last = String(error))) !== undefined) return
-    await pause(200)
-  }
-  throw overdue("the server answers", seconds, last)
-}
-
-/** The run once it is as `wanted`; asks again while the server does not answer. Fails at once when the run ends in another way. */
-export const untilRun = async (id: string, what: string, wanted: (run: RunView) => boolean, seconds = 90): Promise<RunView> => {
-  const deadline = Date.now() + seconds * 1000
-  let last = "nothing"
-  while (Date.now() < deadline) {
-    const run = await runOf(id).catch((error: unknown) => void (last = String(error)))
-    if (run !== undefined) {
-      if (wanted(run)) return run
-      last = `${run.status}, ${run.queue?.message ?? run.failure ?? "nothing said"}`
-      if (run.final) throw new Error(`${id} never came to "${what}": ${last}`)
+    const seen = await read().catch((error: unknown) => void (last = String(error)))
+    if (seen !== undefined) {
+      const verdict = wanted(seen)
+      if (verdict === true) return seen
+      last = verdict
     }
     await pause(200)
   }
-  throw overdue(`${id}: ${what}`, seconds, last)
+  throw overdue(what, seconds, last)
 }
+
+/** Completes when the server answers. */
+export const untilServed = async (seconds = 90): Promise<void> => void await untilSeen("the server answers", seconds, () => ask(runPath.list), () => true)
+
+/** The run once it is as `wanted`. Fails at once when the run ends in another way. */
+export const untilRun = (id: string, what: string, wanted: (run: RunView) => boolean, seconds = 90): Promise<RunView> =>
+  untilSeen(`${id}: ${what}`, seconds, () => runOf(id), (run) => {
+    if (wanted(run)) return true
+    const last = `${run.status}, ${run.queue?.message ?? run.failure ?? "nothing said"}`
+    if (run.final) throw new Error(`${id} never came to "${what}": ${last}`)
+    return last
+  })
 
 export const untilFinal = (id: string, seconds?: number): Promise<RunView> => untilRun(id, "is final", ({ final }) => final, seconds)
 

@@ -29,7 +29,8 @@ type Storing<A, E = unknown> = Effect.Effect<A, E, Stores | SqlClient.SqlClient>
 
 const url = "http://pool"
 const archiveSha256 = Sha256.make("a".repeat(64))
-const planSha256 = Sha256.make("c".repeat(64))
+/** Of the plan that every plan stage makes. */
+export const planSha256 = Sha256.make("c".repeat(64))
 
 const unused = () => Effect.die(new Error("the simulation has no blobs"))
 const noBlobs = Layer.succeed(Blobs, { put: unused, stream: () => { throw new Error("the simulation has no blobs") }, head: unused, sizeBytes: unused, read: unused, remove: unused, keepOnly: unused, probe: Effect.void })

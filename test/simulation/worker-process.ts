@@ -10,14 +10,13 @@ import type { StopCause } from "../../src/core/outcome.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { secrets } from "../../src/kubernetes/kinds.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
-import { Sha256 } from "../../src/schema/names.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
 import { claimTask } from "../../src/worker/claim.ts"
 import { report, type TellPool } from "../../src/worker/report.ts"
 import { Settings } from "../../src/worker/settings.ts"
 import { Stop } from "../../src/worker/stop.ts"
 import type { ApiServer } from "./api-server.ts"
-import type { PoolServer } from "./pool-server.ts"
+import { planSha256, type PoolServer } from "./pool-server.ts"
 import { clientOf, type Watch } from "./client.ts"
 import { type OneThread, Process } from "./one-thread.ts"
 
@@ -73,8 +72,11 @@ const resultOf = (task: AgentTask, code: number, stopped: StopCause | undefined,
   if (!saved) return { outcome: "failed", reason: "StateNotSaved", message: "The server has not confirmed the state.", exitCode: code, ...state }
   if (stopped !== undefined) return { outcome: stopped === "Cancelled" ? "cancelled" : "failed", reason: stopped, message: "The stage was stopped.", ...state }
   if (code !== 0) return { outcome: "failed", reason: "ExitCode", message: "The engine failed.", exitCode: code, ...state }
-  return { outcome: "succeeded", reason: "Completed", message: "Done.", exitCode: 0, ...(task.spec.stage === "plan" ? { hasChanges: true, planDigest: Sha256.make("c".repeat(64)) } : state) }
+  return { outcome: "succeeded", reason: "Completed", message: "Done.", exitCode: 0, ...(task.spec.stage === "plan" ? { hasChanges: true, planDigest: planSha256 } : state) }
 }
+
+/** The pool does not let it begin. */
+const refused: Omit<StageResult, "finishedAt"> = { outcome: "failed", reason: "TokenRefused", message: "The pool does not know this stage." }
 
 export interface Start {
   readonly thread: OneThread
@@ -130,18 +132,7 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
       return heard && fault !== "lost answer" ? Effect.succeed(true) : Effect.fail("not confirmed" as const)
     }).pipe(Effect.retry({ times: 2 }), Effect.orElseSucceed(() => false))
 
-  const program = Effect.gen(function*() {
-    const { claim, task } = yield* claimTask()
-    container.ready = true
-    const { asked, begin } = yield* Stop
-    yield* begin("2 hours")
-    const { mayBegin, storePlan, tellPool } = backingOf(task)
-    if (!(yield* mayBegin)) {
-      const result: StageResult = { outcome: "failed", reason: "TokenRefused", message: "The pool does not know this stage.", finishedAt: new Date(thread.now).toISOString() }
-      truth.results.set(task.metadata.uid, result)
-      yield* report(claim, result, { flushLog: () => Effect.void, tellPool })
-      return 1
-    }
+  const runEngine = Effect.fnUntraced(function*(task: AgentTask, asked: Effect.Effect<StopCause>, storePlan: Backing["storePlan"]) {
     const engine = new Engine(task, pod.uid)
     truth.engines.push(engine)
     let stopped: StopCause | undefined
@@ -152,7 +143,17 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
     const code = yield* process.hear<number>((tell) => engine.onEnd(tell))
     yield* Fiber.interrupt(stopping)
     const saved = task.spec.stage === "plan" && code === 0 && stopped === undefined ? yield* storePlan : yield* save(task)
-    const result: StageResult = { ...resultOf(task, code, stopped, saved), finishedAt: new Date(thread.now).toISOString() }
+    return resultOf(task, code, stopped, saved)
+  })
+
+  const program = Effect.gen(function*() {
+    const { claim, task } = yield* claimTask()
+    container.ready = true
+    const { asked, begin } = yield* Stop
+    yield* begin("2 hours")
+    const { mayBegin, storePlan, tellPool } = backingOf(task)
+    const outcome = (yield* mayBegin) ? yield* runEngine(task, asked, storePlan) : refused
+    const result: StageResult = { ...outcome, finishedAt: new Date(thread.now).toISOString() }
     truth.results.set(task.metadata.uid, result)
     yield* report(claim, result, { flushLog: () => Effect.void, tellPool })
     return result.outcome === "succeeded" ? 0 : 1
