@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { gzipSync } from "node:zlib"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { tfePath } from "../../src/schema/tfe-api.ts"
-import { agent, archiveOf, ask, directory, person, serve, sha256, userToken, worker } from "./live-server.ts"
+import { agent, archiveOf, ask, directory, person, type Resource, serve, sha256, userToken, worker } from "./live-server.ts"
 
 const server = Effect.flatMap(directory, serve)
 
@@ -103,7 +103,7 @@ describe("a workspace", () => {
       yield* set({ key: "region", value: "us", hcl: true })
       const listed = yield* me.as("GET", tfePath.variables(workspaceId))
       expect(listed.text).not.toContain("s3cret")
-      expect(listed.json.data.map((_: any) => [_.attributes.key, _.attributes.value])).toEqual([["region", "us"], ["token", null]])
+      expect(listed.json.data.map((_: Resource) => [_.attributes.key, _.attributes.value])).toEqual([["region", "us"], ["token", null]])
     }))
 
   it.live("is what stock clients need before anything else", () =>

@@ -42,6 +42,13 @@ export const serve = (made: string) =>
     })
   })
 
+/** One of those in the `data` or `included` of an answer. */
+export interface Resource {
+  readonly id: string
+  readonly type: string
+  readonly attributes: Readonly<Record<string, unknown>>
+}
+
 export interface Answer {
   readonly status: number
   readonly headers: Headers

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { taskPath } from "../../src/schema/task-api.ts"
-import { agent, archiveOf, cancelled, directory, failed, person, planWith, serve, sha256, succeeded, withChanges, worker } from "./live-server.ts"
+import { agent, archiveOf, cancelled, directory, failed, person, planWith, type Resource, serve, sha256, succeeded, withChanges, worker } from "./live-server.ts"
 
 const server = Effect.flatMap(directory, serve)
 
@@ -20,7 +20,7 @@ describe("a second run of a workspace", () => {
       expect((yield* me.view(third)).queue).toMatchObject({ position: 2, blockedBy: first })
       const workspace = (yield* me.as("GET", "/api/v2/organizations/default/workspaces/demo")).json.data
       expect([workspace.attributes.locked, workspace.relationships["current-run"].data.id]).toEqual([true, first])
-      expect((yield* me.as("GET", "/api/v2/organizations/default/runs/queue")).json.data.map((_: any) => [_.id, _.attributes["position-in-queue"]])).toEqual([[second, 0], [third, 1]])
+      expect((yield* me.as("GET", "/api/v2/organizations/default/runs/queue")).json.data.map((_: Resource) => [_.id, _.attributes["position-in-queue"]])).toEqual([[second, 0], [third, 1]])
       yield* me.act(first, "discard")
       expect((yield* agent(url).take).runId).toBe(second)
     }))
@@ -210,7 +210,7 @@ describe("a run", () => {
       const id = yield* me.start("demo", { "is-destroy": true, refresh: false, "replace-addrs": ["a.b"], message: "why" })
       const { data, included } = (yield* me.as("GET", `/api/v2/runs/${id}?include=workspace,plan,task_stages,unheard_of`)).json
       expect(data.attributes).toMatchObject({ "is-destroy": true, refresh: false, "replace-addrs": ["a.b"], message: "why", actions: { "is-cancelable": true, "is-confirmable": false } })
-      expect(included.map((_: any) => _.type)).toEqual(["workspaces", "plans"])
+      expect(included.map((_: Resource) => _.type)).toEqual(["workspaces", "plans"])
       expect(data.attributes["created-at"]).toMatch(/Z$/u)
       expect((yield* me.as("GET", `/api/v2/runs/${id}/run-events`)).json.data).toEqual([])
     }))
@@ -221,10 +221,10 @@ describe("a run", () => {
       const me = person(url)
       const ids = [yield* me.start("demo"), yield* me.start("demo"), yield* me.start("demo")]
       const workspaceId = yield* me.workspace("demo")
-      const page = (n: number) => Effect.map(me.as("GET", `/api/v2/workspaces/${workspaceId}/runs?page[number]=${n}&page[size]=2`), ({ json }) => [json.data.map((_: any) => _.id), json.meta.pagination["next-page"]])
+      const page = (n: number) => Effect.map(me.as("GET", `/api/v2/workspaces/${workspaceId}/runs?page[number]=${n}&page[size]=2`), ({ json }) => [json.data.map((_: Resource) => _.id), json.meta.pagination["next-page"]])
       expect(yield* page(1)).toEqual([[ids[2], ids[1]], 2])
       expect(yield* page(2)).toEqual([[ids[0]], null])
-      expect((yield* me.as("GET", "/api/agent-job/v1/runs?workspace=demo")).json.runs.map((_: any) => _.id)).toEqual([...ids].reverse())
+      expect((yield* me.as("GET", "/api/agent-job/v1/runs?workspace=demo")).json.runs.map((_: Resource) => _.id)).toEqual([...ids].reverse())
       expect((yield* me.as("GET", "/api/agent-job/v1/runs?workspace=none")).status).toBe(404)
     }))
 })
