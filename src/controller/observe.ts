@@ -1,7 +1,7 @@
 // Gathers what `plan` needs to know of one task: from the caches, and live where a cache that lags could do harm.
 // An absence that leads to an end or a take-over is always asked of the API server itself.
 // Called by controller/reconcile.
-import { Effect, Option, Schema } from "effect"
+import { Array, Effect, Option, Order, Schema } from "effect"
 import { follows } from "../core/follow.ts"
 import { isUnpinned, sourceSeen } from "../core/flux-source.ts"
 import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, type Warning } from "../core/observed.ts"
@@ -29,7 +29,7 @@ type Read<A> = Effect.Effect<A, KubernetesError, Kubernetes>
 const podOf = (task: AgentTask, seen: ReadonlyArray<PodSeen>): Option.Option<PodSeen> => {
   const claim = task.status.claim
   if (claim !== undefined) return Option.fromUndefinedOr(seen.find(({ uid }) => uid === claim.podUid))
-  const byAge = seen.toSorted((a, b) => a.createdAt < b.createdAt ? -1 : a.createdAt > b.createdAt ? 1 : 0) // of one second: as they were heard of
+  const byAge = Array.sortWith(seen, ({ createdAt }) => createdAt, Order.String) // of one second: as they were heard of
   return Option.fromUndefinedOr(byAge.findLast((pod) => !isPodOver(pod) && !pod.deleting) ?? byAge.at(-1))
 }
 
