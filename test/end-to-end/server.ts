@@ -42,7 +42,7 @@ export const runsOf = async (workspace: string): Promise<ReadonlyArray<RunView>>
 const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
 
 /** Asks again, also while the server does not answer, until what it says is as `wanted`, which else says what was seen. */
-const untilSeen = async <A>(what: string, seconds: number, read: () => Promise<A>, wanted: (seen: A) => true | string): Promise<A> => {
+const untilSeen = async <A>(what: string, seconds: number, read: () => Promise<A>, wanted: (seen: A) => true | string, everyMillis = 200): Promise<A> => {
   const deadline = Date.now() + seconds * 1000
   let last = "nothing"
   while (Date.now() < deadline) {
@@ -52,7 +52,7 @@ const untilSeen = async <A>(what: string, seconds: number, read: () => Promise<A
       if (verdict === true) return seen
       last = verdict
     }
-    await pause(200)
+    await pause(everyMillis)
   }
   throw overdue(what, seconds, last)
 }
@@ -61,13 +61,13 @@ const untilSeen = async <A>(what: string, seconds: number, read: () => Promise<A
 export const untilServed = async (seconds = 90): Promise<void> => void await untilSeen("the server answers", seconds, () => ask(runPath.list), () => true)
 
 /** The run once it is as `wanted`. Fails at once when the run ends in another way. */
-export const untilRun = (id: string, what: string, wanted: (run: RunView) => boolean, seconds = 90): Promise<RunView> =>
+export const untilRun = (id: string, what: string, wanted: (run: RunView) => boolean, seconds = 90, everyMillis?: number): Promise<RunView> =>
   untilSeen(`${id}: ${what}`, seconds, () => runOf(id), (run) => {
     if (wanted(run)) return true
     const last = `${run.status}, ${run.queue?.message ?? run.failure ?? "nothing said"}`
     if (run.final) throw new Error(`${id} never came to "${what}": ${last}`)
     return last
-  })
+  }, everyMillis)
 
 export const untilFinal = (id: string, seconds?: number): Promise<RunView> => untilRun(id, "is final", ({ final }) => final, seconds)
 

@@ -6,7 +6,7 @@ export const moments = ["queued", "starting", "planning", "plan saved", "applyin
 export type Moment = typeof moments[number]
 
 export const targets = [
-  "controller", "server", "worker", "worker out of memory", "exec loop", "engine", "runner out of memory", "kubelet", "containerd", "kube-apiserver", "etcd",
+  "controller", "server", "worker", "worker out of memory", "exec loop", "engine", "runner out of memory", "disk full", "kubelet", "containerd", "kube-apiserver", "etcd",
   "Pod evicted", "Pod deleted", "Pod deleted by force", "Job deleted", "AgentTask deleted", "network of the Pod"
 ] as const
 export type Target = typeof targets[number]
@@ -40,6 +40,7 @@ const outcomesOf = (target: Target, moment: Moment): ReadonlyArray<Outcome> => {
   if (moment === "reporting") return ["applied"] // the result is written: whoever dies now changes nothing
   switch (target) {
     case "network of the Pod": return ["applied", "in order"] // what the configuration itself asks for over the network may fail
+    case "disk full": return ["applied", "in order"] // what the engine itself has to write fails
     case "Pod evicted": return ["applied"] // a plan is made again, and nobody may evict an apply
     case "worker out of memory": return moment === "applying" ? ["named"] : ["named", "applied"]
     case "worker": case "Pod deleted by force": return isPlan(moment) || moment === "starting" ? ["applied"] : moment === "state pushed" ? ["named", "applied"] : ["named"]
@@ -53,6 +54,7 @@ const outcomesOf = (target: Target, moment: Moment): ReadonlyArray<Outcome> => {
 const impossible = (target: Target, moment: Moment): string | undefined => {
   if (moment === "queued" && !outlived.includes(target)) return "there is no task yet"
   if (moment === "starting" && ["worker", "worker out of memory", ...inRunner].includes(target)) return "there is no such process yet"
+  if (moment === "starting" && target === "disk full") return "there is no disk yet"
   if ((moment === "plan saved" || moment === "reporting") && target === "worker out of memory") return "it is over before its memory is"
   if (moment === "plan saved" && inRunner.includes(target)) return "the engine of the plan is gone"
   if (moment === "reporting" && inRunner.includes(target)) return "the engine is gone"

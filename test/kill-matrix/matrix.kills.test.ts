@@ -7,9 +7,9 @@ import { it } from "../end-to-end/product.ts"
 import { untilFinal, untilServed } from "../end-to-end/server.ts"
 import { writeReport } from "../scorecard/report.ts"
 import { type Cell, cells, impossibleCells, moments, targets } from "./cells.ts"
-import { reach } from "./moments.ts"
+import { reach, taskAt } from "./moments.ts"
 import { type Aftermath, aftermath } from "./outcome.ts"
-import { hit } from "./targets.ts"
+import { aim } from "./targets.ts"
 import { listen, type Listener, workload } from "./workload.ts"
 
 const wanted = (process.env.CELLS ?? "").split(",")
@@ -85,9 +85,9 @@ describe("killed", () => {
       begun.add(nameOf(cell))
       const files = workload(listener, scene.name)
       const { id } = await scene.startRun(files, "--auto-approve", "--no-color")
-      const task = await reach(cell.moment, id, listener, scene.name)
+      const [hit] = await Promise.all([aim(cell.target, taskAt(cell.moment, id)), reach(cell.moment, id, listener, scene.name)])
       const at = performance.now()
-      await hit(cell.target, task)
+      await hit()
       const run = await untilFinal(id, 240)
       const seconds = (performance.now() - at) / 1000
       const after = await aftermath(run, scene, files, listener)

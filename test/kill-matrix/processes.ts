@@ -21,13 +21,11 @@ const words = (text: string): ReadonlyArray<string> => text.split("\0").filter((
 export const inPod = (pod: string, commandLine: RegExp): ReadonlyArray<number> =>
   readdirSync("/proc").filter((pid) => /^\d+$/u.test(pid) && words(fileOf(pid, "environ")).includes(`HOSTNAME=${pod}`) && commandLine.test(words(fileOf(pid, "cmdline")).join(" "))).map(Number)
 
-/** At once. Whoever has ended meanwhile is as good as killed. */
+/** At once. Fails if all of them have ended already: then nothing was hit. */
 export const kill = (pids: ReadonlyArray<number>): void => {
-  for (const pid of pids) {
-    try {
-      process.kill(pid, "SIGKILL")
-    } catch {}
-  }
+  const living = pids.filter((pid) => fileOf(String(pid), "cmdline") !== "")
+  if (living.length === 0) throw new Error("It had ended before it could be killed")
+  for (const pid of living) process.kill(pid, "SIGKILL")
 }
 
 /** In the memory of the group that it is told: takes 64 MiB after the other. */

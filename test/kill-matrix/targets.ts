@@ -1,22 +1,23 @@
 // How each part is hit: on this node as root, or through the API as anybody with the right could.
 // Used by matrix.kills.test.ts.
+import { Schema } from "effect"
 import { execFileSync } from "node:child_process"
 import { setTimeout as sleep } from "node:timers/promises"
 import { follow, kubectl, productNamespace, taskNamespace, tryKubectl } from "../end-to-end/cluster.ts"
 import type { Target } from "./cells.ts"
+import { smallDisk } from "./disk.ts"
 import { inPod, kill, killPart, starve } from "./processes.ts"
 
 const downSeconds = 4
 
+const nameOf = Schema.decodeUnknownSync(Schema.Struct({ metadata: Schema.Struct({ name: Schema.String }) }))
+
 /** The newest Pod of a task, once there is one. */
 const podOf = (task: string): Promise<string> =>
-  follow(`a Pod of ${task}`, ["pods", `--selector=scalr.io/task=${task}`], (object) =>
-    typeof object === "object" && object !== null && "metadata" in object && typeof object.metadata === "object" && object.metadata !== null && "name" in object.metadata ? String(object.metadata.name) : undefined)
+  follow(`a Pod of ${task}`, ["pods", `--selector=scalr.io/task=${task}`], (object) => nameOf(object).metadata.name)
 
 const productPod = async (component: string): Promise<string> =>
   (await kubectl(["--namespace", productNamespace, "get", "pods", `--selector=app.kubernetes.io/component=${component}`, "--field-selector=status.phase=Running", "--output=jsonpath={.items[0].metadata.name}"])).trim()
-
-const killInPod = (pod: string, commandLine: RegExp) => kill(inPod(pod, commandLine))
 
 /** Those in the Pod, once there is one. */
 const running = async (pod: string, commandLine: RegExp): Promise<ReadonlyArray<number>> => {
@@ -51,26 +52,50 @@ const evict = async (pod: string) => {
   await tryKubectl(["create", `--raw=/api/v1/namespaces/${taskNamespace}/pods/${pod}/eviction`, "--filename=-"], JSON.stringify(eviction)) // a budget may refuse it
 }
 
+const uidOf = async (pod: string): Promise<string> => (await kubectl(["get", "pod", pod, "--output=jsonpath={.metadata.uid}"])).trim()
+
 const worker = /main\.cjs worker/u
 const engine = /(?:^|\/)tofu /u
 
-/** Hits the target while `task` is at its moment. Completes when it is up again, where it comes up by itself. */
-export const hit = async (target: Target, task: string): Promise<void> => {
+type PodTarget = Exclude<Target, "controller" | "server" | "kubelet" | "containerd" | "kube-apiserver" | "etcd" | "Job deleted" | "AgentTask deleted">
+
+/** Hits what was aimed at. Completes when it is up again, where it comes up by itself; fails if there was nothing left to hit. */
+export type Blow = () => Promise<void> | void
+
+const inItsPod = async (target: PodTarget, pod: string): Promise<Blow> => {
   switch (target) {
-    case "controller": return killInPod(await productPod("controller"), /controller/u)
-    case "server": return killInPod(await productPod("server"), /server/u)
-    case "worker": return killInPod(await podOf(task), worker)
-    case "worker out of memory": return starve(await running(await podOf(task), worker))
-    case "exec loop": return killInPod(await podOf(task), /exec-loop/u)
-    case "engine": return killInPod(await podOf(task), engine)
-    case "runner out of memory": return starve(await running(await podOf(task), engine))
-    case "kubelet": case "containerd": case "kube-apiserver": case "etcd": return killAndRestart(target)
-    case "Pod evicted": return evict(await podOf(task))
-    case "Pod deleted": return void await tryKubectl(["delete", "pod", await podOf(task), "--wait=false"])
-    case "Pod deleted by force": return void await tryKubectl(["delete", "pod", await podOf(task), "--grace-period=0", "--force", "--wait=false"])
-    case "Job deleted": return void await tryKubectl(["delete", "job", `--selector=scalr.io/task=${task}`, "--wait=false"])
-    case "AgentTask deleted": return void await tryKubectl(["delete", "atask", task, "--wait=false"])
-    case "network of the Pod": return cutOff(await podOf(task))
+    case "worker": {
+      const pids = await running(pod, worker)
+      return () => kill(pids)
+    }
+    case "exec loop": {
+      const pids = await running(pod, /exec-loop/u)
+      return () => kill(pids)
+    }
+    case "engine": return async () => kill(await running(pod, engine))
+    case "worker out of memory": return async () => starve(await running(pod, worker))
+    case "runner out of memory": return async () => starve(await running(pod, engine))
+    case "disk full": {
+      const disk = await smallDisk(await uidOf(pod))
+      const [pid] = await running(pod, worker)
+      if (!disk.isSeenBy(pid ?? 0)) throw new Error(`The containers of ${pod} were there before its small disk`)
+      return disk.fill
+    }
+    case "Pod evicted": return () => evict(pod)
+    case "Pod deleted": return async () => void await tryKubectl(["delete", "pod", pod, "--wait=false"])
+    case "Pod deleted by force": return async () => void await tryKubectl(["delete", "pod", pod, "--grace-period=0", "--force", "--wait=false"])
+    case "network of the Pod": return () => cutOff(pod)
   }
 }
 
+/** Finds the target beforehand, since at some moments it ends within milliseconds. Begins as early as the run. */
+export const aim = async (target: Target, task: string): Promise<Blow> => {
+  switch (target) {
+    case "controller": return async () => kill(await running(await productPod("controller"), /controller/u))
+    case "server": return async () => kill(await running(await productPod("server"), /server/u))
+    case "kubelet": case "containerd": case "kube-apiserver": case "etcd": return () => killAndRestart(target)
+    case "Job deleted": return async () => void await tryKubectl(["delete", "job", `--selector=scalr.io/task=${task}`, "--wait=false"])
+    case "AgentTask deleted": return async () => void await tryKubectl(["delete", "atask", task, "--wait=false"])
+    default: return inItsPod(target, await podOf(task))
+  }
+}

@@ -1,0 +1,57 @@
+// A Pod's own volumes on a disk so small that it can be filled: the files of the node stay what they are.
+// Always holds: it is put in place before the Pod's containers are made, so that they see no other; the kubelet takes it away with the Pod.
+// Used by targets.ts.
+import { execFileSync } from "node:child_process"
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, statSync, writeSync } from "node:fs"
+import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+
+const state = process.env.CLUSTER_STATE ?? "/var/lib/agent-job-cluster"
+/** More than a run of the matrix needs. */
+const sizeMebibytes = 128
+const nameOfDisk = "small-disk"
+
+/** Every emptyDir of the Pod's; they come together, before its first container. */
+const volumesOf = async (uid: string): Promise<ReadonlyArray<string>> => {
+  const place = join(state, "kubelet/pods", uid, "volumes/kubernetes.io~empty-dir")
+  const names = ["data", "private", "tmp"]
+  for (const deadline = Date.now() + 60_000; Date.now() < deadline; await sleep(2)) {
+    if (existsSync(place) && names.every((name) => readdirSync(place).includes(name))) return names.map((name) => join(place, name))
+  }
+  throw new Error(`The Pod ${uid} got no volumes on this node`)
+}
+
+const fill = (directory: string): void => {
+  const block = Buffer.alloc(2 ** 20, 1)
+  const file = openSync(join(directory, "filled"), "w", 0o600)
+  try {
+    for (let size = block.length; size >= 1; size = Math.floor(size / 2)) {
+      try {
+        for (;;) writeSync(file, block, 0, size)
+      } catch (error) {
+        if (!(error instanceof Error && "code" in error && error.code === "ENOSPC")) throw error
+      }
+    }
+  } finally {
+    closeSync(file)
+  }
+}
+
+export interface SmallDisk {
+  /** To the last byte. */
+  readonly fill: () => void
+  /** Whether that process has it, and not what was there before. */
+  readonly isSeenBy: (pid: number) => boolean
+}
+
+export const smallDisk = async (uid: string): Promise<SmallDisk> => {
+  const volumes = await volumesOf(uid)
+  for (const directory of volumes) {
+    const { gid, mode, uid: owner } = statSync(directory)
+    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${sizeMebibytes}m,uid=${owner},gid=${gid},mode=${(mode & 0o7777).toString(8)}`, nameOfDisk, directory])
+  }
+  return {
+    fill: () => volumes.forEach(fill),
+    isSeenBy: (pid) => readFileSync(join("/proc", String(pid), "mountinfo"), "utf8").split(` ${nameOfDisk} `).length - 1 === volumes.length
+  }
+}
