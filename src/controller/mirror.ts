@@ -1,8 +1,9 @@
 // Keeps the world in step with the cluster: one informer a kind, each event put into the world and its task looked at.
-// A task that ends, or goes, frees a slot or a workspace, so all that wait are looked at too.
+// A task that ends, or goes, frees a slot or a workspace, so all that wait are looked at too; one that becomes history may be one too many of it.
 // Used by controller/controller.
 import { Duration, Effect, Option, Result, Schema, type Scope } from "effect"
 import { attemptOf } from "../core/follow.ts"
+import { mayExpire } from "../core/history.ts"
 import { taskSelector } from "../core/manifest/labels.ts"
 import { isOver } from "../core/status.ts"
 import type { Kubernetes } from "../kubernetes/client.ts"
@@ -32,8 +33,10 @@ export const mirror = Effect.fnUntraced(function*(
       const before = world.task(key)
       world.setTask(key, task)
       const ended = Option.exists(before, (_) => !isOver(_.status.phase)) && !Option.exists(task, (_) => !isOver(_.status.phase))
+      const becameHistory = Option.exists(before, (_) => !mayExpire(_)) ? Option.filter(task, mayExpire) : Option.none()
       const follower = Option.flatMap(Option.orElse(task, () => before), attemptOf)
-      return Effect.all([enqueue(key), enqueueOwner(follower), ended ? Effect.forEach(world.waiting(), enqueue, { discard: true }) : Effect.void], { discard: true })
+      const others = [...ended ? world.waiting() : [], ...Option.toArray(becameHistory).flatMap(({ spec }) => world.pastHistory(spec.workspace))]
+      return Effect.all([enqueue(key), enqueueOwner(follower), Effect.forEach(others, enqueue, { discard: true })], { discard: true })
     })
 
   const tasks = yield* Informer.make({ kind: agentTasks, namespace, project: decodeTask, changed: taskChanged })

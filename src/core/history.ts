@@ -7,7 +7,8 @@ import type { Uid } from "../schema/names.ts"
 import { attemptOf } from "./follow.ts"
 import { isOver } from "./status.ts"
 
-const finishedAt = ({ metadata, status }: AgentTask): string => status.finishedAt ?? metadata.creationTimestamp
+/** Later ones sort after; those of one moment by name. */
+const end = ({ metadata, status }: AgentTask): string => `${status.finishedAt ?? metadata.creationTimestamp} ${metadata.name}`
 
 /** Nobody waits for it any more, and nobody would make it again. */
 export const mayExpire = (task: AgentTask): boolean =>
@@ -21,14 +22,9 @@ const newestAttempts = (tasks: ReadonlyArray<AgentTask>): ReadonlySet<string> =>
     latest === undefined ? [] : [latest.name, latest.apply].filter((name) => name !== undefined).map((name) => placeOf(namespace, name))
   ))
 
-/** The uids of those that may go: not needed any more, and older than the newest `limit` of their workspace. */
+/** Of one workspace's tasks the uids of those that may go: not needed any more, and older than the newest `limit`. */
 export const expired = (tasks: ReadonlyArray<AgentTask>, limit: number): ReadonlySet<Uid> => {
   const newest = newestAttempts(tasks)
-  const finished = Map.groupBy(
-    tasks.filter((task) => mayExpire(task) && !newest.has(placeOf(task.metadata.namespace, task.metadata.name))),
-    ({ spec }) => spec.workspace
-  )
-  return new Set([...finished.values()].flatMap((all) =>
-    all.sort((a, b) => finishedAt(b) < finishedAt(a) ? -1 : 1).slice(limit).map(({ metadata }) => metadata.uid)
-  ))
+  const finished = tasks.filter((task) => mayExpire(task) && !newest.has(placeOf(task.metadata.namespace, task.metadata.name)))
+  return new Set(finished.sort((a, b) => end(b) < end(a) ? -1 : 1).slice(limit).map(({ metadata }) => metadata.uid))
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Option, Schema } from "effect"
 import { make, type World } from "../../src/controller/world.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
-import { Uid } from "../../src/schema/names.ts"
+import { Uid, WorkspaceName } from "../../src/schema/names.ts"
 import { plainSeed, policy, worldOf } from "../core/worlds.ts"
 
 const task = (index: number, life: "new" | "succeeded" = "new"): AgentTask => {
@@ -51,6 +51,18 @@ describe("the world", () => {
     world.reserve("uid-0")
     world.setTask(key(2), Option.some({ ...task(2), metadata: { ...task(2).metadata, creationTimestamp: "2025-01-01T00:00:00Z" } }))
     expect([task(1), task(2)].map((_) => world.turn(_)._tag)).toEqual(["Waiting", "Waiting"])
+  })
+
+  it("names what is past the history limit of one workspace, whatever ends in others", () => {
+    const world = make({ ...policy, historyPerWorkspace: 1 })
+    const over = (index: number, workspace: string): AgentTask => {
+      const { task: { spec, status } } = worldOf({ ...plainSeed, life: "succeeded", pool: true, reported: true })
+      return { ...task(index), spec: { ...spec, workspace: WorkspaceName.make(workspace) }, status: { ...status, finishedAt: `2026-01-01T00:00:0${index}Z` } }
+    }
+    for (const [index, workspace] of [[0, "a"], [1, "b"], [2, "a"]] as const) world.setTask(key(index), Option.some(over(index, workspace)))
+    expect([world.pastHistory(WorkspaceName.make("a")), world.pastHistory(WorkspaceName.make("b"))]).toEqual([[key(0)], []])
+    world.setTask(key(0), Option.none())
+    expect(world.pastHistory(WorkspaceName.make("a"))).toEqual([])
   })
 
   it("gives no slot to a task that waits for its source, however old it is", () => {

@@ -24,6 +24,7 @@ export const comeToRest = (simulation: Simulation, judged: number): number => {
   let still = 0
   simulation.heal()
   for (let round = 0; round < longestRounds; round++) {
+    simulation.keepControlled()
     simulation.pool?.settleAll()
     const moved = simulation.round({ enginesEnd: true })
     from = judge(simulation, from)

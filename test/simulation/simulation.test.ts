@@ -1,6 +1,7 @@
 // Thousands of seeded schedules of crashes, lost answers, lagging caches, doubled Pods and lost nodes: nothing runs twice, all comes to rest.
 import { describe, expect, it } from "@effect/vitest"
-import { runSeed, runSteps, told } from "./run.ts"
+import { comeToRest, runSeed, runSteps, told } from "./run.ts"
+import { Simulation } from "./simulation.ts"
 import { schedule, type Step } from "./steps.ts"
 
 const { SIMULATION_SCHEDULES, SIMULATION_SEED } = process.env
@@ -42,4 +43,15 @@ describe("what chance seldom comes to", () => {
 
   it("a stranger's Job of the derived name stays as it is", () =>
     expect(runSteps(0, [go("a stranger's Job"), go("create a task"), go("a controller starts"), ...goesWell(8)])).toBeUndefined())
+
+  it("what a newer task puts past the history limit goes at once, not when it is looked at again", () => {
+    const simulation = new Simulation(0, { withPool: true })
+    simulation.start("a")
+    for (const run of [0, 1, 2]) {
+      simulation.startRun(0, 3)
+      comeToRest(simulation, 0)
+      expect(simulation.tasks, `after run ${run}`).toHaveLength(simulation.config.policy.historyPerWorkspace)
+    }
+    simulation.pool?.close()
+  })
 })

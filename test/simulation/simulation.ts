@@ -18,7 +18,7 @@ export type ControllerName = "a" | "b"
 
 /** Small limits, so that tasks meet; one configuration a number of launches. */
 const configs: ReadonlyArray<ResolvedConfig> = [0, 1, 2].map((backoffLimit) =>
-  configOf({ agent: { url: "http://pool", tokenExistingSecret: { name: "pool" } }, task: { limits: { total: 3, perWorkspace: 2 }, startupTimeoutSeconds: 120, terminationGracePeriodSeconds: 60, job: { backoffLimit } } }))
+  configOf({ agent: { url: "http://pool", tokenExistingSecret: { name: "pool" } }, task: { historyPerWorkspace: 1, limits: { total: 3, perWorkspace: 2 }, startupTimeoutSeconds: 120, terminationGracePeriodSeconds: 60, job: { backoffLimit } } }))
 
 const templates = [
   { workspace: "one", stage: "apply" },
@@ -159,7 +159,7 @@ export class Simulation {
     return answered > 0 || revision !== this.server.revision
   }
 
-  /** Faults are over: nodes answer, and at least one controller runs. */
+  /** Faults are over: nodes and the pool answer. */
   heal(): void {
     this.server.refuses = "nothing"
     this.pool?.start()
@@ -167,6 +167,9 @@ export class Simulation {
       this.cluster.setNode(name, "removed")
       this.cluster.setNode(name, "healed")
     }
+  }
+  /** Some controller runs from here on, as its Deployment sees to. */
+  keepControlled(): void {
     if (![...this.controllers.values()].some(({ process }) => process.alive)) this.start("a")
   }
 
