@@ -25,6 +25,7 @@ import { runRoutes } from "./run-routes.ts"
 import { Runs } from "./runs.ts"
 import { ServerError, type ServerOptions, Settings } from "./settings.ts"
 import { Stages } from "./stages.ts"
+import { StageStates } from "./stage-states.ts"
 import { StateRescue } from "./state-rescue.ts"
 import { stateRoutes } from "./state-routes.ts"
 import { StateVersions } from "./state-versions.ts"
@@ -49,7 +50,7 @@ const dataDirectory = (directory: string) =>
 
 /** Everything that is stored, from the bottom up. */
 export const stores = (options: ServerOptions) =>
-  Layer.mergeAll(Assignments.layer, ImportRuns.layer, KeptStates.layer, StateRescue.layer).pipe(
+  Layer.mergeAll(Assignments.layer, ImportRuns.layer, KeptStates.layer, StageStates.layer, StateRescue.layer).pipe(
     Layer.provideMerge(Effects.layer),
     Layer.provideMerge(Logs.layer),
     Layer.provideMerge(Runs.layer),

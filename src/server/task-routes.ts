@@ -16,8 +16,8 @@ import { Effects } from "./effects.ts"
 import { KeptStates } from "./kept-states.ts"
 import { Logs } from "./logs.ts"
 import { conflict, invalid, Refused } from "./refused.ts"
-import { Rescues } from "./rescues.ts"
 import { type Run, Runs } from "./runs.ts"
+import { StageStates } from "./stage-states.ts"
 import type { StageRow } from "./stages.ts"
 import { StateVersions } from "./state-versions.ts"
 import { Tokens } from "./tokens.ts"
@@ -29,7 +29,6 @@ const logChunkLimitBytes = 4 * 1024 * 1024
 const result = jsonOf(StageResult)
 const journalRequest = jsonOf(JournalRequest)
 const lockInfo = jsonOf(LockInfo)
-const noState = new Refused({ status: 404, error: "no-state", message: "The workspace has no state yet." })
 const decodeUid = Schema.decodeUnknownOption(Uid)
 const epochOf = Schema.decodeUnknownOption(Schema.FiniteFromString.check(Schema.isInt()))
 
@@ -39,9 +38,9 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const effects = yield* Effects
   const logs = yield* Logs
   const keptStates = yield* KeptStates
-  const rescues = yield* Rescues
   const runs = yield* Runs
-  const states = yield* StateVersions
+  const states = yield* StageStates
+  const versions = yield* StateVersions
   const tokens = yield* Tokens
   const variables = yield* Variables
 
@@ -53,7 +52,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
   const routeOfStage = yield* routesOf(stageOf(({ endedAt }) => Effect.succeed(endedAt === null)), problem)
   const routeOfResult = yield* routesOf(stageOf(({ endedAt, result }) => Effect.succeed(endedAt === null || result !== null)), problem)
-  const routeOfState = yield* routesOf(stageOf(({ endedAt, id }) => endedAt === null ? Effect.succeed(true) : Effect.map(rescues.ofStage(id), (rescue) => rescue !== undefined)), problem)
+  const routeOfState = yield* routesOf(stageOf(states.mayPush), problem)
 
   /** For the holder of the token of a stage that is not over. */
   const task = (method: "GET" | "POST" | "PUT", path: HttpRouter.PathInput, handler: (request: HttpServerRequest.HttpServerRequest, stage: StageRow, run: Run) => Answer) =>
@@ -62,7 +61,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const details = (stage: StageRow, run: Run) =>
     Effect.gen(function*() {
       const { workingDirectory } = yield* runs.workspaceOf(run)
-      const state = yield* states.current(run.workspaceId)
+      const state = yield* versions.current(run.workspaceId)
       const task: TaskDetails = {
         id: stage.id,
         runId: run.id,
@@ -106,32 +105,24 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
         if (stage.result !== null && added > 0) yield* assignments.accountAgain(stage, stage.result)
         return HttpServerResponse.jsonUnsafe({ number })
       })),
-    task("GET", taskPath.state, (_, __, run) =>
-      Effect.flatMap(states.current(run.workspaceId), (version) => version === undefined ? Effect.fail(noState) : Effect.map(states.read(version), (bytes) =>
-        HttpServerResponse.uint8Array(bytes, { contentType: "application/json", headers: { [taskHeader.digest]: version.sha256 } })))),
+    task("GET", taskPath.state, (_, stage) =>
+      Effect.map(states.read(stage), ({ bytes, sha256 }) => HttpServerResponse.uint8Array(bytes, { contentType: "application/json", headers: { [taskHeader.digest]: sha256 } }))),
     routeOfState("POST", taskPath.state, (request, _, stage) =>
       Effect.gen(function*() {
-        if (stage.stage === "plan") return yield* conflict("wrong-stage", "A plan stage writes no state.")
-        const run = yield* runs.get(stage.runId)
         const bytes = yield* bytesOf(request, stateLimitBytes)
         const { [taskHeader.digest]: sha256, [taskHeader.lockEpoch]: epoch, [taskHeader.lockId]: lockId } = request.headers
-        if (stage.endedAt !== null) {
-          const why = `The stage ${stage.id} is over, so its state is not stored.`
-          const said = yield* states.leave(stage, run.workspaceId, { bytes, sha256, why })
-          return said === undefined ? noContent : yield* conflict("stage-over", `${why} ${said}`)
-        }
-        yield* states.accept(run.workspaceId, { bytes, sha256, lockId, by: { holder: stage.id, epoch: Option.getOrElse(epochOf(epoch), () => -1), runId: run.id } })
+        yield* states.push(stage, { bytes, sha256, lockId, epoch: epochOf(epoch) })
         return noContent
       })),
     task("POST", taskPath.keptState, (request) =>
       Effect.as(Effect.flatMap(bytesOf(request, keptStateLimitBytes), keptStates.take), noContent)),
-    task("POST", taskPath.lock, (request, stage, run) =>
+    task("POST", taskPath.lock, (request, stage) =>
       Effect.gen(function*() {
-        return HttpServerResponse.jsonUnsafe({ epoch: yield* states.lock(run.workspaceId, yield* lockInfo(request), stage.id) })
+        return HttpServerResponse.jsonUnsafe({ epoch: yield* states.lock(stage, yield* lockInfo(request)) })
       })),
-    task("POST", taskPath.unlock, (request, stage, run) =>
+    task("POST", taskPath.unlock, (request, stage) =>
       Effect.gen(function*() {
-        yield* states.unlock(run.workspaceId, (yield* lockInfo(request)).ID, { stage: stage.id })
+        yield* states.unlock(stage, yield* lockInfo(request))
         return unlocked
       })),
     routeOfResult("POST", taskPath.result, (request, _, stage) =>

@@ -81,7 +81,8 @@ const largeBodyTimeout = Duration.minutes(10)
 const decodeProblem = Schema.decodeUnknownOption(Schema.fromJsonString(Problem))
 const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(text))
 
-const refusalOf = (status: number, text: string): PlatformError => {
+/** What an answer other than success means. */
+export const refusalOf = (status: number, text: string): PlatformError => {
   if (status === 401 || status === 403) return new TokenRefused({ status })
   const said = decodeProblem(text)
   if (Option.exists(said, ({ error }) => error === "taken")) return new TokenRefused({ status })

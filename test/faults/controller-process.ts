@@ -32,7 +32,7 @@ export interface Options {
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
 /** Node sizes its heap by the memory limit of its container, which this process lacks. */
-const asInItsPod = ["--disable-warning=ExperimentalWarning", "--max-old-space-size=256", "--max-semi-space-size=1"]
+const asInItsPod = ["--disable-warning=ExperimentalWarning", "--max-old-space-size=256", "--max-semi-space-size=2"]
 
 const alive = (child: ChildProcess | undefined): child is ChildProcess => child !== undefined && child.exitCode === null && child.signalCode === null
 

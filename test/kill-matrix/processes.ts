@@ -25,7 +25,11 @@ export const inPod = (pod: string, commandLine: RegExp): ReadonlyArray<number> =
 export const kill = (pids: ReadonlyArray<number>): void => {
   const living = pids.filter((pid) => fileOf(String(pid), "cmdline") !== "")
   if (living.length === 0) throw new Error("It had ended before it could be killed")
-  for (const pid of living) process.kill(pid, "SIGKILL")
+  for (const pid of living) {
+    try {
+      process.kill(pid, "SIGKILL")
+    } catch {} // it went with another of them
+  }
 }
 
 /** In the memory of the group that it is told: takes 64 MiB after the other. */

@@ -90,6 +90,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   { name: "a stage belongs to whoever speaks", file: "src/server/assignments.ts", from: "stage.taskUid === null || Option.contains(taskUid, stage.taskUid)", to: "stage.taskUid === null || Option.isSome(taskUid)", test: "server/assignments.test.ts" },
   { name: "a second result replaces the first", file: "src/server/assignments.ts", from: "if (stage.result !== null) {", to: "if (stage.result !== null && stage.id === \"\") {", test: "server/assignments.test.ts" },
   { name: "what was acknowledged is offered again", file: "src/server/assignments.ts", from: "WHERE acknowledgedAt IS NULL AND endedAt IS NULL", to: "WHERE endedAt IS NULL", test: "server/assignments.test.ts" },
+  { name: "the last state is not sent again when the engine is gone", file: "src/worker/state-delivery.ts", from: "      yield* deliver(wanted, patiently)", to: "      unconfirmed = undefined", test: schedules },
+  { name: "a lock that its stage never gave back is no doubt", file: "src/core/state-doubt.ts", from: "holds: ({ lock }) => lock === \"held\"", to: "holds: ({ lock }) => lock !== lock", test: schedules },
   { name: "a lock does not raise the epoch", file: "src/server/state-versions.ts", from: "SET epoch = epoch + 1, lockInfo", to: "SET epoch = epoch, lockInfo", test: "server/state-versions.test.ts" },
   { name: "another engine applies a sealed plan", file: "src/core/seal.ts", from: "engine: (sealed, now) => shown(\"engine\", engineWords(sealed.engine), engineWords(now.engine))", to: "engine: () => Option.none()", test: "core/seal.test.ts" },
   { name: "a newer state takes a sealed plan", file: "src/core/seal.ts", from: "`serial ${state.serial}`", to: "`serial`", test: "core/seal.test.ts" }

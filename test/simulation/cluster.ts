@@ -6,7 +6,8 @@ import { claimLostExitCode } from "../../src/core/manifest/places.ts"
 import { agentTasks, jobs, type Kind, leases, pods, secrets } from "../../src/kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../src/kubernetes/object.ts"
 import type { ApiServer } from "./api-server.ts"
-import type { Container, Engine } from "./worker-process.ts"
+import { type Engine, killed } from "./engine.ts"
+import type { Container } from "./worker-process.ts"
 
 type Pod = KubernetesObject & { readonly spec: V1Pod["spec"] & {}; readonly status: V1Pod["status"] & {} }
 type Job = KubernetesObject & { readonly spec: V1Job["spec"] & {}; readonly status?: V1Job["status"] }
@@ -193,7 +194,7 @@ export class Cluster {
   }
   /** The kubelet ends what is left of a Pod whose worker is over, or that has to go. */
   stopRunner(pod: Pod): void {
-    if (this.#running(pod).length === 0) this.#parts.engineOf(pod.metadata.uid)?.end(137)
+    if (this.#running(pod).length === 0) this.#parts.engineOf(pod.metadata.uid)?.end(killed)
   }
   /** SIGTERM to a Pod that is deleted; the second time its grace is over. */
   terminate(pod: Pod, graceOver: boolean): void {
@@ -228,9 +229,9 @@ export class Cluster {
     if (last !== undefined && !isOver(pod)) {
       const running = this.#running(pod).length > 0
       const winner = starts.find(({ exitCode }) => exitCode !== claimLostExitCode) ?? last
-      const code = running ? undefined : winner.exitCode ?? 137 // killed by whatever
+      const code = running ? undefined : winner.exitCode ?? killed // by whatever
       const words = code === undefined || code === claimLostExitCode ? "" : winner.lastWords()
-      const terminated = code === undefined ? undefined : { exitCode: code, reason: code === 0 ? "Completed" : code === 137 ? "OOMKilled" : "Error", message: words }
+      const terminated = code === undefined ? undefined : { exitCode: code, reason: code === 0 ? "Completed" : code === killed ? "OOMKilled" : "Error", message: words }
       const runnerRuns = engine?.running === true
       const rest = { image: "", imageID: "", restartCount: 0 }
       this.#setStatus(pod, {

@@ -24,8 +24,16 @@ const demand = (holds: boolean, invariant: string, message: () => string): void 
 
 const statusOf = (object: Change["object"] | undefined): AgentTaskStatus => (object?.["status"] ?? {}) as AgentTaskStatus
 
-const judgeTask = ({ config, truth }: Simulation, { before, object, type }: Change): void => {
+/** All that it made is in a state that is stored. */
+const isSaved = ({ pool, truth }: Simulation, { metadata, spec }: AgentTask): boolean => {
+  if (spec.pool === undefined) return truth.states.has(metadata.uid)
+  const stored = new Set<string>(pool?.states.map(({ sha256 }) => sha256))
+  return truth.engines.some(({ lastState, task }) => task.metadata.uid === metadata.uid && lastState !== undefined && stored.has(lastState))
+}
+
+const judgeTask = (simulation: Simulation, { before, object, type }: Change): void => {
   if (type === "DELETED" || object.metadata.uid === "garbage") return
+  const { config, truth } = simulation
   const { metadata, spec } = object as unknown as AgentTask
   const [from, to] = [statusOf(before), statusOf(object)]
   const named = `${metadata.name} (${metadata.uid})`
@@ -39,7 +47,7 @@ const judgeTask = ({ config, truth }: Simulation, { before, object, type }: Chan
   if (to.phase === "Succeeded") {
     const known = truth.results.get(metadata.uid)
     demand(to.claim !== undefined && to.result?.outcome === "succeeded" && to.result.exitCode === 0 && same(to.result, known), "I7", () => `${named} is Succeeded, but its worker says ${JSON.stringify(known)}`)
-    if (spec.stage !== "plan") demand(truth.states.has(metadata.uid), "I7", () => `${named} is Succeeded without a confirmed state`)
+    if (spec.stage !== "plan") demand(isSaved(simulation, object as unknown as AgentTask), "I7", () => `${named} is Succeeded without a confirmed state`)
   }
   if (to.phase === "Queued") {
     demand(to.queue !== undefined && to.queue.position >= 1 && to.reason === to.queue.reason && (to.message ?? "").length > 5, "I11", () => `${named} waits without a word`)
@@ -97,8 +105,38 @@ const judgePool = ({ pool, server, truth }: Simulation): void => {
   }
   for (const { id, status } of pool.runs) {
     if (status !== "applied") continue
-    const applied = truth.engines.filter(({ exitCode, task: { spec, metadata } }) => spec.pool?.runId === id && spec.stage !== "plan" && exitCode === 0 && truth.states.has(metadata.uid))
+    const applied = truth.engines.filter(({ exitCode, lastState, task: { spec } }) => spec.pool?.runId === id && spec.stage !== "plan" && exitCode === 0 && lastState !== undefined)
     demand(applied.length === 1, "I7", () => `the run ${id} is applied, but ${applied.length} engines did so`)
+  }
+}
+
+/** A workspace has one line of states: of one lineage, each under the lock of one run, serials and epochs rising. What an engine was told is stored stays so. */
+const judgeStates = ({ pool, truth }: Simulation): void => {
+  if (pool === undefined) return
+  const { states } = pool
+  for (const line of Map.groupBy(states, ({ workspaceId }) => workspaceId).values()) {
+    line.slice(1).forEach((state, index) => {
+      const { [index]: before } = line
+      if (before === undefined) return
+      demand(state.lineage === before.lineage && state.serial > before.serial && state.epoch >= before.epoch, "I4", () => `a state of serial ${state.serial} and epoch ${state.epoch} followed one of ${before.serial} and ${before.epoch}`)
+      demand(state.epoch > before.epoch || state.runId === before.runId, "I4", () => `${state.runId} and ${before.runId} wrote states under one lock`)
+    })
+  }
+  const stored = new Set<string>(states.map(({ sha256 }) => sha256))
+  for (const { acknowledged, task: { metadata } } of truth.engines) {
+    for (const state of acknowledged) demand(stored.has(state), "I4", () => `a state of ${metadata.name} was acknowledged and is not stored`)
+  }
+}
+
+/** When all is over: what was made is in a stored state, or somebody was told that it may not be. */
+export const judgeEnd = ({ pool, truth }: Simulation): void => {
+  if (pool === undefined) return
+  const { doubted, states } = pool
+  const stored = new Set<string>(states.map(({ sha256 }) => sha256))
+  for (const { lastState, task: { spec } } of truth.engines) {
+    if (spec.pool === undefined || lastState === undefined || stored.has(lastState)) continue
+    const id = assignmentId(spec.pool.runId, spec.stage, spec.attempt ?? 1)
+    demand(doubted.has(id), "I4", () => `what ${id} made is in no state, and nobody was told`)
   }
 }
 
@@ -115,5 +153,6 @@ export const judge = (simulation: Simulation, from: number): number => {
   judgeTruth(simulation)
   judgeLimits(simulation)
   judgePool(simulation)
+  judgeStates(simulation)
   return history.length
 }

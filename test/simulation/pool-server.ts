@@ -1,8 +1,9 @@
-// The pool's server as a part of the simulation: the product's own runs, stages and assignments, over SQLite in memory; its states are the worker's word.
+// The pool's server as a part of the simulation: the product's own runs, stages, assignments and states, over SQLite and files in memory.
 // Always holds: a crash ends whatever waits for an answer, and keeps what is stored.
 // Used by test/simulation/simulation and by the processes in it, through `forAgent` and `forWorker`.
-import { Cause, Context, Effect, Exit, Layer, Option, Schema, Scope } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Option, Schema, Scope, Stream } from "effect"
 import { SqlClient } from "effect/sql"
+import { createHash } from "node:crypto"
 import { isSettled, Pool, type PoolError, PoolRefused, PoolUnreachable } from "../../src/controller/pool.ts"
 import { isFinal, RunEvent } from "../../src/core/run-machine.ts"
 import { Stage } from "../../src/schema/agent-task.ts"
@@ -16,15 +17,18 @@ import { layerDatabase, rows } from "../../src/server/database.ts"
 import { Effects } from "../../src/server/effects.ts"
 import { Evidence } from "../../src/server/evidence.ts"
 import { RandomBytes } from "../../src/server/ids.ts"
-import { Refused, unauthorized } from "../../src/server/refused.ts"
+import { conflict, Refused, unauthorized } from "../../src/server/refused.ts"
 import { Rescues } from "../../src/server/rescues.ts"
 import { Runs } from "../../src/server/runs.ts"
-import { Stages } from "../../src/server/stages.ts"
+import { StageStates } from "../../src/server/stage-states.ts"
+import { type StageRow, Stages } from "../../src/server/stages.ts"
+import { StateRescue } from "../../src/server/state-rescue.ts"
 import { StateVersions } from "../../src/server/state-versions.ts"
 import { Workspaces } from "../../src/server/workspaces.ts"
+import { NoAnswer, type Platform, type PlatformError, refusalOf } from "../../src/worker/platform.ts"
 import { type Fault, OneThread, Process, randomOf } from "./one-thread.ts"
 
-type Stores = Assignments | Rescues | Runs | Stages | Workspaces
+type Stores = Assignments | Rescues | Runs | StageStates | Stages | StateRescue | StateVersions | Workspaces
 type Storing<A, E = unknown> = Effect.Effect<A, E, Stores | SqlClient.SqlClient>
 
 const url = "http://pool"
@@ -32,18 +36,30 @@ const archiveSha256 = Sha256.make("a".repeat(64))
 /** Of the plan that every plan stage makes. */
 export const planSha256 = Sha256.make("c".repeat(64))
 
-const unused = () => Effect.die(new Error("the simulation has no blobs"))
-const noBlobs = Layer.succeed(Blobs, { put: unused, stream: () => { throw new Error("the simulation has no blobs") }, head: unused, sizeBytes: unused, read: unused, remove: unused, keepOnly: unused, probe: Effect.void })
+const unused = () => Effect.die(new Error("the simulation has no such file"))
+/** The directory of files, which outlives a crash. */
+const blobsIn = (files: Map<string, Uint8Array>) => Layer.succeed(Blobs, {
+  put: (stream, { expected }) => Effect.flatMap(Stream.runCollect(stream), (chunks) => {
+    const bytes = Buffer.concat(chunks)
+    const sha256 = Sha256.make(createHash("sha256").update(bytes).digest("hex"))
+    if (expected !== undefined && expected !== sha256) return Effect.fail(conflict("digest-mismatch", "another digest"))
+    files.set(sha256, bytes)
+    return Effect.succeed({ sha256, sizeBytes: bytes.length })
+  }),
+  read: (sha256) => Effect.suspend(() => Effect.succeed(files.get(sha256) ?? new Uint8Array())),
+  remove: (sha256) => Effect.sync(() => void files.delete(sha256)),
+  stream: () => { throw new Error("the simulation streams no file") },
+  head: unused, sizeBytes: unused, keepOnly: unused, probe: Effect.void
+})
 
-const stores = Assignments.layer.pipe(
+const stores = Layer.mergeAll(Assignments.layer, StageStates.layer, StateRescue.layer).pipe(
   Layer.provideMerge(Effects.layer),
   Layer.provideMerge(Runs.layer),
   Layer.provideMerge(Stages.layer),
   Layer.provideMerge(StateVersions.layer),
   Layer.provideMerge(Layer.mergeAll(Evidence.layer, Rescues.layer)),
   Layer.provideMerge(Workspaces.layer),
-  Layer.provideMerge(Commits.layer),
-  Layer.provide(noBlobs)
+  Layer.provideMerge(Commits.layer)
 )
 
 const StoredStage = Schema.Struct({
@@ -55,6 +71,13 @@ const StoredStage = Schema.Struct({
   result: Schema.NullOr(Schema.fromJsonString(StageResult))
 })
 const StoredRun = Schema.Struct({ id: Schema.String, status: RunStatus })
+const StoredState = Schema.Struct({ workspaceId: Schema.String, runId: Schema.NullOr(Schema.String), serial: Schema.Int, lineage: Schema.String, sha256: Sha256, epoch: Schema.Int })
+const Doubted = Schema.Struct({ stageId: Schema.String })
+
+/** What a worker asks the server of its state. */
+export type StatesOfStage = Pick<Platform["Service"], "state" | "lockState" | "unlockState" | "pushState">
+
+const byHand = { ID: "by hand", Operation: "state push", Who: "a person" }
 
 /** A request that the server works on, and whoever waits for its end. */
 interface Open { readonly reset: () => void }
@@ -65,6 +88,7 @@ export class PoolServer {
   readonly #thread: OneThread
   readonly #disk: Process
   readonly #sql: Context.Context<SqlClient.SqlClient>
+  readonly #files = new Map<string, Uint8Array>()
   readonly #random: (size: number) => Uint8Array
   #process: Process | undefined
   #stores: Context.Context<Stores> | undefined
@@ -97,7 +121,7 @@ export class PoolServer {
   start(): void {
     if (this.#process?.alive === true) return
     this.#process = new Process(this.#thread, "pool", 0)
-    this.#stores = this.#now(this.#process, Layer.buildWithScope(stores, this.#scope).pipe(Effect.provide(this.#sql)))
+    this.#stores = this.#now(this.#process, Layer.buildWithScope(Layer.provide(stores, blobsIn(this.#files)), this.#scope).pipe(Effect.provide(this.#sql)))
   }
   crash(): void {
     this.#process?.kill()
@@ -162,20 +186,32 @@ export class PoolServer {
 
   /** As the task API lets a worker in: by the token of its stage, in the name of its task. */
   forWorker(process: Process, token: string, taskUid: string, reaches: () => boolean) {
-    const unreachable = () => "no answer" as const
-    const stage = Effect.flatMap(Assignments, (_) => _.byToken(token, Option.some(taskUid)))
-    const ask = <A>(what: string, storing: Storing<A>): Effect.Effect<A, "no answer" | Refused> =>
-      process.ask(what, (fault) => this.#request(reaches() ? fault : "not sent", storing, unreachable)).pipe(
-        Effect.mapError((error) => error instanceof Refused ? error : "no answer" as const)
+    const unreachable = (detail: string) => new NoAnswer({ detail })
+    const said = (error: unknown): PlatformError => error instanceof Refused ? refusalOf(error.status, JSON.stringify({ ...error.details, error: error.error, message: error.message })) : unreachable(String(error))
+    const ask = <A>(what: string, storing: Storing<A>): Effect.Effect<A, PlatformError> =>
+      process.ask(what, (fault) => Effect.mapError(this.#request(reaches() ? fault : "not sent", storing, unreachable), said))
+    const stageThat = (isHeard: (stage: StageRow) => Storing<boolean>): Storing<StageRow> =>
+      Effect.flatMap(Assignments, (_) => _.byToken(token, Option.some(taskUid))).pipe(
+        Effect.flatMap((stage) => stage === undefined ? Effect.fail(unauthorized()) : Effect.flatMap(isHeard(stage), (heard) => heard ? Effect.succeed(stage) : Effect.fail(unauthorized())))
       )
-    const open = Effect.flatMap(stage, (found) => found !== undefined && found.endedAt === null ? Effect.succeed(found) : Effect.fail(unauthorized()))
+    const open = stageThat(({ endedAt }) => Effect.succeed(endedAt === null))
+    const states = <A>(use: (_: StageStates["Service"], stage: StageRow) => Effect.Effect<A, unknown>): Storing<A> => Effect.flatMap(open, (stage) => Effect.flatMap(StageStates, (_) => use(_, stage)))
+    const mayPush = stageThat((stage) => Effect.flatMap(StageStates, (_) => _.mayPush(stage)))
     return {
       details: ask("the assignment", Effect.asVoid(open)),
       storePlan: ask("the saved plan", Effect.flatMap(open, (found) => Effect.flatMap(Runs, (runs) => runs.savePlan(found.runId, found.id, planSha256)))),
-      result: (result: StageResult) => ask("the result", Effect.flatMap(stage, (found) =>
-        found === undefined || (found.endedAt !== null && found.result === null)
-          ? Effect.fail(unauthorized())
-          : Effect.flatMap(Assignments, (_) => _.end(found.id, Option.some(taskUid), result))))
+      result: (result: StageResult) => ask("the result", Effect.flatMap(stageThat(({ endedAt, result }) => Effect.succeed(endedAt === null || result !== null)), (found) =>
+        Effect.flatMap(Assignments, (_) => _.end(found.id, Option.some(taskUid), result)))),
+      states: {
+        state: ask("the state", states((_, stage) => _.read(stage))).pipe(
+          Effect.map(({ bytes }) => Option.some(bytes)),
+          Effect.catchTag("Declined", (error) => error.status === 404 ? Effect.succeedNone : Effect.fail(error))
+        ),
+        lockState: (info) => ask("the lock", Effect.map(states((_, stage) => _.lock(stage, info)), (epoch) => ({ id: info.ID, epoch }))),
+        unlockState: (info) => ask("the end of the lock", states((_, stage) => _.unlock(stage, info))),
+        pushState: (bytes, sha256, { epoch, id }) =>
+          ask("a new state", Effect.flatMap(mayPush, (stage) => Effect.flatMap(StageStates, (_) => _.push(stage, { bytes, sha256, lockId: id, epoch: Option.some(epoch) }))))
+      } satisfies StatesOfStage
     }
   }
 
@@ -203,11 +239,41 @@ export class PoolServer {
     }))
   }
 
+  /** Somebody opens the lock of a workspace, whoever has it, and takes it. */
+  lockByForce(workspace: string): void {
+    this.#do(Effect.gen(function*() {
+      const [rescue, states, workspaces] = [yield* StateRescue, yield* StateVersions, yield* Workspaces]
+      yield* rescue.unlock(workspace, "a person")
+      yield* states.lock((yield* workspaces.named(workspace)).id, byHand, "person")
+    }).pipe(Effect.ignore))
+  }
+  /** Whoever took it writes a state, if there is one to follow, and gives it back. */
+  writeByHand(workspace: string): void {
+    this.#do(Effect.gen(function*() {
+      const [states, workspaces] = [yield* StateVersions, yield* Workspaces]
+      const { id } = yield* workspaces.named(workspace)
+      const before = yield* states.current(id)
+      if (before !== undefined) {
+        const bytes = Buffer.from(JSON.stringify({ serial: before.serial + 1, lineage: before.lineage, by: byHand.ID }))
+        yield* states.accept(id, { bytes, sha256: undefined, lockId: byHand.ID, by: undefined })
+      }
+      yield* states.unlock(id, byHand.ID, { person: "a person" })
+    }).pipe(Effect.ignore))
+  }
+
   get stages(): ReadonlyArray<typeof StoredStage.Type> {
     return this.#stored(StoredStage, (sql) => sql`SELECT id, runId, stage, taskUid, acknowledgedAt, result FROM stages ORDER BY seq`)
   }
   get runs(): ReadonlyArray<typeof StoredRun.Type> {
     return this.#stored(StoredRun, (sql) => sql`SELECT id, status FROM runs ORDER BY seq`)
+  }
+  /** Oldest first. */
+  get states(): ReadonlyArray<typeof StoredState.Type> {
+    return this.#stored(StoredState, (sql) => sql`SELECT workspaceId, runId, serial, lineage, sha256, epoch FROM stateVersions ORDER BY seq`)
+  }
+  /** Stages that a rescue was opened for. */
+  get doubted(): ReadonlySet<string> {
+    return new Set(this.#stored(Doubted, (sql) => sql`SELECT stageId FROM rescues`).map(({ stageId }) => stageId))
   }
   get isOver(): boolean {
     return this.runs.every(({ status }) => isFinal(status))

@@ -2,7 +2,7 @@
 // A schedule that fails is made as short as it gets by leaving steps out and faults away.
 // Used by the tests beside it and by test/simulation/main.
 import { isOver } from "../../src/core/status.ts"
-import { judge, Violation } from "./invariants.ts"
+import { judge, judgeEnd, Violation } from "./invariants.ts"
 import { Simulation } from "./simulation.ts"
 import { perform, schedule, type Step } from "./steps.ts"
 
@@ -14,6 +14,7 @@ export interface Failure {
 
 /** Each so many-th schedule has a pool, and takes as long as eight without. A prime, so that such ones meet everything else that goes by the seed. */
 const poolEvery = 17
+const hasPool = (seed: number): boolean => seed % poolEvery === 0
 const longestRounds = 600
 /** Rounds of up to 30 s without anything to do: longer than anybody backs off. */
 const longestSilence = 4
@@ -30,7 +31,10 @@ export const comeToRest = (simulation: Simulation, judged: number): number => {
     from = judge(simulation, from)
     still = moved ? 0 : still + 1
     if (moved) continue
-    if (still >= longestSilence && simulation.atRest) return from
+    if (still >= longestSilence && simulation.atRest) {
+      judgeEnd(simulation)
+      return from
+    }
     simulation.thread.pass(Math.min(Math.max(simulation.thread.untilWake, 0), 30_000))
   }
   const open = simulation.tasks.filter(({ status }) => !isOver(status.phase)).map(({ metadata, status }) => `${metadata.name} is ${status.phase}: ${status.message}`)
@@ -57,7 +61,7 @@ export const runSteps = (seed: number, steps: ReadonlyArray<Step>): Violation | 
   Error.stackTraceLimit = 0 // or a third of the time goes into stacks that nobody reads
   let simulation: Simulation | undefined
   try {
-    simulation = new Simulation(seed, { withPool: seed % poolEvery === 0 })
+    simulation = new Simulation(seed, { withPool: hasPool(seed) })
     let judged = 0
     for (const step of steps) {
       perform(simulation, step)
@@ -96,7 +100,7 @@ const shorten = (seed: number, failing: ReadonlyArray<Step>, { invariant }: Viol
 }
 
 export const runSeed = (seed: number): Failure | undefined => {
-  const steps = schedule(seed)
+  const steps = schedule(seed, { withPool: hasPool(seed) })
   const violation = runSteps(seed, steps)
   if (violation === undefined) return undefined
   const short = process.env["SIMULATION_SHORTEN"] === "no" ? steps : shorten(seed, steps, violation)

@@ -28,6 +28,9 @@ const templates = [
   { workspace: "two", stage: "plan" }
 ] as const
 
+/** Of runs. */
+const workspaceAt = (nth: number): string => nth % 2 === 0 ? "one" : "two"
+
 export class Simulation {
   readonly thread = new OneThread()
   readonly server = new ApiServer(() => this.thread.now)
@@ -115,8 +118,14 @@ export class Simulation {
     const task = this.tasks[nth % this.tasks.length]
     if (task !== undefined) this.server.remove(agentTasks, task.metadata)
   }
+  lockByForce(nth: number): void {
+    this.pool?.lockByForce(workspaceAt(nth))
+  }
+  writeByHand(nth: number): void {
+    this.pool?.writeByHand(workspaceAt(nth))
+  }
   startRun(nth: number, by: number): void {
-    this.pool?.startRun(nth % 2 === 0 ? "one" : "two", { destroy: by === 7, planOnly: by < 2 })
+    this.pool?.startRun(workspaceAt(nth), { destroy: by === 7, planOnly: by < 2 })
   }
   strangersJob(template: number): void {
     this.server.create(jobs, { metadata: { name: `agent-job-task-${template}`, namespace: this.config.taskNamespace }, spec: {} })

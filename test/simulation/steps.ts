@@ -56,6 +56,8 @@ const table = {
   "start a run": { weight: 3, perform: (_, { by, nth }) => _.startRun(nth, by) },
   "cancel a run": { weight: 1, trouble: true, perform: (_, { nth }) => _.pool?.cancelRun(nth) },
   "a rescue is settled": { weight: 1, perform: (_) => _.pool?.settleAll() },
+  "a state is locked by force": { weight: 0.5, trouble: true, perform: (_, { nth }) => _.lockByForce(nth) },
+  "a state is written by hand": { weight: 0.5, trouble: true, perform: (_, { nth }) => _.writeByHand(nth) },
   "a stranger's Job": { weight: 0.3, trouble: true, perform: (_, { nth }) => _.strangersJob(nth) },
   "garbage in the store": { weight: 0.1, trouble: true, perform: (_) => _.garbage() },
   "a quota is full": { weight: 0.5, trouble: true, perform: (_) => { _.server.refuses = "quota" } },
@@ -116,8 +118,13 @@ export const perform = (simulation: Simulation, step: Step): void => {
 
 const faults: ReadonlyArray<Fault> = ["lost answer", "lost answer", "not sent", "conflict", "too many requests", "killed before", "killed after"]
 
+const step = (verb: Verb, by = 0): Step => ({ do: verb, nth: 0, by, fault: "none" })
+const calm = (rounds: number): ReadonlyArray<Step> => Array.from({ length: rounds }, () => step("all goes well for a while"))
+/** A run whose plan went well, and whose apply is about as far as that: chance alone seldom brings one so far. */
+const underWay = (rounds: number): ReadonlyArray<Step> => [step("start a run", 3), ...calm(7), step("an engine ends"), ...calm(rounds)]
+
 /** Of one seed: up to a hundred steps with few tasks, free of a random half of all trouble, so that rare troubles meet without the others in the way. */
-export const schedule = (seed: number): ReadonlyArray<Step> => {
+export const schedule = (seed: number, { withPool = false } = {}): ReadonlyArray<Step> => {
   const random = randomOf(seed)
   const length = 20 + Math.floor(random() ** 2 * 80)
   const tasks = 1 + Math.floor(random() * 3)
@@ -132,7 +139,7 @@ export const schedule = (seed: number): ReadonlyArray<Step> => {
     for (const [verb, { weight }] of mine) if ((left -= weight) < 0) return verb
     return "time goes by"
   }
-  const begin: ReadonlyArray<Step> = [{ do: "a controller starts", nth: 0, by: 0, fault: "none" }]
+  const begin = [step("a controller starts"), ...withPool && random() < 0.7 ? underWay(below(10)) : []]
   return [...begin, ...Array.from({ length }, (): Step => {
     const verb = draw()
     const nth = verb === "create a task" ? (offset + below(tasks)) % 5 : below(8)

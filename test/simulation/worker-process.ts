@@ -11,44 +11,24 @@ import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { secrets } from "../../src/kubernetes/kinds.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
+import type { PlatformError } from "../../src/worker/platform.ts"
 import { claimTask } from "../../src/worker/claim.ts"
 import { report, type TellPool } from "../../src/worker/report.ts"
 import { Settings } from "../../src/worker/settings.ts"
 import { Stop } from "../../src/worker/stop.ts"
 import type { ApiServer } from "./api-server.ts"
-import { planSha256, type PoolServer } from "./pool-server.ts"
+import { planSha256, type PoolServer, type StatesOfStage } from "./pool-server.ts"
 import { clientOf, type Watch } from "./client.ts"
+import { Engine } from "./engine.ts"
+import { liveWithState } from "./engine-state.ts"
 import { type OneThread, Process } from "./one-thread.ts"
-
-/** The engine of one Pod, as it really is. */
-export class Engine {
-  readonly task: AgentTask
-  readonly podUid: string
-  running = true
-  interrupts = 0
-  exitCode: number | undefined
-  #ended: (code: number) => void = () => undefined
-  constructor(task: AgentTask, podUid: string) {
-    this.task = task
-    this.podUid = podUid
-  }
-  onEnd(ended: (code: number) => void): void {
-    this.#ended = ended
-  }
-  end(code: number): void {
-    if (!this.running) return
-    this.running = false
-    this.exitCode = code
-    this.#ended(code)
-  }
-}
 
 /** What really happened, whatever anybody wrote down. */
 export interface Truth {
   readonly engines: Array<Engine>
   /** By task: what its worker made of its engine's end. */
   readonly results: Map<string, StageResult>
-  /** Tasks whose state the server has confirmed. */
+  /** Tasks without a pool whose state their backend has confirmed. */
   readonly states: Set<string>
 }
 
@@ -66,8 +46,15 @@ export interface Container {
 const directory = mkdtempSync(join(tmpdir(), "simulation-"))
 process.once("exit", () => rmSync(directory, { recursive: true, force: true }))
 
-const resultOf = (task: AgentTask, code: number, stopped: StopCause | undefined, saved: boolean): Omit<StageResult, "finishedAt"> => {
-  const state = task.spec.stage === "plan" ? {} : { statePushed: saved }
+/** How an engine came to its end, and whether what it has left is stored: the plan, or the last state if it wrote one. */
+interface Ended {
+  readonly code: number
+  readonly stored: Option.Option<boolean>
+}
+
+const resultOf = (task: AgentTask, { code, stored }: Ended, stopped: StopCause | undefined): Omit<StageResult, "finishedAt"> => {
+  const saved = Option.getOrElse(stored, () => true)
+  const state = task.spec.stage === "plan" || Option.isNone(stored) ? {} : { statePushed: saved }
   if (!saved && task.spec.stage === "plan") return { outcome: "failed", reason: "PoolUnreachable", message: "The pool has not got the plan.", exitCode: code }
   if (!saved) return { outcome: "failed", reason: "StateNotSaved", message: "The server has not confirmed the state.", exitCode: code, ...state }
   if (stopped !== undefined) return { outcome: stopped === "Cancelled" ? "cancelled" : "failed", reason: stopped, message: "The stage was stopped.", ...state }
@@ -88,18 +75,19 @@ export interface Start {
   readonly pool: Option.Option<PoolServer>
 }
 
-/** What the pool gives a worker: the right to begin, a place for its plan, and an ear for its result. */
+/** What the pool gives a worker: the right to begin, a place for its plan and its states, and an ear for its result. */
 interface Backing {
   readonly mayBegin: Effect.Effect<boolean>
   readonly storePlan: Effect.Effect<boolean>
+  readonly states: Option.Option<StatesOfStage>
   readonly tellPool: Option.Option<TellPool>
 }
 
-const ownBacking: Backing = { mayBegin: Effect.succeed(true), storePlan: Effect.succeed(true), tellPool: Option.none() }
+const ownBacking: Backing = { mayBegin: Effect.succeed(true), storePlan: Effect.succeed(true), states: Option.none(), tellPool: Option.none() }
 
 /** Asks again while there is no answer, as the product's does. */
 const patience = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered, Schedule.while(({ elapsed }) => elapsed < 300_000))
-const patiently = <A, E>(ask: Effect.Effect<A, E>) => Effect.retry(ask, { while: (error) => error === "no answer", schedule: patience })
+const patiently = <A, E extends { readonly _tag: string }>(ask: Effect.Effect<A, E>) => Effect.retry(ask, { while: ({ _tag }) => _tag === "NoAnswer", schedule: patience })
 
 export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }: Start): Container => {
   const process = new Process(thread, pod.uid, seed)
@@ -116,23 +104,38 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
     const secret = server.find(secrets, { name: spec.pool.tokenSecret.name, namespace: metadata.namespace })
     const { token = "" } = (secret?.["data"] ?? {}) as { readonly token?: string }
     const asked = pool.value.forWorker(process, Buffer.from(token, "base64").toString(), metadata.uid, () => reaches() !== "cut off")
-    const succeeds = (ask: Effect.Effect<void, unknown>) => Effect.match(patiently(ask), { onFailure: () => false, onSuccess: () => true })
+    const succeeds = (ask: Effect.Effect<void, PlatformError>) => Effect.match(patiently(ask), { onFailure: () => false, onSuccess: () => true })
     return {
       mayBegin: succeeds(asked.details),
       storePlan: succeeds(asked.storePlan),
+      states: Option.some(asked.states),
       tellPool: Option.some((result) => Effect.mapError(patiently(asked.result(result)), () => new Error("The pool does not take the result.")))
     }
   }
 
-  /** The product's server and own backends are behind this: it answers once the state is stored. */
+  /** A backend of the task's own is behind this: it answers once the state is stored. */
   const save = (task: AgentTask) =>
-    task.spec.stage === "plan" ? Effect.succeed(true) : process.ask("push the state", (fault) => {
+    process.ask("push the state", (fault) => {
       const heard = reaches() === true && fault !== "not sent" && fault !== "too many requests" && fault !== "conflict"
       if (heard) truth.states.add(task.metadata.uid)
       return heard && fault !== "lost answer" ? Effect.succeed(true) : Effect.fail("not confirmed" as const)
     }).pipe(Effect.retry({ times: 2 }), Effect.orElseSucceed(() => false))
 
-  const runEngine = Effect.fnUntraced(function*(task: AgentTask, asked: Effect.Effect<StopCause>, storePlan: Backing["storePlan"]) {
+  /** With all that has to be done after its end. */
+  const untilEnd = (task: AgentTask, engine: Engine, { states, storePlan }: Backing, stopped: () => boolean) => {
+    const ended = process.hear<number>((tell) => engine.onEnd(tell))
+    if (task.spec.stage !== "plan" && Option.isSome(states)) {
+      engine.writesState = true
+      const done = process.hear<number>((tell) => engine.onDone(tell))
+      return Effect.map(liveWithState(engine, { done, ended }, states.value, patiently), ({ code, statePushed }): Ended => ({ code, stored: statePushed }))
+    }
+    return Effect.flatMap(ended, (code) => Effect.map(
+      task.spec.stage !== "plan" ? save(task) : code === 0 && !stopped() ? storePlan : Effect.succeed(true),
+      (stored): Ended => ({ code, stored: Option.some(stored) })
+    ))
+  }
+
+  const runEngine = Effect.fnUntraced(function*(task: AgentTask, asked: Effect.Effect<StopCause>, backing: Backing) {
     const engine = new Engine(task, pod.uid)
     truth.engines.push(engine)
     let stopped: StopCause | undefined
@@ -140,10 +143,9 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
       stopped = cause
       engine.interrupts++
     })))
-    const code = yield* process.hear<number>((tell) => engine.onEnd(tell))
+    const end = yield* untilEnd(task, engine, backing, () => stopped !== undefined)
     yield* Fiber.interrupt(stopping)
-    const saved = task.spec.stage === "plan" && code === 0 && stopped === undefined ? yield* storePlan : yield* save(task)
-    return resultOf(task, code, stopped, saved)
+    return resultOf(task, end, stopped)
   })
 
   const program = Effect.gen(function*() {
@@ -151,16 +153,16 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
     container.ready = true
     const { asked, begin } = yield* Stop
     yield* begin("2 hours")
-    const { mayBegin, storePlan, tellPool } = backingOf(task)
-    const outcome = (yield* mayBegin) ? yield* runEngine(task, asked, storePlan) : refused
+    const backing = backingOf(task)
+    const outcome = (yield* backing.mayBegin) ? yield* runEngine(task, asked, backing) : refused
     const result: StageResult = { ...outcome, finishedAt: new Date(thread.now).toISOString() }
     truth.results.set(task.metadata.uid, result)
-    yield* report(claim, result, { flushLog: () => Effect.void, tellPool })
+    yield* report(claim, result, { flushLog: () => Effect.void, tellPool: backing.tellPool })
     return result.outcome === "succeeded" ? 0 : 1
   }).pipe(
     Effect.provide(Stop.layerOn(signal)),
     Effect.provide(Settings.layer),
-    Effect.provide(Layer.mergeAll(Layer.succeed(Kubernetes, kubernetes), ConfigProvider.layer(ConfigProvider.fromUnknown({ ...pod.env, AGENT_JOB_TERMINATION_LOG: terminationLog })))),
+    Effect.provide(Layer.mergeAll(Layer.succeed(Kubernetes, kubernetes), ConfigProvider.layer(ConfigProvider.fromUnknown({ ...pod.env, AGENT_JOB_TERMINATION_LOG: terminationLog, AGENT_JOB_PRIVATE_DIR: join(directory, "missing") })))),
     Effect.scoped,
     Effect.exit,
     Effect.map((exit) => Exit.isSuccess(exit) ? exit.value : Option.exists(Cause.findErrorOption(exit.cause), ({ _tag }) => _tag === "ClaimLost") ? claimLostExitCode : 1),

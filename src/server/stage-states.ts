@@ -1,0 +1,58 @@
+// What a stage does with the state of its workspace, once its token is known: reads, writes, locks.
+// Invariant: a stage that is over stores nothing any more; where its end left the state in doubt, what comes late is kept as evidence.
+// Used by the task API.
+import { Context, Effect, Layer, Option } from "effect"
+import type { LockInfo } from "../schema/task-api.ts"
+import { conflict, Refused } from "./refused.ts"
+import { Rescues } from "./rescues.ts"
+import { Runs } from "./runs.ts"
+import type { StageRow } from "./stages.ts"
+import { StateVersions } from "./state-versions.ts"
+
+interface Pushed {
+  readonly bytes: Uint8Array
+  /** What the worker says the SHA-256 is. */
+  readonly sha256: string | undefined
+  readonly lockId: string | undefined
+  readonly epoch: Option.Option<number>
+}
+
+const noState = new Refused({ status: 404, error: "no-state", message: "The workspace has no state yet." })
+
+const make = Effect.gen(function*() {
+  const rescues = yield* Rescues
+  const runs = yield* Runs
+  const states = yield* StateVersions
+
+  const workspaceOf = ({ runId }: StageRow) => Effect.map(runs.get(runId), ({ workspaceId }) => workspaceId)
+
+  /** Whether it may still send a state. */
+  const mayPush = ({ endedAt, id }: StageRow) => endedAt === null ? Effect.succeed(true) : Effect.map(rescues.ofStage(id), (rescue) => rescue !== undefined)
+
+  const read = Effect.fn("StageStates.read")(function*(stage: StageRow) {
+    const version = yield* states.current(yield* workspaceOf(stage))
+    if (version === undefined) return yield* noState
+    return { sha256: version.sha256, bytes: yield* states.read(version) }
+  })
+
+  const push = Effect.fn("StageStates.push")(function*(stage: StageRow, { bytes, epoch, lockId, sha256 }: Pushed) {
+    if (stage.stage === "plan") return yield* conflict("wrong-stage", "A plan stage writes no state.")
+    const workspaceId = yield* workspaceOf(stage)
+    if (stage.endedAt === null) {
+      return yield* states.accept(workspaceId, { bytes, sha256, lockId, by: { holder: stage.id, epoch: Option.getOrElse(epoch, () => -1), runId: stage.runId } })
+    }
+    const why = `The stage ${stage.id} is over, so its state is not stored.`
+    const said = yield* states.leave(stage, workspaceId, { bytes, sha256, why })
+    if (said !== undefined) return yield* conflict("stage-over", `${why} ${said}`)
+  })
+
+  /** Gives the epoch. */
+  const lock = (stage: StageRow, info: LockInfo) => Effect.flatMap(workspaceOf(stage), (workspaceId) => states.lock(workspaceId, info, stage.id))
+  const unlock = (stage: StageRow, { ID }: LockInfo) => Effect.flatMap(workspaceOf(stage), (workspaceId) => states.unlock(workspaceId, ID, { stage: stage.id }))
+
+  return { mayPush, read, push, lock, unlock }
+})
+
+export class StageStates extends Context.Service<StageStates>()("agent-job/server/StageStates", { make }) {
+  static readonly layer = Layer.effect(this, this.make)
+}

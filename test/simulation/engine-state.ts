@@ -1,0 +1,58 @@
+// What the engine of a pool's stage does with its state, through the product's own delivery: lock, read, one state while it works and one at its end, unlock.
+// Always holds: what it really made, and what it was told is stored, is noted with the engine, where no product code can reach.
+// Used by test/simulation/worker-process.
+import { Effect, Layer, Option, Schema } from "effect"
+import { createHash } from "node:crypto"
+import { Platform } from "../../src/worker/platform.ts"
+import { StateDelivery } from "../../src/worker/state-delivery.ts"
+import type { Engine } from "./engine.ts"
+import type { StatesOfStage } from "./pool-server.ts"
+
+const State = Schema.fromJsonString(Schema.Struct({ serial: Schema.Int, lineage: Schema.String, by: Schema.String }))
+type State = typeof State.Type
+const decode = Schema.decodeUnknownSync(State)
+const bytesOf = (state: State): Uint8Array => Buffer.from(JSON.stringify(state))
+const digestOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
+
+const unused = () => Effect.die(new Error("the simulated worker has its own way for this"))
+const platformOf = (states: StatesOfStage, patiently: Platform["Service"]["patiently"]) =>
+  Layer.succeed(Platform, { ...states, patiently, secrets: Effect.succeed([]), details: unused(), download: unused, storePlan: unused, appendLog: unused, appendEffects: unused, tellResult: unused, takeKeptState: unused })
+
+interface Life {
+  /** Its work is done, with this exit code. */
+  readonly done: Effect.Effect<number>
+  readonly ended: Effect.Effect<number>
+}
+
+const live = Effect.fnUntraced(function*(engine: Engine, { done, ended }: Life) {
+  const delivery = yield* StateDelivery
+  const info = { ID: engine.podUid, Operation: "OperationTypeApply", Who: engine.podUid }
+  let left = Option.none<Uint8Array>()
+  /** What is not taken is left in a file. */
+  const push = (state: State) => {
+    const bytes = bytesOf(state)
+    return Effect.match(delivery.push(bytes), {
+      onFailure: () => { left = Option.some(bytes) },
+      onSuccess: () => { engine.acknowledged.add(digestOf(bytes)) }
+    })
+  }
+  const work = Effect.gen(function*() {
+    yield* delivery.lock(info)
+    const before = Option.map(yield* delivery.read, (bytes) => decode(new TextDecoder().decode(bytes)))
+    const { lineage, serial } = Option.getOrElse(before, () => ({ lineage: engine.podUid, serial: 0 }))
+    const next = (by: number): State => ({ serial: serial + by, lineage, by: engine.podUid })
+    engine.lastState = digestOf(bytesOf(next(2))) // from now on it makes things
+    yield* push(next(1))
+    const code = yield* done
+    yield* push(next(2))
+    yield* delivery.unlock(info)
+    return code
+  })
+  yield* Effect.orElseSucceed(work, () => 1).pipe(Effect.tap((code) => Effect.sync(() => engine.isOver(code))), Effect.raceFirst(ended))
+  const { pushed, trouble } = yield* delivery.settle(left)
+  return { code: yield* ended, statePushed: Option.isSome(trouble) ? Option.some(false) : pushed }
+})
+
+/** How it ended, and whether its last state is stored; nothing if it wrote none. */
+export const liveWithState = (engine: Engine, life: Life, states: StatesOfStage, patiently: Platform["Service"]["patiently"]) =>
+  live(engine, life).pipe(Effect.provide(StateDelivery.layer.pipe(Layer.provide(platformOf(states, patiently)))))
