@@ -26,11 +26,12 @@ const sentences = (...parts: ReadonlyArray<readonly [says: string, named: Readon
   parts.filter(([, , count]) => count > 0).map(([says, named, count]) => `${says}: ${list(named, count)}.`).join(" ")
 
 /** Empty when there is nothing to say. */
-export const effectsMessage = ({ incomplete, unknown, unknownCount, unsaved, unsavedCount }: StageEffects): string =>
+export const effectsMessage = ({ incomplete, unknown, unknownCount, unsaved, unsavedCount, unseen = [], unseenCount = 0 }: StageEffects): string =>
   [
     sentences(
       ["Made, but not in the state", unsaved.map(effectName), unsavedCount],
-      ["Begun, with an end that nobody saw", unknown.map((effect) => `${effectName(effect)} (${effect.action})`), unknownCount]
+      ["Begun, with an end that nobody saw", unknown.map((effect) => `${effectName(effect)} (${effect.action})`), unknownCount],
+      ["Planned, and nobody saw whether it was made", unseen.map(effectName), unseenCount]
     ),
     incomplete === true ? "There may be more, since the journal was full." : ""
   ].filter((part) => part !== "").join(" ")

@@ -1,10 +1,11 @@
-// The journal of a stage: what the engine told, numbered as it came, and what that adds up to.
+// The journal of a stage: what the engine told, or what its plan wants, numbered as it came, and what that adds up to.
 // Always holds: numbers have no gap, and a journal that is full says so in its last entry.
 // Used by worker/journal.ts and worker/stage.ts.
 import { Option } from "effect"
 import { type JournalEntry, journalLimit } from "../schema/effects.ts"
 import type { Changes } from "../schema/stage-result.ts"
 import type { Told } from "./engine-events.ts"
+import type { Creation } from "./plan-changes.ts"
 
 /** What is written after `count` entries; nothing once the journal is full. */
 export const nextEntry = (count: number, told: Told): Option.Option<JournalEntry> => {
@@ -12,6 +13,16 @@ export const nextEntry = (count: number, told: Told): Option.Option<JournalEntry
   if (number > journalLimit) return Option.none()
   return Option.some(number === journalLimit ? { number, kind: "full", action: told.action, address: "" } : { number, ...told })
 }
+
+/** The engine is gone, and nothing more will come. */
+export const closing: Told = { kind: "closed", action: "create", address: "" }
+
+/** What an apply of the plan will make. Who takes its place at an address is there too, as what is to be destroyed. */
+export const plannedEntries = (creations: ReadonlyArray<Creation>): ReadonlyArray<Told> =>
+  creations.flatMap(({ address, replaces }): ReadonlyArray<Told> => [
+    ...(replaces ? [{ kind: "planned", action: "delete", address } as const] : []),
+    { kind: "planned", action: "create", address }
+  ])
 
 /** What the engine said that it was done with; what was only begun does not count. */
 export const changesOf = (journal: ReadonlyArray<JournalEntry>): Changes => {

@@ -7,15 +7,22 @@ import type { Changes } from "../schema/stage-result.ts"
 const change = Schema.Struct({ actions: Schema.Array(Schema.String), importing: Schema.optionalKey(Schema.Unknown) })
 
 const PlanJson = Schema.Struct({
-  resource_changes: Schema.optionalKey(Schema.Array(Schema.Struct({ mode: Schema.optionalKey(Schema.String), previous_address: Schema.optionalKey(Schema.String), change }))),
+  resource_changes: Schema.optionalKey(Schema.Array(Schema.Struct({ address: Schema.optionalKey(Schema.String), mode: Schema.optionalKey(Schema.String), previous_address: Schema.optionalKey(Schema.String), change }))),
   resource_drift: Schema.optionalKey(Schema.Array(Schema.Struct({ change }))),
   output_changes: Schema.optionalKey(Schema.Record(Schema.String, change)),
   applyable: Schema.optionalKey(Schema.Boolean)
 })
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(PlanJson))
 
+/** Something that an apply will make, maybe in the place of another. */
+export interface Creation {
+  readonly address: string
+  readonly replaces: boolean
+}
+
 export interface PlannedChanges {
   readonly changes: Changes
+  readonly creations: ReadonlyArray<Creation>
   /** There is something to apply, outputs and a refreshed state included. */
   readonly hasChanges: boolean
 }
@@ -35,6 +42,7 @@ export const plannedChanges = (json: string, refreshOnly: boolean): Option.Optio
     const others = [...Object.values(plan.output_changes ?? {}), ...(refreshOnly ? plan.resource_drift ?? [] : []).map((_) => _.change)]
     return {
       changes: { add: count("create"), change: count("update"), destroy: count("delete") },
+      creations: managed.flatMap(({ address, change: { actions } }) => address !== undefined && actions.includes("create") ? [{ address, replaces: actions.includes("delete") }] : []),
       hasChanges: plan.applyable ?? (managed.some(isTakenOver) || [...resources, ...others].some(does))
     }
   })

@@ -1,5 +1,5 @@
-// What a stage has made that the stored state does not have, and what it began whose end nobody saw: its journal held against the state.
-// Always holds: whatever the journal says was made is in the state with its id, or was destroyed again, or is named here.
+// What a stage has made that the stored state does not have, and what it began or may have begun unseen: its journal and its plan held against the state.
+// Always holds: whatever was made is in the state with its id, or was destroyed again, or is named here.
 // Used by server/effects for every stage that did not succeed, and by worker/stage for its message.
 import { type Effected, type JournalEntry, namedLimit, type StageEffects } from "../schema/effects.ts"
 import type { StageResult } from "../schema/stage-result.ts"
@@ -18,19 +18,26 @@ interface Begun {
 interface Account {
   readonly made: Map<string, Effected>
   readonly open: Map<string, Begun>
+  /** Of everything whose creation was begun. */
+  readonly creations: Set<string>
   full: boolean
+  closed: boolean
 }
 
 const effected = ({ action, address, id, idKey }: JournalEntry): Effected =>
   ({ action, address, ...(idKey !== undefined && id !== undefined && { idKey, id }) })
 
 const account = (journal: ReadonlyArray<JournalEntry>): Account => {
-  const { made, open, ...rest }: Account = { made: new Map(), open: new Map(), full: false }
+  const { creations, made, open, ...rest }: Account = { made: new Map(), open: new Map(), creations: new Set(), full: false, closed: false }
   for (const entry of journal) {
     const { action, address, kind } = entry
     const begun = open.get(address)
-    if (kind === "full") rest.full = true
-    else if (kind === "started") open.set(address, { effect: effected(entry), failed: false })
+    if (kind === "full" || kind === "closed") {
+      rest[kind] = true
+      continue
+    }
+    if (action === "create") creations.add(address)
+    if (kind === "started") open.set(address, { effect: effected(entry), failed: false })
     else if (kind === "failed" && action === "create") open.set(address, { effect: begun?.effect ?? effected(entry), failed: true })
     else open.delete(address)
     if (kind !== "done") continue
@@ -38,23 +45,31 @@ const account = (journal: ReadonlyArray<JournalEntry>): Account => {
     // A replacement that destroys last says of the same address that the old thing is gone.
     if (action === "delete" && begun?.effect.id !== undefined && made.get(address)?.id === begun.effect.id) made.delete(address)
   }
-  return { made, open, ...rest }
+  return { made, open, creations, ...rest }
 }
 
-/** `state`: what is stored, nothing if there is none; `limit`: how many are named of each kind. */
-export const stageEffects = (journal: ReadonlyArray<JournalEntry>, state: StateObjects, inOrder: boolean, limit: number = namedLimit.run): StageEffects => {
-  const { full, made, open } = account(journal)
+/** Of what was to be made, that whose beginning nobody told. What takes another's place has its address in the state before it is there. */
+const unseenOf = (planned: ReadonlyArray<JournalEntry>, creations: ReadonlySet<string>, state: StateObjects): ReadonlyArray<Effected> => {
+  const replaced = new Set(planned.filter(({ action }) => action === "delete").map(({ address }) => address))
+  return planned.filter(({ action, address }) => action === "create" && !creations.has(address) && (replaced.has(address) || !hasObject(state, address, undefined, undefined))).map(effected)
+}
+
+/** `state`: what is stored, nothing if there is none; `limit`: how many are named of each kind; `planned`: what the stage was to make, if nobody may have seen it. */
+export const stageEffects = (journal: ReadonlyArray<JournalEntry>, state: StateObjects, inOrder: boolean, limit: number = namedLimit.run, planned: ReadonlyArray<JournalEntry> = []): StageEffects => {
+  const { closed, creations, full, made, open } = account(journal)
   const unsaved = [...made.values()].filter(({ address, id, idKey }) => !hasObject(state, address, idKey, id))
   const unknown = inOrder ? [] : [...open.values()].filter(({ effect, failed }) => !failed || !hasTainted(state, effect.address))
+  const unseen = inOrder || closed ? [] : unseenOf(planned, creations, state)
   return {
     unsaved: unsaved.slice(0, limit),
     unsavedCount: unsaved.length,
     unknown: unknown.slice(0, limit).map(({ effect }) => effect),
     unknownCount: unknown.length,
+    ...(unseen.length > 0 && { unseen: unseen.slice(0, limit), unseenCount: unseen.length }),
     ...(full && !inOrder && { incomplete: true })
   }
 }
 
 /** Is there something that no later plan finds by itself? What was changed or destroyed, the next refresh sees. */
-export const needRescue = ({ incomplete, unknown, unsaved }: StageEffects): boolean =>
-  unsaved.length > 0 || incomplete === true || unknown.some(({ action }) => action === "create")
+export const needRescue = ({ incomplete, unknown, unsaved, unseenCount = 0 }: StageEffects): boolean =>
+  unsaved.length + unseenCount > 0 || incomplete === true || unknown.some(({ action }) => action === "create")

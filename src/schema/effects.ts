@@ -24,7 +24,9 @@ export type EffectAction = typeof EffectAction.Type
 
 export const JournalEntry = Schema.Struct({
   number: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: journalLimit })),
-  kind: Schema.Literals(["started", "done", "failed", "full"]).annotate({ description: "full: the journal ends here, though the stage went on." }),
+  kind: Schema.Literals(["planned", "started", "done", "failed", "closed", "full"]).annotate({
+    description: "planned: of a plan stage, an apply will do so. closed: the engine is gone, and that is all it told. full: the journal ends here, though the stage went on."
+  }),
   action: EffectAction,
   ...identity
 })
@@ -50,6 +52,8 @@ export const StageEffects = Schema.Struct({
   unsavedCount: Schema.Int,
   unknown: named("Begun, and nobody saw the end; as many."),
   unknownCount: Schema.Int,
+  unseen: Schema.optionalKey(named("To be made by the plan, where nobody saw what the engine did; as many.")),
+  unseenCount: Schema.optionalKey(Schema.Int),
   incomplete: Schema.optionalKey(Schema.Boolean.annotate({ description: "The journal was full: there may be more." }))
 })
 export type StageEffects = typeof StageEffects.Type

@@ -144,8 +144,9 @@ const make = Effect.gen(function*() {
   /** Opens a rescue when the end leaves the state in doubt; gives what the run's failure says of it. */
   const doubt = Effect.fnUntraced(function*(ended: StageRow, { id, workspace, workspaceId }: Run, result: StageResult) {
     const { id: stageId, stage } = ended
-    const unsaved = yield* effects.account(ended, workspaceId, result)
-    const because = doubtOf({ stage, result, unsavedEffects: unsaved !== undefined && needRescue(unsaved), ...(yield* states.standing(stageId)) })
+    const standing = yield* states.standing(stageId)
+    const unsaved = yield* effects.account(ended, workspaceId, result, standing.lock)
+    const because = doubtOf({ stage, result, unsavedEffects: unsaved !== undefined && needRescue(unsaved), ...standing })
     if (because === undefined) return ""
     const message = `The ${stage} of ${id} ended with ${result.reason}: ${because}`
     yield* rescues.open({ workspaceId, stageId, reason: result.reason, message: unsaved === undefined ? message : `${message} (${effectsMessage(unsaved).replace(/\.$/u, "")})` })

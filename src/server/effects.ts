@@ -1,9 +1,10 @@
-// The journals of stages: what each has made, changed and destroyed, as its worker heard it from the engine; and at its end, what of it the state lacks.
-// Invariant: a journal has no gap and no number twice; of a stage that succeeded nothing is kept, since its state tells it all.
+// The journals of stages: what each is to make by its plan, or has made, changed and destroyed, as its worker heard it; and at its end, what of it the state lacks.
+// Invariant: a journal has no gap and no number twice; of a stage that succeeded nothing is kept but what its plan wants, for as long as its run may need it.
 // Used by the task API (append), by assignments (account, when a stage ends) and by what looks at a rescue (missingFor).
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { endedInOrder, stageEffects } from "../core/stage-effects.ts"
+import type { StageEnd } from "../core/state-doubt.ts"
 import { isEncrypted, stateObjects } from "../core/state-objects.ts"
 import { JournalEntry, namedLimit } from "../schema/effects.ts"
 import type { StageResult } from "../schema/stage-result.ts"
@@ -46,29 +47,34 @@ const make = Effect.gen(function*() {
       return Option.match(bytes, { onNone: () => "", onSome: (found) => new TextDecoder().decode(found) })
     })
 
-  /** What the state, as it is now, lacks of what a stage that did not succeed has made; nothing where it has all. An encrypted one has what an end in order says. */
-  const missing = Effect.fn("Effects.missing")(function*(stageId: string, workspaceId: string, result: StageResult, limit: number = namedLimit.rescue) {
+  /** What the last plan of the run wants to be made. */
+  const planned = (runId: string) =>
+    Effect.flatMap(row(Schema.Struct({ id: Schema.String }))(sql`SELECT id FROM stages WHERE runId = ${runId} AND stage = 'plan' ORDER BY seq DESC LIMIT 1`), (plan) => plan === undefined ? Effect.succeed([]) : journal(plan.id))
+
+  /** What the state, as it is now, lacks of what a stage that did not succeed has made, or may have made; nothing where it has all. An encrypted one has what an end in order says. */
+  const missing = Effect.fn("Effects.missing")(function*(stageId: string, workspaceId: string, result: StageResult, wanted: ReadonlyArray<JournalEntry>, limit: number) {
     const entries = yield* journal(stageId)
-    if (entries.length === 0) return undefined
+    if (entries.length + wanted.length === 0) return undefined
     const [text, inOrder] = [yield* state(workspaceId), endedInOrder(result)]
     if (inOrder && isEncrypted(text)) return undefined
-    const effects = stageEffects(entries, stateObjects(text), inOrder, limit)
-    return effects.unsavedCount + effects.unknownCount === 0 && effects.incomplete === undefined ? undefined : effects
+    const effects = stageEffects(entries, stateObjects(text), inOrder, limit, wanted)
+    return effects.unsavedCount + effects.unknownCount + (effects.unseenCount ?? 0) === 0 && effects.incomplete === undefined ? undefined : effects
   })
 
   /** The same of the stage of a rescue, by now. */
   const missingFor = Effect.fnUntraced(function*({ stageId, workspaceId }: Pick<Rescue, "stageId" | "workspaceId">) {
-    const { result } = yield* stages.get(stageId)
-    return result === null ? undefined : yield* missing(stageId, workspaceId, result)
+    const { result, runId } = yield* stages.get(stageId)
+    return result === null ? undefined : yield* missing(stageId, workspaceId, result, yield* planned(runId), namedLimit.rescue)
   })
 
-  /** The same when the stage ends, for its view. */
-  const account = Effect.fn("Effects.account")(function*({ id }: StageRow, workspaceId: string, result: StageResult) {
+  /** The same when the stage ends, for its view. Who never had the lock of the state has made nothing, seen or unseen. */
+  const account = Effect.fn("Effects.account")(function*({ id, runId, stage }: StageRow, workspaceId: string, result: StageResult, lock: StageEnd["lock"]) {
+    if (stage === "plan") return undefined
     if (result.outcome === "succeeded") {
       yield* sql`DELETE FROM effects WHERE stageId = ${id}`
       return undefined
     }
-    const effects = yield* missing(id, workspaceId, result, namedLimit.run)
+    const effects = yield* missing(id, workspaceId, result, lock === "none" ? [] : yield* planned(runId), namedLimit.run)
     yield* sql`UPDATE stages SET effects = ${effects === undefined ? null : JSON.stringify(effects)} WHERE id = ${id}`
     return effects
   })

@@ -126,8 +126,13 @@ const make = Effect.gen(function*() {
     return yield* get(id)
   })
 
+  /** What its plan wanted to be made, unless a person still has to look for it. */
+  const forgetPlanned = (id: RunId) => sql`DELETE FROM effects WHERE stageId IN (SELECT id FROM stages WHERE runId = ${id} AND stage = 'plan')
+    AND NOT EXISTS (SELECT 1 FROM rescues JOIN stages ON stages.id = rescues.stageId WHERE stages.runId = ${id})`
+
   const end = Effect.fn("Runs.end")(function*(run: Run) {
     yield* stages.withdraw(run.id)
+    yield* forgetPlanned(run.id)
     yield* sql`UPDATE workspaces SET currentRunId = NULL WHERE id = ${run.workspaceId} AND currentRunId = ${run.id}`
     yield* dispatch(run.workspaceId)
   })

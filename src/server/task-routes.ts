@@ -100,9 +100,11 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
       })),
     routeOfState("POST", taskPath.effects, (request, _, stage) =>
       Effect.gen(function*() {
-        if (stage.stage === "plan") return yield* conflict("wrong-stage", "A plan stage has no effects.")
-        const { added, number } = yield* effects.append(stage.id, (yield* journalRequest(request)).entries)
-        if (stage.result !== null && added > 0) yield* assignments.accountAgain(stage, stage.result)
+        const { entries } = yield* journalRequest(request)
+        const isPlan = stage.stage === "plan"
+        if (entries.some(({ kind }) => kind !== "full" && (kind === "planned") !== isPlan)) return yield* conflict("wrong-stage", isPlan ? "A plan stage only says what is planned." : "Only a plan stage says what is planned.")
+        const { added, number } = yield* effects.append(stage.id, entries)
+        if (!isPlan && stage.result !== null && added > 0) yield* assignments.accountAgain(stage, stage.result)
         return HttpServerResponse.jsonUnsafe({ number })
       })),
     task("GET", taskPath.state, (_, stage) =>

@@ -5,9 +5,9 @@ import { join } from "node:path"
 import { type Cause, Context, Duration, Effect, Exit, Layer, Option, Ref, type Scope } from "effect"
 import { effectsMessage, madeMessage, withLeft } from "../core/effects-message.ts"
 import { fromEvent, fromLog } from "../core/engine-events.ts"
-import { changesOf } from "../core/journal.ts"
+import { changesOf, closing, plannedEntries } from "../core/journal.ts"
 import { stopMessage } from "../core/outcome.ts"
-import { plannedChanges } from "../core/plan-changes.ts"
+import { type Creation, plannedChanges } from "../core/plan-changes.ts"
 import { type StageCommand, stageCommands, tellsEvents } from "../core/stage-commands.ts"
 import { endedInOrder, stageEffects } from "../core/stage-effects.ts"
 import { isEncrypted, stateObjects } from "../core/state-objects.ts"
@@ -97,7 +97,11 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
     const done = yield* Effect.exit(perform(workplace, command, [mirrors, backing], journal))
     if (command.mutates) yield* settle(backing, place, done, journal, facts)
     const captured = yield* done
-    if (command.subcommand === "show") yield* Ref.update(facts, (_) => ({ ..._, ...Option.getOrElse(plannedOf(spec, captured), () => ({})) }))
+    if (command.subcommand === "show") {
+      const { creations, ...planned } = Option.getOrElse(plannedOf(spec, captured), () => ({ creations: [] }))
+      yield* Ref.update(facts, (_) => ({ ..._, ...planned }))
+      if (Option.isSome(backing.sendEffects)) yield* untilStopped(tellPlanned(creations, journal))
+    }
   }
   if (spec.stage === "plan" && Option.isSome(backing.keepPlan)) {
     const { value: keep } = backing.keepPlan
@@ -106,6 +110,13 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
   }
   return { outcome: "succeeded", reason: "Completed", message: `${name} ${spec.stage} ended with success.`, exitCode: 0 } satisfies Outcome
 }, Effect.scoped)
+
+/** So that the server knows what an apply was to make, should its worker vanish with what it saw. Best effort: a plan is worth having without. */
+const tellPlanned = Effect.fnUntraced(function*(creations: ReadonlyArray<Creation>, journal: Journal) {
+  const { poolPatience } = yield* Settings
+  for (const told of plannedEntries(creations)) journal.add(told)
+  yield* journal.flush(poolPatience)
+})
 
 /** The configuration and, for an apply of one, the approved plan with its seal. */
 const bring = Effect.fnUntraced(function*(spec: AgentTaskSpec, variables: Variables, { bringPlan, bringSource }: Backing) {
@@ -161,7 +172,7 @@ const settle = Effect.fnUntraced(function*(backing: Backing, place: Provisioned,
 
 /** Waits for the journal to arrive, since with the Pod it is gone. Nothing here changes how the stage ends. */
 const accountFor = Effect.fnUntraced(function*(backing: Backing, done: Done, journal: Journal, facts: Ref.Ref<Facts>) {
-  if (journal.entries().length === 0) return
+  journal.add(closing)
   const { statePatience } = yield* Settings
   const { tooLate } = yield* Stop
   const { statePushed } = yield* Ref.get(facts)

@@ -12,6 +12,7 @@ describe("effectsMessage", () => {
     { given: "nothing", says: "", about: effects([], []) },
     { given: "one of each", says: "Made, but not in the state: t.a [id=1]. Begun, with an end that nobody saw: t.b (create).", about: effects([effect("create", "t.a", "1")], [effect("create", "t.b")]) },
     { given: "many", says: "Made, but not in the state: t.a0, t.a1, t.a2 and 7 more.", about: effects(Array.from({ length: 10 }, (_, at) => effect("create", `t.a${at}`)), []) },
+    { given: "what was planned, unseen", says: "Planned, and nobody saw whether it was made: t.a.", about: { ...effects([], []), unseen: [effect("create", "t.a")], unseenCount: 1 } },
     { given: "a full journal", says: "There may be more, since the journal was full.", about: { ...effects([], []), incomplete: true } }
   ])("says of $given: $says", ({ about, says }) => expect(effectsMessage(about)).toBe(says))
 

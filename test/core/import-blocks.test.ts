@@ -17,6 +17,11 @@ describe("importBlocks", () => {
       "# t.a was made, but no id of it is known: look for it, and import or remove it by hand.\n",
       "# t.b may have been made: look for it, and import or remove it by hand.\n"
     ].join("\n")))
+  it("are comments for what was planned, unseen", () =>
+    expect(importBlocks({ unsaved: [], unsavedCount: 0, unknown: [], unknownCount: 0, unseen: [made("t.a")], unseenCount: 3 })).toBe([
+      "# t.a may have been made: look for it, and import or remove it by hand.\n",
+      "# 2 more may have been made, which are not listed.\n"
+    ].join("\n")))
   it("say how many are not listed", () => expect(importBlocks({ unsaved: [], unsavedCount: 3, unknown: [], unknownCount: 0 })).toContain("# 3 more were made"))
   it.each(["a.b }", "a.b\nresource", `a["\${file(1)}"].b`, "a.b # c", "", "file(\"x\")"])("take %j for no address", (address) => expect(blocksOf([made(address, "1")])).not.toContain("import {"))
 

@@ -1,7 +1,7 @@
 // The journal of a stage and what it adds up to.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
-import { changesOf, nextEntry } from "../../src/core/journal.ts"
+import { changesOf, nextEntry, plannedEntries } from "../../src/core/journal.ts"
 import { journalLimit } from "../../src/schema/effects.ts"
 
 const told = (kind: "started" | "done" | "failed", action: "create" | "update" | "delete") => ({ kind, action, address: "a.b" })
@@ -12,6 +12,13 @@ describe("nextEntry", () => {
     expect(nextEntry(journalLimit - 1, told("done", "create"))).toEqual(Option.some({ number: journalLimit, kind: "full", action: "create", address: "" }))
     expect(nextEntry(journalLimit, told("done", "create"))).toEqual(Option.none())
   })
+})
+
+describe("plannedEntries", () => {
+  it("say what will be made, and that it takes another's place", () =>
+    expect(plannedEntries([{ address: "a.b", replaces: false }, { address: "a.c", replaces: true }]).map(({ action, address, kind }) => `${kind} ${action} ${address}`)).toEqual([
+      "planned create a.b", "planned delete a.c", "planned create a.c"
+    ]))
 })
 
 describe("changesOf", () => {

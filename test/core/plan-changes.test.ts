@@ -18,7 +18,15 @@ describe("plannedChanges", () => {
     { given: "a resource that has only moved", plan: { resource_changes: [{ ...managed("no-op"), previous_address: "a.b" }] }, counts: [0, 0, 0], hasChanges: true },
     { given: "the engine's own word for it", plan: { applyable: true }, counts: [0, 0, 0], hasChanges: true }
   ])("of $given are $counts", ({ counts: [add = 0, change = 0, destroy = 0], hasChanges, plan }) => {
-    expect(plannedChanges(json(plan), false)).toEqual(Option.some({ changes: { add, change, destroy }, hasChanges }))
+    expect(plannedChanges(json(plan), false)).toEqual(Option.some({ changes: { add, change, destroy }, creations: [], hasChanges }))
+  })
+
+  it("name what will be made, and what of it takes the place of something", () => {
+    const at = (address: string, ...actions: ReadonlyArray<string>) => ({ address, ...managed(...actions) })
+    const plan = json({ resource_changes: [at("t.new", "create"), at("t.again", "delete", "create"), at("t.first", "create", "delete"), at("t.changed", "update"), { ...at("t.read", "read"), mode: "data" }] })
+    expect(Option.map(plannedChanges(plan, false), (_) => _.creations)).toEqual(Option.some([
+      { address: "t.new", replaces: false }, { address: "t.again", replaces: true }, { address: "t.first", replaces: true }
+    ]))
   })
 
   it("count what drifted only when the plan is to take it over", () => {

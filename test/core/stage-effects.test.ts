@@ -1,6 +1,7 @@
 // A journal held against the stored state: everything that was made is in one of the two.
 import { describe, expect, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
+import { closing, plannedEntries } from "../../src/core/journal.ts"
 import { endedInOrder, needRescue, stageEffects } from "../../src/core/stage-effects.ts"
 import { stateObjects } from "../../src/core/state-objects.ts"
 import { type JournalEntry, namedLimit } from "../../src/schema/effects.ts"
@@ -52,6 +53,18 @@ describe("stageEffects", () => {
     expect(stageEffects(numbered([{ kind: "full", action: "create", address: "" }]), stored([]), false)).toMatchObject({ incomplete: true })
   })
 
+  const unseen = (entries: ReadonlyArray<Entry>, state: ReturnType<typeof stored>, inOrder = false) =>
+    stageEffects(numbered(entries), state, inOrder, namedLimit.run, numbered(plannedEntries([{ address: "t.a", replaces: false }, { address: "t.b", replaces: true }]))).unseen?.map(({ address }) => address)
+
+  it.each([
+    { given: "nothing", entries: [], state: [], names: ["t.a", "t.b"] },
+    { given: "the beginning of one, whose end is another matter", entries: [started("create", "t.a")], state: [], names: ["t.b"] },
+    { given: "that something made way for its successor", entries: [started("delete", "t.b", "1"), done("delete", "t.b")], state: [], names: ["t.a", "t.b"] },
+    { given: "nothing, though the state has one, and of the other what it replaces", entries: [], state: [["t.a", "1"], ["t.b", "1"]], names: ["t.b"] },
+    { given: "the end of the engine", entries: [closing], state: [], names: undefined }
+  ] as const)("names what was to be made of an apply that told $given: $names", ({ entries, names, state }) => expect(unseen(entries, stored(state))).toEqual(names))
+  it("names nothing that was to be made when the engine ended by itself", () => expect(unseen([], stored([]), true)).toBeUndefined())
+
   const Step = Schema.Struct({ address: Schema.Literals(["t.a", "t.b", "t.c"]), ends: Schema.Literals(["well", "badly"]), replaces: Schema.Boolean })
 
   it.prop("forgets nothing that exists, wherever the engine died and whichever of its states was the last to be stored", [
@@ -89,6 +102,42 @@ describe("stageEffects", () => {
   })
 })
 
+describe("stageEffects of an apply that went on unseen", () => {
+  const Made = Schema.Struct({ before: Schema.Boolean, newFirst: Schema.Boolean })
+  it.prop("forgets nothing that exists, wherever the engine died, wherever its journal broke off, and whichever of its states was the last to be stored", [
+    Arbitrary.schema(Schema.Array(Made).check(Schema.isMaxLength(6))), ...[0, 1, 2].map(() => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 30 })))
+  ], ([resources, diesAt = 0, heardTo = 0, storesAt = 0]) => {
+    const old = new Map(resources.flatMap(({ before }, at) => before ? [[`t.a${at}`, [`old${at}`]] as const] : []))
+    const worlds: Array<ReadonlyMap<string, ReadonlyArray<string>>> = [old]
+    const journal: Array<Entry> = []
+    const tell = (entry: Entry, ids?: ReadonlyArray<string>) => {
+      journal.push(entry)
+      worlds.push(ids === undefined ? worlds.at(-1) ?? old : new Map([...worlds.at(-1) ?? [], [entry.address, ids]]))
+    }
+    resources.forEach(({ before, newFirst }, at) => {
+      const address = `t.a${at}`
+      const destroy = (left: ReadonlyArray<string>) => {
+        tell(started("delete", address, `old${at}`))
+        tell(done("delete", address), left)
+      }
+      if (before && !newFirst) destroy([])
+      tell(started("create", address))
+      tell(done("create", address, `new${at}`), [...before && newFirst ? [`old${at}`] : [], `new${at}`])
+      if (before && newFirst) destroy([`new${at}`])
+    })
+    const end = Math.min(diesAt, journal.length)
+    const flat = (world: ReadonlyMap<string, ReadonlyArray<string>> = old) => [...world].flatMap(([address, ids]) => ids.map((id) => [address, id] as const))
+    const saved = stored(flat(worlds[Math.min(storesAt, end)]))
+    const planned = numbered(plannedEntries(resources.map(({ before }, at) => ({ address: `t.a${at}`, replaces: before }))))
+    const { unknown, unsaved, unseen = [] } = stageEffects(numbered(journal.slice(0, Math.min(heardTo, end))), saved, false, namedLimit.run, planned)
+    for (const [address, id] of flat(worlds[end])) {
+      const inState = saved.get(address)?.some(({ attributes }) => JSON.stringify(attributes) === JSON.stringify({ id })) === true
+      const named = unsaved.some((_) => _.address === address && _.id === id) || [...unknown, ...unseen].some((_) => _.address === address)
+      expect(inState || named, `${address} with ${id}`).toBe(true)
+    }
+  })
+})
+
 describe("endedInOrder", () => {
   it.each([
     [{ exitCode: 0, statePushed: true }, true],
@@ -108,6 +157,7 @@ describe("needRescue", () => {
     [{ ...none, unsaved: [{ action: "create", address: "t.a" }], unsavedCount: 1 }, true],
     [{ ...none, unknown: [{ action: "create", address: "t.a" }], unknownCount: 1 }, true],
     [{ ...none, unknown: [{ action: "update", address: "t.a" }], unknownCount: 1 }, false],
+    [{ ...none, unseen: [{ action: "create", address: "t.a" }], unseenCount: 1 }, true],
     [{ ...none, incomplete: true }, true]
   ] as const)("of %j is %s", (effects, expected) => expect(needRescue(effects)).toBe(expected))
 })

@@ -12,7 +12,7 @@ import { type Listener, things } from "./workload.ts"
 const decodeState = Schema.decodeUnknownSync(Schema.fromJsonString(StateView))
 
 const named = (stages: ReadonlyArray<StageView>): ReadonlyArray<string> =>
-  stages.flatMap(({ effects }) => effects === undefined ? [] : [...effects.unsaved, ...effects.unknown].map(({ address }) => address))
+  stages.flatMap(({ effects }) => effects === undefined ? [] : [...effects.unsaved, ...effects.unknown, ...effects.unseen ?? []].map(({ address }) => address))
 
 const phaseOf = { finished: "Succeeded", errored: "Failed", canceled: "Cancelled" } as const
 

@@ -19,12 +19,14 @@ const made = [entry(1, "started", "time_sleep.a"), entry(2, "done", "time_sleep.
 const stateWith = (...objects: ReadonlyArray<readonly [name: string, id: string]>) =>
   ({ version: 4, serial: 1, lineage: "l", resources: objects.map(([name, id]) => ({ mode: "managed", type: "time_sleep", name, instances: [{ attributes: { id } }] })) })
 
+const planned = ["a", "b", "c"].map((name, at) => entry(at + 1, "planned", `time_sleep.${name}`))
+
 /** A run in its apply stage, with the lock of the state. */
 const applying = Effect.gen(function*() {
   const folder = yield* directory
   const url = yield* serve(folder)
   const id = yield* person(url).start("demo", { "auto-apply": true })
-  yield* planWith(url)
+  yield* planWith(url, "the plan", succeeded(withChanges), planned)
   const apply = yield* agent(url).take
   const applier = worker(url, apply)
   yield* applier.lock("a")
@@ -186,6 +188,46 @@ describe("the end of a stage", () => {
     }))
 })
 
+describe("what a plan wants to be made", () => {
+  const names = (found: ReadonlyArray<{ readonly address: string }> | undefined) => found?.map(({ address }) => address)
+  it.live("is named when the worker of its apply vanished with what it saw, and is waited for", () =>
+    Effect.gen(function*() {
+      const { append, applier, apply, effects, url } = yield* applying
+      yield* append(...made.slice(0, 1))
+      yield* applier.pushState(stateWith(["b", "2"]), "a", 1)
+      yield* agent(url).report(apply.id, lost)
+      const said = yield* effects
+      expect([names(said?.unknown), names(said?.unseen), said?.unseenCount]).toEqual([["time_sleep.a"], ["time_sleep.c"], 1])
+      const state = yield* person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state")
+      expect(names(state.json.pending[0].effects.unseen)).toEqual(["time_sleep.c"])
+      expect(state.json.pending[0].message).toContain("Planned, and nobody saw whether it was made: time_sleep.c")
+    }))
+
+  it.live("is no matter once the worker has told all of its engine, however late", () =>
+    Effect.gen(function*() {
+      const { append, apply, effects, url } = yield* applying
+      yield* append(...made.slice(0, 2))
+      yield* agent(url).report(apply.id, lost)
+      expect((yield* effects)?.unseenCount).toBe(2)
+      yield* append({ ...entry(3, "closed", ""), address: "" })
+      expect((yield* effects)?.unseenCount).toBeUndefined()
+    }))
+
+  it.live("is no matter to an apply that gave the lock back", () =>
+    Effect.gen(function*() {
+      const { applier, apply, effects, url } = yield* applying
+      yield* applier.unlock("a")
+      yield* agent(url).report(apply.id, lost)
+      expect(yield* effects).toBeUndefined()
+    }))
+
+  it.live("is all that a plan stage may say, and nothing that an apply may", () =>
+    Effect.gen(function*() {
+      const { append } = yield* applying
+      expect(yield* append(...planned)).toMatchObject({ status: 409, json: { error: "wrong-stage" } })
+    }))
+})
+
 describe("the import of what is missing", () => {
   /** A workspace whose apply was lost after these entries, with another run in line. */
   const doubted = (entries: ReadonlyArray<JournalEntry>) => Effect.gen(function*() {
@@ -233,7 +275,7 @@ describe("the import of what is missing", () => {
 
   it.live("settles the rescue once nothing is missing any more, and the workspace goes on", () =>
     Effect.gen(function*() {
-      const { import: start, url, waiting } = yield* doubted(made.slice(0, 4))
+      const { import: start, url, waiting } = yield* doubted([...made.slice(0, 4), entry(5, "closed", "")])
       yield* imported(url, (yield* start).json.runId, ["a", "1"], ["b", "2"])
       expect(yield* pending(url)).toEqual([])
       expect((yield* agent(url).take).runId).toBe(waiting)

@@ -9,6 +9,7 @@ import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { AcquireResponse, type Assignment, CancellationsResponse, poolPath } from "../../src/schema/pool-api.ts"
 import { type RunView, RunView as RunViewSchema, runPath } from "../../src/schema/run.ts"
+import type { JournalEntry } from "../../src/schema/effects.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { tfePath } from "../../src/schema/tfe-api.ts"
@@ -167,9 +168,10 @@ export const archiveOf = (files: Readonly<Record<string, string>>): Uint8Array =
 }
 
 /** The current run of the worker until its plan is stored and reported. */
-export const planWith = (url: string, plan = "the plan", result: StageResult = succeeded(withChanges)) =>
+export const planWith = (url: string, plan = "the plan", result: StageResult = succeeded(withChanges), planned: ReadonlyArray<JournalEntry> = []) =>
   Effect.gen(function*() {
     const assignment = yield* agent(url).take
+    if (planned.length > 0) yield* worker(url, assignment).as("POST", taskPath.effects, { entries: planned })
     yield* worker(url, assignment).savePlan(plan)
     yield* worker(url, assignment).result({ ...result, ...(result.hasChanges === true && { planDigest: sha256(plan) as never }) })
     return assignment
