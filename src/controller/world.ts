@@ -6,12 +6,12 @@ import { admit, type Candidate } from "../core/admit.ts"
 import { heldBack } from "../core/draining.ts"
 import { waitsForProof } from "../core/isolation.ts"
 import { waitsForSource } from "../core/flux-source.ts"
-import { expired, mayExpire } from "../core/history.ts"
 import { type JobSeen, type PodSeen, type Refusal, Turn } from "../core/observed.ts"
 import { isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
 import type { Uid, WorkspaceName } from "../schema/names.ts"
+import { pastHistory } from "./past-history.ts"
 
 export interface World {
   readonly task: (key: string) => Option.Option<AgentTask>
@@ -78,7 +78,6 @@ const byTask = <Seen>() => {
 export const make = (initial: TaskPolicy): World => {
   let policy = initial
   const tasks = new Map<string, AgentTask>()
-  const workspaces = new Map<WorkspaceName, Map<string, AgentTask>>() // workspace → key → task
   const keys = new Map<string, string>() // task uid → key
   const jobs = byTask<JobSeen>()
   const pods = byTask<PodSeen>()
@@ -87,7 +86,7 @@ export const make = (initial: TaskPolicy): World => {
   const reserved = new Set<string>()
   const refusals = new Map<string, Refusal>()
   let turns: ReadonlyMap<Uid, Turn> | undefined
-  const history = new Map<WorkspaceName, ReadonlySet<Uid>>() // what is past the limit, of the workspaces that did not change since
+  const history = pastHistory(() => policy.historyPerWorkspace)
   let drained = false
   let proven = false
   const changed = (): void => {
@@ -109,19 +108,6 @@ export const make = (initial: TaskPolicy): World => {
   const isOpen = (task: AgentTask): boolean =>
     !isOver(task.status.phase) && (task.spec.cancel !== true || task.status.claim !== undefined) && (!waitsForSource(task) || occupies(task))
   const open = (): ReadonlyArray<AgentTask> => [...tasks.values()].filter(isOpen)
-  const ofWorkspace = (workspace: WorkspaceName): ReadonlyArray<readonly [key: string, task: AgentTask]> => [...workspaces.get(workspace) ?? []]
-  const expiredOf = (workspace: WorkspaceName): ReadonlySet<Uid> => {
-    const past = history.get(workspace) ?? expired(ofWorkspace(workspace).map(([, task]) => task), policy.historyPerWorkspace)
-    history.set(workspace, past)
-    return past
-  }
-  const place = (key: string, { spec: { workspace } }: AgentTask, task: Option.Option<AgentTask>): void => {
-    const all = workspaces.get(workspace) ?? new Map<string, AgentTask>()
-    Option.match(task, { onNone: () => all.delete(key), onSome: (task) => all.set(key, task) })
-    if (all.size > 0) workspaces.set(workspace, all)
-    else workspaces.delete(workspace)
-    history.delete(workspace)
-  }
   const forget = (uid: string): void => {
     keys.delete(uid)
     fresh.delete(uid)
@@ -145,16 +131,13 @@ export const make = (initial: TaskPolicy): World => {
       turns ??= admit(open().map(candidate), policy.limits)
       return turns.get(task.metadata.uid) ?? Turn.Admitted()
     },
-    isExpired: (task) => mayExpire(task) && expiredOf(task.spec.workspace).has(task.metadata.uid),
-    pastHistory: (workspace) => {
-      const past = expiredOf(workspace)
-      return past.size === 0 ? [] : ofWorkspace(workspace).flatMap(([key, { metadata }]) => past.has(metadata.uid) ? [key] : [])
-    },
+    isExpired: history.has,
+    pastHistory: history.keysIn,
     waiting: () => [...tasks].filter(([, task]) => !isOver(task.status.phase) && !occupies(task)).map(([key]) => key),
 
     setPolicy: (next) => {
       policy = next
-      history.clear()
+      history.limitChanged()
       changed()
     },
     setDrained: (next) => {
@@ -167,13 +150,12 @@ export const make = (initial: TaskPolicy): World => {
     },
     setTask: (key, task) => {
       const before = tasks.get(key)
-      if (before !== undefined) place(key, before, Option.none())
+      history.set(key, Option.fromUndefinedOr(before), task)
       if (before !== undefined && !Option.exists(task, ({ metadata }) => metadata.uid === before.metadata.uid)) forget(before.metadata.uid)
       Option.match(task, {
         onNone: () => tasks.delete(key),
         onSome: (task) => {
           tasks.set(key, task)
-          place(key, task, Option.some(task))
           keys.set(task.metadata.uid, key)
           if (isOver(task.status.phase)) reserved.delete(task.metadata.uid)
         }
