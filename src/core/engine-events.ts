@@ -24,11 +24,14 @@ const kinds = { apply_start: "started", apply_complete: "done", apply_errored: "
 const control = /\p{C}/u
 const controls = /\p{C}/gu
 
+/** As it is written down: one line, and no longer than a journal takes. */
+export const writtenAddress = (address: string): string => address.slice(0, longestIdentity.address).replace(controls, "")
+
 /** An id that is too long, or no text for a terminal, is left out: half of one identifies nothing. */
 const told = (kind: Told["kind"], action: EffectAction, address: string, idKey = "", id = ""): Told => ({
   kind,
   action,
-  address: address.slice(0, longestIdentity.address).replace(controls, ""),
+  address: writtenAddress(address),
   ...(idKey !== "" && id !== "" && !control.test(idKey + id) && idKey.length <= longestIdentity.idKey && id.length <= longestIdentity.id && { idKey, id })
 })
 

@@ -4,7 +4,7 @@
 import { Option } from "effect"
 import { type JournalEntry, journalLimit } from "../schema/effects.ts"
 import type { Changes } from "../schema/stage-result.ts"
-import type { Told } from "./engine-events.ts"
+import { type Told, writtenAddress } from "./engine-events.ts"
 import type { Creation } from "./plan-changes.ts"
 
 /** What is written after `count` entries; nothing once the journal is full. */
@@ -17,12 +17,12 @@ export const nextEntry = (count: number, told: Told): Option.Option<JournalEntry
 /** The engine is gone, and nothing more will come. */
 export const closing: Told = { kind: "closed", action: "create", address: "" }
 
-/** What an apply of the plan will make. Who takes its place at an address is there too, as what is to be destroyed. */
+/** What an apply of the plan will make. What has the address before is there too, as what is to be destroyed. */
 export const plannedEntries = (creations: ReadonlyArray<Creation>): ReadonlyArray<Told> =>
-  creations.flatMap(({ address, replaces }): ReadonlyArray<Told> => [
-    ...(replaces ? [{ kind: "planned", action: "delete", address } as const] : []),
-    { kind: "planned", action: "create", address }
-  ])
+  creations.flatMap(({ address: planned, replaces }): ReadonlyArray<Told> => {
+    const address = writtenAddress(planned)
+    return [...(replaces ? [{ kind: "planned", action: "delete", address } as const] : []), { kind: "planned", action: "create", address }]
+  })
 
 /** What the engine said that it was done with; what was only begun does not count. */
 export const changesOf = (journal: ReadonlyArray<JournalEntry>): Changes => {

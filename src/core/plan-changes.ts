@@ -8,15 +8,16 @@ const change = Schema.Struct({ actions: Schema.Array(Schema.String), importing: 
 
 const PlanJson = Schema.Struct({
   resource_changes: Schema.optionalKey(Schema.Array(Schema.Struct({ address: Schema.optionalKey(Schema.String), mode: Schema.optionalKey(Schema.String), previous_address: Schema.optionalKey(Schema.String), change }))),
-  resource_drift: Schema.optionalKey(Schema.Array(Schema.Struct({ change }))),
+  resource_drift: Schema.optionalKey(Schema.Array(Schema.Struct({ address: Schema.optionalKey(Schema.String), change }))),
   output_changes: Schema.optionalKey(Schema.Record(Schema.String, change)),
   applyable: Schema.optionalKey(Schema.Boolean)
 })
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(PlanJson))
 
-/** Something that an apply will make, maybe in the place of another. */
+/** Something that an apply will make. */
 export interface Creation {
   readonly address: string
+  /** The state has, or had when it was stored last, something else at that address. */
   readonly replaces: boolean
 }
 
@@ -38,11 +39,12 @@ export const plannedChanges = (json: string, refreshOnly: boolean): Option.Optio
   Option.map(decode(json), (plan) => {
     const managed = (plan.resource_changes ?? []).filter(({ mode }) => mode !== "data")
     const resources = managed.map((_) => _.change)
+    const left = new Set([...plan.resource_changes ?? [], ...plan.resource_drift ?? []].flatMap(({ address, change: { actions } }) => actions.includes("delete") || actions.includes("forget") ? [address] : []))
     const count = (action: string) => resources.filter(({ actions }) => actions.includes(action)).length
     const others = [...Object.values(plan.output_changes ?? {}), ...(refreshOnly ? plan.resource_drift ?? [] : []).map((_) => _.change)]
     return {
       changes: { add: count("create"), change: count("update"), destroy: count("delete") },
-      creations: managed.flatMap(({ address, change: { actions } }) => address !== undefined && actions.includes("create") ? [{ address, replaces: actions.includes("delete") }] : []),
+      creations: managed.flatMap(({ address, change: { actions } }) => address !== undefined && actions.includes("create") ? [{ address, replaces: left.has(address) }] : []),
       hasChanges: plan.applyable ?? (managed.some(isTakenOver) || [...resources, ...others].some(does))
     }
   })

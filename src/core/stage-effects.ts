@@ -1,5 +1,5 @@
 // What a stage has made that the stored state does not have, and what it began or may have begun unseen: its journal and its plan held against the state.
-// Always holds: whatever was made is in the state with its id, or was destroyed again, or is named here.
+// Always holds: whatever the journal says was made is in the state with its id, or was destroyed again, or is named here.
 // Used by server/effects for every stage that did not succeed, and by worker/stage for its message.
 import { type Effected, type JournalEntry, namedLimit, type StageEffects } from "../schema/effects.ts"
 import type { StageResult } from "../schema/stage-result.ts"
@@ -51,7 +51,7 @@ const account = (journal: ReadonlyArray<JournalEntry>): Account => {
 /** Of what was to be made, that whose beginning nobody told. What takes another's place has its address in the state before it is there. */
 const unseenOf = (planned: ReadonlyArray<JournalEntry>, creations: ReadonlySet<string>, state: StateObjects): ReadonlyArray<Effected> => {
   const replaced = new Set(planned.filter(({ action }) => action === "delete").map(({ address }) => address))
-  return planned.filter(({ action, address }) => action === "create" && !creations.has(address) && (replaced.has(address) || !hasObject(state, address, undefined, undefined))).map(effected)
+  return planned.filter(({ action, address, kind }) => kind === "planned" && action === "create" && !creations.has(address) && (replaced.has(address) || !hasObject(state, address, undefined, undefined))).map(effected)
 }
 
 /** `state`: what is stored, nothing if there is none; `limit`: how many are named of each kind; `planned`: what the stage was to make, if nobody may have seen it. */
@@ -66,7 +66,7 @@ export const stageEffects = (journal: ReadonlyArray<JournalEntry>, state: StateO
     unknown: unknown.slice(0, limit).map(({ effect }) => effect),
     unknownCount: unknown.length,
     ...(unseen.length > 0 && { unseen: unseen.slice(0, limit), unseenCount: unseen.length }),
-    ...(full && !inOrder && { incomplete: true })
+    ...((full || (!closed && planned.some(({ kind }) => kind === "full"))) && !inOrder && { incomplete: true })
   }
 }
 

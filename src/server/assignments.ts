@@ -144,9 +144,8 @@ const make = Effect.gen(function*() {
   /** Opens a rescue when the end leaves the state in doubt; gives what the run's failure says of it. */
   const doubt = Effect.fnUntraced(function*(ended: StageRow, { id, workspace, workspaceId }: Run, result: StageResult) {
     const { id: stageId, stage } = ended
-    const standing = yield* states.standing(stageId)
-    const unsaved = yield* effects.account(ended, workspaceId, result, standing.lock)
-    const because = doubtOf({ stage, result, unsavedEffects: unsaved !== undefined && needRescue(unsaved), ...standing })
+    const unsaved = yield* effects.account(ended, workspaceId, result)
+    const because = doubtOf({ stage, result, unsavedEffects: unsaved !== undefined && needRescue(unsaved), ...(yield* states.standing(stageId)) })
     if (because === undefined) return ""
     const message = `The ${stage} of ${id} ended with ${result.reason}: ${because}`
     yield* rescues.open({ workspaceId, stageId, reason: result.reason, message: unsaved === undefined ? message : `${message} (${effectsMessage(unsaved).replace(/\.$/u, "")})` })
@@ -191,6 +190,8 @@ const make = Effect.gen(function*() {
         ...(stage.endedAt === null && { acknowledgedAt: stage.acknowledgedAt ?? at })
       })} WHERE id = ${id}`
       const run = yield* runs.get(stage.runId)
+      const hadNoLock = stage.stage !== "plan" && (yield* states.standing(id)).lock === "none"
+      if (hadNoLock) yield* effects.forgetPlanned(run.id) // then it made nothing, seen or unseen, or ended in order
       const doubted = yield* doubt(stage, run, result)
       yield* states.release(id)
       yield* commits.news("logs")

@@ -4,7 +4,6 @@
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { endedInOrder, stageEffects } from "../core/stage-effects.ts"
-import type { StageEnd } from "../core/state-doubt.ts"
 import { isEncrypted, stateObjects } from "../core/state-objects.ts"
 import { JournalEntry, namedLimit } from "../schema/effects.ts"
 import type { StageResult } from "../schema/stage-result.ts"
@@ -67,19 +66,23 @@ const make = Effect.gen(function*() {
     return result === null ? undefined : yield* missing(stageId, workspaceId, result, yield* planned(runId), namedLimit.rescue)
   })
 
-  /** The same when the stage ends, for its view. Who never had the lock of the state has made nothing, seen or unseen. */
-  const account = Effect.fn("Effects.account")(function*({ id, runId, stage }: StageRow, workspaceId: string, result: StageResult, lock: StageEnd["lock"]) {
+  /** What its plan wants is no matter any more. */
+  const forgetPlanned = (runId: string) => Effect.asVoid(sql`DELETE FROM effects WHERE stageId IN (SELECT id FROM stages WHERE runId = ${runId} AND stage = 'plan')`)
+
+  /** The same when the stage ends, for its view. */
+  const account = Effect.fn("Effects.account")(function*({ id, runId, stage }: StageRow, workspaceId: string, result: StageResult) {
     if (stage === "plan") return undefined
     if (result.outcome === "succeeded") {
       yield* sql`DELETE FROM effects WHERE stageId = ${id}`
+      yield* forgetPlanned(runId)
       return undefined
     }
-    const effects = yield* missing(id, workspaceId, result, lock === "none" ? [] : yield* planned(runId), namedLimit.run)
+    const effects = yield* missing(id, workspaceId, result, yield* planned(runId), namedLimit.run)
     yield* sql`UPDATE stages SET effects = ${effects === undefined ? null : JSON.stringify(effects)} WHERE id = ${id}`
     return effects
   })
 
-  return { append, account, missingFor }
+  return { append, account, forgetPlanned, missingFor }
 })
 
 export class Effects extends Context.Service<Effects>()("agent-job/server/Effects", { make }) {

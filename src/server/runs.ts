@@ -10,6 +10,7 @@ import { Approval, RunStatus } from "../schema/run.ts"
 import { Changes } from "../schema/stage-result.ts"
 import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
+import { Effects } from "./effects.ts"
 import { newRunId } from "./ids.ts"
 import { conflict, orNotFound, unauthorized } from "./refused.ts"
 import { Stages } from "./stages.ts"
@@ -71,6 +72,7 @@ const approvalOf = ({ planSha256 }: Run, by = "auto-apply", at: string) => ({ ap
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const commits = yield* Commits
+  const effects = yield* Effects
   const stages = yield* Stages
   const workspaces = yield* Workspaces
 
@@ -126,13 +128,10 @@ const make = Effect.gen(function*() {
     return yield* get(id)
   })
 
-  /** What its plan wanted to be made, unless a person still has to look for it. */
-  const forgetPlanned = (id: RunId) => sql`DELETE FROM effects WHERE stageId IN (SELECT id FROM stages WHERE runId = ${id} AND stage = 'plan')
-    AND NOT EXISTS (SELECT 1 FROM rescues JOIN stages ON stages.id = rescues.stageId WHERE stages.runId = ${id})`
-
   const end = Effect.fn("Runs.end")(function*(run: Run) {
     yield* stages.withdraw(run.id)
-    yield* forgetPlanned(run.id)
+    const began = (yield* stages.ofRun(run.id)).some(({ stage, startedAt }) => stage !== "plan" && startedAt !== null)
+    if (!began) yield* effects.forgetPlanned(run.id)
     yield* sql`UPDATE workspaces SET currentRunId = NULL WHERE id = ${run.workspaceId} AND currentRunId = ${run.id}`
     yield* dispatch(run.workspaceId)
   })

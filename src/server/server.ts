@@ -51,9 +51,9 @@ const dataDirectory = (directory: string) =>
 /** Everything that is stored, from the bottom up. */
 export const stores = (options: ServerOptions) =>
   Layer.mergeAll(Assignments.layer, ImportRuns.layer, KeptStates.layer, StageStates.layer, StateRescue.layer).pipe(
-    Layer.provideMerge(Effects.layer),
     Layer.provideMerge(Logs.layer),
     Layer.provideMerge(Runs.layer),
+    Layer.provideMerge(Effects.layer),
     Layer.provideMerge(Stages.layer),
     Layer.provideMerge(Layer.mergeAll(Audit.layer, Configurations.layer, Limits.layer, StateVersions.layer, Variables.layer)),
     Layer.provideMerge(Layer.mergeAll(Evidence.layer, Rescues.layer)),

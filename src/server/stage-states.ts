@@ -36,7 +36,6 @@ const make = Effect.gen(function*() {
   })
 
   const push = Effect.fn("StageStates.push")(function*(stage: StageRow, { bytes, epoch, lockId, sha256 }: Pushed) {
-    if (stage.stage === "plan") return yield* conflict("wrong-stage", "A plan stage writes no state.")
     const workspaceId = yield* workspaceOf(stage)
     if (stage.endedAt === null) {
       return yield* states.accept(workspaceId, { bytes, sha256, lockId, by: { holder: stage.id, epoch: Option.getOrElse(epoch, () => -1), runId: stage.runId } })

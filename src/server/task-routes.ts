@@ -111,6 +111,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.map(states.read(stage), ({ bytes, sha256 }) => HttpServerResponse.uint8Array(bytes, { contentType: "application/json", headers: { [taskHeader.digest]: sha256 } }))),
     routeOfState("POST", taskPath.state, (request, _, stage) =>
       Effect.gen(function*() {
+        if (stage.stage === "plan") return yield* conflict("wrong-stage", "A plan stage writes no state.")
         const bytes = yield* bytesOf(request, stateLimitBytes)
         const { [taskHeader.digest]: sha256, [taskHeader.lockEpoch]: epoch, [taskHeader.lockId]: lockId } = request.headers
         yield* states.push(stage, { bytes, sha256, lockId, epoch: epochOf(epoch) })

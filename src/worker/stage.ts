@@ -170,16 +170,26 @@ const settle = Effect.fnUntraced(function*(backing: Backing, place: Provisioned,
   yield* settled
 })
 
+/** That nothing more will come: by itself, since a server that does not know the word refuses all that it came with. An engine that could not be ended may go on. */
+const close = Effect.fnUntraced(function*(done: Done, journal: Journal) {
+  const { poolPatience } = yield* Settings
+  if (Option.exists(Exit.findErrorOption(done), (error) => error._tag === "StageFailed" && error.reason === "Lost")) return
+  journal.add(closing)
+  yield* journal.flush(poolPatience)
+})
+
 /** Waits for the journal to arrive, since with the Pod it is gone. Nothing here changes how the stage ends. */
 const accountFor = Effect.fnUntraced(function*(backing: Backing, done: Done, journal: Journal, facts: Ref.Ref<Facts>) {
-  journal.add(closing)
   const { statePatience } = yield* Settings
   const { tooLate } = yield* Stop
   const { statePushed } = yield* Ref.get(facts)
   const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...(statePushed !== undefined && { statePushed }) })
+  const told = journal.entries()
+  if (!inOrder && told.length === 0) return yield* Effect.raceFirst(close(done, journal), tooLate)
+  if (told.length === 0) return
   const [state] = yield* Effect.all([
     Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<string>())),
-    Effect.raceFirst(journal.flush(statePatience), tooLate)
+    Effect.raceFirst(journal.flush(statePatience).pipe(Effect.andThen(inOrder ? Effect.void : close(done, journal))), tooLate)
   ], { concurrency: 2 })
   const left = Option.match(Option.filter(state, (text) => !isEncrypted(text)), {
     onNone: () => inOrder ? "" : madeMessage(journal.entries()),

@@ -23,9 +23,16 @@ describe("plannedChanges", () => {
 
   it("name what will be made, and what of it takes the place of something", () => {
     const at = (address: string, ...actions: ReadonlyArray<string>) => ({ address, ...managed(...actions) })
-    const plan = json({ resource_changes: [at("t.new", "create"), at("t.again", "delete", "create"), at("t.first", "create", "delete"), at("t.changed", "update"), { ...at("t.read", "read"), mode: "data" }] })
+    const plan = json({
+      resource_changes: [
+        at("t.new", "create"), at("t.again", "delete", "create"), at("t.first", "create", "delete"), at("t.changed", "update"), { ...at("t.read", "read"), mode: "data" },
+        at("t.forgotten", "forget", "create"), at("t.beside", "create"), { ...at("t.beside", "delete"), deposed: "1234" }, at("t.vanished", "create")
+      ],
+      resource_drift: [at("t.vanished", "delete")]
+    })
     expect(Option.map(plannedChanges(plan, false), (_) => _.creations)).toEqual(Option.some([
-      { address: "t.new", replaces: false }, { address: "t.again", replaces: true }, { address: "t.first", replaces: true }
+      { address: "t.new", replaces: false }, { address: "t.again", replaces: true }, { address: "t.first", replaces: true },
+      { address: "t.forgotten", replaces: true }, { address: "t.beside", replaces: true }, { address: "t.vanished", replaces: true }
     ]))
   })
 

@@ -2,7 +2,7 @@
 // Always holds: it is put in place before the Pod's containers are made, so that they see no other; the kubelet takes it away with the Pod.
 // Used by targets.ts.
 import { execFileSync } from "node:child_process"
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, statSync, writeSync } from "node:fs"
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, statfsSync, statSync, writeSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 
@@ -21,13 +21,18 @@ const volumesOf = async (uid: string): Promise<ReadonlyArray<string>> => {
   throw new Error(`The Pod ${uid} got no volumes on this node`)
 }
 
+/** As the kernel calls a tmpfs. */
+const tmpfs = 0x01021994
+
+/** Nothing where the small disk is gone already: what is there then is the node's. */
 const fill = (directory: string): void => {
+  if (!existsSync(directory) || statfsSync(directory).type !== tmpfs) return
   const block = Buffer.alloc(2 ** 20, 1)
   const file = openSync(join(directory, "filled"), "w", 0o600)
   try {
-    for (let size = block.length; size >= 1; size = Math.floor(size / 2)) {
+    for (let size = block.length, blocks = sizeMebibytes; size >= 1; size = Math.floor(size / 2), blocks = 2) {
       try {
-        for (;;) writeSync(file, block, 0, size)
+        for (let written = 0; written < blocks; written++) writeSync(file, block, 0, size)
       } catch (error) {
         if (!(error instanceof Error && "code" in error && error.code === "ENOSPC")) throw error
       }

@@ -11,8 +11,13 @@ import { type Listener, things } from "./workload.ts"
 
 const decodeState = Schema.decodeUnknownSync(Schema.fromJsonString(StateView))
 
-const named = (stages: ReadonlyArray<StageView>): ReadonlyArray<string> =>
-  stages.flatMap(({ effects }) => effects === undefined ? [] : [...effects.unsaved, ...effects.unknown, ...effects.unseen ?? []].map(({ address }) => address))
+/** What the journal tells, and what is only known to have been planned. */
+const named = (stages: ReadonlyArray<StageView>) => {
+  const effects = stages.flatMap((stage) => stage.effects ?? [])
+  return { told: effects.flatMap(({ unknown, unsaved }) => [...unsaved, ...unknown]).map(({ address }) => address), planned: effects.flatMap(({ unseen = [] }) => unseen).map(({ address }) => address) }
+}
+/** A worker that vanishes may take what its engine told in the last moment along. */
+const lastMoment = 1
 
 const phaseOf = { finished: "Succeeded", errored: "Failed", canceled: "Cancelled" } as const
 
@@ -53,7 +58,10 @@ export const aftermath = async (run: RunView, scene: Scene, files: Files, listen
   const address = (thing: string) => `terraform_data.${thing}`
   const { addresses: inState, tainted } = await stored(scene.name)
   const unsaved = [...made.keys()].map(address).filter((_) => !inState.includes(_))
+  const { planned, told } = named(run.stages)
+  const untold = unsaved.filter((_) => !told.includes(_))
   const troubles = [...await contradictions(run)]
+  if (untold.length > lastMoment) troubles.push(`the journal lacks ${untold.join(", ")}`)
   const state = decodeState((await agentJob("state", "show", scene.name, "-o", "json")).stdout)
   const pending = state.pending.length
   if (pending > 0) await agentJob("state", "rescue", scene.name, "--keep")
@@ -67,7 +75,7 @@ export const aftermath = async (run: RunView, scene: Scene, files: Files, listen
   return {
     outcome: run.status === "applied" ? "applied" : unsaved.length === 0 && pending === 0 ? "in order" : "named",
     doubled: [...made].flatMap(([thing, count]) => count > 1 ? [`${thing} ${count} times`] : []),
-    lost: unsaved.filter((_) => !named(run.stages).includes(_)),
+    lost: untold.filter((_) => !planned.includes(_)),
     troubles
   }
 }

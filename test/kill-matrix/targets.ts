@@ -59,7 +59,7 @@ const engine = /(?:^|\/)tofu /u
 
 type PodTarget = Exclude<Target, "controller" | "server" | "kubelet" | "containerd" | "kube-apiserver" | "etcd" | "Job deleted" | "AgentTask deleted">
 
-/** Hits what was aimed at. Completes when it is up again, where it comes up by itself; fails if there was nothing left to hit. */
+/** Hits what was aimed at. Completes when it is up again, where it comes up by itself; fails if there is no process left to kill. */
 export type Blow = () => Promise<void> | void
 
 const inItsPod = async (target: PodTarget, pod: string): Promise<Blow> => {

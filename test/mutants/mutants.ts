@@ -92,6 +92,9 @@ export const mutants: ReadonlyArray<Mutant> = [
   { name: "what was acknowledged is offered again", file: "src/server/assignments.ts", from: "WHERE acknowledgedAt IS NULL AND endedAt IS NULL", to: "WHERE endedAt IS NULL", test: "server/assignments.test.ts" },
   { name: "the last state is not sent again when the engine is gone", file: "src/worker/state-delivery.ts", from: "      yield* deliver(wanted, patiently)", to: "      unconfirmed = undefined", test: schedules },
   { name: "a lock that its stage never gave back is no doubt", file: "src/core/state-doubt.ts", from: "holds: ({ lock }) => lock === \"held\"", to: "holds: ({ lock }) => lock !== lock", test: schedules },
+  { name: "a workspace goes on though its state is in doubt", file: "src/server/assignments.ts", from: "runs.rescueId IS NULL AND rescues.settledAt IS NULL)", to: "runs.rescueId IS NULL AND rescues.settledAt = '')", test: schedules },
+  { name: "a late writer is let in under another's lock", file: "src/server/state-versions.ts", from: "if (workspace.lockInfo.ID !== lockId || !isOwn)", to: "if (workspace.lockInfo.ID === \"\" && !isOwn)", test: schedules },
+  { name: "what was planned and nobody saw is in the state, since its predecessor is", file: "src/core/stage-effects.ts", from: "(replaced.has(address) || !hasObject", to: "(!hasObject", test: "core/stage-effects.test.ts" },
   { name: "a lock does not raise the epoch", file: "src/server/state-versions.ts", from: "SET epoch = epoch + 1, lockInfo", to: "SET epoch = epoch, lockInfo", test: "server/state-versions.test.ts" },
   { name: "another engine applies a sealed plan", file: "src/core/seal.ts", from: "engine: (sealed, now) => shown(\"engine\", engineWords(sealed.engine), engineWords(now.engine))", to: "engine: () => Option.none()", test: "core/seal.test.ts" },
   { name: "a newer state takes a sealed plan", file: "src/core/seal.ts", from: "`serial ${state.serial}`", to: "`serial`", test: "core/seal.test.ts" }

@@ -209,7 +209,9 @@ describe("what a plan wants to be made", () => {
       yield* append(...made.slice(0, 2))
       yield* agent(url).report(apply.id, lost)
       expect((yield* effects)?.unseenCount).toBe(2)
-      yield* append({ ...entry(3, "closed", ""), address: "" })
+      yield* append(entry(3, "started", "time_sleep.b"))
+      expect((yield* effects)?.unseenCount).toBe(1)
+      yield* append(entry(4, "closed", ""))
       expect((yield* effects)?.unseenCount).toBeUndefined()
     }))
 

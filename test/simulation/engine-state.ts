@@ -24,7 +24,8 @@ interface Life {
   readonly ended: Effect.Effect<number>
 }
 
-const live = Effect.fnUntraced(function*(engine: Engine, { done, ended }: Life) {
+/** `epoch`: of the lock that the server gave last. */
+const live = Effect.fnUntraced(function*(engine: Engine, { done, ended }: Life, epoch: () => number) {
   const delivery = yield* StateDelivery
   const info = { ID: engine.podUid, Operation: "OperationTypeApply", Who: engine.podUid }
   let left = Option.none<Uint8Array>()
@@ -33,7 +34,7 @@ const live = Effect.fnUntraced(function*(engine: Engine, { done, ended }: Life) 
     const bytes = bytesOf(state)
     return Effect.match(delivery.push(bytes), {
       onFailure: () => { left = Option.some(bytes) },
-      onSuccess: () => { engine.acknowledged.add(digestOf(bytes)) }
+      onSuccess: () => { engine.acknowledged.set(digestOf(bytes), epoch()) }
     })
   }
   const work = Effect.gen(function*() {
@@ -55,4 +56,8 @@ const live = Effect.fnUntraced(function*(engine: Engine, { done, ended }: Life) 
 
 /** How it ended, and whether its last state is stored; nothing if it wrote none. */
 export const liveWithState = (engine: Engine, life: Life, states: StatesOfStage, patiently: Platform["Service"]["patiently"]) =>
-  live(engine, life).pipe(Effect.provide(StateDelivery.layer.pipe(Layer.provide(platformOf(states, patiently)))))
+  Effect.suspend(() => {
+    let epoch = 0
+    const lockState: StatesOfStage["lockState"] = (info) => Effect.tap(states.lockState(info), (lock) => Effect.sync(() => { epoch = lock.epoch }))
+    return live(engine, life, () => epoch).pipe(Effect.provide(StateDelivery.layer.pipe(Layer.provide(platformOf({ ...states, lockState }, patiently)))))
+  })

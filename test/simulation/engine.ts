@@ -16,8 +16,8 @@ export class Engine {
   writesState = false
   /** Digest of the state that has all it makes; it has made something once there is one. */
   lastState: string | undefined
-  /** Digests of the states that it was told are stored. */
-  readonly acknowledged = new Set<string>()
+  /** Digests of the states that it was told are stored, and the epoch of its lock then. */
+  readonly acknowledged = new Map<string, number>()
   /** With this code it is done with its work. */
   #done: number | undefined
   readonly #heard: Array<() => void> = []

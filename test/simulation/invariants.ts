@@ -8,6 +8,8 @@ import type { AgentTask, AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { assignmentId } from "../../src/schema/pool-api.ts"
 import { reasons } from "../../src/schema/reason.ts"
 import type { Change } from "./api-server.ts"
+import type { Engine } from "./engine.ts"
+import type { PoolServer } from "./pool-server.ts"
 import { same } from "./same.ts"
 import type { Simulation } from "./simulation.ts"
 
@@ -27,7 +29,7 @@ const statusOf = (object: Change["object"] | undefined): AgentTaskStatus => (obj
 /** All that it made is in a state that is stored. */
 const isSaved = ({ pool, truth }: Simulation, { metadata, spec }: AgentTask): boolean => {
   if (spec.pool === undefined) return truth.states.has(metadata.uid)
-  const stored = new Set<string>(pool?.states.map(({ sha256 }) => sha256))
+  const stored = pool === undefined ? new Set<string>() : storedIn(pool)
   return truth.engines.some(({ lastState, task }) => task.metadata.uid === metadata.uid && lastState !== undefined && stored.has(lastState))
 }
 
@@ -82,6 +84,9 @@ const judgeLimits = ({ cluster, config: { policy: { limits } }, crowded, tasks }
   demand(live.length <= limits.total, "I10", () => `${live.length} tasks have Jobs, but ${limits.total} may run`)
 }
 
+const stageOf = ({ task: { spec } }: Engine): string => spec.pool === undefined ? "" : assignmentId(spec.pool.runId, spec.stage, spec.attempt ?? 1)
+const storedIn = (pool: PoolServer): ReadonlySet<string> => new Set(pool.states.map(({ sha256 }) => sha256))
+
 /** What the pool has of a stage is what its one task did, once. A stage that an agent took is on its way, or has a result. */
 const judgePool = ({ pool, server, truth }: Simulation): void => {
   if (pool === undefined) return
@@ -103,14 +108,30 @@ const judgePool = ({ pool, server, truth }: Simulation): void => {
     demand(!started.has(id), "I1", () => `the engine of ${id} was started by two tasks`)
     started.add(id)
   }
+  const stored = storedIn(pool)
   for (const { id, status } of pool.runs) {
     if (status !== "applied") continue
-    const applied = truth.engines.filter(({ exitCode, lastState, task: { spec } }) => spec.pool?.runId === id && spec.stage !== "plan" && exitCode === 0 && lastState !== undefined)
+    const applied = truth.engines.filter(({ exitCode, lastState, task: { spec } }) => spec.pool?.runId === id && spec.stage !== "plan" && exitCode === 0 && lastState !== undefined && stored.has(lastState))
     demand(applied.length === 1, "I7", () => `the run ${id} is applied, but ${applied.length} engines did so`)
   }
 }
 
-/** A workspace has one line of states: of one lineage, each under the lock of one run, serials and epochs rising. What an engine was told is stored stays so. */
+/** Nobody makes things upon a state that lacks some, unless a person has looked at it. */
+const judgeBeginnings = ({ pool, truth: { engines } }: Simulation): void => {
+  if (pool === undefined) return
+  const stored = storedIn(pool)
+  const making = engines.filter(({ lastState }) => lastState !== undefined)
+  for (const engine of making) {
+    if (pool.begun.has(engine)) continue
+    pool.begun.add(engine)
+    for (const before of making.slice(0, making.indexOf(engine))) {
+      if (before.task.spec.workspace !== engine.task.spec.workspace || stored.has(before.lastState ?? "")) continue
+      demand(pool.doubts.get(stageOf(before)) === "settled", "I4", () => `${stageOf(engine)} began, though what ${stageOf(before)} made is in no state, and nobody has looked`)
+    }
+  }
+}
+
+/** A workspace has one line of states: of one lineage, each under the lock of one run, serials rising. What an engine was told is stored stays so, under its own lock. */
 const judgeStates = ({ pool, truth }: Simulation): void => {
   if (pool === undefined) return
   const { states } = pool
@@ -118,25 +139,24 @@ const judgeStates = ({ pool, truth }: Simulation): void => {
     line.slice(1).forEach((state, index) => {
       const { [index]: before } = line
       if (before === undefined) return
-      demand(state.lineage === before.lineage && state.serial > before.serial && state.epoch >= before.epoch, "I4", () => `a state of serial ${state.serial} and epoch ${state.epoch} followed one of ${before.serial} and ${before.epoch}`)
+      demand(state.lineage === before.lineage && state.serial > before.serial, "I4", () => `a state of serial ${state.serial} followed one of ${before.serial}`)
       demand(state.epoch > before.epoch || state.runId === before.runId, "I4", () => `${state.runId} and ${before.runId} wrote states under one lock`)
     })
   }
-  const stored = new Set<string>(states.map(({ sha256 }) => sha256))
+  const epochs = new Map<string, number>(states.map(({ epoch, sha256 }) => [sha256, epoch]))
   for (const { acknowledged, task: { metadata } } of truth.engines) {
-    for (const state of acknowledged) demand(stored.has(state), "I4", () => `a state of ${metadata.name} was acknowledged and is not stored`)
+    for (const [state, epoch] of acknowledged) demand(epochs.get(state) === epoch, "I4", () => `a state of ${metadata.name} was acknowledged under epoch ${epoch}, and is ${epochs.has(state) ? `stored under ${epochs.get(state)}` : "not stored"}`)
   }
 }
 
 /** When all is over: what was made is in a stored state, or somebody was told that it may not be. */
 export const judgeEnd = ({ pool, truth }: Simulation): void => {
   if (pool === undefined) return
-  const { doubted, states } = pool
-  const stored = new Set<string>(states.map(({ sha256 }) => sha256))
-  for (const { lastState, task: { spec } } of truth.engines) {
-    if (spec.pool === undefined || lastState === undefined || stored.has(lastState)) continue
-    const id = assignmentId(spec.pool.runId, spec.stage, spec.attempt ?? 1)
-    demand(doubted.has(id), "I4", () => `what ${id} made is in no state, and nobody was told`)
+  const { doubts } = pool
+  const stored = storedIn(pool)
+  for (const engine of truth.engines) {
+    if (engine.lastState === undefined || stored.has(engine.lastState)) continue
+    demand(doubts.has(stageOf(engine)), "I4", () => `what ${stageOf(engine)} made is in no state, and nobody was told`)
   }
 }
 
@@ -153,6 +173,7 @@ export const judge = (simulation: Simulation, from: number): number => {
   judgeTruth(simulation)
   judgeLimits(simulation)
   judgePool(simulation)
+  judgeBeginnings(simulation)
   judgeStates(simulation)
   return history.length
 }

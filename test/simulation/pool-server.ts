@@ -26,6 +26,7 @@ import { StateRescue } from "../../src/server/state-rescue.ts"
 import { StateVersions } from "../../src/server/state-versions.ts"
 import { Workspaces } from "../../src/server/workspaces.ts"
 import { NoAnswer, type Platform, type PlatformError, refusalOf } from "../../src/worker/platform.ts"
+import type { Engine } from "./engine.ts"
 import { type Fault, OneThread, Process, randomOf } from "./one-thread.ts"
 
 type Stores = Assignments | Rescues | Runs | StageStates | Stages | StateRescue | StateVersions | Workspaces
@@ -53,8 +54,8 @@ const blobsIn = (files: Map<string, Uint8Array>) => Layer.succeed(Blobs, {
 })
 
 const stores = Layer.mergeAll(Assignments.layer, StageStates.layer, StateRescue.layer).pipe(
-  Layer.provideMerge(Effects.layer),
   Layer.provideMerge(Runs.layer),
+  Layer.provideMerge(Effects.layer),
   Layer.provideMerge(Stages.layer),
   Layer.provideMerge(StateVersions.layer),
   Layer.provideMerge(Layer.mergeAll(Evidence.layer, Rescues.layer)),
@@ -72,7 +73,7 @@ const StoredStage = Schema.Struct({
 })
 const StoredRun = Schema.Struct({ id: Schema.String, status: RunStatus })
 const StoredState = Schema.Struct({ workspaceId: Schema.String, runId: Schema.NullOr(Schema.String), serial: Schema.Int, lineage: Schema.String, sha256: Sha256, epoch: Schema.Int })
-const Doubted = Schema.Struct({ stageId: Schema.String })
+const Doubt = Schema.Struct({ stageId: Schema.String, settledAt: Schema.NullOr(Schema.String) })
 
 /** What a worker asks the server of its state. */
 export type StatesOfStage = Pick<Platform["Service"], "state" | "lockState" | "unlockState" | "pushState">
@@ -85,6 +86,8 @@ interface Open { readonly reset: () => void }
 export class PoolServer {
   /** By stage, as it was first seen: for the invariants. */
   readonly results = new Map<string, StageResult>()
+  /** Engines that make things, and were looked at when they began: for the invariants. */
+  readonly begun = new Set<Engine>()
   readonly #thread: OneThread
   readonly #disk: Process
   readonly #sql: Context.Context<SqlClient.SqlClient>
@@ -271,9 +274,9 @@ export class PoolServer {
   get states(): ReadonlyArray<typeof StoredState.Type> {
     return this.#stored(StoredState, (sql) => sql`SELECT workspaceId, runId, serial, lineage, sha256, epoch FROM stateVersions ORDER BY seq`)
   }
-  /** Stages that a rescue was opened for. */
-  get doubted(): ReadonlySet<string> {
-    return new Set(this.#stored(Doubted, (sql) => sql`SELECT stageId FROM rescues`).map(({ stageId }) => stageId))
+  /** Stages that a rescue was opened for, and whether somebody has settled the last one. */
+  get doubts(): ReadonlyMap<string, "open" | "settled"> {
+    return new Map(this.#stored(Doubt, (sql) => sql`SELECT stageId, settledAt FROM rescues ORDER BY seq`).map(({ settledAt, stageId }) => [stageId, settledAt === null ? "open" : "settled"]))
   }
   get isOver(): boolean {
     return this.runs.every(({ status }) => isFinal(status))

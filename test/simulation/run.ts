@@ -26,9 +26,9 @@ export const comeToRest = (simulation: Simulation, judged: number): number => {
   simulation.heal()
   for (let round = 0; round < longestRounds; round++) {
     simulation.keepControlled()
-    simulation.pool?.settleAll()
     const moved = simulation.round({ enginesEnd: true })
     from = judge(simulation, from)
+    if (!moved) simulation.pool?.settleAll() // a person looks when nothing goes on by itself
     still = moved ? 0 : still + 1
     if (moved) continue
     if (still >= longestSilence && simulation.atRest) {

@@ -120,8 +120,8 @@ const faults: ReadonlyArray<Fault> = ["lost answer", "lost answer", "not sent", 
 
 const step = (verb: Verb, by = 0): Step => ({ do: verb, nth: 0, by, fault: "none" })
 const calm = (rounds: number): ReadonlyArray<Step> => Array.from({ length: rounds }, () => step("all goes well for a while"))
-/** A run whose plan went well, and whose apply is about as far as that: chance alone seldom brings one so far. */
-const underWay = (rounds: number): ReadonlyArray<Step> => [step("start a run", 3), ...calm(7), step("an engine ends"), ...calm(rounds)]
+/** A run whose plan went well, and whose apply is about as far as that, with another one behind it: chance alone seldom brings them so far. */
+const underWay = (rounds: number): ReadonlyArray<Step> => [step("start a run", 3), step("start a run", 3), ...calm(7), step("an engine ends"), ...calm(rounds)]
 
 /** Of one seed: up to a hundred steps with few tasks, free of a random half of all trouble, so that rare troubles meet without the others in the way. */
 export const schedule = (seed: number, { withPool = false } = {}): ReadonlyArray<Step> => {
