@@ -5,11 +5,12 @@ import { plainText } from "../../src/core/outcome.ts"
 import type { RunView } from "../../src/schema/run.ts"
 import { kubectl, untilTask } from "./cluster.ts"
 import { agentJob, type Files, it } from "./product.ts"
-import { stateOf, untilFinal, untilRun } from "./server.ts"
+import { resourcesOf, stateOf, untilFinal, untilRun } from "./server.ts"
 
 /** One after the other, each two seconds, so that some are made before and some after the engine has pushed its state, which it does after 20. */
+const steps = 24
 const staircase: Files = {
-  "main.tf": Array.from({ length: 24 }, (_, at) => `
+  "main.tf": Array.from({ length: steps }, (_, at) => `
 resource "terraform_data" "made${at}" {
   depends_on = [${at === 0 ? "" : `terraform_data.made${at - 1}`}]
   provisioner "local-exec" {
@@ -80,5 +81,9 @@ describe.concurrent("an apply that dies", () => {
     const run = await untilFinal(id)
     await assertNothingForgotten(scene.name, run, stdout)
     assert.include(stderr + stdout, "Made, but not in the state:")
+    const { unknown = [], unsaved = [], unseen = [] } = run.stages.at(-1)?.effects ?? {}
+    const accounted = new Set([...await resourcesOf(scene.name).catch(() => []), ...[...unsaved, ...unknown, ...unseen].map(({ address }) => address)])
+    assert.strictEqual(accounted.size, steps, "all that was planned is in the state or named")
+    assert.isAbove(unseen.length, 10)
   })
 })
