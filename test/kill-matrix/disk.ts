@@ -6,19 +6,18 @@ import { closeSync, existsSync, openSync, readdirSync, readFileSync, statfsSync,
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 
-const state = process.env.CLUSTER_STATE ?? "/var/lib/agent-job-cluster"
 /** More than a run of the matrix needs. */
 const sizeMebibytes = 128
 const nameOfDisk = "small-disk"
 
 /** Every emptyDir of the Pod's; they come together, before its first container. */
-const volumesOf = async (uid: string): Promise<ReadonlyArray<string>> => {
-  const place = join(state, "kubelet/pods", uid, "volumes/kubernetes.io~empty-dir")
+const volumesOf = async (pod: string): Promise<ReadonlyArray<string>> => {
+  const place = join(pod, "volumes/kubernetes.io~empty-dir")
   const names = ["data", "private", "tmp"]
   for (const deadline = Date.now() + 60_000; Date.now() < deadline; await sleep(2)) {
     if (existsSync(place) && names.every((name) => readdirSync(place).includes(name))) return names.map((name) => join(place, name))
   }
-  throw new Error(`The Pod ${uid} got no volumes on this node`)
+  throw new Error(`There came no volumes in ${place}`)
 }
 
 /** As the kernel calls a tmpfs. */
@@ -49,8 +48,9 @@ export interface SmallDisk {
   readonly isSeenBy: (pid: number) => boolean
 }
 
-export const smallDisk = async (uid: string): Promise<SmallDisk> => {
-  const volumes = await volumesOf(uid)
+/** `pod`: the Pod's directory. */
+export const smallDisk = async (pod: string): Promise<SmallDisk> => {
+  const volumes = await volumesOf(pod)
   for (const directory of volumes) {
     const { gid, mode, uid: owner } = statSync(directory)
     execFileSync("mount", ["-t", "tmpfs", "-o", `size=${sizeMebibytes}m,uid=${owner},gid=${gid},mode=${(mode & 0o7777).toString(8)}`, nameOfDisk, directory])

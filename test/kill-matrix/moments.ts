@@ -1,13 +1,26 @@
-// How each moment of a run is noticed, by what anybody can see: the AgentTask, the run's view, and the listener that things are told to.
+// How each moment of a run is noticed, by what anybody can see: the AgentTask, the run's view, the listener that things are told to, and on the node a worker's last words.
 // Used by matrix.kills.test.ts.
+import { existsSync, readdirSync, statSync } from "node:fs"
+import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 import { untilTask } from "../end-to-end/cluster.ts"
+import { overdue } from "../end-to-end/process.ts"
 import { untilRun } from "../end-to-end/server.ts"
 import type { Moment } from "./cells.ts"
+import { directoryOf, podOf } from "./pods.ts"
 import type { Listener } from "./workload.ts"
 
 /** The task that is at work then. */
 export const taskAt = (moment: Moment, id: string): string =>
   moment === "applying" || moment === "state pushed" || moment === "reporting" ? `${id}-apply` : `${id}-plan`
+
+/** A worker writes them as it begins to report. */
+const untilLastWords = async (pod: string): Promise<void> => {
+  const place = join(await directoryOf(pod), "containers/worker")
+  const written = () => existsSync(place) && readdirSync(place).some((file) => statSync(join(place, file)).size > 0)
+  for (const deadline = Date.now() + 120_000; Date.now() < deadline; await sleep(1)) if (written()) return
+  throw overdue(`the last words in ${place}`, 120, "none")
+}
 
 /** Completes when the run is there. */
 export const reach = async (moment: Moment, id: string, listener: Listener, key: string): Promise<void> => {
@@ -19,6 +32,6 @@ export const reach = async (moment: Moment, id: string, listener: Listener, key:
     case "plan saved": return void await untilRun(id, "has its plan saved", ({ planSha256 }) => planSha256 !== undefined, 90, 5) // the worker has little left to do
     case "applying": return listener.until(key, "two")
     case "state pushed": return listener.until(key, "five")
-    case "reporting": return void await untilTask(task, "has its result", ({ status }) => status.result !== undefined, 120)
+    case "reporting": return untilLastWords(await podOf(task))
   }
 }

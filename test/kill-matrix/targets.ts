@@ -1,20 +1,14 @@
 // How each part is hit: on this node as root, or through the API as anybody with the right could.
 // Used by matrix.kills.test.ts.
-import { Schema } from "effect"
 import { execFileSync } from "node:child_process"
 import { setTimeout as sleep } from "node:timers/promises"
-import { follow, kubectl, productNamespace, taskNamespace, tryKubectl } from "../end-to-end/cluster.ts"
+import { kubectl, productNamespace, taskNamespace, tryKubectl } from "../end-to-end/cluster.ts"
 import type { Target } from "./cells.ts"
 import { smallDisk } from "./disk.ts"
+import { directoryOf, podOf } from "./pods.ts"
 import { inPod, kill, killPart, starve } from "./processes.ts"
 
 const downSeconds = 4
-
-const nameOf = Schema.decodeUnknownSync(Schema.Struct({ metadata: Schema.Struct({ name: Schema.String }) }))
-
-/** The newest Pod of a task, once there is one. */
-const podOf = (task: string): Promise<string> =>
-  follow(`a Pod of ${task}`, ["pods", `--selector=scalr.io/task=${task}`], (object) => nameOf(object).metadata.name)
 
 const productPod = async (component: string): Promise<string> =>
   (await kubectl(["--namespace", productNamespace, "get", "pods", `--selector=app.kubernetes.io/component=${component}`, "--field-selector=status.phase=Running", "--output=jsonpath={.items[0].metadata.name}"])).trim()
@@ -52,8 +46,6 @@ const evict = async (pod: string) => {
   await tryKubectl(["create", `--raw=/api/v1/namespaces/${taskNamespace}/pods/${pod}/eviction`, "--filename=-"], JSON.stringify(eviction)) // a budget may refuse it
 }
 
-const uidOf = async (pod: string): Promise<string> => (await kubectl(["get", "pod", pod, "--output=jsonpath={.metadata.uid}"])).trim()
-
 const worker = /main\.cjs worker/u
 const engine = /(?:^|\/)tofu /u
 
@@ -76,7 +68,7 @@ const inItsPod = async (target: PodTarget, pod: string): Promise<Blow> => {
     case "worker out of memory": return async () => starve(await running(pod, worker))
     case "runner out of memory": return async () => starve(await running(pod, engine))
     case "disk full": {
-      const disk = await smallDisk(await uidOf(pod))
+      const disk = await smallDisk(await directoryOf(pod))
       const [pid] = await running(pod, worker)
       if (!disk.isSeenBy(pid ?? 0)) throw new Error(`The containers of ${pod} were there before its small disk`)
       return disk.fill

@@ -1,0 +1,14 @@
+// The Pod of a task: by its name at the API, and by its directory on this node, which the kubelet keeps.
+// Used by targets, moments and disk.
+import { Schema } from "effect"
+import { join } from "node:path"
+import { follow, kubectl } from "../end-to-end/cluster.ts"
+
+const state = process.env.CLUSTER_STATE ?? "/var/lib/agent-job-cluster"
+const named = Schema.decodeUnknownSync(Schema.Struct({ metadata: Schema.Struct({ name: Schema.String }) }))
+
+/** The newest Pod of a task, once there is one. */
+export const podOf = (task: string): Promise<string> => follow(`a Pod of ${task}`, ["pods", `--selector=scalr.io/task=${task}`], (object) => named(object).metadata.name)
+
+export const directoryOf = async (pod: string): Promise<string> =>
+  join(state, "kubelet/pods", (await kubectl(["get", "pod", pod, "--output=jsonpath={.metadata.uid}"])).trim())
