@@ -18,14 +18,18 @@ choose_cluster() {
 		export KUBECONFIG=$kubeconfig
 		return
 	fi
-	if [[ ${CHOSEN_CONTEXT:-} == "$CONTEXT" ]]; then return; fi # by the script that called this one
-	# After eval "$(make -s env)" it names a file of ours, not the user's.
-	if [[ ${KUBECONFIG:-} == "$kept/kubeconfig" || ${KUBECONFIG:-} == "$kubeconfig" ]]; then unset KUBECONFIG; fi
 	command -v kubectl >/dev/null || status=2 fail "please install kubectl, which knows how to reach the cluster of context $CONTEXT"
+	# In a script that another one called, and after eval "$(make -s env)", it names a file of ours: where that has the context it came from the user's own,
+	# which is not known any more.
+	if [[ ${KUBECONFIG:-} == "$kept/kubeconfig" ]] && kubectl config get-contexts "$CONTEXT" >/dev/null 2>&1; then
+		export CONTEXT
+		return
+	fi
+	if [[ ${KUBECONFIG:-} == "$kept/kubeconfig" || ${KUBECONFIG:-} == "$kubeconfig" ]]; then unset KUBECONFIG; fi
 	(umask 077 && kubectl config view --raw --minify --flatten --context "$CONTEXT" >"$kept/kubeconfig.new" 2>/dev/null) ||
 		status=2 fail "no kubeconfig context named '$CONTEXT'; there are: $(kubectl config get-contexts -o name | paste -sd' ')"
 	mv "$kept/kubeconfig.new" "$kept/kubeconfig"
-	export CONTEXT CHOSEN_CONTEXT=$CONTEXT KUBECONFIG=$kept/kubeconfig
+	export CONTEXT KUBECONFIG=$kept/kubeconfig
 }
 
 # choose_last_cluster: the same, but without CONTEXT the one that `make run` used last.
