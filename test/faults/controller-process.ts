@@ -30,9 +30,10 @@ export interface Options {
   readonly poolTokenFile?: string
 }
 
-const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
-/** Node sizes its heap by the memory limit of its container, which this process lacks. */
-const asInItsPod = ["--disable-warning=ExperimentalWarning", "--max-old-space-size=256", "--max-semi-space-size=2"]
+/** The sources, or in the long runs what is built of them for the image. */
+const main = process.env.CONTROLLER_PROGRAM ?? fileURLToPath(new URL("../../src/main.ts", import.meta.url))
+/** Node sizes its heap by the memory limit of its container, which this process lacks: half of 256 MiB. */
+const asInItsPod = ["--disable-warning=ExperimentalWarning", "--max-old-space-size=128", "--max-semi-space-size=2"]
 
 const alive = (child: ChildProcess | undefined): child is ChildProcess => child !== undefined && child.exitCode === null && child.signalCode === null
 
