@@ -32,6 +32,8 @@ export interface TaskApi {
   readonly serials: Array<number>
   log: Uint8Array
   readonly journal: Array<JournalEntry>
+  /** The journal of the plan: what it wants to be made. */
+  readonly planned: Array<JournalEntry>
   /** What workers brought for others, encrypted. */
   readonly keptStates: Array<Uint8Array>
   lock: { ID: string } | undefined
@@ -102,9 +104,10 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
       case "POST /effects": {
         const { entries }: { entries: ReadonlyArray<JournalEntry> } = JSON.parse(body.toString("utf8"))
         const first = entries[0]?.number ?? 0
-        if (first > api.journal.length + 1) return [409, { error: "journal-gap", message: "A gap.", number: api.journal.length }]
-        api.journal.push(...entries.slice(api.journal.length + 1 - first))
-        return [200, { number: api.journal.length }]
+        const journal = entries.some(({ kind }) => kind === "planned") ? api.planned : api.journal
+        if (first > journal.length + 1) return [409, { error: "journal-gap", message: "A gap.", number: journal.length }]
+        journal.push(...entries.slice(journal.length + 1 - first))
+        return [200, { number: journal.length }]
       }
       case "GET /state":
         return api.state === undefined ? [404, { error: "no-state", message: "No state." }] : [200, api.state]
@@ -179,6 +182,7 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
     keptStates: [],
     log: new Uint8Array(),
     journal: [],
+    planned: [],
     lock: undefined,
     epoch: 0,
     results: [],

@@ -41,7 +41,10 @@ resource "time_sleep" "last" {
       for (const id of made) expect(result?.message).toContain(`[id=${id}]`)
       expect(result?.message).toMatch(/Made, but not in the state: terraform_data\.made.*Begun, with an end that nobody saw: time_sleep\.last \(create\)\.$/u)
       expect(api.journal.filter(({ kind }) => kind === "done").map(({ id }) => id).sort()).toEqual([...made].sort())
-      expect(api.journal.at(-1)).toMatchObject({ kind: "started", address: "time_sleep.last" })
+      expect(api.journal.slice(-2)).toMatchObject([{ kind: "started", address: "time_sleep.last" }, { kind: "closed" }])
+      expect(api.planned.map(({ action, address, kind }) => `${kind} ${action} ${address}`).sort()).toEqual([
+        "planned create terraform_data.made[\"a\"]", "planned create terraform_data.made[\"b\"]", "planned create terraform_data.made[\"c \\\"d\\\"\"]", "planned create time_sleep.last"
+      ])
       expect(numbers(api)).toEqual(api.journal.map((_, at) => at + 1))
     }))
 
