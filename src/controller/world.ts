@@ -164,7 +164,7 @@ export const make = (initial: TaskPolicy): World => {
     },
     setJob: (key, found) => {
       const before = jobs.at(key)
-      if (before !== undefined && Option.isNone(found)) goneJobs.set(before.taskUid, before.seen.uid)
+      if (before !== undefined && Option.isNone(found) && keys.has(before.taskUid)) goneJobs.set(before.taskUid, before.seen.uid) // a task mostly goes before its Job, and is forgotten with all of it
       const uid = jobs.set(key, found)
       Option.map(uid, (uid) => {
         fresh.delete(uid)
@@ -179,7 +179,7 @@ export const make = (initial: TaskPolicy): World => {
       changed()
     },
     created: (uid, seen) => {
-      if (jobs.of(uid).length === 0 && goneJobs.get(uid) !== seen.uid) fresh.set(uid, seen)
+      if (keys.has(uid) && jobs.of(uid).length === 0 && goneJobs.get(uid) !== seen.uid) fresh.set(uid, seen)
       changed()
     },
     lookAtJobs: () => {

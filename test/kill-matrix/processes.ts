@@ -21,15 +21,15 @@ const words = (text: string): ReadonlyArray<string> => text.split("\0").filter((
 export const inPod = (pod: string, commandLine: RegExp): ReadonlyArray<number> =>
   readdirSync("/proc").filter((pid) => /^\d+$/u.test(pid) && words(fileOf(pid, "environ")).includes(`HOSTNAME=${pod}`) && commandLine.test(words(fileOf(pid, "cmdline")).join(" "))).map(Number)
 
-/** At once. Fails if all of them have ended already: then nothing was hit. */
-export const kill = (pids: ReadonlyArray<number>): void => {
+/** At once; gives how many of them still lived. */
+export const kill = (pids: ReadonlyArray<number>): number => {
   const living = pids.filter((pid) => fileOf(String(pid), "cmdline") !== "")
-  if (living.length === 0) throw new Error("It had ended before it could be killed")
   for (const pid of living) {
     try {
       process.kill(pid, "SIGKILL")
     } catch {} // it went with another of them
   }
+  return living.length
 }
 
 /** In the memory of the group that it is told: takes 64 MiB after the other. */
@@ -69,7 +69,7 @@ export const killPart = (name: string): () => void => {
   const [program = "", ...args] = words(fileOf(pid, "cmdline"))
   const env = Object.fromEntries(words(fileOf(pid, "environ")).map((word) => [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]))
   const cwd = readlinkSync(join("/proc", pid, "cwd"))
-  kill([Number(pid)])
+  void kill([Number(pid)])
   return () => {
     const log = openSync(join(state, "logs", `${name}.log`), "a")
     const child = spawn(program, args, { env, cwd, detached: true, stdio: ["ignore", log, log] })

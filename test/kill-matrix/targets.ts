@@ -22,6 +22,16 @@ const running = async (pod: string, commandLine: RegExp): Promise<ReadonlyArray<
   throw new Error(`${pod} has no process ${String(commandLine)}`)
 }
 
+const killAll = (pids: ReadonlyArray<number>): void => {
+  if (kill(pids) === 0) throw new Error("It had ended before it could be killed")
+}
+
+/** Whichever runs there first: a short command may end before it is killed, and the next one is as good. */
+const killRunning = async (pod: string, commandLine: RegExp): Promise<void> => {
+  for (const deadline = Date.now() + 30_000; Date.now() < deadline;) if (kill(await running(pod, commandLine)) > 0) return
+  throw new Error(`No process ${String(commandLine)} of ${pod} lived long enough to be killed`)
+}
+
 /** It is away for a while, as when an operator restarts it. */
 const killAndRestart = async (part: string) => {
   const restart = killPart(part)
@@ -58,13 +68,13 @@ const inItsPod = async (target: PodTarget, pod: string): Promise<Blow> => {
   switch (target) {
     case "worker": {
       const pids = await running(pod, worker)
-      return () => kill(pids)
+      return () => killAll(pids)
     }
     case "exec loop": {
       const pids = await running(pod, /exec-loop/u)
-      return () => kill(pids)
+      return () => killAll(pids)
     }
-    case "engine": return async () => kill(await running(pod, engine))
+    case "engine": return () => killRunning(pod, engine)
     case "worker out of memory": return async () => starve(await running(pod, worker))
     case "runner out of memory": return async () => starve(await running(pod, engine))
     case "disk full": {
@@ -83,8 +93,8 @@ const inItsPod = async (target: PodTarget, pod: string): Promise<Blow> => {
 /** Finds the target beforehand, since at some moments it ends within milliseconds. Begins as early as the run. */
 export const aim = async (target: Target, task: string): Promise<Blow> => {
   switch (target) {
-    case "controller": return async () => kill(await running(await productPod("controller"), /controller/u))
-    case "server": return async () => kill(await running(await productPod("server"), /server/u))
+    case "controller": return async () => killRunning(await productPod("controller"), /controller/u)
+    case "server": return async () => killRunning(await productPod("server"), /server/u)
     case "kubelet": case "containerd": case "kube-apiserver": case "etcd": return () => killAndRestart(target)
     case "Job deleted": return async () => void await tryKubectl(["delete", "job", `--selector=scalr.io/task=${task}`, "--wait=false"])
     case "AgentTask deleted": return async () => void await tryKubectl(["delete", "atask", task, "--wait=false"])
