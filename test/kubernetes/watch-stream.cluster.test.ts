@@ -61,8 +61,10 @@ layer(RealCluster, { excludeTestServices: true })("a watch in protobuf of a real
       const { namespace } = yield* Cluster
       const kubernetes = yield* Kubernetes
       const place = { namespace, name: "told" }
-      const made = yield* kubernetes.create(pods, { metadata: { ...place, labels: { team: "a", empty: "" }, annotations: { note: "x" } }, spec: { ...template, nodeName: "node-1" } })
-      yield* kubernetes.updateStatus(pods, { ...made, status: podStatus })
+      yield* kubernetes.create(pods, { metadata: { ...place, labels: { team: "a", empty: "" }, annotations: { note: "x" } }, spec: { ...template, nodeName: "node-1" } })
+      yield* Effect.flatMap(kubernetes.get(pods, place), (made) => kubernetes.updateStatus(pods, { ...made, status: podStatus })).pipe(
+        Effect.retry({ while: ({ _tag }) => _tag === "Conflict", times: 20 }) // whoever looks after nodes may write between, since there is no such node
+      )
       yield* same(pods, place, Pod)
     }))
 
