@@ -1,6 +1,6 @@
 // Which finished tasks are past the history limit of their workspace.
 // Only tasks that were made here count, for a pool or for a new revision: one that Git keeps would come back, and run again. The newest attempt stays.
-// Called by controller/world.
+// Called by controller/past-history and controller/mirror.
 import { Option } from "effect"
 import type { AgentTask } from "../schema/agent-task.ts"
 import type { Uid } from "../schema/names.ts"

@@ -7,7 +7,7 @@ import { effectsMessage } from "../core/effects-message.ts"
 import { planAgainAfterMillis } from "../core/plan-again.ts"
 import { RunEvent } from "../core/run-machine.ts"
 import { needRescue } from "../core/stage-effects.ts"
-import { doubtOf, rescueAdvice } from "../core/state-doubt.ts"
+import { doubtOf, rescueAdvice, type StageEnd } from "../core/state-doubt.ts"
 import { sentence } from "../core/sentence.ts"
 import type { Assignment } from "../schema/pool-api.ts"
 import type { StageResult } from "../schema/stage-result.ts"
@@ -142,10 +142,10 @@ const make = Effect.gen(function*() {
   })
 
   /** Opens a rescue when the end leaves the state in doubt; gives what the run's failure says of it. */
-  const doubt = Effect.fnUntraced(function*(ended: StageRow, { id, workspace, workspaceId }: Run, result: StageResult) {
+  const doubt = Effect.fnUntraced(function*(ended: StageRow, { id, workspace, workspaceId }: Run, result: StageResult, standing: Pick<StageEnd, "lock" | "refusedState">) {
     const { id: stageId, stage } = ended
     const unsaved = yield* effects.account(ended, workspaceId, result)
-    const because = doubtOf({ stage, result, unsavedEffects: unsaved !== undefined && needRescue(unsaved), ...(yield* states.standing(stageId)) })
+    const because = doubtOf({ stage, result, unsavedEffects: unsaved !== undefined && needRescue(unsaved), ...standing })
     if (because === undefined) return ""
     const message = `The ${stage} of ${id} ended with ${result.reason}: ${because}`
     yield* rescues.open({ workspaceId, stageId, reason: result.reason, message: unsaved === undefined ? message : `${message} (${effectsMessage(unsaved).replace(/\.$/u, "")})` })
@@ -154,7 +154,9 @@ const make = Effect.gen(function*() {
 
   /** Of a journal that went on after its stage had ended: what it adds is shown, and in doubt though an earlier doubt was settled. */
   const accountAgain = Effect.fn("Assignments.accountAgain")((stage: StageRow, result: StageResult) =>
-    sql.withTransaction(Effect.flatMap(runs.get(stage.runId), (run) => doubt(stage, run, result))))
+    sql.withTransaction(Effect.gen(function*() {
+      yield* doubt(stage, yield* runs.get(stage.runId), result, yield* states.standing(stage.id))
+    })))
 
   /** The run has its next attempt with the end of the last one, unless somebody wanted it to end anyway. */
   const planAgain = Effect.fnUntraced(function*(stage: StageRow, { message, reason }: StageResult, afterMillis: number) {
@@ -190,9 +192,9 @@ const make = Effect.gen(function*() {
         ...(stage.endedAt === null && { acknowledgedAt: stage.acknowledgedAt ?? at })
       })} WHERE id = ${id}`
       const run = yield* runs.get(stage.runId)
-      const hadNoLock = stage.stage !== "plan" && (yield* states.standing(id)).lock === "none"
-      if (hadNoLock) yield* effects.forgetPlanned(run.id) // then it made nothing, seen or unseen, or ended in order
-      const doubted = yield* doubt(stage, run, result)
+      const standing = yield* states.standing(id)
+      if (stage.stage !== "plan" && standing.lock === "none") yield* effects.forgetPlanned(run.id) // then it made nothing, seen or unseen, or ended in order
+      const doubted = yield* doubt(stage, run, result, standing)
       yield* states.release(id)
       yield* commits.news("logs")
       const again = planAgainAfterMillis(stage.stage, result, stage.attempt - 1)

@@ -54,7 +54,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const routeOfResult = yield* routesOf(stageOf(({ endedAt, result }) => Effect.succeed(endedAt === null || result !== null)), problem)
   const routeOfState = yield* routesOf(stageOf(states.mayPush), problem)
 
-  /** For the holder of the token of a stage that is not over. */
+  /** For the holder of the token of a stage that is not over, with its run. */
   const task = (method: "GET" | "POST" | "PUT", path: HttpRouter.PathInput, handler: (request: HttpServerRequest.HttpServerRequest, stage: StageRow, run: Run) => Answer) =>
     routeOfStage(method, path, (request, _, stage) => Effect.flatMap(runs.get(stage.runId), (run) => handler(request, stage, run)))
 
@@ -107,7 +107,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
         if (!isPlan && stage.result !== null && added > 0) yield* assignments.accountAgain(stage, stage.result)
         return HttpServerResponse.jsonUnsafe({ number })
       })),
-    task("GET", taskPath.state, (_, stage) =>
+    routeOfStage("GET", taskPath.state, (_, __, stage) =>
       Effect.map(states.read(stage), ({ bytes, sha256 }) => HttpServerResponse.uint8Array(bytes, { contentType: "application/json", headers: { [taskHeader.digest]: sha256 } }))),
     routeOfState("POST", taskPath.state, (request, _, stage) =>
       Effect.gen(function*() {
@@ -119,11 +119,11 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
       })),
     task("POST", taskPath.keptState, (request) =>
       Effect.as(Effect.flatMap(bytesOf(request, keptStateLimitBytes), keptStates.take), noContent)),
-    task("POST", taskPath.lock, (request, stage) =>
+    routeOfStage("POST", taskPath.lock, (request, _, stage) =>
       Effect.gen(function*() {
         return HttpServerResponse.jsonUnsafe({ epoch: yield* states.lock(stage, yield* lockInfo(request)) })
       })),
-    task("POST", taskPath.unlock, (request, stage) =>
+    routeOfStage("POST", taskPath.unlock, (request, _, stage) =>
       Effect.gen(function*() {
         yield* states.unlock(stage, yield* lockInfo(request))
         return unlocked

@@ -184,13 +184,9 @@ const accountFor = Effect.fnUntraced(function*(backing: Backing, done: Done, jou
   const { tooLate } = yield* Stop
   const { statePushed } = yield* Ref.get(facts)
   const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...(statePushed !== undefined && { statePushed }) })
-  const told = journal.entries()
-  if (!inOrder && told.length === 0) return yield* Effect.raceFirst(close(done, journal), tooLate)
-  if (told.length === 0) return
-  const [state] = yield* Effect.all([
-    Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<string>())),
-    Effect.raceFirst(journal.flush(statePatience).pipe(Effect.andThen(inOrder ? Effect.void : close(done, journal))), tooLate)
-  ], { concurrency: 2 })
+  const arrived = Effect.raceFirst(Effect.andThen(journal.flush(statePatience), inOrder ? Effect.void : close(done, journal)), tooLate)
+  if (journal.entries().length === 0) return yield* arrived
+  const [state] = yield* Effect.all([Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<string>())), arrived], { concurrency: 2 })
   const left = Option.match(Option.filter(state, (text) => !isEncrypted(text)), {
     onNone: () => inOrder ? "" : madeMessage(journal.entries()),
     onSome: (text) => effectsMessage(stageEffects(journal.entries(), stateObjects(text), inOrder))
