@@ -1,6 +1,7 @@
 // A program as a process of its own: what it has said so far, how to wait for more of it, and how it ended.
 // Used by the end-to-end tests for kubectl and agent-job, and by the files beside this one.
 import { type ChildProcess, spawn } from "node:child_process"
+import { setTimeout as sleep } from "node:timers/promises"
 
 export interface Ended {
   /** Null after a signal that it did not handle. */
@@ -16,6 +17,15 @@ export interface StartOptions {
 
 /** A deadline that passed, told with what was seen last. */
 export const overdue = (what: string, seconds: number, seen: string) => new Error(`${what} did not come about in ${seconds} s; seen last: ${seen}`)
+
+/** Looks again and again until there is something to see. */
+export const eventually = async <A>(what: string, look: () => A | undefined, { everyMillis = 20, seconds = 30 } = {}): Promise<A> => {
+  for (const deadline = Date.now() + seconds * 1000; Date.now() < deadline; await sleep(everyMillis)) {
+    const seen = look()
+    if (seen !== undefined) return seen
+  }
+  throw overdue(what, seconds, "nothing")
+}
 
 export class Process {
   readonly ended: Promise<Ended>

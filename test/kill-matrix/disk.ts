@@ -4,20 +4,18 @@
 import { execFileSync } from "node:child_process"
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, statfsSync, statSync, writeSync } from "node:fs"
 import { join } from "node:path"
-import { setTimeout as sleep } from "node:timers/promises"
+import { eventually } from "../end-to-end/process.ts"
 
 /** More than a run of the matrix needs. */
 const sizeMebibytes = 128
 const nameOfDisk = "small-disk"
 
 /** Every emptyDir of the Pod's; they come together, before its first container. */
-const volumesOf = async (pod: string): Promise<ReadonlyArray<string>> => {
+const volumesOf = (pod: string): Promise<ReadonlyArray<string>> => {
   const place = join(pod, "volumes/kubernetes.io~empty-dir")
   const names = ["data", "private", "tmp"]
-  for (const deadline = Date.now() + 60_000; Date.now() < deadline; await sleep(2)) {
-    if (existsSync(place) && names.every((name) => readdirSync(place).includes(name))) return names.map((name) => join(place, name))
-  }
-  throw new Error(`There came no volumes in ${place}`)
+  const there = () => existsSync(place) && names.every((name) => readdirSync(place).includes(name))
+  return eventually(`the volumes in ${place}`, () => there() ? names.map((name) => join(place, name)) : undefined, { everyMillis: 2, seconds: 60 })
 }
 
 /** As the kernel calls a tmpfs. */

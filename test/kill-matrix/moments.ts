@@ -2,9 +2,8 @@
 // Used by matrix.kills.test.ts.
 import { existsSync, readdirSync, statSync } from "node:fs"
 import { join } from "node:path"
-import { setTimeout as sleep } from "node:timers/promises"
 import { untilTask } from "../end-to-end/cluster.ts"
-import { overdue } from "../end-to-end/process.ts"
+import { eventually } from "../end-to-end/process.ts"
 import { untilRun } from "../end-to-end/server.ts"
 import type { Moment } from "./cells.ts"
 import { directoryOf, podOf } from "./pods.ts"
@@ -18,8 +17,7 @@ export const taskAt = (moment: Moment, id: string): string =>
 const untilLastWords = async (pod: string): Promise<void> => {
   const place = join(await directoryOf(pod), "containers/worker")
   const written = () => existsSync(place) && readdirSync(place).some((file) => statSync(join(place, file)).size > 0)
-  for (const deadline = Date.now() + 120_000; Date.now() < deadline; await sleep(1)) if (written()) return
-  throw overdue(`the last words in ${place}`, 120, "none")
+  await eventually(`the last words in ${place}`, () => written() ? true : undefined, { everyMillis: 1, seconds: 120 })
 }
 
 /** Completes when the run is there. */

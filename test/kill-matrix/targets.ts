@@ -3,6 +3,7 @@
 import { execFileSync } from "node:child_process"
 import { setTimeout as sleep } from "node:timers/promises"
 import { kubectl, productNamespace, taskNamespace, tryKubectl } from "../end-to-end/cluster.ts"
+import { eventually } from "../end-to-end/process.ts"
 import type { Target } from "./cells.ts"
 import { smallDisk } from "./disk.ts"
 import { directoryOf, podOf } from "./pods.ts"
@@ -14,23 +15,19 @@ const productPod = async (component: string): Promise<string> =>
   (await kubectl(["--namespace", productNamespace, "get", "pods", `--selector=app.kubernetes.io/component=${component}`, "--field-selector=status.phase=Running", "--output=jsonpath={.items[0].metadata.name}"])).trim()
 
 /** Those in the Pod, once there is one. */
-const running = async (pod: string, commandLine: RegExp): Promise<ReadonlyArray<number>> => {
-  for (const deadline = Date.now() + 30_000; Date.now() < deadline; await sleep(20)) {
+const running = (pod: string, commandLine: RegExp): Promise<ReadonlyArray<number>> =>
+  eventually(`a process ${String(commandLine)} in ${pod}`, () => {
     const pids = inPod(pod, commandLine)
-    if (pids.length > 0) return pids
-  }
-  throw new Error(`${pod} has no process ${String(commandLine)}`)
-}
+    return pids.length > 0 ? pids : undefined
+  })
 
 const killAll = (pids: ReadonlyArray<number>): void => {
   if (kill(pids) === 0) throw new Error("It had ended before it could be killed")
 }
 
 /** Whichever runs there first: a short command may end before it is killed, and the next one is as good. */
-const killRunning = async (pod: string, commandLine: RegExp): Promise<void> => {
-  for (const deadline = Date.now() + 30_000; Date.now() < deadline;) if (kill(await running(pod, commandLine)) > 0) return
-  throw new Error(`No process ${String(commandLine)} of ${pod} lived long enough to be killed`)
-}
+const killRunning = async (pod: string, commandLine: RegExp): Promise<void> =>
+  void await eventually(`the death of a process ${String(commandLine)} in ${pod}`, () => kill(inPod(pod, commandLine)) > 0 ? true : undefined)
 
 /** It is away for a while, as when an operator restarts it. */
 const killAndRestart = async (part: string) => {

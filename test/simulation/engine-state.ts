@@ -49,7 +49,7 @@ const live = Effect.fnUntraced(function*(engine: Engine, { done, ended }: Life, 
     yield* delivery.unlock(info)
     return code
   })
-  yield* Effect.orElseSucceed(work, () => 1).pipe(Effect.tap((code) => Effect.sync(() => engine.isOver(code))), Effect.raceFirst(ended))
+  yield* Effect.orElseSucceed(work, () => 1).pipe(Effect.tap((code) => Effect.sync(() => engine.finish(code))), Effect.raceFirst(ended))
   const { pushed, trouble } = yield* delivery.settle(left)
   return { code: yield* ended, statePushed: Option.isSome(trouble) ? Option.some(false) : pushed }
 })

@@ -49,9 +49,10 @@ export class Engine {
     if (!this.running) return
     this.#done ??= code
     if (this.writesState && code !== killed) this.#tell()
-    else this.isOver(code)
+    else this.finish(code)
   }
-  isOver(code: number): void {
+  /** It has ended, whatever it had left to do. */
+  finish(code: number): void {
     if (!this.running) return
     this.running = false
     this.exitCode = code

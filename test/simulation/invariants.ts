@@ -29,7 +29,7 @@ const statusOf = (object: Change["object"] | undefined): AgentTaskStatus => (obj
 /** All that it made is in a state that is stored. */
 const isSaved = ({ pool, truth }: Simulation, { metadata, spec }: AgentTask): boolean => {
   if (spec.pool === undefined) return truth.states.has(metadata.uid)
-  const stored = pool === undefined ? new Set<string>() : storedIn(pool)
+  const stored = digestsOf(pool?.states ?? [])
   return truth.engines.some(({ lastState, task }) => task.metadata.uid === metadata.uid && lastState !== undefined && stored.has(lastState))
 }
 
@@ -85,11 +85,10 @@ const judgeLimits = ({ cluster, config: { policy: { limits } }, crowded, tasks }
 }
 
 const stageOf = ({ task: { spec } }: Engine): string => spec.pool === undefined ? "" : assignmentId(spec.pool.runId, spec.stage, spec.attempt ?? 1)
-const storedIn = (pool: PoolServer): ReadonlySet<string> => new Set(pool.states.map(({ sha256 }) => sha256))
+const digestsOf = (states: PoolServer["states"]): ReadonlySet<string> => new Set(states.map(({ sha256 }) => sha256))
 
 /** What the pool has of a stage is what its one task did, once. A stage that an agent took is on its way, or has a result. */
-const judgePool = ({ pool, server, truth }: Simulation): void => {
-  if (pool === undefined) return
+const judgeStages = ({ server, truth }: Simulation, pool: PoolServer, stored: ReadonlySet<string>): void => {
   const there = new Set(server.all(agentTasks).map(({ metadata }) => metadata.uid))
   const { stages } = pool
   for (const { acknowledgedAt, id, result, taskUid } of stages) {
@@ -102,13 +101,12 @@ const judgePool = ({ pool, server, truth }: Simulation): void => {
     }
   }
   const started = new Set<string>()
-  for (const { task: { spec } } of truth.engines) {
-    if (spec.pool === undefined) continue
-    const id = assignmentId(spec.pool.runId, spec.stage, spec.attempt ?? 1)
+  for (const engine of truth.engines) {
+    if (engine.task.spec.pool === undefined) continue
+    const id = stageOf(engine)
     demand(!started.has(id), "I1", () => `the engine of ${id} was started by two tasks`)
     started.add(id)
   }
-  const stored = storedIn(pool)
   for (const { id, status } of pool.runs) {
     if (status !== "applied") continue
     const applied = truth.engines.filter(({ exitCode, lastState, task: { spec } }) => spec.pool?.runId === id && spec.stage !== "plan" && exitCode === 0 && lastState !== undefined && stored.has(lastState))
@@ -117,9 +115,7 @@ const judgePool = ({ pool, server, truth }: Simulation): void => {
 }
 
 /** Nobody makes things upon a state that lacks some, unless a person has looked at it. */
-const judgeBeginnings = ({ pool, truth: { engines } }: Simulation): void => {
-  if (pool === undefined) return
-  const stored = storedIn(pool)
+const judgeBeginnings = ({ truth: { engines } }: Simulation, pool: PoolServer, stored: ReadonlySet<string>): void => {
   const making = engines.filter(({ lastState }) => lastState !== undefined)
   for (const engine of making) {
     if (pool.begun.has(engine)) continue
@@ -132,9 +128,7 @@ const judgeBeginnings = ({ pool, truth: { engines } }: Simulation): void => {
 }
 
 /** A workspace has one line of states: of one lineage, each under the lock of one run, serials rising. What an engine was told is stored stays so, under its own lock. */
-const judgeStates = ({ pool, truth }: Simulation): void => {
-  if (pool === undefined) return
-  const { states } = pool
+const judgeStates = ({ truth }: Simulation, states: PoolServer["states"]): void => {
   for (const line of Map.groupBy(states, ({ workspaceId }) => workspaceId).values()) {
     line.slice(1).forEach((state, index) => {
       const { [index]: before } = line
@@ -149,11 +143,19 @@ const judgeStates = ({ pool, truth }: Simulation): void => {
   }
 }
 
+const judgePool = (simulation: Simulation, pool: PoolServer): void => {
+  const { states } = pool
+  const stored = digestsOf(states)
+  judgeStages(simulation, pool, stored)
+  judgeBeginnings(simulation, pool, stored)
+  judgeStates(simulation, states)
+}
+
 /** When all is over: what was made is in a stored state, or somebody was told that it may not be. */
 export const judgeEnd = ({ pool, truth }: Simulation): void => {
   if (pool === undefined) return
   const { doubts } = pool
-  const stored = storedIn(pool)
+  const stored = digestsOf(pool.states)
   for (const engine of truth.engines) {
     if (engine.lastState === undefined || stored.has(engine.lastState)) continue
     demand(doubts.has(stageOf(engine)), "I4", () => `what ${stageOf(engine)} made is in no state, and nobody was told`)
@@ -172,8 +174,6 @@ export const judge = (simulation: Simulation, from: number): number => {
   }
   judgeTruth(simulation)
   judgeLimits(simulation)
-  judgePool(simulation)
-  judgeBeginnings(simulation)
-  judgeStates(simulation)
+  if (simulation.pool !== undefined) judgePool(simulation, simulation.pool)
   return history.length
 }
