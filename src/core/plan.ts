@@ -39,6 +39,7 @@ export const rows: ReadonlyArray<Row> = [
   { situation: "claimed, and the worker left its last words", means: "take the result from the termination message", holds: holds.lastWords, respond: respond.finishWithLastWords },
   { situation: "claimed, and the worker is over without a result", means: "fail as lost and say why; never start it again", holds: holds.lost, respond: respond.finishLost },
   { situation: "claimed, and its node does not answer", means: "wait for evidence, keep the workspace, say so", holds: holds.unreachable, respond: respond.stall },
+  { situation: "claimed, and its newest state is not saved", means: "leave it to the worker, which says so itself and takes it back", holds: holds.unsaved, respond: respond.keep },
   { situation: "claimed, and to be cancelled", means: "the worker interrupts the engine once and saves the state", holds: holds.stopping, respond: respond.showStopping },
   { situation: "claimed", means: "leave it to the worker", holds: holds.running, respond: respond.showRunning },
   // nobody has it

@@ -13,7 +13,7 @@ import { delayMillis, hadToGo } from "./plan-again.ts"
 import { endOf, isPodOver, type Trouble, troubleOfStart } from "./pod-trouble.ts"
 import { sentence } from "./sentence.ts"
 import { jobGoesOn, millisSince, millisSinceEnd, mostLaunches, patienceMillis, type Situation } from "./situation.ts"
-import { acknowledged, advance, finished } from "./status.ts"
+import { acknowledged, advance, finished, running } from "./status.ts"
 
 export interface Response {
   /** Carried out in this order, before the status is written; the first that fails ends the pass. */
@@ -137,9 +137,7 @@ export const showStopping: Respond = (_) =>
 /** The claim's own words, again after a time in which the node did not answer. */
 export const showRunning: Respond = (_) => {
   const { pod, reason } = _.observed.task.status
-  return reason === "NodeUnreachable" && pod !== undefined
-    ? tell(_, { phase: "Running", reason: "Claimed", message: `Runs in Pod ${pod.name} on ${pod.node ?? "its node"}.` })
-    : unchanged(_)
+  return reason === "NodeUnreachable" && pod !== undefined ? tell(_, running(pod)) : unchanged(_)
 }
 
 // ── nobody has it ──

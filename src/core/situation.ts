@@ -64,6 +64,7 @@ export const holds = {
   lastWords: (_) => isClaimed(_) && Option.exists(_.observed.pod, (pod) => Option.isSome(pod.lastWords)),
   lost: (_) => isClaimed(_) && Option.match(_.observed.pod, { onNone: () => true, onSome: isEngineOver }),
   unreachable: (_) => isClaimed(_) && Option.exists(_.observed.pod, (pod) => !pod.nodeAnswers),
+  unsaved: (_) => isClaimed(_) && _.observed.task.status.reason === "StateUnsaved",
   stopping: (_) => isClaimed(_) && _.observed.task.spec.cancel === true,
   running: isClaimed,
   cancelled: ({ observed: { task } }) => task.spec.cancel === true,

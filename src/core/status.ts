@@ -91,6 +91,17 @@ export interface Launch {
   readonly configHash: string
 }
 
+/** What is said of a task while its worker runs it. */
+export const running = ({ name, node }: Pick<NonNullable<AgentTaskStatus["pod"]>, "name" | "node">): Pick<Step, "phase" | "reason" | "message"> =>
+  ({ phase: "Running", reason: "Claimed", message: `Runs in Pod ${name} on ${node ?? "its node"}.` })
+
+/** Said by the worker, since the pool's server, which is told of all else, is what it waits for. */
+export const unsaved: Pick<Step, "phase" | "reason" | "message"> = {
+  phase: "Running",
+  reason: "StateUnsaved",
+  message: "The pool's server has not taken the newest state yet. The worker keeps it and goes on trying; do not delete its Pod."
+}
+
 /** The status that takes a task: written by the worker against the resourceVersion it read, and only if `claim` was absent. */
 export const claimed = (
   status: AgentTaskStatus,
@@ -99,7 +110,7 @@ export const claimed = (
   generation: number
 ): AgentTaskStatus => ({
   launches: 1,
-  ...advance(status, { phase: "Running", reason: "Claimed", message: `Runs in Pod ${pod} on ${node}.`, generation, now: claim.at }),
+  ...advance(status, { ...running({ name: pod, node }), generation, now: claim.at }),
   claim,
   job: { name: job },
   pod: { name: pod, uid: claim.podUid, node },

@@ -21,6 +21,7 @@ export const reasons = {
   Unschedulable: "No node can take the Pod; look at the message for what is missing.",
   Claimed: "The worker has taken the task and runs it.",
   NodeUnreachable: "The node does not answer, so the stage may still run there; it is not repeated until that is ruled out.",
+  StateUnsaved: "The pool's server has not taken the state that the engine wrote; the worker keeps it and goes on trying, and the stage waits for that.",
   Stopping: "A cancel was asked for; the engine was interrupted once and is given time to save its state.",
   // how it ended
   Completed: "The stage ended with success.",
@@ -52,7 +53,7 @@ export const Reason = Schema.Literals(Object.keys(reasons) as ReadonlyArray<Reas
 /** Reasons with which a task may end as Failed. */
 export type FailureReason = Exclude<
   Reason,
-  WaitReason | "Accepted" | "StateRescuePending" | "JobCreated" | "Unschedulable" | "Claimed" | "NodeUnreachable" | "Stopping" | "Completed" | "Cancelled"
+  WaitReason | "Accepted" | "StateRescuePending" | "JobCreated" | "Unschedulable" | "Claimed" | "NodeUnreachable" | "StateUnsaved" | "Stopping" | "Completed" | "Cancelled"
 >
 
 /** Reasons for which a task may wait. */

@@ -9,6 +9,7 @@ import { sharedCopy, type SharedCopy } from "./shared-state.ts"
 import { Declined, NoAnswer, Platform, type PlatformError, type StateLock } from "./platform.ts"
 import { Settings } from "./settings.ts"
 import { Stop } from "./stop.ts"
+import { TaskStatus } from "./task-status.ts"
 
 /** How it stands when the engine is gone. */
 export interface Settled {
@@ -39,9 +40,10 @@ const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes)
 const readPatience = Duration.seconds(10)
 const notLocked = new Declined({ status: 409, message: "The state is not locked, so it may not be written.", body: undefined })
 
-const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Service"], never, Platform | Settings | Stop> {
+const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Service"], never, Platform | Settings | Stop | TaskStatus> {
   const { pod, privateDirectory, statePatience } = yield* Settings
   const { tooLate } = yield* Stop
+  const { unsavedDuring } = yield* TaskStatus
   const platform = yield* Platform
   const inTurn = Semaphore.makeUnsafe(1)
   let held: { readonly info: LockInfo; readonly lock: StateLock; readonly isOver: boolean } | undefined
@@ -87,7 +89,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       const digest = sha256(bytes)
       unconfirmed = bytes
       yield* keepCopy(privateDirectory, bytes).pipe(Effect.catch((error) => Effect.logWarning(error.message))) // the server is asked all the same
-      yield* ask(Effect.tapError(platform.pushState(bytes, digest, held.lock), share(bytes)))
+      yield* unsavedDuring(ask(Effect.tapError(platform.pushState(bytes, digest, held.lock), share(bytes))))
       unconfirmed = undefined
       confirmed = digest
       known = Option.some(bytes)

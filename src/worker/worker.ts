@@ -15,6 +15,7 @@ import { runStage } from "./stage.ts"
 import type { StageFailed } from "./stage-failed.ts"
 import { StateDelivery } from "./state-delivery.ts"
 import { Stop } from "./stop.ts"
+import { TaskStatus } from "./task-status.ts"
 
 /** The stage did not succeed; its result says why. Exit code 1. */
 class StageUnsuccessful extends Data.TaggedError("StageUnsuccessful")<{ readonly result: StageResult }> {
@@ -41,7 +42,7 @@ const ofPool = (claim: Claim, spec: AgentTaskSpec, url: string, taskUid: string)
     const { patiently, tellResult } = yield* Platform
     yield* finish(claim, spec, poolBacking(spec), Option.some((result) => patiently(tellResult(result))))
   }).pipe(
-    Effect.provide(Layer.provideMerge(StateDelivery.layer, Platform.layer(url, taskUid))),
+    Effect.provide(StateDelivery.layer.pipe(Layer.provide(TaskStatus.layer(claim)), Layer.provideMerge(Platform.layer(url, taskUid)))),
     Effect.catchTag("StageFailed", (failure) => finish(claim, spec, Effect.fail(failure), Option.none()))
   )
 

@@ -96,10 +96,11 @@ describe("plan", () => {
     const made = decide(seed).actions.filter(Action.$is("CreateTask"))
     expect(made.length).toBeLessThanOrEqual(1)
     for (const { spec } of made) {
-      const { task: { spec: { source }, status } } = worldOf(seed)
+      const { source: seen, task: { spec: { source }, status } } = worldOf(seed)
       expect(isOver(status.phase)).toBe(true)
       const lost = seed.latest === "lost" || (seed.latest === "none" && seed.life === "lost")
-      if (spec.stage !== "plan" || !lost) expect(seed.source).toBe(spec.stage === "plan" ? "new" : "known")
+      const hasNew = seen._tag === "Ready" && seen.artifact.sha256 !== status.source?.sha256
+      if (spec.stage !== "plan" || !lost) expect({ source: seen._tag, hasNew }).toEqual({ source: "Ready", hasNew: spec.stage === "plan" })
       expect(seed).toMatchObject({ cancel: false, deleted: false })
       expect([seed.latest, seed.latest === "none" ? "none" : seed.latestApply]).not.toContain("alive")
       if (spec.stage === "plan") expect(spec.source.fluxSource).toEqual({ kind: source.fluxSource?.kind, name: source.fluxSource?.name })

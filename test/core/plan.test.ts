@@ -83,6 +83,8 @@ const cases: ReadonlyArray<Case> = [
   { given: "a result whose Job is about to end", seed: { life: "succeeded", job: "active" }, situation: "over", actions: [], phase: "Succeeded" },
   { given: "a claimed task that runs", seed: { life: "claimed", job: "active", pod: "Running", worker: "running" }, situation: "claimed", actions: [], phase: "Running", reason: "Claimed" },
   { given: "a cancel after the claim", seed: { life: "claimed", job: "active", pod: "Running", worker: "running", cancel: true }, situation: "claimed, and to be cancelled", actions: [], phase: "Running", reason: "Stopping" },
+  { given: "a claimed task whose newest state is not saved", seed: { life: "unsaved", job: "active", pod: "Running", worker: "running" }, situation: "claimed, and its newest state is not saved", actions: [], phase: "Running", reason: "StateUnsaved" },
+  { given: "a cancel while the newest state is not saved", seed: { life: "unsaved", job: "active", pod: "Running", worker: "running", cancel: true }, situation: "claimed, and its newest state is not saved", actions: [], phase: "Running", reason: "StateUnsaved" },
   { given: "a claimed task on a silent node", seed: { life: "claimed", job: "active", pod: "silent", worker: "running" }, situation: "claimed, and its node does not answer", actions: [], phase: "Running", reason: "NodeUnreachable" },
   { given: "a claimed task whose Pod is gone", seed: { life: "claimed" }, situation: "claimed, and the worker is over without a result", actions: ["Emit"], phase: "Failed", reason: "NodeLost" },
   { given: "a claimed task whose Pod was evicted", seed: { life: "claimed", job: "failed", pod: "Evicted" }, situation: "claimed, and the worker is over without a result", actions: ["Emit"], phase: "Failed", reason: "Evicted" },

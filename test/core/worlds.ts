@@ -37,7 +37,7 @@ export const Seed = Schema.Struct({
   pool: Schema.Boolean,
   cancel: Schema.Boolean,
   deleted: Schema.Boolean,
-  life: Schema.Literals(["new", "queued", "starting", "evicted", "claimed", "succeeded", "failed", "cancelled", "lost"]),
+  life: Schema.Literals(["new", "queued", "starting", "evicted", "claimed", "unsaved", "succeeded", "failed", "cancelled", "lost"]),
   reported: Schema.Boolean,
   launches: small,
   maxLaunches: Schema.Literals([1, 2, 3]),
@@ -83,6 +83,7 @@ const statusOf = ({ launches, life, reported }: Seed): AgentTaskStatus => {
     case "starting": return { phase: "Starting", launches: Math.max(launches, 1), job: { name: "agent-job-task" } }
     case "evicted": return { phase: "Starting", reason: "Evicted", message: "It is launched again.", launches: Math.max(launches, 1), job: { name: "agent-job-task" } }
     case "claimed": return { phase: "Running", reason: "Claimed", ...claimed }
+    case "unsaved": return { phase: "Running", reason: "StateUnsaved", ...claimed }
     case "succeeded": return { phase: "Succeeded", reason: "Completed", ...claimed, result: success, ...reportedAt }
     case "failed": return { phase: "Failed", reason: "ImagePull", message: "no image", ...reportedAt }
     case "cancelled": return { phase: "Cancelled", reason: "Cancelled", ...reportedAt }

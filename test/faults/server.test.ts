@@ -13,6 +13,7 @@ import { Stop } from "../../src/worker/stop.ts"
 import { agent, ask, directory, person, planWith, serve, succeeded, taskUid, userToken } from "../server/live-server.ts"
 import { ended, started } from "../server/process.ts"
 import { podSettings } from "../worker/pod-settings.ts"
+import { noTaskStatus } from "../worker/pool-parts.ts"
 import { type FaultProxy, faultProxy } from "./proxy.ts"
 import type { Fault, Match } from "./rule.ts"
 
@@ -36,7 +37,7 @@ const applying = (url: string): Effect.Effect<Worker, never, Scope.Scope> =>
     writeFileSync(tokenFile, taskToken)
     const stop = Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeed(Option.none()), plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, begin: () => Effect.void }))
     const settings = Layer.orDie(podSettings(place, place, { AGENT_JOB_TOKEN_FILE: tokenFile, AGENT_JOB_POOL_PATIENCE: "20 seconds" }))
-    const parts = StateDelivery.layer.pipe(Layer.provideMerge(Layer.orDie(Platform.layer(proxy.url, taskUid))), Layer.provide(Layer.merge(settings, stop)))
+    const parts = StateDelivery.layer.pipe(Layer.provide(noTaskStatus), Layer.provideMerge(Layer.orDie(Platform.layer(proxy.url, taskUid))), Layer.provide(Layer.merge(settings, stop)))
     return { proxy, url, run, parts: Layer.fresh(parts) }
   })
 

@@ -16,6 +16,7 @@ import { claimTask } from "../../src/worker/claim.ts"
 import { report, type TellPool } from "../../src/worker/report.ts"
 import { Settings } from "../../src/worker/settings.ts"
 import { Stop } from "../../src/worker/stop.ts"
+import { TaskStatus } from "../../src/worker/task-status.ts"
 import type { ApiServer } from "./api-server.ts"
 import { planSha256, type PoolServer, type StatesOfStage } from "./pool-server.ts"
 import { clientOf, type Watch } from "./client.ts"
@@ -154,7 +155,7 @@ export const startWorker = ({ pod, pool, reaches, seed, server, thread, truth }:
     const { asked, begin } = yield* Stop
     yield* begin("2 hours")
     const backing = backingOf(task)
-    const outcome = (yield* backing.mayBegin) ? yield* runEngine(task, asked, backing) : refused
+    const outcome = (yield* backing.mayBegin) ? yield* Effect.provide(runEngine(task, asked, backing), TaskStatus.layer(claim)) : refused
     const result: StageResult = { ...outcome, finishedAt: new Date(thread.now).toISOString() }
     truth.results.set(task.metadata.uid, result)
     yield* report(claim, result, { flushLog: () => Effect.void, tellPool: backing.tellPool })

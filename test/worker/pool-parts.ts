@@ -9,16 +9,22 @@ import { Platform } from "../../src/worker/platform.ts"
 import { Settings } from "../../src/worker/settings.ts"
 import { StateDelivery } from "../../src/worker/state-delivery.ts"
 import { Stop } from "../../src/worker/stop.ts"
+import { TaskStatus } from "../../src/worker/task-status.ts"
 import { type TaskApi, taskApi } from "./fake-task-api.ts"
 import { podSettings } from "./pod-settings.ts"
 
 /** Of the AgentTask that they speak for. */
 export const taskUid = "task-uid-1"
 
+/** There is no AgentTask to say anything in. */
+export const noTaskStatus = Layer.succeed(TaskStatus, { unsavedDuring: (work) => work })
+
 export interface PoolParts {
   readonly api: TaskApi
   readonly privateDirectory: string
   readonly tokenFile: string
+  /** A state is on its way, which the AgentTask would say if that took long. */
+  readonly isUnsaved: () => boolean
   /** What is left of the grace is over from now on. */
   readonly endGrace: Effect.Effect<void>
   readonly layer: Layer.Layer<Platform | Settings | StateDelivery | Stop>
@@ -33,6 +39,9 @@ export const poolParts = (patience = "2 seconds", statePatience = "10 seconds"):
     )
     const tokenFile = join(privateDirectory, "token")
     writeFileSync(tokenFile, api.token)
+    let isUnsaved = false
+    const mark = (now: boolean) => Effect.sync(() => { isUnsaved = now })
+    const taskStatus = Layer.succeed(TaskStatus, { unsavedDuring: (work) => Effect.andThen(mark(true), Effect.ensuring(work, mark(false))) })
     const tooLate = Deferred.makeUnsafe<void>()
     const stop = Layer.succeed(Stop, Stop.of({
       asked: Effect.never,
@@ -44,6 +53,6 @@ export const poolParts = (patience = "2 seconds", statePatience = "10 seconds"):
     }))
     const settings = podSettings(privateDirectory, privateDirectory, { AGENT_JOB_TOKEN_FILE: tokenFile, AGENT_JOB_POOL_PATIENCE: patience, AGENT_JOB_STATE_PATIENCE: statePatience, AGENT_JOB_CACHE_DIR: join(privateDirectory, "cache") })
     const base = Layer.merge(Layer.orDie(settings), stop)
-    const layer = StateDelivery.layer.pipe(Layer.provideMerge(Layer.orDie(Platform.layer(api.url, taskUid))), Layer.provideMerge(base))
-    return { api, privateDirectory, tokenFile, endGrace: Effect.asVoid(Deferred.succeed(tooLate, undefined)), layer }
+    const layer = StateDelivery.layer.pipe(Layer.provide(taskStatus), Layer.provideMerge(Layer.orDie(Platform.layer(api.url, taskUid))), Layer.provideMerge(base))
+    return { api, privateDirectory, tokenFile, isUnsaved: () => isUnsaved, endGrace: Effect.asVoid(Deferred.succeed(tooLate, undefined)), layer }
   })

@@ -10,6 +10,7 @@ import { StateDelivery } from "../../src/worker/state-delivery.ts"
 import { Stop } from "../../src/worker/stop.ts"
 import { agent, directory, failed, person, planWith, serve, taskUid } from "../server/live-server.ts"
 import { podSettings } from "./pod-settings.ts"
+import { noTaskStatus } from "./pool-parts.ts"
 
 const state = (serial: number) => Buffer.from(JSON.stringify({ version: 4, serial, lineage: "l", outputs: {}, resources: [{ serial }] }))
 
@@ -25,7 +26,7 @@ const applying = Effect.gen(function*() {
   const tokenFile = join(made, "task.token")
   writeFileSync(tokenFile, apply.taskToken)
   const settings = podSettings(made, made, { AGENT_JOB_TOKEN_FILE: tokenFile, AGENT_JOB_POOL_PATIENCE: "300 millis" })
-  const parts = StateDelivery.layer.pipe(Layer.provide(Layer.orDie(Platform.layer(url, taskUid))), Layer.provide(Layer.merge(settings, stop)))
+  const parts = StateDelivery.layer.pipe(Layer.provide(noTaskStatus), Layer.provide(Layer.orDie(Platform.layer(url, taskUid))), Layer.provide(Layer.merge(settings, stop)))
   const delivery = Context.get(yield* Layer.build(parts), StateDelivery)
   yield* delivery.lock({ ID: "engine-lock", Who: "me@pod" })
   yield* delivery.push(state(1))

@@ -123,10 +123,10 @@ describe("the state gateway", () => {
       expect(readFileSync(kept(parts), "utf8")).toBe(state(1))
       yield* until(() => tries > 4) // longer than other questions are asked
       expect(parts.api.serials).toEqual([])
-      expect(writing.pollUnsafe()).toBeUndefined()
+      expect([writing.pollUnsafe(), parts.isUnsaved()]).toEqual([undefined, true])
       up()
       expect((yield* Fiber.join(writing)).status).toBe(200)
-      expect(parts.api.serials).toEqual([1])
+      expect([parts.api.serials, parts.isUnsaved()]).toEqual([[1], false])
       expect(existsSync(kept(parts))).toBe(false)
     })))
 

@@ -27,6 +27,7 @@ export const statusPolicy = (config: ResolvedConfig): Policy => ({
     podUid: ofToken("pod-uid"),
     job: jobName(config),
     claims: "!has(variables.was.claim)",
+    waits: `object.status.?phase.orValue('') == 'Running' && object.status.?reason.orValue('') in ['Claimed', 'StateUnsaved'] && object.status.?reason != variables.was.?reason && ${unchanged("phase", "claim", "changes", "finishedAt", "reportedAt")}`,
     over: "variables.was.?phase.orValue('') in ['Succeeded', 'Failed', 'Cancelled']"
   },
   checks: [
@@ -46,8 +47,8 @@ export const statusPolicy = (config: ResolvedConfig): Policy => ({
       message: "a claim says which Pod of which Job runs the task, and nothing of its end"
     },
     {
-      expression: `variables.claims || (has(object.status.result) && !has(variables.was.result) && ${unchanged("job", "pod", "launches", "configHash", "startedAt")})`,
-      message: "after its claim a task writes its result, once, and nothing before"
+      expression: `variables.claims || (!has(variables.was.result) && (has(object.status.result) || variables.waits) && ${unchanged("job", "pod", "launches", "configHash", "startedAt")})`,
+      message: "after its claim a task writes its result, once, and before it only whether its state waits to be saved"
     },
     {
       expression: `variables.claims || !has(object.status.result) || (variables.over ? ${unchanged("phase", "reason", "message", "conditions", "finishedAt")} : (object.status.phase == ${phaseOfResult} && object.status.?reason == object.status.result.?reason))`,

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { job } from "../../../src/core/manifest/job.ts"
 import { signalPlan } from "../../../src/core/signal-plan.ts"
-import { claimed, finished } from "../../../src/core/status.ts"
+import { advance, claimed, finished, running, unsaved } from "../../../src/core/status.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import type { KubernetesError } from "../../../src/kubernetes/errors.ts"
 import { agentTasks, jobs, pods } from "../../../src/kubernetes/kinds.ts"
@@ -135,6 +135,11 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
         const attempts = {
           "another task's Pod ends it": write(rival.worker, mine.task, done),
           "the claimant says something beside": write(mine.worker, mine.task, (now) => ({ ...now, message: "hello" })),
+          "the claimant says that it was cancelled": write(mine.worker, mine.task, (now) => ({ ...now, reason: "Stopping" })),
+          "the claimant says that its state waits, in another phase": write(mine.worker, mine.task, (now) => ({ ...now, phase: "Succeeded", reason: "StateUnsaved" })),
+          "the claimant says that its state waits, and that it has ended": write(mine.worker, mine.task, (now) => ({ ...now, reason: "StateUnsaved", finishedAt: at })),
+          "the claimant says that its state waits, in another Job": write(mine.worker, mine.task, (now) => ({ ...now, reason: "StateUnsaved", job: { name: "agent-job-rival" } })),
+          "another task's Pod says that its state waits": write(rival.worker, mine.task, (now) => ({ ...now, reason: "StateUnsaved" })),
           "the claimant ends it without a result": write(mine.worker, mine.task, (now) => ({ ...now, phase: "Succeeded", reason: "Completed" })),
           "a failure that succeeded": other({ phase: "Succeeded", reason: "Completed" }),
           "a failure for another reason": other({ reason: "Lost" }),
@@ -150,6 +155,17 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
         expect(yield* refusal(write(mine.worker, mine.task, (now) => ({ ...now, message: "Or so." })))).toMatch(policy)
         expect((yield* kubernetes.get(tasks, mine.task.metadata)).status).toMatchObject({ phase: "Failed", result })
       }), 60_000)
+
+    it.effect("that its state waits to be saved, and that it does no more", () =>
+      Effect.gen(function*() {
+        const waiting = yield* begun("waiting")
+        const say = (news: typeof unsaved) => write(waiting.worker, waiting.task, (now) => advance(now, { ...news, generation: 1, now: at }))
+        yield* write(waiting.worker, waiting.task, () => claimBy(waiting))
+        const reasons = [(yield* say(unsaved)).status, (yield* say(running({ name: waiting.pod.name }))).status].map((status) => (status as AgentTaskStatus).reason)
+        expect(reasons).toEqual(["StateUnsaved", "Claimed"])
+        yield* write(waiting.worker, waiting.task, (now) => finished(advance(now, { ...unsaved, generation: 1, now: at }), result, 1, false))
+        expect(yield* refusal(say(unsaved))).toMatch(policy)
+      }))
 
     it.effect("no more where a role grants it more", () =>
       Effect.gen(function*() {

@@ -1,0 +1,50 @@
+// What a claimed stage waits for, said in the status of its AgentTask: the pool's server, which gets the log, is what it waits for.
+// Always holds: a task of another claim, or one that is over, is left alone; the work goes on whatever becomes of the word on it.
+// Made by worker/worker.ts, used by worker/state-delivery.
+import { Context, DateTime, Duration, Effect, Layer, Schedule } from "effect"
+import { advance, isOver, running, unsaved } from "../core/status.ts"
+import { Kubernetes } from "../kubernetes/client.ts"
+import type { Claim } from "../schema/agent-task.ts"
+import { Settings } from "./settings.ts"
+import { taskKind } from "./task-kind.ts"
+
+export class TaskStatus extends Context.Service<TaskStatus, {
+  /** While it takes long, the status says that a state is not saved, and no more once it has succeeded. */
+  readonly unsavedDuring: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+}>()("agent-job/worker/TaskStatus") {
+  static readonly layer = (claim: Claim) => Layer.effect(TaskStatus, Effect.suspend(() => make(claim)))
+}
+
+/** From when on a wait is worth a word, and how often it is looked whether it is still there. */
+const tellEvery = Duration.seconds(20)
+
+/** For the word on it, so that no work is held up by it. */
+const patience = Duration.seconds(5)
+
+const make = Effect.fnUntraced(function*({ nonce }: Claim): Effect.fn.Return<TaskStatus["Service"], never, Kubernetes | Settings> {
+  const kubernetes = yield* Kubernetes
+  const { namespace, pod, task: name } = yield* Settings
+
+  const say = Effect.fnUntraced(function*(news: typeof unsaved) {
+    const { metadata, spec, status } = yield* kubernetes.get(taskKind, { namespace, name })
+    if (status.claim?.nonce !== nonce || isOver(status.phase) || status.reason === news.reason) return
+    yield* kubernetes.updateStatus(taskKind, {
+      metadata: { name, namespace, uid: metadata.uid, resourceVersion: metadata.resourceVersion },
+      spec,
+      status: advance(status, { ...news, generation: metadata.generation, now: DateTime.formatIso(yield* DateTime.now) })
+    })
+  }, Effect.timeoutOption(patience), Effect.retry({ while: ({ _tag }) => _tag === "Conflict", times: 3 }), Effect.catch((error) => Effect.logWarning("What the stage waits for could not be written to its AgentTask", error.message)))
+
+  return TaskStatus.of({
+    unsavedDuring: (work) => Effect.suspend(() => {
+      let isSaid = false
+      const keepSaying = Effect.sleep(tellEvery).pipe(
+        Effect.andThen(Effect.sync(() => { isSaid = true })),
+        Effect.andThen(say(unsaved)),
+        Effect.repeat(Schedule.forever),
+        Effect.andThen(Effect.never)
+      )
+      return Effect.tap(Effect.raceFirst(work, keepSaying), () => isSaid ? say(running(pod)) : Effect.void)
+    })
+  })
+})

@@ -1,0 +1,79 @@
+// A wait for the pool's server is said where it can be read while that server is away, and never instead of what matters more.
+import { describe, expect, it } from "@effect/vitest"
+import { Context, Deferred, Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { running } from "../../src/core/status.ts"
+import type { AgentTaskStatus, Claim } from "../../src/schema/agent-task.ts"
+import { Uid } from "../../src/schema/names.ts"
+import { TaskStatus } from "../../src/worker/task-status.ts"
+import { fakeKubernetes } from "./fake-kubernetes.ts"
+import { podSettings } from "./pod-settings.ts"
+
+const claim: Claim = { podUid: Uid.make("pod-uid"), nonce: "nonce", epoch: 1, at: "2026-01-01T00:00:00Z" }
+const claimed: AgentTaskStatus = { ...running({ name: "demo-abcde", node: "node-1" }), startedAt: claim.at, claim }
+const spec = { workspace: "demo", stage: "apply", source: { inline: {} } }
+
+/** Some work that takes until `finish`, with the status of its task beside it. */
+const working = (before: AgentTaskStatus = claimed) =>
+  Effect.gen(function*() {
+    const kubernetes = fakeKubernetes(spec, before)
+    const context = yield* Layer.build(TaskStatus.layer(claim).pipe(Layer.provide(Layer.merge(kubernetes.layer, podSettings("/none", "/none")))))
+    const done = Deferred.makeUnsafe<string, string>()
+    const work = yield* Effect.forkChild(Context.get(context, TaskStatus).unsavedDuring(Deferred.await(done)))
+    const status = () => kubernetes.task().status
+    return { kubernetes, status, work, finish: Effect.andThen(Deferred.succeed(done, "stored"), Fiber.join(work)), fail: Effect.andThen(Deferred.fail(done, "refused"), Effect.flip(Fiber.join(work))) }
+  })
+
+describe("a state that is not saved", () => {
+  it.effect("is no news when it is saved soon", () =>
+    Effect.gen(function*() {
+      const { finish, kubernetes } = yield* working()
+      yield* TestClock.adjust("19 seconds")
+      expect([yield* finish, kubernetes.writes()]).toEqual(["stored", 0])
+    }))
+
+  it.effect("is said after 20 seconds, once, and taken back when it is saved", () =>
+    Effect.gen(function*() {
+      const { finish, kubernetes, status } = yield* working()
+      yield* TestClock.adjust("5 minutes")
+      expect([status().phase, status().reason, status().message, kubernetes.writes()]).toEqual(["Running", "StateUnsaved", expect.stringContaining("do not delete its Pod"), 1])
+      expect(yield* finish).toBe("stored")
+      expect([status().reason, status().message, kubernetes.writes()]).toEqual(["Claimed", "Runs in Pod demo-abcde on node-1.", 2])
+    }))
+
+  it.effect("is said again when somebody has said something else, and through a conflict", () =>
+    Effect.gen(function*() {
+      const { kubernetes, status } = yield* working()
+      kubernetes.disturb("conflict")
+      yield* TestClock.adjust("20 seconds")
+      yield* kubernetes.change(({ status }) => ({ status: { ...status, reason: "NodeUnreachable" } }))
+      yield* TestClock.adjust("20 seconds")
+      expect([status().reason, kubernetes.writes()]).toEqual(["StateUnsaved", 2])
+    }))
+
+  it.effect("stays said when it is given up, for the result to replace it", () =>
+    Effect.gen(function*() {
+      const { fail, status } = yield* working()
+      yield* TestClock.adjust("1 minute")
+      expect([yield* fail, status().reason]).toEqual(["refused", "StateUnsaved"])
+    }))
+
+  it.effect.each([
+    ["is over", { ...claimed, phase: "Failed", reason: "NodeLost" }],
+    ["was claimed by another", { ...claimed, claim: { ...claim, nonce: "another" } }]
+  ] as const)("is not said of a task that %s", ([, before]) =>
+    Effect.gen(function*() {
+      const { finish, kubernetes } = yield* working(before)
+      yield* TestClock.adjust("1 minute")
+      expect([yield* finish, kubernetes.writes()]).toEqual(["stored", 0])
+    }))
+
+  it.effect("is saved all the same when the API server does not take the word on it", () =>
+    Effect.gen(function*() {
+      const { finish, kubernetes, status } = yield* working()
+      kubernetes.disturb("drop")
+      yield* TestClock.adjust("25 seconds")
+      expect(status().reason).toBe("Claimed")
+      expect(yield* finish).toBe("stored")
+    }))
+})
