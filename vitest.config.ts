@@ -33,8 +33,14 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       { extends: true, test: { name: "unit", include: ["test/**/*.test.ts"], exclude: withCluster, testTimeout: 60_000 } },
-      // One file at a time: they share one cluster, and what one of them counts must not be another's.
-      { extends: true, test: { name: "cluster", include: ["test/**/*.cluster.test.ts"], env, fileParallelism: false, testTimeout: 60_000, hookTimeout: 60_000 } },
+      // One file at a time on each control plane: what one of them counts must not be another's.
+      {
+        extends: true,
+        test: {
+          name: "cluster", include: ["test/**/*.cluster.test.ts"], setupFiles: ["test/cluster.setup.ts"], env,
+          fileParallelism: process.env.TEST_KUBECONFIG_BESIDE !== undefined, testTimeout: 60_000, hookTimeout: 60_000
+        }
+      },
       { extends: true, test: { name: "faults", include: ["test/**/*.faults.test.ts"], env, fileParallelism: false, testTimeout: 300_000, hookTimeout: 60_000 } },
       { extends: true, test: { name: "node", include: ["test/**/*.node.test.ts"], globalSetup: "test/end-to-end/setup.ts", env, fileParallelism: false, testTimeout: 180_000, hookTimeout: 180_000 } },
       { extends: true, test: { name: "kills", include: ["test/**/*.kills.test.ts"], globalSetup: "test/end-to-end/setup.ts", env, fileParallelism: false, hookTimeout: 180_000 } },

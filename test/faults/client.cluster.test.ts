@@ -172,6 +172,7 @@ layer(RealCluster, { excludeTestServices: true, timeout: "60 seconds" })("an inf
       yield* Effect.forEach(Object.entries(expected), ([name, value]) => put("paged", name, value), { concurrency: 8 })
       const mirrored = yield* mirrorOf(api, "paged")
       yield* mirrors(mirrored, "paged", expected)
+      yield* until("the watch after the list", () => api.seen.length === 6)
       expect(api.seen.map(({ fault, verb }) => `${verb} ${fault}`)).toEqual(["watch status", "list pass", "list gone", "list pass", "list pass", "watch pass"])
     }).pipe(Effect.scoped))
 
