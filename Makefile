@@ -14,7 +14,7 @@ run: ## everything it needs, a cluster, agent-job in it, and one real run; CONTE
 	@scripts/run
 env: ## print what to eval for kubectl and agent-job to find it: eval "$$(make -s env)"
 	@scripts/env
-stop: ## end what `make run` started, cluster included
+stop: ## end the embedded cluster with all in it, or the way to the server in yours
 	@scripts/stop
 
 ##@ Test it

@@ -21,7 +21,7 @@ import { install, probe, worker } from "./worker.ts"
 
 const description = [
   "agent-job runs every stage of OpenTofu and Terraform (plan, apply, destroy) as a Kubernetes Job of its own, in a cluster that you own.",
-  "  You give it a directory; it plans there, shows you what would change, and applies exactly that once you say yes.",
+  "  You give it a directory; it plans that in the cluster, shows you what would change, and applies exactly that plan once you say yes.",
   "  Start with:  agent-job run DIR --workspace NAME",
   "",
   "  AGENT_JOB_URL and AGENT_JOB_TOKEN say where the server is and who you are; KUBECONFIG where the cluster is.",

@@ -29,7 +29,7 @@ export const overlay = Command.make("overlay", flags, Effect.fn("overlay")(funct
     }).pipe(Effect.provide(Screen.layer({ colours: true, forProgram: false })))
   })
 })).pipe(
-  Command.withDescription("Write the Kustomize overlay that says what values files say."),
+  Command.withDescription("Write values files as a Kustomize overlay."),
   Command.withExamples([
     { command: "agent-job overlay -f values.yaml --out overlays/mine", description: "Beside a checkout" },
     { command: "agent-job overlay -f values.yaml --out mine --base https://git.example.com/tools/agent-job//kustomize/base?ref=v0.1.0", description: "With a pinned remote base" }

@@ -33,7 +33,7 @@ export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => 
   ...(run.queue === undefined ? [] : [`Waits: ${run.queue.message}`]),
   ...(run.failure === undefined ? [] : [`Failed: ${run.failure}`]),
   ...(run.stages.length === 0 ? [] : ["", ...table(
-    ["STAGE", "STATUS", "AGENT", "TOOK", "REASON"],
+    ["STAGE", "STATUS", "CONTROLLER", "TOOK", "REASON"],
     run.stages.map((stage) => [stage.attempt === 1 ? stage.stage : `${stage.stage} ${stage.attempt}`, stage.status, stage.agent ?? "", lasted(stage, now), stage.result?.reason ?? stage.reason ?? ""])
   )]),
   ...run.stages.flatMap(({ effects }) => effects === undefined ? [] : ["", ...leftOver(effects)])

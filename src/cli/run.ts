@@ -65,7 +65,7 @@ export const run = Command.make("run", flags, Effect.fn("run")(function*(given) 
     "Uploads DIR to the server and plans it in a Pod of its own; shows the log as it grows and asks before it applies that very plan, in another Pod.",
     "  Without a terminal it stops after the plan and says how to approve it, unless --auto-approve is given.",
     "  Ctrl-C cancels the run and waits until its state is safe; a second one leaves at once.",
-    "  What .terraformignore names stays here, and so do .git and .terraform."
+    "  Not uploaded: what .terraformignore names, .git, and .terraform except .terraform/modules."
   ].join("\n")),
   Command.withExamples([
     { command: "agent-job run examples/quickstart --workspace demo", description: "Plan, ask, apply" },

@@ -60,8 +60,8 @@ export const waiting = (run: RunView, step: Step): string => {
   if (stage?.message !== undefined && stage.status !== "running") return unpointed(stage.message)
   switch (stage?.status) {
     case "running": return step === "plan" ? "Planning" : "Applying"
-    case "offered": return `An agent has taken the ${step}; its Pod starts`
-    default: return `Waiting for an agent to take the ${step}`
+    case "offered": return `A controller has taken the ${step}; its Pod starts`
+    default: return `Waiting for a controller to take the ${step}`
   }
 }
 

@@ -25,4 +25,4 @@ export const probe = Command.make("probe", { port }, ({ port }) =>
     const { listen, tryTargets } = await import("../worker/probe.ts")
     return Option.match(port, { onNone: () => tryTargets, onSome: listen })
   }))
-).pipe(Command.withDescription("Try to connect to what the doctor wants to know of."))
+).pipe(Command.withDescription("Try the connections that agent-job doctor asks about."))

@@ -12,13 +12,13 @@ interface Inheritance {
   /** Nearest first. */
   readonly from: ReadonlyArray<string>
   /** What an empty one means in the end. */
-  readonly otherwise?: "the version of the application"
+  readonly otherwise?: "the chart's application version"
 }
 
 const image = (of: string, from: ReadonlyArray<string>): Readonly<Record<string, Inheritance>> => ({
   [`${of}.pullPolicy`]: { manner: "field", from: from.map((_) => `${_}.pullPolicy`) },
   [`${of}.repository`]: { manner: "field", from: from.map((_) => `${_}.repository`) },
-  [`${of}.tag`]: { manner: "field", from: from.map((_) => `${_}.tag`), otherwise: "the version of the application" }
+  [`${of}.tag`]: { manner: "field", from: from.map((_) => `${_}.tag`), otherwise: "the chart's application version" }
 })
 
 const ofAgent = (part: string): Readonly<Record<string, Inheritance>> => ({

@@ -14,7 +14,15 @@ const reasonsFile = (): GeneratedFile =>
   markdownFile("docs/reasons.md", [
     "# Reasons",
     "",
-    "Why a task waits, or why it ended as it did: `.status.reason`, the Reason column of `kubectl get atasks`, and the reason of events.",
+    "Why a task waits, or why it ended as it did: `.status.reason`, the Reason column of `kubectl get atasks`, and the reason of events. `StateRescuePending` is a reason of runs alone.",
+    "",
+    "    kubectl -n agent-job-tasks get atasks -o wide       # phase, reason, Pod, node",
+    "    kubectl -n agent-job-tasks describe atask NAME      # the message, and what happened",
+    "    agent-job logs NAME                                 # what the engine said",
+    "    agent-job get RUN                                   # a run: what it waits for, stage by stage",
+    "    agent-job doctor                                    # the installation",
+    "",
+    "A task that stays without any reason has no controller that leads: see `kubectl -n agent-job get pods,leases`, and `kubectl -n agent-job logs deployment/agent-job-controller`.",
     "",
     ...table(["Reason", "What it means, and what to do"], Object.entries(reasons).map(([reason, meaning]) => [`\`${reason}\``, meaning]))
   ])

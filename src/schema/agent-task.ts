@@ -70,7 +70,7 @@ const once = (...keys: ReadonlyArray<string>) =>
   keys.map((key) => `has(self.${key}) == has(oldSelf.${key}) && (!has(self.${key}) || self.${key} == oldSelf.${key})`).join(" && ")
 
 export const AgentTaskSpec = Schema.Struct({
-  workspace: WorkspaceName.annotate({ description: "What applies exclude each other by, and what fairness counts." }),
+  workspace: WorkspaceName.annotate({ description: "One apply or destroy at a time runs in it; free places go first to the workspace with the fewest running tasks." }),
   stage: Stage.annotate({ description: "plan shows what would change; apply and destroy change it." }),
   attempt: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))),
   engine: Schema.optionalKey(Engine),
@@ -150,7 +150,7 @@ export type Condition = typeof Condition.Type
 export const Claim = Schema.Struct({
   podUid: Uid,
   nonce: text(64).annotate({ description: "Of the claiming process: a container started again has another one." }),
-  epoch: Schema.Int.annotate({ description: "How often the workspace changed hands before; 0 for plans." }),
+  epoch: Schema.Int.annotate({ description: "How often the workspace's Lease changed hands before this claim; 0 for plans." }),
   at: Timestamp
 })
 export type Claim = typeof Claim.Type
@@ -186,7 +186,7 @@ export const AgentTaskStatus = Schema.Struct({
   finishedAt: Schema.optionalKey(Timestamp),
   changes: Schema.optionalKey(text(64).annotate({ description: "Of a stage that ended: +added ~changed -destroyed." })),
   duration: Schema.optionalKey(text(32).annotate({ description: "From the claim to the end, such as 42s or 3m20s." })),
-  configHash: Schema.optionalKey(Schema.String.annotate({ description: "Of what the Job was built from." }))
+  configHash: Schema.optionalKey(Schema.String.annotate({ description: "Hash of the configuration that the Job was built from." }))
 })
 export type AgentTaskStatus = typeof AgentTaskStatus.Type
 

@@ -17,7 +17,7 @@ export const image = (of: string, repository: string, pullPolicy: "IfNotPresent"
     tag: value(
       optional(Tag),
       "",
-      `Tag of the image of ${of}; empty: ${repository === "" ? "agent.image.tag, or else " : ""}the version of the application.`
+      `Tag of the image of ${of}; empty: ${repository === "" ? "agent.image.tag, or else " : ""}the chart's application version.`
     )
   })
 

@@ -68,7 +68,7 @@ export const makeRunViews = Effect.gen(function*() {
     return {
       position: 1,
       message: (yield* assignments.connected) === 0
-        ? "It waits for an agent to ask for work; if this stays, check that a controller runs, is not drained, and has the right pool token."
+        ? "It waits for a controller to ask for work; if this stays, check that one runs, is not drained, and has the right pool token."
         : "It is offered to the agents and waits for one to take it."
     }
   })

@@ -18,7 +18,7 @@ import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
 /** No answer, a broken one, 429 or 5xx: asking again may help. */
 export class NoAnswer extends Data.TaggedError("NoAnswer")<{ readonly detail: string }> {
   override get message() {
-    return `The pool's server gives no answer (${this.detail}); check pool.url and the network.`
+    return `The pool's server gives no answer (${this.detail}); check agent.url in the values, and the network.`
   }
 }
 
@@ -26,7 +26,7 @@ export class NoAnswer extends Data.TaggedError("NoAnswer")<{ readonly detail: st
 export class TokenRefused extends Data.TaggedError("TokenRefused")<{ readonly status: number }> {
   override get message() {
     return this.status === 409
-      ? "Another agent has this stage, so nothing was run here; follow the run at the pool's server."
+      ? "Another task has this stage, so nothing was run here; follow the run at the pool's server."
       : `The pool's server refuses the token of this stage (${this.status}); it is over, or another one has the stage.`
   }
 }

@@ -11,6 +11,8 @@ export interface Figure extends Samples {
   readonly unit: "MiB" | "MB" | "ms" | "s" | "writes"
   /** At most this. Absent: measured for comparison. */
   readonly budget?: number
+  /** At most so many times the floor. */
+  readonly ratioBudget?: number
   /** What the same machine takes in the same run for what cannot be saved. */
   readonly floor?: Samples
   readonly note?: string
@@ -27,20 +29,24 @@ const shown = (value: number): string => value >= 100 || Number.isInteger(value)
 const range = (values: ReadonlyArray<number>): string =>
   values.length === 1 ? shown(median(values)) : `${shown(Math.min(...values))} / ${shown(median(values))} / ${shown(Math.max(...values))}`
 
-const verdict = ({ budget, values }: Figure): string => {
+const ratio = ({ values }: Samples, floor: Samples): number => median(values) / median(floor.values)
+
+const verdict = (figure: Figure): string => {
+  const { budget, floor, ratioBudget, values } = figure
+  if (ratioBudget !== undefined && floor !== undefined) return ratio(figure, floor) > ratioBudget ? "**no**" : "yes"
   if (budget === undefined) return ""
   if (median(values) > budget) return "**no**"
   return Math.max(...values) > budget ? "yes, but not each time" : "yes"
 }
 
 const row = (figure: Figure): ReadonlyArray<string> => {
-  const { budget, floor, unit, values, what } = figure
+  const { budget, floor, ratioBudget, unit, values, what } = figure
   return [
     what,
-    budget === undefined ? "" : `≤ ${budget} ${unit}`,
+    budget !== undefined ? `≤ ${budget} ${unit}` : ratioBudget !== undefined ? `ratio ≤ ${ratioBudget}` : "",
     `${range(values)} ${unit}`,
     floor === undefined ? "" : `${floor.what}: ${range(floor.values)}`,
-    floor === undefined ? "" : shown(median(values) / median(floor.values)),
+    floor === undefined ? "" : shown(ratio(figure, floor)),
     verdict(figure)
   ]
 }

@@ -127,7 +127,7 @@ describe("help", () => {
       expect(out.split("\n").slice(0, 4)).toEqual([
         "DESCRIPTION",
         "  agent-job runs every stage of OpenTofu and Terraform (plan, apply, destroy) as a Kubernetes Job of its own, in a cluster that you own.",
-        "  You give it a directory; it plans there, shows you what would change, and applies exactly that once you say yes.",
+        "  You give it a directory; it plans that in the cluster, shows you what would change, and applies exactly that plan once you say yes.",
         "  Start with:  agent-job run DIR --workspace NAME"
       ])
       const headings = out.split("\n").filter((line) => /^[A-Z][A-Z' ]+:?$/u.test(line))

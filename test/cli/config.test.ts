@@ -27,7 +27,7 @@ describe("agent-job config explain", () => {
   it.effect("says the value, where it is set, and what that overrode", () =>
     Effect.gen(function*() {
       expect(yield* explained("agent.image.tag")).toEqual({ code: 0, error: "", out: [
-        "agent.image.tag: Tag of the image of controller and worker; empty: the version of the application.",
+        "agent.image.tag: Tag of the image of controller and worker; empty: the chart's application version.",
         "",
         "VALUE   SET BY   STATE",
         `"1.3"   values.yaml:3:5   holds`,

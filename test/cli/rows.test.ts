@@ -42,9 +42,9 @@ describe("one run", () => {
       "run-a1   workspace demo   applied   2m ago",
       "Changes: 1 to add, 2 to change, 3 to destroy",
       "",
-      "STAGE   STATUS     AGENT     TOOK    REASON",
-      "plan    finished   agent-1   30.0s   -",
-      "apply   finished   agent-1   10.0s   Completed"
+      "STAGE   STATUS     CONTROLLER   TOOK    REASON",
+      "plan    finished   agent-1      30.0s   -",
+      "apply   finished   agent-1      10.0s   Completed"
     ]))
   it("is told with its seal, and who approved that", () => {
     const planSha256 = Sha256.make("0123456789abcdef".repeat(4))

@@ -36,7 +36,7 @@ describe("why a run waits", () => {
     ["its place in it", run({ queue: { position: 3, message: "The run run-b2 holds the workspace." } }), "The run run-b2 holds the workspace (number 3 in line)"],
     ["its Pod's trouble", run({ stages: [stage({ status: "offered", message: "ImagePull: the image nope:1 could not be pulled" })] }), "ImagePull: the image nope:1 could not be pulled"],
     ["it begins", run({ stages: [stage({ status: "running" })] }), "Planning"],
-    ["nobody took it", run({ stages: [stage({})] }), "Waiting for an agent to take the plan"],
+    ["nobody took it", run({ stages: [stage({})] }), "Waiting for a controller to take the plan"],
     ["it stops", run({ cancelAsked: true }), "Stopping"]
   ])("%s", (_, view, said) => expect(waiting(view, "plan")).toBe(said))
 })

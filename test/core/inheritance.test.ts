@@ -59,15 +59,15 @@ describe("what falls back to what", () => {
   })
 
   it("is told for every key whose sentence promises it, and for no other", () => {
-    const promised = valueKeys().filter(({ description }) => /empty: (agent\.|the version)|, over \w+\.extraEnv|go before|^Token of the agent pool/u.test(description)).map(({ key }) => key)
+    const promised = valueKeys().filter(({ description }) => /empty: (agent\.|the chart)|, over \w+\.extraEnv|go before|^Token of the agent pool/u.test(description)).map(({ key }) => key)
     expect(Object.keys(inheritances).filter((key) => (inheritances[key]?.from.length ?? 0) > 0 || key.endsWith(".tag")).sort()).toEqual(promised.sort())
   })
 
   it.each([
     { given: "an own tag", file: { task: { worker: { image: { tag: "2" } } } }, key: "task.worker.image.tag", value: "2", from: ["task.worker.image.tag"] },
     { given: "the agent's tag", file: { agent: { image: { tag: "1" } } }, key: "task.worker.image.tag", value: "1", from: ["agent.image.tag"] },
-    { given: "no tag", file: {}, key: "task.worker.image.tag", value: version, from: ["the version of the application"] },
-    { given: "no tag of the runner, which stands alone", file: { agent: { image: { tag: "1" } } }, key: "task.runner.image.tag", value: version, from: ["the version of the application"] },
+    { given: "no tag", file: {}, key: "task.worker.image.tag", value: version, from: ["the chart's application version"] },
+    { given: "no tag of the runner, which stands alone", file: { agent: { image: { tag: "1" } } }, key: "task.runner.image.tag", value: version, from: ["the chart's application version"] },
     { given: "a part of a whole that is another's", file: { agent: { securityContext: { runAsUser: 7 } } }, key: "controller.securityContext.runAsUser", value: 7, from: ["agent.securityContext"] },
     { given: "a part that an own whole lacks", file: { controller: { securityContext: { runAsGroup: 1 } } }, key: "controller.securityContext.runAsUser", value: undefined, from: ["controller.securityContext"] },
     { given: "the other spelling of the token", file: { agent: { auth: { token: "a" } } }, key: "agent.token", value: "a", from: ["agent.auth.token"] },

@@ -125,8 +125,22 @@ layer(RealArgo, { excludeTestServices: true, timeout: "120 seconds" })("Argo CD"
       for (const name of [productNamespace, taskNamespace]) expect((yield* kubernetes.get(namespaces, { name })).metadata.deletionTimestamp).toBeUndefined()
     }))
 
-  it.effect("takes the ApplicationSet, too", () =>
-    Effect.sync(() => {
-      expect(kubectl(["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "kustomize/argo-cd/application-set.yaml"])).toContain("applicationset.argoproj.io/agent-job")
+  it.effect("installs it on each cluster with the label of an ApplicationSet, and leaves it there when the label goes", () =>
+    Effect.gen(function*() {
+      const { url } = yield* Argo
+      kubectl(["apply", "-f", "-"], stringify({
+        apiVersion: "v1",
+        kind: "Secret",
+        metadata: { name: "edge", namespace: "argocd", labels: { "argocd.argoproj.io/secret-type": "cluster", "agent-job": "standalone" } },
+        stringData: { name: "edge", server: "https://kubernetes.default.svc", config: "{}" }
+      }))
+      const given = parse(readFileSync("kustomize/argo-cd/application-set.yaml", "utf8"))
+      given.spec.template.spec.source.repoURL = url
+      kubectl(["apply", "--server-side", "--validate=strict", "-f", "-"], stringify(given))
+      yield* until("its Application", isThere(applications, "agent-job-edge", "argocd"), (_) => _)
+      yield* becomes("agent-job-edge", "Synced", "Healthy")
+      kubectl(["-n", "argocd", "label", "secret", "edge", "agent-job-"])
+      yield* until("the end of its Application", isThere(applications, "agent-job-edge", "argocd"), (there) => !there)
+      expect(at(yield* (yield* Kubernetes).get(deployments, controllerPlace), "metadata", "deletionTimestamp")).toBeUndefined()
     }))
 })

@@ -1,4 +1,4 @@
-// Argo CD as a test needs it: its real application controller and repository server, a git repository that it follows, and what it says of an Application.
+// Argo CD as a test needs it: its real controllers of Applications and ApplicationSets and its repository server, a git repository that it follows, and what it says of an Application.
 // Invariant: its settings are made as a team makes them, by our component in the kustomization of its Argo CD.
 // Used by argo.long.test.ts.
 import { Context, Effect, Layer, Schema, type Scope } from "effect"
@@ -63,6 +63,7 @@ const argocd = (name: string, args: ReadonlyArray<string>, environment: Readonly
 
 const runArgo = Effect.gen(function*() {
   const [redis, repository, repositoryMetrics, metrics] = [yield* freePort, yield* freePort, yield* freePort, yield* freePort]
+  const [setMetrics, setProbe, setWebhook] = [yield* freePort, yield* freePort, yield* freePort]
   const place = yield* folder("argo")
   for (const name of ["tls", "ssh", "tmp"]) mkdirSync(join(place, name))
   const environment = {
@@ -81,6 +82,9 @@ const runArgo = Effect.gen(function*() {
   const servers = [`--redis=127.0.0.1:${redis}`, `--repo-server=127.0.0.1:${repository}`, "--repo-server-plaintext"]
   const healthy = answers(`http://127.0.0.1:${metrics}/healthz`)
   yield* argocd("argocd-application-controller", [`--namespace=${argoNamespace}`, `--metrics-port=${metrics}`, ...servers, ...resync], environment, healthy)
+  const setArgs = [`--namespace=${argoNamespace}`, `--metrics-addr=127.0.0.1:${setMetrics}`, `--probe-addr=127.0.0.1:${setProbe}`, `--webhook-addr=127.0.0.1:${setWebhook}`]
+  const setServers = [`--argocd-repo-server=127.0.0.1:${repository}`, "--repo-server-plaintext"]
+  yield* argocd("argocd-applicationset-controller", [...setArgs, ...setServers], environment, answers(`http://127.0.0.1:${setProbe}/healthz`))
 })
 
 const repository = Effect.gen(function*() {

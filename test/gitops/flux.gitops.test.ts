@@ -134,6 +134,7 @@ layer(RealFlux, { excludeTestServices: true, timeout: "60 seconds" })("flux", (i
       yield* becomes("agent-job", "ReconciliationSucceeded", revision)
       expect(yield* isThere(statefulSets, "agent-job-server", productNamespace)).toBe(false)
       expect(yield* image).toMatch(/^registry\.example\.com\/mirror\/scalr\/agent:/u)
+      expect(kubectl(["-n", productNamespace, "get", "configmaps", "-o", "yaml"])).toContain("imageRegistry: registry.example.com/mirror")
     }))
 
   it.effect("removes the platform, but not what a running apply needs until it is over, and never the namespaces", () =>

@@ -32,7 +32,7 @@ describe("the platform", () => {
       api.goDown()
       const { message, reason } = yield* Effect.flip(details)
       expect(reason).toBe("PoolUnreachable")
-      expect(message).toMatch(/^The pool's server gives no answer \([^)]+\); check pool\.url and the network\.$/u)
+      expect(message).toMatch(/^The pool's server gives no answer \([^)]+\); check agent\.url in the values, and the network\.$/u)
       expect(message).not.toContain(api.token)
     })))
 
@@ -68,7 +68,7 @@ describe("the platform", () => {
       api.owner = "uid-of-another"
       expect(yield* Effect.flip(details)).toMatchObject({
         reason: "TokenRefused",
-        message: "Another agent has this stage, so nothing was run here; follow the run at the pool's server."
+        message: "Another task has this stage, so nothing was run here; follow the run at the pool's server."
       })
       expect(yield* appendLog(0, Buffer.from("one"))).toEqual({ _tag: "Refused" })
       expect(yield* Effect.flip(tellResult(result))).toMatchObject({ _tag: "TokenRefused", status: 409 })

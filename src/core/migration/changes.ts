@@ -39,10 +39,10 @@ const annotations = ({ values: { global, ...values } }: Move): ReadonlyArray<str
 
 const images = ({ values: { agent, controller, task } }: Move): ReadonlyArray<string> => {
   const ofUs = { "agent.image": agent.image, "controller.image": controller.image, "task.worker.image": task.worker.image }
-  const set = Object.entries(ofUs).filter(([key, { repository, tag }]) => (repository !== "" && !(key === "agent.image" && repository === "scalr/agent")) || tag !== "").map(([key]) => key)
+  const set = Object.entries(ofUs).filter(([key, { repository, tag }]) => key === "agent.image" || repository !== "" || tag !== "").map(([key]) => key)
   const partial = (["controller.image", "task.worker.image"] as const).filter((key) => ofUs[key].repository === "" && (ofUs[key].tag !== "" || ofUs[key].pullPolicy !== ""))
   return [
-    ...when(set.length > 0, `${named(set)} must name images with this program; those of the chart's agent cannot run it.`),
+    `${named(set)} must name images with this program, and \`task.runner.image\` one with your engine (\`make image\` builds both); those of the chart's agent cannot run it.`,
     ...when(partial.length > 0, `Tag and pull policy of ${named(partial)} are in effect without a repository too; the chart left them out.`)
   ]
 }
@@ -57,8 +57,8 @@ const unread = ({ release, values: { global, persistence, serviceAccount } }: Mo
 
 const network = ({ release, values }: Move): ReadonlyArray<string> =>
   when(values.restrictMetadataService, isFirstChart(release)
-    ? "The NetworkPolicy keeps the Pods of tasks from 169.254.169.254 too, and leaves IPv6 open; the chart's reached the controller alone, and cut IPv6."
-    : "The NetworkPolicy keeps controller and tasks from the metadata service, and leaves every other address and port open.")
+    ? "The NetworkPolicy keeps the Pods of tasks, too, from metadata services and link-local addresses, in IPv4 and IPv6, but for their DNS; the chart's reached the controller alone, and cut all of IPv6."
+    : "The NetworkPolicy keeps controller and tasks from metadata services and link-local addresses, but for their DNS, and leaves every other address and port open.")
 
 const cache = (move: Move): ReadonlyArray<string> => {
   const claims = ofKind(move, "PersistentVolumeClaim")
