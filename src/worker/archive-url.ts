@@ -1,11 +1,12 @@
 // Fetches the archive that a task names by its URL.
 // Always holds: no credential is sent along, a message never has the URL's query, which may be one, and no URL, redirect or name leads to a forbidden address.
 // Used by worker/backing.ts.
-import { Context, Data, Effect, Option, Schedule, Stream } from "effect"
+import { Context, Data, Effect, Option, Stream } from "effect"
 import { Headers, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { isForbiddenAddress } from "../core/forbidden-address.ts"
 import { forbiddenAddress, lookupBut, toAnybody } from "../http/connections.ts"
 import { archiveLimitBytes, save } from "./download.ts"
+import { askAgain } from "./patience.ts"
 import { causeOf } from "./platform.ts"
 import { invalid, type StageFailed } from "./stage-failed.ts"
 
@@ -73,8 +74,7 @@ export const fetchArchive = Effect.fn("Archive.fetch")(function*(text: string, s
     )),
     Effect.timeoutOrElse({ duration: allInAll, orElse: () => Effect.fail(later(`not all of it in ${allInAll}`).failure) })
   )
-  yield* once.pipe(
-    Effect.retry({ while: ({ _tag }) => _tag === "NotNow", schedule: Schedule.exponential("500 millis").pipe(Schedule.while(({ elapsed }) => elapsed < 60_000)) }),
+  yield* askAgain(once, { while: ({ _tag }) => _tag === "NotNow", first: "500 millis", spaced: "30 seconds", limit: "1 minute" }).pipe(
     Effect.catchTag("NotNow", ({ failure }) => Effect.fail(failure)),
     Effect.provide(toAnybody({ connections: 1, lookup: lookupBut(yield* Forbidden) }))
   )

@@ -1,13 +1,14 @@
 // Takes the task for this process, once: an update of its status under the version that was read, with a nonce that only memory has.
 // Always holds: nothing of the stage is begun before this succeeded, and a container started again in the same Pod is a loser too.
 // Used by worker/worker.ts, first of all.
-import { Data, DateTime, Effect, Option, Runtime, Schedule } from "effect"
+import { Data, DateTime, Effect, Option, Runtime } from "effect"
 import { claimLostExitCode } from "../core/manifest/places.ts"
 import { claimed, isOver } from "../core/status.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import type { AgentTask, Claim } from "../schema/agent-task.ts"
 import { Uid } from "../schema/names.ts"
+import { askAgain } from "./patience.ts"
 import { Settings } from "./settings.ts"
 import { Stop } from "./stop.ts"
 import { taskKind } from "./task-kind.ts"
@@ -53,11 +54,6 @@ const now = Effect.map(DateTime.now, DateTime.formatIso)
 const mayChange = ({ _tag }: KubernetesError): boolean =>
   _tag === "Conflict" || _tag === "Unreachable" || _tag === "TooManyRequests" || _tag === "Invalid" || _tag === "Unauthorized"
 
-const patience = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")]).pipe(
-  Schedule.jittered,
-  Schedule.while(({ elapsed }) => elapsed < 60_000)
-)
-
 /** The task with the claim in it. */
 export const claimTask = Effect.fn("Claim.take")(function*(): Effect.fn.Return<{ readonly task: AgentTask; readonly claim: Claim }, ClaimLost | KubernetesError, Kubernetes | Settings | Stop> {
   const kubernetes = yield* Kubernetes
@@ -84,5 +80,5 @@ export const claimTask = Effect.fn("Claim.take")(function*(): Effect.fn.Return<{
     })
     return { task: taken, claim }
   })
-  return yield* Effect.retry(attempt, { while: (error) => error._tag !== "ClaimLost" && mayChange(error), schedule: patience })
+  return yield* askAgain(attempt, { while: (error) => error._tag !== "ClaimLost" && mayChange(error), first: "50 millis", spaced: "2 seconds", limit: "1 minute" })
 })

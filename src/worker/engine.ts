@@ -100,8 +100,10 @@ export class Engine extends Context.Service<Engine, {
       if (Option.isNone(cause) || end._tag === "Aborted" || end._tag === "Unending") return yield* new StageFailed(failure.value)
       const { exitCode } = failure.value
       const byKernel = exitCode === 128 + 9
-      const during = Option.some({ name: `${workplace.engine} ${command.subcommand}`, mutates: command.mutates, killed: killed || byKernel })
-      return yield* new StageStopped({ cause: cause.value, during, ...(exitCode !== undefined && { exitCode }) })
+      const byForce = killed || byKernel
+      const during = Option.some({ name: `${workplace.engine} ${command.subcommand}`, mutates: command.mutates, killed: byForce })
+      // One that was forced may exit with 1 as if it had ended by itself, its lock given back, and never have written what it was making: its code is no word on that.
+      return yield* new StageStopped({ cause: cause.value, during, ...(exitCode !== undefined && !byForce && { exitCode }) })
     })
 
     return Engine.of({ run, version: (workplace) => Effect.flatMap(run(workplace, versionCommand), (captured) => versionOf(workplace.engine, captured)) })

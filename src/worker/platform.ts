@@ -2,7 +2,7 @@
 // Always holds: the token goes to the server's own address and nowhere else, and is read anew for every request.
 // Used by worker/worker, worker/pool-backing, worker/state-delivery and worker/state-gateway.
 import { createReadStream, readFileSync, statSync } from "node:fs"
-import { Context, Data, Duration, Effect, Layer, Option, Predicate, Schedule, Schema, Stream } from "effect"
+import { Context, Data, Duration, Effect, Layer, Option, Predicate, Schema, Stream } from "effect"
 import { HttpBody, HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { toServer } from "../http/connections.ts"
 import { type JournalEntry, JournalPosition, JournalRequest } from "../schema/effects.ts"
@@ -12,6 +12,7 @@ import { type LockInfo, LockGranted, LogPosition, taskHeader, taskPath, TaskDeta
 import { archiveLimitBytes, save } from "./download.ts"
 import type { Sent } from "./journal.ts"
 import type { Shipped } from "./log-shipper.ts"
+import { askAgain } from "./patience.ts"
 import { Settings } from "./settings.ts"
 import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
 
@@ -83,9 +84,8 @@ const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(tex
 
 /** What an answer other than success means. */
 export const refusalOf = (status: number, text: string): PlatformError => {
-  if (status === 401 || status === 403) return new TokenRefused({ status })
   const said = decodeProblem(text)
-  if (Option.exists(said, ({ error }) => error === "taken")) return new TokenRefused({ status })
+  if (Option.isSome(said) && (status === 401 || said.value.error === "taken")) return new TokenRefused({ status })
   // A refusal in other words is of something before the server, which may answer so while the server is away.
   if (status === 429 || status >= 500 || (status >= 400 && Option.isNone(said))) return new NoAnswer({ detail: `it answers ${status}` })
   const message = Option.match(said, { onNone: () => `The pool's server answers ${status}.`, onSome: (problem) => problem.message })
@@ -137,15 +137,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   const done = (request: Request.HttpClientRequest, limit = smallBodyTimeout) => Effect.asVoid(read(request, (response) => response.text, limit))
 
   const patiently: Platform["Service"]["patiently"] = (ask) =>
-    Effect.tapError(ask, (error) => Effect.logDebug(error.message)).pipe(
-      Effect.retry({
-        while: ({ _tag }) => _tag === "NoAnswer",
-        schedule: Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]).pipe(
-          Schedule.jittered,
-          Schedule.while(({ elapsed }) => elapsed < Duration.toMillis(poolPatience))
-        )
-      })
-    )
+    askAgain(Effect.tapError(ask, (error) => Effect.logDebug(error.message)), { while: ({ _tag }) => _tag === "NoAnswer", first: "200 millis", spaced: "5 seconds", limit: poolPatience })
 
   const download: Platform["Service"]["download"] = (what, file, sha256) => {
     const name = what === "archive" ? "the configuration archive" : "the saved plan"

@@ -2,12 +2,13 @@
 // Always holds: each goes its way whatever becomes of the others; no result is replaced, and none given to a task that this worker has not claimed.
 // Used by worker/worker.ts, last of all.
 import { writeFileSync } from "node:fs"
-import { Cause, type Duration, Effect, Equal, Option, Schedule } from "effect"
+import { Cause, type Duration, Effect, Equal, Option } from "effect"
 import { lastWords } from "../core/last-words.ts"
 import { finished } from "../core/status.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { Claim } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
+import { askAgain } from "./patience.ts"
 import { Settings } from "./settings.ts"
 import { fileTrouble } from "./stage-failed.ts"
 import { Stop } from "./stop.ts"
@@ -23,11 +24,6 @@ const writeLastWords = Effect.fnUntraced(function*(result: StageResult) {
 
 /** How long the end of the log, and then the pool's word, may take before the status is written; little of it where the Pod has to go. */
 const waits = { inPeace: { log: "15 seconds", pool: "20 seconds" }, inHaste: { log: "2 seconds", pool: "3 seconds" } } as const
-
-const patience = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(
-  Schedule.jittered,
-  Schedule.while(({ elapsed }) => elapsed < 120_000)
-)
 
 const writeStatus = Effect.fnUntraced(function*(claim: Claim, result: StageResult, reported: boolean) {
   const kubernetes = yield* Kubernetes
@@ -47,7 +43,7 @@ const writeStatus = Effect.fnUntraced(function*(claim: Claim, result: StageResul
       status: finished(status, result, metadata.generation, reported)
     })
   })
-  yield* Effect.retry(attempt, { while: ({ _tag }) => _tag !== "NotFound" && _tag !== "Forbidden" && _tag !== "Malformed", schedule: patience })
+  yield* askAgain(attempt, { while: ({ _tag }) => _tag !== "NotFound" && _tag !== "Forbidden" && _tag !== "Malformed", first: "100 millis", spaced: "5 seconds", limit: "2 minutes" })
 })
 
 /** Logs what goes wrong, a defect with its trace, so that nothing here keeps the others from their way. */

@@ -28,8 +28,8 @@ export const sealed = (stage: string, key: Uint8Array, bytes: Uint8Array): Uint8
 }
 
 export interface SharedCopy {
-  readonly file: string
-  readonly keep: (bytes: Uint8Array) => Effect.Effect<void, { readonly message: string }>
+  /** In the place of what was kept before; gives the file. */
+  readonly keep: (bytes: Uint8Array) => Effect.Effect<string, { readonly message: string }>
   /** Best effort: a copy too many is known to the server when it comes. */
   readonly remove: Effect.Effect<void>
 }
@@ -41,17 +41,25 @@ export const sharedCopy = Effect.gen(function*() {
   const begun = Option.isSome(cacheDirectory) ? yield* Effect.option(details) : Option.none()
   return Option.map(Option.all([cacheDirectory, begun]), ([directory, { id, keptStateKey }]): SharedCopy => {
     const folder = folderOf(directory)
-    const file = join(folder, `${encodeURIComponent(id)}${suffix}`)
+    let kept: string | undefined
+    const forget = (): void => {
+      if (kept !== undefined) rmSync(kept, { force: true })
+      kept = undefined
+    }
     return {
-      file,
       keep: (bytes) => Effect.try({
         try: () => {
+          // Each in a file of its own: who has just carried one to the server removes that one, and not the next that came meanwhile.
+          const file = join(folder, `${encodeURIComponent(id)}.${randomBytes(6).toString("hex")}${suffix}`)
           mkdirSync(folder, { recursive: true })
           storeWhole(file, sealed(id, Buffer.from(keptStateKey, "hex"), bytes))
+          forget()
+          kept = file
+          return file
         },
         catch: trouble
       }),
-      remove: Effect.ignore(Effect.try({ try: () => rmSync(file, { force: true }), catch: trouble }))
+      remove: Effect.ignore(Effect.try({ try: forget, catch: trouble }))
     }
   })
 })

@@ -2,9 +2,10 @@
 // Always holds: states go one after another under the lock they were made under; the lock is given back only when the engine did so and none is left over,
 // since a stage that ends with it is known to the server as one whose state is in doubt.
 import { createHash, randomUUID } from "node:crypto"
-import { Context, Duration, Effect, Layer, Option, Schedule, Semaphore } from "effect"
+import { Context, Duration, Effect, Layer, Option, Semaphore } from "effect"
 import type { LockInfo } from "../schema/task-api.ts"
 import { keepCopy, removeCopy } from "./kept-state.ts"
+import { askAgain } from "./patience.ts"
 import { sharedCopy, type SharedCopy } from "./shared-state.ts"
 import { Declined, NoAnswer, Platform, type PlatformError, type StateLock } from "./platform.ts"
 import { Settings } from "./settings.ts"
@@ -52,17 +53,11 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   /** The newest under the lock that is held, which nobody else can have changed; `undefined` before it was read under it. */
   let known: Option.Option<Uint8Array> | undefined
   let copy = Option.none<SharedCopy>()
-  let shared: string | undefined
+  let shared: { readonly digest: string; readonly file: string } | undefined
 
   const again = <A>(ask: Effect.Effect<A, PlatformError>, mayHelp: (error: PlatformError) => boolean, limit: Duration.Duration): Effect.Effect<A, PlatformError> =>
     Effect.tapError(ask, (error) => Effect.logWarning("The pool's server has not got the state yet", error.message)).pipe(
-      Effect.retry({
-        while: mayHelp,
-        schedule: Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]).pipe(
-          Schedule.jittered,
-          Schedule.while(({ elapsed }) => elapsed < Duration.toMillis(limit))
-        )
-      }),
+      (told) => askAgain(told, { while: mayHelp, first: "200 millis", spaced: "5 seconds", limit }),
       Effect.raceFirst(Effect.andThen(tooLate, Effect.fail(new NoAnswer({ detail: "not before the end of the grace period" }))))
     )
   /** Through an outage, for as long as the stage may take; a token may be renewed meanwhile. */
@@ -73,9 +68,8 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   /** Once for each state, when the server is away; one that it refuses is evidence there. */
   const share = (bytes: Uint8Array) => Effect.fnUntraced(function*(error: PlatformError) {
     const digest = sha256(bytes)
-    if (Option.isNone(copy) || shared === digest || error._tag === "Declined") return
-    yield* copy.value.keep(bytes)
-    shared = digest
+    if (Option.isNone(copy) || shared?.digest === digest || error._tag === "Declined") return
+    shared = { digest, file: yield* copy.value.keep(bytes) }
   }, Effect.catch((error) => Effect.logWarning(error.message)))
   const unshare = Effect.suspend(() => {
     if (Option.isNone(copy) || shared === undefined) return Effect.void
@@ -115,7 +109,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       if (held?.info.ID !== info.ID) yield* giveBack
       held = { info, lock: yield* ask(platform.lockState(info)), isOver: false }
       known = undefined
-      copy = yield* sharing // now, since it needs the server
+      if (Option.isNone(copy)) copy = yield* sharing // now, since it needs the server
     })
 
   /** That it may be given back when no state is left over. */
@@ -161,7 +155,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       return {
         pushed: unconfirmed === undefined && confirmed === undefined ? Option.none() : Option.some(unconfirmed === undefined),
         trouble: Option.map(trouble, ({ message }) => message),
-        shared: Option.filter(Option.map(copy, ({ file }) => file), () => shared !== undefined)
+        shared: Option.map(Option.fromUndefinedOr(shared), ({ file }) => file)
       }
     }))
   })

@@ -1,7 +1,7 @@
 // What a claimed stage waits for, said in the status of its AgentTask: the pool's server, which gets the log, is what it waits for.
 // Always holds: a task of another claim, or one that is over, is left alone; the work goes on whatever becomes of the word on it.
 // Made by worker/worker.ts, used by worker/state-delivery.
-import { Context, DateTime, Duration, Effect, Layer, Schedule } from "effect"
+import { Context, DateTime, Duration, Effect, Layer } from "effect"
 import { advance, isOver, running, unsaved } from "../core/status.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { Claim } from "../schema/agent-task.ts"
@@ -25,26 +25,30 @@ const make = Effect.fnUntraced(function*({ nonce }: Claim): Effect.fn.Return<Tas
   const kubernetes = yield* Kubernetes
   const { namespace, pod, task: name } = yield* Settings
 
+  /** Whether the status says so now, or is not this claim's any more. */
   const say = Effect.fnUntraced(function*(news: typeof unsaved) {
     const { metadata, spec, status } = yield* kubernetes.get(taskKind, { namespace, name })
-    if (status.claim?.nonce !== nonce || isOver(status.phase) || status.reason === news.reason) return
+    if (status.claim?.nonce !== nonce || isOver(status.phase) || status.reason === news.reason) return true
     yield* kubernetes.updateStatus(taskKind, {
       metadata: { name, namespace, uid: metadata.uid, resourceVersion: metadata.resourceVersion },
       spec,
       status: advance(status, { ...news, generation: metadata.generation, now: DateTime.formatIso(yield* DateTime.now) })
     })
-  }, Effect.timeoutOption(patience), Effect.retry({ while: ({ _tag }) => _tag === "Conflict", times: 3 }), Effect.catch((error) => Effect.logWarning("What the stage waits for could not be written to its AgentTask", error.message)))
+    return true
+  }, Effect.retry({ while: ({ _tag }) => _tag === "Conflict", times: 3 }), Effect.timeout(patience), Effect.catch((error) => Effect.as(Effect.logWarning("What the stage waits for could not be written to its AgentTask", error.message), false)))
+
+  /** Until it was taken back, which later work sees to if the API server was away as well. */
+  let isSaid = false
+  const takeBack = Effect.suspend(() => isSaid ? Effect.map(say(running(pod)), (done) => { isSaid = !done }) : Effect.void)
 
   return TaskStatus.of({
-    unsavedDuring: (work) => Effect.suspend(() => {
-      let isSaid = false
+    unsavedDuring: (work) => {
       const keepSaying = Effect.sleep(tellEvery).pipe(
         Effect.andThen(Effect.sync(() => { isSaid = true })),
         Effect.andThen(say(unsaved)),
-        Effect.repeat(Schedule.forever),
-        Effect.andThen(Effect.never)
+        Effect.forever
       )
-      return Effect.tap(Effect.raceFirst(work, keepSaying), () => isSaid ? say(running(pod)) : Effect.void)
-    })
+      return Effect.tap(Effect.raceFirst(work, keepSaying), takeBack)
+    }
   })
 })

@@ -43,13 +43,16 @@ const cancelled = (endsAt: Signal | "never", code: number) =>
 
 describe("an apply that is cancelled", () => {
   it.effect("was interrupted when that was enough", () =>
-    Effect.map(cancelled("INT", 1), (end) => expect(end).toMatchObject({ _tag: "StageStopped", during: Option.some({ killed: false }) })))
+    Effect.map(cancelled("INT", 1), (end) => expect(end).toMatchObject({ _tag: "StageStopped", exitCode: 1, during: Option.some({ killed: false }) })))
 
   it.effect("was killed when the kernel did it after the interrupt", () =>
     Effect.map(cancelled("INT", 137), (end) => expect(end).toMatchObject({ _tag: "StageStopped", during: Option.some({ killed: true }) })))
 
-  it.effect.each([["TERM", 1], ["KILL", 137]] as const)("was killed when only %s ended it", ([signal, code]) =>
-    Effect.map(cancelled(signal, code), (end) => expect(end).toMatchObject({ _tag: "StageStopped", during: Option.some({ killed: true }) })))
+  it.effect.each([["TERM", 1], ["KILL", 137]] as const)("was killed when only %s ended it, and its exit code is no word on what it saved", ([signal, code]) =>
+    Effect.map(cancelled(signal, code), (end) => {
+      expect(end).toMatchObject({ _tag: "StageStopped", during: Option.some({ killed: true }) })
+      expect(end).not.toMatchObject({ exitCode: expect.anything() })
+    }))
 
   it.effect("is lost when nothing ended it", () =>
     Effect.map(cancelled("never", 0), (end) => expect(end).toMatchObject({ _tag: "StageFailed", reason: "Lost" })))

@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
-import { Platform } from "../../src/worker/platform.ts"
+import { Platform, refusalOf } from "../../src/worker/platform.ts"
 import { Settings } from "../../src/worker/settings.ts"
 import { sha256 } from "./fake-task-api.ts"
 import { type PoolParts, poolParts, taskUid } from "./pool-parts.ts"
@@ -149,4 +149,17 @@ describe("the platform", () => {
       Effect.gen(function*() {
         expect(yield* Effect.flip(Layer.build(Platform.layer(url, taskUid)).pipe(Effect.provide(layer), Effect.scoped))).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining("pool.url") })
       })))
+})
+
+describe("what an answer means", () => {
+  const problem = (error: string) => JSON.stringify({ error, message: "No." })
+  it.each([
+    { given: "the server's own refusal of the token", status: 401, text: problem("unauthorized"), tag: "TokenRefused" },
+    { given: "a stage that is another's", status: 409, text: problem("taken"), tag: "TokenRefused" },
+    { given: "401 of something before the server", status: 401, text: "<html>", tag: "NoAnswer" },
+    { given: "403 of something before the server", status: 403, text: "", tag: "NoAnswer" },
+    { given: "404 of something before the server", status: 404, text: "not found", tag: "NoAnswer" },
+    { given: "too many requests", status: 429, text: problem("too-many-requests"), tag: "NoAnswer" },
+    { given: "the server's own no", status: 409, text: problem("locked"), tag: "Declined" }
+  ])("$given: $tag", ({ status, tag, text }) => expect(refusalOf(status, text)._tag).toBe(tag))
 })

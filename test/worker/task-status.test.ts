@@ -19,9 +19,10 @@ const working = (before: AgentTaskStatus = claimed) =>
     const kubernetes = fakeKubernetes(spec, before)
     const context = yield* Layer.build(TaskStatus.layer(claim).pipe(Layer.provide(Layer.merge(kubernetes.layer, podSettings("/none", "/none")))))
     const done = Deferred.makeUnsafe<string, string>()
-    const work = yield* Effect.forkChild(Context.get(context, TaskStatus).unsavedDuring(Deferred.await(done)))
+    const { unsavedDuring } = Context.get(context, TaskStatus)
+    const work = yield* Effect.forkChild(unsavedDuring(Deferred.await(done)))
     const status = () => kubernetes.task().status
-    return { kubernetes, status, work, finish: Effect.andThen(Deferred.succeed(done, "stored"), Fiber.join(work)), fail: Effect.andThen(Deferred.fail(done, "refused"), Effect.flip(Fiber.join(work))) }
+    return { kubernetes, status, unsavedDuring, finish: Effect.andThen(Deferred.succeed(done, "stored"), Fiber.join(work)), fail: Effect.andThen(Deferred.fail(done, "refused"), Effect.flip(Fiber.join(work))) }
   })
 
 describe("a state that is not saved", () => {
@@ -49,6 +50,19 @@ describe("a state that is not saved", () => {
       yield* kubernetes.change(({ status }) => ({ status: { ...status, reason: "NodeUnreachable" } }))
       yield* TestClock.adjust("20 seconds")
       expect([status().reason, kubernetes.writes()]).toEqual(["StateUnsaved", 2])
+    }))
+
+  it.effect("is taken back by the next state when the API server was away as well", () =>
+    Effect.gen(function*() {
+      const { finish, kubernetes, status, unsavedDuring } = yield* working()
+      yield* TestClock.adjust("20 seconds")
+      kubernetes.disturb("drop")
+      yield* finish
+      expect(status().reason).toBe("StateUnsaved")
+      yield* unsavedDuring(Effect.void)
+      expect(status().reason).toBe("Claimed")
+      yield* unsavedDuring(Effect.void)
+      expect(kubernetes.writes()).toBe(2)
     }))
 
   it.effect("stays said when it is given up, for the result to replace it", () =>
