@@ -1,7 +1,7 @@
 // Keeps the world in step with the cluster: one informer a kind, each event put into the world and its task looked at.
 // A task that ends, or goes, frees a slot or a workspace, so all that wait are looked at too; one that becomes history may be one too many of it.
 // Used by controller/controller.
-import { Duration, Effect, Option, Result, Schema, type Scope } from "effect"
+import { Duration, Effect, Option, Result, type Scope } from "effect"
 import { attemptOf } from "../core/follow.ts"
 import { mayExpire } from "../core/history.ts"
 import { taskSelector } from "../core/manifest/labels.ts"
@@ -9,8 +9,8 @@ import { isOver } from "../core/status.ts"
 import type { Kubernetes } from "../kubernetes/client.ts"
 import * as Informer from "../kubernetes/informer.ts"
 import { agentTasks, jobs, pods } from "../kubernetes/kinds.ts"
-import { AgentTask } from "../schema/agent-task.ts"
-import { projectJob, projectPod } from "./project.ts"
+import type { AgentTask } from "../schema/agent-task.ts"
+import { projectJob, projectPod, projectTask } from "./project.ts"
 import type { World } from "./world.ts"
 
 export interface Mirror {
@@ -18,8 +18,6 @@ export interface Mirror {
   /** The kinds whose API has been silent for too long; nothing when all are in step. */
   readonly stale: Effect.Effect<ReadonlyArray<string>>
 }
-
-const decodeTask = Schema.decodeUnknownSync(AgentTask)
 
 export const mirror = Effect.fnUntraced(function*(
   world: World,
@@ -39,7 +37,7 @@ export const mirror = Effect.fnUntraced(function*(
       return Effect.all([enqueue(key), enqueueOwner(follower), Effect.forEach(others, enqueue, { discard: true })], { discard: true })
     })
 
-  const tasks = yield* Informer.make({ kind: agentTasks, namespace, project: decodeTask, changed: taskChanged })
+  const tasks = yield* Informer.make({ kind: agentTasks, namespace, project: projectTask, changed: taskChanged })
   const lookAtJobs = () => {
     const over = world.lookAtJobs()
     return Effect.suspend(() => Effect.forEach(over(), (uid) => enqueueOwner(Option.some(uid)), { discard: true }))

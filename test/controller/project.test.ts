@@ -1,7 +1,7 @@
 // From what the API server stores to flat facts: whatever is in a Pod or Job, and above all when a node has gone silent.
 import { describe, expect, it } from "@effect/vitest"
 import { Option, Result } from "effect"
-import { projectJob, projectPod } from "../../src/controller/project.ts"
+import { projectJob, projectPod, projectTask } from "../../src/controller/project.ts"
 
 const metadata = {
   name: "pod", uid: "uid", resourceVersion: "1", creationTimestamp: "2026-01-01T00:00:00Z", labels: { "scalr.io/task-uid": "task" },
@@ -29,6 +29,12 @@ describe("projectPod", () => {
     for (const words of ["", "panic", "{}", JSON.stringify({ ...result, reason: "MadeUp" })]) expect(pod(worker(words)).lastWords).toEqual(Option.none())
   })
   it("fails on what is no Pod instead of guessing", () => expect(Result.isFailure(projectPod({ metadata: {} }))).toBe(true))
+})
+
+describe("projectTask", () => {
+  const task = (source: object) => projectTask({ metadata: { ...metadata, namespace: "tasks", generation: 1 }, spec: { workspace: "demo", stage: "plan", source } }).spec.source
+  it("keeps no text of inline files, which nobody here reads", () => expect(task({ inline: { "main.tf": "x".repeat(200_000) } })).toEqual({ inline: {} }))
+  it("keeps every other source as it is", () => expect(task({ configMap: { name: "a" } })).toEqual({ configMap: { name: "a" } }))
 })
 
 describe("projectJob", () => {
