@@ -12,11 +12,8 @@ import type { ResolvedConfig } from "../core/resolve.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import { find } from "../kubernetes/find.ts"
-import { accessReviews, admissionPolicyKinds, configMaps, decoding, definitions, namespaces, networkPolicies, nodes } from "../kubernetes/kinds.ts"
-import { valuesIn } from "../controller/values-files.ts"
+import { accessReviews, admissionPolicyKinds, definitions, namespaces, networkPolicies, nodes } from "../kubernetes/kinds.ts"
 import { isTree } from "../schema/layers.ts"
-import { BadInput } from "./failure.ts"
-import { unusable } from "./values-flag.ts"
 
 type Look<A> = Effect.Effect<A, KubernetesError, Kubernetes>
 
@@ -25,17 +22,6 @@ const says = (found: unknown, wanted: unknown): boolean => {
   if (Array.isArray(wanted)) return Array.isArray(found) && found.length === wanted.length && wanted.every((_, index) => says(found[index], _))
   return isTree(wanted) ? isTree(found) && Object.entries(wanted).every(([key, value]) => says(found[key], value)) : Equal.equals(found, wanted)
 }
-
-const Data = Schema.Struct({ data: Schema.Record(Schema.String, Schema.String) })
-
-/** The values that the controller has. */
-export const installedValues = Effect.fnUntraced(function*(name: string, namespace: string) {
-  const place = { namespace, name: `${name}-config` }
-  const kubernetes = yield* Kubernetes
-  const { data } = yield* kubernetes.get(decoding(configMaps, Data), place).pipe(Effect.catchTag("NotFound", () =>
-    Effect.fail(new BadInput({ message: `There is no ConfigMap ${namespace}/${place.name}; give --name and --namespace of the installation, or its values with --values.` }))))
-  return yield* Effect.matchEffect(valuesIn(data), { onFailure: unusable, onSuccess: ({ values }) => Effect.succeed(values) })
-})
 
 const definition: Look<Check> = Effect.gen(function*() {
   const wanted = crd()

@@ -29,8 +29,8 @@ const apiServer = [{ address: "kubernetes.default.svc", port: 443 }]
 
 export const doctor = Command.make("doctor", flags, Effect.fn("doctor")(function*({ context, name, namespace, noPods, output, values }) {
   return yield* lazily(async () => {
-    const [{ resolve }, { appVersion }, { networkChecks, provesIsolation }, { examineNetwork, keepProof }, { examineObjects, installedValues, isClosedWhole }, { cluster }, { table }] = await Promise.all([
-      import("../core/resolve.ts"), import("../schema/values.ts"), import("../core/doctor.ts"), import("./doctor-network.ts"), import("./doctor-objects.ts"), import("./tasks.ts"), import("./table.ts")
+    const [{ resolve }, { appVersion }, { networkChecks, provesIsolation }, { examineNetwork, keepProof }, { examineObjects, isClosedWhole }, { installedValues }, { cluster }, { table }] = await Promise.all([
+      import("../core/resolve.ts"), import("../schema/values.ts"), import("../core/doctor.ts"), import("./doctor-network.ts"), import("./doctor-objects.ts"), import("./installed-values.ts"), import("./tasks.ts"), import("./table.ts")
     ])
     const network = Effect.fnUntraced(function*(config: ResolvedConfig) {
       const found = yield* Effect.scoped(examineNetwork(config, apiServer))
@@ -39,7 +39,7 @@ export const doctor = Command.make("doctor", flags, Effect.fn("doctor")(function
       return checks
     })
     return Effect.gen(function*() {
-      const given = yield* values.length > 0 ? givenValues(values) : installedValues(name, namespace)
+      const given = yield* values.length > 0 ? givenValues(values) : installedValues(name, namespace, "give --name and --namespace of the installation, or its values with --values")
       const config = resolve(given, { name, namespace, version: appVersion })
       const checks = [...yield* examineObjects(config), ...noPods ? [] : yield* network(config)]
       yield* print(output, {
