@@ -44,11 +44,11 @@ export const decide = Effect.fn("decide")(function*(run: RunView) {
       return decision.run
     }
     case "Yes": {
-      yield* server.approve(run.id, run.planSha256)
+      yield* patiently(server.approve(run.id, run.planSha256))
       return yield* patiently(server.run(run.id))
     }
     case "No": {
-      yield* server.act(run.id, "discard")
+      yield* patiently(server.act(run.id, "discard"))
       return yield* patiently(server.run(run.id))
     }
   }
