@@ -14,6 +14,7 @@ import type { KubernetesError } from "../kubernetes/errors.ts"
 import { find } from "../kubernetes/find.ts"
 import { accessReviews, admissionPolicyKinds, definitions, namespaces, networkPolicies, nodes } from "../kubernetes/kinds.ts"
 import { isTree } from "../schema/layers.ts"
+import { orUnknown } from "./doctor-unknown.ts"
 
 type Look<A> = Effect.Effect<A, KubernetesError, Kubernetes>
 
@@ -88,19 +89,17 @@ const userNamespaces = ({ task: { pod, userNamespaces } }: ResolvedConfig): Look
     return judge.userNamespaces(userNamespaces, items.length, able.length)
   }))
 
-/** One that may not be made is told, and the next one made. */
-const told = (name: string, look: Look<Check>): Look<Check> =>
-  Effect.catchTag(look, ["Forbidden", "Malformed", "Rejected", "NotFound"], ({ message }) => Effect.succeed<Check>({ name, outcome: "unknown", message }))
+const told = (name: string, look: Look<Check>) => orUnknown(name)(Effect.map(look, (check) => [check]))
 
 export const examineObjects = (config: ResolvedConfig): Look<ReadonlyArray<Check>> =>
-  Effect.all([
+  Effect.map(Effect.all([
     told("the CustomResourceDefinition", definition),
     told("admission policies", admission(config)),
     told("what the controller may do", rights(config, { name: config.account.name, namespace: config.namespace })),
     told("what tasks may do", rights(config, { name: config.taskAccountName, namespace: config.taskNamespace })),
     told("Pod Security of the tasks' namespace", podSecurity(config)),
     told("user namespaces", userNamespaces(config))
-  ])
+  ]), (checks) => checks.flat())
 
 const Closing = Schema.Struct({ spec: Schema.Struct({ podSelector: Schema.Record(Schema.String, Schema.Unknown), policyTypes: Schema.optionalKey(Schema.Array(Schema.String)) }) })
 const decodeClosing = Schema.decodeUnknownOption(Closing)
