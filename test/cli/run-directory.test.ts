@@ -239,6 +239,26 @@ describe("the question", () => {
       expect(screen.transcript()).toContain("Applied: 3 added")
     }))
 
+  it.live("is over when the run is approved elsewhere, also after the server was away meanwhile", () =>
+    Effect.gen(function*() {
+      let [away, missed] = [false, 0]
+      const missing = (url: string) =>
+        Layer.effect(ServerClient, Effect.map(ServerClient, (server) => ServerClient.of({
+          ...server,
+          run: (id) => Effect.suspend(() => away ? Effect.fail(new ServerUnreachable({ url, detail: `asked ${++missed} times` })) : server.run(id))
+        }))).pipe(Layer.provide(client(url)))
+      const screen = toldScreen(Effect.never)
+      const { run, url } = yield* running(screen, request(), quickstart, missing)
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("Apply these changes")
+      away = true
+      yield* Effect.sleep("50 millis").pipe(Effect.repeat({ until: () => missed > 0 }))
+      away = false
+      yield* person(url).act(runId(screen), "apply")
+      yield* Fiber.join(fiber).pipe(Effect.timeout("15 seconds"))
+      expect(screen.transcript()).toContain("Decided elsewhere\n")
+    }))
+
   it.live("names what is destroyed", () =>
     Effect.gen(function*() {
       const screen = toldScreen(answers("no"))
