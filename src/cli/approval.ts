@@ -26,6 +26,8 @@ const answer = (run: RunView) => Effect.gen(function*() {
 const elsewhere = (run: RunView) => Effect.gen(function*() {
   const server = yield* ServerClient
   return yield* server.run(run.id).pipe(
+    // without a word, which would be written over the question
+    Effect.retry({ while: ({ _tag }) => _tag === "ServerUnreachable", schedule: Schedule.spaced(lookEvery) }),
     Effect.repeat({ while: ({ status }) => status === "planned", schedule: Schedule.spaced(lookEvery) }),
     Effect.map((run) => Decision.Elsewhere({ run })),
     Effect.catch(() => Effect.never) // the answer at the prompt will meet the same trouble, and tell it
@@ -44,11 +46,11 @@ export const decide = Effect.fn("decide")(function*(run: RunView) {
       return decision.run
     }
     case "Yes": {
-      yield* server.approve(run.id, run.planSha256)
+      yield* patiently(server.approve(run.id, run.planSha256))
       return yield* patiently(server.run(run.id))
     }
     case "No": {
-      yield* server.act(run.id, "discard")
+      yield* patiently(server.act(run.id, "discard"))
       return yield* patiently(server.run(run.id))
     }
   }

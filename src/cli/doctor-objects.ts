@@ -12,11 +12,9 @@ import type { ResolvedConfig } from "../core/resolve.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import { find } from "../kubernetes/find.ts"
-import { accessReviews, admissionPolicyKinds, configMaps, decoding, definitions, namespaces, networkPolicies, nodes } from "../kubernetes/kinds.ts"
-import { valuesIn } from "../controller/values-files.ts"
+import { accessReviews, admissionPolicyKinds, definitions, namespaces, networkPolicies, nodes } from "../kubernetes/kinds.ts"
 import { isTree } from "../schema/layers.ts"
-import { BadInput } from "./failure.ts"
-import { unusable } from "./values-flag.ts"
+import { orUnknown } from "./doctor-unknown.ts"
 
 type Look<A> = Effect.Effect<A, KubernetesError, Kubernetes>
 
@@ -25,17 +23,6 @@ const says = (found: unknown, wanted: unknown): boolean => {
   if (Array.isArray(wanted)) return Array.isArray(found) && found.length === wanted.length && wanted.every((_, index) => says(found[index], _))
   return isTree(wanted) ? isTree(found) && Object.entries(wanted).every(([key, value]) => says(found[key], value)) : Equal.equals(found, wanted)
 }
-
-const Data = Schema.Struct({ data: Schema.Record(Schema.String, Schema.String) })
-
-/** The values that the controller has. */
-export const installedValues = Effect.fnUntraced(function*(name: string, namespace: string) {
-  const place = { namespace, name: `${name}-config` }
-  const kubernetes = yield* Kubernetes
-  const { data } = yield* kubernetes.get(decoding(configMaps, Data), place).pipe(Effect.catchTag("NotFound", () =>
-    Effect.fail(new BadInput({ message: `There is no ConfigMap ${namespace}/${place.name}; give --name and --namespace of the installation, or its values with --values.` }))))
-  return yield* Effect.matchEffect(valuesIn(data), { onFailure: unusable, onSuccess: ({ values }) => Effect.succeed(values) })
-})
 
 const definition: Look<Check> = Effect.gen(function*() {
   const wanted = crd()
@@ -102,19 +89,17 @@ const userNamespaces = ({ task: { pod, userNamespaces } }: ResolvedConfig): Look
     return judge.userNamespaces(userNamespaces, items.length, able.length)
   }))
 
-/** One that may not be made is told, and the next one made. */
-const told = (name: string, look: Look<Check>): Look<Check> =>
-  Effect.catchTag(look, ["Forbidden", "Malformed", "Rejected", "NotFound"], ({ message }) => Effect.succeed<Check>({ name, outcome: "unknown", message }))
+const told = (name: string, look: Look<Check>) => orUnknown(name)(Effect.map(look, (check) => [check]))
 
 export const examineObjects = (config: ResolvedConfig): Look<ReadonlyArray<Check>> =>
-  Effect.all([
+  Effect.map(Effect.all([
     told("the CustomResourceDefinition", definition),
     told("admission policies", admission(config)),
     told("what the controller may do", rights(config, { name: config.account.name, namespace: config.namespace })),
     told("what tasks may do", rights(config, { name: config.taskAccountName, namespace: config.taskNamespace })),
     told("Pod Security of the tasks' namespace", podSecurity(config)),
     told("user namespaces", userNamespaces(config))
-  ])
+  ]), (checks) => checks.flat())
 
 const Closing = Schema.Struct({ spec: Schema.Struct({ podSelector: Schema.Record(Schema.String, Schema.Unknown), policyTypes: Schema.optionalKey(Schema.Array(Schema.String)) }) })
 const decodeClosing = Schema.decodeUnknownOption(Closing)

@@ -19,8 +19,11 @@ const flags = {
   output: outputFlag
 }
 
+/** As core/doctor calls it. */
+const networkPolicies = "network policies are enforced"
+
 const nothingStarted = ({ taskNamespace }: ResolvedConfig): Check => ({
-  name: "network policies are enforced",
+  name: networkPolicies,
   outcome: "unknown",
   message: `no Pod could be started in ${taskNamespace} to connect to; see kubectl -n ${taskNamespace} get events`
 })
@@ -29,19 +32,19 @@ const apiServer = [{ address: "kubernetes.default.svc", port: 443 }]
 
 export const doctor = Command.make("doctor", flags, Effect.fn("doctor")(function*({ context, name, namespace, noPods, output, values }) {
   return yield* lazily(async () => {
-    const [{ resolve }, { appVersion }, { networkChecks, provesIsolation }, { examineNetwork, keepProof }, { examineObjects, installedValues, isClosedWhole }, { cluster }, { table }] = await Promise.all([
-      import("../core/resolve.ts"), import("../schema/values.ts"), import("../core/doctor.ts"), import("./doctor-network.ts"), import("./doctor-objects.ts"), import("./tasks.ts"), import("./table.ts")
+    const [{ resolve }, { appVersion }, { networkChecks, provesIsolation }, { examineNetwork, keepProof }, { examineObjects, isClosedWhole }, { orUnknown }, { installedValues }, { cluster }, { table }] = await Promise.all([
+      import("../core/resolve.ts"), import("../schema/values.ts"), import("../core/doctor.ts"), import("./doctor-network.ts"), import("./doctor-objects.ts"), import("./doctor-unknown.ts"), import("./installed-values.ts"), import("./tasks.ts"), import("./table.ts")
     ])
     const network = Effect.fnUntraced(function*(config: ResolvedConfig) {
+      const closedElsewhere = yield* isClosedWhole(config)
       const found = yield* Effect.scoped(examineNetwork(config, apiServer))
-      const checks = Option.isNone(found) ? [nothingStarted(config)] : networkChecks(config, found.value, apiServer, yield* isClosedWhole(config))
-      yield* keepProof(config, provesIsolation(checks))
-      return checks
+      const checks = Option.isNone(found) ? [nothingStarted(config)] : networkChecks(config, found.value, apiServer, closedElsewhere)
+      return [...checks, ...yield* Effect.as(keepProof(config, provesIsolation(checks)), []).pipe(orUnknown("the proof of isolation"))]
     })
     return Effect.gen(function*() {
-      const given = yield* values.length > 0 ? givenValues(values) : installedValues(name, namespace)
+      const given = yield* values.length > 0 ? givenValues(values) : installedValues(name, namespace, "give --name and --namespace of the installation, or its values with --values")
       const config = resolve(given, { name, namespace, version: appVersion })
-      const checks = [...yield* examineObjects(config), ...noPods ? [] : yield* network(config)]
+      const checks = [...yield* examineObjects(config), ...noPods ? [] : yield* network(config).pipe(orUnknown(networkPolicies))]
       yield* print(output, {
         document: { installation: { name: config.name, namespace }, checks },
         lines: table(["OUTCOME", "CHECK", "WHAT WAS FOUND"], checks.map(({ message, name, outcome }) => [outcome, name, message]))

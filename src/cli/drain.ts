@@ -12,15 +12,19 @@ const flags = {
   undo: toggle("undo", "End it: what waits starts."),
   name: installationFlags.name,
   controllerNamespace: Flag.String("controller-namespace").pipe(Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("Where the controller is; agent-job by default.")),
+  namespace: Flag.String("namespace").pipe(
+    Flag.withAlias("n"), Flag.withMetavar("NAME"), Flag.optional,
+    Flag.withDescription("Where the AgentTasks are; by default where the values of the installation say.")
+  ),
   output: outputFlag,
-  ...clusterFlags
+  context: clusterFlags.context
 }
 
 export const drain = Command.make("drain", flags, Effect.fn("drain")(function*(given) {
   if (given.wait && given.undo) return yield* new BadInput({ message: "--wait and --undo exclude each other; give one of them." })
   const answer = yield* lazily(async () => {
     const [{ cluster }, { drain, undo }, { Screen }] = await Promise.all([import("./tasks.ts"), import("./draining.ts"), import("./screen.ts")])
-    const work = given.undo ? undo(given) : drain(given, given.wait)
+    const work = given.undo ? undo(given) : drain(given, given.namespace, given.wait)
     return work.pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer({ colours: true, forProgram: true })))
   })
   return yield* print(given.output, answer)

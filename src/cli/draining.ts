@@ -5,12 +5,15 @@ import { Clock, DateTime, Duration, Effect, Option, Result, Schedule, Schema, St
 import { drained, drainedSince, isAnswered, undrained } from "../core/draining.ts"
 import { stageLabel, taskLabel, taskSelector } from "../core/manifest/labels.ts"
 import { leaderLeaseName } from "../core/manifest/rbac.ts"
+import { resolve } from "../core/resolve.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
-import { jobs } from "../kubernetes/kinds.ts"
+import { jobs, namespaces } from "../kubernetes/kinds.ts"
 import { Job } from "../schema/kubernetes.ts"
+import { appVersion } from "../schema/values.ts"
 import type { Answer } from "./answer.ts"
 import { age } from "./elapsed.ts"
 import { Failed, NothingThere } from "./failure.ts"
+import { installedValues } from "./installed-values.ts"
 import { annotationsOf, leaderLease, markLeader } from "./leader-lease.ts"
 import { Screen } from "./screen.ts"
 import { columns } from "./table.ts"
@@ -18,8 +21,6 @@ import { columns } from "./table.ts"
 export interface Installation {
   readonly name: string
   readonly controllerNamespace: string
-  /** Of the tasks. */
-  readonly namespace: string
 }
 
 const controllerOf = ({ controllerNamespace, name }: Installation) => ({ name, namespace: controllerNamespace })
@@ -31,6 +32,18 @@ const leaseOf = (installation: Installation) => Effect.catchTag(leaderLease(cont
 
 const mark = (installation: Installation, change: Parameters<typeof markLeader>[1]) =>
   Effect.catchTag(markLeader(controllerOf(installation), change), "NotFound", () => Effect.fail(neverRan(installation)))
+
+/** Of the tasks: what was typed, or what the controller has. One that is not there has no Jobs either, which is not to be taken for quiet. */
+const namespaceOf = Effect.fnUntraced(function*({ controllerNamespace, name }: Installation, given: Option.Option<string>) {
+  const instead = "give --name and --controller-namespace of the installation, or with --namespace where its tasks are"
+  const namespace = Option.isSome(given)
+    ? given.value
+    : resolve(yield* installedValues(name, controllerNamespace, instead), { name, namespace: controllerNamespace, version: appVersion }).taskNamespace
+  yield* Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(namespaces, { name: namespace })).pipe(
+    Effect.catchTag("NotFound", () => Effect.fail(new NothingThere({ message: `There is no namespace ${namespace}, so no task runs there; say with --namespace where the tasks are.` })))
+  )
+  return namespace
+})
 
 const patience = Duration.seconds(30)
 
@@ -64,7 +77,7 @@ const runningOf = ({ metadata: { creationTimestamp, labels = {} }, status }: Job
 const decodeJob = Schema.decodeUnknownResult(Job)
 
 /** What has a Job that is not over. */
-const running = Effect.fnUntraced(function*({ namespace }: Installation) {
+const running = Effect.fnUntraced(function*(namespace: string) {
   const found = yield* Stream.runCollect((yield* Kubernetes).listAll(jobs, { namespace, labelSelector: taskSelector }))
   return found.map((object) => decodeJob(object)).filter(Result.isSuccess).flatMap(({ success }) => runningOf(success))
 })
@@ -74,11 +87,11 @@ const changes = (all: ReadonlyArray<Running>) => all.filter(({ stage }) => stage
 /** Twice, since a Job may have been on its way when the controller answered. */
 const quietLooks = 2
 
-const untilQuiet = Effect.fnUntraced(function*(installation: Installation) {
+const untilQuiet = Effect.fnUntraced(function*(namespace: string) {
   const screen = yield* Screen
   let quiet = 0
   while (true) {
-    const all = yield* running(installation)
+    const all = yield* running(namespace)
     const waited = changes(all)
     quiet = waited.length === 0 ? quiet + 1 : 0
     if (quiet === quietLooks) return all
@@ -98,20 +111,22 @@ const told = (all: ReadonlyArray<Running>, now: number): ReadonlyArray<string> =
   ]
 }
 
-export const drain = Effect.fn("drain")(function*(installation: Installation, wait: boolean) {
+/** `given`: where the tasks are, if that was typed. */
+export const drain = Effect.fn("drain")(function*(installation: Installation, given: Option.Option<string>, wait: boolean) {
+  const namespace = yield* namespaceOf(installation, given)
   const now = DateTime.formatIso(yield* DateTime.now)
   const lease = yield* mark(installation, (annotations) => drained(annotations, now))
   yield* answer(installation)
-  const all = wait ? yield* untilQuiet(installation) : yield* running(installation)
+  const all = yield* wait ? untilQuiet(namespace) : running(namespace)
   const since = Option.getOrElse(drainedSince(annotationsOf(lease)), () => now)
   return {
     document: { drained: true, since, running: all },
-    lines: [`Drained since ${since}: nothing new starts in ${installation.namespace}.`, ...told(all, yield* Clock.currentTimeMillis), "To end this: agent-job drain --undo"]
+    lines: [`Drained since ${since}: nothing new starts in ${namespace}.`, ...told(all, yield* Clock.currentTimeMillis), "To end this: agent-job drain --undo"]
   } satisfies Answer
 })
 
 export const undo = Effect.fn("undoDrain")(function*(installation: Installation) {
   yield* mark(installation, undrained)
   yield* answer(installation)
-  return { document: { drained: false }, lines: [`No longer drained: what waits in ${installation.namespace} starts.`] } satisfies Answer
+  return { document: { drained: false }, lines: ["No longer drained: what waits starts."] } satisfies Answer
 })

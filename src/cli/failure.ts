@@ -20,7 +20,7 @@ export class BadInput extends Data.TaggedError("BadInput")<{ readonly message: s
   override readonly [Runtime.errorExitCode] = exitCode.usage
 }
 
-/** No such run, task or workspace. */
+/** No such run, task, workspace or namespace. */
 export class NothingThere extends Data.TaggedError("NothingThere")<{ readonly message: string }> {
   override readonly [Runtime.errorExitCode] = exitCode.notThere
 }

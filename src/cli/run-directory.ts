@@ -6,7 +6,7 @@ import type { RunView } from "../schema/run.ts"
 import { decide } from "./approval.ts"
 import { archiveOf } from "./archive.ts"
 import { Cancelled, Failed } from "./failure.ts"
-import { follow, type Followed, followStep } from "./follow-run.ts"
+import { follow, type Followed, followStep, patiently } from "./follow-run.ts"
 import { onInterrupt } from "./interrupt.ts"
 import type { RunVariable } from "./run-variables.ts"
 import { Screen } from "./screen.ts"
@@ -64,7 +64,7 @@ const outputsOf = Effect.fnUntraced(function*({ planOnly, status }: RunView, wor
   const server = yield* ServerClient
   const settled = status === "applied" || (status === "planned_and_finished" && !planOnly)
   return settled
-    ? { outputs: yield* server.outputs(workspaceId), stateSerial: Option.getOrNull(yield* server.stateSerial(workspaceId)) }
+    ? { outputs: yield* patiently(server.outputs(workspaceId)), stateSerial: Option.getOrNull(yield* patiently(server.stateSerial(workspaceId))) }
     : { outputs: [], stateSerial: null }
 })
 

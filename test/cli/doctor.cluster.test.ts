@@ -2,23 +2,28 @@
 // A hand in the kubelet's place says what Pods of a network that enforces policies, or does not, would have reached.
 import { describe, expect, layer } from "@effect/vitest"
 import { Effect, Option, Schedule } from "effect"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { examineNetwork } from "../../src/cli/doctor-network.ts"
 import { networkChecks } from "../../src/core/doctor.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { networkPolicies, pods } from "../../src/kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../src/kubernetes/object.ts"
-import { Installation, installation } from "../core/manifest/installed.ts"
+import { Installation, installation, tokenOf } from "../core/manifest/installed.ts"
 import { kubectl } from "../kustomize/api-server.ts"
 import { run } from "./program.ts"
 
 const environment = { KUBECONFIG: process.env.KUBECONFIG ?? "" }
 
-const examined = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
+const examinedIn = Effect.fnUntraced(function*(environment: Record<string, string>, ...args: ReadonlyArray<string>) {
   const { config } = yield* Installation
-  const { code, error, out } = yield* run(["doctor", "--namespace", config.namespace, "--no-pods", "-o", "json", ...args], environment)
+  const { code, error, out } = yield* run(["doctor", "--namespace", config.namespace, "-o", "json", ...args], environment)
   const checks: ReadonlyArray<{ readonly name: string; readonly outcome: string; readonly message: string }> = out === "" ? [] : JSON.parse(out).checks
   return { code, error, outcomes: Object.fromEntries(checks.map(({ name, outcome }) => [name, outcome])), messages: checks.map(({ message }) => message).join("\n") }
 })
+
+const examined = examinedIn(environment, "--no-pods")
 
 /** As kubectl sees it: there are nodes, and the usual runtime of each can give Pods users of their own. */
 const allNodesHaveUsers = Effect.map(
@@ -61,7 +66,7 @@ layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataServi
     Effect.gen(function*() {
       const { config } = yield* Installation
       yield* made("label", "namespace", config.taskNamespace, "pod-security.kubernetes.io/enforce=restricted")
-      const { code, error, outcomes } = yield* examined()
+      const { code, error, outcomes } = yield* examined
       expect([code, error]).toEqual([0, ""])
       expect(outcomes).toEqual({
         "the CustomResourceDefinition": "ok",
@@ -78,13 +83,13 @@ layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataServi
       const { config: { namespace, taskNamespace } } = yield* Installation
       yield* made("delete", "validatingadmissionpolicybinding", `agent-job-task-pod.${taskNamespace}`)
       yield* made("patch", "validatingadmissionpolicy", `agent-job-task-status.${taskNamespace}`, "--type=merge", "-p", JSON.stringify({ spec: { failurePolicy: "Ignore" } }))
-      const { code, error, outcomes } = yield* examined()
+      const { code, error, outcomes } = yield* examined
       expect([code, outcomes["admission policies"]]).toEqual([1, "failed"])
       expect(error).toMatch(/^error: 1 of 6 checks failed: admission policies\.$/mu)
       yield* made("create", "role", "-n", taskNamespace, "too-much", "--verb=get", "--resource=secrets")
       yield* made("create", "rolebinding", "-n", taskNamespace, "too-much", "--role=too-much", `--serviceaccount=${namespace}:agent-job`)
       yield* made("delete", "rolebinding", "-n", taskNamespace, "agent-job-task")
-      const again = yield* examined()
+      const again = yield* examined
       expect(again.outcomes).toMatchObject({ [`what ${namespace}/agent-job may do`]: "failed", [`what ${taskNamespace}/agent-job-task may do`]: "failed" })
       expect(again.messages).toContain(`it may get secrets in ${taskNamespace}`)
       expect(again.messages).toContain(`it may not get atasks in ${taskNamespace}, watch atasks in ${taskNamespace}, update atasks/status in ${taskNamespace}`)
@@ -94,6 +99,40 @@ layer(installation({ admissionPolicies: { enabled: true }, restrictMetadataServi
     Effect.gen(function*() {
       expect(yield* run(["doctor", "--namespace", "nowhere", "--no-pods"], environment)).toMatchObject({ code: 2, error: expect.stringContaining("There is no ConfigMap nowhere/agent-job-config") })
     }))
+
+  describe("of somebody who may not do it all", () => {
+    /** The environment of an account that may get the values, and nothing else. */
+    const examiner = Effect.gen(function*() {
+      const { config: { namespace } } = yield* Installation
+      yield* made("create", "serviceaccount", "-n", namespace, "examiner")
+      yield* made("create", "role", "-n", namespace, "examiner", "--verb=get", "--resource=configmaps")
+      yield* made("create", "rolebinding", "-n", namespace, "examiner", "--role=examiner", `--serviceaccount=${namespace}:examiner`)
+      const { clusters } = JSON.parse(yield* made("config", "view", "--minify", "--raw", "-o", "json"))
+      const folder = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "doctor-"))), (_) => Effect.sync(() => rmSync(_, { recursive: true })))
+      const user = { name: "examiner", user: { token: yield* tokenOf(namespace, "examiner") } }
+      const context = { name: "examiner", context: { cluster: clusters[0].name, user: "examiner" } }
+      writeFileSync(join(folder, "kubeconfig"), JSON.stringify({ apiVersion: "v1", kind: "Config", clusters, users: [user], contexts: [context], "current-context": "examiner" }))
+      return { KUBECONFIG: join(folder, "kubeconfig") }
+    })
+
+    it.effect("says what could not be found out or written down, and why, beside all that was found", () =>
+      Effect.gen(function*() {
+        const { config: { namespace, taskNamespace } } = yield* Installation
+        const environment = yield* examiner
+        const barred = yield* examinedIn(environment)
+        expect([barred.code, barred.error]).toEqual([0, ""])
+        expect(barred.outcomes).toMatchObject({ "the CustomResourceDefinition": "unknown", "user namespaces": "unknown", "network policies are enforced": "unknown" })
+        expect(barred.messages).toMatch(/^Cannot list networkpolicies in .*is forbidden.*; grant it to this identity/mu)
+
+        yield* made("create", "role", "-n", taskNamespace, "prober", "--verb=get,list,create,delete", "--resource=pods,networkpolicies.networking.k8s.io")
+        yield* made("create", "rolebinding", "-n", taskNamespace, "prober", "--role=prober", `--serviceaccount=${namespace}:examiner`)
+        yield* kubelet((probe, target) => target.port === 443 || (isListener(target) && probe !== "closed"))
+        const unmarked = yield* examinedIn(environment)
+        expect([unmarked.code, unmarked.error]).toEqual([0, ""])
+        expect(unmarked.outcomes).toMatchObject({ "network policies are enforced": "ok", "metadata services are closed to tasks": "ok", "the proof of isolation": "unknown" })
+        expect(unmarked.messages).toMatch(/^Cannot get Lease .*is forbidden/mu)
+      }).pipe(Effect.scoped), 60_000)
+  })
 
   describe("and its Pods", () => {
     it.effect("tell a network that enforces policies from one that only takes them, and leave nothing behind", () =>

@@ -1,9 +1,11 @@
 // A drain on a real API server: the controller answers, nothing begins, what has begun goes on, and the end of it starts what waited.
 import { expect, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import { join } from "node:path"
+import { annotationsOf, leaderLease } from "../../src/cli/leader-lease.ts"
+import { drainedSince } from "../../src/core/draining.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { jobs } from "../../src/kubernetes/kinds.ts"
+import { configMaps, jobs } from "../../src/kubernetes/kinds.ts"
 import { WorkspaceName } from "../../src/schema/names.ts"
 import { createTask, jobNames, runController, TaskCluster, Tasks, untilLaunched, untilStatus } from "../controller/task-cluster.ts"
 import { agent, directory, person, serve } from "../server/live-server.ts"
@@ -44,7 +46,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-
       expect(yield* jobNames).toEqual(["agent-job-before"])
 
       const { code, out } = yield* run(yield* drain("--undo"), environment)
-      expect([code, out]).toEqual([0, expect.stringMatching(/^No longer drained: what waits in .* starts\.\n$/u)])
+      expect([code, out]).toEqual([0, expect.stringMatching(/^No longer drained: what waits starts\.\n$/u)])
       yield* untilLaunched("during")
       yield* untilLaunched("after")
       expect(yield* metrics(healthPort)).toMatch(/^agent_job_draining(?:\{.*\})? 0$/mu)
@@ -66,6 +68,31 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("agent-
       expect(out).toContain("Still running: 0 that change something,")
       expect(out).toContain("A plan may be evicted; it is planned again.")
       yield* run(yield* drain("--undo"), environment)
+    }).pipe(Effect.scoped))
+
+  it.effect("looks for what runs where the installation's values say that tasks are", () =>
+    Effect.gen(function*() {
+      const { namespace } = yield* Tasks
+      yield* runController()
+      const kubernetes = yield* Kubernetes
+      const config = { metadata: { name: "agent-job-config", namespace }, data: { "values.yaml": "task: { namespace: \"\" }" } }
+      yield* Effect.acquireRelease(kubernetes.create(configMaps, config), () => Effect.ignore(kubernetes.delete(configMaps, config.metadata)))
+      yield* createTask("beside", { stage: "apply", workspace: WorkspaceName.make("beside") })
+      yield* untilLaunched("beside")
+      const { code, out } = yield* run(["drain", "--controller-namespace", namespace], environment)
+      expect([code, out]).toEqual([0, expect.stringMatching(new RegExp(`nothing new starts in ${namespace}\\.\n[^]* beside +beside +apply `, "u"))])
+      yield* run(yield* drain("--undo"), environment)
+    }).pipe(Effect.scoped))
+
+  it.effect("drains nothing where it cannot know where the tasks are, and --undo needs not know", () =>
+    Effect.gen(function*() {
+      const { namespace } = yield* Tasks
+      yield* runController()
+      const here = ["drain", "--controller-namespace", namespace]
+      expect(yield* run(here, environment)).toMatchObject({ code: 2, out: "", error: `error: There is no ConfigMap ${namespace}/agent-job-config; give --name and --controller-namespace of the installation, or with --namespace where its tasks are.\n` })
+      expect(yield* run([...here, "-n", "nowhere"], environment)).toMatchObject({ code: 3, out: "", error: "error: There is no namespace nowhere, so no task runs there; say with --namespace where the tasks are.\n" })
+      expect(drainedSince(annotationsOf(yield* leaderLease({ name: "agent-job", namespace })))).toEqual(Option.none())
+      expect(yield* run([...here, "--undo"], environment)).toMatchObject({ code: 0 })
     }).pipe(Effect.scoped))
 
   it.effect("leaves the work of a pool to others, also what is asked for just then", () =>

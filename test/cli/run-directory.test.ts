@@ -3,7 +3,8 @@ import { Deferred, Effect, Exit, Fiber, Layer, Option, Redacted, Scope } from "e
 import { HttpServer } from "effect/http"
 import { archiveOf } from "../../src/cli/archive.ts"
 import { type RunRequest, runDirectory } from "../../src/cli/run-directory.ts"
-import { ServerClient } from "../../src/cli/server-client.ts"
+import { ServerUnreachable } from "../../src/cli/failure.ts"
+import { ServerClient, type ServerFailure } from "../../src/cli/server-client.ts"
 import { ServerWithAddress } from "../../src/server/server.ts"
 import { agent, directory, failed, optionsIn, person, serve, sha256, succeeded, userToken, worker } from "../server/live-server.ts"
 import { green, type Play, playing, quickstart } from "./fake-agent.ts"
@@ -17,11 +18,27 @@ const request = (more: Partial<RunRequest> = {}): RunRequest => ({
 
 const client = (url: string) => ServerClient.layer({ url, token: Option.some(Redacted.make(userToken)) })
 
+/** The server does what it is asked, and of the first time the answer is lost. */
+const answerLost = <Asked extends ReadonlyArray<unknown>, A>(url: string, ask: (...asked: Asked) => Effect.Effect<A, ServerFailure>) => {
+  let times = 0
+  return (...asked: Asked) => Effect.tap(ask(...asked), () => times++ === 0 ? Effect.fail(new ServerUnreachable({ url, detail: "the connection was closed" })) : Effect.void)
+}
+
+/** Of a server that goes away at the decision and at the end. */
+const losing = (url: string) =>
+  Layer.effect(ServerClient, Effect.map(ServerClient, (server) => ServerClient.of({
+    ...server,
+    approve: answerLost(url, server.approve),
+    act: answerLost(url, server.act),
+    outputs: answerLost(url, server.outputs),
+    stateSerial: answerLost(url, server.stateSerial)
+  }))).pipe(Layer.provide(client(url)))
+
 /** Runs the example against a real server whose agent plays `play`. */
-const running = Effect.fnUntraced(function*(screen: ReturnType<typeof toldScreen>, asked: RunRequest, play: Play = quickstart) {
+const running = Effect.fnUntraced(function*(screen: ReturnType<typeof toldScreen>, asked: RunRequest, play: Play = quickstart, clientOf: typeof client = client) {
   const url = yield* Effect.flatMap(directory, serve)
   yield* playing(url, play)
-  return { url, run: runDirectory(asked).pipe(Effect.provide(client(url)), Effect.provide(screen.layer)) }
+  return { url, run: runDirectory(asked).pipe(Effect.provide(clientOf(url)), Effect.provide(screen.layer)) }
 })
 
 const runId = (screen: ReturnType<typeof toldScreen>) => /run-[a-z0-9]+/u.exec(screen.of("step").find((text) => text.startsWith("Started")) ?? "")?.[0] ?? ""
@@ -165,6 +182,24 @@ describe("a run", () => {
     }))
 })
 
+describe("the answer of a server that goes away just then is waited for", () => {
+  it.live("at the approval, the outputs and the serial of the state", () =>
+    Effect.gen(function*() {
+      const screen = toldScreen(answers("yes"))
+      const { run } = yield* running(screen, request(), quickstart, losing)
+      yield* run
+      expect(screen.of("status").filter((text) => text === "The server does not answer (the connection was closed); trying again")).toHaveLength(3)
+      expect(screen.transcript()).toContain("Applied: 3 added, 0 changed, 0 destroyed. The state is at serial 7.")
+      expect(screen.transcript()).toContain("cards      = ")
+    }))
+
+  it.live("at the discard", () =>
+    Effect.gen(function*() {
+      const { run } = yield* running(toldScreen(answers("no")), request(), quickstart, losing)
+      expect((yield* Effect.flip(run))._tag).toBe("Cancelled")
+    }))
+})
+
 describe("the question", () => {
   it.live("answered with yes applies", () =>
     Effect.gen(function*() {
@@ -202,6 +237,26 @@ describe("the question", () => {
       yield* Fiber.join(fiber)
       expect(screen.transcript()).toContain("Decided elsewhere\n")
       expect(screen.transcript()).toContain("Applied: 3 added")
+    }))
+
+  it.live("is over when the run is approved elsewhere, also after the server was away meanwhile", () =>
+    Effect.gen(function*() {
+      let [away, missed] = [false, 0]
+      const missing = (url: string) =>
+        Layer.effect(ServerClient, Effect.map(ServerClient, (server) => ServerClient.of({
+          ...server,
+          run: (id) => Effect.suspend(() => away ? Effect.fail(new ServerUnreachable({ url, detail: `asked ${++missed} times` })) : server.run(id))
+        }))).pipe(Layer.provide(client(url)))
+      const screen = toldScreen(Effect.never)
+      const { run, url } = yield* running(screen, request(), quickstart, missing)
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("Apply these changes")
+      away = true
+      yield* Effect.sleep("50 millis").pipe(Effect.repeat({ until: () => missed > 0 }))
+      away = false
+      yield* person(url).act(runId(screen), "apply")
+      yield* Fiber.join(fiber).pipe(Effect.timeout("15 seconds"))
+      expect(screen.transcript()).toContain("Decided elsewhere\n")
     }))
 
   it.live("names what is destroyed", () =>
