@@ -54,6 +54,17 @@ describe("a state of a stage", () => {
       expect((yield* applier.as("GET", taskPath.state)).status).toBe(404)
     }))
 
+  it.live("is refused with more values than the server could parse, though its bytes are few", () =>
+    Effect.gen(function*() {
+      const { applier } = yield* applying()
+      const { epoch } = (yield* applier.lock("a")).json
+      const headers = { [taskHeader.lockId]: "a", [taskHeader.lockEpoch]: String(epoch) }
+      const withValues = (values: number) => `{"serial":9,"lineage":"x","a":[0${",0".repeat(values - 5)}]}` // itself, its serial, its lineage, its array and the first of it
+      const many = yield* applier.as("POST", taskPath.state, withValues(2_000_001), headers)
+      expect([many.status, many.json.message]).toEqual([422, expect.stringContaining("more than 2000000 values")])
+      expect((yield* applier.as("POST", taskPath.state, withValues(2_000_000), headers)).status).toBe(204)
+    }))
+
   it.live("of a late writer is refused once a person has taken the lock over", () =>
     Effect.gen(function*() {
       const { address, applier, url } = yield* applying()
