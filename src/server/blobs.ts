@@ -53,7 +53,8 @@ const storage = (cause: unknown) => {
 
 const onDisk = <A>(use: () => Promise<A>) => Effect.tryPromise({ try: use, catch: storage })
 
-const syncDirectory = async (directory: string) => {
+/** Without it a new name may be gone after a power cut. */
+export const syncDirectory = async (directory: string) => {
   const handle = await open(directory, "r")
   try {
     await handle.sync()
