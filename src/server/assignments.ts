@@ -9,6 +9,7 @@ import { RunEvent } from "../core/run-machine.ts"
 import { needRescue } from "../core/stage-effects.ts"
 import { doubtOf, rescueAdvice, type StageEnd } from "../core/state-doubt.ts"
 import { sentence } from "../core/sentence.ts"
+import type { JournalEntry } from "../schema/effects.ts"
 import type { Assignment } from "../schema/pool-api.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { taskHeader } from "../schema/task-api.ts"
@@ -152,10 +153,13 @@ const make = Effect.gen(function*() {
     return ` The state is in doubt; ${rescueAdvice(workspace)}`
   })
 
-  /** Of a journal that went on after its stage had ended: what it adds is shown, and in doubt though an earlier doubt was settled. */
-  const accountAgain = Effect.fn("Assignments.accountAgain")((stage: StageRow, result: StageResult) =>
+  /** What the worker heard of its engine. Of a stage that is over by now, what it adds is shown, and in doubt though an earlier doubt was settled. Gives the last number. */
+  const journal = Effect.fn("Assignments.journal")((id: string, entries: ReadonlyArray<JournalEntry>) =>
     sql.withTransaction(Effect.gen(function*() {
-      yield* doubt(stage, yield* runs.get(stage.runId), result, yield* states.standing(stage.id))
+      const { added, number } = yield* effects.append(id, entries)
+      const stage = yield* stages.get(id) // it may have ended while the entries were on the way
+      if (stage.stage !== "plan" && stage.result !== null && added > 0) yield* doubt(stage, yield* runs.get(stage.runId), stage.result, yield* states.standing(id))
+      return number
     })))
 
   /** The run has its next attempt with the end of the last one, unless somebody wanted it to end anyway. */
@@ -222,7 +226,7 @@ const make = Effect.gen(function*() {
     return count?.n ?? 0
   })
 
-  return { acquire, acknowledge, wait, cancellations, end, accountAgain, byToken, connected }
+  return { acquire, acknowledge, wait, cancellations, end, journal, byToken, connected }
 })
 
 export class Assignments extends Context.Service<Assignments>()("agent-job/server/Assignments", { make }) {

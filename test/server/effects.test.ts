@@ -8,7 +8,7 @@ import { join } from "node:path"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { unpack } from "../../src/worker/archive.ts"
 import { openFolder } from "../../src/worker/folder.ts"
-import { agent, directory, failed, person, planWith, serve, succeeded, taskUid, withChanges, worker } from "./live-server.ts"
+import { agent, directory, failed, onTheWay, person, planWith, serve, succeeded, taskUid, withChanges, worker } from "./live-server.ts"
 
 const lost: StageResult = { outcome: "failed", reason: "NodeLost", message: "The node is gone.", finishedAt: "2026-01-31T12:00:00Z" }
 const killed: StageResult = { outcome: "failed", reason: "OutOfMemory", message: "The engine was killed.", exitCode: 137, statePushed: true, finishedAt: "2026-01-31T12:00:00Z" }
@@ -161,6 +161,19 @@ describe("the end of a stage", () => {
       expect((yield* person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state")).json.pending).toEqual([])
       expect((yield* append(...made.slice(2))).json).toEqual({ number: 5 })
       expect(yield* effects).toMatchObject({ unsavedCount: 2, unknownCount: 1 })
+      expect((yield* person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state")).json.pending).toHaveLength(1)
+    }))
+
+  it.live("accounts for what was on the way when it came", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const id = yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const apply = yield* agent(url).take
+      const late = yield* onTheWay(url, apply, taskPath.effects, JSON.stringify({ entries: made }))
+      yield* agent(url).report(apply.id, lost)
+      expect(yield* late).toBe(200)
+      expect((yield* person(url).view(id)).stages.at(-1)?.effects).toMatchObject({ unsavedCount: 2, unknownCount: 1 })
       expect((yield* person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state")).json.pending).toHaveLength(1)
     }))
 
