@@ -17,16 +17,14 @@ import { Stages } from "./stages.ts"
 import { Workspaces } from "./workspaces.ts"
 
 const fileName = "agent-job-import.tf"
-const tarBlock = 512
+/** The two empty blocks that end an archive. Nothing is told of what comes before them: a long path, or one that is not ASCII, has an entry of its own. */
+const endBytes = 2 * 512
 
 /** One file as the beginning of a tar.gz: a member of gzip without the end of the archive, so that another archive may follow. */
 const beginning = (path: string, content: string) =>
   Stream.runCollect(Stream.fromIterable([Tar.file(path, content)]).pipe(Stream.pipeThroughChannel(Tar.encode()))).pipe(
     Effect.orDie,
-    Effect.map((parts) => {
-      const entry = tarBlock + Math.ceil(Buffer.byteLength(content) / tarBlock) * tarBlock
-      return gzipSync(Buffer.concat(parts).subarray(0, entry))
-    })
+    Effect.map((parts) => gzipSync(Buffer.concat(parts).subarray(0, -endBytes)))
   )
 
 const make = Effect.gen(function*() {

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { JournalEntry } from "../../src/schema/effects.ts"
+import type { Assignment } from "../../src/schema/pool-api.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -267,6 +268,18 @@ describe("the import of what is missing", () => {
     expect((yield* worker(url, apply).result(succeeded({ ...withChanges, statePushed: true }))).status).toBe(204)
   })
 
+  /** Where the archive of a stage is unpacked as its worker does it. */
+  const unpacked = Effect.fnUntraced(function*(url: string, { taskToken }: Pick<Assignment, "taskToken">) {
+    const folder = yield* directory
+    const archive = yield* Effect.promise(async () => {
+      const response = await fetch(`${url}${taskPath.archive}`, { headers: { authorization: `Bearer ${taskToken}`, [taskHeader.taskUid]: taskUid } })
+      return response.arrayBuffer()
+    })
+    writeFileSync(join(folder, "archive"), Buffer.from(archive))
+    yield* Effect.scoped(Effect.flatMap(openFolder(folder), (root) => unpack(join(folder, "archive"), root)))
+    return folder
+  })
+
   it.live("is a run of the same configuration with import blocks, for these addresses alone, before everything else of the workspace", () =>
     Effect.gen(function*() {
       const { import: start, url, waiting } = yield* doubted(made)
@@ -275,17 +288,22 @@ describe("the import of what is missing", () => {
       const [assignment, ...others] = yield* agent(url).acquire()
       expect(others).toEqual([])
       expect(assignment).toMatchObject({ runId: json.runId, stage: "plan", options: { targets: ["time_sleep.b"] } })
-      const folder = yield* directory
-      const archive = Buffer.from(yield* Effect.promise(async () => {
-        const response = await fetch(`${url}${taskPath.archive}`, { headers: { authorization: `Bearer ${assignment?.taskToken}`, [taskHeader.taskUid]: taskUid } })
-        return response.arrayBuffer()
-      }))
-      writeFileSync(join(folder, "archive"), archive)
-      yield* Effect.scoped(Effect.flatMap(openFolder(folder), (root) => unpack(join(folder, "archive"), root)))
+      const folder = yield* unpacked(url, assignment!)
       expect(readFileSync(join(folder, "main.tf"), "utf8")).toBe("output \"m\" { value = 1 }")
       expect(readFileSync(join(folder, "agent-job-import.tf"), "utf8")).toBe("import {\n  to = time_sleep.b\n  id = \"2\"\n}\n")
       expect((yield* person(url).view(waiting)).queue).toMatchObject({ reason: "StateRescuePending" })
       expect((yield* person(url).view(json.runId)).queue?.reason).toBeUndefined()
+    }))
+
+  it.live.each(["environments/prod/", "münchen", "long".repeat(40)])("has its blocks in the working directory %s", (workingDirectory) =>
+    Effect.gen(function*() {
+      const { import: start, url } = yield* doubted(made)
+      const id = yield* person(url).workspace("demo")
+      expect((yield* person(url).as("PATCH", `/api/v2/workspaces/${id}`, { data: { type: "workspaces", attributes: { "working-directory": workingDirectory } } })).status).toBe(200)
+      yield* start
+      const folder = yield* unpacked(url, yield* agent(url).take)
+      expect(readFileSync(join(folder, workingDirectory, "agent-job-import.tf"), "utf8")).toContain("to = time_sleep.b")
+      expect(readFileSync(join(folder, "main.tf"), "utf8")).toBe("output \"m\" { value = 1 }")
     }))
 
   it.live("settles the rescue once nothing is missing any more, and the workspace goes on", () =>
