@@ -4,7 +4,7 @@
 import { Clock, Context, DateTime, Effect, Equal, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { effectsMessage } from "../core/effects-message.ts"
-import { planAgainAfterMillis } from "../core/plan-again.ts"
+import { delayMillis, mostAgain, planAgainAfterMillis } from "../core/plan-again.ts"
 import { RunEvent } from "../core/run-machine.ts"
 import { needRescue } from "../core/stage-effects.ts"
 import { doubtOf, rescueAdvice, type StageEnd } from "../core/state-doubt.ts"
@@ -28,8 +28,13 @@ const offerMillis = 30_000
 /** Not at once, or an agent that cannot keep what it is offered would be asked in a tight loop. */
 const sameAgentMillis = 2_000
 
-const dueAt = ({ agent, notBefore, offeredAt }: StageRow, asking: string): number =>
-  offeredAt === null ? Date.parse(notBefore ?? "1970-01-01") : Date.parse(offeredAt) + (agent === asking ? sameAgentMillis : offerMillis)
+/** A clock that was set back makes no wait longer: what was offered after now, or waits longer than any attempt does, is due. */
+const dueAt = ({ agent, notBefore, offeredAt }: StageRow, asking: string, at: number): number => {
+  const [since, wait, latest] = offeredAt === null
+    ? [Date.parse(notBefore ?? "1970-01-01"), 0, at + delayMillis(mostAgain)]
+    : [Date.parse(offeredAt), agent === asking ? sameAgentMillis : offerMillis, at]
+  return since > latest ? at : since + wait
+}
 
 /** The stage, for the task it belongs to. Whoever has no task speaks for a stage only while it belongs to none. */
 const ofTask = (stage: StageRow, taskUid: Option.Option<string>) =>
@@ -103,9 +108,9 @@ const make = Effect.gen(function*() {
       const at = yield* Clock.currentTimeMillis
       const open = yield* rows(Row)(sql`SELECT * FROM stages WHERE acknowledgedAt IS NULL AND endedAt IS NULL
         AND NOT EXISTS (SELECT 1 FROM rescues JOIN runs ON runs.workspaceId = rescues.workspaceId WHERE runs.id = stages.runId AND runs.rescueId IS NULL AND rescues.settledAt IS NULL) ORDER BY seq`)
-      const due = open.filter((stage) => dueAt(stage, agent) <= at).slice(0, max)
+      const due = open.filter((stage) => dueAt(stage, agent, at) <= at).slice(0, max)
       if (due.length === 0) {
-        return { found: Option.none<ReadonlyArray<Assignment>>(), ...(open.length > 0 && { againAt: Math.min(...open.map((stage) => dueAt(stage, agent))) }) }
+        return { found: Option.none<ReadonlyArray<Assignment>>(), ...(open.length > 0 && { againAt: Math.min(...open.map((stage) => dueAt(stage, agent, at))) }) }
       }
       const assignments = yield* sql.withTransaction(Effect.forEach(due, (stage) => offer(stage, agent)))
       return { found: Option.some<ReadonlyArray<Assignment>>(assignments) }
