@@ -4,11 +4,12 @@
 import { Clock, Context, DateTime, Effect, Equal, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { effectsMessage } from "../core/effects-message.ts"
-import { planAgainAfterMillis } from "../core/plan-again.ts"
+import { delayMillis, mostAgain, planAgainAfterMillis } from "../core/plan-again.ts"
 import { RunEvent } from "../core/run-machine.ts"
 import { needRescue } from "../core/stage-effects.ts"
 import { doubtOf, rescueAdvice, type StageEnd } from "../core/state-doubt.ts"
 import { sentence } from "../core/sentence.ts"
+import type { JournalEntry } from "../schema/effects.ts"
 import type { Assignment } from "../schema/pool-api.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { taskHeader } from "../schema/task-api.ts"
@@ -27,8 +28,13 @@ const offerMillis = 30_000
 /** Not at once, or an agent that cannot keep what it is offered would be asked in a tight loop. */
 const sameAgentMillis = 2_000
 
-const dueAt = ({ agent, notBefore, offeredAt }: StageRow, asking: string): number =>
-  offeredAt === null ? Date.parse(notBefore ?? "1970-01-01") : Date.parse(offeredAt) + (agent === asking ? sameAgentMillis : offerMillis)
+/** A clock that was set back makes no wait longer: what was offered after now, or waits longer than any attempt does, is due. */
+const dueAt = ({ agent, notBefore, offeredAt }: StageRow, asking: string, at: number): number => {
+  const [since, wait, latest] = offeredAt === null
+    ? [Date.parse(notBefore ?? "1970-01-01"), 0, at + delayMillis(mostAgain)]
+    : [Date.parse(offeredAt), agent === asking ? sameAgentMillis : offerMillis, at]
+  return since > latest ? at : since + wait
+}
 
 /** The stage, for the task it belongs to. Whoever has no task speaks for a stage only while it belongs to none. */
 const ofTask = (stage: StageRow, taskUid: Option.Option<string>) =>
@@ -102,9 +108,9 @@ const make = Effect.gen(function*() {
       const at = yield* Clock.currentTimeMillis
       const open = yield* rows(Row)(sql`SELECT * FROM stages WHERE acknowledgedAt IS NULL AND endedAt IS NULL
         AND NOT EXISTS (SELECT 1 FROM rescues JOIN runs ON runs.workspaceId = rescues.workspaceId WHERE runs.id = stages.runId AND runs.rescueId IS NULL AND rescues.settledAt IS NULL) ORDER BY seq`)
-      const due = open.filter((stage) => dueAt(stage, agent) <= at).slice(0, max)
+      const due = open.filter((stage) => dueAt(stage, agent, at) <= at).slice(0, max)
       if (due.length === 0) {
-        return { found: Option.none<ReadonlyArray<Assignment>>(), ...(open.length > 0 && { againAt: Math.min(...open.map((stage) => dueAt(stage, agent))) }) }
+        return { found: Option.none<ReadonlyArray<Assignment>>(), ...(open.length > 0 && { againAt: Math.min(...open.map((stage) => dueAt(stage, agent, at))) }) }
       }
       const assignments = yield* sql.withTransaction(Effect.forEach(due, (stage) => offer(stage, agent)))
       return { found: Option.some<ReadonlyArray<Assignment>>(assignments) }
@@ -152,10 +158,13 @@ const make = Effect.gen(function*() {
     return ` The state is in doubt; ${rescueAdvice(workspace)}`
   })
 
-  /** Of a journal that went on after its stage had ended: what it adds is shown, and in doubt though an earlier doubt was settled. */
-  const accountAgain = Effect.fn("Assignments.accountAgain")((stage: StageRow, result: StageResult) =>
+  /** What the worker heard of its engine. Of a stage that is over by now, what it adds is shown, and in doubt though an earlier doubt was settled. Gives the last number. */
+  const journal = Effect.fn("Assignments.journal")((id: string, entries: ReadonlyArray<JournalEntry>) =>
     sql.withTransaction(Effect.gen(function*() {
-      yield* doubt(stage, yield* runs.get(stage.runId), result, yield* states.standing(stage.id))
+      const { added, number } = yield* effects.append(id, entries)
+      const stage = yield* stages.get(id) // it may have ended while the entries were on the way
+      if (stage.stage !== "plan" && stage.result !== null && added > 0) yield* doubt(stage, yield* runs.get(stage.runId), stage.result, yield* states.standing(id))
+      return number
     })))
 
   /** The run has its next attempt with the end of the last one, unless somebody wanted it to end anyway. */
@@ -222,7 +231,7 @@ const make = Effect.gen(function*() {
     return count?.n ?? 0
   })
 
-  return { acquire, acknowledge, wait, cancellations, end, accountAgain, byToken, connected }
+  return { acquire, acknowledge, wait, cancellations, end, journal, byToken, connected }
 })
 
 export class Assignments extends Context.Service<Assignments>()("agent-job/server/Assignments", { make }) {

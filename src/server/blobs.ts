@@ -3,9 +3,9 @@
 // Used by the stores, which commit the digest afterwards; logs are rows instead, since they grow.
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Context, Effect, Layer, Stream } from "effect"
-import { createHash, randomUUID } from "node:crypto"
+import { createHash, randomBytes, randomUUID } from "node:crypto"
 import { createReadStream } from "node:fs"
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises"
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Sha256 } from "../schema/names.ts"
 import { conflict, Refused } from "./refused.ts"
@@ -34,7 +34,7 @@ export class Blobs extends Context.Service<Blobs, {
   readonly remove: (sha256: string) => Effect.Effect<void, Refused>
   /** Removes all others. */
   readonly keepOnly: (named: ReadonlySet<string>) => Effect.Effect<void, Refused>
-  /** Can the disk take a blob now? */
+  /** Can the disk take a blob now, or could it in the last seconds? */
   readonly probe: Effect.Effect<void, Refused>
 }>()("agent-job/server/Blobs") {
   static readonly layer = (directory: string) => Layer.effect(Blobs, make(directory))
@@ -53,7 +53,8 @@ const storage = (cause: unknown) => {
 
 const onDisk = <A>(use: () => Promise<A>) => Effect.tryPromise({ try: use, catch: storage })
 
-const syncDirectory = async (directory: string) => {
+/** Without it a new name may be gone after a power cut. */
+export const syncDirectory = async (directory: string) => {
   const handle = await open(directory, "r")
   try {
     await handle.sync()
@@ -61,6 +62,9 @@ const syncDirectory = async (directory: string) => {
     await handle.close()
   }
 }
+
+/** As many as a state may well have, since a full disk still takes an empty file; random, as a file system may store zeros in no room at all. */
+const probeBytes = randomBytes(1024 * 1024)
 
 const make = Effect.fnUntraced(function*(directory: string) {
   const path = (sha256: string) => join(directory, Sha256.make(sha256))
@@ -109,6 +113,16 @@ const make = Effect.fnUntraced(function*(directory: string) {
     return yield* new Refused({ status: 503, error: "damaged", message: `The stored file ${sha256} is damaged and is not given out; restore it from a backup.` })
   })
 
+  /** Anybody may ask for it without a token, so the disk hears of it but now and then. */
+  const probe = yield* onDisk(async () => {
+    const file = join(directory, `new-${randomUUID()}`)
+    try {
+      await writeFile(file, probeBytes, { flag: "wx", mode: 0o600, flush: true })
+    } finally {
+      await rm(file, { force: true })
+    }
+  }).pipe(Effect.cachedWithTTL("5 seconds"))
+
   return Blobs.of({
     put,
     stream: (sha256) => NodeStream.fromReadable({ evaluate: () => createReadStream(path(sha256)), onError: storage }),
@@ -127,10 +141,6 @@ const make = Effect.fnUntraced(function*(directory: string) {
     keepOnly: (named) => onDisk(async () => {
       for (const name of await readdir(directory)) if (!named.has(name)) await rm(join(directory, name), { force: true })
     }),
-    probe: onDisk(async () => {
-      const file = join(directory, `new-${randomUUID()}`)
-      await (await open(file, "wx", 0o600)).close()
-      await rm(file)
-    })
+    probe
   })
 })

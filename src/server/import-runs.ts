@@ -3,6 +3,7 @@
 // Used by the workspace routes; runs and assignments know of it by the run's `rescueId`.
 import { Context, Effect, Layer, Stream } from "effect"
 import { Tar } from "effect/encoding"
+import { SqlClient } from "effect/sql"
 import { gzipSync } from "node:zlib"
 import { importable, importBlocks } from "../core/import-blocks.ts"
 import { isFinal } from "../core/run-machine.ts"
@@ -17,19 +18,18 @@ import { Stages } from "./stages.ts"
 import { Workspaces } from "./workspaces.ts"
 
 const fileName = "agent-job-import.tf"
-const tarBlock = 512
+/** The two empty blocks that end an archive. Nothing is told of what comes before them: a long path, or one that is not ASCII, has an entry of its own. */
+const endBytes = 2 * 512
 
 /** One file as the beginning of a tar.gz: a member of gzip without the end of the archive, so that another archive may follow. */
 const beginning = (path: string, content: string) =>
   Stream.runCollect(Stream.fromIterable([Tar.file(path, content)]).pipe(Stream.pipeThroughChannel(Tar.encode()))).pipe(
     Effect.orDie,
-    Effect.map((parts) => {
-      const entry = tarBlock + Math.ceil(Buffer.byteLength(content) / tarBlock) * tarBlock
-      return gzipSync(Buffer.concat(parts).subarray(0, entry))
-    })
+    Effect.map((parts) => gzipSync(Buffer.concat(parts).subarray(0, -endBytes)))
   )
 
 const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
   const blobs = yield* Blobs
   const configurations = yield* Configurations
   const effects = yield* Effects
@@ -54,19 +54,24 @@ const make = Effect.gen(function*() {
     return { rescue, found: importable(left?.unsaved ?? []) }
   })
 
+  /** There is one import at a time in a workspace. */
+  const noneRuns = Effect.fnUntraced(function*(pending: ReadonlyArray<Rescue>) {
+    const open = (yield* Effect.forEach(pending, ({ id }) => runs.ofRescue(id))).flat().find(({ status }) => !isFinal(status))
+    if (open !== undefined) return yield* conflict("import-runs", `The run ${open.id} imports already; look at it with: agent-job get ${open.id}`)
+  })
+
   /** For the oldest rescue that something can be imported for: the first of what is missing, as many as a plan may be narrowed to; the rest comes with the next one. */
   const start = Effect.fn("ImportRuns.start")(function*(name: string) {
     const workspace = yield* workspaces.find(name)
     const pending = workspace === undefined ? [] : yield* rescues.pending(workspace.id)
     if (workspace === undefined || pending.length === 0) return yield* nothingPending(name)
-    const open = (yield* Effect.forEach(pending, ({ id }) => runs.ofRescue(id))).flat().find(({ status }) => !isFinal(status))
-    if (open !== undefined) return yield* conflict("import-runs", `The run ${open.id} imports already; look at it with: agent-job get ${open.id}`)
+    yield* noneRuns(pending)
     const next = (yield* Effect.forEach(pending, foundFor)).find(({ found }) => found.length > 0)
     if (next === undefined) return yield* conflict("nothing-to-import", `Nothing with an id that can be imported is missing in the state of ${name}.`)
     const { found, rescue } = next
     const before = yield* runs.get((yield* stages.get(rescue.stageId)).runId)
     const { sha256 } = yield* archiveWith(before.configurationVersionId, workspace.workingDirectory, found)
-    return yield* runs.create({
+    const create = runs.create({
       workspaceId: workspace.id,
       configurationVersionId: before.configurationVersionId,
       archiveSha256: sha256,
@@ -79,6 +84,7 @@ const make = Effect.gen(function*() {
       variables: before.variables,
       rescueId: rescue.id
     })
+    return yield* sql.withTransaction(Effect.andThen(noneRuns(pending), create)) // another may have begun while the archive was made
   })
 
   return { start }

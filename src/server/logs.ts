@@ -6,7 +6,7 @@ import { SqlClient } from "effect/sql"
 import { Commits } from "./commits.ts"
 import { rows } from "./database.ts"
 import { runOfStep, stepId } from "./ids.ts"
-import { conflict } from "./refused.ts"
+import { conflict, unauthorized } from "./refused.ts"
 import { isFinal } from "../core/run-machine.ts"
 import { type Run, Runs } from "./runs.ts"
 import { type StageRow, Stages, stepOf, stepStatus } from "./stages.ts"
@@ -35,7 +35,7 @@ const tailOf = ({ logEnd }: StageRow, bytes: Uint8Array): Uint8Array => {
   return lost === 0 ? bytes : Buffer.concat([new TextEncoder().encode(`[${lost} bytes are left out here.]\n`), bytes])
 }
 
-/** Where the log of each attempt begins, and what is written before it. A log grows no more once there is a next attempt. */
+/** Where the log of each attempt begins, and what is written before it. A log grows no more once its stage is over. */
 const partsOf = (head: Uint8Array, attempts: ReadonlyArray<StageRow>, tails: ReadonlyMap<string, Uint8Array>) => {
   let end = 0
   return attempts.map((stage, index) => {
@@ -73,6 +73,7 @@ const make = Effect.gen(function*() {
   const append = Effect.fn("Logs.append")((stageId: string, offset: number, bytes: Uint8Array) =>
     sql.withTransaction(Effect.gen(function*() {
       const stage = yield* stages.get(stageId)
+      if (stage.endedAt !== null) return yield* unauthorized() // it ended while the piece came, and readers have gone on from its end
       if (offset > stage.logEnd) return yield* conflict("log-gap", `The log ends at ${stage.logEnd}, not at ${offset}; go on from there.`, { offset: stage.logEnd })
       const fresh = bytes.subarray(stage.logEnd - offset)
       if (fresh.byteLength === 0) return stage.logEnd

@@ -59,9 +59,9 @@ export const stores = (options: ServerOptions) =>
     Layer.provideMerge(Layer.mergeAll(Evidence.layer, Rescues.layer)),
     Layer.provideMerge(Workspaces.layer),
     Layer.provideMerge(Commits.layer),
+    Layer.provideMerge(Tokens.layer(options)), // after the database, which one process has alone: so there is one that makes the key
     Layer.provideMerge(layerDatabase(join(options.dataDir, "agent-job.sqlite"))),
     Layer.provideMerge(Blobs.layer(join(options.dataDir, "blobs"))),
-    Layer.provideMerge(Tokens.layer(options)),
     Layer.provideMerge(Layer.succeed(Settings, { dataDir: options.dataDir, publicUrl: options.publicUrl, organization: options.organization ?? "default" })),
     Layer.provideMerge(dataDirectory(options.dataDir))
   )

@@ -3,7 +3,7 @@
 // Used by the task API (workers), the state API (people), the rescues and the TFE routes (outputs).
 import { Context, Effect, Layer, Result, Schema, Semaphore, Stream } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { isDeeperThan } from "../core/json-depth.ts"
+import { jsonExcess } from "../core/json-depth.ts"
 import { RunId, Sha256, Timestamp } from "../schema/names.ts"
 import { LockInfo, stateLimitBytes } from "../schema/task-api.ts"
 import { Blobs } from "./blobs.ts"
@@ -52,14 +52,23 @@ const person = "person"
 
 const decode = Schema.decodeUnknownResult(Schema.fromJsonString(State))
 
-/** Levels of nesting in a state: an output is printed again, which calls itself for each level. */
-const deepestState = 500
+/**
+ * Levels: an output is printed again, which calls itself for each level. Values: parsed, two million take 60 to 300 MiB, as their kind is, and the server has 512 MiB;
+ * an engine writes one a line, of which 64 MiB have fewer.
+ */
+const parsable = { levels: 500, values: 2_000_000 }
+const tooMuch = {
+  levels: `The state is nested more than ${parsable.levels} levels deep.`,
+  values: `The state has more than ${parsable.values} values, which would take more memory than the server has; split its workspace into smaller ones.`
+}
 
-const parse = (bytes: Uint8Array) =>
-  isDeeperThan(deepestState, bytes) ? Effect.fail(invalid(`The state is nested more than ${deepestState} levels deep.`)) : Result.match(decode(new TextDecoder().decode(bytes)), {
+const parse = (bytes: Uint8Array) => {
+  const excess = jsonExcess(parsable, bytes)
+  return excess !== undefined ? Effect.fail(invalid(tooMuch[excess])) : Result.match(decode(new TextDecoder().decode(bytes)), {
     onFailure: () => Effect.fail(invalid("The body is not a state: JSON with a serial and a lineage is expected.")),
     onSuccess: (state) => Effect.succeed(state)
   })
+}
 
 const locked = ({ lockInfo, name }: Workspace) =>
   conflict("locked", `The state of ${name} is locked by ${lockInfo?.Who ?? "somebody"} (${lockInfo?.ID ?? "?"}); wait, or unlock it.`, lockInfo ?? {})

@@ -12,7 +12,6 @@ import { type Answer, blobAnswer, bytesOf, countOf, jsonOf, noContent, problem, 
 import { Assignments } from "./assignments.ts"
 import { routesOf } from "./authorize.ts"
 import { Blobs } from "./blobs.ts"
-import { Effects } from "./effects.ts"
 import { KeptStates } from "./kept-states.ts"
 import { Logs } from "./logs.ts"
 import { conflict, invalid, Refused } from "./refused.ts"
@@ -35,7 +34,6 @@ const epochOf = Schema.decodeUnknownOption(Schema.FiniteFromString.check(Schema.
 export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const assignments = yield* Assignments
   const blobs = yield* Blobs
-  const effects = yield* Effects
   const logs = yield* Logs
   const keptStates = yield* KeptStates
   const runs = yield* Runs
@@ -103,9 +101,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const { entries } = yield* journalRequest(request)
         const isPlan = stage.stage === "plan"
         if (entries.some(({ kind }) => kind !== "full" && (kind === "planned") !== isPlan)) return yield* conflict("wrong-stage", isPlan ? "A plan stage only says what is planned." : "Only a plan stage says what is planned.")
-        const { added, number } = yield* effects.append(stage.id, entries)
-        if (!isPlan && stage.result !== null && added > 0) yield* assignments.accountAgain(stage, stage.result)
-        return HttpServerResponse.jsonUnsafe({ number })
+        return HttpServerResponse.jsonUnsafe({ number: yield* assignments.journal(stage.id, entries) })
       })),
     routeOfStage("GET", taskPath.state, (_, __, stage) =>
       Effect.map(states.read(stage), ({ bytes, sha256 }) => HttpServerResponse.uint8Array(bytes, { contentType: "application/json", headers: { [taskHeader.digest]: sha256 } }))),

@@ -3,8 +3,9 @@
 // Used by the borders of all the APIs.
 import { Context, Effect, Layer, Option } from "effect"
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto"
-import { readFile, writeFile } from "node:fs/promises"
-import { join } from "node:path"
+import { readFile, rename, writeFile } from "node:fs/promises"
+import { dirname, join } from "node:path"
+import { syncDirectory } from "./blobs.ts"
 import { RandomBytes } from "./ids.ts"
 import { ServerError, type ServerOptions } from "./settings.ts"
 
@@ -83,17 +84,31 @@ const tokensIn = (file: string, whose: string) =>
     )
   )
 
+const keyBytes = 32
+
+const isMissing = (cause: unknown) => cause instanceof Error && "code" in cause && cause.code === "ENOENT"
+
+/** It gets its name when it is whole and on disk: of a start that is cut short nothing is left that looks like a key. */
+const newKey = async (file: string) => {
+  const key = randomBytes(keyBytes)
+  await writeFile(`${file}.new`, key, { mode: 0o600, flush: true })
+  await rename(`${file}.new`, file)
+  await syncDirectory(dirname(file))
+  return key
+}
+
 /** Made once; who has it can read logs and upload archives, so it is as secret as the database. */
-const pathKey = (file: string) =>
-  Effect.tryPromise({
-    try: async () => {
-      try {
-        return await readFile(file)
-      } catch {
-        const key = randomBytes(32)
-        await writeFile(file, key, { mode: 0o600, flag: "wx", flush: true })
-        return key
-      }
-    },
+const pathKey = Effect.fnUntraced(function*(file: string) {
+  const key = yield* Effect.tryPromise({
+    try: () => readFile(file).catch((cause: unknown) => {
+      if (isMissing(cause)) return newKey(file)
+      throw cause
+    }),
     catch: (cause) => new ServerError({ message: `The key ${file} can neither be read nor made (${cause instanceof Error ? cause.message : cause}); check the data directory's permissions.` })
   })
+  if (key.byteLength === keyBytes) return key
+  return yield* new ServerError({
+    message: `The key ${file} has ${key.byteLength} bytes and not ${keyBytes}, so what is made with it can be guessed; restore it from a backup, or remove it and a new one is made: `
+      + "then links to logs and uploads, approvals of plans that wait, and states that stages have kept on shared volumes are void."
+  })
+})

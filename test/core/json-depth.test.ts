@@ -1,7 +1,7 @@
-// How deeply JSON is nested, told from its bytes.
+// How deeply JSON is nested and how many values it has, told from its bytes.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { isDeeperThan } from "../../src/core/json-depth.ts"
+import { isDeeperThan, jsonExcess } from "../../src/core/json-depth.ts"
 
 const depthOf = (value: unknown): number =>
   typeof value === "object" && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0
@@ -23,4 +23,23 @@ describe("isDeeperThan", () => {
     { json: `"\\\\"${"{".repeat(65)}`, expected: true },
     { json: "[]".repeat(100), expected: false }
   ])("of 64 levels: $json", ({ expected, json }) => expect(isDeeperThan(64, encode(json))).toBe(expected))
+})
+
+/** All of them, an empty array or object twice. */
+const valuesIn = (value: unknown): number =>
+  typeof value === "object" && value !== null ? 1 + (Object.keys(value).length === 0 ? 1 : Object.values(value).reduce((sum: number, inner) => sum + valuesIn(inner), 0)) : 1
+
+describe("jsonExcess", () => {
+  it.prop("counts the values of any JSON", [Schema.Json], ([value]) => {
+    const values = valuesIn(value)
+    const bytes = encode(JSON.stringify(value))
+    expect([jsonExcess({ levels: Infinity, values }, bytes), values > 1 && jsonExcess({ levels: Infinity, values: values - 1 }, bytes)]).toEqual([undefined, values > 1 && "values"])
+  })
+
+  it.each([
+    { json: `[${"[],".repeat(50)}[]]`, expected: "values" },
+    { json: `[${"1,".repeat(98)}1]`, expected: undefined },
+    { json: `{"a": "${",[{".repeat(100)}"}`, expected: undefined },
+    { json: "[".repeat(65), expected: "levels" }
+  ])("of 64 levels and 100 values: $json", ({ expected, json }) => expect(jsonExcess({ levels: 64, values: 100 }, encode(json))).toBe(expected))
 })

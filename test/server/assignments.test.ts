@@ -39,6 +39,22 @@ describe("an assignment", () => {
       for (const offer of [first, second]) expect((yield* worker(url, offer!).as("GET", taskPath.assignment)).status).toBe(200)
     }))
 
+  it.effect("waits no longer because the clock was set back: neither an offer nor the next attempt", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      yield* TestClock.adjust("1 hour")
+      yield* agent(url, "one").acquire()
+      yield* TestClock.setTime(0)
+      expect((yield* agent(url, "two").acquire()).map((_) => _.id)).toEqual([`${id}.plan.1`])
+      expect(yield* agent(url, "one").acquire()).toEqual([])
+      yield* TestClock.adjust("1 hour")
+      yield* agent(url, "two").report(`${id}.plan.1`, evicted)
+      expect(yield* agent(url).acquire()).toEqual([])
+      yield* TestClock.setTime(0)
+      expect((yield* agent(url).acquire()).map((_) => _.id)).toEqual([`${id}.plan.2`])
+    }))
+
   it.live("is offered again within a poll that waits that long, without any commit", () =>
     Effect.gen(function*() {
       const url = yield* server

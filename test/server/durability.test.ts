@@ -1,7 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { randomBytes } from "node:crypto"
+import { readdirSync } from "node:fs"
 import { request } from "node:http"
+import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { statePath } from "../../src/schema/state.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
@@ -119,6 +121,17 @@ describe("a full disk", () => {
       yield* Effect.promise(() => ended(child, "SIGTERM"))
       const roomy = yield* serve(made)
       expect((yield* worker(roomy, apply).pushState(large, "a", epoch)).status).toBe(204)
+    }))
+
+  it.live("makes the server say that it is not ready, and is not filled by the question", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const { child, url } = yield* started(made, 512)
+      const { json, status } = yield* ask(`${url}/readyz`, undefined)
+      expect([status, json.message]).toEqual([503, expect.stringContaining("disk is full")])
+      expect(readdirSync(join(made, "data", "blobs"))).toEqual([])
+      yield* Effect.promise(() => ended(child, "SIGTERM"))
+      expect((yield* ask(`${yield* serve(made)}/readyz`, undefined)).status).toBe(200)
     }))
 
   it.live("is one clear sentence, loses nothing that was acknowledged, and ends with the room", () =>

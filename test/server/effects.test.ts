@@ -2,13 +2,14 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { JournalEntry } from "../../src/schema/effects.ts"
+import type { Assignment } from "../../src/schema/pool-api.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { unpack } from "../../src/worker/archive.ts"
 import { openFolder } from "../../src/worker/folder.ts"
-import { agent, directory, failed, person, planWith, serve, succeeded, taskUid, withChanges, worker } from "./live-server.ts"
+import { agent, directory, failed, onTheWay, person, planWith, serve, succeeded, taskUid, withChanges, worker } from "./live-server.ts"
 
 const lost: StageResult = { outcome: "failed", reason: "NodeLost", message: "The node is gone.", finishedAt: "2026-01-31T12:00:00Z" }
 const killed: StageResult = { outcome: "failed", reason: "OutOfMemory", message: "The engine was killed.", exitCode: 137, statePushed: true, finishedAt: "2026-01-31T12:00:00Z" }
@@ -164,6 +165,19 @@ describe("the end of a stage", () => {
       expect((yield* person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state")).json.pending).toHaveLength(1)
     }))
 
+  it.live("accounts for what was on the way when it came", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const id = yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const apply = yield* agent(url).take
+      const late = yield* onTheWay(url, apply, taskPath.effects, JSON.stringify({ entries: made }))
+      yield* agent(url).report(apply.id, lost)
+      expect(yield* late).toBe(200)
+      expect((yield* person(url).view(id)).stages.at(-1)?.effects).toMatchObject({ unsavedCount: 2, unknownCount: 1 })
+      expect((yield* person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state")).json.pending).toHaveLength(1)
+    }))
+
   it.live("is shown with its rescue as it stands against the state of now", () =>
     Effect.gen(function*() {
       const { append, apply, url } = yield* applying
@@ -254,6 +268,18 @@ describe("the import of what is missing", () => {
     expect((yield* worker(url, apply).result(succeeded({ ...withChanges, statePushed: true }))).status).toBe(204)
   })
 
+  /** Where the archive of a stage is unpacked as its worker does it. */
+  const unpacked = Effect.fnUntraced(function*(url: string, { taskToken }: Pick<Assignment, "taskToken">) {
+    const folder = yield* directory
+    const archive = yield* Effect.promise(async () => {
+      const response = await fetch(`${url}${taskPath.archive}`, { headers: { authorization: `Bearer ${taskToken}`, [taskHeader.taskUid]: taskUid } })
+      return response.arrayBuffer()
+    })
+    writeFileSync(join(folder, "archive"), Buffer.from(archive))
+    yield* Effect.scoped(Effect.flatMap(openFolder(folder), (root) => unpack(join(folder, "archive"), root)))
+    return folder
+  })
+
   it.live("is a run of the same configuration with import blocks, for these addresses alone, before everything else of the workspace", () =>
     Effect.gen(function*() {
       const { import: start, url, waiting } = yield* doubted(made)
@@ -262,17 +288,22 @@ describe("the import of what is missing", () => {
       const [assignment, ...others] = yield* agent(url).acquire()
       expect(others).toEqual([])
       expect(assignment).toMatchObject({ runId: json.runId, stage: "plan", options: { targets: ["time_sleep.b"] } })
-      const folder = yield* directory
-      const archive = Buffer.from(yield* Effect.promise(async () => {
-        const response = await fetch(`${url}${taskPath.archive}`, { headers: { authorization: `Bearer ${assignment?.taskToken}`, [taskHeader.taskUid]: taskUid } })
-        return response.arrayBuffer()
-      }))
-      writeFileSync(join(folder, "archive"), archive)
-      yield* Effect.scoped(Effect.flatMap(openFolder(folder), (root) => unpack(join(folder, "archive"), root)))
+      const folder = yield* unpacked(url, assignment!)
       expect(readFileSync(join(folder, "main.tf"), "utf8")).toBe("output \"m\" { value = 1 }")
       expect(readFileSync(join(folder, "agent-job-import.tf"), "utf8")).toBe("import {\n  to = time_sleep.b\n  id = \"2\"\n}\n")
       expect((yield* person(url).view(waiting)).queue).toMatchObject({ reason: "StateRescuePending" })
       expect((yield* person(url).view(json.runId)).queue?.reason).toBeUndefined()
+    }))
+
+  it.live.each(["environments/prod/", "münchen", "long".repeat(40)])("has its blocks in the working directory %s", (workingDirectory) =>
+    Effect.gen(function*() {
+      const { import: start, url } = yield* doubted(made)
+      const id = yield* person(url).workspace("demo")
+      expect((yield* person(url).as("PATCH", `/api/v2/workspaces/${id}`, { data: { type: "workspaces", attributes: { "working-directory": workingDirectory } } })).status).toBe(200)
+      yield* start
+      const folder = yield* unpacked(url, yield* agent(url).take)
+      expect(readFileSync(join(folder, workingDirectory, "agent-job-import.tf"), "utf8")).toContain("to = time_sleep.b")
+      expect(readFileSync(join(folder, "main.tf"), "utf8")).toBe("output \"m\" { value = 1 }")
     }))
 
   it.live("settles the rescue once nothing is missing any more, and the workspace goes on", () =>
@@ -313,7 +344,8 @@ describe("the import of what is missing", () => {
       const { json } = yield* start
       expect(yield* start).toMatchObject({ status: 409, json: { error: "import-runs" } })
       yield* person(url).act(json.runId, "cancel")
-      expect((yield* start).status).toBe(200)
+      const both = yield* Effect.all([start, start], { concurrency: "unbounded" })
+      expect(both.map(({ status }) => status).sort()).toEqual([200, 409])
       const calm = yield* Effect.flatMap(directory, serve)
       expect(yield* person(calm).as("POST", "/api/agent-job/v1/workspaces/none/state/import")).toMatchObject({ status: 409, json: { error: "nothing-pending" } })
       const unknown = yield* doubted([entry(1, "started", "time_sleep.c")])

@@ -4,6 +4,7 @@ import { Effect, Layer, Schema } from "effect"
 import { HttpServer } from "effect/http"
 import { createHash } from "node:crypto"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { request } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
@@ -142,6 +143,18 @@ export const worker = (url: string, { taskToken }: Pick<Assignment, "taskToken">
     result: (result: StageResult) => as("POST", taskPath.result, result)
   }
 }
+
+/** The first request of a stage, on its way: its token was looked at, and of its body one byte has come. Gives what sends the others and awaits the status. */
+export const onTheWay = Effect.fnUntraced(function*(url: string, { runId, taskToken }: Assignment, path: string, body: string) {
+  const sent = request(url + path, { method: "POST", headers: { authorization: `Bearer ${taskToken}`, [taskHeader.taskUid]: taskUid, "content-length": Buffer.byteLength(body) } })
+  const status = new Promise<number | undefined>((resolve) => sent.on("response", (response) => resolve(response.statusCode)))
+  sent.write(body.slice(0, 1))
+  yield* Effect.repeat(person(url).view(runId), { until: ({ stages }) => stages.at(-1)?.status === "running" }).pipe(Effect.timeout("10 seconds"))
+  return Effect.promise(() => {
+    sent.end(body.slice(1))
+    return status
+  })
+})
 
 export const succeeded = (more: Partial<StageResult> = {}): StageResult => ({
   outcome: "succeeded", reason: "Completed", message: "The stage ended with success.", exitCode: 0, finishedAt: "2026-01-31T12:00:00Z", ...more

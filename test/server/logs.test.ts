@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { taskPath } from "../../src/schema/task-api.ts"
-import { agent, ask, directory, evicted, person, serve, succeeded, worker } from "./live-server.ts"
+import { agent, ask, directory, evicted, onTheWay, person, serve, succeeded, worker } from "./live-server.ts"
 
 const planning = Effect.gen(function*() {
   const url = yield* Effect.flatMap(directory, serve)
@@ -39,6 +39,20 @@ describe("a log", () => {
       const whole = `\x02one\n${heading}two\n\x03`
       for (const offset of [0, 1, 4, 5, 20, whole.length - 3]) expect(yield* read(offset)).toBe(whole.slice(offset))
       expect(yield* read(3, "&limit=44")).toBe(whole.slice(3, 47))
+    }))
+
+  it.live.each([
+    { end: "to be planned again", result: evicted, after: "\n[Evicted: planned again, attempt 2]\n\n" },
+    { end: "for good", result: succeeded({ hasChanges: false }), after: "\x03" }
+  ])("takes no piece that was on the way when its stage ended $end, so that positions stay what they are", ({ after, result }) =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const id = yield* person(url).start("demo", { "plan-only": true })
+      const plan = yield* agent(url).take
+      const late = yield* onTheWay(url, plan, `${taskPath.log}?offset=0`, "late\n")
+      yield* agent(url).report(plan.id, result)
+      expect(yield* late).toBe(401)
+      expect((yield* ask((yield* person(url).view(id)).stages[0]!.logUrl, undefined)).text).toBe(`\x02${after}`)
     }))
 
   it.live("counts bytes, not characters", () =>

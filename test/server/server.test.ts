@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope } from "effect"
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs"
+import { TestClock } from "effect/testing"
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { join } from "node:path"
 import { Server } from "../../src/server/server.ts"
@@ -161,7 +162,18 @@ describe("SIGTERM", () =>
       expect(yield* Effect.promise(() => polls)).toEqual([[], { ids: [], next: 7 }])
     })))
 
-describe("health", () =>
+describe("health", () => {
+  it.effect("asks the disk whether it takes anything, at most every five seconds", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const ready = Effect.map(ask(`${yield* serve(made)}/readyz`, undefined), ({ status }) => status)
+      expect(yield* ready).toBe(200)
+      rmSync(join(made, "data", "blobs"), { recursive: true })
+      expect(yield* ready).toBe(200)
+      yield* TestClock.adjust("5 seconds")
+      expect(yield* ready).toBe(503)
+    }))
+
   it.live("needs no token and says how many runs there are", () =>
     Effect.gen(function*() {
       const url = yield* Effect.flatMap(directory, serve)
@@ -169,4 +181,5 @@ describe("health", () =>
       expect((yield* ask(`${url}/healthz`, undefined)).text).toBe("ok\n")
       expect((yield* ask(`${url}/readyz`, undefined)).text).toBe("ok\n")
       expect((yield* ask(`${url}/metrics`, undefined)).text).toContain("agent_job_server_runs{status=\"pending\"} 1\n")
-    })))
+    }))
+})

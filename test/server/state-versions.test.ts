@@ -1,8 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { request } from "node:http"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
-import { agent, ask, directory, failed, person, planWith, serve, succeeded, taskUid, userToken, withChanges, worker } from "./live-server.ts"
+import { agent, ask, directory, failed, onTheWay, person, planWith, serve, succeeded, userToken, withChanges, worker } from "./live-server.ts"
 
 const state = (serial: number, lineage = "l-1", more: object = {}) => ({ version: 4, serial, lineage, outputs: {}, resources: [], ...more })
 
@@ -54,6 +53,17 @@ describe("a state of a stage", () => {
       expect((yield* applier.as("GET", taskPath.state)).status).toBe(404)
     }))
 
+  it.live("is refused with more values than the server could parse, though its bytes are few", () =>
+    Effect.gen(function*() {
+      const { applier } = yield* applying()
+      const { epoch } = (yield* applier.lock("a")).json
+      const headers = { [taskHeader.lockId]: "a", [taskHeader.lockEpoch]: String(epoch) }
+      const withValues = (values: number) => `{"serial":9,"lineage":"x","a":[0${",0".repeat(values - 5)}]}` // itself, its serial, its lineage, its array and the first of it
+      const many = yield* applier.as("POST", taskPath.state, withValues(2_000_001), headers)
+      expect([many.status, many.json.message]).toEqual([422, expect.stringContaining("more than 2000000 values")])
+      expect((yield* applier.as("POST", taskPath.state, withValues(2_000_000), headers)).status).toBe(204)
+    }))
+
   it.live("of a late writer is refused once a person has taken the lock over", () =>
     Effect.gen(function*() {
       const { address, applier, url } = yield* applying()
@@ -94,15 +104,10 @@ describe("a lock", () => {
 
   it.live("is not given to a stage that ended while its request was on the way", () =>
     Effect.gen(function*() {
-      const { apply, id, url } = yield* applying()
-      const info = JSON.stringify({ ID: "late" })
-      const late = request(url + taskPath.lock, { method: "POST", headers: { authorization: `Bearer ${apply.taskToken}`, [taskHeader.taskUid]: taskUid, "content-length": info.length } })
-      const status = new Promise((resolve) => late.on("response", (response) => resolve(response.statusCode)))
-      late.write(info.slice(0, 1))
-      yield* Effect.repeat(person(url).view(id), { until: ({ stages }) => stages.at(-1)?.status === "running" }).pipe(Effect.timeout("10 seconds")) // the token was looked at
+      const { apply, url } = yield* applying()
+      const late = yield* onTheWay(url, apply, taskPath.lock, JSON.stringify({ ID: "late" }))
       yield* agent(url).report(apply.id, failed("The node is gone."))
-      late.end(info.slice(1))
-      expect(yield* Effect.promise(() => status)).toBe(401)
+      expect(yield* late).toBe(401)
     }))
 
   it.live("ends with the stage that holds it, so that nobody is stuck behind it", () =>

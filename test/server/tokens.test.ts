@@ -1,10 +1,13 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Option } from "effect"
+import { Effect, Layer, Option } from "effect"
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { poolPath } from "../../src/schema/pool-api.ts"
 import { runPath } from "../../src/schema/run.ts"
 import { taskPath } from "../../src/schema/task-api.ts"
+import { ServerWithAddress } from "../../src/server/server.ts"
 import { tokenOf } from "../../src/server/tokens.ts"
-import { agent, ask, directory, person, planWith, serve, userToken, worker } from "./live-server.ts"
+import { agent, ask, directory, optionsIn, person, planWith, serve, userToken, worker } from "./live-server.ts"
 
 const server = Effect.flatMap(directory, serve)
 
@@ -38,4 +41,30 @@ describe("a token", () => {
     { given: `Basic ${Buffer.from("me:a:b").toString("base64")}`, expected: Option.some("a:b") },
     { given: "Digest abc", expected: Option.none() }
   ])("is read from the header: $given", ({ expected, given }) => expect(tokenOf(given)).toEqual(expected))
+})
+
+describe("the key of links and seals", () => {
+  /** A data directory in which an earlier start left this. */
+  const left = (files: Readonly<Record<string, string>>) =>
+    Effect.map(directory, (made) => {
+      mkdirSync(join(made, "data"))
+      for (const [name, content] of Object.entries(files)) writeFileSync(join(made, "data", name), content)
+      return made
+    })
+
+  it.live.each([0, 31])("is refused with %s bytes, with what to do", (length) =>
+    Effect.gen(function*() {
+      const made = yield* left({ "path.key": "x".repeat(length) })
+      const { message } = yield* Effect.flip(Effect.scoped(Layer.build(ServerWithAddress(optionsIn(made)))))
+      expect(message).toMatch(new RegExp(`^The key \\S+/path\\.key has ${length} bytes and not 32, .+ restore it from a backup, or remove it .+ are void\\.$`, "u"))
+    }))
+
+  it.live("is made whole, and once, though the first start was cut short while it made it", () =>
+    Effect.gen(function*() {
+      const made = yield* left({ "path.key.new": "half" })
+      const key = Effect.scoped(Effect.map(serve(made), () => readFileSync(join(made, "data", "path.key"))))
+      const first = yield* key
+      expect([first.byteLength, existsSync(join(made, "data", "path.key.new"))]).toEqual([32, false])
+      expect(yield* key).toEqual(first)
+    }))
 })
