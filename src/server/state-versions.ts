@@ -53,7 +53,7 @@ const person = "person"
 const decode = Schema.decodeUnknownResult(Schema.fromJsonString(State))
 
 /**
- * Levels: an output is printed again, which calls itself for each level. Values: parsed, two million take 60 to 300 MiB, as their kind is, and the server has 512 MiB;
+ * Levels: an output is printed again, which calls itself for each level. Values: parsed, two million take 60 to 340 MiB, as their kind is, and the server has 512 MiB;
  * an engine writes one a line, of which 64 MiB have fewer.
  */
 const parsable = { levels: 500, values: 2_000_000 }

@@ -24,7 +24,8 @@ const service = (config: ResolvedConfig): V1Service => ({
   apiVersion: "v1",
   kind: "Service",
   metadata: metadata(config),
-  spec: { selector: selectorLabels(config, "server"), ports: [{ name: "http", port, targetPort: "http" }] }
+  // One with a full disk is not ready and says so to whoever asks; logs and states can still be read there.
+  spec: { selector: selectorLabels(config, "server"), publishNotReadyAddresses: true, ports: [{ name: "http", port, targetPort: "http" }] }
 })
 
 const statefulSet = (config: ResolvedConfig): V1StatefulSet => {
