@@ -1,7 +1,7 @@
 // What Kubernetes would refuse of every Pod that comes of the values, though each key is right by itself.
 // Invariant: no more than is certain; test/schema/pod-rules.cluster.test.ts holds each rule, and a near miss, against a real API server.
 // Used by schema/value-rules.
-import type { Contradiction, Rule } from "./value-rules.ts"
+import type { Contradiction, Rule } from "./contradiction.ts"
 import type { Sections } from "./value-sections.ts"
 
 type Key = Contradiction["path"]

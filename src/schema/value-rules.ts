@@ -1,16 +1,10 @@
 // What one key of the values may not say because of another, each with what to do instead.
 // Invariant: what passes here is taken by the API server too, as far as the values alone decide it.
 // Used by schema/values.ts; what concerns one section alone stands at that section.
+import type { Contradiction, Rule } from "./contradiction.ts"
 import { podRules } from "./pod-rules.ts"
 import { amountOf } from "./quantity.ts"
 import type { Sections } from "./value-sections.ts"
-
-export interface Contradiction {
-  readonly path: ReadonlyArray<string | number>
-  readonly issue: string
-}
-
-export type Rule = (values: Sections) => ReadonlyArray<Contradiction | false>
 
 const containersOfOurs = ["install", "runner", "worker"]
 /** In the Pod of one task or another; the last are those that a task names itself. */

@@ -1,0 +1,11 @@
+// What one key of the values may not say because of another, and the shape of a rule that finds it.
+// Used by schema/value-rules and schema/pod-rules.
+import type { Sections } from "./value-sections.ts"
+
+export interface Contradiction {
+  readonly path: ReadonlyArray<string | number>
+  /** With what to do instead. */
+  readonly issue: string
+}
+
+export type Rule = (values: Sections) => ReadonlyArray<Contradiction | false>
