@@ -162,6 +162,16 @@ const refuse = (response: ServerResponse, code: number, body: string, headers: R
   void response.writeHead(code, { "content-type": "application/json", ...headers }).end(body)
 
 /** Lets the answer's body through, as the fault has it. */
+/** Until its reader has read, or is gone. */
+const room = (response: ServerResponse): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      response.off("drain", done).off("close", done)
+      resolve()
+    }
+    response.on("drain", done).on("close", done)
+  })
+
 const passOn = async (answer: IncomingMessage, response: ServerResponse, fault: Fault): Promise<void> => {
   let left = fault.does === "truncate" || fault.does === "stall" ? fault.bytes : Infinity
   if (fault.does === "replay") return replay(answer, response, fault)
@@ -175,7 +185,7 @@ const passOn = async (answer: IncomingMessage, response: ServerResponse, fault: 
     }
     const part = piece.subarray(0, Math.min(left, piece.length))
     left -= part.length
-    if (part.length > 0 && !response.write(part)) await new Promise((resolve) => response.once("drain", resolve).once("close", resolve))
+    if (part.length > 0 && !response.write(part)) await room(response)
     if (left <= 0) break
   }
   if (left === Infinity) return void response.end()
