@@ -11,7 +11,7 @@ import type { Holder, JobSeen, Observed, Refusal } from "../core/observed.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import { leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
-import type { KubernetesError } from "../kubernetes/errors.ts"
+import type { KubernetesError, Unreachable } from "../kubernetes/errors.ts"
 import { agentTasks, events, jobs, type Kind, leases } from "../kubernetes/kinds.ts"
 import type { KubernetesObject, Place, Writable } from "../kubernetes/object.ts"
 import type { AgentTask, AgentTaskSpec, AgentTaskStatus } from "../schema/agent-task.ts"
@@ -21,6 +21,11 @@ import { projectJob } from "./project.ts"
 
 /** The API server would not make a Job or a task: `plan` is asked again, with this. */
 export class Refused extends Data.TaggedError("Refused")<Refusal> {}
+
+/** The API server failed while it made a Job, and said why: the Job may be there or not. */
+export class Unsure extends Data.TaggedError("Unsure")<{ readonly because: Unreachable }> {}
+
+type Failure = Refused | Unsure | KubernetesError | PoolError
 
 /** What one pass over a task goes by, the same from its look at the task to its last write. */
 export interface Pass {
@@ -37,7 +42,7 @@ export interface Settings {
 
 export class Executor extends Context.Service<Executor, {
   /** Carries the actions out in their order and stops at the first that fails. */
-  readonly all: (observed: Observed, actions: ReadonlyArray<Action>, pass: Pass) => Effect.Effect<void, Refused | KubernetesError | PoolError>
+  readonly all: (observed: Observed, actions: ReadonlyArray<Action>, pass: Pass) => Effect.Effect<void, Failure>
   /** Gives the version that the task has from now on. */
   readonly writeStatus: (task: AgentTask, status: AgentTaskStatus) => Effect.Effect<string, KubernetesError>
 }>()("agent-job/controller/Executor") {
@@ -66,6 +71,7 @@ const refusalBy = (kind: Kind<unknown>["kind"], found: KubernetesObject, task: A
 /** What a refusal to create means, where it means anything but an error to try again. */
 const refusalOf = (error: KubernetesError): Option.Option<Refusal> => {
   if (error._tag === "Forbidden") return Option.some({ kind: error.exceedsQuota ? "QuotaExceeded" : "Refused", message: error.message })
+  if (error._tag === "Rejected") return Option.some({ kind: "Refused", message: error.message }) // such as 400, from a webhook that denies without a code
   return error._tag === "Invalid" ? Option.some({ kind: "Denied", message: error.message }) : Option.none()
 }
 
@@ -91,7 +97,10 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
   const createJob = (task: AgentTask, config: ResolvedConfig, epoch: number) => {
     const wanted = job(task, config, epoch)
     const place = { name: wanted.metadata?.name ?? "", namespace: task.metadata.namespace }
-    return Effect.map(makeOwned(jobs, task, { ...wanted, metadata: { ...wanted.metadata, ...place } }), (made) => note(task, made))
+    return makeOwned(jobs, task, { ...wanted, metadata: { ...wanted.metadata, ...place } }).pipe(
+      Effect.map((made) => note(task, made)),
+      Effect.catchTag("Unreachable", (error) => Effect.fail(error.answered === true ? new Unsure({ because: error }) : error))
+    )
   }
 
   /** Another task of ours: none of the labels and annotations that a GitOps tool knows its own objects by. */
@@ -143,7 +152,7 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
   /** One action; answers with the epoch for those after it. */
   const execute = ({ task }: Observed, epoch: number, { config, now }: Pass) =>
     Action.$match({
-      TakeWorkspace: ({ from }): Effect.Effect<number, Refused | KubernetesError | PoolError> => takeWorkspace(task, from, now),
+      TakeWorkspace: ({ from }): Effect.Effect<number, Failure> => takeWorkspace(task, from, now),
       CreateJob: () => Effect.as(createJob(task, config, epoch), epoch),
       DeleteJob: ({ name, uid }) => Effect.as(gone(kubernetes.delete(jobs, { name, namespace: task.metadata.namespace }, { uid })), epoch),
       CreateTask: ({ name, spec }) => Effect.as(createTask(task, name, spec), epoch),

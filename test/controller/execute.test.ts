@@ -7,14 +7,15 @@ import { Executor } from "../../src/controller/execute.ts"
 import { Holder } from "../../src/core/observed.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { Forbidden, Invalid, type KubernetesError } from "../../src/kubernetes/errors.ts"
+import { Forbidden, Invalid, type KubernetesError, Rejected, Unreachable } from "../../src/kubernetes/errors.ts"
 import { agentTasks, jobs, leases } from "../../src/kubernetes/kinds.ts"
 import { configOf } from "../core/configs.ts"
 import { noon, plainSeed, worldOf } from "../core/worlds.ts"
 import { instantCluster } from "./instant-cluster.ts"
 
 const world = worldOf(plainSeed)
-const creates: ReadonlyArray<Action> = [Action.CreateJob({ name: "agent-job-task" }), Action.CreateTask({ name: "task-2", spec: world.task.spec })]
+const makesJob = Action.CreateJob({ name: "agent-job-task" })
+const makesTask = Action.CreateTask({ name: "task-2", spec: world.task.spec })
 
 /** Carries out an action that creates something, which the API server answers with an error. */
 const refused = Effect.fnUntraced(function*(action: Action, answer: KubernetesError) {
@@ -25,11 +26,21 @@ const refused = Effect.fnUntraced(function*(action: Action, answer: KubernetesEr
 
 const said = { verb: "create", object: "it", code: 403, reason: "" } as const
 
-it.effect.each(creates)("$_tag that a quota, a right or a rule refuses", (action) =>
+it.effect.each<Action>([makesJob, makesTask])("$_tag that a quota, a right or a rule refuses", (action) =>
   Effect.gen(function*() {
     expect(yield* refused(action, new Forbidden({ ...said, detail: "exceeded quota: tasks" }))).toMatchObject({ _tag: "Refused", kind: "QuotaExceeded" })
     expect(yield* refused(action, new Forbidden({ ...said, detail: "no such right" }))).toMatchObject({ _tag: "Refused", kind: "Refused" })
+    expect(yield* refused(action, new Rejected({ ...said, code: 400, reason: "BadRequest", detail: "admission webhook denied the request" }))).toMatchObject({ _tag: "Refused", kind: "Refused" })
     expect(yield* refused(action, new Invalid({ ...said, code: 422, detail: "spec.stage", causes: [] }))).toMatchObject({ _tag: "Refused", kind: "Denied" })
+  }))
+
+it.effect.each([
+  { given: "a Job, in words of its own", action: makesJob, answered: true, tag: "Unsure" },
+  { given: "a Job, without a word", action: makesJob, answered: false, tag: "Unreachable" },
+  { given: "a task, which takes no slot", action: makesTask, answered: true, tag: "Unreachable" }
+])("is not told to be refused what the API server failed to make: $given", ({ action, answered, tag }) =>
+  Effect.gen(function*() {
+    expect((yield* refused(action, new Unreachable({ verb: "create", object: "it", detail: "HTTP 500", answered })))._tag).toBe(tag)
   }))
 
 describe("a write that comes late", () => {

@@ -2,12 +2,13 @@
 import { expect, it } from "@effect/vitest"
 import { Context, Effect, Layer, Option, Stream } from "effect"
 import { Configuration } from "../../src/controller/configuration.ts"
-import { Executor } from "../../src/controller/execute.ts"
+import { Executor, Unsure } from "../../src/controller/execute.ts"
 import { Reconciler } from "../../src/controller/reconcile.ts"
 import { make } from "../../src/controller/world.ts"
 import { Action } from "../../src/core/action.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { NotFound } from "../../src/kubernetes/errors.ts"
+import { NotFound, Unreachable } from "../../src/kubernetes/errors.ts"
+import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { configOf } from "../core/configs.ts"
 import { before, plainSeed, policy, worldOf } from "../core/worlds.ts"
@@ -43,6 +44,30 @@ it.effect("decides nothing while the cache is behind its own status, and again o
     at("2")
     yield* reconcile("tasks/task")
     expect(passes).toBe(2)
+  }).pipe(Effect.scoped))
+
+it.effect("says why the API server failed to make a Job, and keeps the slot, since the Job may be there", () =>
+  Effect.gen(function*() {
+    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+    const { task } = worldOf(plainSeed)
+    world.setTask("tasks/task", Option.some(task))
+    const because = new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail: "HTTP 500 InternalError: failed calling webhook \"check.example\"", answered: true })
+    const written: Array<AgentTaskStatus> = []
+    const executor = Layer.succeed(Executor, Executor.of({
+      all: (_, actions) => actions.some(Action.$is("CreateJob")) ? Effect.fail(new Unsure({ because })) : Effect.void,
+      writeStatus: (_, status) => Effect.sync(() => `${written.push(status) + 1}`)
+    }))
+    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
+    const { reconcile } = Context.get(parts, Reconciler)
+    expect(yield* Effect.flip(reconcile("tasks/task"))).toBe(because)
+    expect(written).toMatchObject([{ phase: "Queued", reason: "Refused", message: expect.stringContaining("failed calling webhook \"check.example\"") }])
+    expect(world.waiting()).toEqual([]) // it has the slot
+    for (const status of written.slice()) world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion: "2" }, status }))
+    expect(yield* Effect.flip(reconcile("tasks/task"))).toBe(because)
+    expect(written).toHaveLength(1) // it was said
+    world.setJob("tasks/agent-job-task", Option.map(worldOf({ ...plainSeed, job: "active" }).job, (seen) => ({ taskUid: task.metadata.uid, seen }))) // it is there after all
+    yield* reconcile("tasks/task")
+    expect(written[1]).toMatchObject({ phase: "Starting", reason: "JobCreated", launches: 1 })
   }).pipe(Effect.scoped))
 
 it.effect("takes the slot in the step that decides, before anybody has seen the Job", () =>
