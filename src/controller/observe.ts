@@ -25,11 +25,12 @@ export const holderAnnotation = "scalr.io/holder"
 
 type Read<A> = Effect.Effect<A, KubernetesError, Kubernetes>
 
-/** The Pod of the claim, or the newest of those that may still take it, else of all; of several that belong to one Job, at most one holds the claim. */
-const podOf = (task: AgentTask, seen: ReadonlyArray<PodSeen>): Option.Option<PodSeen> => {
+/** The Pod of the claim, or of its Job's the newest of those that may still take it, else of all; of several that belong to one Job, at most one holds the claim. */
+const podOf = (task: AgentTask, job: Option.Option<JobSeen>, seen: ReadonlyArray<PodSeen>): Option.Option<PodSeen> => {
   const claim = task.status.claim
   if (claim !== undefined) return Option.fromUndefinedOr(seen.find(({ uid }) => uid === claim.podUid))
-  const byAge = Array.sortWith(seen, ({ createdAt }) => createdAt, Order.String) // of one second: as they were heard of
+  const ofJob = seen.filter(({ owner }) => Option.exists(job, ({ uid }) => Option.contains(owner, uid)))
+  const byAge = Array.sortWith(ofJob, ({ createdAt }) => createdAt, Order.String) // of one second: as they were heard of
   return Option.fromUndefinedOr(byAge.findLast((pod) => !isPodOver(pod) && !pod.deleting) ?? byAge.at(-1))
 }
 
@@ -111,9 +112,9 @@ export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentT
   const { metadata: { uid }, spec, status } = task
   const nothing: Asked = { job: Option.none(), pod: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
   if (isOver(status.phase)) return follows(task) ? { ...nothing, source: yield* source(task) } : nothing
-  if (status.claim !== undefined) return Option.isSome(podOf(task, world.pods(uid))) ? nothing : { ...nothing, pod: yield* livePod(task) }
+  if (status.claim !== undefined) return Option.isSome(podOf(task, Option.none(), world.pods(uid))) ? nothing : { ...nothing, pod: yield* livePod(task) }
   const job = world.job(uid)
-  if (Option.isSome(job)) return { ...nothing, warning: yield* warningAbout(task, job.value, podOf(task, world.pods(uid)), now) }
+  if (Option.isSome(job)) return { ...nothing, warning: yield* warningAbout(task, job.value, podOf(task, job, world.pods(uid)), now) }
   if ((status.launches ?? 0) > 0) {
     const live = yield* liveJob(task)
     if (Option.isSome(live)) return { ...nothing, job: live }
@@ -129,10 +130,11 @@ export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentT
 export const observe = (world: World, task: AgentTask, asked: Asked): Observed => {
   const { metadata: { namespace, uid }, status } = task
   const named = (name: string | undefined) => Option.flatMap(Option.fromUndefinedOr(name), (name) => world.task(keyOf({ namespace, name })))
+  const job = Option.orElse(world.job(uid), () => asked.job)
   return {
     task,
-    job: Option.orElse(world.job(uid), () => asked.job),
-    pod: Option.orElse(podOf(task, world.pods(uid)), () => asked.pod),
+    job,
+    pod: Option.orElse(podOf(task, job, world.pods(uid)), () => asked.pod),
     turn: world.turn(task),
     holder: asked.holder,
     source: asked.source,
