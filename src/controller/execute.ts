@@ -9,12 +9,13 @@ import { managedByUs } from "../core/manifest/labels.ts"
 import { ownerReference } from "../core/manifest/owner-reference.ts"
 import type { Holder, JobSeen, Observed, Refusal } from "../core/observed.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
+import { isOver } from "../core/status.ts"
 import { leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError, Unreachable } from "../kubernetes/errors.ts"
-import { agentTasks, events, jobs, type Kind, leases } from "../kubernetes/kinds.ts"
+import { agentTasks, decoding, events, jobs, type Kind, leases } from "../kubernetes/kinds.ts"
 import type { KubernetesObject, Place, Writable } from "../kubernetes/object.ts"
-import type { AgentTask, AgentTaskSpec, AgentTaskStatus } from "../schema/agent-task.ts"
+import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../schema/agent-task.ts"
 import { holderAnnotation } from "./observe.ts"
 import { Pool, type PoolError } from "./pool.ts"
 import { projectJob } from "./project.ts"
@@ -48,6 +49,8 @@ export class Executor extends Context.Service<Executor, {
 }>()("agent-job/controller/Executor") {
   static readonly layer = (settings: Settings) => Layer.effect(Executor, make(settings))
 }
+
+const tasks = decoding(agentTasks, AgentTask)
 
 /** An instant as Kubernetes' MicroTime, which has exactly six decimals; to the second. */
 const microTime = (now: string): string => `${now.slice(0, 19)}.000000Z`
@@ -149,12 +152,20 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
   const gone = <A, E extends { readonly _tag: string }>(effect: Effect.Effect<A, E | KubernetesError>) =>
     Effect.catchTag(Effect.asVoid(effect), "NotFound", () => Effect.void)
 
+  const deletion = (task: AgentTask, { name, uid }: Extract<Action, { readonly _tag: "DeleteJob" }>) =>
+    kubernetes.delete(jobs, { name, namespace: task.metadata.namespace }, { uid })
+
+  /** Nobody can claim a task that is over. Of another the cache may lag behind a claim, which keeps the Job; its event brings the task back. */
+  const deleteJob = (task: AgentTask, action: Extract<Action, { readonly _tag: "DeleteJob" }>) =>
+    isOver(task.status.phase) ? deletion(task, action) : Effect.flatMap(kubernetes.get(tasks, placeOf(task)), ({ metadata, status }) =>
+      metadata.uid === task.metadata.uid && status.claim === undefined ? deletion(task, action) : Effect.logInfo("its Job stays, since a Pod of it has taken the task meanwhile"))
+
   /** One action; answers with the epoch for those after it. */
   const execute = ({ task }: Observed, epoch: number, { config, now }: Pass) =>
     Action.$match({
       TakeWorkspace: ({ from }): Effect.Effect<number, Failure> => takeWorkspace(task, from, now),
       CreateJob: () => Effect.as(createJob(task, config, epoch), epoch),
-      DeleteJob: ({ name, uid }) => Effect.as(gone(kubernetes.delete(jobs, { name, namespace: task.metadata.namespace }, { uid })), epoch),
+      DeleteJob: (action) => Effect.as(gone(deleteJob(task, action)), epoch),
       CreateTask: ({ name, spec }) => Effect.as(createTask(task, name, spec), epoch),
       Cancel: () => Effect.as(gone(cancelTask(kubernetes, task)), epoch),
       ReportResult: ({ assignment, result }) => Effect.as(withPool((pool) => pool.report(assignment, Option.some(task.metadata.uid), result)), epoch),

@@ -9,6 +9,7 @@ import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { Forbidden, Invalid, type KubernetesError, Rejected, Unreachable } from "../../src/kubernetes/errors.ts"
 import { agentTasks, jobs, leases } from "../../src/kubernetes/kinds.ts"
+import { Uid } from "../../src/schema/names.ts"
 import { configOf } from "../core/configs.ts"
 import { noon, plainSeed, worldOf } from "../core/worlds.ts"
 import { instantCluster } from "./instant-cluster.ts"
@@ -44,6 +45,7 @@ it.effect.each([
   }))
 
 describe("a write that comes late", () => {
+  const claimed = { claim: { podUid: Uid.make("pod-uid"), nonce: "nonce", epoch: 0, at: noon } }
   const lease = (holderIdentity: string) => ({ metadata: { name: leaseName("demo"), namespace: "tasks" }, spec: { holderIdentity, leaseTransitions: 4 } })
   const take = (from: Holder) => Action.TakeWorkspace({ from })
 
@@ -52,7 +54,7 @@ describe("a write that comes late", () => {
     const { kubernetes, server } = instantCluster()
     const parts = yield* Layer.build(Executor.layer({ identity: "test", created: () => undefined }).pipe(Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
     const { all, writeStatus } = Context.get(parts, Executor)
-    return { server, writeStatus, carryOut: (action: Action) => all(world, [action], { config: configOf(), now: noon }) }
+    return { server, writeStatus, carryOut: (action: Action, task = world.task) => all({ ...world, task }, [action], { config: configOf(), now: noon }) }
   })
 
   it.effect("takes a workspace over from the version that was seen, and from no newer one", () =>
@@ -84,6 +86,21 @@ describe("a write that comes late", () => {
       server.create(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", ownerReferences }, spec: {} })
       expect(yield* Effect.flip(carryOut(Action.CreateJob({ name: "agent-job-task" })))).toMatchObject({ _tag: "Refused", kind })
       expect(server.history).toHaveLength(1)
+    }).pipe(Effect.scoped))
+
+  it.effect.each([
+    { given: "one that nobody has taken", seen: {}, live: { phase: "Starting" }, stays: false },
+    { given: "not one that a Pod has taken meanwhile", seen: {}, live: { phase: "Running", ...claimed }, stays: true },
+    { given: "one that is over, whoever had it", seen: { phase: "Failed" }, live: { phase: "Failed", ...claimed }, stays: false }
+  ] as const)("deletes the Job of a task, $given", ({ live, seen, stays }) =>
+    Effect.gen(function*() {
+      const { carryOut, server } = yield* writing
+      const task = { ...world.task, status: seen }
+      server.create(jobs, { metadata: { name: "agent-job-task", namespace: "tasks" }, spec: {} })
+      server.plant(agentTasks, { ...task, status: live, metadata: { name: "task", namespace: "tasks", uid: task.metadata.uid, resourceVersion: "", creationTimestamp: noon } })
+      const uid = server.all(jobs)[0]?.metadata.uid ?? ""
+      yield* carryOut(Action.DeleteJob({ name: "agent-job-task", uid: Uid.make(uid) }), task)
+      expect(server.all(jobs)).toHaveLength(stays ? 1 : 0)
     }).pipe(Effect.scoped))
 
   it.effect("writes no status over one that it has not read", () =>
