@@ -13,7 +13,7 @@ import { delayMillis, hadToGo } from "./plan-again.ts"
 import { endOf, isPodOver, type Trouble, troubleOfStart } from "./pod-trouble.ts"
 import { sentence } from "./sentence.ts"
 import { jobGoesOn, millisSince, millisSinceEnd, mostLaunches, patienceMillis, type Situation } from "./situation.ts"
-import { acknowledged, advance, finished, running } from "./status.ts"
+import { acknowledged, advance, finished, fitting, running } from "./status.ts"
 
 export interface Response {
   /** Carried out in this order, before the status is written; the first that fails ends the pass. */
@@ -52,7 +52,7 @@ const step = ({ now, observed: { task } }: Situation, news: News) => advance(tas
 const assignmentOf = ({ observed: { task: { spec } } }: Situation): Option.Option<string> =>
   Option.map(Option.fromUndefinedOr(spec.pool), ({ runId }) => assignmentId(runId, spec.stage, spec.attempt ?? 1))
 
-const sameNews = ({ observed: { task: { status } } }: Situation, { message, reason }: News): boolean => status.reason === reason && status.message === message
+const sameNews = ({ observed: { task: { status } } }: Situation, { message, reason }: News): boolean => status.reason === reason && status.message === fitting(message)
 
 /** A status of a task under way; what is new about it is told to the pool as well. */
 const tell = (situation: Situation, news: News, actions: ReadonlyArray<Action> = []): Response => ({
@@ -60,7 +60,7 @@ const tell = (situation: Situation, news: News, actions: ReadonlyArray<Action> =
     ...actions,
     ...Option.match(assignmentOf(situation), {
       onNone: () => [],
-      onSome: (assignment) => sameNews(situation, news) ? [] : [Action.ReportWait({ assignment, reason: news.reason, message: news.message })]
+      onSome: (assignment) => sameNews(situation, news) ? [] : [Action.ReportWait({ assignment, reason: news.reason, message: fitting(news.message) })]
     })
   ],
   status: step(situation, news),

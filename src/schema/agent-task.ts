@@ -163,11 +163,15 @@ const Latest = Schema.Struct({
   again: Schema.optionalKey(Schema.Int.annotate({ description: "How often the artifact was planned again, since a plan of it was disrupted." })),
   apply: Schema.optionalKey(Schema.String.annotate({ description: "The AgentTask that applies its plan." }))
 }).annotate({ description: "The newest attempt at a source that is followed." })
+
+/** Of a status' message, in characters. */
+export const longestStatusMessage = 4096
+
 export const AgentTaskStatus = Schema.Struct({
   observedGeneration: Schema.optionalKey(Schema.Int),
   phase: Schema.optionalKey(Phase),
   reason: Schema.optionalKey(Reason),
-  message: Schema.optionalKey(text(4096)),
+  message: Schema.optionalKey(text(longestStatusMessage)),
   conditions: Schema.optionalKey(
     Schema.Array(Condition).check(Schema.isMaxLength(8)).annotate({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"] })
   ),

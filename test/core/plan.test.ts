@@ -163,6 +163,15 @@ describe("plan", () => {
     expect(plan(policyOf(whole), world, noon)).toMatchObject(again === undefined ? { actions: [{ _tag: "DeleteJob" }] } : { actions: [], requeueAfterMillis: Option.some(again) })
   })
 
+  it("clears away for another launch also after words that are too long to be kept whole, and tells them once", () => {
+    const whole: Seed = { ...plainSeed, life: "starting", launches: 1, maxLaunches: 2, pool: true, job: "failed", jobAgeSeconds: 10, pod: "unschedulable" }
+    const seen = worldOf(whole)
+    const wordy = { ...seen, pod: Option.map(seen.pod, (pod) => ({ ...pod, unschedulable: "no ".repeat(5000) })) }
+    const said = plan(policyOf(whole), wordy, noon)
+    expect(said.actions).toMatchObject([{ _tag: "ReportWait", message: said.status.message }])
+    expect(plan(policyOf(whole), perform(wordy, said), noon)).toMatchObject({ actions: [{ _tag: "DeleteJob" }] })
+  })
+
   it("leaves a deleted task without a pool to Kubernetes", () => {
     const whole: Seed = { ...plainSeed, life: "claimed", deleted: true, job: "active", pod: "Running", worker: "running" }
     expect(plan(policyOf(whole), worldOf(whole), noon)).toMatchObject({ situation: "deleted, without a pool", actions: [] })
