@@ -13,12 +13,14 @@ import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import { find } from "../kubernetes/find.ts"
 import { agentTasks, decoding, events, fluxSources, jobs, leases, pods } from "../kubernetes/kinds.ts"
-import { keyOf, type KubernetesObject } from "../kubernetes/object.ts"
+import { keyOf } from "../kubernetes/object.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
 import { FluxObject, Job, Pod, WarningEvent, WorkspaceLease } from "../schema/kubernetes.ts"
 import { jobSeen, podSeen } from "./project.ts"
 import type { World } from "./world.ts"
 
+/** A task as far as a Lease asks for it, which may be one that this version cannot read. */
+const holders = decoding(agentTasks, Schema.Struct({ metadata: Schema.Struct({ uid: Schema.String }), status: Schema.optionalKey(Schema.Struct({ phase: Schema.optionalKey(Schema.String) })) }))
 const workspaceLeases = decoding(leases, WorkspaceLease)
 /** On a workspace's Lease: the name of the task that holds it. */
 export const holderAnnotation = "scalr.io/holder"
@@ -51,8 +53,8 @@ const liveJob = (task: AgentTask): Read<Option.Option<JobSeen>> => {
 const fateOf = Effect.fnUntraced(function*(world: World, namespace: string, uid: string, name: string): Effect.fn.Return<Fate, KubernetesError, Kubernetes> {
   const cached = world.taskByUid(uid)
   if (Option.isSome(cached)) return isOver(cached.value.status.phase) ? { fate: "over" } : { fate: "alive", name: cached.value.metadata.name }
-  const live = name === "" ? Option.none<KubernetesObject>() : yield* find(agentTasks, { namespace, name })
-  if (Option.exists(live, ({ metadata }) => metadata.uid === uid)) return { fate: "alive", name }
+  const live = name === "" ? Option.none() : yield* find(holders, { namespace, name })
+  if (Option.isSome(live) && live.value.metadata.uid === uid) return isOver(live.value.status?.phase) ? { fate: "over" } : { fate: "alive", name }
   const { items } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${taskUidLabel}=${uid}`, limit: 1 })
   return items.length === 0 ? { fate: "gone" } : { fate: "alive", name }
 })

@@ -2,7 +2,7 @@
 // They are put in the table's order, so each may assume that those above it did not hold.
 // Used by core/plan alone.
 import { Equal, Option, Schema } from "effect"
-import { type Reason, WaitReason } from "../schema/reason.ts"
+import { WaitReason } from "../schema/reason.ts"
 import { isUnpinned, waitsForSource } from "./flux-source.ts"
 import { isPlain } from "./job-name.ts"
 import { claimLostExitCode } from "./manifest/places.ts"
@@ -30,7 +30,7 @@ export const millisSinceEnd = ({ now, observed: { task: { metadata, status } } }
 const isWait = Schema.is(WaitReason)
 
 /** Jobs that may be made for a task that nobody claims: some more where the last one had to go, which was no fault of its own, or waits for its next since then. */
-export const mostLaunches = ({ policy }: Situation, why: Reason | undefined): number => policy.maxLaunches + (hadToGo(why) || isWait(why) ? mostAgain : 0)
+export const mostLaunches = ({ policy }: Situation, why: string | undefined): number => policy.maxLaunches + (hadToGo(why) || isWait(why) ? mostAgain : 0)
 
 type Holds = (situation: Situation) => boolean
 

@@ -6,7 +6,7 @@ import type { Reason } from "../schema/reason.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { shortened } from "./sentence.ts"
 
-export const isOver = (phase: Phase | undefined): boolean => phase === "Succeeded" || phase === "Failed" || phase === "Cancelled"
+export const isOver = (phase: string | undefined): boolean => phase === "Succeeded" || phase === "Failed" || phase === "Cancelled"
 
 const rank: Readonly<Record<Phase, number>> = { Pending: 0, Queued: 1, Starting: 2, Running: 3, Succeeded: 4, Failed: 4, Cancelled: 4 }
 
@@ -31,9 +31,12 @@ export interface Step {
   readonly stalled?: boolean
 }
 
+/** A step of another task, perhaps by a newer version. */
+type Told = Omit<Step, "reason"> & { readonly reason: string }
+
 const types = ["Ready", "Reconciling", "Stalled"] as const
 
-const condition = (status: AgentTaskStatus, step: Step, type: Condition["type"], value: Condition["status"]): Condition => {
+const condition = (status: AgentTaskStatus, step: Told, type: Condition["type"], value: Condition["status"]): Condition => {
   const before = status.conditions?.find((_) => _.type === type)
   return {
     type,
@@ -84,7 +87,7 @@ export const reflected = ({ metadata: { generation }, status }: AgentTask, of: A
   const { message = "Nobody has looked at it yet.", phase = "Pending", reason = "Accepted" } = of.status
   const stalled = of.status.conditions?.some((_) => _.type === "Stalled" && _.status === "True") === true
   const says = kstatus(phase, stalled)
-  const step: Step = { phase, reason, message: fitting(`${of.metadata.name}: ${message}`), generation, now }
+  const step: Told = { phase, reason, message: fitting(`${of.metadata.name}: ${message}`), generation, now }
   return { ...status, observedGeneration: generation, conditions: types.map((type) => condition(status, step, type, says[type])) }
 }
 

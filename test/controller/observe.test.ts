@@ -7,7 +7,7 @@ import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { Holder, SourceSeen } from "../../src/core/observed.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { leases, pods } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, leases, pods } from "../../src/kubernetes/kinds.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { noon, plainSeed, policy, type Seed, worldOf } from "../core/worlds.ts"
 import { instantCluster } from "./instant-cluster.ts"
@@ -68,6 +68,19 @@ describe("the Pod of a task that nobody claimed", () => {
   })
 
   it("is the newest when all of them are over", () => expect(pods("Failed", "Failed")).toEqual(Option.some("pod-1")))
+})
+
+describe("a workspace whose holder is not in the cache", () => {
+  it.effect.each([{ phase: "Running", holder: Holder.Taken({ by: "former" }) }, { phase: "Failed", holder: Holder.Over({ resourceVersion: "101", epoch: 4 }) }])("is held by it until it is over: $phase", ({ holder, phase }) =>
+    Effect.gen(function*() {
+      const cluster = instantCluster()
+      cluster.server.create(leases, {
+        metadata: { name: leaseName("demo"), namespace: "tasks", annotations: { [holderAnnotation]: "former" } },
+        spec: { holderIdentity: "former-uid", leaseTransitions: 4 }
+      })
+      cluster.server.plant(agentTasks, { metadata: { name: "former", namespace: "tasks", uid: "former-uid", resourceVersion: "", creationTimestamp: noon }, spec: { source: "of a newer version" }, status: { phase } })
+      expect((yield* asked(cluster, { stage: "apply" })).holder).toEqual(holder)
+    }))
 })
 
 describe("a workspace whose holder is deleted", () => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { plan, rows } from "../../src/core/plan.ts"
 import { Uid } from "../../src/schema/names.ts"
-import { noon, perform, plainSeed, policyOf, type Seed, worldOf } from "./worlds.ts"
+import { noon, perform, plainSeed, policyOf, type Seed, success, worldOf } from "./worlds.ts"
 
 interface Case {
   readonly given: string
@@ -170,6 +170,15 @@ describe("plan", () => {
     const said = plan(policyOf(whole), wordy, noon)
     expect(said.actions).toMatchObject([{ _tag: "ReportWait", message: said.status.message }])
     expect(plan(policyOf(whole), perform(wordy, said), noon)).toMatchObject({ actions: [{ _tag: "DeleteJob" }] })
+  })
+
+  it("tells the pool of a result whose reason only a newer version knows, in a reason that both know", () => {
+    const whole: Seed = { ...plainSeed, life: "succeeded", pool: true }
+    const seen = worldOf(whole)
+    const task = { ...seen.task, status: { ...seen.task.status, reason: "Moonstruck", result: { ...success, outcome: "failed" as const, reason: "Moonstruck", message: "It was the moon." } } }
+    const decision = plan(policyOf(whole), { ...seen, task }, noon)
+    expect(decision.actions).toMatchObject([{ _tag: "ReportResult", result: { outcome: "failed", reason: "ExitCode", message: "It was the moon." } }])
+    expect(decision.status.result).toBe(task.status.result)
   })
 
   it("leaves a deleted task without a pool to Kubernetes", () => {
