@@ -103,12 +103,14 @@ const make = Effect.fnUntraced(function*(world: World) {
       if (Option.exists(task, ({ metadata }) => metadata.resourceVersion === replaced.get(key))) return Option.none() // its event brings the key back
       replaced.delete(key)
       if (Option.isNone(task)) return Option.none()
+      const { uid } = task.value.metadata
       return yield* once(task.value).pipe(
         // The slot is given back, but not while the Job may exist after all.
-        Effect.tapError(({ _tag }) => _tag === "Unreachable" ? Effect.void : Effect.sync(() => world.refuse(task.value.metadata.uid, Option.none()))),
+        Effect.tapError(({ _tag }) => _tag === "Unreachable" ? Effect.void : Effect.sync(() => world.refuse(uid, Option.none()))),
         Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.succeedSome(afterConflict)),
         Effect.catchTag("NotFound", () => Effect.succeedSome(afterLoss)),
-        Effect.catchTag("Refused", ({ message }) => Effect.logWarning(message).pipe(Effect.as(Option.some(Duration.seconds(10)))))
+        Effect.catchTag("Refused", ({ message }) => Effect.logWarning(message).pipe(Effect.as(Option.some(Duration.seconds(10))))),
+        Effect.ensuring(Effect.sync(() => world.passed(uid)))
       )
     })
   })
