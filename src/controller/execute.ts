@@ -14,10 +14,10 @@ import { leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError, Unreachable } from "../kubernetes/errors.ts"
 import { agentTasks, decoding, events, jobs, type Kind, leases } from "../kubernetes/kinds.ts"
-import type { KubernetesObject, Place, Writable } from "../kubernetes/object.ts"
+import { keyOf, type KubernetesObject, type Place, type Writable } from "../kubernetes/object.ts"
 import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../schema/agent-task.ts"
 import { holderAnnotation } from "./observe.ts"
-import { Pool, type PoolError } from "./pool.ts"
+import { Pool, type PoolError, PoolMissing } from "./pool.ts"
 import { projectJob } from "./project.ts"
 
 /** The API server would not make a Job or a task: `plan` is asked again, with this. */
@@ -83,7 +83,12 @@ const refusalOr = (error: KubernetesError): Refused | KubernetesError => Option.
 const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
   const kubernetes = yield* Kubernetes
   const pool = yield* Effect.serviceOption(Pool)
-  const withPool = (use: (pool: Pool["Service"]) => Effect.Effect<void, PoolError>) => Option.match(pool, { onNone: () => Effect.void, onSome: use })
+  const withPool = (use: (pool: Pool["Service"]) => Effect.Effect<void, PoolError>, otherwise: Effect.Effect<void, PoolError> = Effect.void) =>
+    Option.match(pool, { onNone: () => otherwise, onSome: use })
+
+  /** That the pool knows is written after this, and lets the task go: so not where there is none to be told. */
+  const report = ({ metadata, spec }: AgentTask, { assignment, result }: Extract<Action, { readonly _tag: "ReportResult" }>) =>
+    withPool((pool) => pool.report(assignment, Option.some(metadata.uid), result), Effect.fail(new PoolMissing({ url: spec.pool?.url ?? "", task: keyOf(metadata), finalizer: poolFinalizer })))
 
   const note = (task: AgentTask, object: KubernetesObject): void =>
     Result.match(projectJob(object), { onFailure: () => undefined, onSuccess: ({ seen }) => created(task.metadata.uid, seen) })
@@ -168,7 +173,7 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
       DeleteJob: (action) => Effect.as(gone(deleteJob(task, action)), epoch),
       CreateTask: ({ name, spec }) => Effect.as(createTask(task, name, spec), epoch),
       Cancel: () => Effect.as(gone(cancelTask(kubernetes, task)), epoch),
-      ReportResult: ({ assignment, result }) => Effect.as(withPool((pool) => pool.report(assignment, Option.some(task.metadata.uid), result)), epoch),
+      ReportResult: (action) => Effect.as(report(task, action), epoch),
       ReportWait: ({ assignment, message, reason }) => Effect.as(kindly(withPool((pool) => pool.wait(assignment, task.metadata.uid, reason, message))), epoch),
       Emit: (event) => Effect.as(kindly(emit(task, event, now)), epoch),
       Release: () => Effect.as(gone(release(task)), epoch),

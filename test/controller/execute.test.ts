@@ -11,7 +11,7 @@ import { Forbidden, Invalid, type KubernetesError, Rejected, Unreachable } from 
 import { agentTasks, jobs, leases } from "../../src/kubernetes/kinds.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { configOf } from "../core/configs.ts"
-import { noon, plainSeed, worldOf } from "../core/worlds.ts"
+import { noon, plainSeed, success, worldOf } from "../core/worlds.ts"
 import { instantCluster } from "./instant-cluster.ts"
 
 const world = worldOf(plainSeed)
@@ -43,6 +43,17 @@ it.effect.each([
   Effect.gen(function*() {
     expect((yield* refused(action, new Unreachable({ verb: "create", object: "it", detail: "HTTP 500", answered })))._tag).toBe(tag)
   }))
+
+it.effect("fails to report to a pool that the values do not name, with what a person can do, and holds up no wait for that", () =>
+  Effect.gen(function*() {
+    const { task } = worldOf({ ...plainSeed, life: "failed", pool: true })
+    const parts = yield* Layer.build(Executor.layer({ identity: "test", created: () => undefined }).pipe(Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
+    const { all } = Context.get(parts, Executor)
+    const carryOut = (action: Action) => all({ ...world, task }, [action], { config: configOf(), now: noon })
+    const { message } = yield* Effect.flip(carryOut(Action.ReportResult({ assignment: "run-1.plan.1", result: success })))
+    expect(message).toBe("The values name no pool, so the one at http://pool is not told how AgentTask tasks/task ended; set agent.url again, or remove the finalizer scalr.io/report from the task if nobody asks for its run any more.")
+    yield* carryOut(Action.ReportWait({ assignment: "run-1.plan.1", reason: "Draining", message: "It waits." }))
+  }).pipe(Effect.scoped))
 
 describe("a write that comes late", () => {
   const claimed = { claim: { podUid: Uid.make("pod-uid"), nonce: "nonce", epoch: 0, at: noon } }
