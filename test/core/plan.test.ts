@@ -80,6 +80,7 @@ const cases: ReadonlyArray<Case> = [
   { given: "a Job deleted before the claim, none to go", seed: { life: "starting", launches: 1 }, situation: "its last Job vanished before the claim", actions: ["Emit"], phase: "Failed", reason: "Lost" },
   { given: "a cancel before the claim", seed: { life: "starting", job: "active", cancel: true }, situation: "cancelled before the claim", actions: ["Emit"], phase: "Cancelled", reason: "Cancelled" },
   { given: "a cancelled task whose Job still starts", seed: { life: "cancelled", job: "active", cancel: true }, situation: "over, but its Job goes on", actions: ["DeleteJob"], phase: "Cancelled" },
+  { given: "a stranger's Job under the name of a task that is over", seed: { life: "failed", job: "foreign" }, situation: "over", actions: [], phase: "Failed" },
   { given: "a result whose Job is about to end", seed: { life: "succeeded", job: "active" }, situation: "over", actions: [], phase: "Succeeded" },
   { given: "a claimed task that runs", seed: { life: "claimed", job: "active", pod: "Running", worker: "running" }, situation: "claimed", actions: [], phase: "Running", reason: "Claimed" },
   { given: "a cancel after the claim", seed: { life: "claimed", job: "active", pod: "Running", worker: "running", cancel: true }, situation: "claimed, and to be cancelled", actions: [], phase: "Running", reason: "Stopping" },
