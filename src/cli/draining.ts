@@ -56,7 +56,7 @@ const answer = Effect.fnUntraced(function*(installation: Installation) {
     Effect.timeoutOrElse({
       duration: patience,
       orElse: () => Effect.fail(new Failed({
-        message: `The controller has not answered for ${Duration.toSeconds(patience)} seconds; it will as soon as one leads, see kubectl -n ${installation.controllerNamespace} get pods.`
+        message: `The controller has not answered for ${Duration.toSeconds(patience)} seconds; it will as soon as one leads and no Job is on its way that it had decided on before, see kubectl -n ${installation.controllerNamespace} get pods.`
       }))
     })
   )
@@ -84,7 +84,7 @@ const running = Effect.fnUntraced(function*(namespace: string) {
 
 const changes = (all: ReadonlyArray<Running>) => all.filter(({ stage }) => stage !== "plan")
 
-/** Twice, since a Job may have been on its way when the controller answered. */
+/** Twice, since the API server may still make a Job whose request had no answer. */
 const quietLooks = 2
 
 const untilQuiet = Effect.fnUntraced(function*(namespace: string) {

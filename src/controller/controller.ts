@@ -42,7 +42,7 @@ const takeOver = ({ policy }: ResolvedConfig, parts: Pick<Parts, "sink" | "world
   Effect.andThen(Effect.sync(() => parts.world.setPolicy(policy)), lookAtAll(parts))
 
 /** Keeps to what the Lease says about draining, and says so there; and to what it says about isolation, for the values of the moment. */
-const heed = ({ current, drained, sink, world }: Pick<Parts, "drained" | "sink" | "world"> & { readonly current: Effect.Effect<ResolvedConfig> }) =>
+export const heed = ({ current, drained, sink, world }: Pick<Parts, "drained" | "sink" | "world"> & { readonly current: Effect.Effect<ResolvedConfig> }) =>
   Effect.fnUntraced(function*(annotations: Readonly<Record<string, string>>) {
     const since = drainedSince(annotations)
     const is = Option.isSome(since)
@@ -54,7 +54,7 @@ const heed = ({ current, drained, sink, world }: Pick<Parts, "drained" | "sink" 
       yield* lookAtAll({ sink, world })
     }
     if (world.setProven(isProven(annotations, yield* current))) yield* lookAtAll({ sink, world })
-    return answered(annotations)
+    return answered(annotations, world.launching())
   })
 
 const run = Effect.fnUntraced(function*({ healthPort, identity }: Pick<ControllerOptions, "healthPort" | "identity">, config: ResolvedConfig, world: World.World) {

@@ -9,18 +9,24 @@ import { managedByUs } from "../core/manifest/labels.ts"
 import { ownerReference } from "../core/manifest/owner-reference.ts"
 import type { Holder, JobSeen, Observed, Refusal } from "../core/observed.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
+import { isOver } from "../core/status.ts"
 import { leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
-import type { KubernetesError } from "../kubernetes/errors.ts"
-import { agentTasks, events, jobs, type Kind, leases } from "../kubernetes/kinds.ts"
-import type { KubernetesObject, Place, Writable } from "../kubernetes/object.ts"
-import type { AgentTask, AgentTaskSpec, AgentTaskStatus } from "../schema/agent-task.ts"
+import type { KubernetesError, Unreachable } from "../kubernetes/errors.ts"
+import { agentTasks, decoding, events, jobs, type Kind, leases } from "../kubernetes/kinds.ts"
+import { keyOf, type KubernetesObject, type Place, type Writable } from "../kubernetes/object.ts"
+import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../schema/agent-task.ts"
 import { holderAnnotation } from "./observe.ts"
-import { Pool, type PoolError } from "./pool.ts"
+import { Pool, type PoolError, PoolMissing } from "./pool.ts"
 import { projectJob } from "./project.ts"
 
 /** The API server would not make a Job or a task: `plan` is asked again, with this. */
 export class Refused extends Data.TaggedError("Refused")<Refusal> {}
+
+/** The API server failed while it made a Job, and said why: the Job may be there or not. */
+export class Unsure extends Data.TaggedError("Unsure")<{ readonly because: Unreachable }> {}
+
+type Failure = Refused | Unsure | KubernetesError | PoolError
 
 /** What one pass over a task goes by, the same from its look at the task to its last write. */
 export interface Pass {
@@ -37,12 +43,14 @@ export interface Settings {
 
 export class Executor extends Context.Service<Executor, {
   /** Carries the actions out in their order and stops at the first that fails. */
-  readonly all: (observed: Observed, actions: ReadonlyArray<Action>, pass: Pass) => Effect.Effect<void, Refused | KubernetesError | PoolError>
+  readonly all: (observed: Observed, actions: ReadonlyArray<Action>, pass: Pass) => Effect.Effect<void, Failure>
   /** Gives the version that the task has from now on. */
   readonly writeStatus: (task: AgentTask, status: AgentTaskStatus) => Effect.Effect<string, KubernetesError>
 }>()("agent-job/controller/Executor") {
   static readonly layer = (settings: Settings) => Layer.effect(Executor, make(settings))
 }
+
+const tasks = decoding(agentTasks, AgentTask)
 
 /** An instant as Kubernetes' MicroTime, which has exactly six decimals; to the second. */
 const microTime = (now: string): string => `${now.slice(0, 19)}.000000Z`
@@ -66,6 +74,7 @@ const refusalBy = (kind: Kind<unknown>["kind"], found: KubernetesObject, task: A
 /** What a refusal to create means, where it means anything but an error to try again. */
 const refusalOf = (error: KubernetesError): Option.Option<Refusal> => {
   if (error._tag === "Forbidden") return Option.some({ kind: error.exceedsQuota ? "QuotaExceeded" : "Refused", message: error.message })
+  if (error._tag === "Rejected") return Option.some({ kind: "Refused", message: error.message }) // such as 400, from a webhook that denies without a code
   return error._tag === "Invalid" ? Option.some({ kind: "Denied", message: error.message }) : Option.none()
 }
 
@@ -74,7 +83,12 @@ const refusalOr = (error: KubernetesError): Refused | KubernetesError => Option.
 const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
   const kubernetes = yield* Kubernetes
   const pool = yield* Effect.serviceOption(Pool)
-  const withPool = (use: (pool: Pool["Service"]) => Effect.Effect<void, PoolError>) => Option.match(pool, { onNone: () => Effect.void, onSome: use })
+  const withPool = (use: (pool: Pool["Service"]) => Effect.Effect<void, PoolError>, otherwise: Effect.Effect<void, PoolError> = Effect.void) =>
+    Option.match(pool, { onNone: () => otherwise, onSome: use })
+
+  /** That the pool knows is written after this, and lets the task go: so not where there is none to be told. */
+  const report = ({ metadata, spec }: AgentTask, { assignment, result }: Extract<Action, { readonly _tag: "ReportResult" }>) =>
+    withPool((pool) => pool.report(assignment, Option.some(metadata.uid), result), Effect.fail(new PoolMissing({ url: spec.pool?.url ?? "", task: keyOf(metadata), finalizer: poolFinalizer })))
 
   const note = (task: AgentTask, object: KubernetesObject): void =>
     Result.match(projectJob(object), { onFailure: () => undefined, onSuccess: ({ seen }) => created(task.metadata.uid, seen) })
@@ -91,7 +105,10 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
   const createJob = (task: AgentTask, config: ResolvedConfig, epoch: number) => {
     const wanted = job(task, config, epoch)
     const place = { name: wanted.metadata?.name ?? "", namespace: task.metadata.namespace }
-    return Effect.map(makeOwned(jobs, task, { ...wanted, metadata: { ...wanted.metadata, ...place } }), (made) => note(task, made))
+    return makeOwned(jobs, task, { ...wanted, metadata: { ...wanted.metadata, ...place } }).pipe(
+      Effect.map((made) => note(task, made)),
+      Effect.catchTag("Unreachable", (error) => Effect.fail(error.answered === true ? new Unsure({ because: error }) : error))
+    )
   }
 
   /** Another task of ours: none of the labels and annotations that a GitOps tool knows its own objects by. */
@@ -140,15 +157,23 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
   const gone = <A, E extends { readonly _tag: string }>(effect: Effect.Effect<A, E | KubernetesError>) =>
     Effect.catchTag(Effect.asVoid(effect), "NotFound", () => Effect.void)
 
+  const deletion = (task: AgentTask, { name, uid }: Extract<Action, { readonly _tag: "DeleteJob" }>) =>
+    kubernetes.delete(jobs, { name, namespace: task.metadata.namespace }, { uid })
+
+  /** Nobody can claim a task that is over. Of another the cache may lag behind a claim, which keeps the Job; its event brings the task back. */
+  const deleteJob = (task: AgentTask, action: Extract<Action, { readonly _tag: "DeleteJob" }>) =>
+    isOver(task.status.phase) ? deletion(task, action) : Effect.flatMap(kubernetes.get(tasks, placeOf(task)), ({ metadata, status }) =>
+      metadata.uid === task.metadata.uid && status.claim === undefined ? deletion(task, action) : Effect.logInfo("its Job stays, since a Pod of it has taken the task meanwhile"))
+
   /** One action; answers with the epoch for those after it. */
   const execute = ({ task }: Observed, epoch: number, { config, now }: Pass) =>
     Action.$match({
-      TakeWorkspace: ({ from }): Effect.Effect<number, Refused | KubernetesError | PoolError> => takeWorkspace(task, from, now),
+      TakeWorkspace: ({ from }): Effect.Effect<number, Failure> => takeWorkspace(task, from, now),
       CreateJob: () => Effect.as(createJob(task, config, epoch), epoch),
-      DeleteJob: ({ name, uid }) => Effect.as(gone(kubernetes.delete(jobs, { name, namespace: task.metadata.namespace }, { uid })), epoch),
+      DeleteJob: (action) => Effect.as(gone(deleteJob(task, action)), epoch),
       CreateTask: ({ name, spec }) => Effect.as(createTask(task, name, spec), epoch),
       Cancel: () => Effect.as(gone(cancelTask(kubernetes, task)), epoch),
-      ReportResult: ({ assignment, result }) => Effect.as(withPool((pool) => pool.report(assignment, Option.some(task.metadata.uid), result)), epoch),
+      ReportResult: (action) => Effect.as(report(task, action), epoch),
       ReportWait: ({ assignment, message, reason }) => Effect.as(kindly(withPool((pool) => pool.wait(assignment, task.metadata.uid, reason, message))), epoch),
       Emit: (event) => Effect.as(kindly(emit(task, event, now)), epoch),
       Release: () => Effect.as(gone(release(task)), epoch),

@@ -28,7 +28,12 @@ export interface Parts {
 export const whileLeader = Effect.fnUntraced(function*({ config, drained, identity, sink, world }: Parts) {
   const reconciler = yield* Reconciler
   const queue = yield* KeyedQueue.make({ concurrency, work: reconciler.reconcile, backoff })
-  yield* Effect.addFinalizer(() => queue.drain.pipe(Effect.timeoutOption(drainLimit), Effect.andThen(Metric.update(leader, 0))))
+  yield* Effect.addFinalizer(() => Ref.set(sink, () => Effect.void).pipe( // what changes from now on is for the next lead, which looks at all
+    Effect.andThen(queue.drain),
+    Effect.timeoutOption(drainLimit),
+    Effect.andThen(Metric.update(depth, 0)),
+    Effect.andThen(Metric.update(leader, 0))
+  ))
   yield* Metric.update(leader, 1)
   yield* Ref.set(sink, (key) => Effect.andThen(queue.add(key), Effect.flatMap(queue.depth, ({ waiting }) => Metric.update(depth, waiting))))
   yield* Effect.forEach([...world.tasks()], ([key]) => queue.add(key), { discard: true })

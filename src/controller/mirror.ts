@@ -1,7 +1,8 @@
 // Keeps the world in step with the cluster: one informer a kind, each event put into the world and its task looked at.
-// A task that ends, or goes, frees a slot or a workspace, so all that wait are looked at too; one that becomes history may be one too many of it.
+// A task that ends, goes, or waits for its source from now on frees a slot or a workspace, so all that wait are looked at too; one that becomes history may be one too many of it.
 // Used by controller/controller.
 import { Duration, Effect, Option, Result, type Scope } from "effect"
+import { waitsForSource } from "../core/flux-source.ts"
 import { attemptOf } from "../core/follow.ts"
 import { mayExpire } from "../core/history.ts"
 import { taskSelector } from "../core/manifest/labels.ts"
@@ -31,9 +32,10 @@ export const mirror = Effect.fnUntraced(function*(
       const before = world.task(key)
       world.setTask(key, task)
       const ended = Option.exists(before, (_) => !isOver(_.status.phase)) && !Option.exists(task, (_) => !isOver(_.status.phase))
+      const gaveWay = Option.exists(task, waitsForSource) && !Option.exists(before, waitsForSource)
       const becameHistory = Option.exists(before, (_) => !mayExpire(_)) ? Option.filter(task, mayExpire) : Option.none()
       const follower = Option.flatMap(Option.orElse(task, () => before), attemptOf)
-      const others = [...ended ? world.waiting() : [], ...Option.toArray(becameHistory).flatMap(({ spec }) => world.pastHistory(spec.workspace))]
+      const others = [...ended || gaveWay ? world.waiting() : [], ...Option.toArray(becameHistory).flatMap(({ spec }) => world.pastHistory(spec.workspace))]
       return Effect.all([enqueue(key), enqueueOwner(follower), Effect.forEach(others, enqueue, { discard: true })], { discard: true })
     })
 

@@ -13,23 +13,26 @@ import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import { find } from "../kubernetes/find.ts"
 import { agentTasks, decoding, events, fluxSources, jobs, leases, pods } from "../kubernetes/kinds.ts"
-import { keyOf, type KubernetesObject } from "../kubernetes/object.ts"
+import { keyOf } from "../kubernetes/object.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
 import { FluxObject, Job, Pod, WarningEvent, WorkspaceLease } from "../schema/kubernetes.ts"
 import { jobSeen, podSeen } from "./project.ts"
 import type { World } from "./world.ts"
 
+/** A task as far as a Lease asks for it, which may be one that this version cannot read. */
+const holders = decoding(agentTasks, Schema.Struct({ metadata: Schema.Struct({ uid: Schema.String }), status: Schema.optionalKey(Schema.Struct({ phase: Schema.optionalKey(Schema.String) })) }))
 const workspaceLeases = decoding(leases, WorkspaceLease)
 /** On a workspace's Lease: the name of the task that holds it. */
 export const holderAnnotation = "scalr.io/holder"
 
 type Read<A> = Effect.Effect<A, KubernetesError, Kubernetes>
 
-/** The Pod of the claim, or the newest of those that may still take it, else of all; of several that belong to one Job, at most one holds the claim. */
-const podOf = (task: AgentTask, seen: ReadonlyArray<PodSeen>): Option.Option<PodSeen> => {
+/** The Pod of the claim, or of its Job's the newest of those that may still take it, else of all; of several that belong to one Job, at most one holds the claim. */
+const podOf = (task: AgentTask, job: Option.Option<JobSeen>, seen: ReadonlyArray<PodSeen>): Option.Option<PodSeen> => {
   const claim = task.status.claim
   if (claim !== undefined) return Option.fromUndefinedOr(seen.find(({ uid }) => uid === claim.podUid))
-  const byAge = Array.sortWith(seen, ({ createdAt }) => createdAt, Order.String) // of one second: as they were heard of
+  const ofJob = seen.filter(({ owner }) => Option.exists(job, ({ uid }) => Option.contains(owner, uid)))
+  const byAge = Array.sortWith(ofJob, ({ createdAt }) => createdAt, Order.String) // of one second: as they were heard of
   return Option.fromUndefinedOr(byAge.findLast((pod) => !isPodOver(pod) && !pod.deleting) ?? byAge.at(-1))
 }
 
@@ -50,8 +53,8 @@ const liveJob = (task: AgentTask): Read<Option.Option<JobSeen>> => {
 const fateOf = Effect.fnUntraced(function*(world: World, namespace: string, uid: string, name: string): Effect.fn.Return<Fate, KubernetesError, Kubernetes> {
   const cached = world.taskByUid(uid)
   if (Option.isSome(cached)) return isOver(cached.value.status.phase) ? { fate: "over" } : { fate: "alive", name: cached.value.metadata.name }
-  const live = name === "" ? Option.none<KubernetesObject>() : yield* find(agentTasks, { namespace, name })
-  if (Option.exists(live, ({ metadata }) => metadata.uid === uid)) return { fate: "alive", name }
+  const live = name === "" ? Option.none() : yield* find(holders, { namespace, name })
+  if (Option.isSome(live) && live.value.metadata.uid === uid) return isOver(live.value.status?.phase) ? { fate: "over" } : { fate: "alive", name }
   const { items } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${taskUidLabel}=${uid}`, limit: 1 })
   return items.length === 0 ? { fate: "gone" } : { fate: "alive", name }
 })
@@ -111,9 +114,9 @@ export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentT
   const { metadata: { uid }, spec, status } = task
   const nothing: Asked = { job: Option.none(), pod: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
   if (isOver(status.phase)) return follows(task) ? { ...nothing, source: yield* source(task) } : nothing
-  if (status.claim !== undefined) return Option.isSome(podOf(task, world.pods(uid))) ? nothing : { ...nothing, pod: yield* livePod(task) }
+  if (status.claim !== undefined) return Option.isSome(podOf(task, Option.none(), world.pods(uid))) ? nothing : { ...nothing, pod: yield* livePod(task) }
   const job = world.job(uid)
-  if (Option.isSome(job)) return { ...nothing, warning: yield* warningAbout(task, job.value, podOf(task, world.pods(uid)), now) }
+  if (Option.isSome(job)) return { ...nothing, warning: yield* warningAbout(task, job.value, podOf(task, job, world.pods(uid)), now) }
   if ((status.launches ?? 0) > 0) {
     const live = yield* liveJob(task)
     if (Option.isSome(live)) return { ...nothing, job: live }
@@ -129,10 +132,11 @@ export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentT
 export const observe = (world: World, task: AgentTask, asked: Asked): Observed => {
   const { metadata: { namespace, uid }, status } = task
   const named = (name: string | undefined) => Option.flatMap(Option.fromUndefinedOr(name), (name) => world.task(keyOf({ namespace, name })))
+  const job = Option.orElse(world.job(uid), () => asked.job)
   return {
     task,
-    job: Option.orElse(world.job(uid), () => asked.job),
-    pod: Option.orElse(podOf(task, world.pods(uid)), () => asked.pod),
+    job,
+    pod: Option.orElse(podOf(task, job, world.pods(uid)), () => asked.pod),
     turn: world.turn(task),
     holder: asked.holder,
     source: asked.source,

@@ -28,6 +28,8 @@ export interface Intake {
 }
 
 const waitSeconds = 30
+/** The same, while a cancellation is to be tried again. */
+const retrySeconds = 5
 /** Beyond the limit this many may wait here, so that a freed slot is filled at once. */
 const backlog = 100
 const retry = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
@@ -116,12 +118,17 @@ const cancel = Effect.fn("PoolIntake.cancel")(function*({ namespace }: Intake, i
   yield* pool.report(id, Option.none(), { outcome: "cancelled", reason: "Cancelled", message: "Cancelled before it started; nothing was run.", finishedAt: yield* now })
 })
 
-/** The next cancellations after the cursor; gives the new cursor. */
-const followCancellations = Effect.fnUntraced(function*(intake: Intake, after: number) {
+/** How far the feed of cancellations was followed, and those of it that could not be carried out yet. */
+interface Followed { readonly after: number; readonly failed: ReadonlyArray<string> }
+
+/** The next cancellations, and those that failed once more: one that fails again must not keep the others waiting. */
+const followCancellations = Effect.fnUntraced(function*(intake: Intake, { after, failed }: Followed) {
   const pool = yield* Pool
-  const { ids, next } = yield* pool.cancellations(after, waitSeconds)
-  yield* Effect.forEach(ids, (id) => cancel(intake, id), { discard: true })
-  return next
+  const { ids, next } = yield* pool.cancellations(after, failed.length === 0 ? waitSeconds : retrySeconds)
+  const fails = (id: string) => Effect.as(cancel(intake, id), false).pipe(
+    Effect.catch(({ message }) => Effect.logWarning(message).pipe(Effect.annotateLogs({ assignment: id }), Effect.as(true)))
+  )
+  return { after: next, failed: yield* Effect.filter(new Set([...failed, ...ids]), fails, { concurrency: 8 }) }
 })
 
 /** Each step is tried until it succeeds; the backoff starts anew with the next. */
@@ -130,7 +137,7 @@ const persistently = <A, E extends { readonly message: string }, R>(step: Effect
 
 /** Takes assignments and cancellations until interrupted. */
 export const poolIntake = Effect.fnUntraced(function*(intake: Intake) {
-  const cursor = yield* Ref.make(0)
-  const cancellations = Ref.get(cursor).pipe(Effect.flatMap((after) => persistently(followCancellations(intake, after))), Effect.flatMap((next) => Ref.set(cursor, next)))
+  const followed = yield* Ref.make<Followed>({ after: 0, failed: [] })
+  const cancellations = Ref.get(followed).pipe(Effect.flatMap((before) => persistently(followCancellations(intake, before))), Effect.flatMap((next) => Ref.set(followed, next)))
   return yield* Effect.all([Effect.forever(persistently(take(intake))), Effect.forever(cancellations)], { concurrency: 2, discard: true })
 })

@@ -31,7 +31,14 @@ export class PoolRefused extends Data.TaggedError("PoolRefused")<{
       : `The pool at ${this.url} refused a request with ${this.status}: ${this.detail}`
   }
 }
-export type PoolError = PoolUnreachable | PoolRefused
+
+/** The values name no pool any more, so nobody can be told of a task that is from one. */
+export class PoolMissing extends Data.TaggedError("PoolMissing")<{ readonly url: string; readonly task: string; readonly finalizer: string }> {
+  override get message() {
+    return `The values name no pool, so the one at ${this.url} is not told how AgentTask ${this.task} ended; set agent.url again, or remove the finalizer ${this.finalizer} from the task if nobody asks for its run any more.`
+  }
+}
+export type PoolError = PoolUnreachable | PoolRefused | PoolMissing
 
 export class Pool extends Context.Service<Pool, {
   /** Waits up to `waitSeconds` for work; an empty list is a normal answer. */

@@ -13,12 +13,15 @@ const decodeJob = Schema.decodeUnknownResult(Job)
 const decodePod = Schema.decodeUnknownResult(Pod)
 const decodeLastWords = Schema.decodeUnknownOption(Schema.fromJsonString(StageResult))
 
+const controllerOf = (metadata: Job["metadata"] | Pod["metadata"], ofKind: string) =>
+  Option.fromUndefinedOr(metadata.ownerReferences?.find(({ controller, kind }) => kind === ofKind && controller === true)?.uid)
+
 export const jobSeen = ({ metadata, status }: Job): JobSeen => {
   const ended = status?.conditions?.find(({ status, type }) => status === "True" && (type === "Complete" || type === "Failed"))
   return {
     name: metadata.name,
     uid: metadata.uid,
-    owner: Option.fromUndefinedOr(metadata.ownerReferences?.find(({ controller, kind }) => kind === agentTaskResource.kind && controller === true)?.uid),
+    owner: controllerOf(metadata, agentTaskResource.kind),
     state: ended === undefined ? "active" : ended.type === "Complete" ? "complete" : "failed",
     reason: ended?.reason ?? "",
     message: ended?.message ?? "",
@@ -48,6 +51,7 @@ export const podSeen = ({ metadata, spec, status }: Pod): PodSeen => {
   return {
     name: metadata.name,
     uid: metadata.uid,
+    owner: controllerOf(metadata, "Job"),
     createdAt: metadata.creationTimestamp,
     node: spec?.nodeName ?? "",
     phase: status?.phase ?? "Pending",

@@ -10,7 +10,7 @@ import type { KubernetesError } from "../kubernetes/errors.ts"
 import { keyOf } from "../kubernetes/object.ts"
 import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
 import { Configuration } from "./configuration.ts"
-import { Executor, type Pass, type Refused } from "./execute.ts"
+import { Executor, type Pass, type Refused, type Unsure } from "./execute.ts"
 import { ask, type Asked, observe } from "./observe.ts"
 import type { PoolError } from "./pool.ts"
 import type { World } from "./world.ts"
@@ -75,6 +75,16 @@ const make = Effect.fnUntraced(function*(world: World) {
       Effect.flatMap(({ decision, observed }) => carryOut(observed, decision, pass))
     )
 
+  /** As long as the Job may be there its slot stays taken. The task says what the server said, and the pass fails like any without an answer. */
+  const unsure = (task: AgentTask, asked: Asked, pass: Pass, { because }: Unsure) =>
+    Effect.suspend(() => {
+      const observed: Observed = { ...observe(world, task, asked), refusal: Option.some({ kind: "Refused", message: because.message }) }
+      return carryOut(observed, plan(pass.config.policy, observed, pass.now), pass)
+    }).pipe(
+      Effect.catch(({ message }) => Effect.logWarning(message)),
+      Effect.andThen(Effect.fail(because))
+    )
+
   const once = Effect.fnUntraced(function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | Refused> {
     const now = DateTime.formatIso(yield* DateTime.now)
     const pass: Pass = { config: yield* configuration.current, now }
@@ -82,7 +92,8 @@ const make = Effect.fnUntraced(function*(world: World) {
     const { decision, observed } = yield* decide(task, asked, pass)
     yield* Metric.update(Metric.withAttributes(passes, { situation: decision.situation }), 1)
     return yield* carryOut(observed, decision, pass).pipe(
-      Effect.catchTag("Refused", (refusal) => refused(task, asked, pass, refusal))
+      Effect.catchTag("Refused", (refusal) => refused(task, asked, pass, refusal)),
+      Effect.catchTag("Unsure", (answer) => unsure(task, asked, pass, answer))
     )
   })
 
@@ -92,12 +103,14 @@ const make = Effect.fnUntraced(function*(world: World) {
       if (Option.exists(task, ({ metadata }) => metadata.resourceVersion === replaced.get(key))) return Option.none() // its event brings the key back
       replaced.delete(key)
       if (Option.isNone(task)) return Option.none()
+      const { uid } = task.value.metadata
       return yield* once(task.value).pipe(
         // The slot is given back, but not while the Job may exist after all.
-        Effect.tapError(({ _tag }) => _tag === "Unreachable" ? Effect.void : Effect.sync(() => world.refuse(task.value.metadata.uid, Option.none()))),
+        Effect.tapError(({ _tag }) => _tag === "Unreachable" ? Effect.void : Effect.sync(() => world.refuse(uid, Option.none()))),
         Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.succeedSome(afterConflict)),
         Effect.catchTag("NotFound", () => Effect.succeedSome(afterLoss)),
-        Effect.catchTag("Refused", ({ message }) => Effect.logWarning(message).pipe(Effect.as(Option.some(Duration.seconds(10)))))
+        Effect.catchTag("Refused", ({ message }) => Effect.logWarning(message).pipe(Effect.as(Option.some(Duration.seconds(10))))),
+        Effect.ensuring(Effect.sync(() => world.passed(uid)))
       )
     })
   })

@@ -27,6 +27,8 @@ export interface World {
   readonly pastHistory: (workspace: WorkspaceName) => ReadonlyArray<string>
   /** Keys of the tasks that have no Job yet: when a slot or workspace gets free, it is their turn to be looked at. */
   readonly waiting: () => ReadonlyArray<string>
+  /** Whether a pass that decided to make a Job has not come to its end, so that the Job may still be made. */
+  readonly launching: () => boolean
 
   /** Limits and history by which turns are given from now on. */
   readonly setPolicy: (policy: TaskPolicy) => void
@@ -37,8 +39,10 @@ export interface World {
   readonly setTask: (key: string, task: Option.Option<AgentTask>) => void
   readonly setJob: (key: string, job: Option.Option<{ readonly taskUid: string; readonly seen: JobSeen }>) => Option.Option<string>
   readonly setPod: (key: string, pod: Option.Option<{ readonly taskUid: string; readonly seen: PodSeen }>) => Option.Option<string>
-  /** The task's slot is taken from now on, though its Job is not seen yet. */
+  /** The task's slot is taken from now on, though its Job is not seen yet, nor made. */
   readonly reserve: (taskUid: string) => void
+  /** The pass over the task is over, whatever came of it. */
+  readonly passed: (taskUid: string) => void
   readonly created: (taskUid: string, job: JobSeen) => void
   /** A look at all Jobs begins; what this gives is for its end: the tasks whose Job we had made by then and that is not among them, so it is gone though nobody saw it. */
   readonly lookAtJobs: () => () => ReadonlyArray<string>
@@ -84,6 +88,7 @@ export const make = (initial: TaskPolicy): World => {
   const fresh = new Map<string, JobSeen>() // made by us, not seen by the informer yet
   const goneJobs = new Map<string, string>() // task uid → uid of its last Job that was deleted: the answer that it was made may come later
   const reserved = new Set<string>()
+  const launching = new Set<string>()
   const refusals = new Map<string, Refusal>()
   let turns: ReadonlyMap<Uid, Turn> | undefined
   const history = pastHistory(() => policy.historyPerWorkspace)
@@ -94,9 +99,9 @@ export const make = (initial: TaskPolicy): World => {
   }
 
   const job = (taskUid: string): Option.Option<JobSeen> => Option.fromUndefinedOr(jobs.of(taskUid)[0] ?? fresh.get(taskUid))
-  /** One whose Job was cleared away is as if it had never begun. */
-  const hasBegun = ({ metadata: { uid }, status: { phase } }: AgentTask): boolean => phase === "Running" || reserved.has(uid) || Option.isSome(job(uid))
-  const occupies = (task: AgentTask): boolean => task.status.phase === "Starting" || hasBegun(task)
+  /** One whose Job was cleared away is as if it had never begun, and so is one whose Job was asked for and is not there. */
+  const hasBegun = ({ metadata: { uid }, status: { phase } }: AgentTask): boolean => phase === "Running" || Option.isSome(job(uid))
+  const occupies = (task: AgentTask): boolean => task.status.phase === "Starting" || reserved.has(task.metadata.uid) || hasBegun(task)
   const candidate = (task: AgentTask): Candidate => ({
     uid: task.metadata.uid,
     name: task.metadata.name,
@@ -134,6 +139,7 @@ export const make = (initial: TaskPolicy): World => {
     isExpired: history.has,
     pastHistory: history.keysIn,
     waiting: () => [...tasks].filter(([, task]) => !isOver(task.status.phase) && !occupies(task)).map(([key]) => key),
+    launching: () => launching.size > 0,
 
     setPolicy: (next) => {
       policy = next
@@ -176,8 +182,10 @@ export const make = (initial: TaskPolicy): World => {
     setPod: pods.set,
     reserve: (uid) => {
       reserved.add(uid)
+      launching.add(uid)
       changed()
     },
+    passed: (uid) => void launching.delete(uid),
     created: (uid, seen) => {
       if (keys.has(uid) && jobs.of(uid).length === 0 && goneJobs.get(uid) !== seen.uid) fresh.set(uid, seen)
       changed()

@@ -18,10 +18,11 @@ export const drained = (annotations: Annotations, now: string): Annotations => (
 
 export const undrained = (annotations: Annotations): Annotations => Record.remove(annotations, asked)
 
-/** The controller's answer to what is asked. */
-export const answered = (annotations: Annotations): Annotations => {
+/** The controller's answer to what is asked; to a drain not while a Job is on its way that was decided on before. */
+export const answered = (annotations: Annotations, launching: boolean): Annotations => {
   const since = annotations[asked]
-  return since === undefined ? Record.remove(annotations, kept) : { ...annotations, [kept]: since }
+  if (since === undefined) return Record.remove(annotations, kept)
+  return launching ? annotations : { ...annotations, [kept]: since }
 }
 
 export const isAnswered = (annotations: Annotations): boolean => annotations[asked] === annotations[kept]

@@ -37,6 +37,8 @@ export interface ContainerSeen {
 export interface PodSeen {
   readonly name: string
   readonly uid: Uid
+  /** The Job that made it; the Pods of one that was cleared away may outlive it. */
+  readonly owner: Option.Option<Uid>
   readonly createdAt: string
   readonly node: string
   readonly phase: "Pending" | "Running" | "Succeeded" | "Failed" | "Unknown"
@@ -98,7 +100,7 @@ export interface Warning {
 export interface Observed {
   readonly task: AgentTask
   readonly job: Option.Option<JobSeen>
-  /** The claiming Pod once there is a claim, else the newest. */
+  /** The claiming Pod once there is a claim, else the newest of the Job. */
   readonly pod: Option.Option<PodSeen>
   /** The newest one about its Job or Pod; asked for only while it does not start and nothing else says why. */
   readonly warning: Option.Option<Warning>

@@ -1,3 +1,7 @@
-// Words of others as a sentence: what Kubernetes and Flux say often lacks its full stop.
-// Used by core/response and core/flux-source.
+// Words of others as a sentence: what Kubernetes and Flux say often lacks its full stop, and may be of any length.
+// Used by core/response, core/status and core/flux-source.
 export const sentence = (words: string): string => words.trimEnd().replace(/[^.!?]$/u, "$&.")
+
+/** No longer than that, in UTF-16 as in characters, and whole ones: the last is "…" where something is left out. */
+export const shortened = (words: string, most: number): string =>
+  words.length <= most ? words : `${words.slice(0, most - 1).replace(/[\uD800-\uDFFF]$/u, "")}…`

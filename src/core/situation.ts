@@ -2,7 +2,7 @@
 // They are put in the table's order, so each may assume that those above it did not hold.
 // Used by core/plan alone.
 import { Equal, Option, Schema } from "effect"
-import { type Reason, WaitReason } from "../schema/reason.ts"
+import { WaitReason } from "../schema/reason.ts"
 import { isUnpinned, waitsForSource } from "./flux-source.ts"
 import { isPlain } from "./job-name.ts"
 import { claimLostExitCode } from "./manifest/places.ts"
@@ -30,7 +30,7 @@ export const millisSinceEnd = ({ now, observed: { task: { metadata, status } } }
 const isWait = Schema.is(WaitReason)
 
 /** Jobs that may be made for a task that nobody claims: some more where the last one had to go, which was no fault of its own, or waits for its next since then. */
-export const mostLaunches = ({ policy }: Situation, why: Reason | undefined): number => policy.maxLaunches + (hadToGo(why) || isWait(why) ? mostAgain : 0)
+export const mostLaunches = ({ policy }: Situation, why: string | undefined): number => policy.maxLaunches + (hadToGo(why) || isWait(why) ? mostAgain : 0)
 
 type Holds = (situation: Situation) => boolean
 
@@ -39,7 +39,9 @@ const fromPool: Holds = ({ observed: { task } }) => task.spec.pool !== undefined
 const deleted: Holds = ({ observed: { task } }) => task.metadata.deletionTimestamp !== undefined
 const isClaimed: Holds = ({ observed: { task } }) => task.status.claim !== undefined
 const jobThere: Holds = ({ observed: { job } }) => Option.isSome(job)
-export const jobGoesOn: Holds = ({ observed: { job } }) => Option.exists(job, ({ deleting, state }) => state === "active" && !deleting)
+const foreignJob: Holds = ({ observed: { job, task } }) => Option.exists(job, ({ owner }) => !Option.contains(owner, task.metadata.uid))
+/** Its own: a stranger's is none of ours to delete, nor to wait for. */
+export const jobGoesOn: Holds = (_) => !foreignJob(_) && Option.exists(_.observed.job, ({ deleting, state }) => state === "active" && !deleting)
 const jobEnded: Holds = ({ observed: { job } }) => Option.exists(job, (_) => _.state !== "active")
 const podOver: Holds = ({ observed: { pod } }) => Option.exists(pod, isPodOver)
 /** It left before it had the claim, and Kubernetes makes another Pod of its Job, if there is not one already. */
@@ -69,7 +71,7 @@ export const holds = {
   running: isClaimed,
   cancelled: ({ observed: { task } }) => task.spec.cancel === true,
   refusedForGood: ({ observed: { refusal } }) => Option.exists(refusal, ({ kind }) => kind === "NameTaken" || kind === "Denied"),
-  foreignJob: ({ observed: { job, task } }) => Option.exists(job, ({ owner }) => !Option.contains(owner, task.metadata.uid)),
+  foreignJob,
   launchFailed: (_) => jobThere(_) && (jobEnded(_) || (podOver(_) && !makesWay(_))),
   launchesSpent: (_) => Option.isNone(_.observed.job) && (_.observed.task.status.launches ?? 0) >= mostLaunches(_, _.observed.task.status.reason),
   cannotStart: (_) => jobThere(_) && Option.exists(troubleOfStart(_.observed), ({ final }) => final),

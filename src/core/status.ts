@@ -1,11 +1,12 @@
 // How a status goes from one phase to the next: the only place where phase, reason and kstatus conditions are put together.
 // A condition's transition time changes only when its status does, so an unchanged situation gives an equal status.
 // Used by core/plan for the controller and by the worker for its claim and result.
-import type { AgentTask, AgentTaskStatus, Claim, Condition, Phase } from "../schema/agent-task.ts"
+import { type AgentTask, type AgentTaskStatus, type Claim, type Condition, longestStatusMessage, type Phase } from "../schema/agent-task.ts"
 import type { Reason } from "../schema/reason.ts"
 import type { StageResult } from "../schema/stage-result.ts"
+import { shortened } from "./sentence.ts"
 
-export const isOver = (phase: Phase | undefined): boolean => phase === "Succeeded" || phase === "Failed" || phase === "Cancelled"
+export const isOver = (phase: string | undefined): boolean => phase === "Succeeded" || phase === "Failed" || phase === "Cancelled"
 
 const rank: Readonly<Record<Phase, number>> = { Pending: 0, Queued: 1, Starting: 2, Running: 3, Succeeded: 4, Failed: 4, Cancelled: 4 }
 
@@ -30,9 +31,12 @@ export interface Step {
   readonly stalled?: boolean
 }
 
+/** A step of another task, perhaps by a newer version. */
+type Told = Omit<Step, "reason"> & { readonly reason: string }
+
 const types = ["Ready", "Reconciling", "Stalled"] as const
 
-const condition = (status: AgentTaskStatus, step: Step, type: Condition["type"], value: Condition["status"]): Condition => {
+const condition = (status: AgentTaskStatus, step: Told, type: Condition["type"], value: Condition["status"]): Condition => {
   const before = status.conditions?.find((_) => _.type === type)
   return {
     type,
@@ -44,6 +48,9 @@ const condition = (status: AgentTaskStatus, step: Step, type: Condition["type"],
   }
 }
 
+/** What a status keeps of a message: words of others may be longer than the API server takes. */
+export const fitting = (message: string): string => shortened(message, longestStatusMessage)
+
 /** As kubectl shows ages: 42s, 3m20s, 2h5m. */
 const duration = (from: string, to: string): string => {
   const seconds = Math.max(0, Math.round((Date.parse(to) - Date.parse(from)) / 1000))
@@ -52,8 +59,9 @@ const duration = (from: string, to: string): string => {
 }
 
 /** The status after a step. The phase never goes back: a step that would is taken as news about the present one, and a final one takes no news. */
-export const advance = (status: AgentTaskStatus, step: Step): AgentTaskStatus => {
+export const advance = (status: AgentTaskStatus, given: Step): AgentTaskStatus => {
   if (isOver(status.phase)) return status
+  const step = { ...given, message: fitting(given.message) }
   const phase = mayFollow(status.phase, step.phase) ? step.phase : status.phase ?? step.phase
   const { queue: _, ...kept } = status
   const says = kstatus(phase, step.stalled === true)
@@ -79,7 +87,7 @@ export const reflected = ({ metadata: { generation }, status }: AgentTask, of: A
   const { message = "Nobody has looked at it yet.", phase = "Pending", reason = "Accepted" } = of.status
   const stalled = of.status.conditions?.some((_) => _.type === "Stalled" && _.status === "True") === true
   const says = kstatus(phase, stalled)
-  const step: Step = { phase, reason, message: `${of.metadata.name}: ${message}`, generation, now }
+  const step: Told = { phase, reason, message: fitting(`${of.metadata.name}: ${message}`), generation, now }
   return { ...status, observedGeneration: generation, conditions: types.map((type) => condition(status, step, type, says[type])) }
 }
 

@@ -36,7 +36,7 @@ const errorOf = (call: Call, code: number, status: typeof Status.Type, retryAfte
     case 429: return new TooManyRequests({ ...refusal, retryAfter: Option.getOrElse(retryAfter, () => Duration.seconds(1)) })
   }
   if (code === 503 && Option.isSome(retryAfter)) return new TooManyRequests({ ...refusal, retryAfter: retryAfter.value })
-  return code < 500 ? new Rejected(refusal) : new Unreachable({ ...call, detail: `HTTP ${code} ${refusal.reason}: ${refusal.detail}` })
+  return code < 500 ? new Rejected(refusal) : new Unreachable({ ...call, detail: `HTTP ${code} ${refusal.reason}: ${refusal.detail}`, answered: status.reason !== "" })
 }
 
 /** The error of a response with status 400 or above; `now` (Unix milliseconds) is for a Retry-After that is a date. */

@@ -76,9 +76,13 @@ export class Rejected extends Data.TaggedError("Rejected")<Refusal> {
   override get message() { return cannot(this, `the API server answered ${this.code} ${this.reason} (${brief(this.detail)})`, "correct the request") }
 }
 
-/** No answer, a broken one, or a 5xx: a write may or may not have happened, so read before writing again. */
-export class Unreachable extends Data.TaggedError("Unreachable")<Call & { readonly detail: string }> {
-  override get message() { return cannot(this, `the API server gave no usable answer (${brief(this.detail)})`, "check that the cluster is up and reachable") }
+/** No answer, a broken one, or a 5xx: a write may or may not have happened, so read before writing again. `answered`: the detail is the API server's own words. */
+export class Unreachable extends Data.TaggedError("Unreachable")<Call & { readonly detail: string; readonly answered?: boolean }> {
+  override get message() {
+    return this.answered === true
+      ? cannot(this, `the API server failed (${brief(this.detail)})`, "see what its answer names, such as a webhook, and try again")
+      : cannot(this, `the API server gave no usable answer (${brief(this.detail)})`, "check that the cluster is up and reachable")
+  }
 }
 
 /** The API server answered, but not with an object of the expected shape; the values themselves are left out. */

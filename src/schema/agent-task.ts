@@ -6,7 +6,7 @@ import { cel, exactlyOneOf, transitions } from "./cel.ts"
 import { ObjectKey, ObjectName, RunId, Sha256, Timestamp, Uid, WorkspaceName } from "./names.ts"
 import { Reason } from "./reason.ts"
 import { Artifact, type FluxSource, SavePlan, sources } from "./source.ts"
-import { StageResult } from "./stage-result.ts"
+import { StageResult, ToldResult } from "./stage-result.ts"
 import { text } from "./text.ts"
 
 export const Stage = Schema.Literals(["plan", "apply", "destroy"])
@@ -163,17 +163,22 @@ const Latest = Schema.Struct({
   again: Schema.optionalKey(Schema.Int.annotate({ description: "How often the artifact was planned again, since a plan of it was disrupted." })),
   apply: Schema.optionalKey(Schema.String.annotate({ description: "The AgentTask that applies its plan." }))
 }).annotate({ description: "The newest attempt at a source that is followed." })
+
+/** Of a status' message, in characters. */
+export const longestStatusMessage = 4096
+
+const Waiting = Schema.Struct({ position: Schema.Int, reason: Reason, blockedBy: Schema.optionalKey(Schema.String) }).annotate({ description: "Why it waits, and behind whom." })
+
+/** As the CRD has it. */
 export const AgentTaskStatus = Schema.Struct({
   observedGeneration: Schema.optionalKey(Schema.Int),
   phase: Schema.optionalKey(Phase),
   reason: Schema.optionalKey(Reason),
-  message: Schema.optionalKey(text(4096)),
+  message: Schema.optionalKey(text(longestStatusMessage)),
   conditions: Schema.optionalKey(
     Schema.Array(Condition).check(Schema.isMaxLength(8)).annotate({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"] })
   ),
-  queue: Schema.optionalKey(
-    Schema.Struct({ position: Schema.Int, reason: Reason, blockedBy: Schema.optionalKey(Schema.String) }).annotate({ description: "Why it waits, and behind whom." })
-  ),
+  queue: Schema.optionalKey(Waiting),
   job: Schema.optionalKey(Schema.Struct({ name: Schema.String, uid: Schema.optionalKey(Uid) })),
   pod: Schema.optionalKey(Schema.Struct({ name: Schema.String, uid: Uid, node: Schema.optionalKey(Schema.String) })),
   launches: Schema.optionalKey(Schema.Int.annotate({ description: "Jobs made for this task; more than one only while none was claimed." })),
@@ -188,7 +193,15 @@ export const AgentTaskStatus = Schema.Struct({
   duration: Schema.optionalKey(text(32).annotate({ description: "From the claim to the end, such as 42s or 3m20s." })),
   configHash: Schema.optionalKey(Schema.String.annotate({ description: "Hash of the configuration that the Job was built from." }))
 })
-export type AgentTaskStatus = typeof AgentTaskStatus.Type
+
+/** A reason that only a newer version knows stays as it is: after a way back to this one its tasks must not vanish, nor a result change. What is written says one of the list. */
+const statusAsRead = Schema.Struct({
+  ...AgentTaskStatus.fields,
+  reason: Schema.optionalKey(Schema.String),
+  queue: Schema.optionalKey(Schema.Struct({ ...Waiting.fields, reason: Schema.String })),
+  result: Schema.optionalKey(ToldResult)
+})
+export type AgentTaskStatus = typeof statusAsRead.Type
 
 const rank = "{'Pending': 0, 'Queued': 1, 'Starting': 2, 'Running': 3, 'Succeeded': 4, 'Failed': 4, 'Cancelled': 4}"
 const was = (field: string) => `has(oldSelf.status) && has(oldSelf.status.${field})`
@@ -225,6 +238,6 @@ export const AgentTask = Schema.Struct({
     ownerReferences: Schema.optionalKey(Schema.Array(Schema.Struct({ kind: Schema.String, uid: Uid, controller: Schema.optionalKey(Schema.Boolean) })))
   }),
   spec: AgentTaskSpec,
-  status: AgentTaskStatus.pipe(Schema.withDecodingDefaultKey(Effect.succeed({})))
+  status: statusAsRead.pipe(Schema.withDecodingDefaultKey(Effect.succeed({})))
 })
 export type AgentTask = typeof AgentTask.Type

@@ -28,3 +28,7 @@ export const StageResult = Schema.Struct({
   finishedAt: Timestamp
 })
 export type StageResult = typeof StageResult.Type
+
+/** As read from where a newer version may have written it. */
+export const ToldResult = Schema.Struct({ ...StageResult.fields, reason: Schema.String })
+export type ToldResult = typeof ToldResult.Type

@@ -7,14 +7,16 @@ import { Executor } from "../../src/controller/execute.ts"
 import { Holder } from "../../src/core/observed.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { Forbidden, Invalid, type KubernetesError } from "../../src/kubernetes/errors.ts"
+import { Forbidden, Invalid, type KubernetesError, Rejected, Unreachable } from "../../src/kubernetes/errors.ts"
 import { agentTasks, jobs, leases } from "../../src/kubernetes/kinds.ts"
+import { Uid } from "../../src/schema/names.ts"
 import { configOf } from "../core/configs.ts"
-import { noon, plainSeed, worldOf } from "../core/worlds.ts"
+import { noon, plainSeed, success, worldOf } from "../core/worlds.ts"
 import { instantCluster } from "./instant-cluster.ts"
 
 const world = worldOf(plainSeed)
-const creates: ReadonlyArray<Action> = [Action.CreateJob({ name: "agent-job-task" }), Action.CreateTask({ name: "task-2", spec: world.task.spec })]
+const makesJob = Action.CreateJob({ name: "agent-job-task" })
+const makesTask = Action.CreateTask({ name: "task-2", spec: world.task.spec })
 
 /** Carries out an action that creates something, which the API server answers with an error. */
 const refused = Effect.fnUntraced(function*(action: Action, answer: KubernetesError) {
@@ -25,14 +27,36 @@ const refused = Effect.fnUntraced(function*(action: Action, answer: KubernetesEr
 
 const said = { verb: "create", object: "it", code: 403, reason: "" } as const
 
-it.effect.each(creates)("$_tag that a quota, a right or a rule refuses", (action) =>
+it.effect.each<Action>([makesJob, makesTask])("$_tag that a quota, a right or a rule refuses", (action) =>
   Effect.gen(function*() {
     expect(yield* refused(action, new Forbidden({ ...said, detail: "exceeded quota: tasks" }))).toMatchObject({ _tag: "Refused", kind: "QuotaExceeded" })
     expect(yield* refused(action, new Forbidden({ ...said, detail: "no such right" }))).toMatchObject({ _tag: "Refused", kind: "Refused" })
+    expect(yield* refused(action, new Rejected({ ...said, code: 400, reason: "BadRequest", detail: "admission webhook denied the request" }))).toMatchObject({ _tag: "Refused", kind: "Refused" })
     expect(yield* refused(action, new Invalid({ ...said, code: 422, detail: "spec.stage", causes: [] }))).toMatchObject({ _tag: "Refused", kind: "Denied" })
   }))
 
+it.effect.each([
+  { given: "a Job, in words of its own", action: makesJob, answered: true, tag: "Unsure" },
+  { given: "a Job, without a word", action: makesJob, answered: false, tag: "Unreachable" },
+  { given: "a task, which takes no slot", action: makesTask, answered: true, tag: "Unreachable" }
+])("is not told to be refused what the API server failed to make: $given", ({ action, answered, tag }) =>
+  Effect.gen(function*() {
+    expect((yield* refused(action, new Unreachable({ verb: "create", object: "it", detail: "HTTP 500", answered })))._tag).toBe(tag)
+  }))
+
+it.effect("fails to report to a pool that the values do not name, with what a person can do, and holds up no wait for that", () =>
+  Effect.gen(function*() {
+    const { task } = worldOf({ ...plainSeed, life: "failed", pool: true })
+    const parts = yield* Layer.build(Executor.layer({ identity: "test", created: () => undefined }).pipe(Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
+    const { all } = Context.get(parts, Executor)
+    const carryOut = (action: Action) => all({ ...world, task }, [action], { config: configOf(), now: noon })
+    const { message } = yield* Effect.flip(carryOut(Action.ReportResult({ assignment: "run-1.plan.1", result: success })))
+    expect(message).toBe("The values name no pool, so the one at http://pool is not told how AgentTask tasks/task ended; set agent.url again, or remove the finalizer scalr.io/report from the task if nobody asks for its run any more.")
+    yield* carryOut(Action.ReportWait({ assignment: "run-1.plan.1", reason: "Draining", message: "It waits." }))
+  }).pipe(Effect.scoped))
+
 describe("a write that comes late", () => {
+  const claimed = { claim: { podUid: Uid.make("pod-uid"), nonce: "nonce", epoch: 0, at: noon } }
   const lease = (holderIdentity: string) => ({ metadata: { name: leaseName("demo"), namespace: "tasks" }, spec: { holderIdentity, leaseTransitions: 4 } })
   const take = (from: Holder) => Action.TakeWorkspace({ from })
 
@@ -41,7 +65,7 @@ describe("a write that comes late", () => {
     const { kubernetes, server } = instantCluster()
     const parts = yield* Layer.build(Executor.layer({ identity: "test", created: () => undefined }).pipe(Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
     const { all, writeStatus } = Context.get(parts, Executor)
-    return { server, writeStatus, carryOut: (action: Action) => all(world, [action], { config: configOf(), now: noon }) }
+    return { server, writeStatus, carryOut: (action: Action, task = world.task) => all({ ...world, task }, [action], { config: configOf(), now: noon }) }
   })
 
   it.effect("takes a workspace over from the version that was seen, and from no newer one", () =>
@@ -73,6 +97,21 @@ describe("a write that comes late", () => {
       server.create(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", ownerReferences }, spec: {} })
       expect(yield* Effect.flip(carryOut(Action.CreateJob({ name: "agent-job-task" })))).toMatchObject({ _tag: "Refused", kind })
       expect(server.history).toHaveLength(1)
+    }).pipe(Effect.scoped))
+
+  it.effect.each([
+    { given: "one that nobody has taken", seen: {}, live: { phase: "Starting" }, stays: false },
+    { given: "not one that a Pod has taken meanwhile", seen: {}, live: { phase: "Running", ...claimed }, stays: true },
+    { given: "one that is over, whoever had it", seen: { phase: "Failed" }, live: { phase: "Failed", ...claimed }, stays: false }
+  ] as const)("deletes the Job of a task, $given", ({ live, seen, stays }) =>
+    Effect.gen(function*() {
+      const { carryOut, server } = yield* writing
+      const task = { ...world.task, status: seen }
+      server.create(jobs, { metadata: { name: "agent-job-task", namespace: "tasks" }, spec: {} })
+      server.plant(agentTasks, { ...task, status: live, metadata: { name: "task", namespace: "tasks", uid: task.metadata.uid, resourceVersion: "", creationTimestamp: noon } })
+      const uid = server.all(jobs)[0]?.metadata.uid ?? ""
+      yield* carryOut(Action.DeleteJob({ name: "agent-job-task", uid: Uid.make(uid) }), task)
+      expect(server.all(jobs)).toHaveLength(stays ? 1 : 0)
     }).pipe(Effect.scoped))
 
   it.effect("writes no status over one that it has not read", () =>

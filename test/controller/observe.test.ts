@@ -7,7 +7,8 @@ import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { Holder, SourceSeen } from "../../src/core/observed.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { leases, pods } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, leases, pods } from "../../src/kubernetes/kinds.ts"
+import { Uid } from "../../src/schema/names.ts"
 import { noon, plainSeed, policy, type Seed, worldOf } from "../core/worlds.ts"
 import { instantCluster } from "./instant-cluster.ts"
 
@@ -40,12 +41,14 @@ describe("the Pod of a claim", () => {
 
 describe("the Pod of a task that nobody claimed", () => {
   type Phase = "Pending" | "Running" | "Failed"
-  const pods = (...names: ReadonlyArray<Phase | readonly [Phase, createdAt: string]>) => {
-    const { pod, task } = worldOf({ ...plainSeed, life: "starting", job: "active", pod: "Running" })
+  const pods = (...names: ReadonlyArray<Phase | readonly [Phase, createdAt: string, job?: string]>) => {
+    const { job, pod, task } = worldOf({ ...plainSeed, life: "starting", job: "active", pod: "Running" })
+    const taskUid = task.metadata.uid
     const world = make(policy)
+    world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid, seen })))
     for (const [at, given] of names.entries()) {
-      const [phase, createdAt] = typeof given === "string" ? [given, noon] : given
-      world.setPod(`tasks/pod-${at}`, Option.map(pod, (seen) => ({ taskUid: task.metadata.uid, seen: { ...seen, name: `pod-${at}`, phase, createdAt } })))
+      const [phase, createdAt, owner = "job-uid"] = typeof given === "string" ? [given, noon] : given
+      world.setPod(`tasks/pod-${at}`, Option.map(pod, (seen) => ({ taskUid, seen: { ...seen, name: `pod-${at}`, owner: Option.some(Uid.make(owner)), phase, createdAt } })))
     }
     const nothing = { job: Option.none(), pod: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
     return Option.map(observe(world, task, nothing).pod, ({ name }) => name)
@@ -59,7 +62,25 @@ describe("the Pod of a task that nobody claimed", () => {
   it("is the newest in whatever order a restarted controller hears of them", () =>
     expect(pods(["Running", "2026-01-01T12:00:02Z"], ["Running", "2026-01-01T12:00:01Z"])).toEqual(Option.some("pod-0")))
 
+  it("is none of a Job that was cleared away, whose Pods outlive it", () => {
+    expect(pods(["Failed", noon, "former-uid"])).toEqual(Option.none())
+    expect(pods(["Running", "2026-01-01T12:00:02Z", "former-uid"], ["Pending", "2026-01-01T12:00:01Z"])).toEqual(Option.some("pod-1"))
+  })
+
   it("is the newest when all of them are over", () => expect(pods("Failed", "Failed")).toEqual(Option.some("pod-1")))
+})
+
+describe("a workspace whose holder is not in the cache", () => {
+  it.effect.each([{ phase: "Running", holder: Holder.Taken({ by: "former" }) }, { phase: "Failed", holder: Holder.Over({ resourceVersion: "101", epoch: 4 }) }])("is held by it until it is over: $phase", ({ holder, phase }) =>
+    Effect.gen(function*() {
+      const cluster = instantCluster()
+      cluster.server.create(leases, {
+        metadata: { name: leaseName("demo"), namespace: "tasks", annotations: { [holderAnnotation]: "former" } },
+        spec: { holderIdentity: "former-uid", leaseTransitions: 4 }
+      })
+      cluster.server.plant(agentTasks, { metadata: { name: "former", namespace: "tasks", uid: "former-uid", resourceVersion: "", creationTimestamp: noon }, spec: { source: "of a newer version" }, status: { phase } })
+      expect((yield* asked(cluster, { stage: "apply" })).holder).toEqual(holder)
+    }))
 })
 
 describe("a workspace whose holder is deleted", () => {

@@ -28,6 +28,10 @@ describe("projectPod", () => {
     expect(pod(worker(JSON.stringify(result))).lastWords).toEqual(Option.some(result))
     for (const words of ["", "panic", "{}", JSON.stringify({ ...result, reason: "MadeUp" })]) expect(pod(worker(words)).lastWords).toEqual(Option.none())
   })
+  it("knows the Job that made it", () => {
+    const ownedBy = (kind: string) => Result.getOrThrow(projectPod({ metadata: { ...metadata, ownerReferences: [{ kind, uid: "its-uid", controller: true }] } })).seen.owner
+    expect([ownedBy("Job"), ownedBy("ReplicaSet")]).toEqual([Option.some("its-uid"), Option.none()])
+  })
   it("fails on what is no Pod instead of guessing", () => expect(Result.isFailure(projectPod({ metadata: {} }))).toBe(true))
 })
 

@@ -1,16 +1,19 @@
 // One pass over a task: what it takes when it decides, and an answer of the API server that comes too late for what was decided.
 import { expect, it } from "@effect/vitest"
-import { Context, Effect, Layer, Option, Stream } from "effect"
+import { Context, Effect, Layer, Option, Ref, Stream, SubscriptionRef } from "effect"
 import { Configuration } from "../../src/controller/configuration.ts"
-import { Executor } from "../../src/controller/execute.ts"
+import { heed } from "../../src/controller/controller.ts"
+import { Executor, Unsure } from "../../src/controller/execute.ts"
 import { Reconciler } from "../../src/controller/reconcile.ts"
 import { make } from "../../src/controller/world.ts"
 import { Action } from "../../src/core/action.ts"
+import * as draining from "../../src/core/draining.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { NotFound } from "../../src/kubernetes/errors.ts"
+import { NotFound, Unreachable } from "../../src/kubernetes/errors.ts"
+import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { configOf } from "../core/configs.ts"
-import { before, plainSeed, policy, worldOf } from "../core/worlds.ts"
+import { before, noon, plainSeed, policy, worldOf } from "../core/worlds.ts"
 
 const configuration = Layer.succeed(Configuration, Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never }))
 
@@ -24,6 +27,30 @@ it.effect("looks again when a former task's Job vanished between its refusal and
     const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
     expect(Option.isSome(yield* Context.get(parts, Reconciler).reconcile("tasks/task"))).toBe(true)
     expect(world.waiting()).toEqual(["tasks/task"])
+  }).pipe(Effect.scoped))
+
+it.effect("answers a drain when no pass can make a Job any more, also one that had no answer", () =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    world.setTask("tasks/task", Option.some(worldOf(plainSeed).task))
+    const drained = yield* SubscriptionRef.make(false)
+    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
+    const answer = heed({ world, sink, drained, current: Effect.succeed(configOf()) })
+    const asked = draining.drained({}, noon)
+    const silence = new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail: "no answer in 30s" })
+    const made: Array<unknown> = []
+    const all: Executor["Service"]["all"] = (_, actions) => actions.length === 0 ? Effect.void : Effect.flatMap(answer(asked), (during) => {
+      made.push(...actions, draining.isAnswered(during))
+      return Effect.fail(silence)
+    })
+    const executor = Layer.succeed(Executor, Executor.of({ all, writeStatus: () => Effect.succeed("2") }))
+    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
+    const { reconcile } = Context.get(parts, Reconciler)
+    expect(yield* Effect.flip(reconcile("tasks/task"))).toBe(silence)
+    expect(made).toMatchObject([{ _tag: "CreateJob" }, false])
+    expect(draining.isAnswered(yield* answer(asked))).toBe(true)
+    yield* reconcile("tasks/task")
+    expect(made).toHaveLength(2) // no other was made
   }).pipe(Effect.scoped))
 
 it.effect("decides nothing while the cache is behind its own status, and again once it is not", () =>
@@ -43,6 +70,30 @@ it.effect("decides nothing while the cache is behind its own status, and again o
     at("2")
     yield* reconcile("tasks/task")
     expect(passes).toBe(2)
+  }).pipe(Effect.scoped))
+
+it.effect("says why the API server failed to make a Job, and keeps the slot, since the Job may be there", () =>
+  Effect.gen(function*() {
+    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+    const { task } = worldOf(plainSeed)
+    world.setTask("tasks/task", Option.some(task))
+    const because = new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail: "HTTP 500 InternalError: failed calling webhook \"check.example\"", answered: true })
+    const written: Array<AgentTaskStatus> = []
+    const executor = Layer.succeed(Executor, Executor.of({
+      all: (_, actions) => actions.some(Action.$is("CreateJob")) ? Effect.fail(new Unsure({ because })) : Effect.void,
+      writeStatus: (_, status) => Effect.sync(() => `${written.push(status) + 1}`)
+    }))
+    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
+    const { reconcile } = Context.get(parts, Reconciler)
+    expect(yield* Effect.flip(reconcile("tasks/task"))).toBe(because)
+    expect(written).toMatchObject([{ phase: "Queued", reason: "Refused", message: expect.stringContaining("failed calling webhook \"check.example\"") }])
+    expect(world.waiting()).toEqual([]) // it has the slot
+    for (const status of written.slice()) world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion: "2" }, status }))
+    expect(yield* Effect.flip(reconcile("tasks/task"))).toBe(because)
+    expect(written).toHaveLength(1) // it was said
+    world.setJob("tasks/agent-job-task", Option.map(worldOf({ ...plainSeed, job: "active" }).job, (seen) => ({ taskUid: task.metadata.uid, seen }))) // it is there after all
+    yield* reconcile("tasks/task")
+    expect(written[1]).toMatchObject({ phase: "Starting", reason: "JobCreated", launches: 1 })
   }).pipe(Effect.scoped))
 
 it.effect("takes the slot in the step that decides, before anybody has seen the Job", () =>

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Option, Schema } from "effect"
 import { make, type World } from "../../src/controller/world.ts"
+import { heldBack } from "../../src/core/draining.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
 import { Uid, WorkspaceName } from "../../src/schema/names.ts"
 import { plainSeed, policy, worldOf } from "../core/worlds.ts"
@@ -106,6 +107,18 @@ describe("the world", () => {
     expect(turns()).toEqual(["Draining", "Draining", "Admitted"])
     world.setDrained(false)
     expect(turns()).toEqual(["Admitted", "Admitted", "Admitted"])
+  })
+
+  it("holds back in a drained cluster what was to begin and has no Job, in the slot that it may need after all", () => {
+    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+    for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
+    world.reserve("uid-0")
+    expect(world.launching()).toBe(true)
+    world.passed("uid-0") // without an answer
+    world.setDrained(true)
+    expect([world.launching(), world.turn(task(0)), world.waiting()]).toEqual([false, heldBack, [key(1)]])
+    world.setJob("tasks/job-0", Option.some(job(0))) // it was made
+    expect(world.turn(task(0))._tag).toBe("Admitted")
   })
 
   it("holds back what has not begun until the isolation is proven, where the values want that", () => {

@@ -1,6 +1,6 @@
 // The laws of `plan`, for any world that a seed can make.
 import { describe, expect, it } from "@effect/vitest"
-import { Equal } from "effect"
+import { Equal, Option } from "effect"
 import { Action } from "../../src/core/action.ts"
 import { plan } from "../../src/core/plan.ts"
 import { isOver, mayFollow } from "../../src/core/status.ts"
@@ -38,6 +38,12 @@ describe("plan", () => {
     expect(starts({ ...seed, cancel: true })).toBe(false)
     expect(starts({ ...seed, deleted: true })).toBe(false)
     if (isOver(worldOf(seed).task.status.phase)) expect(starts(seed)).toBe(false)
+  })
+
+  it.prop("never deletes a stranger's Job, nor looks again and again at one", [Seed], ([seed]) => {
+    const { actions, requeueAfterMillis } = decide({ ...seed, job: "foreign" })
+    expect(actions.filter(Action.$is("DeleteJob"))).toEqual([])
+    if (isOver(worldOf(seed).task.status.phase) && seed.follows === "no") expect(requeueAfterMillis).toEqual(Option.none())
   })
 
   it.prop("never makes a Job while one is there, while it waits, or past the limit of launches", [Seed], ([seed]) => {

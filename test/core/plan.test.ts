@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { plan, rows } from "../../src/core/plan.ts"
 import { Uid } from "../../src/schema/names.ts"
-import { noon, perform, plainSeed, policyOf, type Seed, worldOf } from "./worlds.ts"
+import { noon, perform, plainSeed, policyOf, type Seed, success, worldOf } from "./worlds.ts"
 
 interface Case {
   readonly given: string
@@ -80,6 +80,7 @@ const cases: ReadonlyArray<Case> = [
   { given: "a Job deleted before the claim, none to go", seed: { life: "starting", launches: 1 }, situation: "its last Job vanished before the claim", actions: ["Emit"], phase: "Failed", reason: "Lost" },
   { given: "a cancel before the claim", seed: { life: "starting", job: "active", cancel: true }, situation: "cancelled before the claim", actions: ["Emit"], phase: "Cancelled", reason: "Cancelled" },
   { given: "a cancelled task whose Job still starts", seed: { life: "cancelled", job: "active", cancel: true }, situation: "over, but its Job goes on", actions: ["DeleteJob"], phase: "Cancelled" },
+  { given: "a stranger's Job under the name of a task that is over", seed: { life: "failed", job: "foreign" }, situation: "over", actions: [], phase: "Failed" },
   { given: "a result whose Job is about to end", seed: { life: "succeeded", job: "active" }, situation: "over", actions: [], phase: "Succeeded" },
   { given: "a claimed task that runs", seed: { life: "claimed", job: "active", pod: "Running", worker: "running" }, situation: "claimed", actions: [], phase: "Running", reason: "Claimed" },
   { given: "a cancel after the claim", seed: { life: "claimed", job: "active", pod: "Running", worker: "running", cancel: true }, situation: "claimed, and to be cancelled", actions: [], phase: "Running", reason: "Stopping" },
@@ -161,6 +162,24 @@ describe("plan", () => {
     const whole: Seed = { ...plainSeed, life: "starting", launches, job: "failed", jobAgeSeconds, pod: "Evicted" }
     const world = perform(worldOf(whole), plan(policyOf(whole), worldOf(whole), noon)) // it is said first
     expect(plan(policyOf(whole), world, noon)).toMatchObject(again === undefined ? { actions: [{ _tag: "DeleteJob" }] } : { actions: [], requeueAfterMillis: Option.some(again) })
+  })
+
+  it("clears away for another launch also after words that are too long to be kept whole, and tells them once", () => {
+    const whole: Seed = { ...plainSeed, life: "starting", launches: 1, maxLaunches: 2, pool: true, job: "failed", jobAgeSeconds: 10, pod: "unschedulable" }
+    const seen = worldOf(whole)
+    const wordy = { ...seen, pod: Option.map(seen.pod, (pod) => ({ ...pod, unschedulable: "no ".repeat(5000) })) }
+    const said = plan(policyOf(whole), wordy, noon)
+    expect(said.actions).toMatchObject([{ _tag: "ReportWait", message: said.status.message }])
+    expect(plan(policyOf(whole), perform(wordy, said), noon)).toMatchObject({ actions: [{ _tag: "DeleteJob" }] })
+  })
+
+  it("tells the pool of a result whose reason only a newer version knows, in a reason that both know", () => {
+    const whole: Seed = { ...plainSeed, life: "succeeded", pool: true }
+    const seen = worldOf(whole)
+    const task = { ...seen.task, status: { ...seen.task.status, reason: "Moonstruck", result: { ...success, outcome: "failed" as const, reason: "Moonstruck", message: "It was the moon." } } }
+    const decision = plan(policyOf(whole), { ...seen, task }, noon)
+    expect(decision.actions).toMatchObject([{ _tag: "ReportResult", result: { outcome: "failed", reason: "ExitCode", message: "It was the moon." } }])
+    expect(decision.status.result).toBe(task.status.result)
   })
 
   it("leaves a deleted task without a pool to Kubernetes", () => {

@@ -1,9 +1,10 @@
 // How a status moves: forward only, with kstatus conditions whose times change only when they do.
 import { describe, expect, it } from "@effect/vitest"
-import { advance, claimed, finished, mayFollow } from "../../src/core/status.ts"
-import { Phase } from "../../src/schema/agent-task.ts"
+import { Schema } from "effect"
+import { advance, claimed, finished, mayFollow, reflected } from "../../src/core/status.ts"
+import { AgentTaskStatus, Phase } from "../../src/schema/agent-task.ts"
 import { Uid } from "../../src/schema/names.ts"
-import { before, noon, success } from "./worlds.ts"
+import { before, noon, plainSeed, success, worldOf } from "./worlds.ts"
 
 const claim = { podUid: Uid.make("pod-uid"), nonce: "nonce", epoch: 0, at: before(60) }
 const running = claimed({ phase: "Starting", launches: 1 }, claim, { job: "job", configHash: "c0ffee", pod: "pod", node: "node" }, 1)
@@ -23,6 +24,18 @@ describe("advance", () => {
   it("leaves a final status alone, but for the result of a worker that comes late", () => {
     const lost = { phase: "Failed", reason: "NodeLost", message: "gone" } as const
     expect(finished(lost, success, 1, false)).toEqual({ ...lost, result: success })
+  })
+  const words = Schema.Array(Schema.Literals(["a", "é", "😀"])).check(Schema.isMaxLength(8))
+  it.prop("keeps of any words as much as the API server takes, also where those of another task are told", [words, Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 5000 }))], ([pattern, count]) => {
+    const message = pattern.join("").repeat(count)
+    const status = advance({}, { phase: "Starting", reason: "ImagePull", message, generation: 1, now: noon })
+    const told = reflected(worldOf({ ...plainSeed, life: "succeeded" }).task, { ...worldOf(plainSeed).task, status }, noon)
+    const all = [status.message, ...[...status.conditions ?? [], ...told.conditions ?? []].map((_) => _.message)].map((_) => _ ?? "")
+    expect(all.filter((_) => [..._].length > 4096 || !_.isWellFormed())).toEqual([])
+    expect(Schema.decodeUnknownSync(AgentTaskStatus)(status)).toEqual(status)
+    const [said = ""] = all
+    if (message.length <= 4096) expect(said).toBe(message)
+    else expect([message.startsWith(said.slice(0, -1)), said.endsWith("…"), said.length >= 4095]).toEqual([true, true, true])
   })
   it("forgets the queue once the task is past it", () => {
     const queued = { phase: "Queued", queue: { position: 1, reason: "WorkspaceBusy" } } as const

@@ -145,7 +145,7 @@ const container = (name: Seed["worker"]): PodSeen["worker"] => {
 
 const pod = ({ lastWords, pod, runner, worker }: Seed): Option.Option<PodSeen> =>
   pod === "none" ? Option.none() : Option.some({
-    name: "pod", uid: Uid.make("pod-uid"), createdAt: noon, node: "node", phase: pod === "silent" || pod === "Evicted" || pod === "unschedulable" ? pod === "Evicted" ? "Failed" : "Pending" : pod,
+    name: "pod", uid: Uid.make("pod-uid"), owner: Option.some(Uid.make("job-uid")), createdAt: noon, node: "node", phase: pod === "silent" || pod === "Evicted" || pod === "unschedulable" ? pod === "Evicted" ? "Failed" : "Pending" : pod,
     reason: pod === "Evicted" ? "Evicted" : "", message: "", deleting: false, disruption: "", nodeAnswers: pod !== "silent", unschedulable: pod === "unschedulable" ? "0/1 nodes are available" : "",
     worker: container(worker), runner: container(runner), install: Option.none(), lastWords: lastWords && worker === "Completed" ? Option.some(success) : Option.none()
   })

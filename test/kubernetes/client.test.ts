@@ -104,8 +104,8 @@ describe("a refusal", () => {
     { given: "405", answer: status(405, "MethodNotAllowed"), tag: "Rejected", says: "405 MethodNotAllowed" },
     { given: "429 with a long delay", answer: status(429, "TooManyRequests", {}, { "retry-after": "30" }), tag: "TooManyRequests", says: "try again in 30s" },
     { given: "503 with a long delay", answer: status(503, "ServiceUnavailable", {}, { "retry-after": "30" }), tag: "TooManyRequests", says: "try again in 30s" },
-    { given: "500", answer: status(500, "InternalError"), tag: "Unreachable", says: "HTTP 500 InternalError" },
-    { given: "a page of a proxy", answer: { status: 502, body: "<html>" } satisfies Answer, tag: "Unreachable", says: "HTTP 502" },
+    { given: "500", answer: status(500, "InternalError"), tag: "Unreachable", says: "the API server failed (HTTP 500 InternalError: about InternalError); see what its answer names" },
+    { given: "a page of a proxy", answer: { status: 502, body: "<html>" } satisfies Answer, tag: "Unreachable", says: "no usable answer (HTTP 502" },
     { given: "an answer of another shape", answer: { body: { hello: 1 } } satisfies Answer, tag: "Malformed", says: "not a Kubernetes object" }
   ])("is told apart: $given", ({ answer, says, tag }) =>
     Effect.gen(function*() {

@@ -25,7 +25,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   { name: "all starts of one second are looked at again at once", file: "src/core/response.ts", from: " + spreadMillis(_.observed.task.metadata.uid)", to: "", test: "core/plan.test.ts" },
   { name: "a Job that nobody saw is there for ever", file: "src/controller/world.ts", from: "          fresh.delete(uid)\n", to: "", test: schedules },
   { name: "what is past the history limit stays until it is looked at again", file: "src/controller/mirror.ts", from: "Option.exists(before, (_) => !mayExpire(_)) ?", to: "Option.isNone(before) ?", test: schedules },
-  { name: "the newest Pod is the one heard of last", file: "src/controller/observe.ts", from: "Array.sortWith(seen, ({ createdAt }) => createdAt, Order.String)", to: "[...seen]", test: "controller/observe.test.ts" },
+  { name: "the newest Pod is the one heard of last", file: "src/controller/observe.ts", from: "Array.sortWith(ofJob, ({ createdAt }) => createdAt, Order.String)", to: "[...ofJob]", test: "controller/observe.test.ts" },
   { name: "a claimed stage counts as unclaimed", file: situation, from: "task.status.claim !== undefined\nconst jobThere", to: "task.status.claim === null\nconst jobThere", test: laws },
   { name: "a cancel before the claim is not seen", file: situation, from: "cancelled: ({ observed: { task } }) => task.spec.cancel === true", to: "cancelled: () => false", test: laws },
   { name: "a stranger's Job is adopted", file: situation, from: "!Option.contains(owner, task.metadata.uid)", to: "Option.isNone(owner) && task.metadata.uid === \"\"", test: "core/plan.test.ts" },
@@ -39,7 +39,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   { name: "what is over keeps its Job", file: situation, from: "leftover: (_) => taskOver(_) && jobGoesOn(_)", to: "leftover: (_) => taskOver(_) && !jobGoesOn(_)", test: "core/plan.test.ts" },
   { name: "a Pod that exited with 0 is a success", file: "src/core/response.ts", from: "end(_, \"Failed\", reason, andThen(message, next))", to: "({ ...end(_, \"Failed\", reason, andThen(message, next)), status: { ..._.observed.task.status, phase: \"Succeeded\" } })", test: laws },
   // how a status goes on
-  { name: "an end can be overwritten", file: "src/core/status.ts", from: "if (isOver(status.phase)) return status\n  const phase", to: "const phase", test: "core/status.test.ts" },
+  { name: "an end can be overwritten", file: "src/core/status.ts", from: "if (isOver(status.phase)) return status\n  const step", to: "const step", test: "core/status.test.ts" },
   { name: "phases go back", file: "src/core/status.ts", from: "(!isOver(from) && rank[to] > rank[from])", to: "(!isOver(from) && rank[to] < rank[from])", test: laws },
   { name: "every result counts as told to the pool", file: "src/core/status.ts", from: "...(reported && {", to: "...({", test: "worker/report.test.ts" },
   // who may start

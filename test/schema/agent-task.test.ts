@@ -1,7 +1,7 @@
 // An AgentTask is read here exactly when the API server stores it: else nobody would work on it, or say why.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { AgentTaskSpec } from "../../src/schema/agent-task.ts"
+import { AgentTask, AgentTaskSpec, AgentTaskStatus } from "../../src/schema/agent-task.ts"
 
 const accepts = (target: string) =>
   Schema.is(AgentTaskSpec)({ workspace: "demo", stage: "plan", source: { inline: { "main.tf": "" } }, options: { targets: [target] } })
@@ -13,4 +13,16 @@ describe("a text of an AgentTask", () => {
     { given: "512 characters of two code units each", target: "😀".repeat(512), accepted: true },
     { given: "513 characters of two code units each", target: "😀".repeat(513), accepted: false }
   ])("of at most 512 characters may have $given: $accepted", ({ accepted, target }) => expect(accepts(target)).toBe(accepted))
+})
+
+describe("a reason that only a newer version knows", () => {
+  const at = "2026-01-01T00:00:00Z"
+  const status = {
+    phase: "Failed", reason: "Moonstruck", queue: { position: 1, reason: "Moonrise" },
+    result: { outcome: "failed", reason: "Moonstruck", message: "It was the moon.", finishedAt: at }
+  } as const
+  const task = { metadata: { name: "task", namespace: "tasks", uid: "uid", resourceVersion: "1", creationTimestamp: at }, spec: { workspace: "demo", stage: "plan", source: { inline: {} } }, status }
+
+  it("is read as it is, so that no task vanishes on the way back to this one", () => expect(Schema.decodeUnknownSync(AgentTask)(task).status).toEqual(status))
+  it("is not in the list that the API server keeps to", () => expect(Schema.is(AgentTaskStatus)(status)).toBe(false))
 })

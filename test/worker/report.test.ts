@@ -9,7 +9,7 @@ import type { StopCause } from "../../src/core/outcome.ts"
 import { signalPlan } from "../../src/core/signal-plan.ts"
 import type { Claim } from "../../src/schema/agent-task.ts"
 import { Uid } from "../../src/schema/names.ts"
-import type { StageResult } from "../../src/schema/stage-result.ts"
+import type { StageResult, ToldResult } from "../../src/schema/stage-result.ts"
 import { report, type TellPool } from "../../src/worker/report.ts"
 import { Stop } from "../../src/worker/stop.ts"
 import { type FakeKubernetes, fakeKubernetes } from "./fake-kubernetes.ts"
@@ -129,7 +129,7 @@ describe("the report", () => {
   it.effect.each(["Cancelled", "DeadlineExceeded", "Evicted"] as const)("waits for the log before it writes the status of a stage that was stopped (%s), since the controller tells the pool what it reads there", (stopped) =>
     Effect.gen(function*() {
       const { kubernetes, send } = yield* world()
-      let before: StageResult | undefined = result
+      let before: ToldResult | undefined = result
       yield* send(Option.some(() => Effect.void), { stopped, flushLog: Effect.sync(() => { before = kubernetes.task().status.result }) })
       expect(before).toBeUndefined()
       expect(kubernetes.task().status.result).toEqual(result)

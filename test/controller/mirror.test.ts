@@ -1,0 +1,39 @@
+// What the events of one task mean for others: whoever frees a turn wakes those that wait for one.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Layer, Queue, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { mirror } from "../../src/controller/mirror.ts"
+import { make } from "../../src/controller/world.ts"
+import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { agentTasks } from "../../src/kubernetes/kinds.ts"
+import type { WatchEvent } from "../../src/kubernetes/object.ts"
+import { plainSeed, policy, type Seed, worldOf } from "../core/worlds.ts"
+
+const event = (type: "ADDED" | "MODIFIED" | "DELETED", name: string, resourceVersion: string, seed: Partial<Seed>): WatchEvent => {
+  const { metadata: { ownerReferences: _, ...metadata }, spec, status } = worldOf({ ...plainSeed, ...seed }).task
+  return { type, object: { metadata: { ...metadata, name, uid: `${name}-uid`, resourceVersion }, spec, status } }
+}
+const whole: WatchEvent = { type: "BOOKMARK", resourceVersion: "3", whole: true }
+const fromFlux: Partial<Seed> = { source: "known", life: "queued" }
+
+describe("the task that waits for its turn", () => {
+  it.effect.each([
+    { given: "is over", events: [event("MODIFIED", "first", "4", { life: "failed" })] },
+    { given: "is gone", events: [event("DELETED", "first", "4", fromFlux)] },
+    { given: "waits for its source from now on", events: [event("MODIFIED", "first", "4", { ...fromFlux, waitsForSource: true })] },
+    { given: "goes on waiting for its source", events: [event("MODIFIED", "first", "4", { ...fromFlux, waitsForSource: true }), event("MODIFIED", "first", "5", { ...fromFlux, waitsForSource: true })] },
+    { given: "has news of no account to others", events: [event("MODIFIED", "first", "4", fromFlux)], woken: 0 }
+  ])("is looked at once when the one before it frees its turn, and else not: it $given", ({ events, woken = 1 }) =>
+    Effect.gen(function*() {
+      const queue = yield* Queue.unbounded<WatchEvent>()
+      const kubernetes = Layer.mock(Kubernetes, { namespace: "tasks", watch: ({ plural }) => plural === agentTasks.plural ? Stream.fromQueue(queue) : Stream.concat(Stream.make(whole), Stream.never) })
+      const looks: Array<string> = []
+      const { synced } = yield* mirror(make(policy), "tasks", (key) => Effect.sync(() => void looks.push(key))).pipe(Effect.provide(kubernetes))
+      yield* Queue.offerAll(queue, [event("ADDED", "first", "1", fromFlux), event("ADDED", "second", "2", {}), whole])
+      yield* synced
+      looks.length = 0
+      yield* Queue.offerAll(queue, events)
+      yield* TestClock.adjust("1 second")
+      expect(looks.filter((key) => key === "tasks/second")).toHaveLength(woken)
+    }).pipe(Effect.scoped))
+})
