@@ -1,7 +1,7 @@
 // Many runs through a controller that is killed again and again, with a part of all answers faulty: nothing lost, nothing doubled, nothing stuck, no memory kept.
 // SOAK_TASKS and SOAK_SEED choose another size and other faults; a soak of full size leaves its figures for the scorecard.
 import { expect, layer } from "@effect/vitest"
-import { Effect, Schedule } from "effect"
+import { Effect, Fiber, Schedule } from "effect"
 import { join } from "node:path"
 import type { Rate } from "../../src/core/token-bucket.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
@@ -74,21 +74,19 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a soak
 
       let kills = 0
       yield* program.start
+      const kill = Effect.sync(() => {
+        program.signal("SIGKILL")
+        kills = program.leads()
+      }).pipe(Effect.andThen(program.ended), Effect.andThen(program.start), Effect.uninterruptible)
       const killing = yield* Effect.suspend(() => Effect.repeat(Effect.sleep("100 millis"), { until: () => program.leads() > kills })).pipe(
         Effect.andThen(Effect.sleep(`${killEverySeconds} seconds`)),
-        Effect.andThen(Effect.sync(() => {
-          program.signal("SIGKILL")
-          kills = program.leads()
-        })),
-        Effect.andThen(program.ended),
-        Effect.andThen(program.start),
+        Effect.andThen(kill),
         Effect.forever,
         Effect.forkChild
       )
       const first = yield* start(half)
       yield* allEnd(first)
-      killing.interruptUnsafe()
-      yield* Effect.suspend(() => program.isRunning() ? Effect.void : program.start)
+      yield* Fiber.interrupt(killing)
 
       const memory: Array<readonly [tasks: number, mebibytes: number]> = []
       yield* Effect.sync(() => void memory.push([done(), program.residentMebibytes()])).pipe(Effect.repeat(Schedule.spaced("1 second")), Effect.forkScoped)
