@@ -102,8 +102,9 @@ export class Engine extends Context.Service<Engine, {
       const byKernel = exitCode === 128 + 9
       const byForce = killed || byKernel
       const during = Option.some({ name: `${workplace.engine} ${command.subcommand}`, mutates: command.mutates, killed: byForce })
-      // One that was forced may exit with 1 as if it had ended by itself, its lock given back, and never have written what it was making: its code is no word on that.
-      return yield* new StageStopped({ cause: cause.value, during, ...(exitCode !== undefined && !byForce && { exitCode }) })
+      // One that was forced may exit with 1 as if it had ended by itself, its lock given back, and never have written what it was making: no such code is told.
+      const isTold = exitCode !== undefined && (!byForce || exitCode > 128)
+      return yield* new StageStopped({ cause: cause.value, during, ...(isTold && { exitCode }) })
     })
 
     return Engine.of({ run, version: (workplace) => Effect.flatMap(run(workplace, versionCommand), (captured) => versionOf(workplace.engine, captured)) })

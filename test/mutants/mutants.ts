@@ -99,7 +99,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   { name: "a state of any number of values is parsed", file: "src/core/json-depth.ts", from: "if (begun > values) return", to: "if (begun < 0) return", test: "core/json-depth.test.ts" },
   { name: "a key that is not whole makes links", file: "src/server/tokens.ts", from: "if (key.byteLength === keyBytes) return key", to: "if (key.byteLength <= keyBytes) return key", test: "server/tokens.test.ts" },
   { name: "a journal that comes late is not accounted for", file: "src/server/assignments.ts", from: "stage.result !== null && added > 0)", to: "stage.result !== null && added < 0)", test: "server/effects.test.ts" },
-  { name: "an engine that was forced ended in order, since it exits with 1", file: "src/worker/engine.ts", from: "exitCode !== undefined && !byForce &&", to: "exitCode !== undefined &&", test: "worker/engine.test.ts" },
+  { name: "an engine that was forced ended in order, since it exits with 1", file: "src/worker/engine.ts", from: "(!byForce || exitCode > 128)", to: "(!byForce || exitCode > 0)", test: "worker/engine.test.ts" },
   { name: "a proxy that forbids ends the saving of a state", file: "src/worker/platform.ts", from: "Option.isSome(said) && (status === 401", to: "status === 403 || Option.isSome(said) && (status === 401", test: "worker/platform.test.ts" },
   { name: "the next kept state has the file of the one before", file: "src/worker/shared-state.ts", from: ".${randomBytes(6).toString(\"hex\")}${suffix}", to: ".x${suffix}", test: "worker/shared-state.test.ts" },
   { name: "a lock that its stage never gave back is no doubt", file: "src/core/state-doubt.ts", from: "holds: ({ lock }) => lock === \"held\"", to: "holds: ({ lock }) => lock !== lock", test: schedules },

@@ -48,8 +48,11 @@ describe("an apply that is cancelled", () => {
   it.effect("was killed when the kernel did it after the interrupt", () =>
     Effect.map(cancelled("INT", 137), (end) => expect(end).toMatchObject({ _tag: "StageStopped", during: Option.some({ killed: true }) })))
 
-  it.effect.each([["TERM", 1], ["KILL", 137]] as const)("was killed when only %s ended it, and its exit code is no word on what it saved", ([signal, code]) =>
-    Effect.map(cancelled(signal, code), (end) => {
+  it.effect.each([["TERM", 143], ["KILL", 137]] as const)("was killed when only %s ended it", ([signal, code]) =>
+    Effect.map(cancelled(signal, code), (end) => expect(end).toMatchObject({ _tag: "StageStopped", exitCode: code, during: Option.some({ killed: true }) })))
+
+  it.effect("was killed, too, when it answers SIGTERM with the exit code of an error, which is no word on what it has saved", () =>
+    Effect.map(cancelled("TERM", 1), (end) => {
       expect(end).toMatchObject({ _tag: "StageStopped", during: Option.some({ killed: true }) })
       expect(end).not.toMatchObject({ exitCode: expect.anything() })
     }))
