@@ -84,7 +84,7 @@ const runArgo = Effect.gen(function*() {
   yield* argocd("argocd-application-controller", [`--namespace=${argoNamespace}`, `--metrics-port=${metrics}`, ...servers, ...resync], environment, healthy)
   const setArgs = [`--namespace=${argoNamespace}`, `--metrics-addr=127.0.0.1:${setMetrics}`, `--probe-addr=127.0.0.1:${setProbe}`, `--webhook-addr=127.0.0.1:${setWebhook}`]
   const setServers = [`--argocd-repo-server=127.0.0.1:${repository}`, "--repo-server-plaintext"]
-  yield* argocd("argocd-applicationset-controller", [...setArgs, ...setServers], environment, answers(`http://127.0.0.1:${setProbe}/healthz`))
+  yield* argocd("argocd-applicationset-controller", [...setArgs, ...setServers], environment, accepts(setMetrics))
 })
 
 const repository = Effect.gen(function*() {
