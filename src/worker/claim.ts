@@ -11,7 +11,7 @@ import { Uid } from "../schema/names.ts"
 import { askAgain } from "./patience.ts"
 import { Settings } from "./settings.ts"
 import { Stop } from "./stop.ts"
-import { taskKind } from "./task-kind.ts"
+import { taskKind, writeTaskStatus } from "./task-kind.ts"
 
 /** Another process has the task, or nobody may have it any more. Exit code 75, which the Job ignores. */
 export class ClaimLost extends Data.TaggedError("ClaimLost")<{ readonly task: string; readonly why: string }> {
@@ -73,11 +73,7 @@ export const claimTask = Effect.fn("Claim.take")(function*(): Effect.fn.Return<{
     if (stands._tag === "Mine") return { task, claim: stands.claim }
     const claim: Claim = { podUid: Uid.make(pod.uid), nonce: claimant.nonce, epoch, at: yield* now }
     const { metadata, status } = task
-    const taken = yield* kubernetes.updateStatus(taskKind, {
-      metadata: { name, namespace, uid: metadata.uid, resourceVersion: metadata.resourceVersion },
-      spec: task.spec, // ignored, but the object has to be a valid one
-      status: claimed(status, claim, { job: job.name, configHash: job.configHash, pod: pod.name, node: pod.node }, metadata.generation)
-    })
+    const taken = yield* writeTaskStatus(task, claimed(status, claim, { job: job.name, configHash: job.configHash, pod: pod.name, node: pod.node }, metadata.generation))
     return { task: taken, claim }
   })
   return yield* askAgain(attempt, { while: (error) => error._tag !== "ClaimLost" && mayChange(error), first: "50 millis", spaced: "2 seconds", limit: "1 minute" })

@@ -12,7 +12,7 @@ import { askAgain } from "./patience.ts"
 import { Settings } from "./settings.ts"
 import { fileTrouble } from "./stage-failed.ts"
 import { Stop } from "./stop.ts"
-import { taskKind } from "./task-kind.ts"
+import { taskKind, writeTaskStatus } from "./task-kind.ts"
 
 /** Tells the pool; succeeds when it has confirmed. */
 export type TellPool = (result: StageResult) => Effect.Effect<void, { readonly message: string }>
@@ -29,7 +29,8 @@ const writeStatus = Effect.fnUntraced(function*(claim: Claim, result: StageResul
   const kubernetes = yield* Kubernetes
   const { namespace, task: name } = yield* Settings
   const attempt = Effect.gen(function*() {
-    const { metadata, spec, status } = yield* kubernetes.get(taskKind, { namespace, name })
+    const task = yield* kubernetes.get(taskKind, { namespace, name })
+    const { metadata, status } = task
     if (status.claim?.nonce !== claim.nonce) {
       return yield* Effect.logError(`AgentTask ${name} is another one by now, of the same name; the result of the one before is not written to it.`)
     }
@@ -37,11 +38,7 @@ const writeStatus = Effect.fnUntraced(function*(claim: Claim, result: StageResul
       if (!Equal.equals(status.result, result)) yield* Effect.logError(`AgentTask ${name} has another result already; this one is not written.`)
       return
     }
-    yield* kubernetes.updateStatus(taskKind, {
-      metadata: { name, namespace, uid: metadata.uid, resourceVersion: metadata.resourceVersion },
-      spec,
-      status: finished(status, result, metadata.generation, reported)
-    })
+    yield* writeTaskStatus(task, finished(status, result, metadata.generation, reported))
   })
   yield* askAgain(attempt, { while: ({ _tag }) => _tag !== "NotFound" && _tag !== "Forbidden" && _tag !== "Malformed", first: "100 millis", spaced: "5 seconds", limit: "2 minutes" })
 })

@@ -6,7 +6,7 @@ import { advance, isOver, running, unsaved } from "../core/status.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { Claim } from "../schema/agent-task.ts"
 import { Settings } from "./settings.ts"
-import { taskKind } from "./task-kind.ts"
+import { taskKind, writeTaskStatus } from "./task-kind.ts"
 
 export class TaskStatus extends Context.Service<TaskStatus, {
   /** While it takes long, the status says that a state is not saved, and no more once it has succeeded. */
@@ -27,13 +27,11 @@ const make = Effect.fnUntraced(function*({ nonce }: Claim): Effect.fn.Return<Tas
 
   /** Whether the status says so now, or is not this claim's any more. */
   const say = Effect.fnUntraced(function*(news: typeof unsaved) {
-    const { metadata, spec, status } = yield* kubernetes.get(taskKind, { namespace, name })
+    const task = yield* kubernetes.get(taskKind, { namespace, name })
+    const { metadata, status } = task
     if (status.claim?.nonce !== nonce || isOver(status.phase) || status.reason === news.reason) return true
-    yield* kubernetes.updateStatus(taskKind, {
-      metadata: { name, namespace, uid: metadata.uid, resourceVersion: metadata.resourceVersion },
-      spec,
-      status: advance(status, { ...news, generation: metadata.generation, now: DateTime.formatIso(yield* DateTime.now) })
-    })
+    const next = advance(status, { ...news, generation: metadata.generation, now: DateTime.formatIso(yield* DateTime.now) })
+    yield* Effect.provideService(writeTaskStatus(task, next), Kubernetes, kubernetes)
     return true
   }, Effect.retry({ while: ({ _tag }) => _tag === "Conflict", times: 3 }), Effect.timeout(patience), Effect.catch((error) => Effect.as(Effect.logWarning("What the stage waits for could not be written to its AgentTask", error.message), false)))
 
