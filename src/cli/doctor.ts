@@ -3,7 +3,6 @@
 // Used by agent-job.ts.
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import type { Check } from "../core/doctor.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import { outputFlag, print } from "./answer.ts"
 import { Failed } from "./failure.ts"
@@ -19,20 +18,11 @@ const flags = {
   output: outputFlag
 }
 
-/** As core/doctor calls it. */
-const networkPolicies = "network policies are enforced"
-
-const nothingStarted = ({ taskNamespace }: ResolvedConfig): Check => ({
-  name: networkPolicies,
-  outcome: "unknown",
-  message: `no Pod could be started in ${taskNamespace} to connect to; see kubectl -n ${taskNamespace} get events`
-})
-
 const apiServer = [{ address: "kubernetes.default.svc", port: 443 }]
 
 export const doctor = Command.make("doctor", flags, Effect.fn("doctor")(function*({ context, name, namespace, noPods, output, values }) {
   return yield* lazily(async () => {
-    const [{ resolve }, { appVersion }, { networkChecks, provesIsolation }, { examineNetwork, keepProof }, { examineObjects, isClosedWhole }, { orUnknown }, { installedValues }, { cluster }, { table }] = await Promise.all([
+    const [{ resolve }, { appVersion }, { networkChecks, networkPolicies, nothingStarted, provesIsolation }, { examineNetwork, keepProof }, { examineObjects, isClosedWhole }, { orUnknown }, { installedValues }, { cluster }, { table }] = await Promise.all([
       import("../core/resolve.ts"), import("../schema/values.ts"), import("../core/doctor.ts"), import("./doctor-network.ts"), import("./doctor-objects.ts"), import("./doctor-unknown.ts"), import("./installed-values.ts"), import("./tasks.ts"), import("./table.ts")
     ])
     const network = Effect.fnUntraced(function*(config: ResolvedConfig) {

@@ -28,7 +28,7 @@ export interface NetworkFindings {
 
 const isOneOf = (targets: ReadonlyArray<ProbeTarget>) => ({ address, port }: ProbeTarget): boolean => targets.some((_) => _.address === address && _.port === port)
 
-const networkPolicies = "network policies are enforced"
+export const networkPolicies = "network policies are enforced"
 const metadataServices = "metadata services are closed to tasks"
 
 const enforcement = ({ findings: { closed, open }, listener }: NetworkFindings): Check => {
@@ -69,6 +69,10 @@ const needed = (found: ReadonlyArray<Finding>, targets: ReadonlyArray<ProbeTarge
 /** Of all that the network was asked: it holds to policies, and nothing that they deny was reached. */
 export const provesIsolation = (checks: ReadonlyArray<Check>): boolean =>
   [networkPolicies, metadataServices].every((name) => checks.some((_) => _.name === name && _.outcome === "ok")) && checks.every(({ outcome }) => outcome === "ok" || outcome === "warning")
+
+/** The cluster made none of the Pods that connect. */
+export const nothingStarted = ({ taskNamespace }: ResolvedConfig): Check =>
+  check(networkPolicies)("unknown", `no Pod could be started in ${taskNamespace} to connect to; see kubectl -n ${taskNamespace} get events`)
 
 /** `apiServer`: what a worker has to reach. `closedElsewhere`: a policy that is none of the values' closes all egress of the namespace. */
 export const networkChecks = (config: ResolvedConfig, found: NetworkFindings, apiServer: ReadonlyArray<ProbeTarget>, closedElsewhere: boolean): ReadonlyArray<Check> => {
