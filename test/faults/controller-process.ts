@@ -1,7 +1,7 @@
 // The controller as a program of its own, which a test may kill, stop for a while and start again under the same name.
 // One that is started again leads at once: its Lease is held by its name.
 // Used by the tests of this folder that end it at every one of its writes.
-import { Effect, type Scope } from "effect"
+import { Effect, Schedule, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -19,6 +19,8 @@ export interface Program {
   readonly isRunning: () => boolean
   /** MiB, as the kernel counts it; 0 when it does not run. */
   readonly residentMebibytes: () => number
+  /** MiB that live after a collection of all garbage, which this asks for; of a program that leads. */
+  readonly liveMebibytes: Effect.Effect<number>
   /** How often it has begun to lead, over all its lives. */
   readonly leads: () => number
 }
@@ -34,6 +36,7 @@ export interface Options {
 const main = process.env.CONTROLLER_PROGRAM ?? fileURLToPath(new URL("../../src/main.ts", import.meta.url))
 /** Node sizes its heap by the memory limit of its container, which this process lacks: half of 256 MiB. */
 const asInItsPod = ["--disable-warning=ExperimentalWarning", "--max-old-space-size=128", "--max-semi-space-size=2"]
+const measured = ["--expose-gc", "--import", new URL("live-heap.ts", import.meta.url).href]
 
 const alive = (child: ChildProcess | undefined): child is ChildProcess => child !== undefined && child.exitCode === null && child.signalCode === null
 
@@ -49,17 +52,32 @@ export const controllerProgram = ({ identity = "program", kubeconfig, poolTokenF
   Effect.gen(function*() {
     const { namespace } = yield* Tasks
     const place = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "controller-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
-    const [valuesFile, logFile] = [join(place, "values.yaml"), join(place, "log")]
+    const [valuesFile, logFile, heapFile] = [join(place, "values.yaml"), join(place, "log"), join(place, "heap")]
     writeFileSync(logFile, "")
+    writeFileSync(heapFile, "")
     writeFileSync(valuesFile, JSON.stringify({ task: { nodeSelector: { "test/nowhere": "true" } }, ...values }))
     let child: ChildProcess | undefined
     const start = () => {
       const log = openSync(logFile, "a")
       const args = ["controller", "--values", valuesFile, "--namespace", namespace, "--health-port", "0", "--pool-token-file", poolTokenFile]
-      child = spawn(process.execPath, [...asInItsPod, main, ...args], { env: { PATH: process.env.PATH, HOME: place, KUBECONFIG: kubeconfig, POD_NAME: identity, NODE_COMPILE_CACHE: join(tmpdir(), "controller-compile-cache") }, stdio: ["ignore", log, log] })
+      child = spawn(process.execPath, [...asInItsPod, ...measured, main, ...args], {
+        env: { PATH: process.env.PATH, HOME: place, KUBECONFIG: kubeconfig, POD_NAME: identity, NODE_COMPILE_CACHE: join(tmpdir(), "controller-compile-cache"), LIVE_HEAP_FILE: heapFile },
+        stdio: ["ignore", log, log]
+      })
       closeSync(log)
     }
     yield* Effect.addFinalizer(() => Effect.promise(() => end(child)))
+    const heaps = () => readFileSync(heapFile, "utf8").trim().split("\n").filter((line) => line !== "")
+    const liveMebibytes = Effect.suspend(() => {
+      const before = heaps().length
+      child?.kill("SIGUSR2")
+      return Effect.sync(heaps).pipe(
+        Effect.repeat({ until: (all) => all.length > before, schedule: Schedule.spaced("20 millis") }),
+        Effect.map((all) => Number(all.at(-1)) / 2 ** 20),
+        Effect.timeout("20 seconds"),
+        Effect.orDie
+      )
+    })
     return {
       start: Effect.sync(start),
       signal: (signal) => void child?.kill(signal),
@@ -68,6 +86,7 @@ export const controllerProgram = ({ identity = "program", kubeconfig, poolTokenF
       }),
       isRunning: () => alive(child),
       residentMebibytes: () => alive(child) ? Number(/^VmRSS:\s+(\d+) kB/mu.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]) / 1024 : 0,
+      liveMebibytes,
       leads: () => readFileSync(logFile, "utf8").split("\"message\":\"leads\"").length - 1
     }
   })

@@ -88,10 +88,13 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a soak
       yield* allEnd(first)
       yield* Fiber.interrupt(killing)
 
-      const memory: Array<readonly [tasks: number, mebibytes: number]> = []
-      yield* Effect.sync(() => void memory.push([done(), program.residentMebibytes()])).pipe(Effect.repeat(Schedule.spaced("1 second")), Effect.forkScoped)
+      yield* Effect.repeat(Effect.sleep("100 millis"), { until: () => program.leads() > kills })
+      // From here on as many finished tasks are kept as ever are.
+      const memory: Array<{ readonly tasks: number; readonly resident: number; readonly live: number }> = []
+      const measuring = yield* Effect.map(program.liveMebibytes, (live) => void memory.push({ tasks: done(), resident: program.residentMebibytes(), live })).pipe(Effect.repeat(Schedule.spaced("5 seconds")), Effect.forkChild)
       const second = yield* start(tasks - half)
       yield* allEnd(second)
+      yield* Fiber.interrupt(measuring)
       const runs = [...first, ...second]
       const seconds = (Date.now() - began) / 1000
       yield* api.rules()
@@ -103,6 +106,7 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a soak
       const unary = ({ verb }: Asked) => verb !== "watch"
       const share = (seen: ReadonlyArray<Asked & { readonly fault: string }>) => seen.filter(isFaulty).length / seen.length
       const warm = memory.slice(Math.floor(memory.length / 4))
+      const perThousand = (of: "resident" | "live") => Number((1000 * slope(warm.map((at) => [at.tasks, at[of]]))).toFixed(2))
       const figures = {
         tasks: runs.length,
         kills,
@@ -113,8 +117,10 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("a soak
         stuck: runs.filter((run) => !ended.includes(states.get(run) ?? "")).length,
         doubled: creations.length - new Set(creations).size + claims.length - new Set(claims).size,
         jobsLeft: leftJobs._tag === "Some" ? 0 : 1,
-        residentMebibytes: Math.round(Math.max(...memory.map(([, size]) => size))),
-        slope: Number((1000 * slope(warm)).toFixed(2)),
+        residentMebibytes: Math.round(Math.max(...memory.map(({ resident }) => resident))),
+        residentSlope: perThousand("resident"),
+        liveMebibytes: Number(memory.at(-1)?.live.toFixed(1)),
+        liveSlope: perThousand("live"),
         seconds: Math.round(seconds)
       }
       console.log(JSON.stringify({ ...figures, trouble: trouble.slice(0, 20) }, null, 2))
