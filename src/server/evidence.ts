@@ -7,6 +7,7 @@ import { Sha256, Timestamp } from "../schema/names.ts"
 import { Blobs } from "./blobs.ts"
 import { row, rows } from "./database.ts"
 import { newId } from "./ids.ts"
+import { NamedBlobs } from "./named-blobs.ts"
 import { now } from "./workspaces.ts"
 
 const perStage = { count: 8, bytes: 128 * 1024 * 1024 }
@@ -31,6 +32,7 @@ const Gone = Schema.Struct({ sha256: Sha256 })
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const blobs = yield* Blobs
+  const { removeUnnamed } = yield* NamedBlobs
 
   const find = (workspaceId: string, id: string) => row(KeptState)(sql`SELECT * FROM evidence WHERE workspaceId = ${workspaceId} AND id = ${id}`)
   /** Newest first. */
@@ -49,13 +51,7 @@ const make = Effect.gen(function*() {
     return [...ofStage, ...ofWorkspace]
   })
 
-  /** The caller lets no state be stored meanwhile, so that no file goes that a row is about to name. */
-  const removeUnnamed = Effect.fnUntraced(function*(sha256: string) {
-    const named = yield* sql`SELECT 1 FROM evidence WHERE sha256 = ${sha256} UNION SELECT 1 FROM stateVersions WHERE sha256 = ${sha256}`
-    if (named.length === 0) yield* blobs.remove(sha256)
-  })
-
-  /** The same state of a stage is kept once. Nothing if it is one too many. */
+  /** The same state of a stage is kept once. Nothing if it is one too many. The caller lets no other state be stored meanwhile. */
   const keep = Effect.fn("Evidence.keep")(function*(refused: Omit<KeptState, "id" | "receivedAt">) {
     const id = yield* newId("ev")
     const gone = yield* sql.withTransaction(Effect.gen(function*() {
@@ -64,7 +60,7 @@ const make = Effect.gen(function*() {
         FROM evidence WHERE true ON CONFLICT DO NOTHING`
       return yield* prune(refused)
     }))
-    yield* Effect.forEach(gone, ({ sha256 }) => removeUnnamed(sha256), { discard: true })
+    yield* removeUnnamed(gone)
     return yield* ofStage(refused.stageId, refused.sha256)
   })
 

@@ -92,5 +92,7 @@ export const migrations = Migrator.fromRecord({
   /** Of a run that imports what is missing: the rescue that it is for. */
   "0008_import_runs": statements(`ALTER TABLE runs ADD COLUMN rescueId TEXT REFERENCES rescues (id)`),
   /** Of a log that is longer than what is kept: its end. */
-  "0009_log_tails": statements(`CREATE TABLE logTails (stageId TEXT PRIMARY KEY REFERENCES stages (id), bytes BLOB NOT NULL) STRICT`)
+  "0009_log_tails": statements(`CREATE TABLE logTails (stageId TEXT PRIMARY KEY REFERENCES stages (id), bytes BLOB NOT NULL) STRICT`),
+  /** Of a state that later ones of the same stage took the place of: since when its body is gone, while its digest still tells that it was stored. */
+  "0010_superseded_states": statements(`ALTER TABLE stateVersions ADD COLUMN supersededAt TEXT`, `CREATE INDEX stateVersionsByWorkspace ON stateVersions (workspaceId, epoch, seq)`)
 })

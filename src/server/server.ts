@@ -19,6 +19,7 @@ import { Limits } from "./limits.ts"
 import { KeptStates } from "./kept-states.ts"
 import { guarded, listen } from "./listen.ts"
 import { Logs } from "./logs.ts"
+import { NamedBlobs } from "./named-blobs.ts"
 import { poolRoutes } from "./pool-routes.ts"
 import { Rescues } from "./rescues.ts"
 import { runRoutes } from "./run-routes.ts"
@@ -57,6 +58,7 @@ export const stores = (options: ServerOptions) =>
     Layer.provideMerge(Stages.layer),
     Layer.provideMerge(Layer.mergeAll(Audit.layer, Configurations.layer, Limits.layer, StateVersions.layer, Variables.layer)),
     Layer.provideMerge(Layer.mergeAll(Evidence.layer, Rescues.layer)),
+    Layer.provideMerge(NamedBlobs.layer),
     Layer.provideMerge(Workspaces.layer),
     Layer.provideMerge(Commits.layer),
     Layer.provideMerge(Tokens.layer(options)), // after the database, which one process has alone: so there is one that makes the key

@@ -1,5 +1,5 @@
 // States of workspaces: every accepted body is a version, taken only under the current lock; a stage's that is refused is kept as evidence.
-// Invariants: each lock raises the workspace's epoch; the lineage stays; the serial never falls; what was answered is on disk.
+// Invariants: each lock raises the workspace's epoch; the lineage stays; the serial never falls; what was answered is on disk, until more of the same lock are.
 // Used by the task API (workers), the state API (people), the rescues and the TFE routes (outputs).
 import { Context, Effect, Layer, Result, Schema, Semaphore, Stream } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
@@ -10,6 +10,7 @@ import { Blobs } from "./blobs.ts"
 import { row, rows } from "./database.ts"
 import { Evidence } from "./evidence.ts"
 import { newId } from "./ids.ts"
+import { NamedBlobs } from "./named-blobs.ts"
 import { conflict, invalid, Refused, unauthorized } from "./refused.ts"
 import { Rescues } from "./rescues.ts"
 import { now, type Workspace, Workspaces } from "./workspaces.ts"
@@ -25,6 +26,7 @@ export const StateVersion = Schema.Struct({
   createdAt: Timestamp
 })
 export type StateVersion = typeof StateVersion.Type
+const Superseded = StateVersion.mapFields(({ sha256 }) => ({ sha256 }))
 
 const Output = Schema.Struct({ value: Schema.Unknown, type: Schema.optionalKey(Schema.Unknown), sensitive: Schema.optionalKey(Schema.Boolean) })
 
@@ -46,6 +48,9 @@ interface NewState {
 
 /** A lock that a person opened though a stage, or somebody else, held it. */
 const ForcedUnlock = Schema.Struct({ holder: Schema.String, lockInfo: Schema.fromJsonString(LockInfo), epoch: Schema.Int, forcedBy: Schema.String, forcedAt: Timestamp })
+
+/** An engine sends its state every 20 s, so that a long apply would fill the disk; each of them has in it what those before have. */
+const keptOfLock = 5
 
 /** The lock of everybody who is no stage. */
 const person = "person"
@@ -80,10 +85,12 @@ const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const blobs = yield* Blobs
   const evidence = yield* Evidence
+  const { removeUnnamed } = yield* NamedBlobs
   const rescues = yield* Rescues
   const workspaces = yield* Workspaces
 
-  const find = (id: string) => row(StateVersion)(sql`SELECT * FROM stateVersions WHERE id = ${id}`)
+  /** Nothing of one whose body is gone. */
+  const find = (id: string) => row(StateVersion)(sql`SELECT * FROM stateVersions WHERE id = ${id} AND supersededAt IS NULL`)
   const current = (workspaceId: string) =>
     row(StateVersion)(sql`SELECT stateVersions.* FROM stateVersions JOIN workspaces ON workspaces.stateVersionId = stateVersions.id WHERE workspaces.id = ${workspaceId}`)
   const read = (version: StateVersion) => blobs.read(version.sha256)
@@ -152,6 +159,12 @@ const make = Effect.gen(function*() {
     yield* sql`UPDATE workspaces SET stateVersionId = ${id} WHERE id = ${workspace.id}`
   })
 
+  /** Of those of one lock; gives the digests of the bodies that need no longer be there. */
+  const supersede = Effect.fnUntraced(function*({ epoch, id }: Workspace) {
+    return yield* rows(Superseded)(sql`UPDATE stateVersions SET supersededAt = ${yield* now} WHERE supersededAt IS NULL AND id IN (
+      SELECT id FROM stateVersions WHERE workspaceId = ${id} AND epoch = ${epoch} ORDER BY seq DESC LIMIT -1 OFFSET ${keptOfLock}) RETURNING sha256`)
+  })
+
   const put = (bytes: Uint8Array, expected?: string) => blobs.put(Stream.succeed(bytes), { limitBytes: stateLimitBytes, expected })
 
   /** Keeps a state of a stage as evidence; gives the sentence that says so. */
@@ -163,22 +176,24 @@ const make = Effect.gen(function*() {
     const state = yield* parse(bytes)
     const blob = yield* put(bytes, sha256)
     const { lineage, serial } = state
-    yield* sql.withTransaction(Effect.gen(function*() {
+    const superseded = yield* sql.withTransaction(Effect.gen(function*() {
       const workspace = yield* workspaces.get(workspaceId)
       if (workspace.lockInfo === null) return yield* conflict("not-locked", `The state of ${workspace.name} is not locked; lock it before writing.`)
       const isOwn = by === undefined || (by.holder === workspace.lockHolder && by.epoch === workspace.epoch)
       if (workspace.lockInfo.ID !== lockId || !isOwn) return yield* locked(workspace)
       const before = yield* current(workspaceId)
       if (before !== undefined) {
-        if (before.serial === serial && before.sha256 === blob.sha256) return
+        if (before.serial === serial && before.sha256 === blob.sha256) return []
         yield* Effect.fromResult(mayFollow(before, { lineage, serial }))
       }
       yield* insert(workspace, { ...blob, lineage, serial, runId: by?.runId ?? null })
+      return yield* supersede(workspace)
     })).pipe(Effect.catchTag("Refused", (refused): Effect.Effect<never, Refused | SqlError.SqlError> =>
       by === undefined || !isRefusal(refused) ? Effect.fail(refused) : Effect.flatMap(
         keep({ workspaceId, stageId: by.holder, lineage, serial, ...blob, why: refused.message }),
         (said) => Effect.fail(new Refused({ ...refused, message: `${refused.message} ${said}` }))
       )))
+    yield* removeUnnamed(superseded)
   }, inTurn.withPermit)
 
   /** A state of a stage that is over can only be left as evidence, for which a rescue is open then. Gives the sentence that says so; nothing if the state was stored before. */

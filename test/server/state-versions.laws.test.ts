@@ -7,6 +7,7 @@ import { Blobs } from "../../src/server/blobs.ts"
 import { Commits } from "../../src/server/commits.ts"
 import { layerDatabase } from "../../src/server/database.ts"
 import { Evidence } from "../../src/server/evidence.ts"
+import { NamedBlobs } from "../../src/server/named-blobs.ts"
 import { Rescues } from "../../src/server/rescues.ts"
 import { StateVersions } from "../../src/server/state-versions.ts"
 import { Workspaces } from "../../src/server/workspaces.ts"
@@ -33,6 +34,7 @@ const blobs = Layer.sync(Blobs, () => {
 
 const stores = StateVersions.layer.pipe(
   Layer.provideMerge(Layer.mergeAll(Evidence.layer, Rescues.layer)),
+  Layer.provideMerge(NamedBlobs.layer),
   Layer.provideMerge(Layer.mergeAll(Workspaces.layer, Commits.layer)),
   Layer.provideMerge(layerDatabase(":memory:")),
   Layer.provideMerge(blobs)

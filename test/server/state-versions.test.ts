@@ -1,18 +1,23 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { readdirSync } from "node:fs"
+import { join } from "node:path"
+import { statePath } from "../../src/schema/state.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
-import { agent, ask, directory, failed, onTheWay, person, planWith, serve, succeeded, userToken, withChanges, worker } from "./live-server.ts"
+import { sealed } from "../../src/worker/shared-state.ts"
+import { agent, ask, directory, failed, onTheWay, person, planWith, serve, sha256, succeeded, userToken, withChanges, worker } from "./live-server.ts"
 
 const state = (serial: number, lineage = "l-1", more: object = {}) => ({ version: 4, serial, lineage, outputs: {}, resources: [], ...more })
 
 /** A run in its apply stage. */
 const applying = (name = "demo") =>
   Effect.gen(function*() {
-    const url = yield* Effect.flatMap(directory, serve)
+    const made = yield* directory
+    const url = yield* serve(made)
     const id = yield* person(url).start(name, { "auto-apply": true })
     yield* planWith(url)
     const apply = yield* agent(url).take
-    return { url, id, apply, applier: worker(url, apply), address: `${url}/api/state/v1/workspaces/${name}` }
+    return { made, url, id, apply, applier: worker(url, apply), address: `${url}/api/state/v1/workspaces/${name}` }
   })
 
 describe("a state of a stage", () => {
@@ -85,6 +90,52 @@ describe("a state of a stage", () => {
       const planner = worker(url, yield* agent(url).take)
       const { epoch } = (yield* planner.lock("p")).json
       expect((yield* planner.pushState(state(1), "p", epoch)).json.error).toBe("wrong-stage")
+    }))
+})
+
+describe("the states of one lock", () => {
+  const pushed = (from: number, to: number, { applier }: Effect.Success<ReturnType<typeof applying>>, epoch: number, lineage = "l-1") =>
+    Effect.forEach(Array.from({ length: to - from + 1 }, (_, at) => from + at), (serial) => Effect.map(applier.pushState(state(serial, lineage), "a", epoch), ({ status }) => expect(status).toBe(204)), { discard: true })
+  const storedOf = (made: string, serials: ReadonlyArray<number>, lineage = "l-1") => {
+    const files = new Set(readdirSync(join(made, "data", "blobs")))
+    return serials.filter((serial) => files.has(sha256(JSON.stringify(state(serial, lineage)))))
+  }
+
+  it.live("are kept up to the last five, those of the lock before beside them", () =>
+    Effect.gen(function*() {
+      const run = yield* applying()
+      yield* run.applier.lock("a")
+      yield* pushed(1, 7, run, 1)
+      expect(storedOf(run.made, [1, 2, 3, 4, 5, 6, 7])).toEqual([3, 4, 5, 6, 7])
+      yield* run.applier.unlock("a")
+      yield* run.applier.lock("a")
+      yield* pushed(8, 13, run, 2)
+      expect(storedOf(run.made, [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13])).toEqual([3, 4, 5, 6, 7, 9, 10, 11, 12, 13])
+      expect((yield* ask(run.address, userToken)).json.serial).toBe(13)
+    }))
+
+  it.live("go from the disk only where nothing else has the same bytes", () =>
+    Effect.gen(function*() {
+      const run = yield* applying()
+      const me = person(run.url)
+      yield* me.upload(yield* me.workspace("twin"), Buffer.from(JSON.stringify(state(1))))
+      yield* run.applier.lock("a")
+      yield* pushed(1, 7, run, 1)
+      expect(storedOf(run.made, [1, 2, 3])).toEqual([1, 3])
+    }))
+
+  it.live("are known to have been stored when one that went comes again late", () =>
+    Effect.gen(function*() {
+      const run = yield* applying()
+      const key = Buffer.from(String((yield* run.applier.as("GET", taskPath.assignment)).json.keptStateKey), "hex")
+      yield* run.applier.lock("a")
+      yield* pushed(1, 7, run, 1)
+      yield* run.applier.unlock("a")
+      yield* run.applier.result(succeeded({ ...withChanges, statePushed: true }))
+      const bring = (serial: number) => person(run.url).as("POST", statePath.bring("demo"), sealed(run.apply.id, key, Buffer.from(JSON.stringify(state(serial)))))
+      const pending = Effect.map(person(run.url).as("GET", statePath.state("demo")), ({ json }) => json.pending.length)
+      expect([(yield* bring(1)).status, yield* pending]).toEqual([200, 0])
+      expect([(yield* bring(8)).status, yield* pending]).toEqual([200, 1])
     }))
 })
 

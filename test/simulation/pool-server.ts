@@ -17,6 +17,7 @@ import { layerDatabase, rows } from "../../src/server/database.ts"
 import { Effects } from "../../src/server/effects.ts"
 import { Evidence } from "../../src/server/evidence.ts"
 import { RandomBytes } from "../../src/server/ids.ts"
+import { NamedBlobs } from "../../src/server/named-blobs.ts"
 import { conflict, Refused, unauthorized } from "../../src/server/refused.ts"
 import { Rescues } from "../../src/server/rescues.ts"
 import { Runs } from "../../src/server/runs.ts"
@@ -59,6 +60,7 @@ const stores = Layer.mergeAll(Assignments.layer, StageStates.layer, StateRescue.
   Layer.provideMerge(Stages.layer),
   Layer.provideMerge(StateVersions.layer),
   Layer.provideMerge(Layer.mergeAll(Evidence.layer, Rescues.layer)),
+  Layer.provideMerge(NamedBlobs.layer),
   Layer.provideMerge(Workspaces.layer),
   Layer.provideMerge(Commits.layer)
 )
