@@ -1,10 +1,10 @@
-// What the linters of manifests and rules say of ours: kubeconform, kube-score and promtool.
-// What kube-score is not asked, and why, is below: each is a decision.
+// What the linters of manifests and rules say of ours: kubeconform, kube-score, checkov and promtool.
+// What kube-score and checkov are not asked, and why, is below: each is a decision.
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { installDefinitions, kubectl } from "./cluster.ts"
 import { writeSchemas } from "./schemas.ts"
 
@@ -56,6 +56,41 @@ describe("kube-score", () => {
     const { status, text } = said("kube-score", ["score", "--output-format=ci", ...Object.keys(notAsked).map((_) => `--ignore-test=${_}`), "-"], built(folder))
     expect(text.split("\n").filter((_) => _.startsWith("[CRITICAL]"))).toEqual([])
     expect(status).toBe(0)
+  })
+})
+
+const accepted = {
+  CKV_K8S_15: "tags are fixed, so IfNotPresent gives the same image and needs no registry",
+  CKV_K8S_22: "a runner is any image, and engines write where they like; worker, controller and server have a read-only root",
+  CKV_K8S_38: "the controller speaks to the API server: that is what it is for",
+  CKV_K8S_40: "1001 is the account of the chart's image, and its files are of it; user ids are values",
+  CKV_K8S_43: "an installation pins digests with images: of its overlay, or in the values",
+  CKV2_K8S_6: "the policy of tasks selects by label, and a component: not every cluster's network has policies"
+}
+interface Finding { readonly id: string; readonly why: string; readonly resource: string }
+const checkov = (manifests: string): ReadonlyArray<Finding> => {
+  const file = join(directory, "checked.yaml")
+  writeFileSync(file, manifests)
+  const { text } = said("checkov", ["--framework=kubernetes", "--output=json", "--quiet", "--skip-download", `--file=${file}`])
+  const { results } = JSON.parse(text)
+  return results.failed_checks.map(({ check_id: id, check_name: why, resource }: Readonly<Record<string, string>>) => ({ id, why, resource }))
+}
+const jobOfSample = (): string => {
+  const { items } = JSON.parse(said("bin/agent-job", ["render", "--task", "kustomize/samples/plan.yaml", "--output", "json"]).text)
+  return JSON.stringify(items.find(({ kind }: { readonly kind: string }) => kind === "Job"))
+}
+
+describe("checkov", () => {
+  const found = [...overlays.map((folder) => ({ name: basename(folder), manifests: () => built(folder) })), { name: "a task's Job", manifests: jobOfSample }]
+
+  it.each(found)("finds nothing in $name that is not accepted here", ({ manifests }) => {
+    expect(checkov(manifests()).filter(({ id }) => !(id in accepted))).toEqual([])
+  })
+
+  it("would find a container that may gain privileges, and finds each thing that is accepted", () => {
+    const all = found.flatMap(({ manifests }) => checkov(manifests()).map(({ id }) => id))
+    expect(new Set(all)).toEqual(new Set(Object.keys(accepted)))
+    expect(checkov(built("kustomize/overlays/agent").replaceAll("allowPrivilegeEscalation: false", "allowPrivilegeEscalation: true")).map(({ id }) => id)).toContain("CKV_K8S_20")
   })
 })
 
