@@ -124,6 +124,26 @@ describe("a state that is refused to a stage", () => {
       expect((yield* looked).version.serial).toBe(1)
     }))
 
+  it.live("since it is nested too deep to be parsed is kept as it is, cannot be used, and its stage's end waits for a person", () =>
+    Effect.gen(function*() {
+      const { apply, applier, looked, settle, url } = yield* applying
+      const push = (body: string) => applier.as("POST", taskPath.state, body, { "x-lock-id": "a", "x-lock-epoch": "1" })
+      const deep = `{"version":4,"serial":9,"lineage":"l","deep":${"[".repeat(500)}${"]".repeat(500)}}`
+      const why = "The state is nested more than 500 levels deep."
+      const refused = yield* push(deep)
+      expect((yield* push("[".repeat(600))).json).toMatchObject({ message: why })
+      const { evidence, version } = yield* looked
+      expect(evidence).toMatchObject([{ stage: apply.id, serial: 9, lineage: "l", sizeBytes: deep.length, why }])
+      expect([refused.status, refused.json.message, version.serial]).toEqual([422, `${why} It is kept as ${evidence[0].id}.`, 1])
+      expect((yield* ask(url + statePath.evidence("demo", evidence[0].id), userToken)).text).toBe(deep)
+      yield* applier.unlock("a")
+      yield* agent(url).report(apply.id, failed())
+      expect((yield* looked).pending).toHaveLength(1)
+      const used = yield* settle({ use: evidence[0].id })
+      expect([used.status, used.json.message]).toEqual([422, why])
+      expect((yield* looked).pending).toHaveLength(1)
+    }))
+
   it.live("is bounded to the highest serials of the stage, on the disk too", () =>
     Effect.gen(function*() {
       const made = yield* directory
