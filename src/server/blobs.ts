@@ -8,7 +8,7 @@ import { createReadStream } from "node:fs"
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Sha256 } from "../schema/names.ts"
-import { conflict, Refused } from "./refused.ts"
+import { conflict, Refused, tooLarge } from "./refused.ts"
 import { ServerError } from "./settings.ts"
 import { sharedVerdict } from "./shared-verdict.ts"
 
@@ -80,7 +80,7 @@ const make = Effect.fnUntraced(function*(directory: string) {
       let sizeBytes = 0
       yield* Stream.runForEach(bytes, (chunk) => {
         sizeBytes += chunk.byteLength
-        if (sizeBytes > limitBytes) return Effect.fail(new Refused({ status: 413, error: "too-large", message: `The body has more than ${limitBytes} bytes; make it smaller.` }))
+        if (sizeBytes > limitBytes) return Effect.fail(tooLarge(limitBytes))
         hash.update(chunk)
         return onDisk(() => handle.appendFile(chunk))
       })
