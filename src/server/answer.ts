@@ -8,7 +8,7 @@ import { isDeeperThan } from "../core/json-depth.ts"
 import { taskHeader } from "../schema/task-api.ts"
 import type { Blobs } from "./blobs.ts"
 import { newId } from "./ids.ts"
-import { invalid, Refused } from "./refused.ts"
+import { invalid, Refused, tooLarge } from "./refused.ts"
 
 export type Failure = Refused | SqlError.SqlError | HttpServerError.HttpServerError
 export type Answer = Effect.Effect<HttpServerResponse.HttpServerResponse, Failure>
@@ -72,7 +72,7 @@ export const routesWith = (form: typeof problem) => (method: Method, path: HttpR
       return HttpServerResponse.setHeader(answer, "x-request-id", requestId)
     }))
 
-/** The whole body; 413 past the limit. */
+/** The whole of a body that is never large; 413 past the limit. */
 export const bytesOf = (request: HttpServerRequest.HttpServerRequest, limitBytes: number): Effect.Effect<Uint8Array, Failure> =>
   Effect.gen(function*() {
     const chunks: Array<Uint8Array> = []
@@ -80,9 +80,7 @@ export const bytesOf = (request: HttpServerRequest.HttpServerRequest, limitBytes
     yield* Stream.runForEach(request.stream, (chunk) => {
       sizeBytes += chunk.byteLength
       chunks.push(chunk)
-      return sizeBytes > limitBytes
-        ? Effect.fail(new Refused({ status: 413, error: "too-large", message: `The body has more than ${limitBytes} bytes; make it smaller.` }))
-        : Effect.void
+      return sizeBytes > limitBytes ? Effect.fail(tooLarge(limitBytes)) : Effect.void
     })
     return Buffer.concat(chunks)
   })

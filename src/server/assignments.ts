@@ -81,10 +81,16 @@ const make = Effect.gen(function*() {
     return yield* ofTask(yield* stages.get(id), taskUid)
   })
 
+  /** Neither taken nor withdrawn, and its workspace does not wait for a person. */
+  const isOpen = sql`acknowledgedAt IS NULL AND endedAt IS NULL
+    AND NOT EXISTS (SELECT 1 FROM rescues JOIN runs ON runs.workspaceId = rescues.workspaceId WHERE runs.id = stages.runId AND runs.rescueId IS NULL AND rescues.settledAt IS NULL)`
+
+  /** Nothing of one that is open no more: others may have come since it was looked up. */
   const offer = Effect.fnUntraced(function*(stage: StageRow, agent: string) {
+    const offered = yield* sql`UPDATE stages SET ${sql.update({ agent, offeredAt: yield* now })} WHERE id = ${stage.id} AND ${isOpen} RETURNING id`
+    if (offered.length === 0) return []
     const taskToken = yield* newTaskToken
     yield* sql`INSERT INTO taskTokens ${sql.insert({ hash: tokenHash(taskToken), stageId: stage.id })}`
-    yield* sql`UPDATE stages SET ${sql.update({ agent, offeredAt: yield* now })} WHERE id = ${stage.id}`
     const run = yield* runs.get(stage.runId)
     const { workingDirectory } = yield* workspaces.get(run.workspaceId)
     const assignment: Assignment = {
@@ -100,20 +106,19 @@ const make = Effect.gen(function*() {
       ...(stage.stage !== "plan" && run.planSha256 !== null && { planSha256: run.planSha256 }),
       taskToken
     }
-    return assignment
+    return [assignment]
   })
 
   const look = (agent: string, max: number) =>
     Effect.gen(function*() {
       const at = yield* Clock.currentTimeMillis
-      const open = yield* rows(Row)(sql`SELECT * FROM stages WHERE acknowledgedAt IS NULL AND endedAt IS NULL
-        AND NOT EXISTS (SELECT 1 FROM rescues JOIN runs ON runs.workspaceId = rescues.workspaceId WHERE runs.id = stages.runId AND runs.rescueId IS NULL AND rescues.settledAt IS NULL) ORDER BY seq`)
+      const open = yield* rows(Row)(sql`SELECT * FROM stages WHERE ${isOpen} ORDER BY seq`)
       const due = open.filter((stage) => dueAt(stage, agent, at) <= at).slice(0, max)
       if (due.length === 0) {
         return { found: Option.none<ReadonlyArray<Assignment>>(), ...(open.length > 0 && { againAt: Math.min(...open.map((stage) => dueAt(stage, agent, at))) }) }
       }
-      const assignments = yield* sql.withTransaction(Effect.forEach(due, (stage) => offer(stage, agent)))
-      return { found: Option.some<ReadonlyArray<Assignment>>(assignments) }
+      const assignments = (yield* sql.withTransaction(Effect.forEach(due, (stage) => offer(stage, agent)))).flat()
+      return assignments.length === 0 ? { found: Option.none<ReadonlyArray<Assignment>>(), againAt: at } : { found: Option.some<ReadonlyArray<Assignment>>(assignments) }
     })
 
   const acquire = Effect.fn("Assignments.acquire")(function*(agent: string, waitSeconds: number, max: number) {

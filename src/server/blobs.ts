@@ -2,14 +2,15 @@
 // A digest is given out only when its file is complete and on disk (write aside, fsync, rename, fsync of the directory), so a row never names a torn blob.
 // Used by the stores, which commit the digest afterwards; logs are rows instead, since they grow.
 import * as NodeStream from "@effect/platform-node/NodeStream"
-import { Context, Effect, Layer, Stream } from "effect"
+import { Context, Duration, Effect, Layer, Stream } from "effect"
 import { createHash, randomBytes, randomUUID } from "node:crypto"
 import { createReadStream } from "node:fs"
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Sha256 } from "../schema/names.ts"
-import { conflict, Refused } from "./refused.ts"
+import { conflict, Refused, tooLarge } from "./refused.ts"
 import { ServerError } from "./settings.ts"
+import { sharedVerdict } from "./shared-verdict.ts"
 
 interface Blob {
   readonly sha256: Sha256
@@ -79,7 +80,7 @@ const make = Effect.fnUntraced(function*(directory: string) {
       let sizeBytes = 0
       yield* Stream.runForEach(bytes, (chunk) => {
         sizeBytes += chunk.byteLength
-        if (sizeBytes > limitBytes) return Effect.fail(new Refused({ status: 413, error: "too-large", message: `The body has more than ${limitBytes} bytes; make it smaller.` }))
+        if (sizeBytes > limitBytes) return Effect.fail(tooLarge(limitBytes))
         hash.update(chunk)
         return onDisk(() => handle.appendFile(chunk))
       })
@@ -114,14 +115,14 @@ const make = Effect.fnUntraced(function*(directory: string) {
   })
 
   /** Anybody may ask for it without a token, so the disk hears of it but now and then. */
-  const probe = yield* onDisk(async () => {
+  const probe = yield* sharedVerdict(onDisk(async () => {
     const file = join(directory, `new-${randomUUID()}`)
     try {
       await writeFile(file, probeBytes, { flag: "wx", mode: 0o600, flush: true })
     } finally {
       await rm(file, { force: true })
     }
-  }).pipe(Effect.cachedWithTTL("5 seconds"))
+  }), Duration.seconds(5))
 
   return Blobs.of({
     put,

@@ -2,7 +2,7 @@
 // Invariant: bounded. Of a stage the highest serials stay, of a workspace those of pending rescues and then the newest; what goes, goes from the disk too.
 // Used by state-versions (keeps them) and state-rescue (shows and takes them).
 import { Context, Effect, Layer, Schema } from "effect"
-import { SqlClient } from "effect/sql"
+import { SqlClient, type SqlError } from "effect/sql"
 import { Sha256, Timestamp } from "../schema/names.ts"
 import { Blobs } from "./blobs.ts"
 import { row, rows } from "./database.ts"
@@ -26,6 +26,7 @@ const KeptState = Schema.Struct({
   receivedAt: Timestamp
 })
 type KeptState = typeof KeptState.Type
+export type Refusal = Omit<KeptState, "id" | "receivedAt">
 
 const Gone = Schema.Struct({ sha256: Sha256 })
 
@@ -51,13 +52,14 @@ const make = Effect.gen(function*() {
     return [...ofStage, ...ofWorkspace]
   })
 
-  /** The same state of a stage is kept once. Nothing if it is one too many. The caller lets no other state be stored meanwhile. */
-  const keep = Effect.fn("Evidence.keep")(function*(refused: Omit<KeptState, "id" | "receivedAt">) {
+  /** The same state of a stage is kept once, and `ifNew` done in the same transaction. Nothing if it is one too many. The caller lets no other state be stored meanwhile. */
+  const keep = Effect.fn("Evidence.keep")(function*(refused: Refusal, ifNew: Effect.Effect<void, SqlError.SqlError>) {
     const id = yield* newId("ev")
     const gone = yield* sql.withTransaction(Effect.gen(function*() {
-      yield* sql`INSERT INTO evidence (id, seq, workspaceId, stageId, serial, lineage, sha256, sizeBytes, why, receivedAt)
+      const made = yield* sql`INSERT INTO evidence (id, seq, workspaceId, stageId, serial, lineage, sha256, sizeBytes, why, receivedAt)
         SELECT ${id}, COALESCE(MAX(seq), 0) + 1, ${refused.workspaceId}, ${refused.stageId}, ${refused.serial}, ${refused.lineage}, ${refused.sha256}, ${refused.sizeBytes}, ${refused.why}, ${yield* now}
-        FROM evidence WHERE true ON CONFLICT DO NOTHING`
+        FROM evidence WHERE true ON CONFLICT DO NOTHING RETURNING id`
+      if (made.length > 0) yield* ifNew
       return yield* prune(refused)
     }))
     yield* removeUnnamed(gone)

@@ -28,7 +28,9 @@ const opened = (stage: string, key: Uint8Array, bytes: Uint8Array) =>
       const rest = bytes.subarray(line.length)
       const decipher = createDecipheriv("aes-256-gcm", key, rest.subarray(0, vectorBytes), { authTagLength: tagBytes })
       decipher.setAAD(line).setAuthTag(rest.subarray(vectorBytes, vectorBytes + tagBytes))
-      return Buffer.concat([decipher.update(rest.subarray(vectorBytes + tagBytes)), decipher.final()])
+      const state = decipher.update(rest.subarray(vectorBytes + tagBytes))
+      decipher.final() // gives nothing more, and fails unless the tag is the state's
+      return state
     },
     catch: () => invalid("This kept state is damaged, or was made for another server; it is left where it is.")
   })
@@ -52,7 +54,7 @@ const make = Effect.gen(function*() {
     const state = yield* Effect.fromResult(opened(stage.id, Buffer.from(keyOf(stage.id), "hex"), bytes))
     if (stage.endedAt === null) return yield* conflict("not-over", `The stage ${stage.id} still runs and may save its state itself.`)
     const { workspaceId } = yield* runs.get(stage.runId)
-    yield* states.leave(stage, workspaceId, { bytes: state, why: "It could not be saved, and was kept outside of its Pod." })
+    yield* states.leave(stage.id, workspaceId, { bytes: state, why: "It could not be saved, and was kept outside of its Pod." })
     return workspaceId
   })
 
@@ -66,7 +68,7 @@ const make = Effect.gen(function*() {
     const [pending] = yield* rescues.pending(workspace.id)
     if (pending === undefined) return yield* conflict("nothing-pending", `Nothing of ${name} waits to be settled, so no state is taken; see: agent-job state show ${name}`)
     const stage = yield* stages.get(pending.stageId)
-    yield* states.leave(stage, workspace.id, { bytes, why: `It is a file that ${by} brought.` })
+    yield* states.leave(stage.id, workspace.id, { bytes, why: `It is a file that ${by} brought.` })
   })
 
   return { keyOf, take, bring }

@@ -26,3 +26,5 @@ export const conflict = (error: string, message: string, details?: Readonly<Reco
   new Refused({ status: 409, error, message, ...(details !== undefined && { details }) })
 
 export const invalid = (message: string) => new Refused({ status: 422, error: "invalid", message })
+
+export const tooLarge = (limitBytes: number) => new Refused({ status: 413, error: "too-large", message: `The body has more than ${limitBytes} bytes; make it smaller.` })

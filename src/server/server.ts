@@ -8,6 +8,7 @@ import { join } from "node:path"
 import { Assignments } from "./assignments.ts"
 import { Audit } from "./audit.ts"
 import { Blobs } from "./blobs.ts"
+import { Bodies } from "./bodies.ts"
 import { Commits } from "./commits.ts"
 import { Configurations } from "./configurations.ts"
 import { layerDatabase } from "./database.ts"
@@ -56,7 +57,7 @@ export const stores = (options: ServerOptions) =>
     Layer.provideMerge(Runs.layer),
     Layer.provideMerge(Effects.layer),
     Layer.provideMerge(Stages.layer),
-    Layer.provideMerge(Layer.mergeAll(Audit.layer, Configurations.layer, Limits.layer, StateVersions.layer, Variables.layer)),
+    Layer.provideMerge(Layer.mergeAll(Audit.layer, Bodies.layer, Configurations.layer, Limits.layer, StateVersions.layer, Variables.layer)),
     Layer.provideMerge(Layer.mergeAll(Evidence.layer, Rescues.layer)),
     Layer.provideMerge(NamedBlobs.layer),
     Layer.provideMerge(Workspaces.layer),

@@ -10,7 +10,7 @@ import { Evidence } from "./evidence.ts"
 import { invalid, orNotFound } from "./refused.ts"
 import { nothingPending, Rescues } from "./rescues.ts"
 import { Stages } from "./stages.ts"
-import { StateVersions } from "./state-versions.ts"
+import { excessOf, StateVersions } from "./state-versions.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
 
 const shownAtMost = 20
@@ -82,6 +82,8 @@ const make = Effect.gen(function*() {
     const state = yield* kept(workspaceId, id)
     const { runId } = yield* stages.get(state.stageId)
     const bytes = yield* evidence.read(state)
+    const excess = excessOf(bytes)
+    if (excess !== undefined) return yield* excess
     const before = yield* states.current(workspaceId)
     if (before === undefined || state.serial > before.serial) return { bytes, runId, serial: state.serial }
     const serial = before.serial + 1

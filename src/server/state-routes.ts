@@ -5,8 +5,9 @@ import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { WorkspaceName } from "../schema/names.ts"
 import { LockInfo, stateLimitBytes, taskHeader } from "../schema/task-api.ts"
-import { bytesOf, jsonOf, noContent, type Params, problem, queryOf, unlocked } from "./answer.ts"
+import { jsonOf, noContent, type Params, problem, queryOf, unlocked } from "./answer.ts"
 import { routesFor } from "./authorize.ts"
+import { Bodies } from "./bodies.ts"
 import { invalid, orNotFound, Refused } from "./refused.ts"
 import { StateVersions } from "./state-versions.ts"
 import { Workspaces } from "./workspaces.ts"
@@ -18,6 +19,7 @@ const address = "/api/state/v1/workspaces/:name"
 const asLocked = (refused: Refused) => refused.error === "locked" ? problem(new Refused({ ...refused, status: 423 })) : problem(refused)
 
 export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
+  const bodies = yield* Bodies
   const states = yield* StateVersions
   const workspaces = yield* Workspaces
   const route = yield* routesFor("user", asLocked)
@@ -40,8 +42,8 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("POST", address, (request, params) =>
       Effect.gen(function*() {
         const { id } = yield* existing(params)
-        const bytes = yield* bytesOf(request, stateLimitBytes)
-        yield* states.accept(id, { bytes, sha256: request.headers[taskHeader.digest], lockId: queryOf(request, "ID"), by: undefined })
+        const written = { sha256: request.headers[taskHeader.digest], lockId: queryOf(request, "ID"), by: undefined }
+        yield* bodies.whole(request, stateLimitBytes, (bytes) => states.accept(id, { bytes, ...written }))
         return noContent
       })),
     route("PUT", address, (request, params) =>

@@ -1,14 +1,16 @@
 // States of workspaces: every accepted body is a version, taken only under the current lock; a stage's that is refused is kept as evidence.
 // Invariants: each lock raises the workspace's epoch; the lineage stays; the serial never falls; what was answered is on disk, until more of the same lock are.
 // Used by the task API (workers), the state API (people), the rescues and the TFE routes (outputs).
-import { Context, Effect, Layer, Result, Schema, Semaphore, Stream } from "effect"
+import { Context, Effect, Layer, Option, Result, Schema, Semaphore, Stream } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { jsonExcess } from "../core/json-depth.ts"
+import { stateHead } from "../core/state-head.ts"
+import { Stage } from "../schema/agent-task.ts"
 import { RunId, Sha256, Timestamp } from "../schema/names.ts"
 import { LockInfo, stateLimitBytes } from "../schema/task-api.ts"
 import { Blobs } from "./blobs.ts"
 import { row, rows } from "./database.ts"
-import { Evidence } from "./evidence.ts"
+import { Evidence, type Refusal } from "./evidence.ts"
 import { newId } from "./ids.ts"
 import { NamedBlobs } from "./named-blobs.ts"
 import { conflict, invalid, Refused, unauthorized } from "./refused.ts"
@@ -27,6 +29,7 @@ export const StateVersion = Schema.Struct({
 })
 export type StateVersion = typeof StateVersion.Type
 const Superseded = StateVersion.mapFields(({ sha256 }) => ({ sha256 }))
+type Superseded = typeof Superseded.Type
 
 const Output = Schema.Struct({ value: Schema.Unknown, type: Schema.optionalKey(Schema.Unknown), sensitive: Schema.optionalKey(Schema.Boolean) })
 
@@ -49,11 +52,19 @@ interface NewState {
 /** A lock that a person opened though a stage, or somebody else, held it. */
 const ForcedUnlock = Schema.Struct({ holder: Schema.String, lockInfo: Schema.fromJsonString(LockInfo), epoch: Schema.Int, forcedBy: Schema.String, forcedAt: Timestamp })
 
+/** A stage that ended. */
+const Over = Schema.Struct({ stage: Stage, runId: RunId })
+
 /** An engine sends its state every 20 s, so that a long apply would fill the disk; each of them has in it what those before have. */
 const keptOfLock = 5
 
 /** The lock of everybody who is no stage. */
 const person = "person"
+
+/** What is known of a body. `excess`: why it can be kept and no more. */
+interface Known extends Pick<State, "serial" | "lineage"> {
+  readonly excess?: Refused
+}
 
 const decode = Schema.decodeUnknownResult(Schema.fromJsonString(State))
 
@@ -67,11 +78,24 @@ const tooMuch = {
   values: `The state has more than ${parsable.values} values, which would take more memory than the server has; split its workspace into smaller ones.`
 }
 
-const parse = (bytes: Uint8Array) => {
+/** Says that there is too much in a state for it to be parsed, whoever would. */
+export const excessOf = (bytes: Uint8Array): Refused | undefined => {
   const excess = jsonExcess(parsable, bytes)
-  return excess !== undefined ? Effect.fail(invalid(tooMuch[excess])) : Result.match(decode(new TextDecoder().decode(bytes)), {
+  return excess === undefined ? undefined : invalid(tooMuch[excess])
+}
+
+const parse = (bytes: Uint8Array) =>
+  Result.match(decode(new TextDecoder().decode(bytes)), {
     onFailure: () => Effect.fail(invalid("The body is not a state: JSON with a serial and a lineage is expected.")),
-    onSuccess: (state) => Effect.succeed(state)
+    onSuccess: ({ lineage, serial }) => Effect.succeed<Known>({ lineage, serial })
+  })
+
+/** Of one with too much in it no more than its head, which is enough to keep it as evidence. */
+const know = (bytes: Uint8Array): Effect.Effect<Known, Refused> => {
+  const excess = excessOf(bytes)
+  return excess === undefined ? parse(bytes) : Option.match(stateHead(bytes), {
+    onNone: () => Effect.fail(excess),
+    onSome: (head) => Effect.succeed({ ...head, excess })
   })
 }
 
@@ -167,16 +191,30 @@ const make = Effect.gen(function*() {
 
   const put = (bytes: Uint8Array, expected?: string) => blobs.put(Stream.succeed(bytes), { limitBytes: stateLimitBytes, expected })
 
-  /** Keeps a state of a stage as evidence; gives the sentence that says so. */
-  const keep = (state: Parameters<typeof evidence.keep>[0]) =>
-    Effect.map(evidence.keep(state), (kept) => kept === undefined ? "It is not kept, since states of higher serials are." : `It is kept as ${kept.id}.`)
+  const endOf = (stageId: string) => row(Over)(sql`SELECT stage, runId FROM stages WHERE id = ${stageId} AND endedAt IS NOT NULL`)
+
+  /** Its end may not have known of the state, and a person may have settled what it left in doubt. */
+  const openIfOver = ({ stageId, workspaceId }: Refusal) =>
+    Effect.flatMap(endOf(stageId), (over) =>
+      over === undefined ? Effect.void : rescues.open({ workspaceId, stageId, reason: "StateNotSaved", message: `The ${over.stage} of ${over.runId} sent a state after its end` }))
+
+  /** Keeps a state of a stage as evidence, for which a rescue is open if the stage is over. Gives the sentence that says so; nothing if the stage is over and the state was stored before. */
+  const keep = Effect.fnUntraced(function*(state: Refusal) {
+    if ((yield* endOf(state.stageId)) !== undefined) {
+      const stored = yield* sql`SELECT id FROM stateVersions WHERE workspaceId = ${state.workspaceId} AND sha256 = ${state.sha256}`
+      if (stored.length > 0) return undefined
+    }
+    const kept = yield* evidence.keep(state, openIfOver(state))
+    return kept === undefined ? "It is not kept, since states of higher serials are." : `It is kept as ${kept.id}.`
+  })
 
   /** Stores a state as the workspace's next version; the same body under the same serial is success and no new version. */
   const accept = Effect.fn("StateVersions.accept")(function*(workspaceId: string, { by, bytes, lockId, sha256 }: NewState) {
-    const state = yield* parse(bytes)
+    const { excess, lineage, serial } = yield* know(bytes)
+    if (excess !== undefined && by === undefined) return yield* excess
     const blob = yield* put(bytes, sha256)
-    const { lineage, serial } = state
     const superseded = yield* sql.withTransaction(Effect.gen(function*() {
+      if (excess !== undefined) return yield* excess
       const workspace = yield* workspaces.get(workspaceId)
       if (workspace.lockInfo === null) return yield* conflict("not-locked", `The state of ${workspace.name} is not locked; lock it before writing.`)
       const isOwn = by === undefined || (by.holder === workspace.lockHolder && by.epoch === workspace.epoch)
@@ -188,28 +226,25 @@ const make = Effect.gen(function*() {
       }
       yield* insert(workspace, { ...blob, lineage, serial, runId: by?.runId ?? null })
       return yield* supersede(workspace)
-    })).pipe(Effect.catchTag("Refused", (refused): Effect.Effect<never, Refused | SqlError.SqlError> =>
-      by === undefined || !isRefusal(refused) ? Effect.fail(refused) : Effect.flatMap(
+    })).pipe(Effect.catchTag("Refused", (refused): Effect.Effect<ReadonlyArray<Superseded>, Refused | SqlError.SqlError> =>
+      by === undefined || !(isRefusal(refused) || refused === excess) ? Effect.fail(refused) : Effect.flatMap(
         keep({ workspaceId, stageId: by.holder, lineage, serial, ...blob, why: refused.message }),
-        (said) => Effect.fail(new Refused({ ...refused, message: `${refused.message} ${said}` }))
+        (said) => said === undefined ? Effect.succeed([]) : Effect.fail(new Refused({ ...refused, message: `${refused.message} ${said}` }))
       )))
     yield* removeUnnamed(superseded)
   }, inTurn.withPermit)
 
   /** A state of a stage that is over can only be left as evidence, for which a rescue is open then. Gives the sentence that says so; nothing if the state was stored before. */
-  const leave = Effect.fn("StateVersions.leave")(function*(stage: { readonly id: string; readonly stage: string; readonly runId: RunId }, workspaceId: string, { bytes, sha256, why }: { readonly bytes: Uint8Array; readonly sha256?: string | undefined; readonly why: string }) {
-    const { lineage, serial } = yield* parse(bytes)
+  const leave = Effect.fn("StateVersions.leave")(function*(stageId: string, workspaceId: string, { bytes, sha256, why }: { readonly bytes: Uint8Array; readonly sha256?: string | undefined; readonly why: string }) {
+    const { excess, lineage, serial } = yield* know(bytes)
     const blob = yield* put(bytes, sha256)
-    const stored = yield* sql`SELECT id FROM stateVersions WHERE workspaceId = ${workspaceId} AND sha256 = ${blob.sha256}`
-    if (stored.length > 0) return undefined
-    const isNews = (yield* evidence.ofStage(stage.id, blob.sha256)) === undefined
-    if (isNews) yield* rescues.open({ workspaceId, stageId: stage.id, reason: "StateNotSaved", message: `The ${stage.stage} of ${stage.runId} sent a state after its end` })
-    return yield* keep({ workspaceId, stageId: stage.id, lineage, serial, ...blob, why })
+    return yield* keep({ workspaceId, stageId, lineage, serial, ...blob, why: excess === undefined ? why : `${why} ${excess.message}` })
   }, inTurn.withPermit)
 
   /** Makes a state the next version, where nobody has the lock, and does what belongs to it in the same transaction. */
   const adopt = Effect.fn("StateVersions.adopt")(function*<E>(workspaceId: string, bytes: Uint8Array, runId: RunId, also: Effect.Effect<void, E>) {
-    const { lineage, serial } = yield* parse(bytes)
+    const { excess, lineage, serial } = yield* know(bytes)
+    if (excess !== undefined) return yield* excess
     const blob = yield* put(bytes)
     yield* sql.withTransaction(Effect.gen(function*() {
       const workspace = yield* workspaces.get(workspaceId)

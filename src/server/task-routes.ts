@@ -12,6 +12,7 @@ import { type Answer, blobAnswer, bytesOf, countOf, jsonOf, noContent, problem, 
 import { Assignments } from "./assignments.ts"
 import { routesOf } from "./authorize.ts"
 import { Blobs } from "./blobs.ts"
+import { Bodies } from "./bodies.ts"
 import { KeptStates } from "./kept-states.ts"
 import { Logs } from "./logs.ts"
 import { conflict, invalid, Refused } from "./refused.ts"
@@ -34,6 +35,7 @@ const epochOf = Schema.decodeUnknownOption(Schema.FiniteFromString.check(Schema.
 export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const assignments = yield* Assignments
   const blobs = yield* Blobs
+  const bodies = yield* Bodies
   const logs = yield* Logs
   const keptStates = yield* KeptStates
   const runs = yield* Runs
@@ -108,13 +110,12 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
     routeOfState("POST", taskPath.state, (request, _, stage) =>
       Effect.gen(function*() {
         if (stage.stage === "plan") return yield* conflict("wrong-stage", "A plan stage writes no state.")
-        const bytes = yield* bytesOf(request, stateLimitBytes)
         const { [taskHeader.digest]: sha256, [taskHeader.lockEpoch]: epoch, [taskHeader.lockId]: lockId } = request.headers
-        yield* states.push(stage, { bytes, sha256, lockId, epoch: epochOf(epoch) })
+        yield* bodies.whole(request, stateLimitBytes, (bytes) => states.push(stage, { bytes, sha256, lockId, epoch: epochOf(epoch) }))
         return noContent
       })),
     task("POST", taskPath.keptState, (request) =>
-      Effect.as(Effect.flatMap(bytesOf(request, keptStateLimitBytes), keptStates.take), noContent)),
+      Effect.as(bodies.whole(request, keptStateLimitBytes, keptStates.take), noContent)),
     routeOfStage("POST", taskPath.lock, (request, _, stage) =>
       Effect.gen(function*() {
         return HttpServerResponse.jsonUnsafe({ epoch: yield* states.lock(stage, yield* lockInfo(request)) })

@@ -4,8 +4,9 @@ import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { ForceUnlock, type ImportStarted, SettleRescue } from "../schema/state.ts"
 import { keptStateLimitBytes } from "../schema/task-api.ts"
-import { bytesOf, jsonOf, problem } from "./answer.ts"
+import { jsonOf, problem } from "./answer.ts"
 import { routesFor } from "./authorize.ts"
+import { Bodies } from "./bodies.ts"
 import { ImportRuns } from "./import-runs.ts"
 import { KeptStates } from "./kept-states.ts"
 import { StateRescue } from "./state-rescue.ts"
@@ -19,6 +20,7 @@ const unlock = jsonOf(ForceUnlock)
 const who = (caller: Caller, by: string) => `${caller.name}, ${by}`
 
 export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
+  const bodies = yield* Bodies
   const imports = yield* ImportRuns
   const keptStates = yield* KeptStates
   const state = yield* StateRescue
@@ -31,7 +33,7 @@ export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.map(state.read(name, id), (bytes) => HttpServerResponse.uint8Array(bytes, { contentType: "application/json" }))),
     route("POST", `${place}/evidence`, (request, { name = "" }, caller) =>
       Effect.gen(function*() {
-        yield* keptStates.bring(name, yield* bytesOf(request, keptStateLimitBytes), caller.name)
+        yield* bodies.whole(request, keptStateLimitBytes, (bytes) => keptStates.bring(name, bytes, caller.name))
         return yield* shown(name)
       })),
     route("POST", `${place}/rescue`, (request, { name = "" }, caller) =>

@@ -1,13 +1,38 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Deferred, Effect, Fiber, Layer } from "effect"
+import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { once } from "node:events"
 import { request } from "node:http"
+import { RunEvent } from "../../src/core/run-machine.ts"
+import { type RunId, Sha256, WorkspaceName } from "../../src/schema/names.ts"
 import { poolPath } from "../../src/schema/pool-api.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
-import { agent, cancelled, directory, evicted, failed, person, planWith, serve, sha256, succeeded, taskUid, withChanges, worker } from "./live-server.ts"
+import { Assignments } from "../../src/server/assignments.ts"
+import { Configurations } from "../../src/server/configurations.ts"
+import { Rescues } from "../../src/server/rescues.ts"
+import { Runs } from "../../src/server/runs.ts"
+import { stores } from "../../src/server/server.ts"
+import { Workspaces } from "../../src/server/workspaces.ts"
+import { agent, cancelled, directory, evicted, failed, optionsIn, person, planWith, serve, sha256, succeeded, taskUid, withChanges, worker } from "./live-server.ts"
 
 const server = Effect.flatMap(directory, serve)
+
+/** A run whose plan waits for an agent. */
+interface Offering {
+  readonly id: RunId
+  readonly stageId: string
+  readonly workspaceId: string
+}
+const offering = Effect.gen(function*() {
+  const { id: workspaceId } = yield* Effect.flatMap(Workspaces, (workspaces) => workspaces.ensure(WorkspaceName.make("demo")))
+  const version = yield* Effect.flatMap(Configurations, (configurations) => configurations.create(workspaceId, false))
+  const runs = yield* Runs
+  const { id } = yield* runs.create({
+    workspaceId, configurationVersionId: version.id, archiveSha256: Sha256.make(sha256("")), planOnly: false, autoApply: false, destroy: false, message: "", engine: undefined, options: {}, variables: []
+  })
+  return { id, stageId: `${id}.plan.1`, workspaceId } satisfies Offering
+})
 
 describe("an assignment", () => {
   it.effect("is offered to another agent again when it was not acknowledged for 30 seconds", () =>
@@ -123,6 +148,36 @@ describe("an assignment", () => {
         expect(answer.status).toBe(404)
       }
     }))
+
+  it.live.each([
+    { given: "it was withdrawn", meanwhile: ({ id }: Offering) => Effect.flatMap(Runs, (runs) => runs.step(id, RunEvent.Cancel())) },
+    {
+      given: "a rescue of its workspace was opened", meanwhile: ({ stageId, workspaceId }: Offering) =>
+        Effect.flatMap(Rescues, (rescues) => rescues.open({ workspaceId, stageId, reason: "StateNotSaved", message: "in doubt" }))
+    }
+  ])("is not offered when $given while an agent was asking", ({ meanwhile }) =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const { acquire } = yield* Assignments
+      const made = yield* offering
+      /** The statements go one after another: this keeps those that come later waiting. */
+      const held = Effect.gen(function*() {
+        const gate = yield* Deferred.make<void>()
+        yield* Effect.forkChild(sql.withTransaction(Deferred.await(gate)))
+        yield* Effect.sleep("20 millis")
+        return Effect.andThen(Deferred.succeed(gate, undefined), Effect.sleep("20 millis"))
+      })
+      const begin = yield* held
+      const asking = yield* Effect.forkChild(acquire("agent-1", 0, 10))
+      yield* Effect.sleep("20 millis")
+      const look = yield* held
+      yield* begin
+      const change = yield* Effect.forkChild(meanwhile(made))
+      yield* Effect.sleep("20 millis")
+      yield* look
+      yield* Fiber.join(change)
+      expect(yield* Fiber.join(asking)).toEqual([])
+    }).pipe(Effect.provide(Layer.unwrap(Effect.map(directory, (made) => stores(optionsIn(made)))))))
 
   it.live("is never given to two of many agents at once", () =>
     Effect.gen(function*() {

@@ -7,6 +7,8 @@ import { agent, directory, failed, person, planWith, serve, succeeded, withChang
 
 const state = (serial: number) => ({ version: 4, serial, lineage: "l", outputs: {}, resources: [] })
 const bytes = (serial: number) => Buffer.from(JSON.stringify(state(serial)))
+/** Too much to be parsed. */
+const deep = (serial: number) => Buffer.from(`{"serial":${serial},"lineage":"l","deep":${"[".repeat(500)}${"]".repeat(500)}}`)
 
 /** An apply of `demo` with the key of its kept states, and a plan of another workspace that runs beside it. */
 const applying = Effect.gen(function*() {
@@ -46,6 +48,15 @@ describe("a kept state", () => {
       expect((yield* looked).pending).toEqual([])
       expect((yield* carry(sealed(apply.id, key, bytes(7)))).status).toBe(204)
       expect((yield* looked).pending).toHaveLength(1)
+    }))
+
+  it.live("becomes evidence also when it is too much to be parsed, but not when it is no state", () =>
+    Effect.gen(function*() {
+      const { apply, carry, key, looked, lose } = yield* applying
+      yield* lose
+      expect((yield* carry(sealed(apply.id, key, deep(7)))).status).toBe(204)
+      expect((yield* carry(sealed(apply.id, key, Buffer.from("[".repeat(600))))).status).toBe(422)
+      expect((yield* looked).evidence).toMatchObject([{ stage: apply.id, serial: 7, lineage: "l", why: expect.stringMatching(/kept outside of its Pod\. The state is nested more than 500 levels deep\.$/u) }])
     }))
 
   it.live("is left where it is while its stage still runs", () =>
@@ -89,6 +100,7 @@ describe("a file that a person brings", () => {
       expect((yield* bring(sealed(apply.id, key, bytes(7)))).json.evidence).toMatchObject([{ serial: 7 }])
       expect((yield* bring(bytes(8))).json.evidence).toMatchObject([{ serial: 8, stage: apply.id, why: expect.stringContaining("brought") }, { serial: 7 }])
       expect((yield* bring(Buffer.from("no state"))).status).toBe(422)
+      expect((yield* bring(deep(6))).json.evidence[0]).toMatchObject({ serial: 6, why: expect.stringMatching(/brought\. The state is nested/u) })
       expect((yield* bring(bytes(8), "none")).status).toBe(404)
       expect((yield* bring(sealed(apply.id, key, bytes(9)), "other")).json.error).toBe("other-workspace")
     }))

@@ -1,11 +1,12 @@
 // What one caller may ask for: each limit just below, at and above it, and who is not touched by it.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Duration, Effect } from "effect"
 import { once } from "node:events"
 import { type IncomingMessage, request as call } from "node:http"
 import type { Rate } from "../../src/core/token-bucket.ts"
 import { taskPath } from "../../src/schema/task-api.ts"
 import { tfePath } from "../../src/schema/tfe-api.ts"
+import { BodyRoom } from "../../src/server/bodies.ts"
 import { Waiters } from "../../src/server/commits.ts"
 import { Rates } from "../../src/server/limits.ts"
 import { agent, archiveOf, ask, directory, person, poolToken, serve, userToken, worker } from "./live-server.ts"
@@ -125,6 +126,51 @@ describe("a body", () => {
       expect((yield* ask(`${address}?ID=a`, userToken, "POST", state(100_000))).status).toBe(422)
       const id = yield* person(url).workspace("demo")
       expect((yield* ask(url + tfePath.outputs(id), userToken)).status).toBe(200)
+    }))
+})
+
+describe("states that come at once", () => {
+  const mebibyte = 1024 * 1024
+  const room = (wait: Duration.Duration) => ({ smallUpTo: mebibyte, small: 2 * mebibyte, large: 40 * mebibyte, wait })
+  const stateOf = (url: string) => `${url}/api/state/v1/workspaces/demo`
+
+  /** A push of 16 MiB that stops before its last byte; a socket takes but a few MiB of what nobody reads. */
+  const stopping = (url: string) =>
+    Effect.acquireRelease(Effect.sync(() => {
+      const sent = call(`${stateOf(url)}?ID=a`, { method: "POST", headers: { authorization: `Bearer ${userToken}`, "content-length": 16 * mebibyte } })
+      const answered = once(sent, "response").then(([response]: Array<IncomingMessage>) => response?.resume(), () => undefined)
+      sent.on("error", () => undefined) // of one that was hung up
+      sent.write(Buffer.alloc(16 * mebibyte - 1, " "))
+      return { sent, answered, isRead: () => sent.writableLength === 0 }
+    }), ({ sent }) => Effect.sync(() => sent.destroy()))
+  const until = (done: () => boolean) => Effect.promise(async () => {
+    while (!done()) await new Promise((next) => setTimeout(next, 20))
+  })
+
+  it.live("are read only as there is room for them, a small one has its own, and who hangs up leaves theirs", () =>
+    Effect.gen(function*() {
+      const url = yield* server.pipe(Effect.provideService(BodyRoom, room(Duration.minutes(1))))
+      yield* ask(stateOf(url), userToken, "PUT", { ID: "a" })
+      const pushes = yield* Effect.forEach([1, 2, 3, 4, 5], () => stopping(url))
+      const read = () => pushes.filter(({ isRead }) => isRead())
+      yield* until(() => read().length >= 2)
+      yield* Effect.sleep("500 millis")
+      const first = read()
+      expect(first).toHaveLength(2)
+      expect((yield* ask(`${stateOf(url)}?ID=a`, userToken, "POST", { version: 4, serial: 1, lineage: "l" })).status).toBe(204)
+      for (const { sent } of first) sent.destroy()
+      yield* until(() => read().filter((push) => !first.includes(push)).length >= 2)
+      expect((yield* ask(`${stateOf(url)}?ID=a`, userToken, "POST", { version: 4, serial: 2, lineage: "l" })).status).toBe(204)
+    }))
+
+  it.live("and get no room in time are told when to come again, and those that are too large at once that they are", () =>
+    Effect.gen(function*() {
+      const url = yield* server.pipe(Effect.provideService(BodyRoom, room(Duration.millis(300))))
+      yield* ask(stateOf(url), userToken, "PUT", { ID: "a" })
+      const pushes = yield* Effect.forEach([1, 2, 3], () => stopping(url))
+      const told = yield* Effect.promise(() => Promise.race(pushes.map(({ answered }) => answered)))
+      expect([told?.statusCode, told?.headers["retry-after"]]).toEqual([503, "5"])
+      expect((yield* ask(`${stateOf(url)}?ID=a`, userToken, "POST", Buffer.alloc(65 * mebibyte))).status).toBe(413)
     }))
 })
 

@@ -2,28 +2,34 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { readdirSync } from "node:fs"
 import { join } from "node:path"
+import type { Assignment } from "../../src/schema/pool-api.ts"
 import { statePath } from "../../src/schema/state.ts"
 import { taskPath } from "../../src/schema/task-api.ts"
-import { agent, ask, directory, failed, person, planWith, poolToken, serve, succeeded, userToken, withChanges, worker } from "./live-server.ts"
+import { agent, ask, directory, failed, onTheWay, person, planWith, poolToken, serve, succeeded, userToken, withChanges, worker } from "./live-server.ts"
 
 const state = (serial: number, lineage = "l", more: object = {}) => ({ version: 4, serial, lineage, outputs: {}, resources: [], ...more })
 const address = (url: string) => `${url}/api/state/v1/workspaces/demo`
 
-/** A run in its apply stage, which holds the lock of the state `a` and has pushed the serial 1. */
-const applyingIn = (made: string) =>
+/** A run in its apply stage, which holds the lock of the state `a` and has pushed the serial 1, with `first` on its way before. */
+const applyingWith = <A>(made: string, first: (url: string, apply: Assignment) => Effect.Effect<A>) =>
   Effect.gen(function*() {
     const url = yield* serve(made)
     const id = yield* person(url).start("demo", { "auto-apply": true })
     yield* planWith(url)
     const apply = yield* agent(url).take
+    const arrive = yield* first(url, apply)
     const applier = worker(url, apply)
     yield* applier.lock("a")
     yield* applier.pushState(state(1), "a", 1)
     const looked = Effect.map(person(url).as("GET", statePath.state("demo")), ({ json }) => json)
     const settle = (body: object) => person(url).as("POST", statePath.rescue("demo"), { by: "me@here", ...body })
-    return { url, id, apply, applier, looked, settle }
+    return { url, id, apply, applier, arrive, looked, settle }
   })
+const applyingIn = (made: string) => applyingWith(made, () => Effect.void)
 const applying = Effect.flatMap(directory, applyingIn)
+
+/** With a body of a state on the way, that goes on with `arrive`, which gives the status. */
+const arriving = (body: object) => Effect.flatMap(directory, (made) => applyingWith(made, (url, apply) => Effect.orDie(onTheWay(url, apply, taskPath.state, JSON.stringify(body)))))
 
 const lost = { ...failed("The worker ended without a result."), reason: "Lost" } as const
 
@@ -118,6 +124,26 @@ describe("a state that is refused to a stage", () => {
       expect((yield* looked).version.serial).toBe(1)
     }))
 
+  it.live("since it is nested too deep to be parsed is kept as it is, cannot be used, and its stage's end waits for a person", () =>
+    Effect.gen(function*() {
+      const { apply, applier, looked, settle, url } = yield* applying
+      const push = (body: string) => applier.as("POST", taskPath.state, body, { "x-lock-id": "a", "x-lock-epoch": "1" })
+      const deep = `{"version":4,"serial":9,"lineage":"l","deep":${"[".repeat(500)}${"]".repeat(500)}}`
+      const why = "The state is nested more than 500 levels deep."
+      const refused = yield* push(deep)
+      expect((yield* push("[".repeat(600))).json).toMatchObject({ message: why })
+      const { evidence, version } = yield* looked
+      expect(evidence).toMatchObject([{ stage: apply.id, serial: 9, lineage: "l", sizeBytes: deep.length, why }])
+      expect([refused.status, refused.json.message, version.serial]).toEqual([422, `${why} It is kept as ${evidence[0].id}.`, 1])
+      expect((yield* ask(url + statePath.evidence("demo", evidence[0].id), userToken)).text).toBe(deep)
+      yield* applier.unlock("a")
+      yield* agent(url).report(apply.id, failed())
+      expect((yield* looked).pending).toHaveLength(1)
+      const used = yield* settle({ use: evidence[0].id })
+      expect([used.status, used.json.message]).toEqual([422, why])
+      expect((yield* looked).pending).toHaveLength(1)
+    }))
+
   it.live("is bounded to the highest serials of the stage, on the disk too", () =>
     Effect.gen(function*() {
       const made = yield* directory
@@ -192,6 +218,30 @@ describe("a stage that is over", () => {
       yield* settle({})
       yield* applier.pushState(state(9), "a", 1)
       expect((yield* looked).pending).toEqual([])
+    }))
+
+  it.live("opens another rescue with a state that was on the way at its end and arrives after the first was settled, once", () =>
+    Effect.gen(function*() {
+      const { apply, applier, arrive, looked, settle, url } = yield* arriving(state(9))
+      yield* agent(url).report(apply.id, lost)
+      yield* settle({})
+      expect(yield* arrive).toBe(409)
+      expect(yield* looked).toMatchObject({ version: { serial: 1 }, evidence: [{ serial: 9, stage: apply.id }], pending: [{ reason: "StateNotSaved", stage: apply.id }] })
+      yield* person(url).start("demo")
+      expect(yield* agent(url).acquire()).toEqual([])
+      expect((yield* applier.pushState(state(9), "a", 1)).status).toBe(409)
+      yield* settle({})
+      yield* applier.pushState(state(9), "a", 1)
+      expect((yield* looked).pending).toEqual([])
+    }))
+
+  it.live("opens no other rescue when what was on the way at its end is the state that is stored", () =>
+    Effect.gen(function*() {
+      const { apply, arrive, looked, settle, url } = yield* arriving(state(1))
+      yield* agent(url).report(apply.id, lost)
+      yield* settle({})
+      expect(yield* arrive).toBe(204)
+      expect(yield* looked).toMatchObject({ version: { serial: 1 }, evidence: [], pending: [] })
     }))
 
   it.live("can leave nothing when it ended in order", () =>

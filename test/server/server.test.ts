@@ -3,6 +3,7 @@ import { Effect, Exit, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
+import { connect } from "node:net"
 import { join } from "node:path"
 import { Server } from "../../src/server/server.ts"
 import { agent, archiveOf, ask, directory, optionsIn, person, planWith, poolToken, serve, succeeded, userToken, withChanges, worker } from "./live-server.ts"
@@ -172,6 +173,39 @@ describe("health", () => {
       expect(yield* ready).toBe(200)
       yield* TestClock.adjust("5 seconds")
       expect(yield* ready).toBe(503)
+    }))
+
+  it.effect("does not keep what the disk said because the clock was set back", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const ready = Effect.map(ask(`${yield* serve(made)}/readyz`, undefined), ({ status }) => status)
+      yield* TestClock.setTime(3_600_000)
+      expect(yield* ready).toBe(200)
+      rmSync(join(made, "data", "blobs"), { recursive: true })
+      yield* TestClock.setTime(0)
+      yield* TestClock.adjust("5 seconds")
+      expect(yield* ready).toBe(503)
+    }))
+
+  it.live("asks the disk once for all, also for those who ask and do not wait for the answer", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const port = Number(new URL(yield* serve(made)).port)
+      const blobs = join(made, "data", "blobs")
+      const look = () => readdirSync(blobs).filter((name) => name.startsWith("new-")).length
+      const atOnce = yield* Effect.promise(async () => {
+        let most = 0
+        for (let n = 0; n < 200; n++) {
+          const socket = connect(port, "127.0.0.1", () => socket.write("GET /readyz HTTP/1.1\r\nhost: a\r\n\r\n"))
+          for (let turn = 0; turn < 6; turn++) {
+            await new Promise((done) => setImmediate(done))
+            most = Math.max(most, look())
+          }
+          socket.destroy()
+        }
+        return most
+      })
+      expect(atOnce).toBeLessThanOrEqual(1)
     }))
 
   it.live("needs no token and says how many runs there are", () =>

@@ -95,7 +95,7 @@ describe("the epoch machine", () => {
         const push = (by: Who, given: Push) => {
           const bytes = new TextEncoder().encode(given.text)
           const stage = stageOf(by)
-          if (model.ended.has(by)) return states.leave(stage, workspaceId, { bytes, why: "late" })
+          if (model.ended.has(by)) return states.leave(stage.id, workspaceId, { bytes, why: "late" })
           return states.accept(workspaceId, { bytes, sha256: undefined, lockId: String(given.id), by: { holder: stage.id, epoch: given.epoch, runId } })
         }
         const send = Effect.fnUntraced(function*(by: Who, given: Push) {
