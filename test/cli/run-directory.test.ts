@@ -322,6 +322,41 @@ describe("an interrupt", () => {
       expect(process.exitCode).toBe(6)
     }))
 
+  it.live("asks for the cancel again when the server goes away just then", () =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const until = yield* Deferred.make<void>()
+      const screen = toldScreen()
+      const { run, url } = yield* running(screen, request(), { plan: { ...quickstart.plan, until } }, losing)
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("Initializing…")
+      yield* Fiber.interrupt(fiber)
+      const id = runId(screen)
+      expect(screen.of("step").at(-1)).toBe(`${id} is cancelled.`)
+      expect((yield* person(url).view(id)).status).toBe("canceled")
+      expect(process.exitCode).toBe(6)
+    }))
+
+  it.live("that comes later than the end of the apply says so", () =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const until = yield* Deferred.make<void>()
+      const screen = toldScreen()
+      const late = asking((server) => ({
+        act: (id, action) => Deferred.succeed(until, undefined).pipe(
+          Effect.andThen(Effect.repeat(server.run(id), { until: ({ final }) => final })),
+          Effect.andThen(server.act(id, action))
+        )
+      }))
+      const { run } = yield* running(screen, request({ autoApprove: true }), { plan: quickstart.plan, apply: { ...quickstart.apply!, until } }, late)
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("card.ada: Creating...")
+      yield* Fiber.interrupt(fiber)
+      expect(screen.of("step").at(-1)).toBe(`${runId(screen)} was faster than the cancel: it is applied.`)
+      expect(screen.transcript()).toContain("Apply complete!")
+      expect(process.exitCode).toBe(130)
+    }))
+
   it.live("a second time leaves at once, and says how to come back", () =>
     Effect.gen(function*() {
       yield* exitCode
