@@ -1,6 +1,6 @@
 // The result of a task that is over, in words of this version: for the pool, which may know no newer ones either.
 // A task that ended without a result of its worker has one all the same: its phase, reason and message.
-// Used by core/response and controller/pool-intake.
+// Used by core/response, controller/pool-intake and controller/project (last words).
 import { Schema } from "effect"
 import type { AgentTaskStatus } from "../schema/agent-task.ts"
 import { Reason } from "../schema/reason.ts"
