@@ -17,7 +17,7 @@ import { agentTasks, decoding, events, jobs, type Kind, leases } from "../kubern
 import { keyOf, type KubernetesObject, type Place, type Writable } from "../kubernetes/object.ts"
 import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../schema/agent-task.ts"
 import { holderAnnotation } from "./observe.ts"
-import { Pool, type PoolError, PoolMissing } from "./pool.ts"
+import { isUnknown, Pool, PoolChanged, type PoolError, PoolMissing } from "./pool.ts"
 import { projectJob } from "./project.ts"
 
 /** The API server would not make a Job or a task: `plan` is asked again, with this. */
@@ -87,8 +87,14 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
     Option.match(pool, { onNone: () => otherwise, onSome: use })
 
   /** That the pool knows is written after this, and lets the task go: so not where there is none to be told. */
-  const report = ({ metadata, spec }: AgentTask, { assignment, result }: Extract<Action, { readonly _tag: "ReportResult" }>) =>
-    withPool((pool) => pool.report(assignment, Option.some(metadata.uid), result), Effect.fail(new PoolMissing({ url: spec.pool?.url ?? "", task: keyOf(metadata), finalizer: poolFinalizer })))
+  const report = ({ metadata, spec }: AgentTask, { assignment, result }: Extract<Action, { readonly _tag: "ReportResult" }>) => {
+    const from = spec.pool?.url ?? ""
+    const advice = { task: keyOf(metadata), finalizer: poolFinalizer }
+    return withPool(
+      (pool) => pool.report(assignment, Option.some(metadata.uid), result, from).pipe(Effect.catchIf(isUnknown, ({ url }) => Effect.fail(new PoolChanged({ url, from, ...advice })))),
+      Effect.fail(new PoolMissing({ url: from, ...advice }))
+    )
+  }
 
   const note = (task: AgentTask, object: KubernetesObject): void =>
     Result.match(projectJob(object), { onFailure: () => undefined, onSuccess: ({ seen }) => created(task.metadata.uid, seen) })

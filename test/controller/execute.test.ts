@@ -1,9 +1,13 @@
 // Actions that the API server refuses: told as what they mean, so that the table can answer, not as an error to try again.
 // Writes that come late: whoever was faster keeps what it has.
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Option } from "effect"
+import { writeFileSync } from "node:fs"
+import { createServer } from "node:http"
+import { join } from "node:path"
 import { Action } from "../../src/core/action.ts"
 import { Executor } from "../../src/controller/execute.ts"
+import { Pool } from "../../src/controller/pool.ts"
 import { Holder } from "../../src/core/observed.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
@@ -12,6 +16,7 @@ import { agentTasks, jobs, leases } from "../../src/kubernetes/kinds.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { configOf } from "../core/configs.ts"
 import { noon, plainSeed, success, worldOf } from "../core/worlds.ts"
+import { directory } from "../server/live-server.ts"
 import { instantCluster } from "./instant-cluster.ts"
 
 const world = worldOf(plainSeed)
@@ -53,6 +58,28 @@ it.effect("fails to report to a pool that the values do not name, with what a pe
     const { message } = yield* Effect.flip(carryOut(Action.ReportResult({ assignment: "run-1.plan.1", result: success })))
     expect(message).toBe("The values name no pool, so the one at http://pool is not told how AgentTask tasks/task ended; set agent.url again, or remove the finalizer scalr.io/report from the task if nobody asks for its run any more.")
     yield* carryOut(Action.ReportWait({ assignment: "run-1.plan.1", reason: "Draining", message: "It waits." }))
+  }).pipe(Effect.scoped))
+
+it.live("does not take a result for told because another pool than its own knows no such stage", () =>
+  Effect.gen(function*() {
+    const server = createServer((_, response) => response.writeHead(404).end(JSON.stringify({ error: "not-found", message: "There is no such stage." })))
+    yield* Effect.acquireRelease(Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))), () => Effect.sync(() => server.close()))
+    const address = server.address()
+    const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`
+    const tokenFile = join(yield* directory, "token")
+    writeFileSync(tokenFile, "a-token")
+    const around = Layer.merge(Layer.mock(Kubernetes, { namespace: "tasks" }), Pool.layer(url, tokenFile))
+    const { all } = Context.get(yield* Layer.build(Executor.layer({ identity: "test", created: () => undefined }).pipe(Layer.provide(around))), Executor)
+    const { task } = worldOf({ ...plainSeed, life: "failed", pool: true })
+    const reportOf = (from: string) => {
+      const pool = Option.getOrThrow(Option.fromUndefinedOr(task.spec.pool))
+      const observed = { ...world, task: { ...task, spec: { ...task.spec, pool: { ...pool, url: from } } } }
+      return all(observed, [Action.ReportResult({ assignment: "run-1.plan.1", result: success })], { config: configOf(), now: noon })
+    }
+    expect((yield* Effect.flip(reportOf("http://before"))).message).toBe(
+      `The pool at ${url} does not know the stage of AgentTask tasks/task, which is of the pool at http://before; set agent.url to that one again, or remove the finalizer scalr.io/report from the task if nobody asks for its run any more.`
+    )
+    yield* reportOf(url) // it was set up anew
   }).pipe(Effect.scoped))
 
 describe("a write that comes late", () => {
