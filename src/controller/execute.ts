@@ -52,6 +52,9 @@ export class Executor extends Context.Service<Executor, {
 
 const tasks = decoding(agentTasks, AgentTask)
 
+/** For a word on a wait: a pool whose network swallows packets must not hold the few passes that go on at once. */
+const waitLimit = "2 seconds"
+
 /** An instant as Kubernetes' MicroTime, which has exactly six decimals; to the second. */
 const microTime = (now: string): string => `${now.slice(0, 19)}.000000Z`
 
@@ -142,6 +145,11 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
   const kindly = <E extends { readonly message: string }>(effect: Effect.Effect<unknown, E>) =>
     Effect.catch(Effect.asVoid(effect), (error) => Effect.logWarning(error.message))
 
+  const reportWait = (task: AgentTask, { assignment, message, reason }: Extract<Action, { readonly _tag: "ReportWait" }>) =>
+    withPool((pool) => pool.wait(assignment, task.metadata.uid, reason, message)).pipe(
+      Effect.timeoutOrElse({ duration: waitLimit, orElse: () => Effect.logWarning(`The pool has not answered in ${waitLimit}, so it may not know why AgentTask ${keyOf(task.metadata)} waits; check the server and the network between.`) })
+    )
+
   const emit = (task: AgentTask, { message, reason, type }: Extract<Action, { readonly _tag: "Emit" }>, now: string) =>
     kubernetes.create(events, {
       metadata: { name: `${task.metadata.name}.${fingerprint(`${task.metadata.uid} ${reason} ${message}`)}`, namespace: task.metadata.namespace },
@@ -180,7 +188,7 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
       CreateTask: ({ name, spec }) => Effect.as(createTask(task, name, spec), epoch),
       Cancel: () => Effect.as(gone(cancelTask(kubernetes, task)), epoch),
       ReportResult: (action) => Effect.as(report(task, action), epoch),
-      ReportWait: ({ assignment, message, reason }) => Effect.as(kindly(withPool((pool) => pool.wait(assignment, task.metadata.uid, reason, message))), epoch),
+      ReportWait: (action) => Effect.as(kindly(reportWait(task, action)), epoch),
       Emit: (event) => Effect.as(kindly(emit(task, event, now)), epoch),
       Release: () => Effect.as(gone(release(task)), epoch),
       DeleteTask: () => Effect.as(gone(kubernetes.delete(agentTasks, placeOf(task), { uid: task.metadata.uid })), epoch)

@@ -16,7 +16,7 @@ import { acknowledged, advance, finished, fitting, running } from "./status.ts"
 import { resultOf } from "./task-result.ts"
 
 export interface Response {
-  /** Carried out in this order, before the status is written; the first that fails ends the pass. */
+  /** Carried out in this order, before the status is written, but for events and words on a wait, which come after it; the first that fails ends the pass. */
   readonly actions: ReadonlyArray<Action>
   readonly status: AgentTaskStatus
   /** Milliseconds until time alone may change the decision. */
