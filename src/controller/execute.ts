@@ -64,14 +64,18 @@ const placeOf = ({ metadata: { name, namespace } }: AgentTask) => ({ name, names
 export const cancelTask = (kubernetes: Kubernetes["Service"], { metadata: { name, namespace, uid } }: { readonly metadata: Place & { readonly uid: string } }) =>
   kubernetes.apply(agentTasks, { metadata: { name, namespace, uid }, spec: { cancel: true } })
 
-/** Who owns an object that has our name: ourselves (the answer to an earlier create was lost), a former task of this name, or a stranger. */
+/** Who owns an object that has our name: ourselves (the answer to an earlier create was lost), a former task of this name, another whose name gives the same, or a stranger. */
 const refusalBy = (kind: Kind<unknown>["kind"], found: KubernetesObject, task: AgentTask): Option.Option<Refusal> => {
   const owner = found.metadata.ownerReferences?.find(({ controller }) => controller === true)
   const named = `${kind} ${found.metadata.name}`
   if (owner?.uid === task.metadata.uid) return Option.none()
-  return Option.some(owner?.kind === agentTasks.kind
-    ? { kind: "NameHeld", message: `${named} of a former task of this name is still there; it is made again when that one is gone.` }
-    : { kind: "NameTaken", message: `${named} exists, but no AgentTask made it; delete it, or rename the task.` })
+  if (owner?.kind !== agentTasks.kind) return Option.some({ kind: "NameTaken", message: `${named} exists, but no AgentTask made it; delete it, or rename the task.` })
+  return Option.some({
+    kind: "NameHeld",
+    message: owner.name === task.metadata.name
+      ? `${named} of a former task of this name is still there; it is made again when that one is gone.`
+      : `${named} is of AgentTask ${owner.name}, whose name gives the same; rename one of the two tasks, or wait until that ${kind} is gone.`
+  })
 }
 
 /** What a refusal to create means, where it means anything but an error to try again. */

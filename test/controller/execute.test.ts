@@ -115,14 +115,17 @@ describe("a write that comes late", () => {
       expect(server.all(leases)).toMatchObject([{ spec: { holderIdentity: "faster-uid" } }])
     }).pipe(Effect.scoped))
 
+  const ownedBy = (name: string, uid: string) => [{ apiVersion: agentTasks.apiVersion, kind: agentTasks.kind, name, uid, controller: true }]
+
   it.effect.each([
-    { owner: "a stranger", ownerReferences: [], kind: "NameTaken" },
-    { owner: "a former task of this name", ownerReferences: [{ apiVersion: agentTasks.apiVersion, kind: agentTasks.kind, name: "task", uid: "former-uid", controller: true }], kind: "NameHeld" }
-  ])("leaves the Job of $owner as it is", ({ kind, ownerReferences }) =>
+    { owner: "a stranger", ownerReferences: [], kind: "NameTaken", message: "Job agent-job-task exists, but no AgentTask made it; delete it, or rename the task." },
+    { owner: "a former task of this name", ownerReferences: ownedBy("task", "former-uid"), kind: "NameHeld", message: "Job agent-job-task of a former task of this name is still there; it is made again when that one is gone." },
+    { owner: "a task whose name gives the same", ownerReferences: ownedBy("other", "other-uid"), kind: "NameHeld", message: "Job agent-job-task is of AgentTask other, whose name gives the same; rename one of the two tasks, or wait until that Job is gone." }
+  ])("leaves the Job of $owner as it is", ({ kind, message, ownerReferences }) =>
     Effect.gen(function*() {
       const { carryOut, server } = yield* writing
       server.create(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", ownerReferences }, spec: {} })
-      expect(yield* Effect.flip(carryOut(Action.CreateJob({ name: "agent-job-task" })))).toMatchObject({ _tag: "Refused", kind })
+      expect(yield* Effect.flip(carryOut(Action.CreateJob({ name: "agent-job-task" })))).toMatchObject({ _tag: "Refused", kind, message })
       expect(server.history).toHaveLength(1)
     }).pipe(Effect.scoped))
 
