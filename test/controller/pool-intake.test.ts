@@ -81,4 +81,5 @@ it.effect("tells a pool that has forgotten it the result of a stage that it canc
   Effect.gen(function*() {
     expect(yield* toldOf("a cancellation", over)).toEqual({ told: [["report", assignment.id, "task-uid", success]], cancelled: false })
     expect(yield* toldOf("a cancellation", { phase: "Queued" })).toEqual({ told: [], cancelled: true })
+    expect(yield* toldOf("a cancellation", { phase: "Moonlit" })).toEqual({ told: [], cancelled: true }) // of a newer version
   }))
