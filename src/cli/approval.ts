@@ -34,8 +34,8 @@ const elsewhere = (run: RunView) => Effect.gen(function*() {
   )
 })
 
-/** The run after the decision: confirmed, discarded, or still planned because nobody was there to answer. */
-export const decide = Effect.fn("decide")(function*(run: RunView) {
+/** The run after the decision: confirmed, discarded, or still planned because nobody was there to answer. `approving` comes before the server is asked, since the apply may start without its answer. */
+export const decide = Effect.fn("decide")(function*(run: RunView, approving: Effect.Effect<unknown>) {
   const screen = yield* Screen
   const server = yield* ServerClient
   const decision = yield* screen.interactive ? Effect.raceFirst(answer(run), elsewhere(run)) : answer(run)
@@ -46,6 +46,7 @@ export const decide = Effect.fn("decide")(function*(run: RunView) {
       return decision.run
     }
     case "Yes": {
+      yield* approving
       yield* patiently(server.approve(run.id, run.planSha256))
       return yield* patiently(server.run(run.id))
     }

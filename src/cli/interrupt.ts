@@ -4,9 +4,9 @@
 import { Effect, Exit } from "effect"
 import type { RunView } from "../schema/run.ts"
 import { exitCode } from "./failure.ts"
-import { type Followed, followStep } from "./follow-run.ts"
+import { type Followed, followStep, patiently } from "./follow-run.ts"
 import { Screen } from "./screen.ts"
-import { ServerClient } from "./server-client.ts"
+import { ServerClient, type ServerFailure } from "./server-client.ts"
 
 /** What a shell expects of a program that was interrupted. */
 const interrupted = 130
@@ -27,12 +27,15 @@ const endOf = ({ id, status }: RunView) => {
   }
 }
 
+/** The run has ended meanwhile: following it tells how. */
+const isLate = (error: ServerFailure): boolean => error._tag === "ServerRefused" && error.status === 409
+
 /** Cancels the run and follows it to its end. */
 const cancelAndWait = Effect.fnUntraced(function*(runId: string, followed: Followed) {
   const screen = yield* Screen
   const server = yield* ServerClient
   yield* screen.step(`Cancelling ${runId}; it ends once its state is safe. Ctrl-C again leaves it to the server.`)
-  yield* server.act(runId, "cancel")
+  yield* patiently(server.act(runId, "cancel")).pipe(Effect.catchIf(isLate, () => Effect.void))
   const { code, text } = endOf(yield* followStep(runId, followed))
   yield* screen.step(text)
   return code

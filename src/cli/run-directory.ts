@@ -46,17 +46,18 @@ const start = Effect.fn("start")(function*({ autoApprove, destroy, directory, pl
 /** Plan, decision, apply. `at` says what is followed now, for an interrupt. */
 const through = Effect.fn("through")(function*(runId: string, at: (followed: Followed | undefined) => void) {
   const screen = yield* Screen
-  const step = (step: Step) => Effect.suspend(() => {
+  const begin = (step: Step) => {
     const followed = follow(step, screen.colours, step === "plan" ? "Planning" : "Applying")
     at(followed)
-    return followStep(runId, followed)
-  })
+    return followed
+  }
+  const step = (step: Step) => Effect.suspend(() => followStep(runId, begin(step)))
   const planned = yield* step("plan")
   if (planned.status === "errored" || planned.status === "canceled") return planned
   yield* screen.line("")
   yield* screen.line(planSummary(planned), "bold")
   at(undefined)
-  const decided = planned.status === "planned" ? yield* decide(planned) : planned
+  const decided = planned.status === "planned" ? yield* decide(planned, Effect.sync(() => begin("apply"))) : planned
   return decided.status === "confirmed" || decided.status === "applying" || decided.status === "applied" ? yield* step("apply") : decided
 })
 

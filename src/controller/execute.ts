@@ -17,7 +17,7 @@ import { agentTasks, decoding, events, jobs, type Kind, leases } from "../kubern
 import { keyOf, type KubernetesObject, type Place, type Writable } from "../kubernetes/object.ts"
 import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../schema/agent-task.ts"
 import { holderAnnotation } from "./observe.ts"
-import { Pool, type PoolError, PoolMissing } from "./pool.ts"
+import { isUnknown, Pool, PoolChanged, type PoolError, PoolMissing } from "./pool.ts"
 import { projectJob } from "./project.ts"
 
 /** The API server would not make a Job or a task: `plan` is asked again, with this. */
@@ -52,6 +52,9 @@ export class Executor extends Context.Service<Executor, {
 
 const tasks = decoding(agentTasks, AgentTask)
 
+/** For a word on a wait: a pool whose network swallows packets must not hold the few passes that go on at once. */
+const waitLimit = "2 seconds"
+
 /** An instant as Kubernetes' MicroTime, which has exactly six decimals; to the second. */
 const microTime = (now: string): string => `${now.slice(0, 19)}.000000Z`
 
@@ -61,14 +64,18 @@ const placeOf = ({ metadata: { name, namespace } }: AgentTask) => ({ name, names
 export const cancelTask = (kubernetes: Kubernetes["Service"], { metadata: { name, namespace, uid } }: { readonly metadata: Place & { readonly uid: string } }) =>
   kubernetes.apply(agentTasks, { metadata: { name, namespace, uid }, spec: { cancel: true } })
 
-/** Who owns an object that has our name: ourselves (the answer to an earlier create was lost), a former task of this name, or a stranger. */
+/** Who owns an object that has our name: ourselves (the answer to an earlier create was lost), a former task of this name, another whose name gives the same, or a stranger. */
 const refusalBy = (kind: Kind<unknown>["kind"], found: KubernetesObject, task: AgentTask): Option.Option<Refusal> => {
   const owner = found.metadata.ownerReferences?.find(({ controller }) => controller === true)
   const named = `${kind} ${found.metadata.name}`
   if (owner?.uid === task.metadata.uid) return Option.none()
-  return Option.some(owner?.kind === agentTasks.kind
-    ? { kind: "NameHeld", message: `${named} of a former task of this name is still there; it is made again when that one is gone.` }
-    : { kind: "NameTaken", message: `${named} exists, but no AgentTask made it; delete it, or rename the task.` })
+  if (owner?.kind !== agentTasks.kind) return Option.some({ kind: "NameTaken", message: `${named} exists, but no AgentTask made it; delete it, or rename the task.` })
+  return Option.some({
+    kind: "NameHeld",
+    message: owner.name === task.metadata.name
+      ? `${named} of a former task of this name is still there; it is made again when that one is gone.`
+      : `${named} is of AgentTask ${owner.name}, whose name gives the same; rename one of the two tasks, or wait until that ${kind} is gone.`
+  })
 }
 
 /** What a refusal to create means, where it means anything but an error to try again. */
@@ -87,8 +94,14 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
     Option.match(pool, { onNone: () => otherwise, onSome: use })
 
   /** That the pool knows is written after this, and lets the task go: so not where there is none to be told. */
-  const report = ({ metadata, spec }: AgentTask, { assignment, result }: Extract<Action, { readonly _tag: "ReportResult" }>) =>
-    withPool((pool) => pool.report(assignment, Option.some(metadata.uid), result), Effect.fail(new PoolMissing({ url: spec.pool?.url ?? "", task: keyOf(metadata), finalizer: poolFinalizer })))
+  const report = ({ metadata, spec }: AgentTask, { assignment, result }: Extract<Action, { readonly _tag: "ReportResult" }>) => {
+    const from = spec.pool?.url ?? ""
+    const advice = { task: keyOf(metadata), finalizer: poolFinalizer }
+    return withPool(
+      (pool) => pool.report(assignment, Option.some(metadata.uid), result, from).pipe(Effect.catchIf(isUnknown, ({ url }) => Effect.fail(new PoolChanged({ url, from, ...advice })))),
+      Effect.fail(new PoolMissing({ url: from, ...advice }))
+    )
+  }
 
   const note = (task: AgentTask, object: KubernetesObject): void =>
     Result.match(projectJob(object), { onFailure: () => undefined, onSuccess: ({ seen }) => created(task.metadata.uid, seen) })
@@ -136,6 +149,11 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
   const kindly = <E extends { readonly message: string }>(effect: Effect.Effect<unknown, E>) =>
     Effect.catch(Effect.asVoid(effect), (error) => Effect.logWarning(error.message))
 
+  const reportWait = (task: AgentTask, { assignment, message, reason }: Extract<Action, { readonly _tag: "ReportWait" }>) =>
+    withPool((pool) => pool.wait(assignment, task.metadata.uid, reason, message)).pipe(
+      Effect.timeoutOrElse({ duration: waitLimit, orElse: () => Effect.logWarning(`The pool has not answered in ${waitLimit}, so it may not know why AgentTask ${keyOf(task.metadata)} waits; check the server and the network between.`) })
+    )
+
   const emit = (task: AgentTask, { message, reason, type }: Extract<Action, { readonly _tag: "Emit" }>, now: string) =>
     kubernetes.create(events, {
       metadata: { name: `${task.metadata.name}.${fingerprint(`${task.metadata.uid} ${reason} ${message}`)}`, namespace: task.metadata.namespace },
@@ -174,7 +192,7 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
       CreateTask: ({ name, spec }) => Effect.as(createTask(task, name, spec), epoch),
       Cancel: () => Effect.as(gone(cancelTask(kubernetes, task)), epoch),
       ReportResult: (action) => Effect.as(report(task, action), epoch),
-      ReportWait: ({ assignment, message, reason }) => Effect.as(kindly(withPool((pool) => pool.wait(assignment, task.metadata.uid, reason, message))), epoch),
+      ReportWait: (action) => Effect.as(kindly(reportWait(task, action)), epoch),
       Emit: (event) => Effect.as(kindly(emit(task, event, now)), epoch),
       Release: () => Effect.as(gone(release(task)), epoch),
       DeleteTask: () => Effect.as(gone(kubernetes.delete(agentTasks, placeOf(task), { uid: task.metadata.uid })), epoch)

@@ -5,6 +5,8 @@ import { Data, DateTime, Effect, Option, Ref, Schedule, Stream, SubscriptionRef 
 import { carriesOut, isOf, isRunnable, specOf, taskName, taskNameOfId, tokenSecretName } from "../core/intake.ts"
 import { managedByUs } from "../core/manifest/labels.ts"
 import { ownerReference } from "../core/manifest/owner-reference.ts"
+import { isOver } from "../core/status.ts"
+import { resultOf } from "../core/task-result.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import { find } from "../kubernetes/find.ts"
 import { agentTasks, decoding, secrets } from "../kubernetes/kinds.ts"
@@ -76,6 +78,12 @@ const refuse = Effect.fnUntraced(function*(id: string, reason: FailureReason, me
   yield* pool.report(id, Option.none(), { outcome: "failed", reason, message, finishedAt: yield* now })
 })
 
+/** A pool that asks for the stage of a task that is over has forgotten its end, as one from a backup has; what `plan` has reported once it does not report again. */
+const remind = Effect.fnUntraced(function*(id: string, { metadata, status }: AgentTask) {
+  const pool = yield* Pool
+  yield* pool.report(id, Option.some(metadata.uid), resultOf(status, yield* now))
+})
+
 const accept = Effect.fn("PoolIntake.accept")(function*(intake: Intake, assignment: Assignment) {
   const { id, planSha256, stage, taskToken } = assignment
   if (!isRunnable(assignment)) return yield* refuse(id, "InvalidConfiguration", `A ${stage} stage ${planSha256 === undefined ? "needs an approved plan" : "cannot be given a plan"}; nothing was run.`)
@@ -83,6 +91,7 @@ const accept = Effect.fn("PoolIntake.accept")(function*(intake: Intake, assignme
   const task = yield* persist(intake, assignment)
   yield* keepToken(task, taskToken)
   yield* pool.acknowledge(id, task.metadata.uid) // refused: another agent was faster; this task's worker hears the same and ends it
+  if (isOver(task.status.phase)) yield* remind(id, task)
 }, (accepted, _, { id }) => Effect.catchTag(accepted, "Strangers", ({ message }) => refuse(id, "NameTaken", message)))
 
 /** One assignment that fails is offered again; it must not keep the others waiting. */
@@ -114,7 +123,7 @@ const cancel = Effect.fn("PoolIntake.cancel")(function*({ namespace }: Intake, i
   const name = taskNameOfId(id)
   if (Option.isNone(name)) return
   const found = Option.filter(yield* find(tasks, { namespace, name: name.value }), ({ spec }) => isOf(spec, id))
-  if (Option.isSome(found)) return yield* cancelTask(kubernetes, found.value)
+  if (Option.isSome(found)) return yield* isOver(found.value.status.phase) ? remind(id, found.value) : cancelTask(kubernetes, found.value)
   yield* pool.report(id, Option.none(), { outcome: "cancelled", reason: "Cancelled", message: "Cancelled before it started; nothing was run.", finishedAt: yield* now })
 })
 

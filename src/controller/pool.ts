@@ -38,7 +38,14 @@ export class PoolMissing extends Data.TaggedError("PoolMissing")<{ readonly url:
     return `The values name no pool, so the one at ${this.url} is not told how AgentTask ${this.task} ended; set agent.url again, or remove the finalizer ${this.finalizer} from the task if nobody asks for its run any more.`
   }
 }
-export type PoolError = PoolUnreachable | PoolRefused | PoolMissing
+
+/** The values name another pool than the task is from, so that one's not knowing the stage says nothing of it. */
+export class PoolChanged extends Data.TaggedError("PoolChanged")<{ readonly url: string; readonly from: string; readonly task: string; readonly finalizer: string }> {
+  override get message() {
+    return `The pool at ${this.url} does not know the stage of AgentTask ${this.task}, which is of the pool at ${this.from}; set agent.url to that one again, or remove the finalizer ${this.finalizer} from the task if nobody asks for its run any more.`
+  }
+}
+export type PoolError = PoolUnreachable | PoolRefused | PoolMissing | PoolChanged
 
 export class Pool extends Context.Service<Pool, {
   /** Waits up to `waitSeconds` for work; an empty list is a normal answer. */
@@ -46,8 +53,8 @@ export class Pool extends Context.Service<Pool, {
   /** Refused with the word `taken` when another agent was faster. */
   readonly acknowledge: (id: string, taskUid: string) => Effect.Effect<void, PoolError>
   readonly cancellations: (after: number, waitSeconds: number) => Effect.Effect<typeof CancellationsResponse.Type, PoolError>
-  /** Of the AgentTask with this UID, or of no task. The pool keeps the first result of a stage; that it has one, has the stage elsewhere or not at all, counts as told. */
-  readonly report: (id: string, taskUid: Option.Option<string>, result: StageResult) => Effect.Effect<void, PoolError>
+  /** Of the AgentTask with this UID, or of no task. The pool keeps the first result of a stage; that it has one, has the stage elsewhere or not at all, counts as told; not at all only if the stage is `from` this very pool, as without one. */
+  readonly report: (id: string, taskUid: Option.Option<string>, result: StageResult, from?: string) => Effect.Effect<void, PoolError>
   readonly wait: (id: string, taskUid: string, reason: Reason, message: string) => Effect.Effect<void, PoolError>
 }>()("agent-job/controller/Pool") {
   static readonly layer = (url: string, tokenFile: string) => Layer.effect(Pool, make(url, tokenFile)).pipe(
@@ -55,8 +62,14 @@ export class Pool extends Context.Service<Pool, {
   )
 }
 
-/** The pool will never take a result of this one for the stage. */
-export const isSettled = (error: PoolError): boolean => error._tag === "PoolRefused" && ["not-found", "result-exists", "taken"].includes(error.word)
+const isRefusedAs = (error: PoolError, ...words: ReadonlyArray<string>): boolean => error._tag === "PoolRefused" && words.includes(error.word)
+
+/** The pool knows no such stage. */
+export const isUnknown = (error: PoolError): boolean => isRefusedAs(error, "not-found")
+
+/** The pool will never take a result of this one for the stage, which is `from` the pool of that URL. */
+export const isSettled = (error: PoolError, from: string): boolean =>
+  isUnknown(error) ? error.url === from : isRefusedAs(error, "result-exists", "taken")
 
 const decodeProblem = Schema.decodeUnknownOption(Schema.fromJsonString(Problem))
 
@@ -95,9 +108,9 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
       Effect.map(asked(poolPath.acquire, { agent, waitSeconds, max }, waitSeconds, AcquireResponse), ({ assignments }) => assignments),
     acknowledge: (id, taskUid) => told(poolPath.acknowledge(id), { taskUid }),
     cancellations: (after, waitSeconds) => asked(poolPath.cancellations, { after, waitSeconds }, waitSeconds, CancellationsResponse),
-    report: (id, taskUid, result) =>
+    report: (id, taskUid, result, from = url) =>
       told(poolPath.result(id) + Option.match(taskUid, { onNone: () => "", onSome: (uid) => `?taskUid=${encodeURIComponent(uid)}` }), result).pipe(
-        Effect.catchIf(isSettled, (error) => Effect.logInfo("the pool has another result, gave the stage to another agent, or does not know it", error))
+        Effect.catchIf((error) => isSettled(error, from), (error) => Effect.logInfo("the pool has another result, gave the stage to another agent, or does not know it", error))
       ),
     wait: (id, taskUid, reason, message) => told(poolPath.wait(id), { taskUid, reason, message })
   })

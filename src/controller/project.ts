@@ -4,14 +4,17 @@
 import { Option, Result, Schema } from "effect"
 import { taskUidLabel } from "../core/manifest/labels.ts"
 import type { ContainerSeen, JobSeen, PodSeen } from "../core/observed.ts"
+import { plainly } from "../core/task-result.ts"
 import { AgentTask } from "../schema/agent-task.ts"
 import { type ContainerStatus, Job, Pod } from "../schema/kubernetes.ts"
 import { agentTaskResource, configHashAnnotation } from "../schema/names.ts"
-import { StageResult } from "../schema/stage-result.ts"
+import { ToldResult } from "../schema/stage-result.ts"
 
 const decodeJob = Schema.decodeUnknownResult(Job)
 const decodePod = Schema.decodeUnknownResult(Pod)
-const decodeLastWords = Schema.decodeUnknownOption(Schema.fromJsonString(StageResult))
+const decodeTold = Schema.decodeUnknownOption(Schema.fromJsonString(ToldResult))
+/** Of a newer worker too, after a way back: how its stage ended matters more than the reason. */
+const decodeLastWords = (message: string) => Option.map(decodeTold(message), plainly)
 
 const controllerOf = (metadata: Job["metadata"] | Pod["metadata"], ofKind: string) =>
   Option.fromUndefinedOr(metadata.ownerReferences?.find(({ controller, kind }) => kind === ofKind && controller === true)?.uid)

@@ -29,6 +29,8 @@ const afterConflict = Duration.millis(200)
 /** Something that was there is gone: the task itself, which the cache will say soon, or a Job or Lease of others, which no event of ours says. */
 const afterLoss = Duration.seconds(1)
 
+const isWord = (action: Action): boolean => action._tag === "Emit" || action._tag === "ReportWait"
+
 const passes = Metric.counter("agent_job_reconcile_total", { description: "Passes over a task, by the situation it was found in.", incremental: true })
 
 const make = Effect.fnUntraced(function*(world: World) {
@@ -57,13 +59,12 @@ const make = Effect.fnUntraced(function*(world: World) {
       Effect.as(Option.map(requeueAfterMillis, Duration.millis))
     )
 
-  /** Actions, then the status, then the events that tell of it: an end that was refused must not have been announced. */
+  /** Actions, then the status, then the words that tell others of it: an end that was refused must not have been announced, and no pool holds up the status. */
   const carryOut = (observed: Observed, decision: Plan, pass: Pass) => {
-    const isEvent = Action.$is("Emit")
-    const events = decision.actions.filter(isEvent)
-    return executor.all(observed, decision.actions.filter((action) => !isEvent(action)), pass).pipe(
+    const words = decision.actions.filter(isWord)
+    return executor.all(observed, decision.actions.filter((action) => !isWord(action)), pass).pipe(
       Effect.andThen(settle(observed.task, decision)),
-      Effect.tap(() => events.length === 0 ? Effect.void : executor.all(observed, events, pass))
+      Effect.tap(() => words.length === 0 ? Effect.void : executor.all(observed, words, pass))
     )
   }
 

@@ -7,7 +7,7 @@ import { heldBack } from "../core/draining.ts"
 import { waitsForProof } from "../core/isolation.ts"
 import { waitsForSource } from "../core/flux-source.ts"
 import { type JobSeen, type PodSeen, type Refusal, Turn } from "../core/observed.ts"
-import { isOver } from "../core/status.ts"
+import { isOfNewerVersion, isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
 import type { Uid, WorkspaceName } from "../schema/names.ts"
@@ -100,7 +100,7 @@ export const make = (initial: TaskPolicy): World => {
 
   const job = (taskUid: string): Option.Option<JobSeen> => Option.fromUndefinedOr(jobs.of(taskUid)[0] ?? fresh.get(taskUid))
   /** One whose Job was cleared away is as if it had never begun, and so is one whose Job was asked for and is not there. */
-  const hasBegun = ({ metadata: { uid }, status: { phase } }: AgentTask): boolean => phase === "Running" || Option.isSome(job(uid))
+  const hasBegun = ({ metadata: { uid }, status: { phase } }: AgentTask): boolean => phase === "Running" || isOfNewerVersion(phase) || Option.isSome(job(uid))
   const occupies = (task: AgentTask): boolean => task.status.phase === "Starting" || reserved.has(task.metadata.uid) || hasBegun(task)
   const candidate = (task: AgentTask): Candidate => ({
     uid: task.metadata.uid,

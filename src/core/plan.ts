@@ -21,6 +21,8 @@ interface Row {
 }
 
 export const rows: ReadonlyArray<Row> = [
+  // nobody here knows what it is
+  { situation: "in a phase of a newer version", means: "leave it alone; it keeps its slot and its workspace", holds: holds.ofNewerVersion, respond: respond.keep },
   // it is over
   { situation: "over, but its Job goes on", means: "delete the Job: nobody can claim the task any more; one whose worker gave a result has 90 s to end by itself", holds: holds.leftover, respond: respond.deleteJob },
   { situation: "over, and the pool does not know", means: "report the result until the pool confirms it", holds: holds.unreported, respond: respond.report },

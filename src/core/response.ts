@@ -1,11 +1,10 @@
 // What each row of the table of situations answers: actions, the status from now on, and when to look again.
 // Ends are written before Jobs are deleted: the status, guarded by its version, is what decides between a cancel and a claim.
 // Used by core/plan alone.
-import { Option, Schema } from "effect"
+import { Option } from "effect"
 import type { AgentTaskStatus, Phase } from "../schema/agent-task.ts"
 import { assignmentId } from "../schema/pool-api.ts"
-import { type FailureReason, Reason, type WaitReason } from "../schema/reason.ts"
-import { longestMessage, type StageResult, type ToldResult } from "../schema/stage-result.ts"
+import type { FailureReason, Reason, WaitReason } from "../schema/reason.ts"
 import { Action } from "./action.ts"
 import { spreadMillis } from "./fingerprint.ts"
 import { jobName } from "./job-name.ts"
@@ -14,9 +13,10 @@ import { endOf, isPodOver, type Trouble, troubleOfStart } from "./pod-trouble.ts
 import { sentence } from "./sentence.ts"
 import { jobGoesOn, millisSince, millisSinceEnd, mostLaunches, patienceMillis, type Situation } from "./situation.ts"
 import { acknowledged, advance, finished, fitting, running } from "./status.ts"
+import { resultOf } from "./task-result.ts"
 
 export interface Response {
-  /** Carried out in this order, before the status is written; the first that fails ends the pass. */
+  /** Carried out in this order, before the status is written, but for events and words on a wait, which come after it; the first that fails ends the pass. */
   readonly actions: ReadonlyArray<Action>
   readonly status: AgentTaskStatus
   /** Milliseconds until time alone may change the decision. */
@@ -87,22 +87,8 @@ export const keepOver: Respond = (_) => {
 export const deleteJob: Respond = (_) =>
   unchanged(_, Option.match(_.observed.job, { onNone: () => [], onSome: ({ deleting, name, uid }) => deleting ? [] : [Action.DeleteJob({ name, uid })] }))
 
-const isReason = Schema.is(Reason)
-/** For the pool, which may not know it either, in the place of a reason that a newer version wrote. */
-const plainReason: Readonly<Record<StageResult["outcome"], Reason>> = { succeeded: "Completed", failed: "ExitCode", cancelled: "Cancelled" }
-
-const resultOf = ({ now, observed: { task: { status } } }: Situation): StageResult => {
-  const result: ToldResult = status.result ?? {
-    outcome: status.phase === "Cancelled" ? "cancelled" : "failed",
-    reason: status.reason ?? "Lost",
-    message: (status.message ?? "").slice(0, longestMessage),
-    finishedAt: status.finishedAt ?? now
-  }
-  return { ...result, reason: isReason(result.reason) ? result.reason : plainReason[result.outcome] }
-}
-
 export const report: Respond = (_) => ({
-  ...unchanged(_, Option.match(assignmentOf(_), { onNone: () => [], onSome: (assignment) => [Action.ReportResult({ assignment, result: resultOf(_) })] })),
+  ...unchanged(_, Option.match(assignmentOf(_), { onNone: () => [], onSome: (assignment) => [Action.ReportResult({ assignment, result: resultOf(_.observed.task.status, _.now) })] })),
   status: { ..._.observed.task.status, reportedAt: _.now }
 })
 

@@ -9,7 +9,7 @@ import { claimLostExitCode } from "./manifest/places.ts"
 import type { Observed } from "./observed.ts"
 import { hadToGo, mostAgain } from "./plan-again.ts"
 import { isEngineOver, isPodOver, troubleOfStart } from "./pod-trouble.ts"
-import { isOver } from "./status.ts"
+import { isOfNewerVersion, isOver } from "./status.ts"
 import type { TaskPolicy } from "./task-policy.ts"
 
 /** What every predicate and response gets: the observation, the policy and the time, in RFC 3339. */
@@ -56,6 +56,7 @@ const overdue: Holds = ({ now, observed: { job }, policy }) =>
   Option.exists(job, ({ createdAt }) => millisSince(createdAt, now) >= policy.startupTimeoutSeconds * 1000)
 
 export const holds = {
+  ofNewerVersion: ({ observed: { task } }) => isOfNewerVersion(task.status.phase),
   unreported: (_) => taskOver(_) && fromPool(_) && _.observed.task.status.reportedAt === undefined,
   leftover: (_) => taskOver(_) && jobGoesOn(_) && (_.observed.task.status.result === undefined || millisSinceEnd(_) >= patienceMillis),
   releasable: (_) => taskOver(_) && deleted(_) && fromPool(_),

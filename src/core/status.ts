@@ -1,21 +1,29 @@
 // How a status goes from one phase to the next: the only place where phase, reason and kstatus conditions are put together.
 // A condition's transition time changes only when its status does, so an unchanged situation gives an equal status.
 // Used by core/plan for the controller and by the worker for its claim and result.
-import { type AgentTask, type AgentTaskStatus, type Claim, type Condition, longestStatusMessage, type Phase } from "../schema/agent-task.ts"
+import { Schema } from "effect"
+import { type AgentTask, type AgentTaskStatus, type Claim, type Condition, longestStatusMessage, Phase } from "../schema/agent-task.ts"
 import type { Reason } from "../schema/reason.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import { shortened } from "./sentence.ts"
 
 export const isOver = (phase: string | undefined): boolean => phase === "Succeeded" || phase === "Failed" || phase === "Cancelled"
 
+const isPhase = Schema.is(Phase)
+
+/** A phase that this version does not know: whether such a task is over, or runs, is for a newer one to say. */
+export const isOfNewerVersion = (phase: string | undefined): boolean => phase !== undefined && !isPhase(phase)
+
 const rank: Readonly<Record<Phase, number>> = { Pending: 0, Queued: 1, Starting: 2, Running: 3, Succeeded: 4, Failed: 4, Cancelled: 4 }
+/** After a phase of a newer version comes nothing but the end. */
+const rankOf = (phase: string): number => isPhase(phase) ? rank[phase] : rank.Running
 
 /** May a status in phase `from` go to `to`? The CRD's rules say the same. */
-export const mayFollow = (from: Phase | undefined, to: Phase): boolean =>
-  from === undefined || from === to || (!isOver(from) && rank[to] > rank[from])
+export const mayFollow = (from: string | undefined, to: string): boolean =>
+  from === undefined || from === to || (!isOver(from) && rankOf(to) > rankOf(from))
 
 /** The three kstatus conditions: Ready when it succeeded, Reconciling while it is under way, Stalled when a person is needed. */
-const kstatus = (phase: Phase, stalled: boolean): Readonly<Record<Condition["type"], Condition["status"]>> => ({
+const kstatus = (phase: string, stalled: boolean): Readonly<Record<Condition["type"], Condition["status"]>> => ({
   Ready: phase === "Succeeded" ? "True" : "False",
   Reconciling: isOver(phase) || stalled ? "False" : "True",
   Stalled: phase === "Failed" || phase === "Cancelled" || stalled ? "True" : "False"
@@ -32,7 +40,7 @@ export interface Step {
 }
 
 /** A step of another task, perhaps by a newer version. */
-type Told = Omit<Step, "reason"> & { readonly reason: string }
+type Told = Omit<Step, "phase" | "reason"> & { readonly phase: string; readonly reason: string }
 
 const types = ["Ready", "Reconciling", "Stalled"] as const
 
@@ -58,9 +66,9 @@ const duration = (from: string, to: string): string => {
   return seconds < 3600 ? `${Math.floor(seconds / 60)}m${seconds % 60}s` : `${Math.floor(seconds / 3600)}h${Math.floor(seconds / 60) % 60}m`
 }
 
-/** The status after a step. The phase never goes back: a step that would is taken as news about the present one, and a final one takes no news. */
+/** The status after a step. The phase never goes back: a step that would is taken as news about the present one. A final one takes no news, and one of a newer version none but the end. */
 export const advance = (status: AgentTaskStatus, given: Step): AgentTaskStatus => {
-  if (isOver(status.phase)) return status
+  if (isOver(status.phase) || (isOfNewerVersion(status.phase) && !isOver(given.phase))) return status
   const step = { ...given, message: fitting(given.message) }
   const phase = mayFollow(status.phase, step.phase) ? step.phase : status.phase ?? step.phase
   const { queue: _, ...kept } = status

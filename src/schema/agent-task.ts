@@ -194,9 +194,10 @@ export const AgentTaskStatus = Schema.Struct({
   configHash: Schema.optionalKey(Schema.String.annotate({ description: "Hash of the configuration that the Job was built from." }))
 })
 
-/** A reason that only a newer version knows stays as it is: after a way back to this one its tasks must not vanish, nor a result change. What is written says one of the list. */
+/** A phase or reason that only a newer version knows stays as it is: after a way back to this one its tasks must not vanish, nor a result change. What is written says one of the lists. */
 const statusAsRead = Schema.Struct({
   ...AgentTaskStatus.fields,
+  phase: Schema.optionalKey(Schema.String),
   reason: Schema.optionalKey(Schema.String),
   queue: Schema.optionalKey(Schema.Struct({ ...Waiting.fields, reason: Schema.String })),
   result: Schema.optionalKey(ToldResult)

@@ -15,7 +15,7 @@ export const reasons = {
   StateRescuePending: "An earlier stage left the state in doubt, so nothing of the workspace starts; settle it with agent-job state rescue.",
   IsolationUnproven: "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor, and mend what it finds.",
   Draining: "The cluster is drained, so nothing new starts; agent-job drain --undo ends that.",
-  NameHeld: "A Job of the same name, left by a former task, is still being deleted.",
+  NameHeld: "A Job of the same name, of a former task or of one whose name gives the same, is still there.",
   // while it starts and runs
   JobCreated: "The Job is made; Kubernetes schedules the Pod and pulls its images.",
   Unschedulable: "No node can take the Pod; look at the message for what is missing.",

@@ -141,15 +141,17 @@ const make = Effect.gen(function*() {
     yield* sql`UPDATE stages SET ${sql.update({ waitReason: reason, waitMessage: message })} WHERE id = ${id} AND startedAt IS NULL AND endedAt IS NULL`
   })
 
-  /** Those after the cursor that have no result yet. */
+  /** Those after the cursor that have no result yet. A cursor that was never given is of the time before a restore: then it is all of them. */
   const cancellations = Effect.fn("Assignments.cancellations")(function*(after: number, waitSeconds: number) {
     const Cancelled = Schema.Struct({ id: Schema.String, cancelSeq: Schema.Int })
+    const [last] = yield* rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(cancelSeq), 0) AS seq FROM stages`)
+    const from = after > (last?.seq ?? 0) ? 0 : after
     const found = yield* commits.await("cancellations", waitSeconds, Effect.map(
-      rows(Cancelled)(sql`SELECT id, cancelSeq FROM stages WHERE cancelSeq > ${after} AND result IS NULL ORDER BY cancelSeq`),
+      rows(Cancelled)(sql`SELECT id, cancelSeq FROM stages WHERE cancelSeq > ${from} AND result IS NULL ORDER BY cancelSeq`),
       (cancelled) => ({ found: cancelled.length === 0 ? Option.none<ReadonlyArray<typeof Cancelled.Type>>() : Option.some(cancelled) })
     ))
     const cancelled = Option.getOrElse(found, () => [])
-    return { ids: cancelled.map(({ id }) => id), next: cancelled.at(-1)?.cancelSeq ?? after }
+    return { ids: cancelled.map(({ id }) => id), next: cancelled.at(-1)?.cancelSeq ?? from }
   })
 
   /** Opens a rescue when the end leaves the state in doubt; gives what the run's failure says of it. */

@@ -3,7 +3,7 @@
 // Used by worker/worker.ts, first of all.
 import { Data, DateTime, Effect, Option, Runtime } from "effect"
 import { claimLostExitCode } from "../core/manifest/places.ts"
-import { claimed, isOver } from "../core/status.ts"
+import { claimed, isOfNewerVersion, isOver } from "../core/status.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import type { AgentTask, Claim } from "../schema/agent-task.ts"
@@ -43,6 +43,7 @@ const standing = ({ metadata, spec, status }: AgentTask, { nonce, podUid }: Clai
   if (claim?.podUid === podUid) return Standing.Lost({ why: "was taken by an earlier start of this container" })
   if (claim !== undefined) return Standing.Lost({ why: `is taken by the Pod with UID ${claim.podUid}` })
   if (isOver(status.phase)) return Standing.Lost({ why: `is over (${status.phase})` })
+  if (isOfNewerVersion(status.phase)) return Standing.Lost({ why: `is in the phase ${status.phase} of a newer version` })
   if (spec.cancel === true) return Standing.Lost({ why: "is cancelled" })
   if (metadata.deletionTimestamp !== undefined) return Standing.Lost({ why: "is being deleted" })
   return Standing.Free()

@@ -34,6 +34,10 @@ const losing = (url: string) =>
     stateSerial: answerLost(url, server.stateSerial)
   }))).pipe(Layer.provide(client(url)))
 
+/** A client that asks some things in its own way. */
+const asking = (otherwise: (server: ServerClient["Service"], url: string) => Partial<ServerClient["Service"]>) => (url: string) =>
+  Layer.effect(ServerClient, Effect.map(ServerClient, (server) => ServerClient.of({ ...server, ...otherwise(server, url) }))).pipe(Layer.provide(client(url)))
+
 /** Runs the example against a real server whose agent plays `play`. */
 const running = Effect.fnUntraced(function*(screen: ReturnType<typeof toldScreen>, asked: RunRequest, play: Play = quickstart, clientOf: typeof client = client) {
   const url = yield* Effect.flatMap(directory, serve)
@@ -299,6 +303,58 @@ describe("an interrupt", () => {
       expect(screen.transcript().match(/card.ada: Creating/gu)).toHaveLength(1)
       expect(screen.transcript()).toContain("Interrupted, the state is saved.\n")
       expect((yield* person(url).view(runId(screen))).status).toBe("canceled")
+    }))
+
+  it.live("after yes cancels the apply, though the answer to the approval was lost", () =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const until = yield* Deferred.make<void>()
+      const screen = toldScreen(answers("yes"))
+      const deaf = asking((server, url) => ({ approve: (id, seal) => Effect.andThen(server.approve(id, seal), Effect.fail(new ServerUnreachable({ url, detail: "the connection was closed" }))) }))
+      const { run, url } = yield* running(screen, request(), { plan: quickstart.plan, apply: { ...quickstart.apply!, until } }, deaf)
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("trying again")
+      yield* Fiber.interrupt(fiber)
+      const id = runId(screen)
+      expect(screen.of("step").at(-1)).toBe(`${id} is cancelled.`)
+      expect(screen.transcript()).not.toContain("stays planned")
+      expect((yield* person(url).view(id)).status).toBe("canceled")
+      expect(process.exitCode).toBe(6)
+    }))
+
+  it.live("asks for the cancel again when the server goes away just then", () =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const until = yield* Deferred.make<void>()
+      const screen = toldScreen()
+      const { run, url } = yield* running(screen, request(), { plan: { ...quickstart.plan, until } }, losing)
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("Initializing…")
+      yield* Fiber.interrupt(fiber)
+      const id = runId(screen)
+      expect(screen.of("step").at(-1)).toBe(`${id} is cancelled.`)
+      expect((yield* person(url).view(id)).status).toBe("canceled")
+      expect(process.exitCode).toBe(6)
+    }))
+
+  it.live("that comes later than the end of the apply says so", () =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const until = yield* Deferred.make<void>()
+      const screen = toldScreen()
+      const late = asking((server) => ({
+        act: (id, action) => Deferred.succeed(until, undefined).pipe(
+          Effect.andThen(Effect.repeat(server.run(id), { until: ({ final }) => final })),
+          Effect.andThen(server.act(id, action))
+        )
+      }))
+      const { run } = yield* running(screen, request({ autoApprove: true }), { plan: quickstart.plan, apply: { ...quickstart.apply!, until } }, late)
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("card.ada: Creating...")
+      yield* Fiber.interrupt(fiber)
+      expect(screen.of("step").at(-1)).toBe(`${runId(screen)} was faster than the cancel: it is applied.`)
+      expect(screen.transcript()).toContain("Apply complete!")
+      expect(process.exitCode).toBe(130)
     }))
 
   it.live("a second time leaves at once, and says how to come back", () =>

@@ -1,9 +1,13 @@
 // Actions that the API server refuses: told as what they mean, so that the table can answer, not as an error to try again.
 // Writes that come late: whoever was faster keeps what it has.
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Option } from "effect"
+import { writeFileSync } from "node:fs"
+import { createServer } from "node:http"
+import { join } from "node:path"
 import { Action } from "../../src/core/action.ts"
 import { Executor } from "../../src/controller/execute.ts"
+import { Pool } from "../../src/controller/pool.ts"
 import { Holder } from "../../src/core/observed.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
@@ -12,6 +16,7 @@ import { agentTasks, jobs, leases } from "../../src/kubernetes/kinds.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { configOf } from "../core/configs.ts"
 import { noon, plainSeed, success, worldOf } from "../core/worlds.ts"
+import { directory } from "../server/live-server.ts"
 import { instantCluster } from "./instant-cluster.ts"
 
 const world = worldOf(plainSeed)
@@ -55,6 +60,28 @@ it.effect("fails to report to a pool that the values do not name, with what a pe
     yield* carryOut(Action.ReportWait({ assignment: "run-1.plan.1", reason: "Draining", message: "It waits." }))
   }).pipe(Effect.scoped))
 
+it.live("does not take a result for told because another pool than its own knows no such stage", () =>
+  Effect.gen(function*() {
+    const server = createServer((_, response) => response.writeHead(404).end(JSON.stringify({ error: "not-found", message: "There is no such stage." })))
+    yield* Effect.acquireRelease(Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))), () => Effect.sync(() => server.close()))
+    const address = server.address()
+    const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`
+    const tokenFile = join(yield* directory, "token")
+    writeFileSync(tokenFile, "a-token")
+    const around = Layer.merge(Layer.mock(Kubernetes, { namespace: "tasks" }), Pool.layer(url, tokenFile))
+    const { all } = Context.get(yield* Layer.build(Executor.layer({ identity: "test", created: () => undefined }).pipe(Layer.provide(around))), Executor)
+    const { task } = worldOf({ ...plainSeed, life: "failed", pool: true })
+    const reportOf = (from: string) => {
+      const pool = Option.getOrThrow(Option.fromUndefinedOr(task.spec.pool))
+      const observed = { ...world, task: { ...task, spec: { ...task.spec, pool: { ...pool, url: from } } } }
+      return all(observed, [Action.ReportResult({ assignment: "run-1.plan.1", result: success })], { config: configOf(), now: noon })
+    }
+    expect((yield* Effect.flip(reportOf("http://before"))).message).toBe(
+      `The pool at ${url} does not know the stage of AgentTask tasks/task, which is of the pool at http://before; set agent.url to that one again, or remove the finalizer scalr.io/report from the task if nobody asks for its run any more.`
+    )
+    yield* reportOf(url) // it was set up anew
+  }).pipe(Effect.scoped))
+
 describe("a write that comes late", () => {
   const claimed = { claim: { podUid: Uid.make("pod-uid"), nonce: "nonce", epoch: 0, at: noon } }
   const lease = (holderIdentity: string) => ({ metadata: { name: leaseName("demo"), namespace: "tasks" }, spec: { holderIdentity, leaseTransitions: 4 } })
@@ -88,14 +115,17 @@ describe("a write that comes late", () => {
       expect(server.all(leases)).toMatchObject([{ spec: { holderIdentity: "faster-uid" } }])
     }).pipe(Effect.scoped))
 
+  const ownedBy = (name: string, uid: string) => [{ apiVersion: agentTasks.apiVersion, kind: agentTasks.kind, name, uid, controller: true }]
+
   it.effect.each([
-    { owner: "a stranger", ownerReferences: [], kind: "NameTaken" },
-    { owner: "a former task of this name", ownerReferences: [{ apiVersion: agentTasks.apiVersion, kind: agentTasks.kind, name: "task", uid: "former-uid", controller: true }], kind: "NameHeld" }
-  ])("leaves the Job of $owner as it is", ({ kind, ownerReferences }) =>
+    { owner: "a stranger", ownerReferences: [], kind: "NameTaken", message: "Job agent-job-task exists, but no AgentTask made it; delete it, or rename the task." },
+    { owner: "a former task of this name", ownerReferences: ownedBy("task", "former-uid"), kind: "NameHeld", message: "Job agent-job-task of a former task of this name is still there; it is made again when that one is gone." },
+    { owner: "a task whose name gives the same", ownerReferences: ownedBy("other", "other-uid"), kind: "NameHeld", message: "Job agent-job-task is of AgentTask other, whose name gives the same; rename one of the two tasks, or wait until that Job is gone." }
+  ])("leaves the Job of $owner as it is", ({ kind, message, ownerReferences }) =>
     Effect.gen(function*() {
       const { carryOut, server } = yield* writing
       server.create(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", ownerReferences }, spec: {} })
-      expect(yield* Effect.flip(carryOut(Action.CreateJob({ name: "agent-job-task" })))).toMatchObject({ _tag: "Refused", kind })
+      expect(yield* Effect.flip(carryOut(Action.CreateJob({ name: "agent-job-task" })))).toMatchObject({ _tag: "Refused", kind, message })
       expect(server.history).toHaveLength(1)
     }).pipe(Effect.scoped))
 

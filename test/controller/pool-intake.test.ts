@@ -1,14 +1,18 @@
 // Work from the pool where something fails on the way: what is held up, and what goes on.
 import { expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Stream, SubscriptionRef } from "effect"
+import { Effect, Fiber, Layer, Option, Schema, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import { Configuration } from "../../src/controller/configuration.ts"
 import { Pool, PoolUnreachable } from "../../src/controller/pool.ts"
 import { poolIntake } from "../../src/controller/pool-intake.ts"
 import { make } from "../../src/controller/world.ts"
+import { specOf, taskName } from "../../src/core/intake.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { agentTasks } from "../../src/kubernetes/kinds.ts"
+import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
+import { Assignment } from "../../src/schema/pool-api.ts"
 import { configOf } from "../core/configs.ts"
-import { policy } from "../core/worlds.ts"
+import { noon, policy, success } from "../core/worlds.ts"
 import { instantCluster } from "./instant-cluster.ts"
 
 const configuration = Layer.succeed(Configuration, Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never }))
@@ -38,4 +42,44 @@ it.effect("carries out the cancellations after one that fails, and that one as s
     expect(told).toEqual(["run-b.plan.1", "run-c.plan.1", broken])
     expect(asked.slice(0, 4)).toEqual([{ after: 0, waitSeconds: 30 }, { after: 2, waitSeconds: 5 }, { after: 3, waitSeconds: 5 }, { after: 3, waitSeconds: 30 }])
     yield* Fiber.interrupt(running)
+  }))
+
+const assignment = Schema.decodeUnknownSync(Assignment)({ id: "run-1.plan.1", runId: "run-1", workspace: "demo", stage: "plan", attempt: 1, archiveSha256: "b".repeat(64), taskToken: "token" })
+
+/** What the pool is told, in order, when it speaks of the assignment's stage, and its task has `status` already. */
+const toldOf = Effect.fnUntraced(function*(by: "an offer" | "a cancellation", status: AgentTaskStatus) {
+  const { kubernetes, server } = instantCluster()
+  const [metadata, spec] = [{ name: taskName(assignment), namespace: "tasks", uid: "task-uid", resourceVersion: "", creationTimestamp: noon }, specOf(assignment, "http://pool")]
+  server.plant(agentTasks, { metadata, spec, status })
+  const told: Array<unknown> = []
+  const once = <A>(first: A) => { let left = [first]; return Effect.suspend(() => left.length === 0 ? Effect.never : Effect.succeed(left.splice(0)[0] ?? first)) }
+  const offers = once([assignment])
+  const feed = once({ ids: [assignment.id], next: 1 })
+  const pool = Layer.mock(Pool, {
+    acquire: () => by === "an offer" ? offers : Effect.never,
+    cancellations: () => by === "a cancellation" ? feed : Effect.never,
+    acknowledge: (id, taskUid) => Effect.sync(() => void told.push(["acknowledge", id, taskUid])),
+    report: (id, taskUid, result) => Effect.sync(() => void told.push(["report", id, Option.getOrNull(taskUid), result]))
+  })
+  const intake = { url: "http://pool", namespace: "tasks", identity: "test", world: make(policy), drained: yield* SubscriptionRef.make(false) }
+  const running = yield* Effect.forkChild(poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, kubernetes)])))
+  yield* TestClock.adjust("1 second")
+  yield* Fiber.interrupt(running)
+  return { told, cancelled: server.all(agentTasks).some(({ spec }) => JSON.stringify(spec).includes("\"cancel\":true")) }
+})
+
+const over: AgentTaskStatus = { phase: "Succeeded", result: success, finishedAt: success.finishedAt, reportedAt: noon }
+
+it.effect("tells a pool that has forgotten it the result of a stage that it offers again", () =>
+  Effect.gen(function*() {
+    const acknowledged = ["acknowledge", assignment.id, "task-uid"]
+    expect((yield* toldOf("an offer", over)).told).toEqual([acknowledged, ["report", assignment.id, "task-uid", success]])
+    expect((yield* toldOf("an offer", { phase: "Queued" })).told).toEqual([acknowledged])
+  }))
+
+it.effect("tells a pool that has forgotten it the result of a stage that it cancels", () =>
+  Effect.gen(function*() {
+    expect(yield* toldOf("a cancellation", over)).toEqual({ told: [["report", assignment.id, "task-uid", success]], cancelled: false })
+    expect(yield* toldOf("a cancellation", { phase: "Queued" })).toEqual({ told: [], cancelled: true })
+    expect(yield* toldOf("a cancellation", { phase: "Moonlit" })).toEqual({ told: [], cancelled: true }) // of a newer version
   }))

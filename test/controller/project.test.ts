@@ -26,8 +26,14 @@ describe("projectPod", () => {
   ])("takes $given as a node that answers: $answers", ({ answers, conditions }) => expect(pod({ conditions }).nodeAnswers).toBe(answers))
   it("reads the worker's last words, and nothing into other words", () => {
     expect(pod(worker(JSON.stringify(result))).lastWords).toEqual(Option.some(result))
-    for (const words of ["", "panic", "{}", JSON.stringify({ ...result, reason: "MadeUp" })]) expect(pod(worker(words)).lastWords).toEqual(Option.none())
+    for (const words of ["", "panic", "{}", JSON.stringify({ ...result, outcome: "postponed" })]) expect(pod(worker(words)).lastWords).toEqual(Option.none())
   })
+  it.each([
+    { outcome: "succeeded", reason: "Completed" },
+    { outcome: "failed", reason: "ExitCode" },
+    { outcome: "cancelled", reason: "Cancelled" }
+  ])("reads the last words of a newer worker, whose reason is not known here: $outcome", ({ outcome, reason }) =>
+    expect(pod(worker(JSON.stringify({ ...result, outcome, reason: "FromTomorrow" }))).lastWords).toEqual(Option.some({ ...result, outcome, reason })))
   it("knows the Job that made it", () => {
     const ownedBy = (kind: string) => Result.getOrThrow(projectPod({ metadata: { ...metadata, ownerReferences: [{ kind, uid: "its-uid", controller: true }] } })).seen.owner
     expect([ownedBy("Job"), ownedBy("ReplicaSet")]).toEqual([Option.some("its-uid"), Option.none()])

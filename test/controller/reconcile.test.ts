@@ -1,19 +1,23 @@
 // One pass over a task: what it takes when it decides, and an answer of the API server that comes too late for what was decided.
 import { expect, it } from "@effect/vitest"
-import { Context, Effect, Layer, Option, Ref, Stream, SubscriptionRef } from "effect"
+import { Context, Effect, Fiber, Layer, Option, Ref, Stream, SubscriptionRef } from "effect"
+import { TestClock } from "effect/testing"
 import { Configuration } from "../../src/controller/configuration.ts"
 import { heed } from "../../src/controller/controller.ts"
 import { Executor, Unsure } from "../../src/controller/execute.ts"
+import { Pool } from "../../src/controller/pool.ts"
 import { Reconciler } from "../../src/controller/reconcile.ts"
 import { make } from "../../src/controller/world.ts"
 import { Action } from "../../src/core/action.ts"
 import * as draining from "../../src/core/draining.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { NotFound, Unreachable } from "../../src/kubernetes/errors.ts"
+import { agentTasks } from "../../src/kubernetes/kinds.ts"
 import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { configOf } from "../core/configs.ts"
 import { before, noon, plainSeed, policy, worldOf } from "../core/worlds.ts"
+import { instantCluster } from "./instant-cluster.ts"
 
 const configuration = Layer.succeed(Configuration, Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never }))
 
@@ -109,4 +113,25 @@ it.effect("takes the slot in the step that decides, before anybody has seen the 
       yield* Context.get(parts, Reconciler).reconcile(`tasks/${name}`)
     }
     expect(started).toEqual(["one"])
+  }).pipe(Effect.scoped))
+
+it.effect("says why a task waits before the pool has heard it, and waits for a pool that is silent no longer than a moment", () =>
+  Effect.gen(function*() {
+    const world = make({ ...policy, limits: { total: 0, perWorkspace: 1 } })
+    const { kubernetes, server } = instantCluster()
+    const { task } = worldOf({ ...plainSeed, pool: true })
+    server.plant(agentTasks, { ...task, metadata: { name: "task", namespace: "tasks", uid: task.metadata.uid, resourceVersion: "" } })
+    world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion: String(server.revision) } }))
+    const heard: Array<string> = []
+    const pool = Layer.mock(Pool, { wait: (_, __, reason) => Effect.andThen(Effect.sync(() => void heard.push(reason)), Effect.never) })
+    const around = Layer.mergeAll(pool, configuration, Layer.succeed(Kubernetes, kubernetes))
+    const executor = Executor.layer({ identity: "test", created: () => undefined }).pipe(Layer.provide(around))
+    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(around)))
+    const pass = yield* Effect.forkChild(Context.get(parts, Reconciler).reconcile("tasks/task"))
+    yield* TestClock.adjust("1 second")
+    expect(server.all(agentTasks)).toMatchObject([{ status: { phase: "Queued", reason: "ConcurrencyLimit" } }])
+    expect(heard).toEqual(["ConcurrencyLimit"])
+    yield* TestClock.adjust("1 second")
+    expect(pass.pollUnsafe()).toBeDefined()
+    yield* Fiber.join(pass)
   }).pipe(Effect.scoped))

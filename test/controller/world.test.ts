@@ -54,6 +54,14 @@ describe("the world", () => {
     expect([task(1), task(2)].map((_) => world.turn(_)._tag)).toEqual(["Waiting", "Waiting"])
   })
 
+  it("leaves its slot to a task in a phase that only a newer version knows", () => {
+    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+    world.setTask(key(0), Option.some(task(0)))
+    world.setTask(key(1), Option.some({ ...task(1), status: { phase: "Moonlit" } }))
+    expect(world.turn(task(0))._tag).toBe("Waiting")
+    expect(world.waiting()).toEqual([key(0)])
+  })
+
   it("names what is past the history limit of one workspace, whatever ends in others", () => {
     const world = make({ ...policy, historyPerWorkspace: 1 })
     const over = (index: number, workspace: string): AgentTask => {

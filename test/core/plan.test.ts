@@ -110,7 +110,7 @@ describe("plan", () => {
 
   it("has a case for every row of its table", () => {
     const covered = new Set(cases.map(({ situation }) => situation))
-    expect(rows.map(({ situation }) => situation).filter((_) => !covered.has(_))).toEqual(["deleted, without a pool"])
+    expect(rows.map(({ situation }) => situation).filter((_) => !covered.has(_))).toEqual(["in a phase of a newer version", "deleted, without a pool"])
   })
 
   it.each([
@@ -180,6 +180,15 @@ describe("plan", () => {
     const decision = plan(policyOf(whole), { ...seen, task }, noon)
     expect(decision.actions).toMatchObject([{ _tag: "ReportResult", result: { outcome: "failed", reason: "ExitCode", message: "It was the moon." } }])
     expect(decision.status.result).toBe(task.status.result)
+  })
+
+  it.each<Partial<Seed>>([
+    {}, { stage: "apply" }, { cancel: true }, { deleted: true, pool: true }, { life: "starting", job: "failed" }, { life: "claimed", stage: "apply" }, { life: "claimed", pod: "Failed", lastWords: true }
+  ])("leaves a task in a phase that only a newer version knows alone: %j", (seed) => {
+    const whole: Seed = { ...plainSeed, ...seed }
+    const world = worldOf(whole)
+    const status = { ...world.task.status, phase: "Moonlit" }
+    expect(plan(policyOf(whole), { ...world, task: { ...world.task, status } }, noon)).toEqual({ situation: "in a phase of a newer version", actions: [], status, requeueAfterMillis: Option.none() })
   })
 
   it("leaves a deleted task without a pool to Kubernetes", () => {

@@ -25,6 +25,11 @@ describe("advance", () => {
     const lost = { phase: "Failed", reason: "NodeLost", message: "gone" } as const
     expect(finished(lost, success, 1, false)).toEqual({ ...lost, result: success })
   })
+  it("leaves a phase that only a newer version knows alone, but for the end", () => {
+    const odd = { ...running, phase: "Moonlit" }
+    expect(advance(odd, { phase: "Running", reason: "Stopping", message: "", generation: 1, now: noon })).toBe(odd)
+    expect(finished(odd, success, 1, false)).toMatchObject({ phase: "Succeeded", result: success })
+  })
   const words = Schema.Array(Schema.Literals(["a", "é", "😀"])).check(Schema.isMaxLength(8))
   it.prop("keeps of any words as much as the API server takes, also where those of another task are told", [words, Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 5000 }))], ([pattern, count]) => {
     const message = pattern.join("").repeat(count)

@@ -373,6 +373,17 @@ describe("the feed of cancellations", () => {
       expect((yield* agent(url).cancellations(0)).ids).toEqual([`${two}.plan.1`])
     }))
 
+  it.live("begins anew for a cursor that a server before a restore has given", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const runs = yield* Effect.forEach(["one", "two"], (name) => person(url).start(name))
+      for (const { id } of yield* agent(url).acquire()) yield* agent(url).acknowledge(id)
+      expect(yield* agent(url).cancellations(1)).toEqual({ ids: [], next: 0 })
+      yield* Effect.forEach(runs, (run) => person(url).act(run, "cancel"))
+      expect(yield* agent(url).cancellations(7)).toEqual({ ids: runs.map((run) => `${run}.plan.1`), next: 2 })
+      expect(yield* agent(url).cancellations(2)).toEqual({ ids: [], next: 2 })
+    }))
+
   it.live("names an assignment that was withdrawn between offer and acknowledgement, whose token is over", () =>
     Effect.gen(function*() {
       const url = yield* server

@@ -184,7 +184,7 @@ export class PoolServer {
       acquire: (agent, waitSeconds, max) => ask("acquire", assignments((_) => _.acquire(agent, waitSeconds, max)), true),
       acknowledge: (id, taskUid) => ask(`acknowledge ${id}`, assignments((_) => _.acknowledge(id, taskUid))),
       cancellations: (after, waitSeconds) => ask("cancellations", assignments((_) => _.cancellations(after, waitSeconds)), true),
-      report: (id, taskUid, result) => ask(`report ${id}`, assignments((_) => _.end(id, taskUid, result))).pipe(Effect.catchIf(isSettled, () => Effect.void)),
+      report: (id, taskUid, result, from = url) => ask(`report ${id}`, assignments((_) => _.end(id, taskUid, result))).pipe(Effect.catchIf((error) => isSettled(error, from), () => Effect.void)),
       wait: (id, taskUid, reason, message) => ask(`wait ${id}`, assignments((_) => _.wait(id, taskUid, reason, message)))
     })
   }

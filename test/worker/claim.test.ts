@@ -66,6 +66,7 @@ describe("the claim", () => {
     { given: "another Pod has it", status: { phase: "Running", claim: claim("other-pod") }, says: /Pod with UID other-pod/u },
     { given: "an earlier start of this container has it", status: { phase: "Running", claim: claim("pod-uid") }, says: /earlier start of this container/u },
     { given: "it is over", status: { phase: "Failed" }, says: /is over \(Failed\)/u },
+    { given: "it is in a phase that only a newer version knows", status: { phase: "Moonlit" }, says: /is in the phase Moonlit of a newer version/u },
     { given: "it is cancelled", status: { phase: "Starting" }, more: { cancel: true }, says: /is cancelled/u }
   ] satisfies ReadonlyArray<{ given: string; status: AgentTaskStatus; more?: object; says: RegExp }>)("is lost when $given, without a write and with exit code 75", ({ more, says, status }) =>
     Effect.gen(function*() {
