@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
-import { Platform, refusalOf } from "../../src/worker/platform.ts"
+import { Platform, type PlatformError, refusalOf } from "../../src/worker/platform.ts"
 import { Settings } from "../../src/worker/settings.ts"
 import { sha256 } from "./fake-task-api.ts"
 import { type PoolParts, poolParts, taskUid } from "./pool-parts.ts"
@@ -95,6 +95,44 @@ describe("the platform", () => {
       api.fault("PUT /plan", "lose answer", "not ours", "break")
       yield* storePlan(file, sha256(readFileSync(file)))
       expect(api.plan).toEqual(readFileSync(file))
+    })))
+
+  it.live.each(["a page", "a document"] as const)("takes %s of something before the server for no answer, whatever was asked", (fault) =>
+    withPlatform(Effect.fnUntraced(function*(platform, { api }) {
+      const lock = yield* platform.lockState({ ID: "a" })
+      const state = Buffer.from(`{"serial":1}`)
+      const asked = {
+        "POST /state": platform.pushState(state, sha256(state), lock),
+        "GET /state": platform.state,
+        "POST /kept-state": platform.takeKeptState(state),
+        "POST /state/lock": platform.lockState({ ID: "a" }),
+        "POST /state/unlock": platform.unlockState({ ID: "a" }),
+        "POST /log": platform.appendLog(0, Buffer.from("one")),
+        "POST /effects": platform.appendEffects([{ number: 1, kind: "done", action: "create", address: "a.b" }]),
+        "POST /result": platform.tellResult(result)
+      }
+      for (const [request, ask] of Object.entries(asked)) {
+        api.fault(request, fault)
+        expect([request, (yield* Effect.flip(Effect.asVoid<unknown, PlatformError, never>(ask)))._tag]).toEqual([request, "NoAnswer"])
+      }
+      expect([api.state, api.results, api.log.length]).toEqual([undefined, [], 0])
+    })))
+
+  it.live.each(["a page", "a document"] as const)("asks again after %s of something before the server", (fault) =>
+    withPlatform(Effect.fnUntraced(function*({ details, download, storePlan }, { api, privateDirectory }) {
+      const file = join(privateDirectory, "archive")
+      api.archive = Buffer.alloc(300_000, 5)
+      for (const request of ["GET /assignment", "GET /archive", "PUT /plan"]) api.fault(request, fault)
+      expect((yield* details).id).toBe("run-a.plan.1")
+      yield* download("archive", file, sha256(api.archive))
+      yield* storePlan(file, sha256(api.archive))
+      expect([readFileSync(file), api.plan]).toEqual([api.archive, api.archive])
+    })))
+
+  it.live("says that both want the same version when the answer stays one that it does not understand", () =>
+    withPlatform(Effect.fnUntraced(function*({ details }, { api }) {
+      api.fault("GET /assignment", ...Array.from({ length: 20 }, () => "a document" as const))
+      expect((yield* Effect.flip(details)).message).toMatch(/give both the same version/u)
     })))
 
   it.live("takes the true end of the log from a refusal", () =>

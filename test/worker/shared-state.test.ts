@@ -107,6 +107,14 @@ describe("the next worker", () => {
       expect(readdirSync(folder(parts))).toEqual(["run-z.apply.1.state.new"])
     })))
 
+  it.live("leaves where it is what something before the server says yes to", () =>
+    withParts(Effect.fnUntraced(function*(parts) {
+      leave(parts, ["run-x.apply.1.state"])
+      parts.api.fault("POST /kept-state", "a page")
+      yield* carryKeptStates
+      expect(readdirSync(folder(parts))).toEqual(["run-x.apply.1.state"])
+    })))
+
   it.live("passes by what the server refuses, however much that is", () =>
     withParts(Effect.fnUntraced(function*(parts) {
       leave(parts, numbered(26))
