@@ -17,7 +17,7 @@ import { askAgain } from "./patience.ts"
 import { Settings } from "./settings.ts"
 import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
 
-/** No answer, a broken one, one that is not the server's, 429 or 5xx: asking again may help. */
+/** No answer, a broken one, one that is not the server's, 429, 5xx, or a request that broke off: asking again may help. */
 export class NoAnswer extends Data.TaggedError("NoAnswer")<{ readonly detail: string }> {
   override get message() {
     return `The pool's server gives no answer (${this.detail}); check agent.url in the values, and the network.`
@@ -33,7 +33,7 @@ export class TokenRefused extends Data.TaggedError("TokenRefused")<{ readonly st
   }
 }
 
-/** Any other no; `body` is what the server said, such as the holder of a lock. */
+/** Any other no, which the server has considered; `body` is what it said, such as the holder of a lock. */
 export class Declined extends Data.TaggedError("Declined")<{ readonly status: number; readonly message: string; readonly body: unknown }> {}
 
 export type PlatformError = NoAnswer | TokenRefused | Declined
@@ -85,13 +85,16 @@ const largeBodyTimeout = Duration.minutes(10)
 const decodeProblem = Schema.decodeUnknownOption(Schema.fromJsonString(Problem))
 const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(text))
 
+/** What the server says of a request that did not come to it whole. */
+const brokenOff: ReadonlySet<string> = new Set(["bad-request", "request-timeout"])
+
 /** What an answer other than success means. */
 export const refusalOf = (status: number, text: string): PlatformError => {
   const said = decodeProblem(text)
-  if (Option.isSome(said) && (status === 401 || said.value.error === "taken")) return new TokenRefused({ status })
-  // A refusal in other words is of something before the server, which may answer so while the server is away, as may a yes that the server does not say.
-  if (status < 300 || status === 429 || status >= 500 || (status >= 400 && Option.isNone(said))) return new NoAnswer({ detail: `it answers ${status}` })
-  const message = Option.match(said, { onNone: () => `The pool's server answers ${status}.`, onSome: (problem) => problem.message })
+  // In other words it is of something before the server, which may answer so while the server is away.
+  if (Option.isNone(said) || status < 400 || status === 429 || status >= 500 || brokenOff.has(said.value.error)) return new NoAnswer({ detail: `it answers ${status}` })
+  const { error, message } = said.value
+  if (status === 401 || error === "taken") return new TokenRefused({ status })
   return new Declined({ status, message, body: Option.getOrUndefined(parseJson(text)) })
 }
 
