@@ -98,6 +98,9 @@ export const refusalOf = (status: number, text: string): PlatformError => {
   return new Declined({ status, message, body: Option.getOrUndefined(parseJson(text)) })
 }
 
+/** The server's word for programs; nothing if it says none. */
+export const wordOf = ({ body }: Declined): string | undefined => Predicate.hasProperty(body, "error") && typeof body.error === "string" ? body.error : undefined
+
 /** What a refusal means for a stage that cannot go on without the answer. */
 const stageFailure = (error: PlatformError): StageFailed => {
   switch (error._tag) {
@@ -187,7 +190,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
     state: read(get(taskPath.state), (response) => Effect.map(response.arrayBuffer, (buffer) => ({ bytes: new Uint8Array(buffer), sha256: digestOf(response) })), largeBodyTimeout).pipe(
       Effect.flatMap(({ bytes, sha256 }) => createHash("sha256").update(bytes).digest("hex") === sha256 ? Effect.succeedSome(bytes) : Effect.fail(notOurs("a state of another digest than it says"))),
       Effect.catchTag("Declined", (error): Effect.Effect<Option.Option<never>, PlatformError> =>
-        error.status !== 404 ? Effect.fail(error) : isNoState(error.body) ? Effect.succeedNone : Effect.fail(new NoAnswer({ detail: "it answers 404" })))
+        error.status !== 404 ? Effect.fail(error) : wordOf(error) === "no-state" ? Effect.succeedNone : Effect.fail(new NoAnswer({ detail: "it answers 404" })))
     ),
     takeKeptState: (bytes) => done(Request.post(taskPath.keptState).pipe(Request.bodyUint8Array(bytes, "application/octet-stream")), largeBodyTimeout),
     pushState: (bytes, sha256, { epoch, id }) =>
@@ -206,8 +209,6 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
 })
 
 const digestOf = ({ headers }: HttpClientResponse.HttpClientResponse): string | undefined => headers[taskHeader.digest]
-/** The server's own word: a 404 of a proxy before it must not be read as an empty state. */
-const isNoState = (body: unknown): boolean => Predicate.hasProperty(body, "error") && body.error === "no-state"
 const encodeResult = Schema.encodeSync(Schema.fromJsonString(StageResult))
 const encodeEntries = Schema.encodeSync(Schema.fromJsonString(JournalRequest))
 const decodeJournalPosition = Schema.decodeUnknownOption(JournalPosition)

@@ -7,7 +7,7 @@ import type { LockInfo } from "../schema/task-api.ts"
 import { keepCopy, removeCopy } from "./kept-state.ts"
 import { askAgain } from "./patience.ts"
 import { sharedCopy, type SharedCopy } from "./shared-state.ts"
-import { Declined, NoAnswer, Platform, type PlatformError, type StateLock } from "./platform.ts"
+import { Declined, NoAnswer, Platform, type PlatformError, type StateLock, wordOf } from "./platform.ts"
 import { Settings } from "./settings.ts"
 import { Stop } from "./stop.ts"
 import { TaskStatus } from "./task-status.ts"
@@ -40,6 +40,9 @@ const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes)
 /** What an answer that the worker knows already may take. */
 const readPatience = Duration.seconds(10)
 const notLocked = new Declined({ status: 409, message: "The state is not locked, so it may not be written.", body: undefined })
+/** The refusals of a state as such, and of one of a stage that is over. Refused otherwise, for its size or shape, it is kept nowhere. */
+const ofEvidence: ReadonlySet<string | undefined> = new Set(["locked", "not-locked", "other-lineage", "old-serial", "stage-over"])
+const isEvidence = (error: PlatformError): boolean => error._tag === "Declined" && ofEvidence.has(wordOf(error))
 
 const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Service"], never, Platform | Settings | Stop | TaskStatus> {
   const { pod, privateDirectory, statePatience } = yield* Settings
@@ -52,6 +55,8 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   let confirmed: string | undefined
   /** The newest under the lock that is held, which nobody else can have changed; `undefined` before it was read under it. */
   let known: Option.Option<Uint8Array> | undefined
+  /** Of the last state that the server refused and keeps as evidence. */
+  let evidence: string | undefined
   let copy = Option.none<SharedCopy>()
   let shared: { readonly digest: string; readonly file: string } | undefined
 
@@ -65,12 +70,16 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   /** The same when the engine is gone: a refusal stays one, and the Pod is not to stay for ever. */
   const patiently = <A>(ask: Effect.Effect<A, PlatformError>) => again(ask, ({ _tag }) => _tag === "NoAnswer", statePatience)
 
-  /** Once for each state, when the server is away; one that it refuses is evidence there. */
-  const share = (bytes: Uint8Array) => Effect.fnUntraced(function*(error: PlatformError) {
+  /** Once for each state, unless the server has kept it. */
+  const share = Effect.fnUntraced(function*(bytes: Uint8Array) {
     const digest = sha256(bytes)
-    if (Option.isNone(copy) || shared?.digest === digest || error._tag === "Declined") return
+    if (Option.isNone(copy) || shared?.digest === digest || evidence === digest) return
     shared = { digest, file: yield* copy.value.keep(bytes) }
   }, Effect.catch((error) => Effect.logWarning(error.message)))
+  const notTaken = (bytes: Uint8Array, error: PlatformError) => Effect.suspend(() => {
+    if (isEvidence(error)) evidence = sha256(bytes)
+    return share(bytes)
+  })
   const unshare = Effect.suspend(() => {
     if (Option.isNone(copy) || shared === undefined) return Effect.void
     shared = undefined
@@ -83,7 +92,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       const digest = sha256(bytes)
       unconfirmed = bytes
       yield* keepCopy(privateDirectory, bytes).pipe(Effect.catch((error) => Effect.logWarning(error.message))) // the server is asked all the same
-      yield* unsavedDuring(ask(Effect.tapError(platform.pushState(bytes, digest, held.lock), share(bytes))))
+      yield* unsavedDuring(ask(Effect.tapError(platform.pushState(bytes, digest, held.lock), (error) => notTaken(bytes, error))))
       unconfirmed = undefined
       confirmed = digest
       known = Option.some(bytes)
@@ -149,7 +158,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       const trouble = yield* rescue(left)
       if (unconfirmed !== undefined) {
         yield* keepCopy(privateDirectory, unconfirmed).pipe(Effect.catch((error) => Effect.logWarning(error.message)))
-        if (Option.isSome(trouble)) yield* share(unconfirmed)(trouble.value) // there may have been no time to ask even once
+        if (Option.isSome(trouble)) yield* share(unconfirmed) // there may have been no time to ask even once
       }
       if (held?.isOver === true && unconfirmed === undefined) yield* giveBack
       return {

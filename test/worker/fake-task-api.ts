@@ -13,7 +13,13 @@ import type { JournalEntry } from "../../src/schema/effects.ts"
 import { taskHeader } from "../../src/schema/task-api.ts"
 
 /** What happens to the next request of a kind: "lose answer" does it and then breaks the connection, "not ours" is the 404 of a proxy, "a page" and "a document" its success with something of its own. */
-export type Fault = "break" | "lose answer" | "not ours" | "a page" | "a document" | 401 | 404 | 409 | 500
+export type Fault = "break" | "lose answer" | "not ours" | "a page" | "a document" | 401 | 404 | 409 | 500 | Refusal
+
+/** What the server says. */
+interface Refusal {
+  readonly status: number
+  readonly error: string
+}
 
 export interface TaskApi {
   readonly url: string
@@ -154,6 +160,7 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
     if (fault === "a page") return void response.writeHead(200, { "content-type": "text/html" }).end("<h1>Back soon</h1>")
     if (fault === "a document") return void response.writeHead(200, { "content-type": "application/json" }).end(`{"status":"maintenance"}`)
     if (typeof fault === "number") return void response.writeHead(fault).end(JSON.stringify({ error: "fault", message: `Refused with ${fault}.` }))
+    if (typeof fault === "object") return void response.writeHead(fault.status).end(JSON.stringify({ error: fault.error, message: `Refused as ${fault.error}.` }))
     const [status, body = ""] = refusal(request) ?? await answer(name, request, url)
     if (fault === "lose answer") return void request.socket.destroy()
     api.requests.push(`${name} ${status}`)

@@ -86,6 +86,23 @@ describe("a state that the server does not take", () => {
       expect((yield* delivery.settle(Option.some(state))).shared).toEqual(Option.some(onlyKept(parts)))
     })))
 
+  it.live.each([{ status: 422, error: "invalid" }, { status: 413, error: "too-large" }])("is kept when the server refuses it as $error, and so keeps nothing of it", (refusal) =>
+    withParts(Effect.fnUntraced(function*(parts, delivery) {
+      yield* delivery.lock({ ID: "a" })
+      parts.api.fault("POST /state", refusal)
+      yield* Effect.flip(delivery.push(state))
+      expect(opened(readFileSync(onlyKept(parts)))).toEqual(state)
+    })))
+
+  it.live("is kept when there is no lock for it, since then the server never saw it", () =>
+    withParts(Effect.fnUntraced(function*(parts, delivery) {
+      yield* delivery.lock({ ID: "a" })
+      yield* delivery.unlock({ ID: "a" })
+      yield* delivery.settle(Option.none())
+      parts.api.lock = { ID: "somebody-else" }
+      expect((yield* delivery.settle(Option.some(state))).shared).toEqual(Option.some(onlyKept(parts)))
+    })))
+
   it.live("is kept nowhere when the server refuses it, which keeps it itself", () =>
     withParts(Effect.fnUntraced(function*(parts, delivery) {
       yield* delivery.lock({ ID: "a" })
