@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Option, Random } from "effect"
 import { createDecipheriv } from "node:crypto"
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { keptStateLine } from "../../src/schema/task-api.ts"
 import { carryKeptStates } from "../../src/worker/shared-state.ts"
@@ -130,6 +130,15 @@ describe("the next worker", () => {
       parts.api.fault("POST /kept-state", "a page")
       yield* carryKeptStates
       expect(readdirSync(folder(parts))).toEqual(["run-x.apply.1.state"])
+    })))
+
+  it.live("removes what was begun an hour ago and never came to its end, and nothing younger", () =>
+    withParts(Effect.fnUntraced(function*(parts) {
+      leave(parts, ["run-x.apply.1.state.new", "run-y.apply.1.state.new", "other.new"])
+      const before = new Date(Date.now() - 61 * 60_000)
+      for (const name of ["run-x.apply.1.state.new", "other.new"]) utimesSync(join(folder(parts), name), before, before)
+      yield* carryKeptStates
+      expect([readdirSync(folder(parts)).sort(), parts.api.requests]).toEqual([["other.new", "run-y.apply.1.state.new"], []])
     })))
 
   it.live("passes by what the server refuses, however much that is", () =>
