@@ -164,7 +164,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       return {
         pushed: unconfirmed === undefined && confirmed === undefined ? Option.none() : Option.some(unconfirmed === undefined),
         trouble: Option.map(trouble, ({ message }) => message),
-        shared: Option.map(Option.fromUndefinedOr(shared), ({ file }) => file)
+        shared: unconfirmed !== undefined && shared?.digest === sha256(unconfirmed) ? Option.some(shared.file) : Option.none()
       }
     }))
   })

@@ -78,6 +78,18 @@ describe("a state that the server does not take", () => {
       expect(opened(readFileSync(onlyKept(parts)))).toEqual(later)
     })))
 
+  it.live("is not said to be in the file of an older one", () =>
+    withParts(Effect.fnUntraced(function*(parts, delivery) {
+      yield* delivery.lock({ ID: "a" })
+      const up = parts.api.goDown()
+      expect(Option.isSome((yield* delivery.settle(Option.some(state))).shared)).toBe(true)
+      up()
+      parts.api.epoch++ // what comes now is evidence
+      const later = Buffer.from(JSON.stringify({ version: 4, serial: 4, lineage: "l" }))
+      expect((yield* delivery.settle(Option.some(later))).shared).toEqual(Option.none())
+      expect(opened(readFileSync(onlyKept(parts)))).toEqual(state)
+    })))
+
   it.live("is kept though there was no time left to ask even once", () =>
     withParts(Effect.fnUntraced(function*(parts, delivery) {
       yield* delivery.lock({ ID: "a" })
