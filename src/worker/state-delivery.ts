@@ -86,16 +86,21 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     return copy.value.remove
   })
 
+  /** Nothing comes between the server's yes and this, not even an end of the stage. */
+  const confirm = (bytes: Uint8Array, digest: string) => Effect.sync(() => {
+    unconfirmed = undefined
+    confirmed = digest
+    known = Option.some(bytes)
+  })
+
   const deliver = (bytes: Uint8Array, ask: (push: Effect.Effect<void, PlatformError>) => Effect.Effect<void, PlatformError>) =>
     Effect.gen(function*() {
       if (held === undefined) return yield* notLocked
       const digest = sha256(bytes)
       unconfirmed = bytes
       yield* keepCopy(privateDirectory, bytes).pipe(Effect.catch((error) => Effect.logWarning(error.message))) // the server is asked all the same
-      yield* unsavedDuring(ask(Effect.tapError(platform.pushState(bytes, digest, held.lock), (error) => notTaken(bytes, error))))
-      unconfirmed = undefined
-      confirmed = digest
-      known = Option.some(bytes)
+      const told = Effect.tapError(platform.pushState(bytes, digest, held.lock), (error) => notTaken(bytes, error))
+      yield* unsavedDuring(ask(Effect.tap(told, confirm(bytes, digest))))
       yield* unshare
       yield* removeCopy(privateDirectory)
     })
