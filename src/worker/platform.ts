@@ -18,9 +18,13 @@ import { Settings } from "./settings.ts"
 import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
 
 /** No answer, a broken one, one that is not the server's, 429, 5xx, or a request that broke off: asking again may help. */
-export class NoAnswer extends Data.TaggedError("NoAnswer")<{ readonly detail: string }> {
+export class NoAnswer extends Data.TaggedError("NoAnswer")<{
+  readonly detail: string
+  /** The detail is the server's own sentence, which says what to do. */
+  readonly isSaid?: boolean
+}> {
   override get message() {
-    return `The pool's server gives no answer (${this.detail}); check agent.url in the values, and the network.`
+    return this.isSaid === true ? this.detail : `The pool's server gives no answer (${this.detail}); check agent.url in the values, and the network.`
   }
 }
 
@@ -92,8 +96,9 @@ const brokenOff: ReadonlySet<string> = new Set(["bad-request", "request-timeout"
 export const refusalOf = (status: number, text: string): PlatformError => {
   const said = decodeProblem(text)
   // In other words it is of something before the server, which may answer so while the server is away.
-  if (Option.isNone(said) || status < 400 || status === 429 || status >= 500 || brokenOff.has(said.value.error)) return new NoAnswer({ detail: `it answers ${status}` })
+  if (Option.isNone(said) || status < 400) return new NoAnswer({ detail: `it answers ${status}` })
   const { error, message } = said.value
+  if (status === 429 || status >= 500 || brokenOff.has(error)) return new NoAnswer({ detail: message, isSaid: true })
   if (status === 401 || error === "taken") return new TokenRefused({ status })
   return new Declined({ status, message, body: Option.getOrUndefined(parseJson(text)) })
 }

@@ -36,6 +36,12 @@ describe("the platform", () => {
       expect(message).not.toContain(api.token)
     })))
 
+  it.live("gives the server's own words when it cannot take what it is sent, and no advice on the network", () =>
+    withPlatform(Effect.fnUntraced(function*({ tellResult }, { api }) {
+      api.fault("POST /result", 500)
+      expect(yield* Effect.flip(tellResult(result))).toMatchObject({ _tag: "NoAnswer", message: "Refused with 500." })
+    })))
+
   it.live("says TokenRefused only after it has read the token again", () =>
     withPlatform(Effect.fnUntraced(function*({ details }, { api, tokenFile }) {
       writeFileSync(tokenFile, "an old token")
@@ -205,4 +211,10 @@ describe("what an answer means", () => {
     { given: "a body that is too large", status: 413, text: problem("too-large"), tag: "Declined" },
     { given: "the server's own no", status: 409, text: problem("locked"), tag: "Declined" }
   ])("$given: $tag", ({ status, tag, text }) => expect(refusalOf(status, text)._tag).toBe(tag))
+
+  it.each([
+    { given: "a server whose disk is full", status: 503, text: JSON.stringify({ error: "storage", message: "The disk is full." }), says: "The disk is full." },
+    { given: "too many requests", status: 429, text: JSON.stringify({ error: "too-many-requests", message: "Repeat it in 3 s." }), says: "Repeat it in 3 s." },
+    { given: "a proxy without a server", status: 502, text: "<html>", says: "The pool's server gives no answer (it answers 502); check agent.url in the values, and the network." }
+  ])("$given is told as: $says", ({ says, status, text }) => expect(refusalOf(status, text).message).toBe(says))
 })
