@@ -1,11 +1,13 @@
 // What becomes of a state that the server does not take, on a volume that outlives the Pod.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option, Random } from "effect"
+import { Deferred, Effect, Fiber, Layer, Option, Random } from "effect"
+import { TestClock } from "effect/testing"
 import { createDecipheriv } from "node:crypto"
 import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { keptStateLine } from "../../src/schema/task-api.ts"
 import { carryKeptStates } from "../../src/worker/shared-state.ts"
+import { Platform } from "../../src/worker/platform.ts"
 import { StateDelivery } from "../../src/worker/state-delivery.ts"
 import { type PoolParts, poolParts } from "./pool-parts.ts"
 
@@ -169,6 +171,19 @@ describe("the next worker", () => {
       expect(left.length).toBe(25)
       expect(left).not.toEqual(numbered(45).slice(20))
     })))
+
+  it.effect("ends after a minute, but not within a state that takes longer to arrive", () =>
+    Effect.gen(function*() {
+      const parts = yield* poolParts()
+      leave(parts, numbered(3))
+      const begun = Deferred.makeUnsafe<void>()
+      const slow = Layer.mock(Platform, { takeKeptState: () => Effect.andThen(Deferred.succeed(begun, undefined), Effect.sleep("9 minutes")) })
+      const carrying = yield* Effect.forkChild(carryKeptStates.pipe(Effect.provide(slow), Effect.provide(parts.layer)))
+      yield* Deferred.await(begun)
+      yield* TestClock.adjust("9 minutes")
+      yield* Fiber.join(carrying)
+      expect(readdirSync(folder(parts)).length).toBe(2)
+    }))
 
   it.live("begins at once where nothing was left", () =>
     withParts(Effect.fnUntraced(function*(parts) {
