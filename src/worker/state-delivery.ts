@@ -28,10 +28,12 @@ export class StateDelivery extends Context.Service<StateDelivery, {
   readonly lock: (info: LockInfo) => Effect.Effect<void, PlatformError>
   /** Succeeds when the server has it, however long it takes within the stage's time. If it is given up before, `settle` goes on with it. */
   readonly push: (bytes: Uint8Array) => Effect.Effect<void, PlatformError>
-  /** Takes note of it. The server gets its lock back when the engine is gone, since only then is it known that no state is left over. */
+  /** Takes note of it. The server gets its lock back by `giveBack`, when the engine is gone, since only then is it known that no state is left over. */
   readonly unlock: (info: LockInfo) => Effect.Effect<void, PlatformError>
-  /** Sends what is not confirmed, or the state that the engine left in a file of its own, and gives the lock back. */
+  /** Sends what is not confirmed, or the state that the engine left in a file of its own. */
   readonly settle: (left: Option.Option<Uint8Array>) => Effect.Effect<Settled>
+  /** The lock, after that, unless the engine still had it or a state is left over. */
+  readonly giveBack: Effect.Effect<void>
 }>()("agent-job/worker/StateDelivery") {
   static readonly layer = Layer.effect(StateDelivery, Effect.suspend(() => make()))
 }
@@ -165,12 +167,12 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
         yield* keepCopy(privateDirectory, unconfirmed).pipe(Effect.catch((error) => Effect.logWarning(error.message)))
         if (Option.isSome(trouble)) yield* share(unconfirmed) // there may have been no time to ask even once
       }
-      if (held?.isOver === true && unconfirmed === undefined) yield* giveBack
       return {
         pushed: unconfirmed === undefined && confirmed === undefined ? Option.none() : Option.some(unconfirmed === undefined),
         trouble: Option.map(trouble, ({ message }) => message),
         shared: unconfirmed !== undefined && shared?.digest === sha256(unconfirmed) ? Option.some(shared.file) : Option.none()
       }
-    }))
+    })),
+    giveBack: inTurn.withPermit(Effect.suspend(() => held?.isOver === true && unconfirmed === undefined ? giveBack : Effect.void))
   })
 })

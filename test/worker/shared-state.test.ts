@@ -112,7 +112,7 @@ describe("a state that the server does not take", () => {
     withParts(Effect.fnUntraced(function*(parts, delivery) {
       yield* delivery.lock({ ID: "a" })
       yield* delivery.unlock({ ID: "a" })
-      yield* delivery.settle(Option.none())
+      yield* delivery.giveBack
       parts.api.lock = { ID: "somebody-else" }
       expect((yield* delivery.settle(Option.some(state))).shared).toEqual(Option.some(onlyKept(parts)))
     })))
