@@ -58,6 +58,8 @@ export interface Backing {
   readonly mayChange: (engineDirectory: string) => Effect.Effect<void, StageFailed, Settings>
   /** After that command, however it ended: whether the last state is saved, if any was written. */
   readonly settleState: (place: Provisioned) => Effect.Effect<Option.Option<boolean>, StageFailed>
+  /** After that, when no word of what the engine made is on its way any more: gives back the lock of the state, if the engine did and its last state is saved. */
+  readonly giveStateBack: Effect.Effect<void>
   /** Stores the plan that a plan stage made, with its seal; gives the digest of both. */
   readonly keepPlan: Option.Option<(place: Provisioned, seal: Seal) => Effect.Effect<Sha256, StageFailed, Settings>>
 }
@@ -104,6 +106,7 @@ export const ownBacking = Effect.fnUntraced(function*({ spec, status }: Pick<Age
     openFor: () => Effect.succeed(nothing),
     mayChange: mayChange((jobTemplate?.volumeClaims ?? []).map(({ mountPath }) => mountPath)),
     settleState: () => Effect.succeedNone,
+    giveStateBack: Effect.void,
     keepPlan: Option.map(Option.fromUndefinedOr(savePlan), () => keepPlan(workspace))
   }
 })

@@ -63,8 +63,12 @@ export const claimTask = Effect.fn("Claim.take")(function*(): Effect.fn.Return<{
   const claimant: Claimant = { podUid: pod.uid, nonce: crypto.randomUUID() }
   const lost = (why: string) => new ClaimLost({ task: name, why })
 
+  const unlessStopped = Effect.flatMap(stop.now, Option.match({ onNone: () => Effect.void, onSome: () => lost("has to wait for another Pod, since this one leaves its node") }))
+  /** From then on the task may be this process's, whatever came of the answer: that is looked at before anything is given up. */
+  let hasWritten = false
+
   const attempt = Effect.gen(function*() {
-    if (Option.isSome(yield* stop.now)) return yield* lost("has to wait for another Pod, since this one leaves its node")
+    if (!hasWritten) yield* unlessStopped
     const task = yield* kubernetes.get(taskKind, { namespace, name }).pipe(
       Effect.catchTag("NotFound", () => Effect.fail(lost("does not exist any more")))
     )
@@ -72,6 +76,8 @@ export const claimTask = Effect.fn("Claim.take")(function*(): Effect.fn.Return<{
     const stands = standing(task, claimant)
     if (stands._tag === "Lost") return yield* lost(stands.why)
     if (stands._tag === "Mine") return { task, claim: stands.claim }
+    yield* unlessStopped
+    hasWritten = true
     const claim: Claim = { podUid: Uid.make(pod.uid), nonce: claimant.nonce, epoch, at: yield* now }
     const { metadata, status } = task
     const taken = yield* writeTaskStatus(task, claimed(status, claim, { job: job.name, configHash: job.configHash, pod: pod.name, node: pod.node }, metadata.generation))

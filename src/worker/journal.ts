@@ -15,8 +15,8 @@ export type SendEffects = (entries: ReadonlyArray<JournalEntry>) => Effect.Effec
 export interface Journal {
   readonly add: (told: Told) => void
   readonly entries: () => ReadonlyArray<JournalEntry>
-  /** Waits until the server has everything, at most this long. */
-  readonly flush: (limit: Duration.Input) => Effect.Effect<void>
+  /** Waits until the server has everything, at most this long; gives whether it has. */
+  readonly flush: (limit: Duration.Input) => Effect.Effect<boolean>
 }
 
 /** The first of several goes at once, since with the node everything is gone that was not sent; what comes within this time then goes together. */
@@ -29,7 +29,7 @@ const withoutSecrets = ({ address, id, idKey, ...what }: Told, redact: (text: st
 /** Sends until the scope closes. */
 export const makeJournal = Effect.fnUntraced(function*(redact: (text: string) => string, send: Option.Option<SendEffects>): Effect.fn.Return<Journal, never, Scope.Scope> {
   const entries: Array<JournalEntry> = []
-  const sending = yield* Option.match(send, { onNone: () => Effect.succeed({ wake: () => {}, flush: () => Effect.void }), onSome: (send) => startSending(entries, send) })
+  const sending = yield* Option.match(send, { onNone: () => Effect.succeed({ wake: () => {}, flush: () => Effect.succeed(true) }), onSome: (send) => startSending(entries, send) })
   return {
     add: (told) => {
       const entry = nextEntry(entries.length, withoutSecrets(told, redact))
@@ -77,6 +77,6 @@ const startSending = Effect.fnUntraced(function*(entries: ReadonlyArray<JournalE
       idle.closeUnsafe()
       work.openUnsafe()
     },
-    flush: (limit: Duration.Input) => Effect.asVoid(Effect.timeoutOption(idle.await, limit))
+    flush: (limit: Duration.Input) => Effect.map(Effect.timeoutOption(idle.await, limit), (idle) => Option.isSome(idle) && stored === entries.length)
   }
 })

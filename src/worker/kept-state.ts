@@ -10,16 +10,29 @@ import { sync } from "./sync.ts"
 
 export const keptStateFile = (privateDirectory: string): string => join(privateDirectory, "unsaved.tfstate")
 
-/** The file is whole and on the disk when this returns. */
-export const storeWhole = (file: string, bytes: Uint8Array): void => {
-  const fd = openSync(`${file}.new`, "w", 0o600)
+/** What is added to the name of a file until it is whole. */
+export const asideSuffix = ".new"
+
+const write = (file: string, bytes: Uint8Array): void => {
+  const fd = openSync(file, "w", 0o600)
   try {
     writeAll(fd, bytes)
     fsyncSync(fd)
   } finally {
     closeSync(fd)
   }
-  renameSync(`${file}.new`, file)
+}
+
+/** The file is whole and on the disk when this returns. When it throws, nothing is left aside: a full disk has no room for one of each try. */
+export const storeWhole = (file: string, bytes: Uint8Array): void => {
+  const aside = `${file}${asideSuffix}`
+  try {
+    write(aside, bytes)
+    renameSync(aside, file)
+  } catch (error) {
+    rmSync(aside, { force: true })
+    throw error
+  }
   sync(dirname(file))
 }
 

@@ -1,6 +1,7 @@
 // The task API of the pool's server, as the worker calls it with the token of its stage.
 // Always holds: the token goes to the server's own address and nowhere else, and is read anew for every request.
 // Used by worker/worker, worker/pool-backing, worker/state-delivery and worker/state-gateway.
+import { createHash } from "node:crypto"
 import { createReadStream, readFileSync, statSync } from "node:fs"
 import { Context, Data, Duration, Effect, Layer, Option, Predicate, Schema, Stream } from "effect"
 import { HttpBody, HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
@@ -16,10 +17,14 @@ import { askAgain } from "./patience.ts"
 import { Settings } from "./settings.ts"
 import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
 
-/** No answer, a broken one, 429 or 5xx: asking again may help. */
-export class NoAnswer extends Data.TaggedError("NoAnswer")<{ readonly detail: string }> {
+/** No answer, a broken one, one that is not the server's, 429, 5xx, or a request that broke off: asking again may help. */
+export class NoAnswer extends Data.TaggedError("NoAnswer")<{
+  readonly detail: string
+  /** The detail is the server's own sentence, which says what to do. */
+  readonly isSaid?: boolean
+}> {
   override get message() {
-    return `The pool's server gives no answer (${this.detail}); check agent.url in the values, and the network.`
+    return this.isSaid === true ? this.detail : `The pool's server gives no answer (${this.detail}); check agent.url in the values, and the network.`
   }
 }
 
@@ -32,7 +37,7 @@ export class TokenRefused extends Data.TaggedError("TokenRefused")<{ readonly st
   }
 }
 
-/** Any other no; `body` is what the server said, such as the holder of a lock. */
+/** Any other no, which the server has considered; `body` is what it said, such as the holder of a lock. */
 export class Declined extends Data.TaggedError("Declined")<{ readonly status: number; readonly message: string; readonly body: unknown }> {}
 
 export type PlatformError = NoAnswer | TokenRefused | Declined
@@ -76,21 +81,30 @@ export const causeOf = (error: unknown): string => {
   return error instanceof Error && error.message !== "" ? error.message : "the connection broke"
 }
 
+const notOurs = (what: string) => new NoAnswer({ detail: `it answers ${what}, which is not the server's own` })
+
 const smallBodyTimeout = Duration.seconds(30)
 const largeBodyTimeout = Duration.minutes(10)
 
 const decodeProblem = Schema.decodeUnknownOption(Schema.fromJsonString(Problem))
 const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(text))
 
+/** What the server says of a request that did not come to it whole. */
+const brokenOff: ReadonlySet<string> = new Set(["bad-request", "request-timeout"])
+
 /** What an answer other than success means. */
 export const refusalOf = (status: number, text: string): PlatformError => {
   const said = decodeProblem(text)
-  if (Option.isSome(said) && (status === 401 || said.value.error === "taken")) return new TokenRefused({ status })
-  // A refusal in other words is of something before the server, which may answer so while the server is away.
-  if (status === 429 || status >= 500 || (status >= 400 && Option.isNone(said))) return new NoAnswer({ detail: `it answers ${status}` })
-  const message = Option.match(said, { onNone: () => `The pool's server answers ${status}.`, onSome: (problem) => problem.message })
+  // In other words it is of something before the server, which may answer so while the server is away.
+  if (Option.isNone(said) || status < 400) return new NoAnswer({ detail: `it answers ${status}` })
+  const { error, message } = said.value
+  if (status === 429 || status >= 500 || brokenOff.has(error)) return new NoAnswer({ detail: message, isSaid: true })
+  if (status === 401 || error === "taken") return new TokenRefused({ status })
   return new Declined({ status, message, body: Option.getOrUndefined(parseJson(text)) })
 }
+
+/** The server's word for programs; nothing if it says none. */
+export const wordOf = ({ body }: Declined): string | undefined => Predicate.hasProperty(body, "error") && typeof body.error === "string" ? body.error : undefined
 
 /** What a refusal means for a stage that cannot go on without the answer. */
 const stageFailure = (error: PlatformError): StageFailed => {
@@ -114,27 +128,30 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   /** Read for each request: the kubelet replaces the file when the Secret changes. */
   const token = Effect.try({ try: () => readFileSync(path, "utf8").trim(), catch: (cause) => new NoAnswer({ detail: `the token in ${path} cannot be read: ${causeOf(cause)}` }) })
 
-  const once = (request: Request.HttpClientRequest): Effect.Effect<HttpClientResponse.HttpClientResponse, PlatformError> =>
+  const once = (request: Request.HttpClientRequest, yes: 200 | 204): Effect.Effect<HttpClientResponse.HttpClientResponse, PlatformError> =>
     token.pipe(
       Effect.flatMap((secret) => http.execute(request.pipe(Request.prependUrl(base), Request.bearerToken(secret), Request.setHeader(taskHeader.taskUid, taskUid)))),
       Effect.mapError((error) => error._tag === "NoAnswer" ? error : new NoAnswer({ detail: causeOf(error) })),
-      Effect.flatMap((response) => response.status >= 200 && response.status < 300 ? Effect.succeed(response) : response.text.pipe(
+      Effect.flatMap((response) => response.status === yes ? Effect.succeed(response) : response.text.pipe(
         Effect.orElseSucceed(() => ""),
         Effect.flatMap((text) => Effect.fail(refusalOf(response.status, text)))
       ))
     )
-  /** Once more after a 401: the token may just have been replaced. */
-  const send = (request: Request.HttpClientRequest) => Effect.catchTag(once(request), "TokenRefused", () => Effect.delay(once(request), "1 second"))
+  /** Once more after a 401: the token may just have been replaced. `yes`: the one status with which the server agrees; another success is of something before it. */
+  const send = (request: Request.HttpClientRequest, yes: 200 | 204) => Effect.catchTag(once(request, yes), "TokenRefused", () => Effect.delay(once(request, yes), "1 second"))
+  /** For bytes, which the server never sends without their digest. */
+  const get = (path: string) => Effect.flatMap(send(Request.get(path), 200), (response) => digestOf(response) === undefined ? Effect.fail(notOurs("200")) : Effect.succeed(response))
 
   const within = <A, E>(limit: Duration.Duration, effect: Effect.Effect<A, E | PlatformError>) =>
     Effect.timeoutOrElse(effect, { duration: limit, orElse: () => Effect.fail(new NoAnswer({ detail: `not in ${Duration.format(limit)}` })) })
 
-  const read = <A, E>(request: Request.HttpClientRequest, body: (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<A, E>, limit = smallBodyTimeout): Effect.Effect<A, PlatformError> =>
-    within(limit, Effect.flatMap(send(request), (response) => Effect.mapError(body(response), (error) => new NoAnswer({ detail: causeOf(error) }))))
+  const read = <A, E>(response: Effect.Effect<HttpClientResponse.HttpClientResponse, PlatformError>, body: (response: HttpClientResponse.HttpClientResponse) => Effect.Effect<A, E>, limit = smallBodyTimeout): Effect.Effect<A, PlatformError> =>
+    within(limit, Effect.flatMap(response, (response) => Effect.mapError(body(response), (error) => new NoAnswer({ detail: causeOf(error) }))))
+  const text = (request: Request.HttpClientRequest, yes: 200 | 204, limit = smallBodyTimeout) => read(send(request, yes), (response) => response.text, limit)
   const json = <S extends Schema.ConstraintDecoder<unknown>>(request: Request.HttpClientRequest, schema: S): Effect.Effect<S["Type"], PlatformError> =>
-    Effect.flatMap(read(request, (response) => response.text), (text) =>
-      Effect.mapError(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(text), () => new Declined({ status: 200, message: "The pool's server answers what this version of agent-job does not understand; give both the same version.", body: undefined })))
-  const done = (request: Request.HttpClientRequest, limit = smallBodyTimeout) => Effect.asVoid(read(request, (response) => response.text, limit))
+    Effect.flatMap(text(request, 200), (text) =>
+      Effect.mapError(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(text), () => new NoAnswer({ detail: "it answers what this version of agent-job does not understand; if it is the server, give both the same version" })))
+  const done = (request: Request.HttpClientRequest, limit = smallBodyTimeout) => Effect.asVoid(text(request, 204, limit))
 
   const patiently: Platform["Service"]["patiently"] = (ask) =>
     askAgain(Effect.tapError(ask, (error) => Effect.logDebug(error.message)), { while: ({ _tag }) => _tag === "NoAnswer", first: "200 millis", spaced: "5 seconds", limit: poolPatience })
@@ -142,7 +159,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
   const download: Platform["Service"]["download"] = (what, file, sha256) => {
     const name = what === "archive" ? "the configuration archive" : "the saved plan"
     const failed = (error: PlatformError | StageFailed) => error._tag === "StageFailed" ? error : stageFailure(error)
-    const body = Effect.map(send(Request.get(taskPath[what])), (response) => Stream.mapError(response.stream, (error) => new NoAnswer({ detail: causeOf(error) })))
+    const body = Effect.map(get(taskPath[what]), (response) => Stream.mapError(response.stream, (error) => new NoAnswer({ detail: causeOf(error) })))
     const attempt = within(largeBodyTimeout, save(Stream.unwrap(body), file, { what: name, sha256, limitBytes: archiveLimitBytes }))
     return Effect.mapError(patiently(attempt), failed)
   }
@@ -175,10 +192,10 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
         Effect.catchTag("TokenRefused", () => Effect.succeed<Sent>({ _tag: "Refused" }))
       ),
     tellResult: (result) => done(Request.bodyText(Request.post(taskPath.result), encodeResult(result), "application/json")),
-    state: Effect.asSome(read(Request.get(taskPath.state), (response) => response.arrayBuffer, largeBodyTimeout)).pipe(
-      Effect.map(Option.map((buffer) => new Uint8Array(buffer))),
+    state: read(get(taskPath.state), (response) => Effect.map(response.arrayBuffer, (buffer) => ({ bytes: new Uint8Array(buffer), sha256: digestOf(response) })), largeBodyTimeout).pipe(
+      Effect.flatMap(({ bytes, sha256 }) => createHash("sha256").update(bytes).digest("hex") === sha256 ? Effect.succeedSome(bytes) : Effect.fail(notOurs("a state of another digest than it says"))),
       Effect.catchTag("Declined", (error): Effect.Effect<Option.Option<never>, PlatformError> =>
-        error.status !== 404 ? Effect.fail(error) : isNoState(error.body) ? Effect.succeedNone : Effect.fail(new NoAnswer({ detail: "it answers 404" })))
+        error.status !== 404 ? Effect.fail(error) : wordOf(error) === "no-state" ? Effect.succeedNone : Effect.fail(new NoAnswer({ detail: "it answers 404" })))
     ),
     takeKeptState: (bytes) => done(Request.post(taskPath.keptState).pipe(Request.bodyUint8Array(bytes, "application/octet-stream")), largeBodyTimeout),
     pushState: (bytes, sha256, { epoch, id }) =>
@@ -190,13 +207,13 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
         largeBodyTimeout
       ),
     lockState: (info) => Effect.map(json(Request.bodyText(Request.post(taskPath.lock), JSON.stringify(info), "application/json"), LockGranted), ({ epoch }) => ({ id: info.ID, epoch })),
-    unlockState: (info) => done(Request.bodyText(Request.post(taskPath.unlock), JSON.stringify(info), "application/json")),
+    unlockState: (info) =>
+      Effect.flatMap(text(Request.bodyText(Request.post(taskPath.unlock), JSON.stringify(info), "application/json"), 200), (said) => said === "" ? Effect.void : Effect.fail(notOurs("200"))),
     patiently
   })
 })
 
-/** The server's own word: a 404 of a proxy before it must not be read as an empty state. */
-const isNoState = (body: unknown): boolean => Predicate.hasProperty(body, "error") && body.error === "no-state"
+const digestOf = ({ headers }: HttpClientResponse.HttpClientResponse): string | undefined => headers[taskHeader.digest]
 const encodeResult = Schema.encodeSync(Schema.fromJsonString(StageResult))
 const encodeEntries = Schema.encodeSync(Schema.fromJsonString(JournalRequest))
 const decodeJournalPosition = Schema.decodeUnknownOption(JournalPosition)

@@ -79,6 +79,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     openFor: ({ mutates }) => Effect.provideService(openGateway(mutates), StateDelivery, delivery),
     mayChange: () => Effect.void,
     settleState,
+    giveStateBack: delivery.giveBack,
     keepPlan: Option.some(Effect.fnUntraced(function*({ directory, root }: Provisioned, seal: Seal) {
       const file = join(privateDirectory, planFile)
       const sha256 = yield* packPlan(root, directory, file, seal)

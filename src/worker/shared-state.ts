@@ -2,12 +2,12 @@
 // Always holds: encrypted with a key that only the stage and the server have, since the runners may read that volume; gone only when the server has it.
 // Used by worker/state-delivery.ts (keeps) and worker/pool-backing.ts (carries).
 import { createCipheriv, randomBytes } from "node:crypto"
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs"
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
-import { Effect, Option, Random, Stream } from "effect"
+import { Clock, Duration, Effect, Option, Random } from "effect"
 import { keptStateLimitBytes, keptStateLine } from "../schema/task-api.ts"
 import { openFolder, readFile, removeFile } from "./folder.ts"
-import { storeWhole } from "./kept-state.ts"
+import { asideSuffix, storeWhole } from "./kept-state.ts"
 import { Platform } from "./platform.ts"
 import { Settings } from "./settings.ts"
 import { fileTrouble } from "./stage-failed.ts"
@@ -15,6 +15,10 @@ import { fileTrouble } from "./stage-failed.ts"
 const suffix = ".state"
 /** What one stage carries for others before it begins; what is refused costs no other its turn. */
 const carriedAtOnce = 20
+/** From then on none is begun; one that is large may take longer. */
+const carriesFor = Duration.minutes(1)
+/** No worker writes one file for so long. */
+const halfDoneFor = Duration.hours(1)
 
 const folderOf = (cacheDirectory: string) => join(cacheDirectory, "kept-states")
 const trouble = fileTrouble("the volume that tasks share")
@@ -74,17 +78,33 @@ const carry = Effect.fnUntraced(function*(root: number, name: string) {
   return true
 }, (effect, _, name) => Effect.catch(effect, ({ message }) => Effect.as(Effect.logWarning(`The kept state ${name} stays where it is`, message), false)))
 
-/** Takes to the server what other stages had to leave, in no order, so that none is always last. Never fails, and never keeps a stage from its own work for long. */
+/** Such as one of a worker that was killed while it wrote. */
+const removeHalfDone = Effect.fnUntraced(function*(folder: string, root: number, names: ReadonlyArray<string>) {
+  const before = (yield* Clock.currentTimeMillis) - Duration.toMillis(halfDoneFor)
+  for (const name of names) {
+    const found = yield* Effect.try({ try: () => lstatSync(join(folder, name), { throwIfNoEntry: false }), catch: trouble })
+    if (found !== undefined && found.mtimeMs < before) yield* removeFile(root, [name])
+  }
+}, Effect.catch(({ message }) => Effect.logWarning("What was left half done among the kept states stays", message)))
+
+/** Takes to the server what other stages had to leave, in no order, so that none is always last. Never fails, and begins with none when its time is over, so that the stage comes to its own work. */
 export const carryKeptStates = Effect.gen(function*() {
   const { cacheDirectory } = yield* Settings
   const folder = Option.map(cacheDirectory, folderOf)
   if (Option.isNone(folder) || !existsSync(folder.value)) return
-  const names = yield* Random.shuffle(readdirSync(folder.value).filter((name) => name.endsWith(suffix)))
+  const since = yield* Clock.monotonicTimeNanos
+  const found = readdirSync(folder.value)
+  const names = yield* Random.shuffle(found.filter((name) => name.endsWith(suffix)))
   const root = yield* openFolder(folder.value)
-  yield* Stream.fromIterable(names).pipe(Stream.mapEffect((name) => carry(root, name)), Stream.filter((taken) => taken), Stream.take(carriedAtOnce), Stream.runDrain)
+  yield* removeHalfDone(folder.value, root, found.filter((name) => name.endsWith(`${suffix}${asideSuffix}`)))
+  let taken = 0
+  for (const name of names) {
+    const spent = Duration.nanos((yield* Clock.monotonicTimeNanos) - since)
+    if (taken === carriedAtOnce || Duration.isGreaterThanOrEqualTo(spent, carriesFor)) return
+    if (yield* carry(root, name)) taken++
+  }
 }).pipe(
   Effect.scoped,
-  Effect.timeoutOption("1 minute"),
   Effect.catchCause((cause) => Effect.logWarning("The states that were kept for the server cannot be looked at", cause)),
   Effect.asVoid
 )

@@ -160,38 +160,46 @@ const tellWhoWaits = Effect.gen(function*() {
   return yield* Effect.never
 })
 
-/** After a command that changes something: its state is saved, and what it made that the state has not got is written down. */
-const settle = Effect.fnUntraced(function*(backing: Backing, place: Provisioned, done: Done, journal: Journal, facts: Ref.Ref<Facts>) {
+/**
+ * After a command that changes something: its state is saved, and what it made that the state has not got is written down. The lock is given back when nothing more has to be told:
+ * a stage that ends with it held is one whose journal and plan the server compares with the state.
+ */
+export const settle = Effect.fnUntraced(function*(backing: Pick<Backing, "settleState" | "storedState" | "giveStateBack">, place: Provisioned, done: Done, journal: Journal, facts: Ref.Ref<Facts>) {
   yield* Ref.update(facts, (_) => ({ ..._, changes: changesOf(journal.entries()) }))
   const settled = yield* Effect.exit(Effect.mapError(Effect.raceFirst(backing.settleState(place), tellWhoWaits), withExitCodeOf(done)))
   const statePushed = Exit.isSuccess(settled) ? settled.value : Option.some(false)
   if (Option.isSome(statePushed)) yield* Ref.update(facts, (_) => ({ ..._, statePushed: statePushed.value }))
-  if (Exit.isFailure(done) || Exit.isFailure(settled)) yield* accountFor(backing, done, journal, facts)
+  const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...(Option.isSome(statePushed) && { statePushed: statePushed.value }) })
+  if (inOrder) yield* backing.giveStateBack
+  if (Exit.isFailure(done) || Exit.isFailure(settled)) {
+    const isTold = yield* accountFor(backing, done, inOrder, journal, facts)
+    if (!inOrder && isTold) yield* backing.giveStateBack
+  }
   yield* settled
 })
 
-/** That nothing more will come: by itself, since a server that does not know the word refuses all that it came with. An engine that could not be ended may go on. */
+/** That nothing more will come: by itself, since a server that does not know the word refuses all that it came with. An engine that could not be ended may go on. Gives whether the server knows it. */
 const close = Effect.fnUntraced(function*(done: Done, journal: Journal) {
   const { poolPatience } = yield* Settings
-  if (Option.exists(Exit.findErrorOption(done), (error) => error._tag === "StageFailed" && error.reason === "Lost")) return
+  if (Option.exists(Exit.findErrorOption(done), (error) => error._tag === "StageFailed" && error.reason === "Lost")) return false
   journal.add(closing)
-  yield* journal.flush(poolPatience)
+  return yield* journal.flush(poolPatience)
 })
 
-/** Waits for the journal to arrive, since with the Pod it is gone. Nothing here changes how the stage ends. */
-const accountFor = Effect.fnUntraced(function*(backing: Backing, done: Done, journal: Journal, facts: Ref.Ref<Facts>) {
+/** Waits for the journal to arrive, since with the Pod it is gone; gives whether it has, to its end. Nothing here changes how the stage ends. */
+const accountFor = Effect.fnUntraced(function*(backing: Pick<Backing, "storedState">, done: Done, inOrder: boolean, journal: Journal, facts: Ref.Ref<Facts>) {
   const { statePatience } = yield* Settings
   const { tooLate } = yield* Stop
-  const { statePushed } = yield* Ref.get(facts)
-  const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...(statePushed !== undefined && { statePushed }) })
-  const arrived = Effect.raceFirst(Effect.andThen(journal.flush(statePatience), inOrder ? Effect.void : close(done, journal)), tooLate)
+  const arriving = Effect.flatMap(journal.flush(statePatience), (arrived) => inOrder ? Effect.succeed(arrived) : Effect.map(close(done, journal), (closed) => arrived && closed))
+  const arrived = Effect.raceFirst(arriving, Effect.as(tooLate, false))
   if (journal.entries().length === 0) return yield* arrived
-  const [state] = yield* Effect.all([Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<string>())), arrived], { concurrency: 2 })
+  const [state, isTold] = yield* Effect.all([Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<string>())), arrived], { concurrency: 2 })
   const left = Option.match(Option.filter(state, (text) => !isEncrypted(text)), {
     onNone: () => inOrder ? "" : madeMessage(journal.entries()),
     onSome: (text) => effectsMessage(stageEffects(journal.entries(), stateObjects(text), inOrder))
   })
   yield* Ref.update(facts, (_) => ({ ..._, left }))
+  return isTold
 })
 
 /** That the state is not saved is worse than what the engine ended with, but does not make it unknown. */

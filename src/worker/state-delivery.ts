@@ -7,7 +7,7 @@ import type { LockInfo } from "../schema/task-api.ts"
 import { keepCopy, removeCopy } from "./kept-state.ts"
 import { askAgain } from "./patience.ts"
 import { sharedCopy, type SharedCopy } from "./shared-state.ts"
-import { Declined, NoAnswer, Platform, type PlatformError, type StateLock } from "./platform.ts"
+import { Declined, NoAnswer, Platform, type PlatformError, type StateLock, wordOf } from "./platform.ts"
 import { Settings } from "./settings.ts"
 import { Stop } from "./stop.ts"
 import { TaskStatus } from "./task-status.ts"
@@ -28,10 +28,12 @@ export class StateDelivery extends Context.Service<StateDelivery, {
   readonly lock: (info: LockInfo) => Effect.Effect<void, PlatformError>
   /** Succeeds when the server has it, however long it takes within the stage's time. If it is given up before, `settle` goes on with it. */
   readonly push: (bytes: Uint8Array) => Effect.Effect<void, PlatformError>
-  /** Takes note of it. The server gets its lock back when the engine is gone, since only then is it known that no state is left over. */
+  /** Takes note of it. The server gets its lock back by `giveBack`, when the engine is gone, since only then is it known that no state is left over. */
   readonly unlock: (info: LockInfo) => Effect.Effect<void, PlatformError>
-  /** Sends what is not confirmed, or the state that the engine left in a file of its own, and gives the lock back. */
+  /** Sends what is not confirmed, or the state that the engine left in a file of its own. */
   readonly settle: (left: Option.Option<Uint8Array>) => Effect.Effect<Settled>
+  /** The lock, after that, unless the engine still had it or a state is left over. */
+  readonly giveBack: Effect.Effect<void>
 }>()("agent-job/worker/StateDelivery") {
   static readonly layer = Layer.effect(StateDelivery, Effect.suspend(() => make()))
 }
@@ -40,6 +42,9 @@ const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes)
 /** What an answer that the worker knows already may take. */
 const readPatience = Duration.seconds(10)
 const notLocked = new Declined({ status: 409, message: "The state is not locked, so it may not be written.", body: undefined })
+/** The refusals of a state as such, and of one of a stage that is over. Refused otherwise, for its size or shape, it is kept nowhere. */
+const ofEvidence: ReadonlySet<string | undefined> = new Set(["locked", "not-locked", "other-lineage", "old-serial", "stage-over"])
+const isEvidence = (error: PlatformError): boolean => error._tag === "Declined" && ofEvidence.has(wordOf(error))
 
 const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Service"], never, Platform | Settings | Stop | TaskStatus> {
   const { pod, privateDirectory, statePatience } = yield* Settings
@@ -52,6 +57,8 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   let confirmed: string | undefined
   /** The newest under the lock that is held, which nobody else can have changed; `undefined` before it was read under it. */
   let known: Option.Option<Uint8Array> | undefined
+  /** Of the last state that the server refused and keeps as evidence. */
+  let evidence: string | undefined
   let copy = Option.none<SharedCopy>()
   let shared: { readonly digest: string; readonly file: string } | undefined
 
@@ -65,16 +72,27 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   /** The same when the engine is gone: a refusal stays one, and the Pod is not to stay for ever. */
   const patiently = <A>(ask: Effect.Effect<A, PlatformError>) => again(ask, ({ _tag }) => _tag === "NoAnswer", statePatience)
 
-  /** Once for each state, when the server is away; one that it refuses is evidence there. */
-  const share = (bytes: Uint8Array) => Effect.fnUntraced(function*(error: PlatformError) {
+  /** Once for each state, unless the server has kept it. */
+  const share = Effect.fnUntraced(function*(bytes: Uint8Array) {
     const digest = sha256(bytes)
-    if (Option.isNone(copy) || shared?.digest === digest || error._tag === "Declined") return
+    if (Option.isNone(copy) || shared?.digest === digest || evidence === digest) return
     shared = { digest, file: yield* copy.value.keep(bytes) }
   }, Effect.catch((error) => Effect.logWarning(error.message)))
+  const notTaken = (bytes: Uint8Array, error: PlatformError) => Effect.suspend(() => {
+    if (isEvidence(error)) evidence = sha256(bytes)
+    return share(bytes)
+  })
   const unshare = Effect.suspend(() => {
     if (Option.isNone(copy) || shared === undefined) return Effect.void
     shared = undefined
     return copy.value.remove
+  })
+
+  /** Nothing comes between the server's yes and this, not even an end of the stage. */
+  const confirm = (bytes: Uint8Array, digest: string) => Effect.sync(() => {
+    unconfirmed = undefined
+    confirmed = digest
+    known = Option.some(bytes)
   })
 
   const deliver = (bytes: Uint8Array, ask: (push: Effect.Effect<void, PlatformError>) => Effect.Effect<void, PlatformError>) =>
@@ -83,10 +101,8 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       const digest = sha256(bytes)
       unconfirmed = bytes
       yield* keepCopy(privateDirectory, bytes).pipe(Effect.catch((error) => Effect.logWarning(error.message))) // the server is asked all the same
-      yield* unsavedDuring(ask(Effect.tapError(platform.pushState(bytes, digest, held.lock), share(bytes))))
-      unconfirmed = undefined
-      confirmed = digest
-      known = Option.some(bytes)
+      const told = Effect.tapError(platform.pushState(bytes, digest, held.lock), (error) => notTaken(bytes, error))
+      yield* unsavedDuring(ask(Effect.tap(told, confirm(bytes, digest))))
       yield* unshare
       yield* removeCopy(privateDirectory)
     })
@@ -149,14 +165,14 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       const trouble = yield* rescue(left)
       if (unconfirmed !== undefined) {
         yield* keepCopy(privateDirectory, unconfirmed).pipe(Effect.catch((error) => Effect.logWarning(error.message)))
-        if (Option.isSome(trouble)) yield* share(unconfirmed)(trouble.value) // there may have been no time to ask even once
+        if (Option.isSome(trouble)) yield* share(unconfirmed) // there may have been no time to ask even once
       }
-      if (held?.isOver === true && unconfirmed === undefined) yield* giveBack
       return {
         pushed: unconfirmed === undefined && confirmed === undefined ? Option.none() : Option.some(unconfirmed === undefined),
         trouble: Option.map(trouble, ({ message }) => message),
-        shared: Option.map(Option.fromUndefinedOr(shared), ({ file }) => file)
+        shared: unconfirmed !== undefined && shared?.digest === sha256(unconfirmed) ? Option.some(shared.file) : Option.none()
       }
-    }))
+    })),
+    giveBack: inTurn.withPermit(Effect.suspend(() => held?.isOver === true && unconfirmed === undefined ? giveBack : Effect.void))
   })
 })

@@ -1,7 +1,7 @@
 // What a claimed stage waits for, said in the status of its AgentTask: the pool's server, which gets the log, is what it waits for.
-// Always holds: a task of another claim, or one that is over, is left alone; the work goes on whatever becomes of the word on it.
+// Always holds: a task of another claim, or one that is over, is left alone; no work waits for the word on it, and one word is written after another.
 // Made by worker/worker.ts, used by worker/state-delivery.
-import { Context, DateTime, Duration, Effect, Layer } from "effect"
+import { Context, DateTime, Duration, Effect, Layer, type Scope, Semaphore } from "effect"
 import { advance, isOver, running, unsaved } from "../core/status.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { Claim } from "../schema/agent-task.ts"
@@ -18,12 +18,14 @@ export class TaskStatus extends Context.Service<TaskStatus, {
 /** From when on a wait is worth a word, and how often it is looked whether it is still there. */
 const tellEvery = Duration.seconds(20)
 
-/** For the word on it, so that no work is held up by it. */
+/** For one word, so that the next is not held up by it. */
 const patience = Duration.seconds(5)
 
-const make = Effect.fnUntraced(function*({ nonce }: Claim): Effect.fn.Return<TaskStatus["Service"], never, Kubernetes | Settings> {
+const make = Effect.fnUntraced(function*({ nonce }: Claim): Effect.fn.Return<TaskStatus["Service"], never, Kubernetes | Settings | Scope.Scope> {
   const kubernetes = yield* Kubernetes
   const { namespace, pod, task: name } = yield* Settings
+  const scope = yield* Effect.scope
+  const inTurn = Semaphore.makeUnsafe(1)
 
   /** Whether the status says so now, or is not this claim's any more. */
   const say = Effect.fnUntraced(function*(news: typeof unsaved) {
@@ -37,16 +39,18 @@ const make = Effect.fnUntraced(function*({ nonce }: Claim): Effect.fn.Return<Tas
 
   /** Until it was taken back, which later work sees to if the API server was away as well. */
   let isSaid = false
+  const sayUnsaved = Effect.suspend(() => {
+    isSaid = true
+    return say(unsaved)
+  })
   const takeBack = Effect.suspend(() => isSaid ? Effect.map(say(running(pod)), (done) => { isSaid = !done }) : Effect.void)
+  /** Beside the work, and not broken off when that ends: a write on its way might come after the next. */
+  const inItsTurn = (word: Effect.Effect<unknown>) => Effect.forkIn(inTurn.withPermit(word), scope, { startImmediately: true })
 
   return TaskStatus.of({
     unsavedDuring: (work) => {
-      const keepSaying = Effect.sleep(tellEvery).pipe(
-        Effect.andThen(Effect.sync(() => { isSaid = true })),
-        Effect.andThen(say(unsaved)),
-        Effect.forever
-      )
-      return Effect.tap(Effect.raceFirst(work, keepSaying), takeBack)
+      const keepSaying = Effect.sleep(tellEvery).pipe(Effect.andThen(inItsTurn(sayUnsaved)), Effect.forever)
+      return Effect.tap(Effect.raceFirst(work, keepSaying), inItsTurn(takeBack))
     }
   })
 })

@@ -60,6 +60,7 @@ const wholeStage = (disturb: (at: number) => Effect.Effect<void> = () => Effect.
     }
     yield* delivery.unlock({ ID: "engine" })
     const settled = yield* delivery.settle(Option.none())
+    yield* delivery.giveBack
     yield* flush("20 seconds")
     yield* patiently(tellResult(result))
     return settled

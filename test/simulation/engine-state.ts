@@ -51,6 +51,7 @@ const live = Effect.fnUntraced(function*(engine: Engine, { done, ended }: Life, 
   })
   yield* Effect.orElseSucceed(work, () => 1).pipe(Effect.tap((code) => Effect.sync(() => engine.finish(code))), Effect.raceFirst(ended))
   const { pushed, trouble } = yield* delivery.settle(left)
+  yield* delivery.giveBack
   return { code: yield* ended, statePushed: Option.isSome(trouble) ? Option.some(false) : pushed }
 })
 

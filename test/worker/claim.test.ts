@@ -1,6 +1,6 @@
 // Who may run a task: one process, once, whatever becomes of the answers.
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, ConfigProvider, Effect, Exit, Fiber, Layer, Option, Runtime } from "effect"
+import { Cause, Clock, ConfigProvider, Effect, Exit, Fiber, Layer, Option, Runtime } from "effect"
 import { TestClock } from "effect/testing"
 import { signalPlan } from "../../src/core/signal-plan.ts"
 import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
@@ -13,11 +13,11 @@ import { type FakeKubernetes, fakeKubernetes } from "./fake-kubernetes.ts"
 const spec = { workspace: "demo", stage: "plan", source: { inline: {} } }
 const claim = (podUid: string) => ({ podUid: Uid.make(podUid), nonce: "another", epoch: 0, at: "2026-01-01T00:00:00Z" })
 
-const claiming = (kubernetes: FakeKubernetes, { env = {}, pod = "pod-uid", stopped = false }: { readonly env?: Record<string, string>; readonly pod?: string; readonly stopped?: boolean } = {}) =>
+const claiming = (kubernetes: FakeKubernetes, { env = {}, pod = "pod-uid", stopsAt = Infinity }: { readonly env?: Record<string, string>; readonly pod?: string; readonly stopsAt?: number } = {}) =>
   claimTask().pipe(
     Effect.provide(Layer.mergeAll(
       kubernetes.layer,
-      Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeed(stopped ? Option.some("Evicted") : Option.none()), plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, begin: () => Effect.void })),
+      Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.map(Clock.currentTimeMillis, (at) => at < stopsAt ? Option.none() : Option.some("Evicted")), plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, begin: () => Effect.void })),
       Settings.layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
         AGENT_JOB_NAMESPACE: "tasks",
         AGENT_JOB_TASK: "demo",
@@ -81,8 +81,19 @@ describe("the claim", () => {
   it.effect("is lost for a Pod that has to go before it began", () =>
     Effect.gen(function*() {
       const kubernetes = fakeKubernetes(spec)
-      expect(errorOf(yield* claiming(kubernetes, { stopped: true }))?._tag).toBe("ClaimLost")
+      expect(errorOf(yield* claiming(kubernetes, { stopsAt: 0 }))?._tag).toBe("ClaimLost")
       expect(kubernetes.writes()).toBe(0)
+    }))
+
+  it.effect.each([
+    { given: "is had", write: "lose answer", tag: undefined, writes: 1 },
+    { given: "is lost", write: "drop", tag: "ClaimLost", writes: 0 }
+  ] as const)("$given by a Pod that has to go after its write had no answer ($write)", ({ tag, write, writes }) =>
+    Effect.gen(function*() {
+      const kubernetes = fakeKubernetes(spec)
+      kubernetes.disturb(write)
+      const exit = yield* soon(claiming(kubernetes, { stopsAt: 1 })) // the first write is at 0
+      expect([errorOf(exit)?._tag, kubernetes.writes(), kubernetes.task().status.claim !== undefined]).toEqual([tag, writes, writes === 1])
     }))
 
   it.effect("is lost for a Pod that was made for an earlier task of that name", () =>

@@ -1,7 +1,7 @@
 // One AgentTask in memory that behaves like the API server's: versions, conflicts, the write-once rules, and a watch.
 // Answers only what the worker asks for; anything else is a defect of the test.
 // Used by the tests of the worker's parts; the real API server is in the *.cluster tests.
-import { Effect, Layer, PubSub, Result, Stream } from "effect"
+import { type Duration, Effect, Layer, PubSub, Result, Stream } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { Conflict, Invalid, type KubernetesError, NotFound, Unreachable } from "../../src/kubernetes/errors.ts"
 import type { Kind } from "../../src/kubernetes/kinds.ts"
@@ -18,6 +18,8 @@ export interface FakeKubernetes {
   readonly task: () => Stored
   /** What the server does next to the next write of a status; in order, one a write. */
   readonly disturb: (...next: ReadonlyArray<"lose answer" | "drop" | "conflict">) => void
+  /** Every write of a status takes this long until the returned function is called. */
+  readonly slow: (duration: Duration.Input) => () => void
   readonly change: (next: (task: Stored) => Partial<Stored>) => Effect.Effect<void>
   readonly cancel: Effect.Effect<void>
   readonly writes: () => number
@@ -32,6 +34,7 @@ export const fakeKubernetes = (spec: Record<string, unknown>, status: AgentTaskS
     status
   }
   let writes = 0
+  let takes: Duration.Input | undefined
   const disturbances: Array<"lose answer" | "drop" | "conflict"> = []
   const changes = Effect.runSync(PubSub.unbounded<WatchEvent>())
 
@@ -47,6 +50,7 @@ export const fakeKubernetes = (spec: Record<string, unknown>, status: AgentTaskS
   const updateStatus: Kubernetes["Service"]["updateStatus"] = (kind, object) =>
     Effect.gen(function*() {
       const next = (object as unknown as Stored).status
+      if (takes !== undefined) yield* Effect.sleep(takes)
       const disturbance = disturbances.shift()
       if (disturbance === "drop") return yield* new Unreachable({ ...call, detail: "connection reset" })
       if (disturbance === "conflict") yield* change(() => ({}))
@@ -75,6 +79,10 @@ export const fakeKubernetes = (spec: Record<string, unknown>, status: AgentTaskS
     }),
     task: () => task,
     disturb: (...next) => void disturbances.push(...next),
+    slow: (duration) => {
+      takes = duration
+      return () => { takes = undefined }
+    },
     change,
     cancel: change(({ spec: before }) => ({ spec: { ...before, cancel: true } })),
     writes: () => writes

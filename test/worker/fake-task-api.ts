@@ -12,8 +12,14 @@ import type { Variable } from "../../src/schema/agent-task.ts"
 import type { JournalEntry } from "../../src/schema/effects.ts"
 import { taskHeader } from "../../src/schema/task-api.ts"
 
-/** What happens to the next request of a kind: "lose answer" does it and then breaks the connection, "not ours" is the 404 of a proxy. */
-export type Fault = "break" | "lose answer" | "not ours" | 401 | 404 | 409 | 500
+/** What happens to the next request of a kind: "lose answer" does it and then breaks the connection, "not ours" is the 404 of a proxy, "a page" and "a document" its success with something of its own. */
+export type Fault = "break" | "lose answer" | "not ours" | "a page" | "a document" | 401 | 404 | 409 | 500 | Refusal
+
+/** What the server says. */
+interface Refusal {
+  readonly status: number
+  readonly error: string
+}
 
 export interface TaskApi {
   readonly url: string
@@ -135,7 +141,7 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
       case "POST /state/unlock":
         if (api.lock !== undefined && api.lock.ID !== JSON.parse(body.toString("utf8")).ID) return locked()
         api.lock = undefined
-        return [204]
+        return [200]
       case "POST /result":
         api.results.push(JSON.parse(body.toString("utf8")))
         return [204]
@@ -151,11 +157,14 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
     const fault = faults.get(name)?.shift()
     if (down || fault === "break") return void request.socket.destroy()
     if (fault === "not ours") return void response.writeHead(404).end("<h1>Not Found</h1>")
+    if (fault === "a page") return void response.writeHead(200, { "content-type": "text/html" }).end("<h1>Back soon</h1>")
+    if (fault === "a document") return void response.writeHead(200, { "content-type": "application/json" }).end(`{"status":"maintenance"}`)
     if (typeof fault === "number") return void response.writeHead(fault).end(JSON.stringify({ error: "fault", message: `Refused with ${fault}.` }))
+    if (typeof fault === "object") return void response.writeHead(fault.status).end(JSON.stringify({ error: fault.error, message: `Refused as ${fault.error}.` }))
     const [status, body = ""] = refusal(request) ?? await answer(name, request, url)
     if (fault === "lose answer") return void request.socket.destroy()
     api.requests.push(`${name} ${status}`)
-    response.writeHead(status).end(body instanceof Uint8Array ? body : body === "" ? "" : JSON.stringify(body))
+    response.writeHead(status, body instanceof Uint8Array ? { [taskHeader.digest]: sha256(body) } : {}).end(body instanceof Uint8Array ? body : body === "" ? "" : JSON.stringify(body))
   }
 
   const server = createServer((request, response) => {

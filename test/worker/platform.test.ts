@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
-import { Platform, refusalOf } from "../../src/worker/platform.ts"
+import { Platform, type PlatformError, refusalOf } from "../../src/worker/platform.ts"
 import { Settings } from "../../src/worker/settings.ts"
 import { sha256 } from "./fake-task-api.ts"
 import { type PoolParts, poolParts, taskUid } from "./pool-parts.ts"
@@ -34,6 +34,12 @@ describe("the platform", () => {
       expect(reason).toBe("PoolUnreachable")
       expect(message).toMatch(/^The pool's server gives no answer \([^)]+\); check agent\.url in the values, and the network\.$/u)
       expect(message).not.toContain(api.token)
+    })))
+
+  it.live("gives the server's own words when it cannot take what it is sent, and no advice on the network", () =>
+    withPlatform(Effect.fnUntraced(function*({ tellResult }, { api }) {
+      api.fault("POST /result", 500)
+      expect(yield* Effect.flip(tellResult(result))).toMatchObject({ _tag: "NoAnswer", message: "Refused with 500." })
     })))
 
   it.live("says TokenRefused only after it has read the token again", () =>
@@ -97,6 +103,44 @@ describe("the platform", () => {
       expect(api.plan).toEqual(readFileSync(file))
     })))
 
+  it.live.each(["a page", "a document"] as const)("takes %s of something before the server for no answer, whatever was asked", (fault) =>
+    withPlatform(Effect.fnUntraced(function*(platform, { api }) {
+      const lock = yield* platform.lockState({ ID: "a" })
+      const state = Buffer.from(`{"serial":1}`)
+      const asked = {
+        "POST /state": platform.pushState(state, sha256(state), lock),
+        "GET /state": platform.state,
+        "POST /kept-state": platform.takeKeptState(state),
+        "POST /state/lock": platform.lockState({ ID: "a" }),
+        "POST /state/unlock": platform.unlockState({ ID: "a" }),
+        "POST /log": platform.appendLog(0, Buffer.from("one")),
+        "POST /effects": platform.appendEffects([{ number: 1, kind: "done", action: "create", address: "a.b" }]),
+        "POST /result": platform.tellResult(result)
+      }
+      for (const [request, ask] of Object.entries(asked)) {
+        api.fault(request, fault)
+        expect([request, (yield* Effect.flip(Effect.asVoid<unknown, PlatformError, never>(ask)))._tag]).toEqual([request, "NoAnswer"])
+      }
+      expect([api.state, api.results, api.log.length]).toEqual([undefined, [], 0])
+    })))
+
+  it.live.each(["a page", "a document"] as const)("asks again after %s of something before the server", (fault) =>
+    withPlatform(Effect.fnUntraced(function*({ details, download, storePlan }, { api, privateDirectory }) {
+      const file = join(privateDirectory, "archive")
+      api.archive = Buffer.alloc(300_000, 5)
+      for (const request of ["GET /assignment", "GET /archive", "PUT /plan"]) api.fault(request, fault)
+      expect((yield* details).id).toBe("run-a.plan.1")
+      yield* download("archive", file, sha256(api.archive))
+      yield* storePlan(file, sha256(api.archive))
+      expect([readFileSync(file), api.plan]).toEqual([api.archive, api.archive])
+    })))
+
+  it.live("says that both want the same version when the answer stays one that it does not understand", () =>
+    withPlatform(Effect.fnUntraced(function*({ details }, { api }) {
+      api.fault("GET /assignment", ...Array.from({ length: 20 }, () => "a document" as const))
+      expect((yield* Effect.flip(details)).message).toMatch(/give both the same version/u)
+    })))
+
   it.live("takes the true end of the log from a refusal", () =>
     withPlatform(Effect.fnUntraced(function*({ appendLog }, { api }) {
       expect(yield* appendLog(0, Buffer.from("one"))).toEqual({ _tag: "StoredUpTo", offset: 3 })
@@ -138,10 +182,10 @@ describe("the platform", () => {
         Effect.gen(function*() {
           const settings = yield* Settings
           const platform = yield* Platform
-          expect(yield* Effect.flip(platform.details)).toMatchObject({ reason: "InvalidConfiguration" })
+          expect(yield* Effect.flip(platform.details)).toMatchObject({ reason: "PoolUnreachable", message: expect.stringContaining("307") })
           expect(settings.namespace).toBe("tasks")
         }).pipe(Effect.provide(Layer.provide(Layer.orDie(Platform.layer(`http://127.0.0.1:${here}`, taskUid)), layer))))
-      expect(asked).toEqual([expect.stringContaining(`127.0.0.1:${here} Bearer`)])
+      expect([asked.length > 0, asked.filter((request) => !request.startsWith(`127.0.0.1:${here} Bearer`))]).toEqual([true, []])
     }))
 
   it.effect.each(["ftp://example.com", "no url", ""])("refuses %s as a server", (url) =>
@@ -160,6 +204,17 @@ describe("what an answer means", () => {
     { given: "403 of something before the server", status: 403, text: "", tag: "NoAnswer" },
     { given: "404 of something before the server", status: 404, text: "not found", tag: "NoAnswer" },
     { given: "too many requests", status: 429, text: problem("too-many-requests"), tag: "NoAnswer" },
+    { given: "a redirect, whoever says it", status: 307, text: problem("moved"), tag: "NoAnswer" },
+    { given: "a success that is not the server's", status: 202, text: problem("accepted"), tag: "NoAnswer" },
+    { given: "a request that did not arrive in time", status: 408, text: problem("request-timeout"), tag: "NoAnswer" },
+    { given: "a request that broke off", status: 400, text: problem("bad-request"), tag: "NoAnswer" },
+    { given: "a body that is too large", status: 413, text: problem("too-large"), tag: "Declined" },
     { given: "the server's own no", status: 409, text: problem("locked"), tag: "Declined" }
   ])("$given: $tag", ({ status, tag, text }) => expect(refusalOf(status, text)._tag).toBe(tag))
+
+  it.each([
+    { given: "a server whose disk is full", status: 503, text: JSON.stringify({ error: "storage", message: "The disk is full." }), says: "The disk is full." },
+    { given: "too many requests", status: 429, text: JSON.stringify({ error: "too-many-requests", message: "Repeat it in 3 s." }), says: "Repeat it in 3 s." },
+    { given: "a proxy without a server", status: 502, text: "<html>", says: "The pool's server gives no answer (it answers 502); check agent.url in the values, and the network." }
+  ])("$given is told as: $says", ({ says, status, text }) => expect(refusalOf(status, text).message).toBe(says))
 })

@@ -1,11 +1,13 @@
 // What becomes of a state that the server does not take, on a volume that outlives the Pod.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option, Random } from "effect"
+import { Deferred, Effect, Fiber, Layer, Option, Random } from "effect"
+import { TestClock } from "effect/testing"
 import { createDecipheriv } from "node:crypto"
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { keptStateLine } from "../../src/schema/task-api.ts"
 import { carryKeptStates } from "../../src/worker/shared-state.ts"
+import { Platform } from "../../src/worker/platform.ts"
 import { StateDelivery } from "../../src/worker/state-delivery.ts"
 import { type PoolParts, poolParts } from "./pool-parts.ts"
 
@@ -78,11 +80,40 @@ describe("a state that the server does not take", () => {
       expect(opened(readFileSync(onlyKept(parts)))).toEqual(later)
     })))
 
+  it.live("is not said to be in the file of an older one", () =>
+    withParts(Effect.fnUntraced(function*(parts, delivery) {
+      yield* delivery.lock({ ID: "a" })
+      const up = parts.api.goDown()
+      expect(Option.isSome((yield* delivery.settle(Option.some(state))).shared)).toBe(true)
+      up()
+      parts.api.epoch++ // what comes now is evidence
+      const later = Buffer.from(JSON.stringify({ version: 4, serial: 4, lineage: "l" }))
+      expect((yield* delivery.settle(Option.some(later))).shared).toEqual(Option.none())
+      expect(opened(readFileSync(onlyKept(parts)))).toEqual(state)
+    })))
+
   it.live("is kept though there was no time left to ask even once", () =>
     withParts(Effect.fnUntraced(function*(parts, delivery) {
       yield* delivery.lock({ ID: "a" })
       parts.api.goDown()
       yield* parts.endGrace
+      expect((yield* delivery.settle(Option.some(state))).shared).toEqual(Option.some(onlyKept(parts)))
+    })))
+
+  it.live.each([{ status: 422, error: "invalid" }, { status: 413, error: "too-large" }])("is kept when the server refuses it as $error, and so keeps nothing of it", (refusal) =>
+    withParts(Effect.fnUntraced(function*(parts, delivery) {
+      yield* delivery.lock({ ID: "a" })
+      parts.api.fault("POST /state", refusal)
+      yield* Effect.flip(delivery.push(state))
+      expect(opened(readFileSync(onlyKept(parts)))).toEqual(state)
+    })))
+
+  it.live("is kept when there is no lock for it, since then the server never saw it", () =>
+    withParts(Effect.fnUntraced(function*(parts, delivery) {
+      yield* delivery.lock({ ID: "a" })
+      yield* delivery.unlock({ ID: "a" })
+      yield* delivery.giveBack
+      parts.api.lock = { ID: "somebody-else" }
       expect((yield* delivery.settle(Option.some(state))).shared).toEqual(Option.some(onlyKept(parts)))
     })))
 
@@ -107,6 +138,23 @@ describe("the next worker", () => {
       expect(readdirSync(folder(parts))).toEqual(["run-z.apply.1.state.new"])
     })))
 
+  it.live("leaves where it is what something before the server says yes to", () =>
+    withParts(Effect.fnUntraced(function*(parts) {
+      leave(parts, ["run-x.apply.1.state"])
+      parts.api.fault("POST /kept-state", "a page")
+      yield* carryKeptStates
+      expect(readdirSync(folder(parts))).toEqual(["run-x.apply.1.state"])
+    })))
+
+  it.live("removes what was begun an hour ago and never came to its end, and nothing younger", () =>
+    withParts(Effect.fnUntraced(function*(parts) {
+      leave(parts, ["run-x.apply.1.state.new", "run-y.apply.1.state.new", "other.new"])
+      const before = new Date(Date.now() - 61 * 60_000)
+      for (const name of ["run-x.apply.1.state.new", "other.new"]) utimesSync(join(folder(parts), name), before, before)
+      yield* carryKeptStates
+      expect([readdirSync(folder(parts)).sort(), parts.api.requests]).toEqual([["other.new", "run-y.apply.1.state.new"], []])
+    })))
+
   it.live("passes by what the server refuses, however much that is", () =>
     withParts(Effect.fnUntraced(function*(parts) {
       leave(parts, numbered(26))
@@ -123,6 +171,19 @@ describe("the next worker", () => {
       expect(left.length).toBe(25)
       expect(left).not.toEqual(numbered(45).slice(20))
     })))
+
+  it.effect("ends after a minute, but not within a state that takes longer to arrive", () =>
+    Effect.gen(function*() {
+      const parts = yield* poolParts()
+      leave(parts, numbered(3))
+      const begun = Deferred.makeUnsafe<void>()
+      const slow = Layer.mock(Platform, { takeKeptState: () => Effect.andThen(Deferred.succeed(begun, undefined), Effect.sleep("9 minutes")) })
+      const carrying = yield* Effect.forkChild(carryKeptStates.pipe(Effect.provide(slow), Effect.provide(parts.layer)))
+      yield* Deferred.await(begun)
+      yield* TestClock.adjust("9 minutes")
+      yield* Fiber.join(carrying)
+      expect(readdirSync(folder(parts)).length).toBe(2)
+    }))
 
   it.live("begins at once where nothing was left", () =>
     withParts(Effect.fnUntraced(function*(parts) {

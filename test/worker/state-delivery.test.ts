@@ -8,9 +8,10 @@ import { statePath } from "../../src/schema/state.ts"
 import { Platform } from "../../src/worker/platform.ts"
 import { StateDelivery } from "../../src/worker/state-delivery.ts"
 import { Stop } from "../../src/worker/stop.ts"
+import { TaskStatus } from "../../src/worker/task-status.ts"
 import { agent, directory, failed, person, planWith, serve, taskUid } from "../server/live-server.ts"
 import { podSettings } from "./pod-settings.ts"
-import { noTaskStatus } from "./pool-parts.ts"
+import { noTaskStatus, poolParts } from "./pool-parts.ts"
 
 const state = (serial: number) => Buffer.from(JSON.stringify({ version: 4, serial, lineage: "l", outputs: {}, resources: [{ serial }] }))
 
@@ -77,4 +78,21 @@ describe("a worker that comes late", () => {
       const { evidence, version } = yield* looked
       expect([version.serial, ...evidence.map(({ serial }: { serial: number }) => serial)].includes(5)).toBe(true)
     }), { repeats: 5 })
+})
+
+describe("a state that the server has taken", () => {
+  it.live("is confirmed from that moment on, whatever is said of it meanwhile", () =>
+    Effect.gen(function*() {
+      const { api, layer } = yield* poolParts()
+      const said = Deferred.makeUnsafe<void>()
+      const slow = Layer.succeed(TaskStatus, { unsavedDuring: (work) => Effect.tap(work, Effect.andThen(Deferred.succeed(said, undefined), Effect.never)) })
+      const delivery = Context.get(yield* Layer.build(Layer.fresh(StateDelivery.layer).pipe(Layer.provide(slow), Layer.provide(layer))), StateDelivery)
+      yield* delivery.lock({ ID: "a" })
+      const pushing = yield* Effect.forkChild(delivery.push(state(1)))
+      yield* Deferred.await(said)
+      yield* Fiber.interrupt(pushing)
+      const before = api.requests.length
+      expect(yield* delivery.settle(Option.none())).toMatchObject({ pushed: Option.some(true), trouble: Option.none() })
+      expect(api.requests.slice(before)).toEqual([])
+    }))
 })

@@ -30,6 +30,9 @@ const write = (env: Env, serial: number) => ask(env, "write", state(serial))
 const kept = ({ privateDirectory }: PoolParts) => join(privateDirectory, "unsaved.tfstate")
 const until = (holds: () => boolean) => Effect.repeat(Effect.sleep("10 millis"), { until: holds }).pipe(Effect.timeout("10 seconds"))
 
+/** As after an engine that ended in order. */
+const settle = (left = Option.none<Uint8Array>()) => Effect.flatMap(StateDelivery, (delivery) => Effect.tap(delivery.settle(left), delivery.giveBack))
+
 /** With the gateway of one writing command open. */
 const withGateway = <A, E>(use: (env: Env, parts: PoolParts) => Effect.Effect<A, E, StateDelivery>, writable = true, statePatience?: string) =>
   Effect.gen(function*() {
@@ -50,7 +53,7 @@ describe("the state gateway", () => {
       expect((yield* ask(env, "read")).text).toBe(state(1))
       expect((yield* unlock(env)).status).toBe(200)
       expect(existsSync(kept({ api, ...parts }))).toBe(false)
-      expect(yield* (yield* StateDelivery).settle(Option.none())).toMatchObject({ pushed: Option.some(true), trouble: Option.none() })
+      expect(yield* settle()).toMatchObject({ pushed: Option.some(true), trouble: Option.none() })
       expect(api).toMatchObject({ serials: [1], lock: undefined, epoch: 1 })
     })))
 
@@ -108,7 +111,7 @@ describe("the state gateway", () => {
       expect((yield* lock(env)).status).toBe(200)
       expect((yield* write(env, 1)).status).toBe(200)
       expect((yield* unlock(env)).status).toBe(200)
-      yield* (yield* StateDelivery).settle(Option.none())
+      yield* settle()
       expect(api).toMatchObject({ serials: [1], epoch: 1, lock: undefined })
     })))
 
@@ -137,7 +140,7 @@ describe("the state gateway", () => {
       const writing = yield* Effect.forkChild(write(env, 1))
       yield* until(() => existsSync(kept(parts)))
       yield* Fiber.interrupt(writing)
-      const settling = yield* Effect.forkChild((yield* StateDelivery).settle(Option.none()))
+      const settling = yield* Effect.forkChild(settle())
       up()
       expect(yield* Fiber.join(settling)).toMatchObject({ pushed: Option.some(true), trouble: Option.none() })
       expect(parts.api.requests.filter((request) => request.startsWith("POST /state"))).toEqual(["POST /state/lock 200", "POST /state 204"])
@@ -151,7 +154,7 @@ describe("the state gateway", () => {
       const answer = yield* write(env, 1)
       expect(answer.status).toBe(409)
       expect(readFileSync(kept(parts), "utf8")).toBe(state(1))
-      const settled = yield* (yield* StateDelivery).settle(Option.none())
+      const settled = yield* settle()
       expect(settled).toMatchObject({ pushed: Option.some(false), trouble: Option.some("The state is locked by somebody.") })
       expect(readFileSync(kept(parts), "utf8")).toBe(state(1))
       expect(parts.api.serials).toEqual([])
@@ -165,7 +168,7 @@ describe("the state gateway", () => {
       yield* until(() => existsSync(kept(parts)))
       yield* parts.endGrace
       expect((yield* Fiber.join(writing)).status).toBe(503)
-      const settled = yield* (yield* StateDelivery).settle(Option.none())
+      const settled = yield* settle()
       expect(settled.pushed).toEqual(Option.some(false))
       expect(Option.getOrElse(settled.trouble, () => "")).toMatch(/gives no answer/u)
       expect(existsSync(kept(parts))).toBe(true)
@@ -232,13 +235,13 @@ describe("what the engine left", () => {
       yield* lock(env)
       yield* unlock(env)
       expect(api.lock).toMatchObject({ ID: "engine-lock" })
-      yield* (yield* StateDelivery).settle(Option.some(Buffer.from(state(3))))
+      yield* settle(Option.some(Buffer.from(state(3))))
       expect(api).toMatchObject({ serials: [3], lock: undefined, epoch: 1 })
     })))
 
   it.live("is sent under a lock of the worker's own when the engine had none", () =>
     withGateway(Effect.fnUntraced(function*(_, { api }) {
-      const settled = yield* (yield* StateDelivery).settle(Option.some(Buffer.from(state(3))))
+      const settled = yield* settle(Option.some(Buffer.from(state(3))))
       expect(settled).toMatchObject({ pushed: Option.some(true), trouble: Option.none() })
       expect(api).toMatchObject({ serials: [3], lock: undefined })
     })))
@@ -248,7 +251,7 @@ describe("what the engine left", () => {
       yield* lock(env)
       yield* write(env, 3)
       yield* unlock(env)
-      yield* (yield* StateDelivery).settle(Option.some(Buffer.from(state(3))))
+      yield* settle(Option.some(Buffer.from(state(3))))
       expect(api.requests.filter((request) => request.startsWith("POST /state "))).toEqual(["POST /state 204"])
     })))
 
@@ -257,7 +260,7 @@ describe("what the engine left", () => {
       let tries = 0
       api.onRequest = () => void tries++
       const up = api.goDown()
-      const settling = yield* Effect.forkChild((yield* StateDelivery).settle(Option.some(Buffer.from(state(3)))))
+      const settling = yield* Effect.forkChild(settle(Option.some(Buffer.from(state(3)))))
       yield* until(() => tries > 4)
       up()
       expect(yield* Fiber.join(settling)).toMatchObject({ pushed: Option.some(true), trouble: Option.none() })
@@ -267,7 +270,7 @@ describe("what the engine left", () => {
   it.live("is given up in the end, and kept", () =>
     withGateway(Effect.fnUntraced(function*(_, parts) {
       parts.api.goDown()
-      const { pushed, trouble } = yield* (yield* StateDelivery).settle(Option.some(Buffer.from(state(3))))
+      const { pushed, trouble } = yield* settle(Option.some(Buffer.from(state(3))))
       expect([pushed, Option.isSome(trouble)]).toEqual([Option.some(false), true])
       expect(readFileSync(kept(parts), "utf8")).toBe(state(3))
     }), true, "500 millis"))
@@ -276,7 +279,7 @@ describe("what the engine left", () => {
     withGateway(Effect.fnUntraced(function*(env, { api }) {
       yield* lock(env)
       yield* unlock(env)
-      expect(yield* (yield* StateDelivery).settle(Option.none())).toMatchObject({ pushed: Option.none(), trouble: Option.none() })
+      expect(yield* settle()).toMatchObject({ pushed: Option.none(), trouble: Option.none() })
       expect(api.lock).toBeUndefined()
     })))
 
@@ -284,7 +287,7 @@ describe("what the engine left", () => {
     withGateway(Effect.fnUntraced(function*(env, { api }) {
       yield* lock(env)
       yield* write(env, 1)
-      expect(yield* (yield* StateDelivery).settle(Option.none())).toMatchObject({ pushed: Option.some(true), trouble: Option.none() })
+      expect(yield* settle()).toMatchObject({ pushed: Option.some(true), trouble: Option.none() })
       expect(api.lock).toMatchObject({ ID: "engine-lock" })
     })))
 })

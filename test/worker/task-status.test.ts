@@ -72,6 +72,33 @@ describe("a state that is not saved", () => {
       expect([yield* fail, status().reason]).toEqual(["refused", "StateUnsaved"])
     }))
 
+  it.effect("holds up nothing while the API server is slow to hear that it is saved, and is said in order", () =>
+    Effect.gen(function*() {
+      const { finish, kubernetes, status, unsavedDuring } = yield* working()
+      yield* TestClock.adjust("20 seconds")
+      const slow = kubernetes.slow("3 seconds")
+      expect(yield* finish).toBe("stored") // and no clock has moved
+      const next = yield* Effect.forkChild(unsavedDuring(Effect.never))
+      yield* TestClock.adjust("2 seconds")
+      expect(status().reason).toBe("StateUnsaved")
+      yield* TestClock.adjust("1 second")
+      expect(status().reason).toBe("Claimed")
+      slow()
+      yield* TestClock.adjust("20 seconds")
+      expect([status().reason, kubernetes.writes()]).toEqual(["StateUnsaved", 3])
+      yield* Fiber.interrupt(next)
+    }))
+
+  it.effect("is taken back though it was still being said when the state was saved", () =>
+    Effect.gen(function*() {
+      const { finish, kubernetes, status } = yield* working()
+      kubernetes.slow("3 seconds")
+      yield* TestClock.adjust("21 seconds")
+      expect([yield* finish, kubernetes.writes()]).toEqual(["stored", 0])
+      yield* TestClock.adjust("10 seconds")
+      expect([status().reason, kubernetes.writes()]).toEqual(["Claimed", 2])
+    }))
+
   it.effect.each([
     ["is over", { ...claimed, phase: "Failed", reason: "NodeLost" }],
     ["was claimed by another", { ...claimed, claim: { ...claim, nonce: "another" } }]

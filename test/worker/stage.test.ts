@@ -1,0 +1,75 @@
+// What has to be told before a stage lets go of its state, when its engine did not end in order.
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Layer, Option, Ref } from "effect"
+import { TestClock } from "effect/testing"
+import { signalPlan } from "../../src/core/signal-plan.ts"
+import type { JournalEntry } from "../../src/schema/effects.ts"
+import { makeJournal, type SendEffects } from "../../src/worker/journal.ts"
+import { Log } from "../../src/worker/log-shipper.ts"
+import { settle } from "../../src/worker/stage.ts"
+import { StageFailed } from "../../src/worker/stage-failed.ts"
+import { Stop } from "../../src/worker/stop.ts"
+import { podSettings } from "./pod-settings.ts"
+
+const parts = Layer.mergeAll(
+  podSettings("/none", "/none"),
+  Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeedNone, plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, begin: () => Effect.void })),
+  Log.layer({ secrets: [], ship: Option.none(), print: () => Effect.void })
+)
+
+/** What the server hears, in order, after an engine that made one thing and whose last state is saved. */
+const settling = Effect.fnUntraced(function*(failure: ConstructorParameters<typeof StageFailed>[0]) {
+  const heard: Array<string> = []
+  let isUp = false
+  const send: SendEffects = (entries: ReadonlyArray<JournalEntry>) =>
+    Effect.suspend(() => {
+      if (!isUp) return Effect.fail({ message: "down" })
+      heard.push(...entries.map(({ kind }) => kind))
+      return Effect.succeed({ _tag: "StoredUpTo", number: entries.at(-1)?.number ?? 0 } as const)
+    })
+  const journal = yield* makeJournal((text) => text, Option.some(send))
+  journal.add({ kind: "done", action: "create", address: "a.b" })
+  const backing = { settleState: () => Effect.succeedSome(true), storedState: Effect.succeedNone, giveStateBack: Effect.sync(() => void heard.push("unlocked")) }
+  const place = { root: 0, directory: [], path: "/none" }
+  const facts = yield* Ref.make({})
+  const work = yield* Effect.forkChild(settle(backing, place, Exit.fail(new StageFailed(failure)), journal, facts).pipe(Effect.provide(parts)))
+  yield* TestClock.adjust("1 minute")
+  return { heard, goUp: Effect.sync(() => { isUp = true }), work }
+})
+
+const killed = { reason: "OutOfMemory", message: "Killed.", exitCode: 137 } as const
+
+describe("a lock of the state", () => {
+  it.effect("is given back only when the journal of an engine that was killed has come to its end", () =>
+    Effect.gen(function*() {
+      const { goUp, heard, work } = yield* settling(killed)
+      expect(heard).toEqual([])
+      yield* goUp
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(work)
+      expect(heard).toEqual(["done", "closed", "unlocked"])
+    }))
+
+  it.effect("is kept when that journal never arrives, so that the server compares what was planned", () =>
+    Effect.gen(function*() {
+      const { heard, work } = yield* settling(killed)
+      yield* TestClock.adjust("3 hours")
+      yield* Fiber.join(work)
+      expect(heard).toEqual([])
+    }))
+
+  it.effect("is kept when the engine may go on", () =>
+    Effect.gen(function*() {
+      const { goUp, heard, work } = yield* settling({ reason: "Lost", message: "Lost." })
+      yield* goUp
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(work)
+      expect(heard).toEqual(["done"])
+    }))
+
+  it.effect("is given back at once after an engine that failed in order, since its state has everything", () =>
+    Effect.gen(function*() {
+      const { heard } = yield* settling({ reason: "ExitCode", message: "Failed.", exitCode: 1 })
+      expect(heard).toEqual(["unlocked"])
+    }))
+})
