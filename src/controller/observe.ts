@@ -59,14 +59,21 @@ const fateOf = Effect.fnUntraced(function*(world: World, namespace: string, uid:
   return items.length === 0 ? { fate: "gone" } : { fate: "alive", name }
 })
 
+/** The world is told who it is: a task whose turn comes after the holder's is not asked again. */
 const holder = Effect.fnUntraced(function*(world: World, task: AgentTask): Effect.fn.Return<Holder, KubernetesError, Kubernetes> {
   const { namespace, uid } = task.metadata
-  const lease = yield* find(workspaceLeases, { namespace, name: leaseName(task.spec.workspace) })
-  if (Option.isNone(lease)) return Holder.Free()
+  const { workspace } = task.spec
+  const lease = yield* find(workspaceLeases, { namespace, name: leaseName(workspace) })
+  if (Option.isNone(lease)) {
+    world.heldBy(workspace, Option.none())
+    return Holder.Free()
+  }
   const { metadata, spec } = lease.value
   const holder = spec?.holderIdentity ?? ""
   const fate: Fate = holder === "" || holder === uid ? { fate: "gone" } : yield* fateOf(world, namespace, holder, metadata.annotations?.[holderAnnotation] ?? "")
-  return holderOf(Option.some({ holder, transitions: spec?.leaseTransitions ?? 0, resourceVersion: metadata.resourceVersion }), uid, () => fate)
+  const found = holderOf(Option.some({ holder, transitions: spec?.leaseTransitions ?? 0, resourceVersion: metadata.resourceVersion }), uid, () => fate)
+  world.heldBy(workspace, found._tag === "Over" ? Option.none() : Option.some(holder))
+  return found
 })
 
 /** Read when it is needed: a cluster need not know these kinds, so there is nothing to watch. */
@@ -98,6 +105,15 @@ const warningAbout = Effect.fnUntraced(function*(
   return Option.map(Option.fromUndefinedOr(newest), ({ note, reason }) => ({ reason: reason ?? "", message: note ?? "" }))
 })
 
+/** Also one that waits for another of its workspace, which has not begun, may hold it, since an earlier try of its own: then the other waits for it, and its turn has come. */
+const mayHold = (world: World, task: AgentTask): boolean => {
+  const { metadata: { namespace }, spec: { stage, workspace } } = task
+  const turn = world.turn(task)
+  if (stage === "plan" || turn._tag === "Admitted") return stage !== "plan"
+  const other = Option.flatMap(turn.blockedBy, (name) => world.task(keyOf({ namespace, name })))
+  return turn.reason === "WorkspaceBusy" && !world.knowsHolder(workspace) && !Option.exists(other, world.occupies)
+}
+
 /**
  * What was asked of the API server. It is joined with the caches, turn included, only in the synchronous step that also decides:
  * the caches go on changing while an answer is awaited.
@@ -121,12 +137,9 @@ export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentT
     const live = yield* liveJob(task)
     if (Option.isSome(live)) return { ...nothing, job: live }
   }
-  if (spec.cancel === true || world.turn(task)._tag !== "Admitted") return nothing
-  return {
-    ...nothing,
-    holder: spec.stage === "plan" ? nothing.holder : yield* holder(world, task),
-    source: isUnpinned(task) ? yield* source(task) : nothing.source
-  }
+  if (spec.cancel === true) return nothing
+  const held = mayHold(world, task) ? { ...nothing, holder: yield* holder(world, task) } : nothing
+  return world.turn(task)._tag === "Admitted" && isUnpinned(task) ? { ...held, source: yield* source(task) } : held
 })
 
 export const observe = (world: World, task: AgentTask, asked: Asked): Observed => {

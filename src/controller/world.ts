@@ -20,7 +20,11 @@ export interface World {
   readonly keyOf: (taskUid: string) => Option.Option<string>
   readonly job: (taskUid: string) => Option.Option<JobSeen>
   readonly pods: (taskUid: string) => ReadonlyArray<PodSeen>
+  /** Whether it is known who has the workspace's Lease, or that nobody has. */
+  readonly knowsHolder: (workspace: WorkspaceName) => boolean
   readonly refusal: (taskUid: string) => Option.Option<Refusal>
+  /** It has a slot. */
+  readonly occupies: (task: AgentTask) => boolean
   readonly turn: (task: AgentTask) => Turn
   readonly isExpired: (task: AgentTask) => boolean
   /** Keys of the workspace's finished tasks that are past its history limit. */
@@ -46,6 +50,8 @@ export interface World {
   readonly created: (taskUid: string, job: JobSeen) => void
   /** A look at all Jobs begins; what this gives is for its end: the tasks whose Job we had made by then and that is not among them, so it is gone though nobody saw it. */
   readonly lookAtJobs: () => () => ReadonlyArray<string>
+  /** What a look at the workspace's Lease said: the uid of its holder, or that nobody has it. */
+  readonly heldBy: (workspace: WorkspaceName, holder: Option.Option<string>) => void
   readonly refuse: (taskUid: string, refusal: Option.Option<Refusal>) => void
 }
 
@@ -90,6 +96,7 @@ export const make = (initial: TaskPolicy): World => {
   const reserved = new Set<string>()
   const launching = new Set<string>()
   const refusals = new Map<string, Refusal>()
+  const holders = new Map<WorkspaceName, string | undefined>() // workspace → uid of its task, undefined for nobody; absent while not known
   let turns: ReadonlyMap<Uid, Turn> | undefined
   const history = pastHistory(() => policy.historyPerWorkspace)
   let drained = false
@@ -108,12 +115,23 @@ export const make = (initial: TaskPolicy): World => {
     workspace: task.spec.workspace,
     stage: task.spec.stage,
     createdAt: task.metadata.creationTimestamp,
-    occupies: occupies(task)
+    occupies: occupies(task),
+    holds: holders.get(task.spec.workspace) === task.metadata.uid
   })
   const isOpen = (task: AgentTask): boolean =>
     !isOver(task.status.phase) && (task.spec.cancel !== true || task.status.claim !== undefined) && (!waitsForSource(task) || occupies(task))
   const open = (): ReadonlyArray<AgentTask> => [...tasks.values()].filter(isOpen)
-  const forget = (uid: string): void => {
+  const letGo = ({ metadata: { uid }, spec: { workspace } }: AgentTask): void => {
+    if (holders.get(workspace) === uid) holders.delete(workspace)
+  }
+  /** Who starts may take a workspace that nobody has. */
+  const mayTakeWorkspace = (uid: string): void => {
+    const workspace = tasks.get(keys.get(uid) ?? "")?.spec.workspace
+    if (workspace !== undefined && holders.get(workspace) === undefined) holders.delete(workspace)
+  }
+  const forget = (task: AgentTask): void => {
+    const { uid } = task.metadata
+    letGo(task)
     keys.delete(uid)
     fresh.delete(uid)
     goneJobs.delete(uid)
@@ -128,6 +146,8 @@ export const make = (initial: TaskPolicy): World => {
     keyOf: (uid) => Option.fromUndefinedOr(keys.get(uid)),
     job,
     pods: pods.of,
+    occupies,
+    knowsHolder: (workspace) => holders.has(workspace),
     refusal: (uid) => Option.fromUndefinedOr(refusals.get(uid)),
     turn: (task) => {
       if (drained && !hasBegun(task)) return heldBack
@@ -157,13 +177,15 @@ export const make = (initial: TaskPolicy): World => {
     setTask: (key, task) => {
       const before = tasks.get(key)
       history.set(key, Option.fromUndefinedOr(before), task)
-      if (before !== undefined && !Option.exists(task, ({ metadata }) => metadata.uid === before.metadata.uid)) forget(before.metadata.uid)
+      if (before !== undefined && !Option.exists(task, ({ metadata }) => metadata.uid === before.metadata.uid)) forget(before)
       Option.match(task, {
         onNone: () => tasks.delete(key),
         onSome: (task) => {
           tasks.set(key, task)
           keys.set(task.metadata.uid, key)
-          if (isOver(task.status.phase)) reserved.delete(task.metadata.uid)
+          if (!isOver(task.status.phase)) return
+          reserved.delete(task.metadata.uid)
+          letGo(task)
         }
       })
       changed()
@@ -183,6 +205,7 @@ export const make = (initial: TaskPolicy): World => {
     reserve: (uid) => {
       reserved.add(uid)
       launching.add(uid)
+      mayTakeWorkspace(uid)
       changed()
     },
     passed: (uid) => void launching.delete(uid),
@@ -201,6 +224,12 @@ export const make = (initial: TaskPolicy): World => {
         changed()
         return gone
       }
+    },
+    heldBy: (workspace, holder) => {
+      const before = holders.get(workspace)
+      const after = Option.getOrUndefined(holder)
+      holders.set(workspace, after)
+      if (before !== after) changed()
     },
     refuse: (uid, refusal) => {
       Option.match(refusal, { onNone: () => refusals.delete(uid), onSome: (refusal) => refusals.set(uid, refusal) })

@@ -1,5 +1,5 @@
 // Who may start now, and why the others wait: one decision over all tasks at once, so that every answer fits the others.
-// Running tasks never exceed the limits; a slot goes to the workspace that has the fewest, then to the oldest task.
+// Running tasks never exceed the limits; a slot goes to the workspace that has the fewest, then to the oldest task; who holds a workspace goes before the others of it.
 // Called by controller/world; its laws are in test/core/admit.test.ts.
 import { Option } from "effect"
 import type { Stage } from "../schema/agent-task.ts"
@@ -15,16 +15,21 @@ export interface Candidate {
   readonly createdAt: string
   /** It has a Job, or one is being made: it has its slot already. */
   readonly occupies: boolean
+  /** It has the workspace's Lease, so that no other of its workspace can have it before this one is over. */
+  readonly holds: boolean
 }
 
 const mutates = (stage: Stage): boolean => stage !== "plan"
 const byAge = (a: Candidate, b: Candidate): number =>
   a.createdAt < b.createdAt ? -1 : a.createdAt > b.createdAt ? 1 : a.uid < b.uid ? -1 : a.uid > b.uid ? 1 : 0
 
+/** Within one workspace. */
+const byRank = (a: Candidate, b: Candidate): number => Number(b.holds) - Number(a.holds) || byAge(a, b)
+
 /** The order of the queue: each workspace's first, then each one's second …, counting what already runs; among equals the oldest. */
 const inTurn = (waiting: ReadonlyArray<Candidate>, running: ReadonlyMap<string, number>): ReadonlyArray<Candidate> => {
   const seen = new Map(running)
-  return [...waiting].sort(byAge).map((task) => {
+  return [...waiting].sort(byRank).map((task) => {
     const round = seen.get(task.workspace) ?? 0
     seen.set(task.workspace, round + 1)
     return { task, round }

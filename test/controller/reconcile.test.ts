@@ -8,12 +8,15 @@ import { Reconciler } from "../../src/controller/reconcile.ts"
 import { make } from "../../src/controller/world.ts"
 import { Action } from "../../src/core/action.ts"
 import * as draining from "../../src/core/draining.ts"
+import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { NotFound, Unreachable } from "../../src/kubernetes/errors.ts"
+import { agentTasks, jobs, leases } from "../../src/kubernetes/kinds.ts"
 import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { configOf } from "../core/configs.ts"
 import { before, noon, plainSeed, policy, worldOf } from "../core/worlds.ts"
+import { instantCluster } from "./instant-cluster.ts"
 
 const configuration = Layer.succeed(Configuration, Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never }))
 
@@ -109,4 +112,23 @@ it.effect("takes the slot in the step that decides, before anybody has seen the 
       yield* Context.get(parts, Reconciler).reconcile(`tasks/${name}`)
     }
     expect(started).toEqual(["one"])
+  }).pipe(Effect.scoped))
+
+it.effect("lets the apply that holds the workspace start, though it has no Job and an older one waits, each of which would wait for the other", () =>
+  Effect.gen(function*() {
+    const { kubernetes, server } = instantCluster()
+    const world = make(policy)
+    const cluster = Layer.succeed(Kubernetes, kubernetes)
+    const executor = Executor.layer({ identity: "test", created: world.created })
+    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(cluster)))
+    const { reconcile } = Context.get(parts, Reconciler)
+    const { task } = worldOf({ ...plainSeed, stage: "apply" })
+    server.create(leases, { metadata: { name: leaseName("demo"), namespace: "tasks" }, spec: { holderIdentity: "holder", leaseTransitions: 1 } })
+    for (const [name, creationTimestamp] of [["older", before(600)], ["holder", before(60)]] as const) {
+      server.plant(agentTasks, { ...task, metadata: { name, namespace: "tasks", uid: name, resourceVersion: "", creationTimestamp } })
+      world.setTask(`tasks/${name}`, Option.some({ ...task, metadata: { ...task.metadata, name, uid: Uid.make(name), creationTimestamp, resourceVersion: String(server.revision) } }))
+    }
+    for (const name of ["holder", "older", "holder"]) yield* reconcile(`tasks/${name}`)
+    expect(server.all(jobs).map(({ metadata }) => metadata.name)).toEqual(["agent-job-holder"])
+    expect(server.all(agentTasks).find(({ metadata }) => metadata.name === "older")).toMatchObject({ status: { reason: "WorkspaceBusy", message: "Waits for holder, which may change workspace demo." } })
   }).pipe(Effect.scoped))
