@@ -7,7 +7,7 @@ import { fingerprint } from "../core/fingerprint.ts"
 import { job } from "../core/manifest/job.ts"
 import { managedByUs } from "../core/manifest/labels.ts"
 import { ownerReference } from "../core/manifest/owner-reference.ts"
-import type { Holder, JobSeen, Observed, Refusal } from "../core/observed.ts"
+import { askAgainMillis, type Holder, type JobSeen, type Observed, type Refusal } from "../core/observed.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import { isOver } from "../core/status.ts"
 import { leaseName } from "../core/workspace-lease.ts"
@@ -61,21 +61,23 @@ const placeOf = ({ metadata: { name, namespace } }: AgentTask) => ({ name, names
 export const cancelTask = (kubernetes: Kubernetes["Service"], { metadata: { name, namespace, uid } }: { readonly metadata: Place & { readonly uid: string } }) =>
   kubernetes.apply(agentTasks, { metadata: { name, namespace, uid }, spec: { cancel: true } })
 
+const refusal = (kind: Refusal["kind"], message: string): Refusal => ({ kind, message, againInMillis: askAgainMillis })
+
 /** Who owns an object that has our name: ourselves (the answer to an earlier create was lost), a former task of this name, or a stranger. */
 const refusalBy = (kind: Kind<unknown>["kind"], found: KubernetesObject, task: AgentTask): Option.Option<Refusal> => {
   const owner = found.metadata.ownerReferences?.find(({ controller }) => controller === true)
   const named = `${kind} ${found.metadata.name}`
   if (owner?.uid === task.metadata.uid) return Option.none()
   return Option.some(owner?.kind === agentTasks.kind
-    ? { kind: "NameHeld", message: `${named} of a former task of this name is still there; it is made again when that one is gone.` }
-    : { kind: "NameTaken", message: `${named} exists, but no AgentTask made it; delete it, or rename the task.` })
+    ? refusal("NameHeld", `${named} of a former task of this name is still there; it is made again when that one is gone.`)
+    : refusal("NameTaken", `${named} exists, but no AgentTask made it; delete it, or rename the task.`))
 }
 
 /** What a refusal to create means, where it means anything but an error to try again. */
 const refusalOf = (error: KubernetesError): Option.Option<Refusal> => {
-  if (error._tag === "Forbidden") return Option.some({ kind: error.exceedsQuota ? "QuotaExceeded" : "Refused", message: error.message })
-  if (error._tag === "Rejected") return Option.some({ kind: "Refused", message: error.message }) // such as 400, from a webhook that denies without a code
-  return error._tag === "Invalid" ? Option.some({ kind: "Denied", message: error.message }) : Option.none()
+  if (error._tag === "Forbidden") return Option.some(refusal(error.exceedsQuota ? "QuotaExceeded" : "Refused", error.message))
+  if (error._tag === "Rejected") return Option.some(refusal("Refused", error.message)) // such as 400, from a webhook that denies without a code
+  return error._tag === "Invalid" ? Option.some(refusal("Denied", error.message)) : Option.none()
 }
 
 const refusalOr = (error: KubernetesError): Refused | KubernetesError => Option.match(refusalOf(error), { onNone: () => error, onSome: (refusal) => new Refused(refusal) })

@@ -142,7 +142,8 @@ export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentT
   return world.turn(task)._tag === "Admitted" && isUnpinned(task) ? { ...held, source: yield* source(task) } : held
 })
 
-export const observe = (world: World, task: AgentTask, asked: Asked): Observed => {
+/** `at` is of a monotonic clock. */
+export const observe = (world: World, task: AgentTask, asked: Asked, at: number): Observed => {
   const { metadata: { namespace, uid }, status } = task
   const named = (name: string | undefined) => Option.flatMap(Option.fromUndefinedOr(name), (name) => world.task(keyOf({ namespace, name })))
   const job = Option.orElse(world.job(uid), () => asked.job)
@@ -156,7 +157,7 @@ export const observe = (world: World, task: AgentTask, asked: Asked): Observed =
     latest: named(status.latest?.name),
     latestApply: named(status.latest?.apply),
     warning: asked.warning,
-    refusal: world.refusal(uid),
+    refusal: world.refusal(uid, at),
     expired: world.isExpired(task)
   }
 }

@@ -1,9 +1,9 @@
 // One pass over one task: observe, plan, execute, write the status if it changed.
 // The decision and the slot it takes are one synchronous step; a conflict means somebody was faster, and the task is looked at again.
 // Run by the keyed queue in controller/controller, never twice at once for one task.
-import { Context, DateTime, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
+import { Clock, Context, DateTime, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
 import { Action } from "../core/action.ts"
-import type { Observed, Refusal } from "../core/observed.ts"
+import { askAgainMillis, type Observed, type Refusal } from "../core/observed.ts"
 import { plan, type Plan } from "../core/plan.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
@@ -29,6 +29,8 @@ const afterConflict = Duration.millis(200)
 /** Something that was there is gone: the task itself, which the cache will say soon, or a Job or Lease of others, which no event of ours says. */
 const afterLoss = Duration.seconds(1)
 
+const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
+
 const passes = Metric.counter("agent_job_reconcile_total", { description: "Passes over a task, by the situation it was found in.", incremental: true })
 
 const make = Effect.fnUntraced(function*(world: World) {
@@ -36,8 +38,8 @@ const make = Effect.fnUntraced(function*(world: World) {
   const kubernetes = yield* Kubernetes
   const executor = yield* Executor
 
-  const decide = (task: AgentTask, asked: Asked, { config, now }: Pass) => Effect.sync(() => {
-    const observed = observe(world, task, asked)
+  const decide = (task: AgentTask, asked: Asked, { config, now }: Pass) => Effect.map(monotonicMillis, (at) => {
+    const observed = observe(world, task, asked, at)
     const decision = plan(config.policy, observed, now)
     if (decision.actions.some(({ _tag }) => _tag === "CreateJob")) world.reserve(task.metadata.uid)
     return { observed, decision }
@@ -67,23 +69,18 @@ const make = Effect.fnUntraced(function*(world: World) {
     )
   }
 
-  /** A refusal is remembered for the pass that explains it, and forgotten by the next, which asks again. */
-  const refused = (task: AgentTask, asked: Asked, pass: Pass, { kind, message }: Refusal) =>
-    Effect.sync(() => world.refuse(task.metadata.uid, Option.some({ kind, message }))).pipe(
+  /** It is kept until its time is over: whatever brings the task back, such as the event of the status that tells of it, asks no sooner. */
+  const refuse = ({ metadata: { uid } }: AgentTask, { againInMillis, kind, message }: Refusal) =>
+    Effect.map(monotonicMillis, (at) => world.refuse(uid, { kind, message, againInMillis }, at))
+
+  const refused = (task: AgentTask, asked: Asked, pass: Pass, refusal: Refusal) =>
+    refuse(task, refusal).pipe(
       Effect.andThen(decide(task, asked, pass)),
-      Effect.tap(() => Effect.sync(() => world.refuse(task.metadata.uid, Option.none()))),
       Effect.flatMap(({ decision, observed }) => carryOut(observed, decision, pass))
     )
 
-  /** As long as the Job may be there its slot stays taken. The task says what the server said, and the pass fails like any without an answer. */
-  const unsure = (task: AgentTask, asked: Asked, pass: Pass, { because }: Unsure) =>
-    Effect.suspend(() => {
-      const observed: Observed = { ...observe(world, task, asked), refusal: Option.some({ kind: "Refused", message: because.message }) }
-      return carryOut(observed, plan(pass.config.policy, observed, pass.now), pass)
-    }).pipe(
-      Effect.catch(({ message }) => Effect.logWarning(message)),
-      Effect.andThen(Effect.fail(because))
-    )
+  const unsure = (task: AgentTask, asked: Asked, pass: Pass, { because: { message } }: Unsure) =>
+    Effect.andThen(Effect.logWarning(message), refused(task, asked, pass, { kind: "Refused", message, againInMillis: askAgainMillis }))
 
   const once = Effect.fnUntraced(function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | Refused> {
     const now = DateTime.formatIso(yield* DateTime.now)
@@ -92,8 +89,10 @@ const make = Effect.fnUntraced(function*(world: World) {
     const { decision, observed } = yield* decide(task, asked, pass)
     yield* Metric.update(Metric.withAttributes(passes, { situation: decision.situation }), 1)
     return yield* carryOut(observed, decision, pass).pipe(
+      Effect.tapError(({ _tag }) => _tag === "Unreachable" || _tag === "Unsure" ? Effect.void : Effect.sync(() => world.giveBack(task.metadata.uid))), // not while the Job may be there after all
       Effect.catchTag("Refused", (refusal) => refused(task, asked, pass, refusal)),
-      Effect.catchTag("Unsure", (answer) => unsure(task, asked, pass, answer))
+      Effect.catchTag("Unsure", (answer) => unsure(task, asked, pass, answer)),
+      Effect.catchTag("Unsure", ({ because }) => Effect.fail(because)) // of what was decided upon a refusal, which makes no Job
     )
   })
 
@@ -105,8 +104,6 @@ const make = Effect.fnUntraced(function*(world: World) {
       if (Option.isNone(task)) return Option.none()
       const { uid } = task.value.metadata
       return yield* once(task.value).pipe(
-        // The slot is given back, but not while the Job may exist after all.
-        Effect.tapError(({ _tag }) => _tag === "Unreachable" ? Effect.void : Effect.sync(() => world.refuse(uid, Option.none()))),
         Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.succeedSome(afterConflict)),
         Effect.catchTag("NotFound", () => Effect.succeedSome(afterLoss)),
         Effect.catchTag("Refused", ({ message }) => Effect.logWarning(message).pipe(Effect.as(Option.some(Duration.seconds(10))))),

@@ -22,7 +22,8 @@ export interface World {
   readonly pods: (taskUid: string) => ReadonlyArray<PodSeen>
   /** Whether it is known who has the workspace's Lease, or that nobody has. */
   readonly knowsHolder: (workspace: WorkspaceName) => boolean
-  readonly refusal: (taskUid: string) => Option.Option<Refusal>
+  /** What still holds at this time, in monotonic milliseconds, with what is left of it. */
+  readonly refusal: (taskUid: string, at: number) => Option.Option<Refusal>
   /** It has a slot. */
   readonly occupies: (task: AgentTask) => boolean
   readonly turn: (task: AgentTask) => Turn
@@ -52,7 +53,10 @@ export interface World {
   readonly lookAtJobs: () => () => ReadonlyArray<string>
   /** What a look at the workspace's Lease said: the uid of its holder, or that nobody has it. */
   readonly heldBy: (workspace: WorkspaceName, holder: Option.Option<string>) => void
-  readonly refuse: (taskUid: string, refusal: Option.Option<Refusal>) => void
+  /** The API server was asked for the Job, or for another task, and said no. */
+  readonly refuse: (taskUid: string, refusal: Refusal, at: number) => void
+  /** No Job will come of the slot that was taken. */
+  readonly giveBack: (taskUid: string) => void
 }
 
 /** Two levels, task → object: what belongs to a task, by the key of its object. */
@@ -95,7 +99,7 @@ export const make = (initial: TaskPolicy): World => {
   const goneJobs = new Map<string, string>() // task uid → uid of its last Job that was deleted: the answer that it was made may come later
   const reserved = new Set<string>()
   const launching = new Set<string>()
-  const refusals = new Map<string, Refusal>()
+  const refusals = new Map<string, { readonly refusal: Refusal; readonly until: number }>()
   const holders = new Map<WorkspaceName, string | undefined>() // workspace → uid of its task, undefined for nobody; absent while not known
   let turns: ReadonlyMap<Uid, Turn> | undefined
   const history = pastHistory(() => policy.historyPerWorkspace)
@@ -148,7 +152,11 @@ export const make = (initial: TaskPolicy): World => {
     pods: pods.of,
     occupies,
     knowsHolder: (workspace) => holders.has(workspace),
-    refusal: (uid) => Option.fromUndefinedOr(refusals.get(uid)),
+    refusal: (uid, at) =>
+      Option.fromUndefinedOr(refusals.get(uid)).pipe(
+        Option.filter(({ until }) => at < until),
+        Option.map(({ refusal, until }) => ({ ...refusal, againInMillis: until - at }))
+      ),
     turn: (task) => {
       if (drained && !hasBegun(task)) return heldBack
       if (policy.requireProvenIsolation === true && !proven && !hasBegun(task)) return waitsForProof
@@ -186,6 +194,7 @@ export const make = (initial: TaskPolicy): World => {
           if (!isOver(task.status.phase)) return
           reserved.delete(task.metadata.uid)
           letGo(task)
+          if (before !== undefined && !isOver(before.status.phase)) refusals.delete(task.metadata.uid) // it was of its Job
         }
       })
       changed()
@@ -231,8 +240,8 @@ export const make = (initial: TaskPolicy): World => {
       holders.set(workspace, after)
       if (before !== after) changed()
     },
-    refuse: (uid, refusal) => {
-      Option.match(refusal, { onNone: () => refusals.delete(uid), onSome: (refusal) => refusals.set(uid, refusal) })
+    refuse: (uid, refusal, at) => void refusals.set(uid, { refusal, until: at + refusal.againInMillis }),
+    giveBack: (uid) => {
       reserved.delete(uid)
       changed()
     }

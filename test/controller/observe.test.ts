@@ -51,7 +51,7 @@ describe("the Pod of a task that nobody claimed", () => {
       world.setPod(`tasks/pod-${at}`, Option.map(pod, (seen) => ({ taskUid, seen: { ...seen, name: `pod-${at}`, owner: Option.some(Uid.make(owner)), phase, createdAt } })))
     }
     const nothing = { job: Option.none(), pod: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
-    return Option.map(observe(world, task, nothing).pod, ({ name }) => name)
+    return Option.map(observe(world, task, nothing, 0).pod, ({ name }) => name)
   }
 
   it("is the newest that may still take it, whatever became of a later one", () => {

@@ -81,7 +81,7 @@ describe("the world", () => {
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
     world.reserve("uid-0")
     expect(world.waiting()).toEqual([key(1)])
-    world.refuse("uid-0", Option.some({ kind: "QuotaExceeded", message: "full" }))
+    world.giveBack("uid-0")
     expect(world.waiting()).toEqual([key(0), key(1)])
     world.reserve("uid-0")
     world.setTask(key(0), Option.some(task(0, "succeeded")))
