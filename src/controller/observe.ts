@@ -7,7 +7,9 @@ import { isUnpinned, sourceSeen } from "../core/flux-source.ts"
 import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, type Warning } from "../core/observed.ts"
 import { taskUidLabel } from "../core/manifest/labels.ts"
 import { isPodOver, startTrouble } from "../core/pod-trouble.ts"
+import { jobName } from "../core/job-name.ts"
 import { isOver } from "../core/status.ts"
+import type { TaskPolicy } from "../core/task-policy.ts"
 import { type Fate, holderOf, leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
@@ -43,10 +45,11 @@ const livePod = (task: AgentTask): Read<Option.Option<PodSeen>> => {
     Option.filter(Option.map(found, podSeen), ({ uid }) => uid === claim.podUid))
 }
 
-const liveJob = (task: AgentTask): Read<Option.Option<JobSeen>> => {
-  const { job } = task.status
-  if (job === undefined) return Effect.succeedNone
-  return Effect.map(find(decoding(jobs, Job), { namespace: task.metadata.namespace, name: job.name }), Option.map(jobSeen))
+/** One of its name that is another's is none: the API server says so when it is asked to make it. */
+const liveJob = ({ metadata, status }: AgentTask, { basename }: TaskPolicy): Read<Option.Option<JobSeen>> => {
+  const name = status.job?.name ?? jobName(basename, metadata.name)
+  return Effect.map(find(decoding(jobs, Job), { namespace: metadata.namespace, name }), (found) =>
+    Option.filter(Option.map(found, jobSeen), ({ owner }) => Option.contains(owner, metadata.uid)))
 }
 
 /** What became of the task that a Lease names: a task that the cache lacks is looked up, and so are its Pods. */
@@ -126,18 +129,19 @@ export interface Asked {
   readonly warning: Option.Option<Warning>
 }
 
-export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentTask, now: string): Effect.fn.Return<Asked, KubernetesError, Kubernetes> {
+export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentTask, policy: TaskPolicy, now: string): Effect.fn.Return<Asked, KubernetesError, Kubernetes> {
   const { metadata: { uid }, spec, status } = task
   const nothing: Asked = { job: Option.none(), pod: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
   if (isOver(status.phase)) return follows(task) ? { ...nothing, source: yield* source(task) } : nothing
   if (status.claim !== undefined) return Option.isSome(podOf(task, Option.none(), world.pods(uid))) ? nothing : { ...nothing, pod: yield* livePod(task) }
   const job = world.job(uid)
   if (Option.isSome(job)) return { ...nothing, warning: yield* warningAbout(task, job.value, podOf(task, job, world.pods(uid)), now) }
-  if ((status.launches ?? 0) > 0) {
-    const live = yield* liveJob(task)
+  if ((status.launches ?? 0) > 0 || world.isReserved(uid)) {
+    const live = yield* liveJob(task, policy)
     if (Option.isSome(live)) return { ...nothing, job: live }
+    world.giveBack(uid) // taken by an earlier pass, of which nothing came
   }
-  if (spec.cancel === true) return nothing
+  if (spec.cancel === true || world.isRefused(uid)) return nothing
   const held = mayHold(world, task) ? { ...nothing, holder: yield* holder(world, task) } : nothing
   return world.turn(task)._tag === "Admitted" && isUnpinned(task) ? { ...held, source: yield* source(task) } : held
 })

@@ -38,9 +38,12 @@ const make = Effect.fnUntraced(function*(world: World) {
   const kubernetes = yield* Kubernetes
   const executor = yield* Executor
 
+  const look = (task: AgentTask, { config, now }: Pass) => Effect.provideService(ask(world, task, config.policy, now), Kubernetes, kubernetes)
+
   const decide = (task: AgentTask, asked: Asked, { config, now }: Pass) => Effect.map(monotonicMillis, (at) => {
     const observed = observe(world, task, asked, at)
     const decision = plan(config.policy, observed, now)
+    world.looked(task.metadata.uid, observed.turn._tag === "Waiting")
     if (decision.actions.some(({ _tag }) => _tag === "CreateJob")) world.reserve(task.metadata.uid)
     return { observed, decision }
   })
@@ -79,13 +82,19 @@ const make = Effect.fnUntraced(function*(world: World) {
       Effect.flatMap(({ decision, observed }) => carryOut(observed, decision, pass))
     )
 
+  /** The Job may be there: its slot stays taken until a look says that it is not. */
   const unsure = (task: AgentTask, asked: Asked, pass: Pass, { because: { message } }: Unsure) =>
-    Effect.andThen(Effect.logWarning(message), refused(task, asked, pass, { kind: "Refused", message, againInMillis: askAgainMillis }))
+    look(task, pass).pipe(
+      Effect.catch((error) => Effect.as(Effect.logWarning(error.message), asked)),
+      Effect.tap(() => Effect.logWarning(message)),
+      Effect.flatMap((asked) => refused(task, asked, pass, { kind: "Refused", message, againInMillis: askAgainMillis }))
+    )
 
   const once = Effect.fnUntraced(function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | Refused> {
     const now = DateTime.formatIso(yield* DateTime.now)
     const pass: Pass = { config: yield* configuration.current, now }
-    const asked = yield* Effect.provideService(ask(world, task, now), Kubernetes, kubernetes)
+    world.mayAsk(task.metadata.uid, yield* monotonicMillis)
+    const asked = yield* look(task, pass)
     const { decision, observed } = yield* decide(task, asked, pass)
     yield* Metric.update(Metric.withAttributes(passes, { situation: decision.situation }), 1)
     return yield* carryOut(observed, decision, pass).pipe(

@@ -32,8 +32,13 @@ export interface World {
   readonly pastHistory: (workspace: WorkspaceName) => ReadonlyArray<string>
   /** Keys of the tasks that have no Job yet: when a slot or workspace gets free, it is their turn to be looked at. */
   readonly waiting: () => ReadonlyArray<string>
+  /** Keys of those that were told to wait and whose turn has come since, because a pass gave a slot or a workspace back; each is named once. */
+  readonly calledUp: () => ReadonlyArray<string>
   /** Whether a pass that decided to make a Job has not come to its end, so that the Job may still be made. */
   readonly launching: () => boolean
+  /** Whether a slot was taken for it, and nobody has seen its Job yet. */
+  readonly isReserved: (taskUid: string) => boolean
+  readonly isRefused: (taskUid: string) => boolean
 
   /** Limits and history by which turns are given from now on. */
   readonly setPolicy: (policy: TaskPolicy) => void
@@ -46,6 +51,8 @@ export interface World {
   readonly setPod: (key: string, pod: Option.Option<{ readonly taskUid: string; readonly seen: PodSeen }>) => Option.Option<string>
   /** The task's slot is taken from now on, though its Job is not seen yet, nor made. */
   readonly reserve: (taskUid: string) => void
+  /** Whether the task was told to wait for its turn when it was last looked at. */
+  readonly looked: (taskUid: string, waits: boolean) => void
   /** The pass over the task is over, whatever came of it. */
   readonly passed: (taskUid: string) => void
   readonly created: (taskUid: string, job: JobSeen) => void
@@ -55,6 +62,8 @@ export interface World {
   readonly heldBy: (workspace: WorkspaceName, holder: Option.Option<string>) => void
   /** The API server was asked for the Job, or for another task, and said no. */
   readonly refuse: (taskUid: string, refusal: Refusal, at: number) => void
+  /** Its time is told at the beginning of a pass: a refusal that is over puts the task back into its place in the queue. */
+  readonly mayAsk: (taskUid: string, at: number) => void
   /** No Job will come of the slot that was taken. */
   readonly giveBack: (taskUid: string) => void
 }
@@ -101,6 +110,8 @@ export const make = (initial: TaskPolicy): World => {
   const launching = new Set<string>()
   const refusals = new Map<string, { readonly refusal: Refusal; readonly until: number }>()
   const holders = new Map<WorkspaceName, string | undefined>() // workspace → uid of its task, undefined for nobody; absent while not known
+  const behind = new Set<string>() // told to wait for their turn
+  let freed = false // a slot or a workspace, of which no event need tell those behind
   let turns: ReadonlyMap<Uid, Turn> | undefined
   const history = pastHistory(() => policy.historyPerWorkspace)
   let drained = false
@@ -112,7 +123,13 @@ export const make = (initial: TaskPolicy): World => {
   const job = (taskUid: string): Option.Option<JobSeen> => Option.fromUndefinedOr(jobs.of(taskUid)[0] ?? fresh.get(taskUid))
   /** One whose Job was cleared away is as if it had never begun, and so is one whose Job was asked for and is not there. */
   const hasBegun = ({ metadata: { uid }, status: { phase } }: AgentTask): boolean => phase === "Running" || Option.isSome(job(uid))
-  const occupies = (task: AgentTask): boolean => task.status.phase === "Starting" || reserved.has(task.metadata.uid) || hasBegun(task)
+  /** Between two launches it keeps its slot, unless it was told to wait: the phase does not go back for that. */
+  const isBetweenLaunches = ({ status: { phase, queue } }: AgentTask): boolean => phase === "Starting" && queue === undefined
+  const occupies = (task: AgentTask): boolean => isBetweenLaunches(task) || reserved.has(task.metadata.uid) || hasBegun(task)
+  const giveBack = (uid: string): void => {
+    if (reserved.delete(uid)) freed = true
+    changed()
+  }
   const candidate = (task: AgentTask): Candidate => ({
     uid: task.metadata.uid,
     name: task.metadata.name,
@@ -120,7 +137,8 @@ export const make = (initial: TaskPolicy): World => {
     stage: task.spec.stage,
     createdAt: task.metadata.creationTimestamp,
     occupies: occupies(task),
-    holds: holders.get(task.spec.workspace) === task.metadata.uid
+    holds: holders.get(task.spec.workspace) === task.metadata.uid,
+    refused: refusals.has(task.metadata.uid) && !occupies(task)
   })
   const isOpen = (task: AgentTask): boolean =>
     !isOver(task.status.phase) && (task.spec.cancel !== true || task.status.claim !== undefined) && (!waitsForSource(task) || occupies(task))
@@ -141,6 +159,18 @@ export const make = (initial: TaskPolicy): World => {
     goneJobs.delete(uid)
     reserved.delete(uid)
     refusals.delete(uid)
+    behind.delete(uid)
+  }
+  const turn = (task: AgentTask): Turn => {
+    if (drained && !hasBegun(task)) return heldBack
+    if (policy.requireProvenIsolation === true && !proven && !hasBegun(task)) return waitsForProof
+    if (occupies(task)) return Turn.Admitted() // most passes are over such a task, and all others need no look for it
+    turns ??= admit(open().map(candidate), policy.limits)
+    return turns.get(task.metadata.uid) ?? Turn.Admitted()
+  }
+  const mayStart = (key: string): boolean => {
+    const task = tasks.get(key)
+    return task !== undefined && isOpen(task) && turn(task)._tag === "Admitted"
   }
 
   return {
@@ -157,17 +187,18 @@ export const make = (initial: TaskPolicy): World => {
         Option.filter(({ until }) => at < until),
         Option.map(({ refusal, until }) => ({ ...refusal, againInMillis: until - at }))
       ),
-    turn: (task) => {
-      if (drained && !hasBegun(task)) return heldBack
-      if (policy.requireProvenIsolation === true && !proven && !hasBegun(task)) return waitsForProof
-      if (occupies(task)) return Turn.Admitted() // most passes are over such a task, and all others need no look for it
-      turns ??= admit(open().map(candidate), policy.limits)
-      return turns.get(task.metadata.uid) ?? Turn.Admitted()
-    },
+    turn,
     isExpired: history.has,
     pastHistory: history.keysIn,
     waiting: () => [...tasks].filter(([, task]) => !isOver(task.status.phase) && !occupies(task)).map(([key]) => key),
+    calledUp: () => {
+      if (!freed) return []
+      freed = false
+      return [...behind].map((uid) => keys.get(uid) ?? "").filter(mayStart)
+    },
     launching: () => launching.size > 0,
+    isReserved: (uid) => reserved.has(uid),
+    isRefused: (uid) => refusals.has(uid),
 
     setPolicy: (next) => {
       policy = next
@@ -184,6 +215,7 @@ export const make = (initial: TaskPolicy): World => {
     },
     setTask: (key, task) => {
       const before = tasks.get(key)
+      const had = before !== undefined && occupies(before)
       history.set(key, Option.fromUndefinedOr(before), task)
       if (before !== undefined && !Option.exists(task, ({ metadata }) => metadata.uid === before.metadata.uid)) forget(before)
       Option.match(task, {
@@ -191,6 +223,7 @@ export const make = (initial: TaskPolicy): World => {
         onSome: (task) => {
           tasks.set(key, task)
           keys.set(task.metadata.uid, key)
+          if (had && !occupies(task)) freed = true
           if (!isOver(task.status.phase)) return
           reserved.delete(task.metadata.uid)
           letGo(task)
@@ -202,6 +235,7 @@ export const make = (initial: TaskPolicy): World => {
     setJob: (key, found) => {
       const before = jobs.at(key)
       if (before !== undefined && Option.isNone(found) && keys.has(before.taskUid)) goneJobs.set(before.taskUid, before.seen.uid) // a task mostly goes before its Job, and is forgotten with all of it
+      if (Option.isNone(found)) freed = true
       const uid = jobs.set(key, found)
       Option.map(uid, (uid) => {
         fresh.delete(uid)
@@ -217,6 +251,7 @@ export const make = (initial: TaskPolicy): World => {
       mayTakeWorkspace(uid)
       changed()
     },
+    looked: (uid, waits) => void (waits ? behind.add(uid) : behind.delete(uid)),
     passed: (uid) => void launching.delete(uid),
     created: (uid, seen) => {
       if (keys.has(uid) && jobs.of(uid).length === 0 && goneJobs.get(uid) !== seen.uid) fresh.set(uid, seen)
@@ -228,7 +263,7 @@ export const make = (initial: TaskPolicy): World => {
         const gone = made.flatMap(([uid, seen]) => fresh.get(uid) === seen ? [uid] : [])
         for (const uid of gone) {
           fresh.delete(uid)
-          reserved.delete(uid)
+          giveBack(uid)
         }
         changed()
         return gone
@@ -238,12 +273,20 @@ export const make = (initial: TaskPolicy): World => {
       const before = holders.get(workspace)
       const after = Option.getOrUndefined(holder)
       holders.set(workspace, after)
-      if (before !== after) changed()
-    },
-    refuse: (uid, refusal, at) => void refusals.set(uid, { refusal, until: at + refusal.againInMillis }),
-    giveBack: (uid) => {
-      reserved.delete(uid)
+      if (before === after) return
+      freed = true
       changed()
-    }
+    },
+    refuse: (uid, refusal, at) => {
+      refusals.set(uid, { refusal, until: at + refusal.againInMillis })
+      changed()
+    },
+    mayAsk: (uid, at) => {
+      const refused = refusals.get(uid)
+      if (refused === undefined || at < refused.until) return
+      refusals.delete(uid)
+      changed()
+    },
+    giveBack
   }
 }

@@ -1,5 +1,5 @@
 // One pass over a task: what it takes when it decides, and an answer of the API server that comes too late for what was decided.
-import { expect, it } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Layer, Option, Queue, Ref, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import { Configuration } from "../../src/controller/configuration.ts"
@@ -9,6 +9,7 @@ import { Reconciler } from "../../src/controller/reconcile.ts"
 import { make } from "../../src/controller/world.ts"
 import { Action } from "../../src/core/action.ts"
 import * as draining from "../../src/core/draining.ts"
+import { ownerReference } from "../../src/core/manifest/owner-reference.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { NotFound, Unreachable } from "../../src/kubernetes/errors.ts"
@@ -49,7 +50,7 @@ it.effect("answers a drain when no pass can make a Job any more, also one that h
       return Effect.fail(silence)
     })
     const executor = Layer.succeed(Executor, Executor.of({ all, writeStatus: () => Effect.succeed("2") }))
-    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
+    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))))
     const { reconcile } = Context.get(parts, Reconciler)
     expect(yield* Effect.flip(reconcile("tasks/task"))).toBe(silence)
     expect(made).toMatchObject([{ _tag: "CreateJob" }, false])
@@ -66,7 +67,7 @@ it.effect("decides nothing while the cache is behind its own status, and again o
     let passes = 0
     const all = () => Effect.sync(() => void passes++)
     const executor = Layer.succeed(Executor, Executor.of({ all, writeStatus: () => Effect.succeed("2") }))
-    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
+    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))))
     const { reconcile } = Context.get(parts, Reconciler)
     at("1")
     yield* reconcile("tasks/task")
@@ -77,32 +78,8 @@ it.effect("decides nothing while the cache is behind its own status, and again o
     expect(passes).toBe(2)
   }).pipe(Effect.scoped))
 
-it.effect("says why the API server failed to make a Job, and keeps the slot, since the Job may be there", () =>
-  Effect.gen(function*() {
-    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
-    const { task } = worldOf(plainSeed)
-    world.setTask("tasks/task", Option.some(task))
-    const because = new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail: "HTTP 500 InternalError: failed calling webhook \"check.example\"", answered: true })
-    const written: Array<AgentTaskStatus> = []
-    const executor = Layer.succeed(Executor, Executor.of({
-      all: (_, actions) => actions.some(Action.$is("CreateJob")) ? Effect.fail(new Unsure({ because })) : Effect.void,
-      writeStatus: (_, status) => Effect.sync(() => `${written.push(status) + 1}`)
-    }))
-    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
-    const { reconcile } = Context.get(parts, Reconciler)
-    yield* reconcile("tasks/task")
-    expect(written).toMatchObject([{ phase: "Queued", reason: "Refused", message: expect.stringContaining("failed calling webhook \"check.example\"") }])
-    expect(world.waiting()).toEqual([]) // it has the slot
-    for (const status of written.slice()) world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion: "2" }, status }))
-    yield* reconcile("tasks/task")
-    expect(written).toHaveLength(1) // it was said
-    world.setJob("tasks/agent-job-task", Option.map(worldOf({ ...plainSeed, job: "active" }).job, (seen) => ({ taskUid: task.metadata.uid, seen }))) // it is there after all
-    yield* reconcile("tasks/task")
-    expect(written[1]).toMatchObject({ phase: "Starting", reason: "JobCreated", launches: 1 })
-  }).pipe(Effect.scoped))
-
 /** Passes over one task as the queue makes them; each status that is written comes back as the event of it. */
-const driven = Effect.fnUntraced(function*(all: Executor["Service"]["all"]) {
+const driven = Effect.fnUntraced(function*(all: Executor["Service"]["all"], kubernetes = instantCluster().kubernetes) {
   const world = make(policy)
   const { task } = worldOf(plainSeed)
   const written: Array<AgentTaskStatus> = []
@@ -114,13 +91,41 @@ const driven = Effect.fnUntraced(function*(all: Executor["Service"]["all"]) {
       return Effect.as(Queue.offer(back, { ...task, metadata: { ...metadata, resourceVersion }, status }), resourceVersion)
     })
   }))
-  const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
+  const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
   const { add } = yield* KeyedQueue.make({ concurrency: 1, work: Context.get(parts, Reconciler).reconcile })
+  const look = Effect.andThen(add("tasks/task"), TestClock.adjust(0))
   const event = (task: AgentTask) => Effect.andThen(Effect.sync(() => world.setTask("tasks/task", Option.some(task))), add("tasks/task"))
   yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(back), event)))
   yield* event(task)
-  yield* TestClock.adjust(0)
-  return { written }
+  yield* look
+  return { look, world, written }
+})
+
+describe("a Job that the API server failed to make", () => {
+  const { task } = worldOf(plainSeed)
+  const ownerReferences = [{ ...ownerReference(task), controller: true }]
+
+  it.effect.each([
+    { given: "a look does not find it", there: [], told: true, keeps: false },
+    { given: "a look finds a stranger's", there: [[]], told: true, keeps: false },
+    { given: "a look has no answer", there: undefined, told: true, keeps: true },
+    { given: "a look finds it", there: [ownerReferences], told: false, keeps: true }
+  ])("is told with its words, and keeps the slot of its task only while it may be there: $given", ({ keeps, there, told }) =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = instantCluster()
+      for (const ownerReferences of there ?? []) server.create(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", ownerReferences }, spec: {} })
+      const silence = new Unreachable({ verb: "get", object: "Job tasks/agent-job-task", detail: "no answer in 30s" })
+      const because = new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail: "HTTP 500 InternalError: failed calling webhook \"check.example\"", answered: true })
+      const all: Executor["Service"]["all"] = (_, actions) => actions.some(Action.$is("CreateJob")) ? Effect.fail(new Unsure({ because })) : Effect.void
+      const { look, world, written } = yield* driven(all, there === undefined ? { ...kubernetes, get: () => Effect.fail(silence) } : kubernetes)
+      expect(written).toMatchObject(told ? [{ phase: "Queued", reason: "Refused", message: expect.stringContaining("failed calling webhook \"check.example\"") }] : [])
+      yield* look
+      expect(written).toHaveLength(told ? 1 : 0) // it was said
+      expect(world.waiting()).toEqual(keeps ? [] : ["tasks/task"])
+      world.setJob("tasks/agent-job-task", Option.map(worldOf({ ...plainSeed, job: "active" }).job, (seen) => ({ taskUid: task.metadata.uid, seen }))) // it is heard of after all
+      yield* look
+      expect(world.waiting()).toEqual([])
+    }).pipe(Effect.scoped))
 })
 
 it.effect.each<{ readonly given: string; readonly pause: number; readonly refusal: (words: string) => Refused | Unsure }>([
