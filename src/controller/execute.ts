@@ -1,7 +1,7 @@
 // Carries out what `plan` asked for: beside pool-intake, which makes the tasks, the only place of the controller that writes to the cluster.
 // Every write fails safe: a create goes by its derived name, a take-over by the version seen, a delete by UID.
 // Called by controller/reconcile.
-import { Context, Data, Effect, Layer, Option, Result } from "effect"
+import { Context, Data, Duration, Effect, Layer, Option, Result } from "effect"
 import { Action } from "../core/action.ts"
 import { fingerprint } from "../core/fingerprint.ts"
 import { job } from "../core/manifest/job.ts"
@@ -12,7 +12,7 @@ import type { ResolvedConfig } from "../core/resolve.ts"
 import { isOver } from "../core/status.ts"
 import { leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
-import type { KubernetesError, Unreachable } from "../kubernetes/errors.ts"
+import { type Gone, type KubernetesError, type NotFound, Rejected, type TooManyRequests, type Unreachable } from "../kubernetes/errors.ts"
 import { agentTasks, decoding, events, jobs, type Kind, leases } from "../kubernetes/kinds.ts"
 import { keyOf, type KubernetesObject, type Place, type Writable } from "../kubernetes/object.ts"
 import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../schema/agent-task.ts"
@@ -61,7 +61,14 @@ const placeOf = ({ metadata: { name, namespace } }: AgentTask) => ({ name, names
 export const cancelTask = (kubernetes: Kubernetes["Service"], { metadata: { name, namespace, uid } }: { readonly metadata: Place & { readonly uid: string } }) =>
   kubernetes.apply(agentTasks, { metadata: { name, namespace, uid }, spec: { cancel: true } })
 
-const refusal = (kind: Refusal["kind"], message: string): Refusal => ({ kind, message, againInMillis: askAgainMillis })
+const refusal = (kind: Refusal["kind"], message: string, atLeastMillis = 0): Refusal => ({ kind, message, againInMillis: Math.max(askAgainMillis, atLeastMillis) })
+
+/** What to create cannot be missing: these are codes that a webhook denies with, or its namespace is what is not there. */
+const asDenied = ({ code, detail, object, reason, verb }: NotFound | Gone): Refusal => refusal("Refused", new Rejected({ verb, object, code, reason, detail }).message)
+
+/** Without its delay, which would be other words each time. */
+const asOverload = ({ object, retryAfter, verb }: TooManyRequests): Refusal =>
+  refusal("Refused", `Cannot ${verb} ${object}: the API server is overloaded; it is asked again when it allows that.`, Duration.toMillis(retryAfter))
 
 /** Who owns an object that has our name: ourselves (the answer to an earlier create was lost), a former task of this name, or a stranger. */
 const refusalBy = (kind: Kind<unknown>["kind"], found: KubernetesObject, task: AgentTask): Option.Option<Refusal> => {
@@ -77,6 +84,9 @@ const refusalBy = (kind: Kind<unknown>["kind"], found: KubernetesObject, task: A
 const refusalOf = (error: KubernetesError): Option.Option<Refusal> => {
   if (error._tag === "Forbidden") return Option.some(refusal(error.exceedsQuota ? "QuotaExceeded" : "Refused", error.message))
   if (error._tag === "Rejected") return Option.some(refusal("Refused", error.message)) // such as 400, from a webhook that denies without a code
+  if (error._tag === "Unauthorized") return Option.some(refusal("Refused", error.message))
+  if (error._tag === "NotFound" || error._tag === "Gone") return Option.some(asDenied(error))
+  if (error._tag === "TooManyRequests") return Option.some(asOverload(error))
   return error._tag === "Invalid" ? Option.some(refusal("Denied", error.message)) : Option.none()
 }
 

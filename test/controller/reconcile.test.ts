@@ -1,6 +1,6 @@
 // One pass over a task: what it takes when it decides, and an answer of the API server that comes too late for what was decided.
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Layer, Option, Queue, Ref, Stream, SubscriptionRef } from "effect"
+import { Context, Duration, Effect, Layer, Option, Queue, Ref, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import { Configuration } from "../../src/controller/configuration.ts"
 import { heed } from "../../src/controller/controller.ts"
@@ -76,6 +76,20 @@ it.effect("decides nothing while the cache is behind its own status, and again o
     at("2")
     yield* reconcile("tasks/task")
     expect(passes).toBe(2)
+  }).pipe(Effect.scoped))
+
+it.effect("tells of a Job whose creation a webhook answers with 404, instead of asking again each second without a word", () =>
+  Effect.gen(function*() {
+    const { kubernetes, server } = instantCluster()
+    const world = make(policy)
+    const { task } = worldOf(plainSeed)
+    server.plant(agentTasks, { ...task, metadata: { name: "task", namespace: "tasks", uid: task.metadata.uid, resourceVersion: "", creationTimestamp: noon } })
+    world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion: String(server.revision) } }))
+    const answers = new NotFound({ verb: "create", object: "Job tasks/agent-job-task", code: 404, reason: "NotFound", detail: "admission webhook \"check.example\" denied the request" })
+    const cluster = Layer.succeed(Kubernetes, { ...kubernetes, create: () => Effect.fail(answers) })
+    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(Executor.layer({ identity: "test", created: world.created })), Layer.provide(configuration), Layer.provide(cluster)))
+    expect(yield* Context.get(parts, Reconciler).reconcile("tasks/task")).toEqual(Option.some(Duration.seconds(10)))
+    expect(server.all(agentTasks)).toMatchObject([{ status: { phase: "Queued", reason: "Refused", message: expect.stringContaining("check.example") } }])
   }).pipe(Effect.scoped))
 
 /** Passes over one task as the queue makes them; each status that is written comes back as the event of it. */
