@@ -26,6 +26,8 @@ export class Reconciler extends Context.Service<Reconciler, {
 
 /** Somebody wrote the task meanwhile; its event usually comes before this is over. */
 const afterConflict = Duration.millis(200)
+/** It was not, twice: the cache is behind, and may be so for minutes. */
+const whileBehind = Duration.seconds(5)
 /** Something that was there is gone: the task itself, which the cache will say soon, or a Job or Lease of others, which no event of ours says. */
 const afterLoss = Duration.seconds(1)
 
@@ -50,6 +52,15 @@ const make = Effect.fnUntraced(function*(world: World) {
 
   /** By key: the version that a status of ours took the place of. As long as the caches still have it, the event of that write is on its way. */
   const replaced = new Map<string, string>()
+
+  /** By key: the version that a write last met a conflict with. */
+  const conflicted = new Map<string, string>()
+
+  const metConflict = (key: string, { metadata: { resourceVersion } }: AgentTask): Duration.Duration => {
+    const isBehind = conflicted.get(key) === resourceVersion
+    conflicted.set(key, resourceVersion)
+    return isBehind ? whileBehind : afterConflict
+  }
 
   const write = (task: AgentTask, status: AgentTaskStatus) =>
     Effect.map(executor.writeStatus(task, status), (version) => {
@@ -110,10 +121,13 @@ const make = Effect.fnUntraced(function*(world: World) {
       const task = world.task(key)
       if (Option.exists(task, ({ metadata }) => metadata.resourceVersion === replaced.get(key))) return Option.none() // its event brings the key back
       replaced.delete(key)
-      if (Option.isNone(task)) return Option.none()
+      if (Option.isNone(task)) {
+        conflicted.delete(key)
+        return Option.none()
+      }
       const { uid } = task.value.metadata
       return yield* once(task.value).pipe(
-        Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.succeedSome(afterConflict)),
+        Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.sync(() => Option.some(metConflict(key, task.value)))),
         Effect.catchTag("NotFound", () => Effect.succeedSome(afterLoss)),
         Effect.catchTag("Refused", ({ message }) => Effect.logWarning(message).pipe(Effect.as(Option.some(Duration.seconds(10))))),
         Effect.ensuring(Effect.sync(() => world.passed(uid)))

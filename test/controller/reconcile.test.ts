@@ -12,7 +12,7 @@ import * as draining from "../../src/core/draining.ts"
 import { ownerReference } from "../../src/core/manifest/owner-reference.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { NotFound, Unreachable } from "../../src/kubernetes/errors.ts"
+import { Conflict, NotFound, Unreachable } from "../../src/kubernetes/errors.ts"
 import { agentTasks, jobs, leases } from "../../src/kubernetes/kinds.ts"
 import * as KeyedQueue from "../../src/queue/keyed-queue.ts"
 import type { AgentTask, AgentTaskStatus } from "../../src/schema/agent-task.ts"
@@ -156,6 +156,31 @@ it.effect.each<{ readonly given: string; readonly pause: number; readonly refusa
     expect(written).toMatchObject([{ phase: "Queued", reason: "Refused", message: expect.stringContaining("port 1") }])
     yield* TestClock.adjust(1)
     expect([asked, written.length]).toEqual([2, 2])
+  }).pipe(Effect.scoped))
+
+it.effect.each([
+  { given: "the cache stays behind", fresh: false, most: 14 },
+  { given: "somebody else writes it each time", fresh: true, most: 400 }
+])("writes less often what conflicts again and again, as long as nothing new is seen: $given", ({ fresh, most }) =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const { task } = worldOf({ ...plainSeed, life: "queued" })
+    let written = 0
+    const seen = () => world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion: String(fresh ? written : 1) } }))
+    const conflict = new Conflict({ verb: "update the status of", object: "AgentTask tasks/task", code: 409, reason: "Conflict", detail: "the object has been modified", causes: [] })
+    const writeStatus = () => Effect.suspend(() => {
+      written++
+      seen()
+      return Effect.fail(conflict)
+    })
+    const executor = Layer.succeed(Executor, Executor.of({ all: () => Effect.void, writeStatus }))
+    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))))
+    seen()
+    const { add } = yield* KeyedQueue.make({ concurrency: 1, work: Context.get(parts, Reconciler).reconcile })
+    yield* add("tasks/task")
+    yield* TestClock.adjust("1 minute")
+    expect(written).toBeLessThanOrEqual(most)
+    expect(written).toBeGreaterThanOrEqual(fresh ? 200 : 12)
   }).pipe(Effect.scoped))
 
 it.effect("takes the slot in the step that decides, before anybody has seen the Job", () =>
