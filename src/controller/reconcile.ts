@@ -3,12 +3,13 @@
 // Run by the keyed queue in controller/controller, never twice at once for one task.
 import { Clock, Context, DateTime, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
 import { Action } from "../core/action.ts"
-import { askAgainMillis, type Observed, type Refusal } from "../core/observed.ts"
+import type { Observed, Refusal } from "../core/observed.ts"
 import { plan, type Plan } from "../core/plan.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import { keyOf } from "../kubernetes/object.ts"
 import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
+import { exponential } from "../queue/keyed-queue.ts"
 import { Configuration } from "./configuration.ts"
 import { Executor, type Pass, type Refused, type Unsure } from "./execute.ts"
 import { ask, type Asked, observe } from "./observe.ts"
@@ -30,6 +31,9 @@ const afterConflict = Duration.millis(200)
 const whileBehind = Duration.seconds(5)
 /** Something that was there is gone: the task itself, which the cache will say soon, or a Job or Lease of others, which no event of ours says. */
 const afterLoss = Duration.seconds(1)
+
+/** Between the tries to make a Job that the API server fails to make: mostly a webhook that is started again, or is gone for hours. */
+const afterFailure = exponential(Duration.seconds(1), Duration.minutes(1))
 
 const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
 
@@ -60,6 +64,15 @@ const make = Effect.fnUntraced(function*(world: World) {
     const isBehind = conflicted.get(key) === resourceVersion
     conflicted.set(key, resourceVersion)
     return isBehind ? whileBehind : afterConflict
+  }
+
+  /** By key: how often in a row the API server failed to make its Job. */
+  const failures = new Map<string, number>()
+
+  const pauseMillis = (key: string): number => {
+    const count = (failures.get(key) ?? 0) + 1
+    failures.set(key, count)
+    return Duration.toMillis(afterFailure(count))
   }
 
   const write = (task: AgentTask, status: AgentTaskStatus) =>
@@ -98,7 +111,7 @@ const make = Effect.fnUntraced(function*(world: World) {
     look(task, pass).pipe(
       Effect.catch((error) => Effect.as(Effect.logWarning(error.message), asked)),
       Effect.tap(() => Effect.logWarning(message)),
-      Effect.flatMap((asked) => refused(task, asked, pass, { kind: "Refused", message, againInMillis: askAgainMillis }))
+      Effect.flatMap((asked) => refused(task, asked, pass, { kind: "Refused", message, againInMillis: pauseMillis(keyOf(task.metadata)) }))
     )
 
   const once = Effect.fnUntraced(function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | Refused> {
@@ -123,9 +136,11 @@ const make = Effect.fnUntraced(function*(world: World) {
       replaced.delete(key)
       if (Option.isNone(task)) {
         conflicted.delete(key)
+        failures.delete(key)
         return Option.none()
       }
       const { uid } = task.value.metadata
+      if (Option.isSome(world.job(uid))) failures.delete(key)
       return yield* once(task.value).pipe(
         Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.sync(() => Option.some(metConflict(key, task.value)))),
         Effect.catchTag("NotFound", () => Effect.succeedSome(afterLoss)),

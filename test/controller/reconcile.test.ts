@@ -142,20 +142,24 @@ describe("a Job that the API server failed to make", () => {
     }).pipe(Effect.scoped))
 })
 
-it.effect.each<{ readonly given: string; readonly pause: number; readonly refusal: (words: string) => Refused | Unsure }>([
-  { given: "refuses", pause: 10_000, refusal: (message) => new Refused({ kind: "Refused", message, againInMillis: 10_000 }) },
-  { given: "refuses for longer", pause: 30_000, refusal: (message) => new Refused({ kind: "Refused", message, againInMillis: 30_000 }) },
-  { given: "fails to make", pause: 10_000, refusal: (detail) => new Unsure({ because: new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail, answered: true }) }) }
-])("leaves a Job alone for a while that the API server $given, though its words differ each time", ({ pause, refusal }) =>
+it.effect.each<{ readonly given: string; readonly pauses: readonly [number, number]; readonly refusal: (words: string) => Refused | Unsure }>([
+  { given: "refuses", pauses: [10_000, 10_000], refusal: (message) => new Refused({ kind: "Refused", message, againInMillis: 10_000 }) },
+  { given: "refuses for longer", pauses: [30_000, 30_000], refusal: (message) => new Refused({ kind: "Refused", message, againInMillis: 30_000 }) },
+  { given: "fails to make, ever more seldom", pauses: [1_000, 2_000], refusal: (detail) => new Unsure({ because: new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail, answered: true }) }) }
+])("leaves a Job alone for a while that the API server $given, though its words differ each time", ({ pauses: [first, second], refusal }) =>
   Effect.gen(function*() {
     let asked = 0
     const all: Executor["Service"]["all"] = (_, actions) => Effect.suspend(() => actions.some(Action.$is("CreateJob")) ? Effect.fail(refusal(`port ${++asked}`)) : Effect.void)
     const { written } = yield* driven(all)
-    yield* TestClock.adjust(pause - 1)
+    yield* TestClock.adjust(first - 1)
     expect([asked, written.length]).toEqual([1, 1])
     expect(written).toMatchObject([{ phase: "Queued", reason: "Refused", message: expect.stringContaining("port 1") }])
     yield* TestClock.adjust(1)
     expect([asked, written.length]).toEqual([2, 2])
+    yield* TestClock.adjust(second - 1)
+    expect([asked, written.length]).toEqual([2, 2])
+    yield* TestClock.adjust(1)
+    expect([asked, written.length]).toEqual([3, 3])
   }).pipe(Effect.scoped))
 
 it.effect.each([
