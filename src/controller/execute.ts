@@ -1,18 +1,18 @@
 // Carries out what `plan` asked for: beside pool-intake, which makes the tasks, the only place of the controller that writes to the cluster.
 // Every write fails safe: a create goes by its derived name, a take-over by the version seen, a delete by UID.
 // Called by controller/reconcile.
-import { Context, Data, Effect, Layer, Option, Result } from "effect"
+import { Context, Data, Duration, Effect, Layer, Option, Result } from "effect"
 import { Action } from "../core/action.ts"
 import { fingerprint } from "../core/fingerprint.ts"
 import { job } from "../core/manifest/job.ts"
 import { managedByUs } from "../core/manifest/labels.ts"
 import { ownerReference } from "../core/manifest/owner-reference.ts"
-import type { Holder, JobSeen, Observed, Refusal } from "../core/observed.ts"
+import { askAgainMillis, type Holder, type JobSeen, type Observed, type Refusal } from "../core/observed.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import { isOver } from "../core/status.ts"
 import { leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
-import type { KubernetesError, Unreachable } from "../kubernetes/errors.ts"
+import { type Gone, type KubernetesError, type NotFound, Rejected, type TooManyRequests, type Unreachable } from "../kubernetes/errors.ts"
 import { agentTasks, decoding, events, jobs, type Kind, leases } from "../kubernetes/kinds.ts"
 import { keyOf, type KubernetesObject, type Place, type Writable } from "../kubernetes/object.ts"
 import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../schema/agent-task.ts"
@@ -64,25 +64,34 @@ const placeOf = ({ metadata: { name, namespace } }: AgentTask) => ({ name, names
 export const cancelTask = (kubernetes: Kubernetes["Service"], { metadata: { name, namespace, uid } }: { readonly metadata: Place & { readonly uid: string } }) =>
   kubernetes.apply(agentTasks, { metadata: { name, namespace, uid }, spec: { cancel: true } })
 
+const refusal = (kind: Refusal["kind"], message: string, atLeastMillis = 0): Refusal => ({ kind, message, againInMillis: Math.max(askAgainMillis, atLeastMillis) })
+
+/** What to create cannot be missing: these are codes that a webhook denies with, or its namespace is what is not there. */
+const asDenied = ({ code, detail, object, reason, verb }: NotFound | Gone): Refusal => refusal("Refused", new Rejected({ verb, object, code, reason, detail }).message)
+
+/** Without its delay, which would be other words each time. */
+const asOverload = ({ object, retryAfter, verb }: TooManyRequests): Refusal =>
+  refusal("Refused", `Cannot ${verb} ${object}: the API server is overloaded; it is asked again when it allows that.`, Duration.toMillis(retryAfter))
+
 /** Who owns an object that has our name: ourselves (the answer to an earlier create was lost), a former task of this name, another whose name gives the same, or a stranger. */
 const refusalBy = (kind: Kind<unknown>["kind"], found: KubernetesObject, task: AgentTask): Option.Option<Refusal> => {
   const owner = found.metadata.ownerReferences?.find(({ controller }) => controller === true)
   const named = `${kind} ${found.metadata.name}`
   if (owner?.uid === task.metadata.uid) return Option.none()
-  if (owner?.kind !== agentTasks.kind) return Option.some({ kind: "NameTaken", message: `${named} exists, but no AgentTask made it; delete it, or rename the task.` })
-  return Option.some({
-    kind: "NameHeld",
-    message: owner.name === task.metadata.name
-      ? `${named} of a former task of this name is still there; it is made again when that one is gone.`
-      : `${named} is of AgentTask ${owner.name}, whose name gives the same; rename one of the two tasks, or wait until that ${kind} is gone.`
-  })
+  if (owner?.kind !== agentTasks.kind) return Option.some(refusal("NameTaken", `${named} exists, but no AgentTask made it; delete it, or rename the task.`))
+  return Option.some(refusal("NameHeld", owner.name === task.metadata.name
+    ? `${named} of a former task of this name is still there; it is made again when that one is gone.`
+    : `${named} is of AgentTask ${owner.name}, whose name gives the same; rename one of the two tasks, or wait until that ${kind} is gone.`))
 }
 
 /** What a refusal to create means, where it means anything but an error to try again. */
 const refusalOf = (error: KubernetesError): Option.Option<Refusal> => {
-  if (error._tag === "Forbidden") return Option.some({ kind: error.exceedsQuota ? "QuotaExceeded" : "Refused", message: error.message })
-  if (error._tag === "Rejected") return Option.some({ kind: "Refused", message: error.message }) // such as 400, from a webhook that denies without a code
-  return error._tag === "Invalid" ? Option.some({ kind: "Denied", message: error.message }) : Option.none()
+  if (error._tag === "Forbidden") return Option.some(refusal(error.exceedsQuota ? "QuotaExceeded" : "Refused", error.message))
+  if (error._tag === "Rejected") return Option.some(refusal("Refused", error.message)) // such as 400, from a webhook that denies without a code
+  if (error._tag === "Unauthorized") return Option.some(refusal("Refused", error.message))
+  if (error._tag === "NotFound" || error._tag === "Gone") return Option.some(asDenied(error))
+  if (error._tag === "TooManyRequests") return Option.some(asOverload(error))
+  return error._tag === "Invalid" ? Option.some(refusal("Denied", error.message)) : Option.none()
 }
 
 const refusalOr = (error: KubernetesError): Refused | KubernetesError => Option.match(refusalOf(error), { onNone: () => error, onSome: (refusal) => new Refused(refusal) })

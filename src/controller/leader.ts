@@ -27,7 +27,10 @@ export interface Parts {
 
 export const whileLeader = Effect.fnUntraced(function*({ config, drained, identity, sink, world }: Parts) {
   const reconciler = yield* Reconciler
-  const queue = yield* KeyedQueue.make({ concurrency, work: reconciler.reconcile, backoff })
+  /** What a pass gave back may be another's turn. */
+  const callUp = Effect.flatMap(Ref.get(sink), (add) => Effect.suspend(() => Effect.forEach(world.calledUp(), add, { discard: true })))
+  const work = (key: string) => Effect.ensuring(reconciler.reconcile(key), callUp)
+  const queue = yield* KeyedQueue.make({ concurrency, work, backoff })
   yield* Effect.addFinalizer(() => Ref.set(sink, () => Effect.void).pipe( // what changes from now on is for the next lead, which looks at all
     Effect.andThen(queue.drain),
     Effect.timeoutOption(drainLimit),

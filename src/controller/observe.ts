@@ -7,7 +7,9 @@ import { isUnpinned, sourceSeen } from "../core/flux-source.ts"
 import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, type Warning } from "../core/observed.ts"
 import { taskUidLabel } from "../core/manifest/labels.ts"
 import { isPodOver, startTrouble } from "../core/pod-trouble.ts"
+import { jobName } from "../core/job-name.ts"
 import { isOver } from "../core/status.ts"
+import type { TaskPolicy } from "../core/task-policy.ts"
 import { type Fate, holderOf, leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
@@ -43,10 +45,11 @@ const livePod = (task: AgentTask): Read<Option.Option<PodSeen>> => {
     Option.filter(Option.map(found, podSeen), ({ uid }) => uid === claim.podUid))
 }
 
-const liveJob = (task: AgentTask): Read<Option.Option<JobSeen>> => {
-  const { job } = task.status
-  if (job === undefined) return Effect.succeedNone
-  return Effect.map(find(decoding(jobs, Job), { namespace: task.metadata.namespace, name: job.name }), Option.map(jobSeen))
+/** One of its name that is another's is none: the API server says so when it is asked to make it. */
+const liveJob = ({ metadata, status }: AgentTask, { basename }: TaskPolicy): Read<Option.Option<JobSeen>> => {
+  const name = status.job?.name ?? jobName(basename, metadata.name)
+  return Effect.map(find(decoding(jobs, Job), { namespace: metadata.namespace, name }), (found) =>
+    Option.filter(Option.map(found, jobSeen), ({ owner }) => Option.contains(owner, metadata.uid)))
 }
 
 /** What became of the task that a Lease names: a task that the cache lacks is looked up, and so are its Pods. */
@@ -59,14 +62,21 @@ const fateOf = Effect.fnUntraced(function*(world: World, namespace: string, uid:
   return items.length === 0 ? { fate: "gone" } : { fate: "alive", name }
 })
 
+/** The world is told who it is: a task whose turn comes after the holder's is not asked again. */
 const holder = Effect.fnUntraced(function*(world: World, task: AgentTask): Effect.fn.Return<Holder, KubernetesError, Kubernetes> {
   const { namespace, uid } = task.metadata
-  const lease = yield* find(workspaceLeases, { namespace, name: leaseName(task.spec.workspace) })
-  if (Option.isNone(lease)) return Holder.Free()
+  const { workspace } = task.spec
+  const lease = yield* find(workspaceLeases, { namespace, name: leaseName(workspace) })
+  if (Option.isNone(lease)) {
+    world.heldBy(workspace, Option.none())
+    return Holder.Free()
+  }
   const { metadata, spec } = lease.value
   const holder = spec?.holderIdentity ?? ""
   const fate: Fate = holder === "" || holder === uid ? { fate: "gone" } : yield* fateOf(world, namespace, holder, metadata.annotations?.[holderAnnotation] ?? "")
-  return holderOf(Option.some({ holder, transitions: spec?.leaseTransitions ?? 0, resourceVersion: metadata.resourceVersion }), uid, () => fate)
+  const found = holderOf(Option.some({ holder, transitions: spec?.leaseTransitions ?? 0, resourceVersion: metadata.resourceVersion }), uid, () => fate)
+  world.heldBy(workspace, found._tag === "Over" ? Option.none() : Option.some(holder))
+  return found
 })
 
 /** Read when it is needed: a cluster need not know these kinds, so there is nothing to watch. */
@@ -98,6 +108,15 @@ const warningAbout = Effect.fnUntraced(function*(
   return Option.map(Option.fromUndefinedOr(newest), ({ note, reason }) => ({ reason: reason ?? "", message: note ?? "" }))
 })
 
+/** Also one that waits for another of its workspace, which has not begun, may hold it, since an earlier try of its own: then the other waits for it, and its turn has come. */
+const mayHold = (world: World, task: AgentTask): boolean => {
+  const { metadata: { namespace }, spec: { stage, workspace } } = task
+  const turn = world.turn(task)
+  if (stage === "plan" || turn._tag === "Admitted") return stage !== "plan"
+  const other = Option.flatMap(turn.blockedBy, (name) => world.task(keyOf({ namespace, name })))
+  return turn.reason === "WorkspaceBusy" && !world.knowsHolder(workspace) && !Option.exists(other, world.occupies)
+}
+
 /**
  * What was asked of the API server. It is joined with the caches, turn included, only in the synchronous step that also decides:
  * the caches go on changing while an answer is awaited.
@@ -110,26 +129,25 @@ export interface Asked {
   readonly warning: Option.Option<Warning>
 }
 
-export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentTask, now: string): Effect.fn.Return<Asked, KubernetesError, Kubernetes> {
+export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentTask, policy: TaskPolicy, now: string): Effect.fn.Return<Asked, KubernetesError, Kubernetes> {
   const { metadata: { uid }, spec, status } = task
   const nothing: Asked = { job: Option.none(), pod: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
   if (isOver(status.phase)) return follows(task) ? { ...nothing, source: yield* source(task) } : nothing
   if (status.claim !== undefined) return Option.isSome(podOf(task, Option.none(), world.pods(uid))) ? nothing : { ...nothing, pod: yield* livePod(task) }
   const job = world.job(uid)
   if (Option.isSome(job)) return { ...nothing, warning: yield* warningAbout(task, job.value, podOf(task, job, world.pods(uid)), now) }
-  if ((status.launches ?? 0) > 0) {
-    const live = yield* liveJob(task)
+  if ((status.launches ?? 0) > 0 || world.isReserved(uid)) {
+    const live = yield* liveJob(task, policy)
     if (Option.isSome(live)) return { ...nothing, job: live }
+    world.giveBack(uid) // taken by an earlier pass, of which nothing came
   }
-  if (spec.cancel === true || world.turn(task)._tag !== "Admitted") return nothing
-  return {
-    ...nothing,
-    holder: spec.stage === "plan" ? nothing.holder : yield* holder(world, task),
-    source: isUnpinned(task) ? yield* source(task) : nothing.source
-  }
+  if (spec.cancel === true || world.isRefused(uid)) return nothing
+  const held = mayHold(world, task) ? { ...nothing, holder: yield* holder(world, task) } : nothing
+  return world.turn(task)._tag === "Admitted" && isUnpinned(task) ? { ...held, source: yield* source(task) } : held
 })
 
-export const observe = (world: World, task: AgentTask, asked: Asked): Observed => {
+/** `at` is of a monotonic clock. */
+export const observe = (world: World, task: AgentTask, asked: Asked, at: number): Observed => {
   const { metadata: { namespace, uid }, status } = task
   const named = (name: string | undefined) => Option.flatMap(Option.fromUndefinedOr(name), (name) => world.task(keyOf({ namespace, name })))
   const job = Option.orElse(world.job(uid), () => asked.job)
@@ -143,7 +161,7 @@ export const observe = (world: World, task: AgentTask, asked: Asked): Observed =
     latest: named(status.latest?.name),
     latestApply: named(status.latest?.apply),
     warning: asked.warning,
-    refusal: world.refusal(uid),
+    refusal: world.refusal(uid, at),
     expired: world.isExpired(task)
   }
 }

@@ -1,7 +1,7 @@
 // One pass over one task: observe, plan, execute, write the status if it changed.
 // The decision and the slot it takes are one synchronous step; a conflict means somebody was faster, and the task is looked at again.
 // Run by the keyed queue in controller/controller, never twice at once for one task.
-import { Context, DateTime, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
+import { Clock, Context, DateTime, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
 import { Action } from "../core/action.ts"
 import type { Observed, Refusal } from "../core/observed.ts"
 import { plan, type Plan } from "../core/plan.ts"
@@ -9,6 +9,7 @@ import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import { keyOf } from "../kubernetes/object.ts"
 import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
+import { exponential } from "../queue/keyed-queue.ts"
 import { Configuration } from "./configuration.ts"
 import { Executor, type Pass, type Refused, type Unsure } from "./execute.ts"
 import { ask, type Asked, observe } from "./observe.ts"
@@ -26,8 +27,15 @@ export class Reconciler extends Context.Service<Reconciler, {
 
 /** Somebody wrote the task meanwhile; its event usually comes before this is over. */
 const afterConflict = Duration.millis(200)
+/** It was not, twice: the cache is behind, and may be so for minutes. */
+const whileBehind = Duration.seconds(5)
 /** Something that was there is gone: the task itself, which the cache will say soon, or a Job or Lease of others, which no event of ours says. */
 const afterLoss = Duration.seconds(1)
+
+/** Between the tries to make a Job that the API server fails to make: mostly a webhook that is started again, or is gone for hours. */
+const afterFailure = exponential(Duration.seconds(1), Duration.minutes(1))
+
+const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
 
 const isWord = (action: Action): boolean => action._tag === "Emit" || action._tag === "ReportWait"
 
@@ -38,15 +46,36 @@ const make = Effect.fnUntraced(function*(world: World) {
   const kubernetes = yield* Kubernetes
   const executor = yield* Executor
 
-  const decide = (task: AgentTask, asked: Asked, { config, now }: Pass) => Effect.sync(() => {
-    const observed = observe(world, task, asked)
+  const look = (task: AgentTask, { config, now }: Pass) => Effect.provideService(ask(world, task, config.policy, now), Kubernetes, kubernetes)
+
+  const decide = (task: AgentTask, asked: Asked, { config, now }: Pass) => Effect.map(monotonicMillis, (at) => {
+    const observed = observe(world, task, asked, at)
     const decision = plan(config.policy, observed, now)
+    world.looked(task.metadata.uid, observed.turn._tag === "Waiting")
     if (decision.actions.some(({ _tag }) => _tag === "CreateJob")) world.reserve(task.metadata.uid)
     return { observed, decision }
   })
 
   /** By key: the version that a status of ours took the place of. As long as the caches still have it, the event of that write is on its way. */
   const replaced = new Map<string, string>()
+
+  /** By key: the version that a write last met a conflict with. */
+  const conflicted = new Map<string, string>()
+
+  const metConflict = (key: string, { metadata: { resourceVersion } }: AgentTask): Duration.Duration => {
+    const isBehind = conflicted.get(key) === resourceVersion
+    conflicted.set(key, resourceVersion)
+    return isBehind ? whileBehind : afterConflict
+  }
+
+  /** By key: how often in a row the API server failed to make its Job. */
+  const failures = new Map<string, number>()
+
+  const pauseMillis = (key: string): number => {
+    const count = (failures.get(key) ?? 0) + 1
+    failures.set(key, count)
+    return Duration.toMillis(afterFailure(count))
+  }
 
   const write = (task: AgentTask, status: AgentTaskStatus) =>
     Effect.map(executor.writeStatus(task, status), (version) => {
@@ -68,33 +97,36 @@ const make = Effect.fnUntraced(function*(world: World) {
     )
   }
 
-  /** A refusal is remembered for the pass that explains it, and forgotten by the next, which asks again. */
-  const refused = (task: AgentTask, asked: Asked, pass: Pass, { kind, message }: Refusal) =>
-    Effect.sync(() => world.refuse(task.metadata.uid, Option.some({ kind, message }))).pipe(
+  /** It is kept until its time is over: whatever brings the task back, such as the event of the status that tells of it, asks no sooner. */
+  const refuse = ({ metadata: { uid } }: AgentTask, { againInMillis, kind, message }: Refusal) =>
+    Effect.map(monotonicMillis, (at) => world.refuse(uid, { kind, message, againInMillis }, at))
+
+  const refused = (task: AgentTask, asked: Asked, pass: Pass, refusal: Refusal) =>
+    refuse(task, refusal).pipe(
       Effect.andThen(decide(task, asked, pass)),
-      Effect.tap(() => Effect.sync(() => world.refuse(task.metadata.uid, Option.none()))),
       Effect.flatMap(({ decision, observed }) => carryOut(observed, decision, pass))
     )
 
-  /** As long as the Job may be there its slot stays taken. The task says what the server said, and the pass fails like any without an answer. */
-  const unsure = (task: AgentTask, asked: Asked, pass: Pass, { because }: Unsure) =>
-    Effect.suspend(() => {
-      const observed: Observed = { ...observe(world, task, asked), refusal: Option.some({ kind: "Refused", message: because.message }) }
-      return carryOut(observed, plan(pass.config.policy, observed, pass.now), pass)
-    }).pipe(
-      Effect.catch(({ message }) => Effect.logWarning(message)),
-      Effect.andThen(Effect.fail(because))
+  /** The Job may be there: its slot stays taken until a look says that it is not. */
+  const unsure = (task: AgentTask, asked: Asked, pass: Pass, { because: { message } }: Unsure) =>
+    look(task, pass).pipe(
+      Effect.catch((error) => Effect.as(Effect.logWarning(error.message), asked)),
+      Effect.tap(() => Effect.logWarning(message)),
+      Effect.flatMap((asked) => refused(task, asked, pass, { kind: "Refused", message, againInMillis: pauseMillis(keyOf(task.metadata)) }))
     )
 
   const once = Effect.fnUntraced(function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | Refused> {
     const now = DateTime.formatIso(yield* DateTime.now)
     const pass: Pass = { config: yield* configuration.current, now }
-    const asked = yield* Effect.provideService(ask(world, task, now), Kubernetes, kubernetes)
+    world.mayAsk(task.metadata.uid, yield* monotonicMillis)
+    const asked = yield* look(task, pass)
     const { decision, observed } = yield* decide(task, asked, pass)
     yield* Metric.update(Metric.withAttributes(passes, { situation: decision.situation }), 1)
     return yield* carryOut(observed, decision, pass).pipe(
+      Effect.tapError(({ _tag }) => _tag === "Unreachable" || _tag === "Unsure" ? Effect.void : Effect.sync(() => world.giveBack(task.metadata.uid))), // not while the Job may be there after all
       Effect.catchTag("Refused", (refusal) => refused(task, asked, pass, refusal)),
-      Effect.catchTag("Unsure", (answer) => unsure(task, asked, pass, answer))
+      Effect.catchTag("Unsure", (answer) => unsure(task, asked, pass, answer)),
+      Effect.catchTag("Unsure", ({ because }) => Effect.fail(because)) // of what was decided upon a refusal, which makes no Job
     )
   })
 
@@ -103,12 +135,15 @@ const make = Effect.fnUntraced(function*(world: World) {
       const task = world.task(key)
       if (Option.exists(task, ({ metadata }) => metadata.resourceVersion === replaced.get(key))) return Option.none() // its event brings the key back
       replaced.delete(key)
-      if (Option.isNone(task)) return Option.none()
+      if (Option.isNone(task)) {
+        conflicted.delete(key)
+        failures.delete(key)
+        return Option.none()
+      }
       const { uid } = task.value.metadata
+      if (Option.isSome(world.job(uid))) failures.delete(key)
       return yield* once(task.value).pipe(
-        // The slot is given back, but not while the Job may exist after all.
-        Effect.tapError(({ _tag }) => _tag === "Unreachable" ? Effect.void : Effect.sync(() => world.refuse(uid, Option.none()))),
-        Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.succeedSome(afterConflict)),
+        Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.sync(() => Option.some(metConflict(key, task.value)))),
         Effect.catchTag("NotFound", () => Effect.succeedSome(afterLoss)),
         Effect.catchTag("Refused", ({ message }) => Effect.logWarning(message).pipe(Effect.as(Option.some(Duration.seconds(10))))),
         Effect.ensuring(Effect.sync(() => world.passed(uid)))

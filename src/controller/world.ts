@@ -20,15 +20,25 @@ export interface World {
   readonly keyOf: (taskUid: string) => Option.Option<string>
   readonly job: (taskUid: string) => Option.Option<JobSeen>
   readonly pods: (taskUid: string) => ReadonlyArray<PodSeen>
-  readonly refusal: (taskUid: string) => Option.Option<Refusal>
+  /** Whether it is known who has the workspace's Lease, or that nobody has. */
+  readonly knowsHolder: (workspace: WorkspaceName) => boolean
+  /** What still holds at this time, in monotonic milliseconds, with what is left of it. */
+  readonly refusal: (taskUid: string, at: number) => Option.Option<Refusal>
+  /** It has a slot. */
+  readonly occupies: (task: AgentTask) => boolean
   readonly turn: (task: AgentTask) => Turn
   readonly isExpired: (task: AgentTask) => boolean
   /** Keys of the workspace's finished tasks that are past its history limit. */
   readonly pastHistory: (workspace: WorkspaceName) => ReadonlyArray<string>
   /** Keys of the tasks that have no Job yet: when a slot or workspace gets free, it is their turn to be looked at. */
   readonly waiting: () => ReadonlyArray<string>
+  /** Keys of those that were told to wait and whose turn has come since, because a pass gave a slot or a workspace back; each is named once. */
+  readonly calledUp: () => ReadonlyArray<string>
   /** Whether a pass that decided to make a Job has not come to its end, so that the Job may still be made. */
   readonly launching: () => boolean
+  /** Whether a slot was taken for it, and nobody has seen its Job yet. */
+  readonly isReserved: (taskUid: string) => boolean
+  readonly isRefused: (taskUid: string) => boolean
 
   /** Limits and history by which turns are given from now on. */
   readonly setPolicy: (policy: TaskPolicy) => void
@@ -41,12 +51,21 @@ export interface World {
   readonly setPod: (key: string, pod: Option.Option<{ readonly taskUid: string; readonly seen: PodSeen }>) => Option.Option<string>
   /** The task's slot is taken from now on, though its Job is not seen yet, nor made. */
   readonly reserve: (taskUid: string) => void
+  /** Whether the task was told to wait for its turn when it was last looked at. */
+  readonly looked: (taskUid: string, waits: boolean) => void
   /** The pass over the task is over, whatever came of it. */
   readonly passed: (taskUid: string) => void
   readonly created: (taskUid: string, job: JobSeen) => void
   /** A look at all Jobs begins; what this gives is for its end: the tasks whose Job we had made by then and that is not among them, so it is gone though nobody saw it. */
   readonly lookAtJobs: () => () => ReadonlyArray<string>
-  readonly refuse: (taskUid: string, refusal: Option.Option<Refusal>) => void
+  /** What a look at the workspace's Lease said: the uid of its holder, or that nobody has it. */
+  readonly heldBy: (workspace: WorkspaceName, holder: Option.Option<string>) => void
+  /** The API server was asked for the Job, or for another task, and said no. */
+  readonly refuse: (taskUid: string, refusal: Refusal, at: number) => void
+  /** Its time is told at the beginning of a pass: a refusal that is over puts the task back into its place in the queue. */
+  readonly mayAsk: (taskUid: string, at: number) => void
+  /** No Job will come of the slot that was taken. */
+  readonly giveBack: (taskUid: string) => void
 }
 
 /** Two levels, task → object: what belongs to a task, by the key of its object. */
@@ -89,7 +108,10 @@ export const make = (initial: TaskPolicy): World => {
   const goneJobs = new Map<string, string>() // task uid → uid of its last Job that was deleted: the answer that it was made may come later
   const reserved = new Set<string>()
   const launching = new Set<string>()
-  const refusals = new Map<string, Refusal>()
+  const refusals = new Map<string, { readonly refusal: Refusal; readonly until: number }>()
+  const holders = new Map<WorkspaceName, string | undefined>() // workspace → uid of its task, undefined for nobody; absent while not known
+  const behind = new Set<string>() // told to wait for their turn
+  let freed = false // a slot or a workspace, of which no event need tell those behind
   let turns: ReadonlyMap<Uid, Turn> | undefined
   const history = pastHistory(() => policy.historyPerWorkspace)
   let drained = false
@@ -101,24 +123,54 @@ export const make = (initial: TaskPolicy): World => {
   const job = (taskUid: string): Option.Option<JobSeen> => Option.fromUndefinedOr(jobs.of(taskUid)[0] ?? fresh.get(taskUid))
   /** One whose Job was cleared away is as if it had never begun, and so is one whose Job was asked for and is not there. */
   const hasBegun = ({ metadata: { uid }, status: { phase } }: AgentTask): boolean => phase === "Running" || isOfNewerVersion(phase) || Option.isSome(job(uid))
-  const occupies = (task: AgentTask): boolean => task.status.phase === "Starting" || reserved.has(task.metadata.uid) || hasBegun(task)
+  /** Between two launches it keeps its slot, unless it was told to wait: the phase does not go back for that. */
+  const isBetweenLaunches = ({ status: { phase, queue } }: AgentTask): boolean => phase === "Starting" && queue === undefined
+  const occupies = (task: AgentTask): boolean => isBetweenLaunches(task) || reserved.has(task.metadata.uid) || hasBegun(task)
+  const giveBack = (uid: string): void => {
+    if (reserved.delete(uid)) freed = true
+    changed()
+  }
   const candidate = (task: AgentTask): Candidate => ({
     uid: task.metadata.uid,
     name: task.metadata.name,
     workspace: task.spec.workspace,
     stage: task.spec.stage,
     createdAt: task.metadata.creationTimestamp,
-    occupies: occupies(task)
+    occupies: occupies(task),
+    holds: holders.get(task.spec.workspace) === task.metadata.uid,
+    refused: refusals.has(task.metadata.uid) && !occupies(task)
   })
   const isOpen = (task: AgentTask): boolean =>
     !isOver(task.status.phase) && (task.spec.cancel !== true || task.status.claim !== undefined) && (!waitsForSource(task) || occupies(task))
   const open = (): ReadonlyArray<AgentTask> => [...tasks.values()].filter(isOpen)
-  const forget = (uid: string): void => {
+  const letGo = ({ metadata: { uid }, spec: { workspace } }: AgentTask): void => {
+    if (holders.get(workspace) === uid) holders.delete(workspace)
+  }
+  /** Who starts may take a workspace that nobody has. */
+  const mayTakeWorkspace = (uid: string): void => {
+    const workspace = tasks.get(keys.get(uid) ?? "")?.spec.workspace
+    if (workspace !== undefined && holders.get(workspace) === undefined) holders.delete(workspace)
+  }
+  const forget = (task: AgentTask): void => {
+    const { uid } = task.metadata
+    letGo(task)
     keys.delete(uid)
     fresh.delete(uid)
     goneJobs.delete(uid)
     reserved.delete(uid)
     refusals.delete(uid)
+    behind.delete(uid)
+  }
+  const turn = (task: AgentTask): Turn => {
+    if (drained && !hasBegun(task)) return heldBack
+    if (policy.requireProvenIsolation === true && !proven && !hasBegun(task)) return waitsForProof
+    if (occupies(task)) return Turn.Admitted() // most passes are over such a task, and all others need no look for it
+    turns ??= admit(open().map(candidate), policy.limits)
+    return turns.get(task.metadata.uid) ?? Turn.Admitted()
+  }
+  const mayStart = (key: string): boolean => {
+    const task = tasks.get(key)
+    return task !== undefined && isOpen(task) && turn(task)._tag === "Admitted"
   }
 
   return {
@@ -128,18 +180,25 @@ export const make = (initial: TaskPolicy): World => {
     keyOf: (uid) => Option.fromUndefinedOr(keys.get(uid)),
     job,
     pods: pods.of,
-    refusal: (uid) => Option.fromUndefinedOr(refusals.get(uid)),
-    turn: (task) => {
-      if (drained && !hasBegun(task)) return heldBack
-      if (policy.requireProvenIsolation === true && !proven && !hasBegun(task)) return waitsForProof
-      if (occupies(task)) return Turn.Admitted() // most passes are over such a task, and all others need no look for it
-      turns ??= admit(open().map(candidate), policy.limits)
-      return turns.get(task.metadata.uid) ?? Turn.Admitted()
-    },
+    occupies,
+    knowsHolder: (workspace) => holders.has(workspace),
+    refusal: (uid, at) =>
+      Option.fromUndefinedOr(refusals.get(uid)).pipe(
+        Option.filter(({ until }) => at < until),
+        Option.map(({ refusal, until }) => ({ ...refusal, againInMillis: until - at }))
+      ),
+    turn,
     isExpired: history.has,
     pastHistory: history.keysIn,
     waiting: () => [...tasks].filter(([, task]) => !isOver(task.status.phase) && !occupies(task)).map(([key]) => key),
+    calledUp: () => {
+      if (!freed) return []
+      freed = false
+      return [...behind].map((uid) => keys.get(uid) ?? "").filter(mayStart)
+    },
     launching: () => launching.size > 0,
+    isReserved: (uid) => reserved.has(uid),
+    isRefused: (uid) => refusals.has(uid),
 
     setPolicy: (next) => {
       policy = next
@@ -156,14 +215,19 @@ export const make = (initial: TaskPolicy): World => {
     },
     setTask: (key, task) => {
       const before = tasks.get(key)
+      const had = before !== undefined && occupies(before)
       history.set(key, Option.fromUndefinedOr(before), task)
-      if (before !== undefined && !Option.exists(task, ({ metadata }) => metadata.uid === before.metadata.uid)) forget(before.metadata.uid)
+      if (before !== undefined && !Option.exists(task, ({ metadata }) => metadata.uid === before.metadata.uid)) forget(before)
       Option.match(task, {
         onNone: () => tasks.delete(key),
         onSome: (task) => {
           tasks.set(key, task)
           keys.set(task.metadata.uid, key)
-          if (isOver(task.status.phase)) reserved.delete(task.metadata.uid)
+          if (had && !occupies(task)) freed = true
+          if (!isOver(task.status.phase)) return
+          reserved.delete(task.metadata.uid)
+          letGo(task)
+          if (before !== undefined && !isOver(before.status.phase)) refusals.delete(task.metadata.uid) // it was of its Job
         }
       })
       changed()
@@ -171,6 +235,7 @@ export const make = (initial: TaskPolicy): World => {
     setJob: (key, found) => {
       const before = jobs.at(key)
       if (before !== undefined && Option.isNone(found) && keys.has(before.taskUid)) goneJobs.set(before.taskUid, before.seen.uid) // a task mostly goes before its Job, and is forgotten with all of it
+      if (Option.isNone(found)) freed = true
       const uid = jobs.set(key, found)
       Option.map(uid, (uid) => {
         fresh.delete(uid)
@@ -183,8 +248,10 @@ export const make = (initial: TaskPolicy): World => {
     reserve: (uid) => {
       reserved.add(uid)
       launching.add(uid)
+      mayTakeWorkspace(uid)
       changed()
     },
+    looked: (uid, waits) => void (waits ? behind.add(uid) : behind.delete(uid)),
     passed: (uid) => void launching.delete(uid),
     created: (uid, seen) => {
       if (keys.has(uid) && jobs.of(uid).length === 0 && goneJobs.get(uid) !== seen.uid) fresh.set(uid, seen)
@@ -196,16 +263,30 @@ export const make = (initial: TaskPolicy): World => {
         const gone = made.flatMap(([uid, seen]) => fresh.get(uid) === seen ? [uid] : [])
         for (const uid of gone) {
           fresh.delete(uid)
-          reserved.delete(uid)
+          giveBack(uid)
         }
         changed()
         return gone
       }
     },
-    refuse: (uid, refusal) => {
-      Option.match(refusal, { onNone: () => refusals.delete(uid), onSome: (refusal) => refusals.set(uid, refusal) })
-      reserved.delete(uid)
+    heldBy: (workspace, holder) => {
+      const before = holders.get(workspace)
+      const after = Option.getOrUndefined(holder)
+      holders.set(workspace, after)
+      if (before === after) return
+      freed = true
       changed()
-    }
+    },
+    refuse: (uid, refusal, at) => {
+      refusals.set(uid, { refusal, until: at + refusal.againInMillis })
+      changed()
+    },
+    mayAsk: (uid, at) => {
+      const refused = refusals.get(uid)
+      if (refused === undefined || at < refused.until) return
+      refusals.delete(uid)
+      changed()
+    },
+    giveBack
   }
 }

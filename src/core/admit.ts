@@ -1,5 +1,5 @@
 // Who may start now, and why the others wait: one decision over all tasks at once, so that every answer fits the others.
-// Running tasks never exceed the limits; a slot goes to the workspace that has the fewest, then to the oldest task.
+// Running tasks never exceed the limits; a slot goes to the workspace that has the fewest, then to the oldest task; who holds a workspace goes before the others of it.
 // Called by controller/world; its laws are in test/core/admit.test.ts.
 import { Option } from "effect"
 import type { Stage } from "../schema/agent-task.ts"
@@ -15,20 +15,28 @@ export interface Candidate {
   readonly createdAt: string
   /** It has a Job, or one is being made: it has its slot already. */
   readonly occupies: boolean
+  /** It has the workspace's Lease, so that no other of its workspace can have it before this one is over. */
+  readonly holds: boolean
+  /** The API server does not make its Job for now, so that others go first. */
+  readonly refused: boolean
 }
 
 const mutates = (stage: Stage): boolean => stage !== "plan"
 const byAge = (a: Candidate, b: Candidate): number =>
   a.createdAt < b.createdAt ? -1 : a.createdAt > b.createdAt ? 1 : a.uid < b.uid ? -1 : a.uid > b.uid ? 1 : 0
 
-/** The order of the queue: each workspace's first, then each one's second …, counting what already runs; among equals the oldest. */
+const byRefusal = (a: Candidate, b: Candidate): number => Number(a.refused) - Number(b.refused)
+/** Within one workspace. */
+const byRank = (a: Candidate, b: Candidate): number => Number(b.holds) - Number(a.holds) || byRefusal(a, b) || byAge(a, b)
+
+/** The order of the queue: each workspace's first, then each one's second …, counting what already runs; among equals the oldest; at the end those that were refused. */
 const inTurn = (waiting: ReadonlyArray<Candidate>, running: ReadonlyMap<string, number>): ReadonlyArray<Candidate> => {
   const seen = new Map(running)
-  return [...waiting].sort(byAge).map((task) => {
+  return [...waiting].sort(byRank).map((task) => {
     const round = seen.get(task.workspace) ?? 0
     seen.set(task.workspace, round + 1)
     return { task, round }
-  }).sort((a, b) => a.round - b.round || byAge(a.task, b.task)).map(({ task }) => task)
+  }).sort((a, b) => byRefusal(a.task, b.task) || a.round - b.round || byAge(a.task, b.task)).map(({ task }) => task)
 }
 
 /**
@@ -52,10 +60,12 @@ export const admit = (tasks: ReadonlyArray<Candidate>, limits: TaskPolicy["limit
     turns.set(task.uid, Turn.Admitted())
   }
   for (const task of tasks) if (task.occupies) take(task)
+  for (const { holds, name, workspace } of tasks) if (holds && !changing.has(workspace)) changing.set(workspace, name)
 
   let position = 0
   for (const task of inTurn(tasks.filter((_) => !_.occupies), perWorkspace)) {
-    const holder = mutates(task.stage) ? changing.get(task.workspace) : undefined
+    const other = mutates(task.stage) ? changing.get(task.workspace) : undefined
+    const holder = other === task.name ? undefined : other
     const full = total >= limits.total || (perWorkspace.get(task.workspace) ?? 0) >= limits.perWorkspace
     if (holder === undefined && !full) {
       take(task)

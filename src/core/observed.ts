@@ -85,10 +85,15 @@ export type SourceSeen = Data.TaggedEnum<{
 }>
 export const SourceSeen = Data.taggedEnum<SourceSeen>()
 
+/** How long a refusal is left alone, if the API server does not say: whatever refuses is not to be asked as fast as it answers. */
+export const askAgainMillis = 10_000
+
 /** Why the API server would not make the Job, or the next attempt, when it was last asked. */
 export interface Refusal {
   readonly kind: "QuotaExceeded" | "Refused" | "NameHeld" | "NameTaken" | "Denied"
   readonly message: string
+  /** Before that it is not asked again, whatever happens meanwhile. */
+  readonly againInMillis: number
 }
 
 /** A warning event about a Job or Pod: `FailedCreate`, `FailedMount` …, and its words. */
@@ -111,6 +116,7 @@ export interface Observed {
   readonly latest: Option.Option<AgentTask>
   /** The task that applies its plan. */
   readonly latestApply: Option.Option<AgentTask>
+  /** As long as it holds. */
   readonly refusal: Option.Option<Refusal>
   /** Over, from a pool or made for a new revision, and older than the history limit keeps. */
   readonly expired: boolean

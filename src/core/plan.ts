@@ -53,13 +53,13 @@ export const rows: ReadonlyArray<Row> = [
   { situation: "its Pod did not start in time", means: "fail with the last word of the kubelet", holds: holds.startOverdue, respond: respond.finishNotStarted },
   { situation: "its Job is there", means: "wait for the claim and show what the Pod waits for", holds: holds.starting, respond: respond.showStarting },
   { situation: "its last Job vanished before the claim", means: "fail; below the limit it is launched again like a new task", holds: holds.launchesSpent, respond: respond.finishVanished },
+  { situation: "the API server refused its Job for now", means: "queue it with the server's words, and ask again after a pause, whatever happens meanwhile", holds: holds.refusedForNow, respond: respond.queueRefused },
   { situation: "not its turn", means: "queue it and say behind whom", holds: holds.waiting, respond: respond.queue },
   { situation: "another task holds the workspace", means: "queue it and say which", holds: holds.workspaceTaken, respond: respond.queueBehindHolder },
   { situation: "its source was not asked yet", means: "look again at once", holds: holds.sourceUnasked, respond: respond.askSource },
   { situation: "its source has nothing to run", means: "queue it with what the source lacks; it takes no turn from others", holds: holds.sourceNotReady, respond: respond.waitForSource },
   { situation: "its source has another artifact than it knows", means: "write down which artifact it runs; once claimed, that stays", holds: holds.outdated, respond: respond.pin },
   { situation: "its Job's name does not follow from its own", means: "write down what the Job will be called, so that the API server knows its Pod by the name", holds: holds.jobUnnamed, respond: respond.nameJob },
-  { situation: "the API server refused its Job for now", means: "queue it with the server's words and ask again", holds: holds.refusedForNow, respond: respond.queueRefused },
   { situation: "its turn, and the workspace is free", means: "take the workspace, then make the Job", holds: holds.workspaceFree, respond: respond.takeAndLaunch }
 ]
 

@@ -8,6 +8,7 @@ import type { FailureReason, Reason, WaitReason } from "../schema/reason.ts"
 import { Action } from "./action.ts"
 import { spreadMillis } from "./fingerprint.ts"
 import { jobName } from "./job-name.ts"
+import { askAgainMillis } from "./observed.ts"
 import { delayMillis, hadToGo } from "./plan-again.ts"
 import { endOf, isPodOver, type Trouble, troubleOfStart } from "./pod-trouble.ts"
 import { sentence } from "./sentence.ts"
@@ -24,8 +25,6 @@ export interface Response {
 }
 export type Respond = (situation: Situation) => Response
 
-/** How long a refusal by a quota, or a name still held, is left alone. */
-const askAgainMillis = 10_000
 /** When a start is looked at again: what keeps a Pod from being made is told by events alone, which are not watched. */
 const lookAgainMillis = 5_000
 /** The longer it has waited, the less it matters when it hears; a thousand that wait must not be two hundred questions a second. */
@@ -235,7 +234,7 @@ export const queueBehindHolder: Respond = (_) => {
 export const queueRefused: Respond = (_) =>
   Option.match(_.observed.refusal, {
     onNone: () => unchanged(_),
-    onSome: ({ kind, message }) => later(waitFor(_, kind === "NameTaken" || kind === "Denied" ? "Refused" : kind, message, 1), askAgainMillis)
+    onSome: ({ againInMillis, kind, message }) => later(waitFor(_, kind === "NameTaken" || kind === "Denied" ? "Refused" : kind, message, 1), againInMillis)
   })
 
 /** Its turn came after the source could have been asked. */

@@ -78,12 +78,12 @@ export const holds = {
   cannotStart: (_) => jobThere(_) && Option.exists(troubleOfStart(_.observed), ({ final }) => final),
   startOverdue: (_) => overdue(_) && !waitsForQuota(_),
   starting: jobThere,
+  refusedForNow: ({ observed: { refusal } }) => Option.isSome(refusal),
   waiting: ({ observed: { turn } }) => turn._tag === "Waiting",
   workspaceTaken: (_) => mutates(_) && _.observed.holder._tag === "Taken",
   sourceUnasked: ({ observed: { source, task } }) => source._tag === "NotAsked" && isUnpinned(task),
   sourceNotReady: ({ observed: { source } }) => source._tag === "NotReady",
   outdated: ({ observed: { source, task } }) => source._tag === "Ready" && (!Equal.equals(task.status.source, source.artifact) || waitsForSource(task)),
   jobUnnamed: ({ observed: { task }, policy }) => task.status.job === undefined && !isPlain(policy.basename, task.metadata.name),
-  refusedForNow: ({ observed: { refusal } }) => Option.isSome(refusal),
   workspaceFree: (_) => mutates(_) && _.observed.holder._tag !== "Mine"
 } satisfies Readonly<Record<string, Holds>>

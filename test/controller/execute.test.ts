@@ -1,7 +1,7 @@
 // Actions that the API server refuses: told as what they mean, so that the table can answer, not as an error to try again.
 // Writes that come late: whoever was faster keeps what it has.
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Layer, Option } from "effect"
+import { Context, Duration, Effect, Layer, Option } from "effect"
 import { writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { join } from "node:path"
@@ -11,7 +11,7 @@ import { Pool } from "../../src/controller/pool.ts"
 import { Holder } from "../../src/core/observed.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { Forbidden, Invalid, type KubernetesError, Rejected, Unreachable } from "../../src/kubernetes/errors.ts"
+import { Forbidden, Gone, Invalid, type KubernetesError, NotFound, Rejected, TooManyRequests, Unauthorized, Unreachable } from "../../src/kubernetes/errors.ts"
 import { agentTasks, jobs, leases } from "../../src/kubernetes/kinds.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { configOf } from "../core/configs.ts"
@@ -38,6 +38,19 @@ it.effect.each<Action>([makesJob, makesTask])("$_tag that a quota, a right or a 
     expect(yield* refused(action, new Forbidden({ ...said, detail: "no such right" }))).toMatchObject({ _tag: "Refused", kind: "Refused" })
     expect(yield* refused(action, new Rejected({ ...said, code: 400, reason: "BadRequest", detail: "admission webhook denied the request" }))).toMatchObject({ _tag: "Refused", kind: "Refused" })
     expect(yield* refused(action, new Invalid({ ...said, code: 422, detail: "spec.stage", causes: [] }))).toMatchObject({ _tag: "Refused", kind: "Denied" })
+  }))
+
+it.effect.each([
+  { answer: new TooManyRequests({ ...said, code: 429, detail: "", retryAfter: Duration.seconds(1) }), againInMillis: 10_000 },
+  { answer: new TooManyRequests({ ...said, code: 429, detail: "", retryAfter: Duration.seconds(42) }), againInMillis: 42_000 },
+  { answer: new Unauthorized({ ...said, code: 401, detail: "of a webhook" }), againInMillis: 10_000 },
+  { answer: new NotFound({ ...said, code: 404, detail: "of a webhook" }), againInMillis: 10_000 },
+  { answer: new Gone({ ...said, code: 410, detail: "of a webhook" }), againInMillis: 10_000 }
+])("is told what else keeps a Job from being made, and asks again no sooner than it may: $answer._tag, $againInMillis ms", ({ againInMillis, answer }) =>
+  Effect.gen(function*() {
+    const refusal = yield* refused(makesJob, answer)
+    expect(refusal).toMatchObject({ _tag: "Refused", kind: "Refused", againInMillis })
+    expect(refusal.message).not.toContain("42") // one that differs each time would be a write each time
   }))
 
 it.effect.each([

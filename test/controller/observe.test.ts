@@ -17,7 +17,7 @@ const asked = ({ kubernetes }: ReturnType<typeof instantCluster>, seed: Partial<
   const { task } = worldOf({ ...plainSeed, ...seed })
   const world = make(policy)
   world.setTask("tasks/task", Option.some(task))
-  return Effect.provideService(ask(world, task, noon), Kubernetes, kubernetes)
+  return Effect.provideService(ask(world, task, policy, noon), Kubernetes, kubernetes)
 }
 
 describe("the Pod of a claim", () => {
@@ -51,7 +51,7 @@ describe("the Pod of a task that nobody claimed", () => {
       world.setPod(`tasks/pod-${at}`, Option.map(pod, (seen) => ({ taskUid, seen: { ...seen, name: `pod-${at}`, owner: Option.some(Uid.make(owner)), phase, createdAt } })))
     }
     const nothing = { job: Option.none(), pod: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
-    return Option.map(observe(world, task, nothing).pod, ({ name }) => name)
+    return Option.map(observe(world, task, nothing, 0).pod, ({ name }) => name)
   }
 
   it("is the newest that may still take it, whatever became of a later one", () => {

@@ -1,19 +1,22 @@
 // One pass over a task: what it takes when it decides, and an answer of the API server that comes too late for what was decided.
-import { expect, it } from "@effect/vitest"
-import { Context, Effect, Fiber, Layer, Option, Ref, Stream, SubscriptionRef } from "effect"
+import { describe, expect, it } from "@effect/vitest"
+import { Context, Duration, Effect, Fiber, Layer, Option, Queue, Ref, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import { Configuration } from "../../src/controller/configuration.ts"
 import { heed } from "../../src/controller/controller.ts"
-import { Executor, Unsure } from "../../src/controller/execute.ts"
+import { Executor, Refused, Unsure } from "../../src/controller/execute.ts"
 import { Pool } from "../../src/controller/pool.ts"
 import { Reconciler } from "../../src/controller/reconcile.ts"
 import { make } from "../../src/controller/world.ts"
 import { Action } from "../../src/core/action.ts"
 import * as draining from "../../src/core/draining.ts"
+import { ownerReference } from "../../src/core/manifest/owner-reference.ts"
+import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { NotFound, Unreachable } from "../../src/kubernetes/errors.ts"
-import { agentTasks } from "../../src/kubernetes/kinds.ts"
-import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
+import { Conflict, NotFound, Unreachable } from "../../src/kubernetes/errors.ts"
+import { agentTasks, jobs, leases } from "../../src/kubernetes/kinds.ts"
+import * as KeyedQueue from "../../src/queue/keyed-queue.ts"
+import type { AgentTask, AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { configOf } from "../core/configs.ts"
 import { before, noon, plainSeed, policy, worldOf } from "../core/worlds.ts"
@@ -48,7 +51,7 @@ it.effect("answers a drain when no pass can make a Job any more, also one that h
       return Effect.fail(silence)
     })
     const executor = Layer.succeed(Executor, Executor.of({ all, writeStatus: () => Effect.succeed("2") }))
-    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
+    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))))
     const { reconcile } = Context.get(parts, Reconciler)
     expect(yield* Effect.flip(reconcile("tasks/task"))).toBe(silence)
     expect(made).toMatchObject([{ _tag: "CreateJob" }, false])
@@ -65,7 +68,7 @@ it.effect("decides nothing while the cache is behind its own status, and again o
     let passes = 0
     const all = () => Effect.sync(() => void passes++)
     const executor = Layer.succeed(Executor, Executor.of({ all, writeStatus: () => Effect.succeed("2") }))
-    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
+    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))))
     const { reconcile } = Context.get(parts, Reconciler)
     at("1")
     yield* reconcile("tasks/task")
@@ -76,28 +79,113 @@ it.effect("decides nothing while the cache is behind its own status, and again o
     expect(passes).toBe(2)
   }).pipe(Effect.scoped))
 
-it.effect("says why the API server failed to make a Job, and keeps the slot, since the Job may be there", () =>
+it.effect("tells of a Job whose creation a webhook answers with 404, instead of asking again each second without a word", () =>
   Effect.gen(function*() {
-    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+    const { kubernetes, server } = instantCluster()
+    const world = make(policy)
     const { task } = worldOf(plainSeed)
-    world.setTask("tasks/task", Option.some(task))
-    const because = new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail: "HTTP 500 InternalError: failed calling webhook \"check.example\"", answered: true })
-    const written: Array<AgentTaskStatus> = []
-    const executor = Layer.succeed(Executor, Executor.of({
-      all: (_, actions) => actions.some(Action.$is("CreateJob")) ? Effect.fail(new Unsure({ because })) : Effect.void,
-      writeStatus: (_, status) => Effect.sync(() => `${written.push(status) + 1}`)
-    }))
-    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
-    const { reconcile } = Context.get(parts, Reconciler)
-    expect(yield* Effect.flip(reconcile("tasks/task"))).toBe(because)
-    expect(written).toMatchObject([{ phase: "Queued", reason: "Refused", message: expect.stringContaining("failed calling webhook \"check.example\"") }])
-    expect(world.waiting()).toEqual([]) // it has the slot
-    for (const status of written.slice()) world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion: "2" }, status }))
-    expect(yield* Effect.flip(reconcile("tasks/task"))).toBe(because)
-    expect(written).toHaveLength(1) // it was said
-    world.setJob("tasks/agent-job-task", Option.map(worldOf({ ...plainSeed, job: "active" }).job, (seen) => ({ taskUid: task.metadata.uid, seen }))) // it is there after all
-    yield* reconcile("tasks/task")
-    expect(written[1]).toMatchObject({ phase: "Starting", reason: "JobCreated", launches: 1 })
+    server.plant(agentTasks, { ...task, metadata: { name: "task", namespace: "tasks", uid: task.metadata.uid, resourceVersion: "", creationTimestamp: noon } })
+    world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion: String(server.revision) } }))
+    const answers = new NotFound({ verb: "create", object: "Job tasks/agent-job-task", code: 404, reason: "NotFound", detail: "admission webhook \"check.example\" denied the request" })
+    const cluster = Layer.succeed(Kubernetes, { ...kubernetes, create: () => Effect.fail(answers) })
+    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(Executor.layer({ identity: "test", created: world.created })), Layer.provide(configuration), Layer.provide(cluster)))
+    expect(yield* Context.get(parts, Reconciler).reconcile("tasks/task")).toEqual(Option.some(Duration.seconds(10)))
+    expect(server.all(agentTasks)).toMatchObject([{ status: { phase: "Queued", reason: "Refused", message: expect.stringContaining("check.example") } }])
+  }).pipe(Effect.scoped))
+
+/** Passes over one task as the queue makes them; each status that is written comes back as the event of it. */
+const driven = Effect.fnUntraced(function*(all: Executor["Service"]["all"], kubernetes = instantCluster().kubernetes) {
+  const world = make(policy)
+  const { task } = worldOf(plainSeed)
+  const written: Array<AgentTaskStatus> = []
+  const back = yield* Queue.unbounded<AgentTask>()
+  const executor = Layer.succeed(Executor, Executor.of({
+    all,
+    writeStatus: ({ metadata }, status) => Effect.suspend(() => {
+      const resourceVersion = String(written.push(status) + 1)
+      return Effect.as(Queue.offer(back, { ...task, metadata: { ...metadata, resourceVersion }, status }), resourceVersion)
+    })
+  }))
+  const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
+  const { add } = yield* KeyedQueue.make({ concurrency: 1, work: Context.get(parts, Reconciler).reconcile })
+  const look = Effect.andThen(add("tasks/task"), TestClock.adjust(0))
+  const event = (task: AgentTask) => Effect.andThen(Effect.sync(() => world.setTask("tasks/task", Option.some(task))), add("tasks/task"))
+  yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(back), event)))
+  yield* event(task)
+  yield* look
+  return { look, world, written }
+})
+
+describe("a Job that the API server failed to make", () => {
+  const { task } = worldOf(plainSeed)
+  const ownerReferences = [{ ...ownerReference(task), controller: true }]
+
+  it.effect.each([
+    { given: "a look does not find it", there: [], told: true, keeps: false },
+    { given: "a look finds a stranger's", there: [[]], told: true, keeps: false },
+    { given: "a look has no answer", there: undefined, told: true, keeps: true },
+    { given: "a look finds it", there: [ownerReferences], told: false, keeps: true }
+  ])("is told with its words, and keeps the slot of its task only while it may be there: $given", ({ keeps, there, told }) =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = instantCluster()
+      for (const ownerReferences of there ?? []) server.create(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", ownerReferences }, spec: {} })
+      const silence = new Unreachable({ verb: "get", object: "Job tasks/agent-job-task", detail: "no answer in 30s" })
+      const because = new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail: "HTTP 500 InternalError: failed calling webhook \"check.example\"", answered: true })
+      const all: Executor["Service"]["all"] = (_, actions) => actions.some(Action.$is("CreateJob")) ? Effect.fail(new Unsure({ because })) : Effect.void
+      const { look, world, written } = yield* driven(all, there === undefined ? { ...kubernetes, get: () => Effect.fail(silence) } : kubernetes)
+      expect(written).toMatchObject(told ? [{ phase: "Queued", reason: "Refused", message: expect.stringContaining("failed calling webhook \"check.example\"") }] : [])
+      yield* look
+      expect(written).toHaveLength(told ? 1 : 0) // it was said
+      expect(world.waiting()).toEqual(keeps ? [] : ["tasks/task"])
+      world.setJob("tasks/agent-job-task", Option.map(worldOf({ ...plainSeed, job: "active" }).job, (seen) => ({ taskUid: task.metadata.uid, seen }))) // it is heard of after all
+      yield* look
+      expect(world.waiting()).toEqual([])
+    }).pipe(Effect.scoped))
+})
+
+it.effect.each<{ readonly given: string; readonly pauses: readonly [number, number]; readonly refusal: (words: string) => Refused | Unsure }>([
+  { given: "refuses", pauses: [10_000, 10_000], refusal: (message) => new Refused({ kind: "Refused", message, againInMillis: 10_000 }) },
+  { given: "refuses for longer", pauses: [30_000, 30_000], refusal: (message) => new Refused({ kind: "Refused", message, againInMillis: 30_000 }) },
+  { given: "fails to make, ever more seldom", pauses: [1_000, 2_000], refusal: (detail) => new Unsure({ because: new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail, answered: true }) }) }
+])("leaves a Job alone for a while that the API server $given, though its words differ each time", ({ pauses: [first, second], refusal }) =>
+  Effect.gen(function*() {
+    let asked = 0
+    const all: Executor["Service"]["all"] = (_, actions) => Effect.suspend(() => actions.some(Action.$is("CreateJob")) ? Effect.fail(refusal(`port ${++asked}`)) : Effect.void)
+    const { written } = yield* driven(all)
+    yield* TestClock.adjust(first - 1)
+    expect([asked, written.length]).toEqual([1, 1])
+    expect(written).toMatchObject([{ phase: "Queued", reason: "Refused", message: expect.stringContaining("port 1") }])
+    yield* TestClock.adjust(1)
+    expect([asked, written.length]).toEqual([2, 2])
+    yield* TestClock.adjust(second - 1)
+    expect([asked, written.length]).toEqual([2, 2])
+    yield* TestClock.adjust(1)
+    expect([asked, written.length]).toEqual([3, 3])
+  }).pipe(Effect.scoped))
+
+it.effect.each([
+  { given: "the cache stays behind", fresh: false, most: 14 },
+  { given: "somebody else writes it each time", fresh: true, most: 400 }
+])("writes less often what conflicts again and again, as long as nothing new is seen: $given", ({ fresh, most }) =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const { task } = worldOf({ ...plainSeed, life: "queued" })
+    let written = 0
+    const seen = () => world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion: String(fresh ? written : 1) } }))
+    const conflict = new Conflict({ verb: "update the status of", object: "AgentTask tasks/task", code: 409, reason: "Conflict", detail: "the object has been modified", causes: [] })
+    const writeStatus = () => Effect.suspend(() => {
+      written++
+      seen()
+      return Effect.fail(conflict)
+    })
+    const executor = Layer.succeed(Executor, Executor.of({ all: () => Effect.void, writeStatus }))
+    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))))
+    seen()
+    const { add } = yield* KeyedQueue.make({ concurrency: 1, work: Context.get(parts, Reconciler).reconcile })
+    yield* add("tasks/task")
+    yield* TestClock.adjust("1 minute")
+    expect(written).toBeLessThanOrEqual(most)
+    expect(written).toBeGreaterThanOrEqual(fresh ? 200 : 12)
   }).pipe(Effect.scoped))
 
 it.effect("takes the slot in the step that decides, before anybody has seen the Job", () =>
@@ -134,4 +222,23 @@ it.effect("says why a task waits before the pool has heard it, and waits for a p
     yield* TestClock.adjust("1 second")
     expect(pass.pollUnsafe()).toBeDefined()
     yield* Fiber.join(pass)
+  }).pipe(Effect.scoped))
+
+it.effect("lets the apply that holds the workspace start, though it has no Job and an older one waits, each of which would wait for the other", () =>
+  Effect.gen(function*() {
+    const { kubernetes, server } = instantCluster()
+    const world = make(policy)
+    const cluster = Layer.succeed(Kubernetes, kubernetes)
+    const executor = Executor.layer({ identity: "test", created: world.created })
+    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(cluster)))
+    const { reconcile } = Context.get(parts, Reconciler)
+    const { task } = worldOf({ ...plainSeed, stage: "apply" })
+    server.create(leases, { metadata: { name: leaseName("demo"), namespace: "tasks" }, spec: { holderIdentity: "holder", leaseTransitions: 1 } })
+    for (const [name, creationTimestamp] of [["older", before(600)], ["holder", before(60)]] as const) {
+      server.plant(agentTasks, { ...task, metadata: { name, namespace: "tasks", uid: name, resourceVersion: "", creationTimestamp } })
+      world.setTask(`tasks/${name}`, Option.some({ ...task, metadata: { ...task.metadata, name, uid: Uid.make(name), creationTimestamp, resourceVersion: String(server.revision) } }))
+    }
+    for (const name of ["holder", "older", "holder"]) yield* reconcile(`tasks/${name}`)
+    expect(server.all(jobs).map(({ metadata }) => metadata.name)).toEqual(["agent-job-holder"])
+    expect(server.all(agentTasks).find(({ metadata }) => metadata.name === "older")).toMatchObject({ status: { reason: "WorkspaceBusy", message: "Waits for holder, which may change workspace demo." } })
   }).pipe(Effect.scoped))

@@ -89,11 +89,52 @@ describe("the world", () => {
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
     world.reserve("uid-0")
     expect(world.waiting()).toEqual([key(1)])
-    world.refuse("uid-0", Option.some({ kind: "QuotaExceeded", message: "full" }))
+    world.giveBack("uid-0")
     expect(world.waiting()).toEqual([key(0), key(1)])
     world.reserve("uid-0")
     world.setTask(key(0), Option.some(task(0, "succeeded")))
     expect(world.turn(task(1))._tag).toBe("Admitted")
+  })
+
+  it("lets others start while a Job is refused, and calls up who was told to wait meanwhile", () => {
+    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+    for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
+    world.reserve("uid-0")
+    world.looked("uid-1", true)
+    expect(world.calledUp()).toEqual([])
+    world.giveBack("uid-0")
+    world.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
+    expect([0, 1].map((index) => world.turn(task(index))._tag)).toEqual(["Waiting", "Admitted"])
+    expect([world.calledUp(), world.calledUp()]).toEqual([[key(1)], []])
+    world.mayAsk("uid-0", 9_999)
+    expect(world.turn(task(0))._tag).toBe("Waiting")
+    world.mayAsk("uid-0", 10_000)
+    expect(world.turn(task(0))._tag).toBe("Admitted")
+  })
+
+  it("takes one that was told to wait for a further launch to have no slot, until its Job is there", () => {
+    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+    const starting = { ...task(0), status: worldOf({ ...plainSeed, life: "evicted" }).task.status }
+    const refused = { ...starting, status: { ...starting.status, queue: { position: 1, reason: "Refused" } } } as const
+    world.setTask(key(0), Option.some(starting))
+    world.setTask(key(1), Option.some(task(1)))
+    world.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
+    world.looked("uid-1", true)
+    expect([world.waiting(), world.calledUp()]).toEqual([[key(1)], []])
+    world.setTask(key(0), Option.some(refused))
+    expect([world.waiting(), world.calledUp()]).toEqual([[key(0), key(1)], [key(1)]])
+    world.setJob("tasks/job-0", Option.some(job(0)))
+    expect(world.waiting()).toEqual([key(1)])
+  })
+
+  it("calls up the holder of a workspace that another task learns of", () => {
+    const world = make(policy)
+    const apply = (index: number): AgentTask => ({ ...task(index), spec: worldOf({ ...plainSeed, stage: "apply" }).task.spec })
+    for (const index of [0, 1]) world.setTask(key(index), Option.some(apply(index)))
+    world.looked("uid-1", true)
+    world.heldBy(apply(0).spec.workspace, Option.some("uid-1"))
+    expect([0, 1].map((index) => world.turn(apply(index))._tag)).toEqual(["Waiting", "Admitted"])
+    expect(world.calledUp()).toEqual([key(1)])
   })
 
   it("gives turns by new limits from the moment they hold", () => {

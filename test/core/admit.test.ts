@@ -8,7 +8,9 @@ const Task = Schema.Struct({
   workspace: Schema.Literals(["a", "b", "c"]),
   stage: Schema.Literals(["plan", "apply", "destroy"]),
   second: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9 })),
-  occupies: Schema.Boolean
+  occupies: Schema.Boolean,
+  holds: Schema.Boolean,
+  refused: Schema.Boolean
 })
 const Tasks = Schema.Array(Task).check(Schema.isMaxLength(20))
 const Limits = Schema.Struct({
@@ -16,10 +18,17 @@ const Limits = Schema.Struct({
   perWorkspace: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 4 }))
 })
 
-const candidates = (tasks: typeof Tasks.Type): ReadonlyArray<Candidate> =>
-  tasks.map(({ second, ...task }, index) => ({ ...task, uid: Uid.make(`uid-${index}`), name: `task-${index}`, createdAt: `2026-01-01T00:00:0${second}Z` }))
+const changes = ({ stage }: Pick<Candidate, "stage">): boolean => stage !== "plan"
 
-const changes = ({ stage }: Candidate): boolean => stage !== "plan"
+/** A Lease has one holder, which is an apply or destroy, and the one that runs if any does. */
+const mayHold = (tasks: typeof Tasks.Type, index: number): boolean => {
+  const own = tasks.flatMap((task, at) => changes(task) && task.workspace === tasks[index]?.workspace ? [{ ...task, at }] : [])
+  return (own.find(({ occupies }) => occupies) ?? own.find(({ holds }) => holds))?.at === index
+}
+
+const candidates = (tasks: typeof Tasks.Type): ReadonlyArray<Candidate> =>
+  tasks.map(({ second, ...task }, index) => ({ ...task, holds: task.holds && mayHold(tasks, index), refused: task.refused && !task.occupies, uid: Uid.make(`uid-${index}`), name: `task-${index}`, createdAt: `2026-01-01T00:00:0${second}Z` }))
+
 const perWorkspace = (tasks: ReadonlyArray<Candidate>) => ["a", "b", "c"].map((workspace) => tasks.filter((_) => _.workspace === workspace))
 
 /** Only worlds that admission itself could have made: at most one change runs in a workspace. */
@@ -46,10 +55,27 @@ describe("admit", () => {
   })
 
   it("names the change before it to one that waits, also while both wait for a slot", () => {
-    const plan = { workspace: "b", stage: "plan", second: 0, occupies: true } as const
-    const apply = { workspace: "a", stage: "apply", second: 1, occupies: false } as const
+    const plan = { workspace: "b", stage: "plan", second: 0, occupies: true, holds: false, refused: false } as const
+    const apply = { workspace: "a", stage: "apply", second: 1, occupies: false, holds: false, refused: false } as const
     const turns = admit(candidates([plan, apply, { ...apply, second: 2 }]), { total: 1, perWorkspace: 1 })
     expect(turns.get(Uid.make("uid-2"))).toMatchObject({ reason: "WorkspaceBusy", blockedBy: Option.some("task-1") })
+  })
+
+  it("lets the holder of the Lease go before an older one of its workspace, which would wait for it", () => {
+    const apply = { workspace: "a", stage: "apply", second: 0, occupies: false, holds: false, refused: false } as const
+    const plan = { workspace: "b", stage: "plan", second: 3, occupies: false, holds: false, refused: false } as const
+    const turns = admit(candidates([apply, plan, { ...apply, second: 2, holds: true }]), { total: 1, perWorkspace: 1 })
+    expect([...turns].map(([uid, turn]) => [uid, turn._tag === "Admitted" ? "starts" : turn.reason])).toEqual([["uid-2", "starts"], ["uid-1", "ConcurrencyLimit"], ["uid-0", "WorkspaceBusy"]])
+    expect(turns.get(Uid.make("uid-0"))).toMatchObject({ blockedBy: Option.some("task-2") })
+  })
+
+  it("lets who was refused go last, so that it takes no slot from others, but keeps its workspace if it holds that", () => {
+    const plan = { workspace: "a", stage: "plan", second: 0, occupies: false, holds: false, refused: true } as const
+    const apply = { workspace: "b", stage: "apply", second: 1, occupies: false, holds: false, refused: false } as const
+    const started = (...tasks: typeof Tasks.Type) => [...admit(candidates(tasks), { total: 1, perWorkspace: 1 })].flatMap(([uid, { _tag }]) => _tag === "Admitted" ? [uid] : [])
+    expect(started(plan, apply)).toEqual(["uid-1"])
+    expect(started(plan)).toEqual(["uid-0"])
+    expect(started({ ...apply, holds: true, refused: true }, { ...apply, second: 0 }, { ...plan, second: 9, refused: false })).toEqual(["uid-2"])
   })
 
   it.prop("explains every wait, with a blocker that exists and blocks", [Tasks, Limits], ([seeds, limits]) => {
@@ -83,9 +109,9 @@ describe("admit", () => {
 
   it("serves a workspace that has nothing running before the second task of another", () => {
     const tasks = candidates([
-      { workspace: "a", stage: "plan", second: 0, occupies: false },
-      { workspace: "a", stage: "plan", second: 1, occupies: false },
-      { workspace: "b", stage: "plan", second: 2, occupies: false }
+      { workspace: "a", stage: "plan", second: 0, occupies: false, holds: false, refused: false },
+      { workspace: "a", stage: "plan", second: 1, occupies: false, holds: false, refused: false },
+      { workspace: "b", stage: "plan", second: 2, occupies: false, holds: false, refused: false }
     ])
     const turns = [...admit(tasks, { total: 2, perWorkspace: 2 })]
     expect(turns.filter(([, { _tag }]) => _tag === "Admitted").map(([uid]) => uid)).toEqual(["uid-0", "uid-2"])

@@ -166,7 +166,7 @@ export const worldOf = (seed: Seed): Observed => ({
   latest: other("task-2", seed, seed.latest),
   latestApply: other("task-2-apply", seed, seed.latest === "none" ? "none" : seed.latestApply),
   warning: seed.warning === "none" ? Option.none() : Option.some({ reason: seed.warning === "quota" ? "FailedCreate" : seed.warning, message: seed.warning === "quota" ? "exceeded quota: pods" : "the server's words" }),
-  refusal: seed.refusal === "none" ? Option.none() : Option.some({ kind: seed.refusal, message: "the server's words" }),
+  refusal: seed.refusal === "none" ? Option.none() : Option.some({ kind: seed.refusal, message: "the server's words", againInMillis: 7_000 }),
   expired: seed.expired
 })
 
@@ -188,7 +188,7 @@ const after = (world: Observed, action: Action): Observed => {
   }
 }
 
-/** The world once the plan's actions have happened and its status is written; a refusal is over when the Job was asked for again, or the pass that told of it is. */
+/** The world once the plan's actions have happened and its status is written; a refusal of the Job is over with its task. */
 export const perform = (world: Observed, { actions, status }: Plan): Observed => {
   const changed = actions.reduce(after, world)
   return { ...changed, task: { ...changed.task, status }, refusal: isOver(status.phase) ? Option.none() : changed.refusal }

@@ -37,6 +37,9 @@ interface Written extends Writable {
 const checkTask = checkOf(agentTaskOpenApi())
 const untouched = { observedGeneration: -1, phase: "Pending" }
 
+/** In no order, as real ones. */
+const uidOf = (revision: number): string => `uid-${(Math.imul(revision, 0x9e3779b1) >>> 0).toString(36)}`
+
 const isFields = (value: unknown): value is Fields => typeof value === "object" && value !== null && !Array.isArray(value)
 
 const merged = (before: unknown, given: unknown): unknown => {
@@ -121,7 +124,7 @@ export class ApiServer {
       ...rest,
       apiVersion: kind.apiVersion,
       kind: kind.kind,
-      metadata: { ...metadata, name: place.name, uid: `uid-${this.revision + 1}`, resourceVersion: "", generation: 1, creationTimestamp: this.time },
+      metadata: { ...metadata, name: place.name, uid: uidOf(this.revision + 1), resourceVersion: "", generation: 1, creationTimestamp: this.time },
       ...(isTask && { status: untouched }),
       ...(kind.plural === pods.plural && { status: { phase: "Pending" } })
     } as KubernetesObject

@@ -10,7 +10,7 @@ const points: Readonly<Record<ScenarioName, number>> = {
   "a cancel before the claim": 52,
   "a launch that fails": 44,
   "a launch that fails, and another": 88,
-  "two applies to one workspace": 100,
+  "two applies to one workspace": 104,
   "a run of the pool": 200
 }
 

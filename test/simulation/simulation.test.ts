@@ -44,6 +44,11 @@ describe("what chance seldom comes to", () => {
   it("a stranger's Job of the derived name stays as it is", () =>
     expect(runSteps(0, [go("a stranger's Job"), go("create a task"), go("a controller starts"), ...goesWell(8)])).toBeUndefined())
 
+  it.each([[0, 1], [1, 0]])("an apply that took its workspace and got no Job does not wait for another, which waits for it: tasks %i and %i", (first, second) =>
+    expect(runSteps(0, [
+      go("a controller starts"), go("a quota is full"), go("create a task", first), ...goesWell(2), go("create a task", second), ...goesWell(8), go("time goes by", 0, 3), ...goesWell(4)
+    ])).toBeUndefined())
+
   it("what a newer task puts past the history limit goes at once, not when it is looked at again", () => {
     const simulation = new Simulation(0, { withPool: true })
     simulation.start("a")
