@@ -96,6 +96,12 @@ const refusalOf = (error: KubernetesError): Option.Option<Refusal> => {
 
 const refusalOr = (error: KubernetesError): Refused | KubernetesError => Option.match(refusalOf(error), { onNone: () => error, onSome: (refusal) => new Refused(refusal) })
 
+/** A Lease that is gone, or that somebody else made or took, is looked at again; one that may not be written keeps its task from starting as much as a Job that may not be made. */
+const leaseRefusalOr = (error: KubernetesError): Refused | KubernetesError => error._tag === "NotFound" || error._tag === "Gone" || error._tag === "Invalid" ? error : refusalOr(error)
+
+/** It answered that it failed, which says nothing of what it did. */
+const orUnsure = <E extends Refused | KubernetesError>(error: E): E | Unsure => error._tag === "Unreachable" && error.answered === true ? new Unsure({ because: error }) : error
+
 const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
   const kubernetes = yield* Kubernetes
   const pool = yield* Effect.serviceOption(Pool)
@@ -129,7 +135,7 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
     const place = { name: wanted.metadata?.name ?? "", namespace: task.metadata.namespace }
     return makeOwned(jobs, task, { ...wanted, metadata: { ...wanted.metadata, ...place } }).pipe(
       Effect.map((made) => note(task, made)),
-      Effect.catchTag("Unreachable", (error) => Effect.fail(error.answered === true ? new Unsure({ because: error }) : error))
+      Effect.mapError(orUnsure)
     )
   }
 
@@ -195,7 +201,7 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
   /** One action; answers with the epoch for those after it. */
   const execute = ({ task }: Observed, epoch: number, { config, now }: Pass) =>
     Action.$match({
-      TakeWorkspace: ({ from }): Effect.Effect<number, Failure> => takeWorkspace(task, from, now),
+      TakeWorkspace: ({ from }): Effect.Effect<number, Failure> => Effect.mapError(takeWorkspace(task, from, now), (error) => orUnsure(leaseRefusalOr(error))),
       CreateJob: () => Effect.as(createJob(task, config, epoch), epoch),
       DeleteJob: (action) => Effect.as(gone(deleteJob(task, action)), epoch),
       CreateTask: ({ name, spec }) => Effect.as(createTask(task, name, spec), epoch),

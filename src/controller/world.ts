@@ -130,6 +130,16 @@ export const make = (initial: TaskPolicy): World => {
     if (reserved.delete(uid)) freed = true
     changed()
   }
+  /** Who waits for a quota keeps its place: another would be refused as well, or take the room that it waits for. */
+  const isPassedOver = (uid: string): boolean => {
+    const kind = refusals.get(uid)?.refusal.kind
+    return kind !== undefined && kind !== "QuotaExceeded"
+  }
+  /** A Job less is room in a quota: who was refused for it may ask at once. */
+  const roomInQuota = (): void => {
+    for (const [uid, { refusal }] of refusals) if (refusal.kind === "QuotaExceeded") refusals.set(uid, { refusal, until: 0 })
+  }
+  const askAgain = (): ReadonlyArray<string> => [...refusals].flatMap(([uid, { until }]) => until === 0 ? [uid] : [])
   const candidate = (task: AgentTask): Candidate => ({
     uid: task.metadata.uid,
     name: task.metadata.name,
@@ -138,10 +148,10 @@ export const make = (initial: TaskPolicy): World => {
     createdAt: task.metadata.creationTimestamp,
     occupies: occupies(task),
     holds: holders.get(task.spec.workspace) === task.metadata.uid,
-    refused: refusals.has(task.metadata.uid) && !occupies(task)
+    refused: isPassedOver(task.metadata.uid) && !occupies(task)
   })
   const isOpen = (task: AgentTask): boolean =>
-    !isOver(task.status.phase) && (task.spec.cancel !== true || task.status.claim !== undefined) && (!waitsForSource(task) || occupies(task))
+    !isOver(task.status.phase) && (task.spec.cancel !== true || task.status.claim !== undefined || isOfNewerVersion(task.status.phase)) && (!waitsForSource(task) || occupies(task))
   const open = (): ReadonlyArray<AgentTask> => [...tasks.values()].filter(isOpen)
   const letGo = ({ metadata: { uid }, spec: { workspace } }: AgentTask): void => {
     if (holders.get(workspace) === uid) holders.delete(workspace)
@@ -194,7 +204,7 @@ export const make = (initial: TaskPolicy): World => {
     calledUp: () => {
       if (!freed) return []
       freed = false
-      return [...behind].map((uid) => keys.get(uid) ?? "").filter(mayStart)
+      return [...behind, ...askAgain()].map((uid) => keys.get(uid) ?? "").filter(mayStart)
     },
     launching: () => launching.size > 0,
     isReserved: (uid) => reserved.has(uid),
@@ -235,7 +245,10 @@ export const make = (initial: TaskPolicy): World => {
     setJob: (key, found) => {
       const before = jobs.at(key)
       if (before !== undefined && Option.isNone(found) && keys.has(before.taskUid)) goneJobs.set(before.taskUid, before.seen.uid) // a task mostly goes before its Job, and is forgotten with all of it
-      if (Option.isNone(found)) freed = true
+      if (Option.isNone(found)) {
+        freed = true
+        roomInQuota()
+      }
       const uid = jobs.set(key, found)
       Option.map(uid, (uid) => {
         fresh.delete(uid)

@@ -17,7 +17,7 @@ export interface Candidate {
   readonly occupies: boolean
   /** It has the workspace's Lease, so that no other of its workspace can have it before this one is over. */
   readonly holds: boolean
-  /** The API server does not make its Job for now, so that others go first. */
+  /** The API server does not make its Job for now, for what is its own alone, so that others go first. */
   readonly refused: boolean
 }
 

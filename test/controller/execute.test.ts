@@ -30,6 +30,8 @@ const refused = Effect.fnUntraced(function*(action: Action, answer: KubernetesEr
   return yield* Effect.flip(Context.get(parts, Executor).all(world, [action], { config: configOf(), now: noon }))
 }, Effect.scoped)
 
+const takesWorkspace = Action.TakeWorkspace({ from: Holder.Free() })
+
 const said = { verb: "create", object: "it", code: 403, reason: "" } as const
 
 it.effect.each<Action>([makesJob, makesTask])("$_tag that a quota, a right or a rule refuses", (action) =>
@@ -38,6 +40,15 @@ it.effect.each<Action>([makesJob, makesTask])("$_tag that a quota, a right or a 
     expect(yield* refused(action, new Forbidden({ ...said, detail: "no such right" }))).toMatchObject({ _tag: "Refused", kind: "Refused" })
     expect(yield* refused(action, new Rejected({ ...said, code: 400, reason: "BadRequest", detail: "admission webhook denied the request" }))).toMatchObject({ _tag: "Refused", kind: "Refused" })
     expect(yield* refused(action, new Invalid({ ...said, code: 422, detail: "spec.stage", causes: [] }))).toMatchObject({ _tag: "Refused", kind: "Denied" })
+  }))
+
+it.effect.each<{ answer: KubernetesError; tag: string }>([
+  { answer: new Forbidden({ ...said, detail: "of a policy" }), tag: "Refused" },
+  { answer: new Rejected({ ...said, code: 400, reason: "BadRequest", detail: "denied" }), tag: "Refused" },
+  { answer: new NotFound({ ...said, code: 404, detail: "gone" }), tag: "NotFound" }
+])("a Lease that may not be written keeps its task from starting, and one that others wrote is looked at again: $answer._tag", ({ answer, tag }) =>
+  Effect.gen(function*() {
+    expect(yield* refused(takesWorkspace, answer)).toMatchObject({ _tag: tag })
   }))
 
 it.effect.each([
@@ -56,6 +67,7 @@ it.effect.each([
 it.effect.each([
   { given: "a Job, in words of its own", action: makesJob, answered: true, tag: "Unsure" },
   { given: "a Job, without a word", action: makesJob, answered: false, tag: "Unreachable" },
+  { given: "the Lease of a workspace, in words of its own", action: takesWorkspace, answered: true, tag: "Unsure" },
   { given: "a task, which takes no slot", action: makesTask, answered: true, tag: "Unreachable" }
 ])("is not told to be refused what the API server failed to make: $given", ({ action, answered, tag }) =>
   Effect.gen(function*() {

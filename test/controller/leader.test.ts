@@ -41,7 +41,7 @@ it.effect("calls up who was told to wait for a slot that is given back, though n
   Effect.gen(function*() {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     const { task } = worldOf({ ...plainSeed, life: "queued" })
-    const refusal = new Refused({ kind: "QuotaExceeded", message: "exceeded quota", againInMillis: 10_000 })
+    const refusal = new Refused({ kind: "Refused", message: "no", againInMillis: 10_000 })
     const asked: Array<string> = []
     const all: Executor["Service"]["all"] = ({ task: { metadata: { name } } }, actions) =>
       Effect.suspend(() => actions.some(Action.$is("CreateJob")) && asked.push(name) > 0 && name === "first" ? Effect.andThen(Effect.sleep("1 second"), Effect.fail(refusal)) : Effect.void)

@@ -96,6 +96,25 @@ describe("the world", () => {
     expect(world.turn(task(1))._tag).toBe("Admitted")
   })
 
+  it("keeps the place of who waits for a quota, and calls it up as soon as a Job is gone", () => {
+    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+    for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
+    world.setJob("tasks/other", Option.some({ ...job(0), taskUid: "uid-9" }))
+    world.refuse("uid-0", { kind: "QuotaExceeded", message: "exceeded quota", againInMillis: 10_000 }, 0)
+    expect([0, 1].map((index) => world.turn(task(index))._tag)).toEqual(["Admitted", "Waiting"])
+    world.calledUp()
+    expect(Option.isSome(world.refusal("uid-0", 5_000))).toBe(true)
+    world.setJob("tasks/other", Option.none())
+    expect([world.refusal("uid-0", 5_000), world.calledUp()]).toEqual([Option.none(), [key(0)]])
+  })
+
+  it("counts the slot of a task in a phase of a newer version, though it is cancelled", () => {
+    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+    world.setTask(key(0), Option.some({ ...task(0), spec: { ...task(0).spec, cancel: true }, status: { phase: "Moonlit" } }))
+    world.setTask(key(1), Option.some(task(1)))
+    expect(world.turn(task(1))._tag).toBe("Waiting")
+  })
+
   it("lets others start while a Job is refused, and calls up who was told to wait meanwhile", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
