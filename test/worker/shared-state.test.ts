@@ -179,6 +179,18 @@ describe("the next worker", () => {
       expect([parts.api.keptStates.length, readdirSync(folder(parts)).length]).toEqual([1, 25])
     })))
 
+  it.live.each([{ status: 422, error: "invalid" }, { status: 413, error: "too-large" }])("sends what was refused as $error no second time, and leaves it for a person", (refusal) =>
+    withParts(Effect.fnUntraced(function*(parts) {
+      leave(parts, ["run-x.apply.1.state"])
+      let asked = 0
+      parts.api.onRequest = () => void asked++
+      parts.api.fault("POST /kept-state", refusal)
+      yield* carryKeptStates
+      yield* carryKeptStates
+      expect([asked, readdirSync(folder(parts))]).toEqual([1, ["run-x.apply.1.state.refused"]])
+      expect(readFileSync(join(folder(parts), "run-x.apply.1.state.refused"), "utf8")).toBe("sealed run-x.apply.1.state")
+    })))
+
   it.live("takes no more than twenty, and not always the same first", () =>
     withParts(Effect.fnUntraced(function*(parts) {
       leave(parts, numbered(45))
