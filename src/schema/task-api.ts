@@ -46,6 +46,9 @@ export type LockInfo = typeof LockInfo.Type
 /** The lock as the server knows it. A state is only taken with the current lock's id and epoch (headers below). */
 export const LockGranted = Schema.Struct({ epoch: Schema.Int })
 
+/** What a refusal of a state also says when the server has kept it as evidence, so that nobody else need. */
+export const KeptRefusal = Schema.Struct({ kept: Schema.Literal(true) })
+
 export const taskPath = {
   assignment: "/api/task/v1/assignment",
   archive: "/api/task/v1/archive",

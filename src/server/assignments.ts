@@ -141,7 +141,7 @@ const make = Effect.gen(function*() {
     yield* sql`UPDATE stages SET ${sql.update({ waitReason: reason, waitMessage: message })} WHERE id = ${id} AND startedAt IS NULL AND endedAt IS NULL`
   })
 
-  /** Those after the cursor that have no result yet. A cursor that was never given is of the time before a restore: then it is all of them. */
+  /** Those after the cursor that have no result yet. A cursor past the last number is of the time before a restore, and maybe of a clock that was ahead, so that the next number would not come up to it: then it is all of them. */
   const cancellations = Effect.fn("Assignments.cancellations")(function*(after: number, waitSeconds: number) {
     const Cancelled = Schema.Struct({ id: Schema.String, cancelSeq: Schema.Int })
     const [last] = yield* rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(cancelSeq), 0) AS seq FROM stages`)

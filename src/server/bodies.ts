@@ -1,6 +1,6 @@
 // The bodies that are held in memory whole: states, as they are or encrypted. So many bytes of them at once, whoever sends them; the others wait and are not read.
-// Invariant: what has not arrived yet counts in full, and small bodies have room of their own, so those that large ones keep waiting are large.
-// Used by the task, state and workspace routes; how long a sender may take is in server/listen.
+// Invariant: what has not arrived yet counts in full, though not for long, and small bodies have room of their own, so those that large ones keep waiting are large.
+// Used by the task, state and workspace routes; how long a request may take that holds no room is in server/listen.
 import { Context, Duration, Effect, Layer, Semaphore, Stream } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import type { Failure } from "./answer.ts"
@@ -15,17 +15,26 @@ interface Room {
   readonly large: number
   /** Shorter than a connection may be silent. */
   readonly wait: Duration.Duration
+  /** Of one that has its room: whoever sends a byte now and then would keep it from all others. */
+  readonly arrival: Readonly<Record<"small" | "large", Duration.Duration>>
 }
 
 /** A quarter of the memory that the server has (core/manifest/server), since what is parsed, one state at a time, takes most of the rest. */
 export const BodyRoom = Context.Reference<Room>("agent-job/server/BodyRoom", {
-  defaultValue: () => ({ smallUpTo: 4 * mebibyte, small: 32 * mebibyte, large: 96 * mebibyte, wait: Duration.seconds(30) })
+  defaultValue: () => ({
+    smallUpTo: 4 * mebibyte, small: 32 * mebibyte, large: 96 * mebibyte,
+    wait: Duration.seconds(30), arrival: { small: Duration.seconds(30), large: Duration.minutes(5) }
+  })
 })
 
 const retryAfterSeconds = 5
 const busy = new Refused({
   status: 503, error: "busy", retryAfterSeconds,
   message: `The server holds as many states in memory as it may, and none of them was done in time; repeat it in ${retryAfterSeconds} s.`
+})
+
+const tooSlow = (arrival: Duration.Duration) => new Refused({
+  status: 408, error: "request-timeout", message: `The state did not arrive in ${Duration.format(arrival)}, and others wait for its room; send it again, and faster.`
 })
 
 /** What it says of its length, or else the most that it may have. */
@@ -48,19 +57,20 @@ const readWhole = (request: HttpServerRequest.HttpServerRequest, sizeBytes: numb
   })
 
 export class Bodies extends Context.Service<Bodies, {
-  /** What `use` does with the whole body, which has its room until then. 413 past the limit, 503 when there is no room for it in time. */
+  /** What `use` does with the whole body, which has its room until then. 413 past the limit, 503 when there is no room for it in time, 408 when it does not arrive in time. */
   readonly whole: <A, E>(request: HttpServerRequest.HttpServerRequest, limitBytes: number, use: (bytes: Uint8Array) => Effect.Effect<A, E>) => Effect.Effect<A, E | Failure>
 }>()("agent-job/server/Bodies") {
-  static readonly layer = Layer.effect(Bodies, Effect.map(BodyRoom, ({ large, small, smallUpTo, wait }) => {
-    const ofSmall = Semaphore.makeUnsafe(small)
-    const ofLarge = Semaphore.makeUnsafe(large)
+  static readonly layer = Layer.effect(Bodies, Effect.map(BodyRoom, ({ arrival, large, small, smallUpTo, wait }) => {
+    const ofSmall = { room: Semaphore.makeUnsafe(small), within: arrival.small }
+    const ofLarge = { room: Semaphore.makeUnsafe(large), within: arrival.large }
 
     return Bodies.of({
       whole: (request, limitBytes, use) => Effect.scoped(Effect.gen(function*() {
         const sizeBytes = sizeOf(request, limitBytes)
         if (!(sizeBytes <= limitBytes)) return yield* tooLarge(limitBytes)
-        yield* (sizeBytes <= smallUpTo ? ofSmall : ofLarge).takeScoped(sizeBytes).pipe(Effect.timeoutOrElse({ duration: wait, orElse: () => Effect.fail(busy) }))
-        return yield* use(yield* readWhole(request, sizeBytes))
+        const { room, within } = sizeBytes <= smallUpTo ? ofSmall : ofLarge
+        yield* room.takeScoped(sizeBytes).pipe(Effect.timeoutOrElse({ duration: wait, orElse: () => Effect.fail(busy) }))
+        return yield* use(yield* readWhole(request, sizeBytes).pipe(Effect.timeoutOrElse({ duration: within, orElse: () => Effect.fail(tooSlow(within)) })))
       }))
     })
   }))

@@ -19,7 +19,7 @@ class UserToken extends HttpApiMiddleware.Service<UserToken>()("UserToken", { se
 class PoolToken extends HttpApiMiddleware.Service<PoolToken>()("PoolToken", { security: { pool: bearer("A token of the pool token file.") } }) {}
 class TaskToken extends HttpApiMiddleware.Service<TaskToken>()("TaskToken", { security: { task: bearer("The token of one assignment; over with the stage's result, but for a state that is left as evidence.") } }) {}
 
-const refusals = [400, 401, 404, 409, 413, 414, 422, 423, 429, 500, 503].map((status) => Problem.pipe(HttpApiSchema.status(status)))
+const refusals = [400, 401, 404, 408, 409, 413, 414, 422, 423, 429, 500, 503].map((status) => Problem.pipe(HttpApiSchema.status(status)))
 const bytes = HttpApiSchema.StreamUint8Array()
 const done = HttpApiSchema.NoContent
 const id = { id: Schema.String }

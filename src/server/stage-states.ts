@@ -41,8 +41,8 @@ const make = Effect.gen(function*() {
       return yield* states.accept(workspaceId, { bytes, sha256, lockId, by: { holder: stage.id, epoch: Option.getOrElse(epoch, () => -1), runId: stage.runId } })
     }
     const why = `The stage ${stage.id} is over, so its state is not stored.`
-    const said = yield* states.leave(stage.id, workspaceId, { bytes, sha256, why })
-    if (said !== undefined) return yield* conflict("stage-over", `${why} ${said}`)
+    const left = yield* states.leave(stage.id, workspaceId, { bytes, sha256, why })
+    if (left !== undefined) return yield* conflict("stage-over", `${why} ${left.sentence}`, left.details)
   })
 
   /** Gives the epoch. */

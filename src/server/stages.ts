@@ -1,7 +1,7 @@
 // The stages of runs as they are stored: one row is one assignment, from its creation to its result.
 // Waiting → offered → acknowledged → started → ended; a time that is set says that it came so far.
 // Used by runs (creates and withdraws them), assignments (offers and ends them) and the views.
-import { Context, Effect, Layer, Schema } from "effect"
+import { Clock, Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { Stage } from "../schema/agent-task.ts"
 import { StageEffects } from "../schema/effects.ts"
@@ -64,9 +64,9 @@ const make = Effect.gen(function*() {
     yield* sql`UPDATE stages SET ${sql.update({ ...again })} WHERE id = ${assignmentId(runId, stage, attempt + 1)}`
   })
 
-  /** Puts the run's stages that an agent may have on the feed of cancellations. */
+  /** Puts the run's stages that an agent may have on the feed of cancellations. The number is the time, since a copy that is restored would else give again what the agents' cursors are past. */
   const cancel = Effect.fn("Stages.cancel")(function*(runId: RunId) {
-    yield* sql`UPDATE stages SET cancelSeq = (SELECT COALESCE(MAX(cancelSeq), 0) + 1 FROM stages)
+    yield* sql`UPDATE stages SET cancelSeq = (SELECT MAX(COALESCE(MAX(cancelSeq), 0) + 1, ${yield* Clock.currentTimeMillis}) FROM stages)
       WHERE runId = ${runId} AND offeredAt IS NOT NULL AND result IS NULL AND cancelSeq IS NULL`
     yield* commits.news("cancellations")
   })

@@ -7,7 +7,7 @@ import { jsonExcess } from "../core/json-depth.ts"
 import { stateHead } from "../core/state-head.ts"
 import { Stage } from "../schema/agent-task.ts"
 import { RunId, Sha256, Timestamp } from "../schema/names.ts"
-import { LockInfo, stateLimitBytes } from "../schema/task-api.ts"
+import { type KeptRefusal, LockInfo, stateLimitBytes } from "../schema/task-api.ts"
 import { Blobs } from "./blobs.ts"
 import { row, rows } from "./database.ts"
 import { Evidence, type Refusal } from "./evidence.ts"
@@ -97,6 +97,12 @@ const know = (bytes: Uint8Array): Effect.Effect<Known, Refused> => {
     onNone: () => Effect.fail(excess),
     onSome: (head) => Effect.succeed({ ...head, excess })
   })
+}
+
+/** What is said of a state that was to be evidence: for a person, and for the worker. */
+interface Left {
+  readonly sentence: string
+  readonly details: typeof KeptRefusal.Type | undefined
 }
 
 const locked = ({ lockInfo, name }: Workspace) =>
@@ -198,14 +204,16 @@ const make = Effect.gen(function*() {
     Effect.flatMap(endOf(stageId), (over) =>
       over === undefined ? Effect.void : rescues.open({ workspaceId, stageId, reason: "StateNotSaved", message: `The ${over.stage} of ${over.runId} sent a state after its end` }))
 
-  /** Keeps a state of a stage as evidence, for which a rescue is open if the stage is over. Gives the sentence that says so; nothing if the stage is over and the state was stored before. */
-  const keep = Effect.fnUntraced(function*(state: Refusal) {
+  /** Keeps a state of a stage as evidence, for which a rescue is open if the stage is over. Nothing if the stage is over and the state was stored before. */
+  const keep = Effect.fnUntraced(function*(state: Refusal): Effect.fn.Return<Left | undefined, Refused | SqlError.SqlError> {
     if ((yield* endOf(state.stageId)) !== undefined) {
       const stored = yield* sql`SELECT id FROM stateVersions WHERE workspaceId = ${state.workspaceId} AND sha256 = ${state.sha256}`
       if (stored.length > 0) return undefined
     }
     const kept = yield* evidence.keep(state, openIfOver(state))
-    return kept === undefined ? "It is not kept, since states of higher serials are." : `It is kept as ${kept.id}.`
+    return kept === undefined
+      ? { sentence: "It is not kept, since states of higher serials are.", details: undefined }
+      : { sentence: `It is kept as ${kept.id}.`, details: { kept: true } }
   })
 
   /** Stores a state as the workspace's next version; the same body under the same serial is success and no new version. */
@@ -229,12 +237,12 @@ const make = Effect.gen(function*() {
     })).pipe(Effect.catchTag("Refused", (refused): Effect.Effect<ReadonlyArray<Superseded>, Refused | SqlError.SqlError> =>
       by === undefined || !(isRefusal(refused) || refused === excess) ? Effect.fail(refused) : Effect.flatMap(
         keep({ workspaceId, stageId: by.holder, lineage, serial, ...blob, why: refused.message }),
-        (said) => said === undefined ? Effect.succeed([]) : Effect.fail(new Refused({ ...refused, message: `${refused.message} ${said}` }))
+        (left) => left === undefined ? Effect.succeed([]) : Effect.fail(new Refused({ ...refused, message: `${refused.message} ${left.sentence}`, details: { ...refused.details, ...left.details } }))
       )))
     yield* removeUnnamed(superseded)
   }, inTurn.withPermit)
 
-  /** A state of a stage that is over can only be left as evidence, for which a rescue is open then. Gives the sentence that says so; nothing if the state was stored before. */
+  /** A state of a stage that is over can only be left as evidence, for which a rescue is open then. Nothing if the state was stored before. */
   const leave = Effect.fn("StateVersions.leave")(function*(stageId: string, workspaceId: string, { bytes, sha256, why }: { readonly bytes: Uint8Array; readonly sha256?: string | undefined; readonly why: string }) {
     const { excess, lineage, serial } = yield* know(bytes)
     const blob = yield* put(bytes, sha256)

@@ -1,7 +1,7 @@
 // Directories on a volume that others write too: entered step by step from an open descriptor, so that no link is ever followed.
 // Always holds: a path given here leads nowhere outside the directory it starts in, whatever the runner does meanwhile.
 // Used by worker/provision, worker/archive and worker/stage for everything they write or read beside the runner.
-import { closeSync, constants, fchmodSync, fstatSync, mkdirSync, openSync, readSync, symlinkSync, unlinkSync, writeSync } from "node:fs"
+import { closeSync, constants, fchmodSync, fstatSync, mkdirSync, openSync, readSync, renameSync, symlinkSync, unlinkSync, writeSync } from "node:fs"
 import { Effect, Option } from "effect"
 import { inside } from "./fifo.ts"
 import { fileTrouble, type StageFailed } from "./stage-failed.ts"
@@ -157,6 +157,19 @@ export const removeFile = (root: number, segments: Segments): Effect.Effect<void
       }
     },
     catch: fileTrouble(segments.join("/"))
+  })
+
+/** Gives a file or link of `root` itself another name there; nothing happens if there is none. */
+export const renameFile = (root: number, from: string, to: string): Effect.Effect<void, StageFailed> =>
+  Effect.try({
+    try: () => {
+      try {
+        renameSync(inside(root, from), inside(root, to))
+      } catch (error) {
+        if (!isMissing(error)) throw error
+      }
+    },
+    catch: fileTrouble(from)
   })
 
 /** Is there a directory, reached through none but directories? */

@@ -6,13 +6,15 @@ import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { Clock, Duration, Effect, Option, Random } from "effect"
 import { keptStateLimitBytes, keptStateLine } from "../schema/task-api.ts"
-import { openFolder, readFile, removeFile } from "./folder.ts"
+import { openFolder, readFile, removeFile, renameFile } from "./folder.ts"
 import { asideSuffix, storeWhole } from "./kept-state.ts"
-import { Platform } from "./platform.ts"
+import { Platform, type PlatformError, wordOf } from "./platform.ts"
 import { Settings } from "./settings.ts"
 import { fileTrouble } from "./stage-failed.ts"
 
 const suffix = ".state"
+/** What is added to the name of one that the server refuses for its size or shape: it would do so for ever, at the cost of the others. */
+const refusedSuffix = ".refused"
 /** What one stage carries for others before it begins; what is refused costs no other its turn. */
 const carriedAtOnce = 20
 /** From then on none is begun; one that is large may take longer. */
@@ -68,15 +70,17 @@ export const sharedCopy = Effect.gen(function*() {
   })
 })
 
+const isFinal = (error: PlatformError): boolean => error._tag === "Declined" && (wordOf(error) === "invalid" || wordOf(error) === "too-large")
+
 /** Whether the server has it now. */
 const carry = Effect.fnUntraced(function*(root: number, name: string) {
   const { takeKeptState } = yield* Platform
   const kept = yield* readFile(root, [name], keptStateLimitBytes)
   if (Option.isNone(kept)) return false
-  yield* takeKeptState(kept.value)
+  yield* Effect.tapError(takeKeptState(kept.value), (error) => isFinal(error) ? renameFile(root, name, `${name}${refusedSuffix}`) : Effect.void)
   yield* removeFile(root, [name])
   return true
-}, (effect, _, name) => Effect.catch(effect, ({ message }) => Effect.as(Effect.logWarning(`The kept state ${name} stays where it is`, message), false)))
+}, (effect, _, name) => Effect.catch(effect, ({ message }) => Effect.as(Effect.logWarning(`The server does not have the kept state ${name}, which stays on the volume`, message), false)))
 
 /** Such as one of a worker that was killed while it wrote. */
 const removeHalfDone = Effect.fnUntraced(function*(folder: string, root: number, names: ReadonlyArray<string>) {

@@ -2,12 +2,12 @@
 // Always holds: states go one after another under the lock they were made under; the lock is given back only when the engine did so and none is left over,
 // since a stage that ends with it is known to the server as one whose state is in doubt.
 import { createHash, randomUUID } from "node:crypto"
-import { Context, Duration, Effect, Layer, Option, Semaphore } from "effect"
-import type { LockInfo } from "../schema/task-api.ts"
+import { Context, Duration, Effect, Layer, Option, Schema, Semaphore } from "effect"
+import { KeptRefusal, type LockInfo } from "../schema/task-api.ts"
 import { keepCopy, removeCopy } from "./kept-state.ts"
 import { askAgain } from "./patience.ts"
 import { sharedCopy, type SharedCopy } from "./shared-state.ts"
-import { Declined, NoAnswer, Platform, type PlatformError, type StateLock, wordOf } from "./platform.ts"
+import { Declined, NoAnswer, Platform, type PlatformError, type StateLock } from "./platform.ts"
 import { Settings } from "./settings.ts"
 import { Stop } from "./stop.ts"
 import { TaskStatus } from "./task-status.ts"
@@ -42,9 +42,9 @@ const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes)
 /** What an answer that the worker knows already may take. */
 const readPatience = Duration.seconds(10)
 const notLocked = new Declined({ status: 409, message: "The state is not locked, so it may not be written.", body: undefined })
-/** The refusals of a state as such, and of one of a stage that is over. Refused otherwise, for its size or shape, it is kept nowhere. */
-const ofEvidence: ReadonlySet<string | undefined> = new Set(["locked", "not-locked", "other-lineage", "old-serial", "stage-over"])
-const isEvidence = (error: PlatformError): boolean => error._tag === "Declined" && ofEvidence.has(wordOf(error))
+const saysKept = Schema.is(KeptRefusal)
+/** An older server does not say it: a copy too many does no harm. */
+const isEvidence = (error: PlatformError): boolean => error._tag === "Declined" && saysKept(error.body)
 
 const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Service"], never, Platform | Settings | Stop | TaskStatus> {
   const { pod, privateDirectory, statePatience } = yield* Settings

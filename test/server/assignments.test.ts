@@ -3,6 +3,7 @@ import { Deferred, Effect, Fiber, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { once } from "node:events"
+import { cpSync } from "node:fs"
 import { request } from "node:http"
 import { RunEvent } from "../../src/core/run-machine.ts"
 import { type RunId, Sha256, WorkspaceName } from "../../src/schema/names.ts"
@@ -380,8 +381,38 @@ describe("the feed of cancellations", () => {
       for (const { id } of yield* agent(url).acquire()) yield* agent(url).acknowledge(id)
       expect(yield* agent(url).cancellations(1)).toEqual({ ids: [], next: 0 })
       yield* Effect.forEach(runs, (run) => person(url).act(run, "cancel"))
-      expect(yield* agent(url).cancellations(7)).toEqual({ ids: runs.map((run) => `${run}.plan.1`), next: 2 })
-      expect(yield* agent(url).cancellations(2)).toEqual({ ids: [], next: 2 })
+      const all = yield* agent(url).cancellations()
+      expect(yield* agent(url).cancellations(all.next + 7)).toEqual({ ids: runs.map((run) => `${run}.plan.1`), next: all.next })
+      expect(yield* agent(url).cancellations(all.next)).toEqual({ ids: [], next: all.next })
+    }))
+
+  it.live("goes on after a restore for the cursor that was given last before it, which the copy comes up to with its next number", () =>
+    Effect.gen(function*() {
+      const [original, copy] = [yield* directory, yield* directory]
+      const before = yield* serve(original)
+      const runs = yield* Effect.forEach(["one", "two", "three"], (name) => person(before).start(name))
+      for (const { id } of yield* agent(before).acquire()) yield* agent(before).acknowledge(id)
+      yield* person(before).act(runs[0]!, "cancel")
+      cpSync(original, copy, { recursive: true })
+      yield* person(before).act(runs[1]!, "cancel")
+      const { next } = yield* agent(before).cancellations()
+      const after = yield* serve(copy)
+      yield* person(after).act(runs[2]!, "cancel")
+      expect((yield* agent(after).cancellations(next)).ids).toEqual([`${runs[2]}.plan.1`])
+    }))
+
+  it.effect("numbers what is cancelled upwards, though the clock is set back", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const runs = yield* Effect.forEach(["one", "two"], (name) => person(url).start(name))
+      for (const { id } of yield* agent(url).acquire()) yield* agent(url).acknowledge(id)
+      yield* TestClock.adjust("1 hour")
+      yield* person(url).act(runs[0]!, "cancel")
+      const { next } = yield* agent(url).cancellations()
+      expect(next).toBe(3_600_000)
+      yield* TestClock.setTime(0)
+      yield* person(url).act(runs[1]!, "cancel")
+      expect(yield* agent(url).cancellations(next)).toEqual({ ids: [`${runs[1]}.plan.1`], next: next + 1 })
     }))
 
   it.live("names an assignment that was withdrawn between offer and acknowledgement, whose token is over", () =>

@@ -131,7 +131,8 @@ describe("a body", () => {
 
 describe("states that come at once", () => {
   const mebibyte = 1024 * 1024
-  const room = (wait: Duration.Duration) => ({ smallUpTo: mebibyte, small: 2 * mebibyte, large: 40 * mebibyte, wait })
+  const slowly = { small: Duration.minutes(1), large: Duration.minutes(1) }
+  const room = (wait: Duration.Duration, arrival = slowly) => ({ smallUpTo: mebibyte, small: 2 * mebibyte, large: 40 * mebibyte, wait, arrival })
   const stateOf = (url: string) => `${url}/api/state/v1/workspaces/demo`
 
   /** A push of 16 MiB that stops before its last byte; a socket takes but a few MiB of what nobody reads. */
@@ -143,6 +144,26 @@ describe("states that come at once", () => {
       sent.write(Buffer.alloc(16 * mebibyte - 1, " "))
       return { sent, answered, isRead: () => sent.writableLength === 0 }
     }), ({ sent }) => Effect.sync(() => sent.destroy()))
+
+  /** A push of so many bytes of which one comes now and then. */
+  const trickle = (url: string, bytes: number) =>
+    Effect.acquireRelease(Effect.sync(() => {
+      const sent = call(`${stateOf(url)}?ID=a`, { method: "POST", headers: { authorization: `Bearer ${userToken}`, "content-length": bytes } })
+      let written = 0
+      const trickling = setInterval(() => {
+        sent.write(" ")
+        written++
+      }, 50)
+      const answered = once(sent, "response").then(
+        async ([response]: Array<IncomingMessage>) => ({ status: response?.statusCode, text: (await response?.setEncoding("utf8").toArray() ?? []).join("") }),
+        () => ({ status: undefined, text: "{}" })
+      )
+      sent.on("error", () => undefined) // of one that was hung up
+      return { sent, trickling, told: Effect.promise(() => answered), hasBegun: () => written > 3 }
+    }), ({ sent, trickling }) => Effect.sync(() => {
+      clearInterval(trickling)
+      sent.destroy()
+    }))
   const until = (done: () => boolean) => Effect.promise(async () => {
     while (!done()) await new Promise((next) => setTimeout(next, 20))
   })
@@ -171,6 +192,23 @@ describe("states that come at once", () => {
       const told = yield* Effect.promise(() => Promise.race(pushes.map(({ answered }) => answered)))
       expect([told?.statusCode, told?.headers["retry-after"]]).toEqual([503, "5"])
       expect((yield* ask(`${stateOf(url)}?ID=a`, userToken, "POST", Buffer.alloc(65 * mebibyte))).status).toBe(413)
+    }))
+
+  it.live.each([
+    { size: "a small one", bytes: 2 * mebibyte, small: "500 millis", large: "1 minute" },
+    { size: "a large one", bytes: 3 * mebibyte, small: "1 minute", large: "500 millis" }
+  ] as const)("and do not arrive in time leave their room to others, which for $size is a time of its own", ({ bytes, large, small }) =>
+    Effect.gen(function*() {
+      const arrival = { small: Duration.fromInputUnsafe(small), large: Duration.fromInputUnsafe(large) }
+      const limits = { smallUpTo: 2 * mebibyte, small: 2 * mebibyte, large: 3 * mebibyte, wait: Duration.seconds(20), arrival }
+      const url = yield* server.pipe(Effect.provideService(BodyRoom, limits))
+      yield* ask(stateOf(url), userToken, "PUT", { ID: "a" })
+      const trickling = yield* trickle(url, bytes)
+      yield* until(() => trickling.hasBegun())
+      const whole = JSON.stringify({ version: 4, serial: 1, lineage: "l" }).padEnd(bytes)
+      expect((yield* ask(`${stateOf(url)}?ID=a`, userToken, "POST", whole)).status).toBe(204)
+      const told = yield* trickling.told
+      expect([told.status, JSON.parse(told.text).error]).toEqual([408, "request-timeout"])
     }))
 })
 

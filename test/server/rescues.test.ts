@@ -119,7 +119,7 @@ describe("a state that is refused to a stage", () => {
   ])("for $given is kept", ({ body, epoch, error, lock }) =>
     Effect.gen(function*() {
       const { applier, looked } = yield* applying
-      expect((yield* applier.pushState(body, lock, epoch)).json.error).toBe(error)
+      expect((yield* applier.pushState(body, lock, epoch)).json).toMatchObject({ error, kept: true })
       expect((yield* looked).evidence).toHaveLength(1)
       expect((yield* looked).version.serial).toBe(1)
     }))
@@ -131,10 +131,10 @@ describe("a state that is refused to a stage", () => {
       const deep = `{"version":4,"serial":9,"lineage":"l","deep":${"[".repeat(500)}${"]".repeat(500)}}`
       const why = "The state is nested more than 500 levels deep."
       const refused = yield* push(deep)
-      expect((yield* push("[".repeat(600))).json).toMatchObject({ message: why })
+      expect((yield* push("[".repeat(600))).json).toEqual({ error: "invalid", message: why })
       const { evidence, version } = yield* looked
       expect(evidence).toMatchObject([{ stage: apply.id, serial: 9, lineage: "l", sizeBytes: deep.length, why }])
-      expect([refused.status, refused.json.message, version.serial]).toEqual([422, `${why} It is kept as ${evidence[0].id}.`, 1])
+      expect([refused.status, refused.json, version.serial]).toEqual([422, { error: "invalid", message: `${why} It is kept as ${evidence[0].id}.`, kept: true }, 1])
       expect((yield* ask(url + statePath.evidence("demo", evidence[0].id), userToken)).text).toBe(deep)
       yield* applier.unlock("a")
       yield* agent(url).report(apply.id, failed())
@@ -153,7 +153,8 @@ describe("a state that is refused to a stage", () => {
       for (let serial = 20; serial < 40; serial++) yield* applier.pushState(state(serial), "stranger", 1)
       expect((yield* looked).evidence.map((_: { serial: number }) => _.serial)).toEqual([39, 38, 37, 36, 35, 34, 33, 32])
       expect(files()).toBe(before + 8)
-      expect((yield* applier.pushState(state(5), "stranger", 1)).json.message).toContain("It is not kept, since states of higher serials are.")
+      const { json: { kept, message } } = yield* applier.pushState(state(5), "stranger", 1)
+      expect([kept, message]).toEqual([undefined, expect.stringContaining("It is not kept, since states of higher serials are.")])
       expect(files()).toBe(before + 8)
     }))
 
@@ -192,7 +193,7 @@ describe("a stage that is over", () => {
     Effect.gen(function*() {
       const { applier, looked } = yield* doubted
       const late = yield* applier.pushState(state(9), "a", 1)
-      expect([late.status, late.json.error]).toEqual([409, "stage-over"])
+      expect([late.status, late.json.error, late.json.kept]).toEqual([409, "stage-over", true])
       expect((yield* looked).evidence).toMatchObject([{ serial: 9 }])
       expect((yield* looked).version.serial).toBe(1)
       for (const path of [taskPath.assignment, taskPath.archive, taskPath.plan, taskPath.state]) expect((yield* applier.as("GET", path)).status).toBe(401)

@@ -19,6 +19,8 @@ export type Fault = "break" | "lose answer" | "not ours" | "a page" | "a documen
 interface Refusal {
   readonly status: number
   readonly error: string
+  /** It has the state as evidence. */
+  readonly kept?: true
 }
 
 export interface TaskApi {
@@ -79,6 +81,9 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
 
   const locked = (): Reply => [409, { error: "locked", message: "The state is locked by somebody.", ...api.lock }]
 
+  /** Of a state, which is evidence then. */
+  const kept = ([status, said]: Reply): Reply => [status, { ...said, kept: true }]
+
   /** Why the request is refused whatever it asks for. */
   const refusal = ({ headers }: IncomingMessage): Reply | undefined => {
     if (headers.authorization !== `Bearer ${token}`) return [401, { error: "unauthorized", message: "No." }]
@@ -122,11 +127,11 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
         return [204]
       case "POST /state": {
         const state = JSON.parse(body.toString("utf8"))
-        if (api.lock === undefined || api.lock.ID !== request.headers[taskHeader.lockId] || String(api.epoch) !== request.headers[taskHeader.lockEpoch]) return locked()
+        if (api.lock === undefined || api.lock.ID !== request.headers[taskHeader.lockId] || String(api.epoch) !== request.headers[taskHeader.lockEpoch]) return kept(locked())
         if (sha256(body) !== request.headers[taskHeader.digest]) return [422, { error: "digest", message: "The digest differs." }]
         const last = api.serials.at(-1) ?? -1
         if (api.state !== undefined && sha256(body) === sha256(api.state)) return [204]
-        if (state.serial <= last) return [409, { error: "old-serial", message: "An old serial." }]
+        if (state.serial <= last) return kept([409, { error: "old-serial", message: "An old serial." }])
         api.state = body
         api.serials.push(state.serial)
         return [204]
@@ -160,7 +165,7 @@ export const taskApi: Effect.Effect<TaskApi, never, Scope.Scope> = Effect.gen(fu
     if (fault === "a page") return void response.writeHead(200, { "content-type": "text/html" }).end("<h1>Back soon</h1>")
     if (fault === "a document") return void response.writeHead(200, { "content-type": "application/json" }).end(`{"status":"maintenance"}`)
     if (typeof fault === "number") return void response.writeHead(fault).end(JSON.stringify({ error: "fault", message: `Refused with ${fault}.` }))
-    if (typeof fault === "object") return void response.writeHead(fault.status).end(JSON.stringify({ error: fault.error, message: `Refused as ${fault.error}.` }))
+    if (typeof fault === "object") return void response.writeHead(fault.status).end(JSON.stringify({ ...fault, message: `Refused as ${fault.error}.` }))
     const [status, body = ""] = refusal(request) ?? await answer(name, request, url)
     if (fault === "lose answer") return void request.socket.destroy()
     api.requests.push(`${name} ${status}`)

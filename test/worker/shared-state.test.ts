@@ -100,12 +100,28 @@ describe("a state that the server does not take", () => {
       expect((yield* delivery.settle(Option.some(state))).shared).toEqual(Option.some(onlyKept(parts)))
     })))
 
-  it.live.each([{ status: 422, error: "invalid" }, { status: 413, error: "too-large" }])("is kept when the server refuses it as $error, and so keeps nothing of it", (refusal) =>
+  it.live.each([
+    { status: 422, error: "invalid" },
+    { status: 413, error: "too-large" },
+    { status: 409, error: "locked" }
+  ])("is kept when the server refuses it as $error, and does not say that it kept it", (refusal) =>
     withParts(Effect.fnUntraced(function*(parts, delivery) {
       yield* delivery.lock({ ID: "a" })
       parts.api.fault("POST /state", refusal)
       yield* Effect.flip(delivery.push(state))
       expect(opened(readFileSync(onlyKept(parts)))).toEqual(state)
+    })))
+
+  it.live.each([
+    { status: 422, error: "invalid", kept: true },
+    { status: 409, error: "locked", kept: true }
+  ] as const)("is kept nowhere when the server refuses it as $error, and says that it kept it", (refusal) =>
+    withParts(Effect.fnUntraced(function*(parts, delivery) {
+      yield* delivery.lock({ ID: "a" })
+      parts.api.fault("POST /state", refusal, refusal)
+      yield* Effect.flip(delivery.push(state))
+      expect((yield* delivery.settle(Option.none())).shared).toEqual(Option.none())
+      expect(existsSync(folder(parts))).toBe(false)
     })))
 
   it.live("is kept when there is no lock for it, since then the server never saw it", () =>
@@ -161,6 +177,18 @@ describe("the next worker", () => {
       parts.api.fault("POST /kept-state", ...Array.from({ length: 25 }, () => 409 as const))
       yield* carryKeptStates
       expect([parts.api.keptStates.length, readdirSync(folder(parts)).length]).toEqual([1, 25])
+    })))
+
+  it.live.each([{ status: 422, error: "invalid" }, { status: 413, error: "too-large" }])("sends what was refused as $error no second time, and leaves it for a person", (refusal) =>
+    withParts(Effect.fnUntraced(function*(parts) {
+      leave(parts, ["run-x.apply.1.state"])
+      let asked = 0
+      parts.api.onRequest = () => void asked++
+      parts.api.fault("POST /kept-state", refusal)
+      yield* carryKeptStates
+      yield* carryKeptStates
+      expect([asked, readdirSync(folder(parts))]).toEqual([1, ["run-x.apply.1.state.refused"]])
+      expect(readFileSync(join(folder(parts), "run-x.apply.1.state.refused"), "utf8")).toBe("sealed run-x.apply.1.state")
     })))
 
   it.live("takes no more than twenty, and not always the same first", () =>
