@@ -107,6 +107,13 @@ export const mutants: ReadonlyArray<Mutant> = [
   { name: "a late writer is let in under another's lock", file: "src/server/state-versions.ts", from: "if (workspace.lockInfo.ID !== lockId || !isOwn)", to: "if (workspace.lockInfo.ID === \"\" && !isOwn)", test: schedules },
   { name: "what was planned and nobody saw is in the state, since its predecessor is", file: "src/core/stage-effects.ts", from: "(replaced.has(address) || !hasObject", to: "(!hasObject", test: "core/stage-effects.test.ts" },
   { name: "a lock does not raise the epoch", file: "src/server/state-versions.ts", from: "SET epoch = epoch + 1, lockInfo", to: "SET epoch = epoch, lockInfo", test: "server/state-versions.test.ts" },
+  { name: "any success is the server's yes", file: "src/worker/platform.ts", from: "response.status === yes ? Effect.succeed", to: "response.status < 300 ? Effect.succeed", test: "worker/platform.test.ts" },
+  { name: "a lock goes back before the journal has arrived", file: "src/worker/stage.ts", from: "if (inOrder) yield* backing.giveStateBack", to: "yield* backing.giveStateBack", test: "worker/stage.test.ts" },
+  { name: "who holds a workspace waits behind an older task of it", file: admit, from: "Number(b.holds) - Number(a.holds) || ", to: "", test: "core/admit.test.ts" },
+  { name: "who waits for a quota loses its place", file: "src/controller/world.ts", from: "kind !== undefined && kind !== \"QuotaExceeded\"", to: "kind !== undefined", test: "controller/world.test.ts" },
+  { name: "a refused Job is asked for again as soon as its status is written", file: "src/controller/world.ts", from: "Option.filter(({ until }) => at < until)", to: "Option.filter(({ until }) => at < 0 * until)", test: "controller/reconcile.test.ts" },
+  { name: "all states of one lock are kept", file: "src/server/state-versions.ts", from: "OFFSET ${keptOfLock}", to: "OFFSET ${1000 * keptOfLock}", test: "server/state-versions.test.ts" },
+  { name: "a state that arrives after its stage's end opens no rescue", file: "src/server/state-versions.ts", from: "over === undefined ? Effect.void", to: "over?.stage !== \"\" ? Effect.void", test: "server/rescues.test.ts" },
   { name: "another engine applies a sealed plan", file: "src/core/seal.ts", from: "engine: (sealed, now) => shown(\"engine\", engineWords(sealed.engine), engineWords(now.engine))", to: "engine: () => Option.none()", test: "core/seal.test.ts" },
   { name: "a newer state takes a sealed plan", file: "src/core/seal.ts", from: "`serial ${state.serial}`", to: "`serial`", test: "core/seal.test.ts" }
 ]
