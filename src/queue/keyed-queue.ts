@@ -41,9 +41,14 @@ export const make = Effect.fnUntraced(function*<K extends string, E, R>(
   let draining = false
 
   // Each change of these collections is within one synchronous step, and a fiber is preempted only between steps.
+  /** That of a key which never comes again would sleep on for minutes. */
+  const stopTimer = (key: K): void => {
+    if (dueAt.delete(key)) Option.map(FiberMap.getUnsafe(timers, key), (timer) => timer.interruptUnsafe())
+  }
+
   const add = (key: K) =>
     Effect.suspend(() => {
-      dueAt.delete(key)
+      stopTimer(key)
       if (wanted.has(key)) return Effect.void
       wanted.add(key)
       return running.has(key) ? Effect.void : Effect.asVoid(Queue.offer(ready, key))
@@ -54,7 +59,11 @@ export const make = Effect.fnUntraced(function*<K extends string, E, R>(
       const at = Number(now) / 1e6 + Duration.toMillis(delay)
       if (wanted.has(key) || (dueAt.get(key) ?? Infinity) <= at) return Effect.void
       dueAt.set(key, at)
-      const fire = Effect.suspend(() => dueAt.get(key) === at ? add(key) : Effect.void)
+      const fire = Effect.suspend(() => {
+        if (dueAt.get(key) !== at) return Effect.void
+        dueAt.delete(key) // or this very timer would be stopped
+        return add(key)
+      })
       return FiberMap.run(timers, key, Effect.delay(fire, delay)) // replaces the timer this key had
     })
 
@@ -102,7 +111,7 @@ export const make = Effect.fnUntraced(function*<K extends string, E, R>(
   return {
     add,
     addAfter,
-    depth: Effect.sync(() => ({ waiting: wanted.size, delayed: dueAt.size, running: running.size })),
+    depth: Effect.map(FiberMap.size(timers), (delayed) => ({ waiting: wanted.size, delayed, running: running.size })),
     drain: Effect.suspend(() => {
       draining = true
       return Effect.andThen(Queue.end(ready), Fiber.await(workers))

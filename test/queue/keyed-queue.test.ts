@@ -97,6 +97,18 @@ describe("KeyedQueue", () => {
       expect(yield* queue.depth).toEqual({ waiting: 0, delayed: 0, running: 0 })
     }))
 
+  it.effect("lets no timer of a key sleep on that runs sooner, since thousands of tasks that are gone would leave one each", () =>
+    Effect.gen(function*() {
+      const queue = yield* make({ concurrency: 4, work: () => Effect.succeedNone })
+      for (const key of ["a", "b", "c"]) yield* queue.addAfter(key, "10 minutes")
+      expect(yield* queue.depth).toEqual({ waiting: 0, delayed: 3, running: 0 })
+      for (const key of ["a", "b"]) yield* queue.add(key)
+      yield* TestClock.adjust("1 second")
+      expect(yield* queue.depth).toEqual({ waiting: 0, delayed: 1, running: 0 })
+      yield* TestClock.adjust("10 minutes")
+      expect(yield* queue.depth).toEqual({ waiting: 0, delayed: 0, running: 0 })
+    }))
+
   it.effect("finishes what runs and begins nothing more when it drains", () =>
     Effect.gen(function*() {
       const gate = yield* Deferred.make<void>()
