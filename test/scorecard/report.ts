@@ -19,8 +19,9 @@ export type Report = typeof Report.Type
 
 export const reportFile = (name: string): string => join("docs/reports", `${name}.json`)
 
-/** Of the checkout that this runs in; a change that is not committed is said. */
-const commit = (): string => execFileSync("git", ["describe", "--always", "--dirty"], { encoding: "utf8" }).trim()
+const git = (...args: ReadonlyArray<string>): string => execFileSync("git", args, { encoding: "utf8" }).trim()
+/** Of the checkout that this runs in; a change that is not committed is said, but for what these reports write themselves. */
+const commit = (): string => `${git("describe", "--always")}${git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs") === "" ? "" : "-dirty"}`
 
 /** From the root of the checkout. */
 export const writeReport = (name: string, { command, figures, seed }: Pick<Report, "command" | "figures"> & { readonly seed?: number }): void => {
