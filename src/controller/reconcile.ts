@@ -1,12 +1,13 @@
 // One pass over one task: observe, plan, execute, write the status if it changed.
 // The decision and the slot it takes are one synchronous step; a conflict means somebody was faster, and the task is looked at again.
 // Run by the keyed queue in controller/controller, never twice at once for one task.
-import { Clock, Context, DateTime, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
+import { Context, DateTime, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
 import { Action } from "../core/action.ts"
 import type { Observed, Refusal } from "../core/observed.ts"
 import { plan, type Plan } from "../core/plan.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
+import { monotonicMillis } from "../kubernetes/lease.ts"
 import { keyOf } from "../kubernetes/object.ts"
 import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
 import { exponential } from "../queue/keyed-queue.ts"
@@ -34,8 +35,6 @@ const afterLoss = Duration.seconds(1)
 
 /** Between the tries to make a Job that the API server fails to make: mostly a webhook that is started again, or is gone for hours. */
 const afterFailure = exponential(Duration.seconds(1), Duration.minutes(1))
-
-const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
 
 const isWord = (action: Action): boolean => action._tag === "Emit" || action._tag === "ReportWait"
 

@@ -52,7 +52,7 @@ class LeaseLost extends Data.TaggedError("LeaseLost")<{ readonly because: string
   override get message() { return this.because }
 }
 
-const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
+export const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
 /** Kubernetes' MicroTime has exactly six decimals. */
 const microTime = Effect.map(Clock.currentTimeMillis, (millis) => new Date(millis).toISOString().replace("Z", "000Z"))
 /** A shutdown does not wait longer for the API server than this; the lease then runs out by itself. */

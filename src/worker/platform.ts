@@ -81,6 +81,9 @@ export const causeOf = (error: unknown): string => {
   return error instanceof Error && error.message !== "" ? error.message : "the connection broke"
 }
 
+/** In hex, as the server and the worker name states. */
+export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
+
 const notOurs = (what: string) => new NoAnswer({ detail: `it answers ${what}, which is not the server's own` })
 
 const smallBodyTimeout = Duration.seconds(30)
@@ -192,8 +195,8 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
         Effect.catchTag("TokenRefused", () => Effect.succeed<Sent>({ _tag: "Refused" }))
       ),
     tellResult: (result) => done(Request.bodyText(Request.post(taskPath.result), encodeResult(result), "application/json")),
-    state: read(get(taskPath.state), (response) => Effect.map(response.arrayBuffer, (buffer) => ({ bytes: new Uint8Array(buffer), sha256: digestOf(response) })), largeBodyTimeout).pipe(
-      Effect.flatMap(({ bytes, sha256 }) => createHash("sha256").update(bytes).digest("hex") === sha256 ? Effect.succeedSome(bytes) : Effect.fail(notOurs("a state of another digest than it says"))),
+    state: read(get(taskPath.state), (response) => Effect.map(response.arrayBuffer, (buffer) => ({ bytes: new Uint8Array(buffer), digest: digestOf(response) })), largeBodyTimeout).pipe(
+      Effect.flatMap(({ bytes, digest }) => sha256(bytes) === digest ? Effect.succeedSome(bytes) : Effect.fail(notOurs("a state of another digest than it says"))),
       Effect.catchTag("Declined", (error): Effect.Effect<Option.Option<never>, PlatformError> =>
         error.status !== 404 ? Effect.fail(error) : wordOf(error) === "no-state" ? Effect.succeedNone : Effect.fail(new NoAnswer({ detail: "it answers 404" })))
     ),

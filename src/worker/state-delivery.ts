@@ -1,13 +1,13 @@
 // What the worker knows of the state while a stage runs: the lock, and which state the server has not acknowledged yet. Used by state-gateway and pool-backing.
 // Always holds: states go one after another under the lock they were made under; the lock is given back only when the engine did so and none is left over,
 // since a stage that ends with it is known to the server as one whose state is in doubt.
-import { createHash, randomUUID } from "node:crypto"
+import { randomUUID } from "node:crypto"
 import { Context, Duration, Effect, Layer, Option, Schema, Semaphore } from "effect"
 import { KeptRefusal, type LockInfo } from "../schema/task-api.ts"
 import { keepCopy, removeCopy } from "./kept-state.ts"
 import { askAgain } from "./patience.ts"
 import { sharedCopy, type SharedCopy } from "./shared-state.ts"
-import { Declined, NoAnswer, Platform, type PlatformError, type StateLock } from "./platform.ts"
+import { Declined, NoAnswer, Platform, type PlatformError, sha256, type StateLock } from "./platform.ts"
 import { Settings } from "./settings.ts"
 import { Stop } from "./stop.ts"
 import { TaskStatus } from "./task-status.ts"
@@ -38,7 +38,6 @@ export class StateDelivery extends Context.Service<StateDelivery, {
   static readonly layer = Layer.effect(StateDelivery, Effect.suspend(() => make()))
 }
 
-const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
 /** What an answer that the worker knows already may take. */
 const readPatience = Duration.seconds(10)
 const notLocked = new Declined({ status: 409, message: "The state is not locked, so it may not be written.", body: undefined })
