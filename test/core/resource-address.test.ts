@@ -6,9 +6,7 @@ describe("isAddress", () => {
   it.each(["time_sleep.a", "time_sleep.a[0]", `time_sleep.a["x y"]`, `module.m["a \\"b\\" $\${c} %%{d}"].aws_s3_bucket.b-1`, "module.größe.t.a"])("holds for %s", (text) => expect(isAddress(text)).toBe(true))
   it.each(["", "a b", "a.b }", "a.b\nc", "a.b # c", `a["\${file(1)}"].b`, `a["%{ if true }"].b`, "a..b", ".a.b", "a.b[", `a["x].b`, "a.b (local-exec)"])("does not hold for %j", (text) => expect(isAddress(text)).toBe(false))
   it("is quick to refuse what is long", () => {
-    const before = performance.now()
-    expect(isAddress(`${"a".repeat(50_000)}!`)).toBe(false)
-    expect(isAddress(`${"a.b".repeat(20_000)}!`)).toBe(false)
-    expect(performance.now() - before).toBeLessThan(1000)
-  })
+    expect(isAddress(`${"a".repeat(500_000)}!`)).toBe(false)
+    expect(isAddress(`${"a.b".repeat(200_000)}!`)).toBe(false)
+  }, 30_000) // milliseconds; with a step for each pair of letters it would be minutes
 })
