@@ -259,7 +259,7 @@ describe("the question", () => {
       yield* Effect.sleep("50 millis").pipe(Effect.repeat({ until: () => missed > 0 }))
       away = false
       yield* person(url).act(runId(screen), "apply")
-      yield* Fiber.join(fiber).pipe(Effect.timeout("15 seconds"))
+      yield* Fiber.join(fiber).pipe(Effect.timeout("30 seconds"))
       expect(screen.transcript()).toContain("Decided elsewhere\n")
     }))
 

@@ -40,7 +40,7 @@ describe("a watch of values", () => {
       const { change, path } = make()
       let ticks = 0
       yield* Effect.forkScoped(Stream.runForEach(valuesWatch(path), () => Effect.sync(() => void ticks++)))
-      const more = (seen: number) => Effect.sync(() => ticks > seen).pipe(Effect.repeat({ until: (_) => _ }), Effect.timeout("10 seconds"))
+      const more = (seen: number) => Effect.sync(() => ticks > seen).pipe(Effect.repeat({ until: (_) => _ }), Effect.timeout("30 seconds"))
       yield* more(0) // the first, with which the watch is there
       for (let changes = 1; changes <= 3; changes++) {
         const seen = ticks

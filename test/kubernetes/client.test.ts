@@ -30,7 +30,7 @@ const setup = Effect.gen(function*() {
   const kubernetes = Context.get(yield* Layer.build(Kubernetes.layer(Effect.succeed(credentials))), Kubernetes)
   return { kubernetes, server, url }
 })
-const until = (condition: () => boolean) => Effect.promise(() => expect.poll(condition, { interval: 5, timeout: 5000 }).toBe(true))
+const until = (condition: () => boolean) => Effect.promise(() => expect.poll(condition, { interval: 5, timeout: 30_000 }).toBe(true))
 
 describe("the paths and bodies of requests", () => {
   it.live("are those of the Kubernetes API", () =>

@@ -5,7 +5,7 @@ import { make } from "../../src/kubernetes/informer.ts"
 import { configMaps } from "../../src/kubernetes/kinds.ts"
 import { Cluster, RealCluster } from "./real-cluster.ts"
 
-const until = (condition: () => boolean) => Effect.promise(() => expect.poll(condition, { interval: 10, timeout: 10_000 }).toBe(true))
+const until = (condition: () => boolean) => Effect.promise(() => expect.poll(condition, { interval: 10, timeout: 30_000 }).toBe(true))
 
 layer(RealCluster, { excludeTestServices: true })("an informer of a real API server", (it) => {
   it.effect("mirrors what it selects, page by page and then live", () =>

@@ -83,7 +83,7 @@ describe("the audit trail", () => {
       const id = yield* person(url).workspace("demo")
       const { attributes } = (yield* person(url).as("POST", tfePath.configurationVersions(id), { data: { type: "configuration-versions", attributes: {} } })).json.data
       yield* halfOf("PUT", attributes["upload-url"])
-      const entries = yield* Effect.repeat(trail(url), { until: (entries) => entries.length === 3, schedule: Schedule.spaced("10 millis") }).pipe(Effect.timeout("3 seconds"))
+      const entries = yield* Effect.repeat(trail(url), { until: (entries) => entries.length === 3, schedule: Schedule.spaced("10 millis") }).pipe(Effect.timeout("30 seconds"))
       expect(entries[0]?.action).toBe("PUT /api/v2/uploads/:id/:secret (broken off)")
     }))
 

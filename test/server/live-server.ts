@@ -149,7 +149,7 @@ export const onTheWay = Effect.fnUntraced(function*(url: string, { runId, taskTo
   const sent = request(url + path, { method: "POST", headers: { authorization: `Bearer ${taskToken}`, [taskHeader.taskUid]: taskUid, "content-length": Buffer.byteLength(body) } })
   const status = new Promise<number | undefined>((resolve) => sent.on("response", (response) => resolve(response.statusCode)))
   sent.write(body.slice(0, 1))
-  yield* Effect.repeat(person(url).view(runId), { until: ({ stages }) => stages.at(-1)?.status === "running" }).pipe(Effect.timeout("10 seconds"))
+  yield* Effect.repeat(person(url).view(runId), { until: ({ stages }) => stages.at(-1)?.status === "running" }).pipe(Effect.timeout("30 seconds"))
   return Effect.promise(() => {
     sent.end(body.slice(1))
     return status

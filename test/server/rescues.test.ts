@@ -81,7 +81,7 @@ describe("a rescue", () => {
       yield* agent(url).report(apply.id, lost)
       const next = yield* person(url).start("demo")
       const waiting = yield* Effect.forkChild(agent(url, "waiting").acquire(60))
-      yield* Effect.repeat(ask(`${url}/metrics`, undefined), { until: ({ text }) => text.includes("agent_job_server_agents 2") }).pipe(Effect.timeout("10 seconds"))
+      yield* Effect.repeat(ask(`${url}/metrics`, undefined), { until: ({ text }) => text.includes("agent_job_server_agents 2") }).pipe(Effect.timeout("30 seconds"))
       const settled = yield* settle({})
       expect([settled.status, settled.json.pending]).toEqual([200, []])
       expect((yield* Effect.timeout(Fiber.join(waiting), "20 seconds")).map(({ runId }) => runId)).toEqual([next])

@@ -59,7 +59,7 @@ resource "time_sleep" "last" {
       yield* logged("time_sleep.last: Creating...")
       expect(api.journal.some(({ address }) => address === "time_sleep.last")).toBe(false)
       up()
-      yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => api.journal.some(({ address }) => address === "time_sleep.last") }).pipe(Effect.timeout("10 seconds"))
+      yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => api.journal.some(({ address }) => address === "time_sleep.last") }).pipe(Effect.timeout("30 seconds"))
       expect(kubernetes.task().status.phase).toBe("Running")
       yield* Fiber.join(running)
       expect(kubernetes.task().status.result, log()).toMatchObject({ outcome: "succeeded", message: "tofu apply ended with success.", changes: { add: 4, change: 0, destroy: 0 } })

@@ -51,7 +51,7 @@ describe("a state that the server does not take", () => {
       yield* delivery.lock({ ID: "a" })
       const up = parts.api.goDown()
       const pushing = yield* Effect.forkChild(delivery.push(state))
-      yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => kept(parts).length > 0 }).pipe(Effect.timeout("10 seconds"))
+      yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => kept(parts).length > 0 }).pipe(Effect.timeout("30 seconds"))
       const hidden = readFileSync(onlyKept(parts))
       expect(hidden.includes("secret")).toBe(false)
       expect(opened(hidden)).toEqual(state)

@@ -28,7 +28,7 @@ const unlock = (env: Env) => ask(env, "unlock", JSON.stringify(lockInfo))
 const write = (env: Env, serial: number) => ask(env, "write", state(serial))
 
 const kept = ({ privateDirectory }: PoolParts) => join(privateDirectory, "unsaved.tfstate")
-const until = (holds: () => boolean) => Effect.repeat(Effect.sleep("10 millis"), { until: holds }).pipe(Effect.timeout("10 seconds"))
+const until = (holds: () => boolean) => Effect.repeat(Effect.sleep("10 millis"), { until: holds }).pipe(Effect.timeout("30 seconds"))
 
 /** As after an engine that ended in order. */
 const settle = (left = Option.none<Uint8Array>()) => Effect.flatMap(StateDelivery, (delivery) => Effect.tap(delivery.settle(left), delivery.giveBack))
