@@ -34,7 +34,7 @@ export interface Options {
 
 /** The sources, or in the long runs what is built of them for the image. */
 const main = process.env.CONTROLLER_PROGRAM ?? fileURLToPath(new URL("../../src/main.ts", import.meta.url))
-/** Node sizes its heap by the memory limit of its container, which this process lacks: half of 256 MiB. */
+/** As in its image; and Node sizes its heap by the memory limit of its container, which this process lacks: half of 256 MiB. */
 const asInItsPod = ["--disable-warning=ExperimentalWarning", "--max-old-space-size=128", "--max-semi-space-size=2"]
 const measured = ["--expose-gc", "--import", new URL("live-heap.ts", import.meta.url).href]
 
@@ -61,7 +61,7 @@ export const controllerProgram = ({ identity = "program", kubeconfig, poolTokenF
       const log = openSync(logFile, "a")
       const args = ["controller", "--values", valuesFile, "--namespace", namespace, "--health-port", "0", "--pool-token-file", poolTokenFile]
       child = spawn(process.execPath, [...asInItsPod, ...measured, main, ...args], {
-        env: { PATH: process.env.PATH, HOME: place, KUBECONFIG: kubeconfig, POD_NAME: identity, NODE_COMPILE_CACHE: join(tmpdir(), "controller-compile-cache"), LIVE_HEAP_FILE: heapFile },
+        env: { PATH: process.env.PATH, HOME: place, MALLOC_ARENA_MAX: "2", KUBECONFIG: kubeconfig, POD_NAME: identity, NODE_COMPILE_CACHE: join(tmpdir(), "controller-compile-cache"), LIVE_HEAP_FILE: heapFile },
         stdio: ["ignore", log, log]
       })
       closeSync(log)
