@@ -1,4 +1,4 @@
-// The kinds of tests, told apart by file name: *.test.ts needs nothing, *.cluster.test.ts a real API server, *.node.test.ts and *.kills.test.ts a node with the product on it,
+// The kinds of tests, told apart by file name: *.test.ts needs nothing, *.cluster.test.ts a real API server, *.node.test.ts, *.alone.test.ts and *.kills.test.ts a node with the product on it,
 // *.faults.test.ts the same API server for many minutes, *.gitops.test.ts a control plane of their own with Flux in it, *.long.test.ts that with programs that take half an hour to build.
 // Tests with a cluster speak only to the one named here, never to the kubeconfig of whoever runs them.
 import { randomInt } from "node:crypto"
@@ -10,7 +10,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node"
 const cache = process.env.CLUSTER_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "agent-job-cluster")
 const state = process.env.CLUSTER_STATE ?? (process.getuid?.() === 0 ? "/var/lib/agent-job-cluster" : join(cache, "state"))
 const env = { KUBECONFIG: process.env.TEST_KUBECONFIG ?? join(state, "kubeconfig"), PATH: `${join(cache, "bin")}:${process.env.PATH}` }
-const withCluster = ["cluster", "faults", "node", "kills", "gitops", "long"].map((kind) => `test/**/*.${kind}.test.ts`)
+const withCluster = ["cluster", "faults", "node", "alone", "kills", "gitops", "long"].map((kind) => `test/**/*.${kind}.test.ts`)
 
 // What these do to CRDs and policies would disturb every other test, and on somebody's cluster another Flux.
 const gitopsCache = process.env.GITOPS_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "agent-job-gitops")
@@ -23,6 +23,8 @@ const ownCluster = {
   PATH: `${join(gitopsCache, "bin")}:${env.PATH}`
 }
 const gitops = { globalSetup: "test/gitops/setup.ts", env: ownCluster, fileParallelism: false, testTimeout: 120_000, hookTimeout: 60_000 }
+
+const node = { globalSetup: "test/end-to-end/setup.ts", env, testTimeout: 180_000, hookTimeout: 180_000 }
 
 const PROPERTY_SEED = process.env.PROPERTY_SEED ?? String(randomInt(2 ** 31))
 console.log(`property seed ${PROPERTY_SEED}`)
@@ -53,8 +55,10 @@ export default defineConfig({
         }
       },
       { extends: true, test: { name: "faults", include: ["test/**/*.faults.test.ts"], env, fileParallelism: false, testTimeout: 300_000, hookTimeout: 60_000 } },
-      { extends: true, test: { name: "node", include: ["test/**/*.node.test.ts"], globalSetup: "test/end-to-end/setup.ts", env, fileParallelism: false, testTimeout: 180_000, hookTimeout: 180_000 } },
-      { extends: true, test: { name: "kills", include: ["test/**/*.kills.test.ts"], globalSetup: "test/end-to-end/setup.ts", env, fileParallelism: false, hookTimeout: 180_000 } },
+      { extends: true, test: { name: "node", include: ["test/**/*.node.test.ts"], ...node } },
+      // These take the node, or a part of the product, from everybody else.
+      { extends: true, test: { name: "alone", include: ["test/**/*.alone.test.ts"], ...node, fileParallelism: false } },
+      { extends: true, test: { name: "kills", include: ["test/**/*.kills.test.ts"], ...node, fileParallelism: false } },
       { extends: true, test: { name: "gitops", include: ["test/**/*.gitops.test.ts"], ...gitops } },
       { extends: true, test: { name: "long", include: ["test/**/*.long.test.ts"], ...gitops } }
     ]

@@ -1,6 +1,6 @@
 // What each end-to-end test has for itself: a workspace, a folder, the CLI as a process, and tasks; all it made is gone with it.
 // The product is outside, in the cluster that TEST_KUBECONFIG names; scripts/test puts it there.
-// Used by all *.node.test.ts files of this folder.
+// Used by the tests of this folder.
 import { test } from "vitest"
 import { Schema } from "effect"
 import { randomBytes } from "node:crypto"

@@ -53,7 +53,7 @@ export const faults: Readonly<Record<string, Row>> = {
     },
     notShown: ["a step of the system clock of a node under a running stage"]
   },
-  F9: { fault: "the controller dies between any two of its writes", shownBy: { "test/controller/pool.cluster.test.ts": ["loses no run when it stops between any two steps"], "test/end-to-end/disruption.node.test.ts": ["goes on to its end when the controller is killed while it plans"] } },
+  F9: { fault: "the controller dies between any two of its writes", shownBy: { "test/controller/pool.cluster.test.ts": ["loses no run when it stops between any two steps"], "test/end-to-end/disruption.alone.test.ts": ["goes on to its end when the controller is killed while it plans"] } },
   F10: {
     fault: "two controllers, and a leader that was held up",
     shownBy: { "test/controller/controller.cluster.test.ts": ["works once when two replicas run"], "test/kubernetes/lease.test.ts": ["never has two leaders, and always one again", "stops at once when another one holds the lease, and when it is deleted"] }
@@ -67,7 +67,7 @@ export const faults: Readonly<Record<string, Row>> = {
     fault: "eviction, drain, a volume over its limit",
     shownBy: {
       "test/end-to-end/cancel.node.test.ts": ["whose Pod is deleted while it applies is interrupted once, keeps its state and fails as Evicted"],
-      "test/end-to-end/start-up.node.test.ts": ["fills its volume is Evicted; the run says so, and keeps its state"],
+      "test/end-to-end/start-up.alone.test.ts": ["fills its volume is Evicted; the run says so, and keeps its state"],
       "test/core/plan.laws.test.ts": ["never calls anything a success without the worker's own result"]
     },
     notShown: ["pressure of memory on a real node"]
@@ -80,7 +80,7 @@ export const faults: Readonly<Record<string, Row>> = {
   },
   F15: {
     fault: "the Pod cannot start",
-    shownBy: { "test/end-to-end/start-up.node.test.ts": ["waits for an image says which, and ends as ImagePull", "refers to a Secret that is not there says so", "fits on no node says why, and ends as StartupTimeout"], "test/end-to-end/bad-input.node.test.ts": ["is an image with an impossible name is ImagePull at once"] }
+    shownBy: { "test/end-to-end/start-up.alone.test.ts": ["waits for an image says which, and ends as ImagePull", "refers to a Secret that is not there says so", "fits on no node says why, and ends as StartupTimeout"], "test/end-to-end/bad-input.node.test.ts": ["is an image with an impossible name is ImagePull at once"] }
   },
   F16: {
     fault: "refused by a quota, a policy, a webhook, a role",
@@ -136,7 +136,7 @@ export const mistakes: Readonly<Record<string, Row>> = {
   R2: { fault: "finished Jobs, found after a restart, make it drop work that is offered again", shownBy: { "test/controller/pool.cluster.test.ts": ["loses no run when it stops between any two steps"] } },
   R3: { fault: "Jobs are made again and again for what is over", shownBy: { "test/core/plan.laws.test.ts": ["never starts what was cancelled, deleted or is over"] } },
   R4: { fault: "the Job of a task that was cancelled before it started stays", shownBy: { "test/controller/controller.cluster.test.ts": ["cancels before the claim: the task ends, its Job goes, and no claim can follow"] } },
-  R5: { fault: "one container failed and the other runs on for a week", shownBy: { "test/worker/worker.cluster.test.ts": ["says so when it has no exec loop"], "test/end-to-end/start-up.node.test.ts": ["has a runner without a shell says so"] } },
+  R5: { fault: "one container failed and the other runs on for a week", shownBy: { "test/worker/worker.cluster.test.ts": ["says so when it has no exec loop"], "test/end-to-end/start-up.alone.test.ts": ["has a runner without a shell says so"] } },
   R6: { fault: "a Job that makes no Pod is not reported", shownBy: { "test/controller/controller.cluster.test.ts": ["explains a Job whose Pod cannot be made at all, in the server's words"] } },
   R15: { fault: "a pass waits for ever on a call that never answers", shownBy: { "test/kubernetes/client.test.ts": ["ends a call that is never answered"] } },
   R21: { fault: "random names and a failed status write make duplicates", shownBy: { "test/core/job-name.test.ts": ["differs for different tasks"], "test/core/plan.test.ts": ["counts a first launch that failed before it was told of"] } },
