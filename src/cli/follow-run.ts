@@ -71,7 +71,7 @@ export const followStep = Effect.fn("followStep")(function*(runId: string, follo
     const stage = stageOf(run, step)
     const over = stepIsOver(run, step)
     if (!over && !followed.begun) yield* screen.status(waiting(run, step))
-    const grew = stage !== undefined && !text.ended() && (yield* showLog(followed, stage.logUrl, over ? 0 : waitSeconds))
+    const grew = stage !== undefined && (yield* showLog(followed, stage.logUrl, over ? 0 : waitSeconds))
     if (over) {
       const now = yield* Clock.currentTimeMillis
       overSince ??= now

@@ -9,7 +9,7 @@ const end = 0x03
 export interface LogText {
   /** The text of the next bytes; what may be half a character or half an escape sequence is kept for the next call. */
   readonly push: (bytes: Uint8Array) => string
-  /** Whether the end of the log has been seen. */
+  /** Whether the last bytes may have been its end: an engine or a provisioner may print that byte too, and then more follows. */
   readonly ended: () => boolean
   /** What was kept, once nothing follows. */
   readonly rest: () => string
@@ -37,7 +37,7 @@ export const logText = (colours: boolean, skipLines = 0): LogText => {
   const clean = (text: string) => text.replace(escapes, (sequence) => colours && colour.test(sequence) ? sequence : "")
   return {
     push: (bytes) => {
-      over ||= bytes.at(-1) === end
+      over = bytes.at(-1) === end
       let text = kept + decoder.decode(bytes.filter((byte) => byte !== begin && byte !== end), { stream: true })
       while (toSkip > 0 && text.includes("\n")) {
         text = text.slice(text.indexOf("\n") + 1)

@@ -16,6 +16,12 @@ describe("the text of a log", () => {
     expect(text.push(bytes("done\n\x03"))).toBe("done\n")
     expect(text.ended()).toBe(true)
   })
+  it("is not over while bytes follow what may be its end: a provisioner may print that byte", () => {
+    const text = logText(true)
+    text.push(bytes("\x02Initializing…\n\x03"))
+    expect(text.push(bytes("done\n"))).toBe("done\n")
+    expect(text.ended()).toBe(false)
+  })
   it("keeps colours where they are wanted", () => {
     expect(shown(true, [bytes("\x1b[1;32m+ create\x1b[0m\n")])).toBe("\x1b[1;32m+ create\x1b[0m\n")
     expect(shown(false, [bytes("\x1b[1;32m+ create\x1b[0m\n")])).toBe("+ create\n")

@@ -67,6 +67,20 @@ describe("the log of a run", () => {
       expect(screen.transcript()).toBe(plan + apply)
     }))
 
+  it.live("followed goes on after a byte that ends a log and that the engine printed", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const go = yield* Deferred.make<void>()
+      yield* playing(url, { plan: { ...quickstart.plan, log: ["Initializing…\n\x03", "planned\n"], until: go } })
+      const id = yield* person(url).start("demo", { "plan-only": true })
+      const screen = toldScreen()
+      const following = yield* Effect.forkChild(logOf(url, screen, asked({ follow: true, run: Option.some(id) })))
+      yield* screen.until("Initializing…")
+      yield* Deferred.succeed(go, undefined)
+      yield* Fiber.join(following)
+      expect(screen.transcript()).toBe("Initializing…\nplanned\n")
+    }))
+
   it.live("followed ends with the plan when the run is discarded", () =>
     Effect.gen(function*() {
       const url = yield* Effect.flatMap(directory, serve)
