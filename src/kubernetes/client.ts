@@ -27,12 +27,6 @@ export interface LogOptions {
   readonly container?: string | undefined
   /** Goes on until the container ends. */
   readonly follow?: boolean | undefined
-  /** The last run of a container that was started again. */
-  readonly previous?: boolean | undefined
-  readonly tailLines?: number | undefined
-  readonly limitBytes?: number | undefined
-  readonly sinceTime?: string | undefined
-  readonly timestamps?: boolean | undefined
 }
 
 /**
@@ -59,27 +53,19 @@ export class Kubernetes extends Context.Service<Kubernetes, {
   /**
    * Server-side apply as field manager `agent-job`; it creates what does not exist. With `metadata.uid` in the object it never creates:
    * `NotFound` when the object of that UID is gone. With a resource version it changes no newer object: `Conflict`; but it creates one that is gone.
-   * `force` (default true) takes over fields that other managers own; without it, `Conflict`.
+   * Fields that other managers own are taken over.
    */
-  readonly apply: <A, O extends Writable>(kind: Kind<A>, object: O, options?: { readonly force?: boolean }) => Effect.Effect<A, KubernetesError>
+  readonly apply: <A, O extends Writable>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
   /** PUT of a whole object; `Conflict` unless `metadata.resourceVersion` is the newest. */
   readonly update: <A, O extends Writable & Versioned>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
   /** PUT of the status; everything else in the object is ignored. `Conflict` unless `metadata.resourceVersion` is the newest. */
   readonly updateStatus: <A, O extends Writable & Versioned>(kind: Kind<A>, object: O) => Effect.Effect<A, KubernetesError>
-  /**
-   * Merge patch of the status: null deletes a field, a list is replaced whole. Without a resource version it overwrites blindly, and
-   * the version is the only guard there is: the API server ignores a UID in a patch of a custom resource's status (seen with 1.37).
-   */
-  readonly patchStatus: <A>(kind: Kind<A>, place: Place, status: object, guard?: Pick<Guard, "resourceVersion">) => Effect.Effect<A, KubernetesError>
   /** JSON patch: all of it, or nothing and `Invalid` when a `test` does not hold, which guards a write of what one may not read. */
   readonly patch: <A>(kind: Kind<A>, place: Place, steps: ReadonlyArray<PatchStep>) => Effect.Effect<A, KubernetesError>
   /** Asks a question that is put as an object and never stored, such as a SubjectAccessReview; gives the answer as it is. */
   readonly review: (kind: Kind<unknown>, question: { readonly metadata?: { readonly namespace?: string }; readonly spec: object }) => Effect.Effect<unknown, KubernetesError>
-  /** Succeeds when the deletion was accepted; finalizers may keep the object for a while. `NotFound` when it, or the one of that UID, is gone. */
-  readonly delete: (kind: Kind<unknown>, place: Place, options?: Guard & {
-    readonly propagation?: "Background" | "Foreground" | "Orphan"
-    readonly gracePeriodSeconds?: number
-  }) => Effect.Effect<void, KubernetesError>
+  /** Succeeds when the deletion was accepted; finalizers may keep the object for a while, and what it owns goes after it. `NotFound` when it, or the one of that UID, is gone. */
+  readonly delete: (kind: Kind<unknown>, place: Place, options?: Guard & { readonly gracePeriodSeconds?: number }) => Effect.Effect<void, KubernetesError>
   /** The log of a Pod's container, as bytes: empty while the Pod has no node, `Rejected` (400) while the container waits to start. */
   readonly logs: (pod: Place, options?: LogOptions) => Stream.Stream<Uint8Array, KubernetesError>
 }>()("agent-job/kubernetes/Kubernetes") {
@@ -217,27 +203,23 @@ const make = (credentials: Credentials, http: HttpClient.HttpClient) => {
       const call = one("create", kind, object.metadata)
       return single(kind, json(Request.post(pathOf(kind, { namespace: object.metadata.namespace }), { urlParams: write }), whole(kind, object)), call, { idempotent: false })
     },
-    apply: (kind, object, { force = true } = {}) => {
-      const request = Request.patch(pathOf(kind, object.metadata), { urlParams: { fieldManager, force } })
+    apply: (kind, object) => {
+      const request = Request.patch(pathOf(kind, object.metadata), { urlParams: { fieldManager, force: true } })
       return single(kind, json(request, whole(kind, object), "application/apply-patch+yaml"), one("apply", kind, object.metadata), { idempotent: object.metadata.uid !== undefined })
     },
     update: (kind, object) =>
       single(kind, json(Request.put(pathOf(kind, object.metadata), { urlParams: write }), whole(kind, object)), one("update", kind, object.metadata), { idempotent: false }),
     updateStatus: (kind, object) =>
       single(kind, json(Request.put(pathOf(kind, object.metadata, "status"), { urlParams: write }), whole(kind, object)), one("update the status of", kind, object.metadata), { idempotent: false }),
-    patchStatus: (kind, place, status, guard = {}) => {
-      const request = Request.patch(pathOf(kind, place, "status"), { urlParams: write })
-      return single(kind, json(request, { metadata: guard, status }, "application/merge-patch+json"), one("patch the status of", kind, place), { idempotent: false })
-    },
     patch: (kind, place, steps) =>
       single(kind, json(Request.patch(pathOf(kind, place), { urlParams: write }), steps, "application/json-patch+json"), one("patch", kind, place), { idempotent: false }),
     review: (kind, question) => {
       const body = { ...question, apiVersion: kind.apiVersion, kind: kind.kind }
       return unary(json(Request.post(pathOf(kind, { namespace: question.metadata?.namespace })), body), { verb: "create", object: kind.kind }, { idempotent: true })
     },
-    delete: (kind, place, { propagation = "Background", gracePeriodSeconds, ...guard } = {}) => {
+    delete: (kind, place, { gracePeriodSeconds, ...guard } = {}) => {
       const preconditions = guard.uid === undefined && guard.resourceVersion === undefined ? undefined : guard
-      const body = { apiVersion: "v1", kind: "DeleteOptions", propagationPolicy: propagation, gracePeriodSeconds, preconditions }
+      const body = { apiVersion: "v1", kind: "DeleteOptions", propagationPolicy: "Background", gracePeriodSeconds, preconditions }
       return Effect.asVoid(unary(json(Request.delete(pathOf(kind, place)), body), one("delete", kind, place), { idempotent: preconditions !== undefined }))
     },
     logs: (pod, options = {}) => stream(Request.get(pathOf(pods, pod, "log"), { urlParams: { ...options } }), one("read the logs of", pods, pod))

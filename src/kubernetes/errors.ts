@@ -5,7 +5,7 @@ import { Data, Duration } from "effect"
 
 /** Completes "Cannot … Job team/name". */
 export type Verb =
-  | "get" | "list" | "watch" | "create" | "apply" | "update" | "update the status of" | "patch" | "patch the status of" | "delete" | "read the logs of"
+  | "get" | "list" | "watch" | "create" | "apply" | "update" | "update the status of" | "patch" | "delete" | "read the logs of"
 
 /** What was attempted: the verb, and the object as a person would name it ("Job team/name", "Pods in team"). */
 export interface Call { readonly verb: Verb; readonly object: string }

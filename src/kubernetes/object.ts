@@ -41,7 +41,6 @@ export interface KubernetesObject {
 export interface Writable {
   readonly metadata: {
     readonly name?: string | undefined
-    readonly generateName?: string | undefined
     readonly namespace?: string | undefined
     readonly uid?: string | undefined
     readonly resourceVersion?: string | undefined

@@ -5,6 +5,7 @@ import { Effect, Schedule } from "effect"
 import { createHash } from "node:crypto"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { definitions, fluxSources } from "../../src/kubernetes/kinds.ts"
+import { tellStatus } from "../kubernetes/tell-status.ts"
 import { Tasks } from "./task-cluster.ts"
 
 const group = "source.toolkit.fluxcd.io"
@@ -38,12 +39,12 @@ export const digestOf = (revision: string): string => createHash("sha256").updat
 
 /** Says as source-controller does that the repository is at this revision; what it has is told by `content`. */
 export const serve = Effect.fnUntraced(function*(name: string, revision: string, content = revision) {
-  yield* (yield* Kubernetes).patchStatus(fluxSources.GitRepository, yield* repository(name), {
+  yield* tellStatus(fluxSources.GitRepository, yield* repository(name), {
     ...ready("True", "Succeeded", `stored artifact for revision '${revision}'`),
     artifact: { revision, url: `http://source-controller/${content}.tar.gz`, digest: `sha256:${digestOf(content)}`, path: `${content}.tar.gz`, lastUpdateTime: at }
   })
 })
 
 export const fail = Effect.fnUntraced(function*(name: string, message: string) {
-  yield* (yield* Kubernetes).patchStatus(fluxSources.GitRepository, yield* repository(name), ready("False", "GitOperationFailed", message))
+  yield* tellStatus(fluxSources.GitRepository, yield* repository(name), ready("False", "GitOperationFailed", message))
 })

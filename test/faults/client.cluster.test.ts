@@ -58,7 +58,7 @@ layer(RealCluster, { excludeTestServices: true, timeout: "60 seconds" })("a clie
         apply: Effect.flatMap(made("apply"), () => client.apply(things, { metadata: place("apply"), spec: { size: 2 } })),
         update: Effect.flatMap(made("update"), (thing) => client.update(things, { ...thing, spec: { size: 2 } })),
         status: Effect.flatMap(made("status"), (thing) => client.updateStatus(things, { ...thing, status: { phase: "On" } })),
-        patch: Effect.flatMap(made("patch"), () => client.patchStatus(things, place("patch"), { phase: "On" })),
+        patch: Effect.flatMap(made("patch"), () => client.patch(things, place("patch"), [{ op: "add", path: "/spec/size", value: 2 }])),
         delete: Effect.flatMap(made("delete"), () => client.delete(things, place("delete")))
       }
       yield* api.rules(...Object.keys(verbs).map((name) => ({ match: name === "list" ? { verb: "list" as const } : { name }, fault: { does: "status", code: 429, headers: { "retry-after": "1" } } as const })))

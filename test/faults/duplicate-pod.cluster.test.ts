@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { jobs, pods, serviceAccounts } from "../../src/kubernetes/kinds.ts"
 import { claimBy, createTask, getTask, runController, TaskCluster, Tasks, until, untilLaunched } from "../controller/task-cluster.ts"
+import { tellStatus } from "../kubernetes/tell-status.ts"
 
 const owned = Effect.fnUntraced(function*(task: string) {
   const { namespace } = yield* Tasks
@@ -22,7 +23,7 @@ const onlyPod = (task: string) => Effect.map(until("the Pod", owned(task), (_) =
 
 const write = Effect.fnUntraced(function*(name: string, status: object) {
   const { namespace } = yield* Tasks
-  yield* (yield* Kubernetes).patchStatus(pods, { namespace, name }, status)
+  yield* tellStatus(pods, { namespace, name }, status)
 })
 
 /** What the worker and then its kubelet say once it holds the claim. */

@@ -16,6 +16,7 @@ import { report } from "../../src/worker/report.ts"
 import { Settings } from "../../src/worker/settings.ts"
 import { Stop } from "../../src/worker/stop.ts"
 import { Tasks } from "../controller/task-cluster.ts"
+import { tellStatus } from "../kubernetes/tell-status.ts"
 
 /** Where the worker's own requests go. */
 export interface Ways { readonly client: Kubernetes["Service"]; readonly pool: string }
@@ -55,7 +56,7 @@ const liveThrough = Effect.fnUntraced(function*(pod: string, podUid: string, tas
   }).pipe(Effect.scoped, Effect.provide(worker))
   const at = new Date().toISOString()
   const terminated = { exitCode: code, reason: code === 0 ? "Completed" : "Error", startedAt: at, finishedAt: at, containerID: "c://1" }
-  yield* kubernetes.patchStatus(pods, { namespace, name: pod }, {
+  yield* tellStatus(pods, { namespace, name: pod }, {
     phase: code === 0 ? "Succeeded" : "Failed",
     startTime: at,
     containerStatuses: [{ name: "worker", ready: false, restartCount: 0, image: "i", imageID: "i", state: { terminated } }]

@@ -4,6 +4,7 @@ import { Effect, Predicate, Schedule } from "effect"
 import { execFileSync } from "node:child_process"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { type Kind, namespaces, pods } from "../../src/kubernetes/kinds.ts"
+import { tellStatus } from "../kubernetes/tell-status.ts"
 
 const apps = { ...namespaces, apiVersion: "apps/v1" }
 export const deployments: Kind = { ...apps, kind: "Deployment", plural: "deployments" }
@@ -38,7 +39,7 @@ export const runPods = Effect.gen(function*() {
   const conditions = [{ type: "Ready", status: "True", lastTransitionTime: "2026-01-01T00:00:00Z" }]
   const look = Effect.gen(function*() {
     const { items } = yield* kubernetes.list(pods, { namespace: "agent-job", fieldSelector: "status.phase=Pending" })
-    yield* Effect.forEach(items, ({ metadata: { name } }) => kubernetes.patchStatus(pods, { name, namespace: "agent-job" }, { phase: "Running", conditions }), { discard: true })
+    yield* Effect.forEach(items, ({ metadata: { name } }) => tellStatus(pods, { name, namespace: "agent-job" }, { phase: "Running", conditions }), { discard: true })
   })
   yield* Effect.ignore(look).pipe(Effect.repeat(Schedule.spaced("200 millis")), Effect.forkScoped)
 })

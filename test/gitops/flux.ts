@@ -12,6 +12,7 @@ import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { fromKubeconfig } from "../../src/kubernetes/credentials.ts"
 import { type Kind, namespaces } from "../../src/kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../src/kubernetes/object.ts"
+import { tellStatus } from "../kubernetes/tell-status.ts"
 import { installDefinitions, kubectl, runPods, until } from "./cluster.ts"
 import { answers, folder, freePort, serve } from "./program.ts"
 
@@ -76,11 +77,11 @@ const checkout = Effect.gen(function*() {
       const { items } = yield* kubernetes.list(kind, { namespace: fluxNamespace })
       for (const { metadata: { generation, name } } of items) {
         const status = { observedGeneration: generation, artifact, conditions: [{ ...ready, observedGeneration: generation }] }
-        yield* kubernetes.patchStatus(kind, { name, namespace: fluxNamespace }, status)
+        yield* tellStatus(kind, { name, namespace: fluxNamespace }, status)
       }
     }
     return revision
-  }).pipe(Effect.orDie)
+  }).pipe(Effect.provideService(Kubernetes, kubernetes), Effect.orDie)
 
   return Flux.of({
     read: (path) => readFileSync(join(directory, path), "utf8"),

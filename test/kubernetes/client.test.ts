@@ -39,26 +39,26 @@ describe("the paths and bodies of requests", () => {
       server.otherwise = found
       yield* kubernetes.get(jobs, at)
       yield* kubernetes.create(configMaps, { metadata: at, data: { key: "value" } })
-      yield* kubernetes.apply(configMaps, { metadata: { ...at, uid: "u" } }, { force: false })
+      yield* kubernetes.apply(configMaps, { metadata: { ...at, uid: "u" } })
       yield* kubernetes.update(configMaps, { metadata: { ...at, resourceVersion: "7" } })
       yield* kubernetes.updateStatus(agentTasks, { metadata: { ...at, resourceVersion: "7" }, status: { phase: "Queued" } })
-      yield* kubernetes.patchStatus(agentTasks, at, { phase: "Queued" }, { resourceVersion: "7" })
-      yield* kubernetes.delete(jobs, at, { uid: "u", propagation: "Foreground", gracePeriodSeconds: 5 })
+      yield* kubernetes.patch(agentTasks, at, [{ op: "test", path: "/metadata/uid", value: "u" }])
+      yield* kubernetes.delete(jobs, at, { uid: "u", gracePeriodSeconds: 5 })
       expect(server.asked.map(({ method, url }) => `${method} ${url}`)).toEqual([
         "GET /apis/batch/v1/namespaces/team/jobs/demo",
         "POST /api/v1/namespaces/team/configmaps?fieldManager=agent-job&fieldValidation=Strict",
-        "PATCH /api/v1/namespaces/team/configmaps/demo?fieldManager=agent-job&force=false",
+        "PATCH /api/v1/namespaces/team/configmaps/demo?fieldManager=agent-job&force=true",
         "PUT /api/v1/namespaces/team/configmaps/demo?fieldManager=agent-job&fieldValidation=Strict",
         "PUT /apis/scalr.io/v1/namespaces/team/atasks/demo/status?fieldManager=agent-job&fieldValidation=Strict",
-        "PATCH /apis/scalr.io/v1/namespaces/team/atasks/demo/status?fieldManager=agent-job&fieldValidation=Strict",
+        "PATCH /apis/scalr.io/v1/namespaces/team/atasks/demo?fieldManager=agent-job&fieldValidation=Strict",
         "DELETE /apis/batch/v1/namespaces/team/jobs/demo"
       ])
       expect(server.asked[2]?.headers["content-type"]).toBe("application/apply-patch+yaml")
-      expect(server.asked[5]?.headers["content-type"]).toBe("application/merge-patch+json")
+      expect(server.asked[5]?.headers["content-type"]).toBe("application/json-patch+json")
       const bodies = server.asked.map(({ body }) => body === "" ? undefined : JSON.parse(body))
       expect(bodies[1]).toEqual({ apiVersion: "v1", kind: "ConfigMap", metadata: at, data: { key: "value" } })
-      expect(bodies[5]).toEqual({ metadata: { resourceVersion: "7" }, status: { phase: "Queued" } })
-      expect(bodies[6]).toMatchObject({ propagationPolicy: "Foreground", gracePeriodSeconds: 5, preconditions: { uid: "u" } })
+      expect(bodies[5]).toEqual([{ op: "test", path: "/metadata/uid", value: "u" }])
+      expect(bodies[6]).toMatchObject({ propagationPolicy: "Background", gracePeriodSeconds: 5, preconditions: { uid: "u" } })
     }))
 
   it.live("cannot leave their place, whatever the name", () =>
@@ -154,12 +154,12 @@ describe("trying again", () => {
     Effect.gen(function*() {
       const { kubernetes, server } = yield* setup
       const versioned = { metadata: { ...at, resourceVersion: "7" } }
-      for (const write of [kubernetes.create(jobs, { metadata: at }), kubernetes.update(jobs, versioned), kubernetes.updateStatus(jobs, versioned), kubernetes.patchStatus(jobs, at, {}), kubernetes.patch(jobs, at, []), kubernetes.apply(jobs, { metadata: at }), kubernetes.delete(jobs, at)]) {
+      for (const write of [kubernetes.create(jobs, { metadata: at }), kubernetes.update(jobs, versioned), kubernetes.updateStatus(jobs, versioned), kubernetes.patch(jobs, at, []), kubernetes.apply(jobs, { metadata: at }), kubernetes.delete(jobs, at)]) {
         server.script.push("reset", found)
         expect((yield* Effect.flip<unknown, KubernetesError, never>(write))._tag).toBe("Unreachable")
         server.script.length = 0
       }
-      expect(server.asked).toHaveLength(7)
+      expect(server.asked).toHaveLength(6)
     }))
 
   it.live("obeys a short Retry-After for every verb", () =>
@@ -302,8 +302,8 @@ describe("a Pod's log", () => {
     Effect.gen(function*() {
       const { kubernetes, server } = yield* setup
       server.script.push((response) => response.writeHead(200).end("one\ntwo\n"))
-      const text = yield* kubernetes.logs(at, { container: "worker", follow: true, tailLines: 10 }).pipe(Stream.decodeText(), Stream.mkString)
+      const text = yield* kubernetes.logs(at, { container: "worker", follow: true }).pipe(Stream.decodeText(), Stream.mkString)
       expect(text).toBe("one\ntwo\n")
-      expect(server.asked[0]?.url).toBe("/api/v1/namespaces/team/pods/demo/log?container=worker&follow=true&tailLines=10")
+      expect(server.asked[0]?.url).toBe("/api/v1/namespaces/team/pods/demo/log?container=worker&follow=true")
     }))
 })

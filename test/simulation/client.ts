@@ -115,7 +115,6 @@ export const clientOf = (server: ApiServer, process: Pick<Process, "ask">, reach
       update: (kind, object) => one("update", kind, object.metadata, () => server.update(kind, object)),
       updateStatus: (kind, object) => one("update the status of", kind, object.metadata, () => server.updateStatus(kind, object)),
       patch: (kind, place, operations) => one("patch", kind, place, () => server.patch(kind, place, operations)),
-      patchStatus: unused("patchStatus"),
       delete: (kind, place: Place, { resourceVersion, uid } = {}) => Effect.asVoid(one("delete", kind, place, () => server.remove(kind, place, { uid, resourceVersion }))),
       logs: unused("logs"),
       review: unused("review")

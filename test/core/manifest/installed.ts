@@ -3,6 +3,7 @@
 // Used by the *.cluster.test.ts files that ask what the API server refuses whom.
 import { Context, Effect, Layer, Option, Schedule, Scope } from "effect"
 import { randomBytes } from "node:crypto"
+import { Agent, request } from "undici"
 import { crd } from "../../../src/core/manifest/crd.ts"
 import { install } from "../../../src/core/manifest/install.ts"
 import { job } from "../../../src/core/manifest/job.ts"
@@ -10,7 +11,7 @@ import type { ResolvedConfig } from "../../../src/core/resolve.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import { type Credentials, fromKubeconfig } from "../../../src/kubernetes/credentials.ts"
 import { agentTasks, decoding, jobs, namespaces, pods } from "../../../src/kubernetes/kinds.ts"
-import type { KubernetesObject } from "../../../src/kubernetes/object.ts"
+import type { KubernetesObject, Place } from "../../../src/kubernetes/object.ts"
 import { AgentTask, type AgentTaskSpec } from "../../../src/schema/agent-task.ts"
 import { WorkspaceName } from "../../../src/schema/names.ts"
 import { kubectl } from "../../kustomize/api-server.ts"
@@ -26,6 +27,8 @@ export class Installation extends Context.Service<Installation, {
   /** One that the API server takes for this user, with nothing more than the name. */
   readonly as: (user: string) => Effect.Effect<Client>
   readonly controller: Client
+  /** Whoever shows this token patches the status of a task, which nothing of ours does. */
+  readonly patchStatus: (token: string, task: Place, status: object) => Effect.Effect<void, { readonly _tag: "Refused"; readonly message: string }>
 }>()("test/Installation") {}
 
 const clientOf = (credentials: Credentials) => Effect.map(Layer.build(Kubernetes.layer(Effect.succeed(credentials))), Context.get(Kubernetes))
@@ -58,6 +61,18 @@ export const installation = (values: object) =>
       config,
       withToken: (token) => client({ authorization: `Bearer ${token}` }, ca === undefined ? {} : { ca }),
       as: (user) => client({ "impersonate-user": user }, credentials.tls),
+      patchStatus: (token, { name, namespace }, status) => Effect.tryPromise({
+        try: async () => {
+          const answer = await request(`${credentials.server}/apis/${agentTasks.apiVersion}/namespaces/${namespace}/${agentTasks.plural}/${name}/status`, {
+            method: "PATCH",
+            headers: { authorization: `Bearer ${token}`, "content-type": "application/merge-patch+json" },
+            body: JSON.stringify({ status }),
+            dispatcher: new Agent({ connect: { ca } })
+          })
+          if (answer.statusCode >= 400) throw new Error(Object(await answer.body.json()).message)
+        },
+        catch: (error) => ({ _tag: "Refused" as const, message: String(error) })
+      }),
       controller: yield* client({ "impersonate-user": userOf(namespace, config.account.name) }, credentials.tls)
     })
   })).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
