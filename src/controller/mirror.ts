@@ -47,7 +47,7 @@ export const mirror = Effect.fnUntraced(function*(
   const ours = { namespace, labelSelector: taskSelector }
   const ourJobs = yield* Informer.make({ ...ours, kind: jobs, project: (object) => Result.getOrThrow(projectJob(object)), changed: (key, job) => Effect.suspend(() => enqueueOwner(world.setJob(key, job))), look: lookAtJobs })
   const ourPods = yield* Informer.make({ ...ours, kind: pods, project: (object) => Result.getOrThrow(projectPod(object)), changed: (key, pod) => Effect.suspend(() => enqueueOwner(world.setPod(key, pod))) })
-  const all: ReadonlyArray<readonly [string, Informer.Informer<unknown>]> = [["tasks", tasks], ["Jobs", ourJobs], ["Pods", ourPods]]
+  const all: ReadonlyArray<readonly [string, Informer.Informer]> = [["tasks", tasks], ["Jobs", ourJobs], ["Pods", ourPods]]
   return {
     synced: Effect.forEach(all, ([, { synced }]) => synced, { discard: true }),
     stale: Effect.map(

@@ -7,10 +7,8 @@ import type { KubernetesError } from "./errors.ts"
 import type { Kind } from "./kinds.ts"
 import { keyOf, type KubernetesObject, type Page, type WatchEvent } from "./object.ts"
 
-export interface Informer<A> {
-  /** What was last seen, by `keyOf`; empty until `synced`, and only after that does absence mean anything. */
-  readonly objects: ReadonlyMap<string, A>
-  /** Completes after the first whole list. */
+export interface Informer {
+  /** Completes after the first whole look; only from then on does it mean anything that a key was not told of. */
   readonly synced: Effect.Effect<void>
   /** The time since the API server was last heard (a page, an event, a bookmark, an orderly end). Healthy below twice `longestWatch`. */
   readonly silence: Effect.Effect<Duration.Duration>
@@ -47,8 +45,9 @@ const pauseAfter = (error: Option.Option<KubernetesError>, failures: number): Du
 
 export const make = Effect.fnUntraced(function*<A>(
   { kind, project, changed, look = () => Effect.void, resync = Duration.minutes(10), ...selection }: Options<A>
-): Effect.fn.Return<Informer<A>, never, Kubernetes | Scope.Scope> {
+): Effect.fn.Return<Informer, never, Kubernetes | Scope.Scope> {
   const kubernetes = yield* Kubernetes
+  /** What was last seen, by `keyOf`. */
   const objects = new Map<string, A>()
   const versions = new Map<string, string>()
   const synced = yield* Deferred.make<void>()
@@ -172,7 +171,6 @@ export const make = Effect.fnUntraced(function*<A>(
     Effect.forkScoped
   )
   return {
-    objects,
     synced: Deferred.await(synced),
     silence: Effect.map(Clock.monotonicTimeNanos, (now) => Duration.nanos(now - heardAt))
   }

@@ -25,7 +25,6 @@ export interface Options {
 type Annotations = Readonly<Record<string, string>>
 
 export interface Election {
-  readonly isLeader: Effect.Effect<boolean>
   /**
    * Waits until it leads and then runs `whileLeader`, whose end ends the lead and gives the lease back. When renewal fails in time it interrupts
    * `whileLeader`, stands in line again, and runs it anew. Renewal goes on until `whileLeader` and its finalizers are through.
@@ -66,7 +65,6 @@ export const make = Effect.fnUntraced(function*(
   const deadlineMillis = Duration.toMillis(renewDeadline)
   /** One call that hangs must leave time for another. */
   const callLimit = deadlineMillis / 2
-  let leading = false
   /** Whether the lease may be ours though no answer said so. */
   let asked = false
   /** What another holder last wrote, and when we first saw it. */
@@ -146,21 +144,14 @@ export const make = Effect.fnUntraced(function*(
   const term = <A, E, R>(whileLeader: Effect.Effect<A, E, R>) =>
     Effect.scopedWith((scope) => Effect.gen(function*() {
       let current: Held | undefined
-      yield* Scope.addFinalizer(scope, Effect.suspend(() => {
-        leading = false
-        return asked ? release(current) : Effect.void // also of one that was stopped before it heard that it leads
-      }))
+      yield* Scope.addFinalizer(scope, Effect.suspend(() => asked ? release(current) : Effect.void)) // also of one that was stopped before it heard that it leads
       let newest = current = yield* acquire
-      leading = true
       yield* Effect.logInfo("leads")
       const renewals = yield* Effect.suspend(() => renew(newest)).pipe(
         Effect.map((next) => { newest = current = next }),
         Effect.delay(retryPeriod),
         Effect.forever,
-        Effect.catchTag("LeaseLost", ({ message }) => {
-          leading = false
-          return Effect.logError("lost the lease", message)
-        }),
+        Effect.catchTag("LeaseLost", ({ message }) => Effect.logError("lost the lease", message)),
         Effect.forkIn(scope)
       )
       return yield* Effect.raceFirst(Effect.map(whileLeader, Option.some), Effect.as(Fiber.await(renewals), Option.none<A>()))
@@ -173,7 +164,6 @@ export const make = Effect.fnUntraced(function*(
     )
 
   return {
-    isLeader: Effect.sync(() => leading),
     lead: (whileLeader) => Effect.annotateLogs(lead(whileLeader), { lease: `${namespace}/${name}`, identity })
   }
 })

@@ -7,23 +7,28 @@ import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { type Informer, longestWatch, make } from "../../src/kubernetes/informer.ts"
 import { configMaps } from "../../src/kubernetes/kinds.ts"
 import { Cluster, RealCluster } from "../kubernetes/real-cluster.ts"
+import { tell } from "../kubernetes/told-objects.ts"
 import { type FaultyApi, faultyApi } from "./faulty-api.ts"
 import type { Fault } from "./rule.ts"
 
-interface Mirrored { readonly informer: Informer<string>; readonly changed: Array<string> }
+interface Mirrored { readonly informer: Informer; readonly changed: Array<string>; readonly objects: ReadonlyMap<string, string> }
 
 /** A mirror, through the proxy, of the ConfigMaps that have this label. */
 const mirrorOf = Effect.fnUntraced(function*({ client }: FaultyApi, label: string): Effect.fn.Return<Mirrored, never, Cluster | Scope.Scope> {
   const { namespace } = yield* Cluster
   const changed: Array<string> = []
+  const objects = new Map<string, string>()
   const informer = yield* make({
     kind: configMaps,
     namespace,
     labelSelector: label,
     project: ({ data }) => JSON.stringify(data),
-    changed: (key) => Effect.sync(() => void changed.push(key.split("/")[1] ?? ""))
+    changed: (key, seen) => Effect.sync(() => {
+      changed.push(key.split("/")[1] ?? "")
+      tell(objects, key, seen)
+    })
   }).pipe(Effect.provideService(Kubernetes, client))
-  return { informer, changed }
+  return { informer, changed, objects }
 })
 
 const put = Effect.fnUntraced(function*(label: string, name: string, value: string) {
@@ -39,7 +44,7 @@ const remove = Effect.fnUntraced(function*(label: string, name: string) {
 const until = (what: string, holds: () => boolean) => Effect.promise(() => expect.poll(holds, { message: what, interval: 10, timeout: 20_000 }).toBe(true))
 
 /** What the mirror has, by name without the label. */
-const shown = ({ informer }: Mirrored, label: string) => Object.fromEntries([...informer.objects].map(([key, data]) => [key.split("/")[1]?.slice(label.length + 1), JSON.parse(data).value]))
+const shown = ({ objects }: Mirrored, label: string) => Object.fromEntries([...objects].map(([key, data]) => [key.split("/")[1]?.slice(label.length + 1), JSON.parse(data).value]))
 const mirrors = (mirrored: Mirrored, label: string, expected: Record<string, string>) =>
   until("the mirror", () => JSON.stringify(Object.entries(shown(mirrored, label)).sort()) === JSON.stringify(Object.entries(expected).sort()))
 

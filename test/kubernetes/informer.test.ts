@@ -5,12 +5,14 @@ import { TooManyRequests } from "../../src/kubernetes/errors.ts"
 import { longestWatch, make } from "../../src/kubernetes/informer.ts"
 import { jobs } from "../../src/kubernetes/kinds.ts"
 import { FakeCollection, gone, unreachable } from "./fake-collection.ts"
+import { tell } from "./told-objects.ts"
 
 interface Slim { readonly uid: string; readonly version: string }
 
-/** An informer of `collection`, with what it reported as changed. */
+/** An informer of `collection`, with what it reported as changed, and what there is by its reports. */
 const informerOf = Effect.fnUntraced(function*(collection: FakeCollection, refused?: string) {
   const changed: Array<string> = []
+  const objects = new Map<string, Slim>()
   const informer = yield* make<Slim>({
     kind: jobs,
     namespace: "team",
@@ -18,31 +20,34 @@ const informerOf = Effect.fnUntraced(function*(collection: FakeCollection, refus
       if (name === refused) throw new Error("cannot read this one")
       return { uid, version: resourceVersion }
     },
-    changed: (key) => Effect.sync(() => void changed.push(key))
+    changed: (key, seen) => Effect.sync(() => {
+      changed.push(key)
+      tell(objects, key, seen)
+    })
   }).pipe(Effect.provide(collection.layer))
-  return { informer, changed }
+  return { informer, changed, objects }
 })
 const setup = Effect.gen(function*() {
   const collection = new FakeCollection()
   yield* collection.put("old")
-  const { changed, informer } = yield* informerOf(collection)
+  const { changed, informer, objects } = yield* informerOf(collection)
   yield* informer.synced
   yield* TestClock.adjust("1 second")
   changed.length = 0
-  return { changed, collection, informer }
+  return { changed, collection, informer, objects }
 })
 const names = (objects: ReadonlyMap<string, unknown>) => [...objects.keys()].sort()
 
 describe("an informer", () => {
   it.effect("mirrors a collection as projections, and reports each change once", () =>
     Effect.gen(function*() {
-      const { changed, collection, informer } = yield* setup
-      expect(informer.objects.get("team/old")).toEqual({ uid: "uid-100", version: "101" })
+      const { changed, collection, objects } = yield* setup
+      expect(objects.get("team/old")).toEqual({ uid: "uid-100", version: "101" })
       yield* collection.put("new")
       yield* collection.put("old")
       yield* collection.remove("old")
       yield* TestClock.adjust("1 second")
-      expect(names(informer.objects)).toEqual(["team/new"])
+      expect(names(objects)).toEqual(["team/new"])
       expect(changed).toEqual(["team/new", "team/old", "team/old"])
     }))
 
@@ -51,14 +56,14 @@ describe("an informer", () => {
       const collection = new FakeCollection()
       yield* Effect.forEach(["a", "b", "c"], (name) => collection.put(name))
       collection.breaksAfter = 2
-      const { informer } = yield* informerOf(collection)
+      const { informer, objects } = yield* informerOf(collection)
       const synced = yield* Effect.forkChild(informer.synced)
       yield* TestClock.adjust("1 millis")
-      expect([synced.pollUnsafe(), informer.objects.size]).toEqual([undefined, 2])
+      expect([synced.pollUnsafe(), objects.size]).toEqual([undefined, 2])
       yield* collection.remove("a") // nobody watches
       yield* TestClock.adjust("1 second")
       yield* Fiber.join(synced)
-      expect(names(informer.objects)).toEqual(["team/b", "team/c"])
+      expect(names(objects)).toEqual(["team/b", "team/c"])
       expect([collection.lists, collection.watchedFrom]).toEqual([2, []])
     }))
 
@@ -69,26 +74,26 @@ describe("an informer", () => {
       collection.pageSize = 2
       yield* Effect.forEach(["a", "b", "c", "d", "e"], (name) => collection.put(name))
       collection.failures.push(unreachable)
-      const { informer } = yield* informerOf(collection)
+      const { informer, objects } = yield* informerOf(collection)
       const synced = yield* Effect.forkChild(informer.synced)
       yield* TestClock.adjust("1 millis")
       expect(synced.pollUnsafe()).toBeUndefined()
       yield* TestClock.adjust("1 second")
       yield* Fiber.join(synced)
-      expect(informer.objects.size).toBe(5)
+      expect(objects.size).toBe(5)
       expect(collection.lists).toBe(4)
     }))
 
   it.effect("resumes a broken watch where it stopped, without a list", () =>
     Effect.gen(function*() {
-      const { changed, collection, informer } = yield* setup
+      const { changed, collection, objects } = yield* setup
       yield* collection.put("seen")
       yield* collection.bookmark()
       yield* TestClock.adjust("1 second")
       yield* collection.end(unreachable)
       yield* collection.put("while-away")
       yield* TestClock.adjust("1 second")
-      expect(informer.objects.has("team/while-away")).toBe(true)
+      expect(objects.has("team/while-away")).toBe(true)
       expect(changed).toEqual(["team/seen", "team/while-away"])
       yield* collection.end(unreachable)
       yield* TestClock.adjust("1 second")
@@ -97,7 +102,7 @@ describe("an informer", () => {
 
   it.effect("lists again after 410, and notices what vanished and what changed meanwhile", () =>
     Effect.gen(function*() {
-      const { changed, collection, informer } = yield* setup
+      const { changed, collection, objects } = yield* setup
       yield* collection.put("kept")
       yield* TestClock.adjust("1 second")
       changed.length = 0
@@ -106,7 +111,7 @@ describe("an informer", () => {
       yield* collection.put("fresh")
       collection.compact()
       yield* TestClock.adjust("5 seconds")
-      expect(names(informer.objects)).toEqual(["team/fresh", "team/kept"])
+      expect(names(objects)).toEqual(["team/fresh", "team/kept"])
       expect(changed).toEqual(["team/fresh", "team/old"])
       expect(collection.lists).toBe(2)
     }))
@@ -119,10 +124,10 @@ describe("an informer", () => {
       yield* collection.put("a")
       yield* collection.put("b")
       collection.failures.push(gone)
-      const { informer } = yield* informerOf(collection)
+      const { informer, objects } = yield* informerOf(collection)
       yield* TestClock.adjust("2 seconds")
       yield* informer.synced
-      expect(names(informer.objects)).toEqual(["team/a", "team/b"])
+      expect(names(objects)).toEqual(["team/a", "team/b"])
     }))
 
   it.effect("asks a failing server ever more seldom, and at the usual pace once it has answered", () =>
@@ -171,7 +176,7 @@ describe("an informer", () => {
 
   it.effect("gives up a watch that stalls, and tells how long it has heard nothing", () =>
     Effect.gen(function*() {
-      const { collection, informer } = yield* setup
+      const { collection, informer, objects } = yield* setup
       collection.muted = true
       yield* collection.end(unreachable)
       yield* TestClock.adjust("1 second")
@@ -182,7 +187,7 @@ describe("an informer", () => {
       yield* collection.put("missed")
       collection.muted = false
       yield* TestClock.adjust(longestWatch)
-      expect(informer.objects.has("team/missed")).toBe(true)
+      expect(objects.has("team/missed")).toBe(true)
       expect(Duration.toSeconds(yield* informer.silence)).toBeLessThan(330)
     }))
 
@@ -199,9 +204,9 @@ describe("an informer", () => {
     Effect.gen(function*() {
       const collection = new FakeCollection()
       yield* Effect.forEach(["a", "poison", "z"], (name) => collection.put(name))
-      const { changed, informer } = yield* informerOf(collection, "poison")
+      const { changed, informer, objects } = yield* informerOf(collection, "poison")
       yield* informer.synced
-      expect(names(informer.objects)).toEqual(["team/a", "team/z"])
+      expect(names(objects)).toEqual(["team/a", "team/z"])
       expect(changed).toEqual(["team/a", "team/poison", "team/z"])
     }))
 
@@ -225,10 +230,14 @@ describe("an informer", () => {
       collection.streams = streams
       collection.pageSize = 2
       const reported = new Map<string, string | undefined>()
-      const informer = yield* make<string>({
+      const objects = new Map<string, string>()
+      yield* make<string>({
         kind: jobs,
         project: ({ metadata }) => metadata.resourceVersion,
-        changed: (key) => Effect.sync(() => void reported.set(key, collection.objects.get(key.slice(5))?.metadata.resourceVersion)),
+        changed: (key, seen) => Effect.sync(() => {
+          reported.set(key, collection.objects.get(key.slice(5))?.metadata.resourceVersion)
+          tell(objects, key, seen)
+        }),
         resync: "1 day"
       }).pipe(Effect.provide(collection.layer))
       for (const { change, compact, connection, name, seconds } of steps) {
@@ -245,7 +254,7 @@ describe("an informer", () => {
       collection.failures.length = 0
       yield* TestClock.adjust("30 minutes")
       const expected = new Map([...collection.objects].map(([name, { metadata }]) => [`team/${name}`, metadata.resourceVersion]))
-      expect(new Map(informer.objects)).toEqual(expected)
+      expect(objects).toEqual(expected)
       for (const key of new Set([...reported.keys(), ...expected.keys()])) expect(reported.get(key)).toBe(expected.get(key))
     }).pipe(Effect.scoped, Effect.provide(TestClock.layer())))
 })
