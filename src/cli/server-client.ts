@@ -8,7 +8,7 @@ import { type AuditEntry, AuditList, auditPath } from "../schema/audit.ts"
 import type { Sha256 } from "../schema/names.ts"
 import { RunList, runPath, RunView } from "../schema/run.ts"
 import { ImportStarted, statePath, StateView } from "../schema/state.ts"
-import { tfePath } from "../schema/tfe-api.ts"
+import { organization, tfePath } from "../schema/tfe-api.ts"
 import { NothingThere, ServerRefused, ServerUnreachable, TokenRefused } from "./failure.ts"
 import type { RunVariable } from "./run-variables.ts"
 import type { Connection } from "./settings.ts"
@@ -38,7 +38,6 @@ const Refusal = Schema.Union([
   Schema.Struct({ message: Schema.String })
 ])
 
-const organization = "default"
 const callTimeout = Duration.seconds(30)
 const uploadTimeout = Duration.minutes(5)
 /** Bytes of a log asked for at once. */

@@ -53,14 +53,15 @@ export const CreateVariable = request({
   sensitive: maybe(Schema.Boolean)
 }, {})
 
+/** The only one that there is. */
+export const organization = "default"
+
 export const tfePath = {
   discovery: "/.well-known/terraform.json",
   workspaces: (organization: string) => `/api/v2/organizations/${encodeURIComponent(organization)}/workspaces`,
   workspace: (organization: string, name: string) => `/api/v2/organizations/${encodeURIComponent(organization)}/workspaces/${encodeURIComponent(name)}`,
   configurationVersions: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/configuration-versions`,
-  variables: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/vars`,
   runs: "/api/v2/runs",
-  run: (id: string) => `/api/v2/runs/${encodeURIComponent(id)}`,
   action: (id: string, action: "apply" | "discard" | "cancel") => `/api/v2/runs/${encodeURIComponent(id)}/actions/${action}`,
   outputs: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/current-state-version-outputs`
 } as const

@@ -65,7 +65,7 @@ export const stores = (options: ServerOptions) =>
     Layer.provideMerge(Tokens.layer(options)), // after the database, which one process has alone: so there is one that makes the key
     Layer.provideMerge(layerDatabase(join(options.dataDir, "agent-job.sqlite"))),
     Layer.provideMerge(Blobs.layer(join(options.dataDir, "blobs"))),
-    Layer.provideMerge(Layer.succeed(Settings, { dataDir: options.dataDir, publicUrl: options.publicUrl, organization: options.organization ?? "default" })),
+    Layer.provideMerge(Layer.succeed(Settings, { dataDir: options.dataDir, publicUrl: options.publicUrl })),
     Layer.provideMerge(dataDirectory(options.dataDir))
   )
 

@@ -12,14 +12,11 @@ export interface ServerOptions {
   /** One token a line, after it the name of who has it, if wanted; empty lines and lines beginning with # are skipped. */
   readonly userTokenFile: string
   readonly poolTokenFile: string
-  /** "default" if absent. */
-  readonly organization?: string
 }
 
 export class Settings extends Context.Service<Settings, {
   readonly dataDir: string
   readonly publicUrl: string | undefined
-  readonly organization: string
 }>()("agent-job/server/Settings") {}
 
 /** The server cannot start; `message` says what to do. */

@@ -2,6 +2,7 @@
 // Every shape has the relationships and permissions without which stock clients crash.
 // Used by the TFE routes.
 import { isFinal, wishes } from "../core/run-machine.ts"
+import { organization } from "../schema/tfe-api.ts"
 import type { ConfigurationVersion } from "./configurations.ts"
 import { stepId } from "./ids.ts"
 import type { Run } from "./runs.ts"
@@ -12,14 +13,14 @@ import type { Workspace } from "./workspaces.ts"
 
 const relation = (type: string, id: string | null) => ({ data: id === null ? null : { type, id } })
 
-export const entitlements = (organization: string) => ({
+export const entitlements = {
   id: organization,
   type: "entitlement-sets",
   attributes: { operations: true, "state-storage": true, "cost-estimation": false, sentinel: false, "private-module-registry": false, teams: false, "vcs-integrations": false }
-})
+}
 
 /** `holder`: its current run. A holder still pending does not count as a lock: clients would call that a manual one. */
-export const workspaceDocument = (workspace: Workspace, organization: string, holder: Run | undefined) => ({
+export const workspaceDocument = (workspace: Workspace, holder: Run | undefined) => ({
   id: workspace.id,
   type: "workspaces",
   attributes: {

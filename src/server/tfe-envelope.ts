@@ -2,6 +2,7 @@
 // Used by the tfe-*-routes.
 import { Effect } from "effect"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
+import { organization } from "../schema/tfe-api.ts"
 import { jsonApiErrors, type Params } from "./answer.ts"
 import { routesFor } from "./authorize.ts"
 import { baseUrl } from "./links.ts"
@@ -34,9 +35,8 @@ export const documents = (data: ReadonlyArray<unknown>, page?: { readonly number
   }, { contentType })
 
 export const makeTfe = Effect.gen(function*() {
-  const { organization, publicUrl } = yield* Settings
+  const { publicUrl } = yield* Settings
   return {
-    organization,
     route: yield* routesFor("user", jsonApiErrors),
     base: (request: HttpServerRequest.HttpServerRequest) => baseUrl(publicUrl, request),
     /** 404 for any organization but ours. */

@@ -4,7 +4,7 @@
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { RunEvent } from "../core/run-machine.ts"
-import { ApplyRun, CreateConfigurationVersion, CreateRun } from "../schema/tfe-api.ts"
+import { ApplyRun, CreateConfigurationVersion, CreateRun, organization } from "../schema/tfe-api.ts"
 import type { PlanOptions } from "../schema/agent-task.ts"
 import { countOf, jsonApiErrors, jsonOf, noContent, queryOf } from "./answer.ts"
 import { linkRoutes } from "./authorize.ts"
@@ -36,7 +36,7 @@ const optionsOf = (attributes: CreateRun["data"]["attributes"]): PlanOptions => 
 })
 
 export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
-  const { base, member, organization, route } = yield* makeTfe
+  const { base, member, route } = yield* makeTfe
   const configurations = yield* Configurations
   const logs = yield* Logs
   const runs = yield* Runs
@@ -61,7 +61,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
       const workspace = yield* workspaces.get(run.workspaceId)
       const holder = workspace.currentRunId === null ? undefined : yield* runs.find(workspace.currentRunId)
       return [
-        ...(names.includes("workspace") ? [workspaceDocument(workspace, organization, holder)] : []),
+        ...(names.includes("workspace") ? [workspaceDocument(workspace, holder)] : []),
         ...(names.includes("plan") ? [yield* step("plan", run.id, url)] : []),
         ...(names.includes("apply") ? [yield* step("apply", run.id, url)] : [])
       ]

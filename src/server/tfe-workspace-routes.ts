@@ -28,20 +28,20 @@ const settingsOf = (attributes: (typeof UpdateWorkspace.Type)["data"]["attribute
 }
 
 export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
-  const { member, organization, route } = yield* makeTfe
+  const { member, route } = yield* makeTfe
   const runs = yield* Runs
   const variables = yield* Variables
   const workspaces = yield* Workspaces
   const open = yield* openRoutes(jsonApiErrors)
 
   const shown = (workspace: Workspace) =>
-    Effect.map(workspace.currentRunId === null ? Effect.succeed(undefined) : runs.find(workspace.currentRunId), (holder) => workspaceDocument(workspace, organization, holder))
+    Effect.map(workspace.currentRunId === null ? Effect.succeed(undefined) : runs.find(workspace.currentRunId), (holder) => workspaceDocument(workspace, holder))
 
   return [
     open("GET", tfePath.discovery, () => Effect.succeed(HttpServerResponse.jsonUnsafe(services))),
     route("GET", "/api/v2/ping", () => Effect.succeed(HttpServerResponse.empty({ status: 204, headers: { "TFP-API-Version": "2.6" } }))),
     route("GET", "/api/v2/account/details", () => Effect.succeed(document({ id: "user-default", type: "users", attributes: { username: "user" } }))),
-    route("GET", "/api/v2/organizations/:organization/entitlement-set", (_, params) => Effect.as(member(params), document(entitlements(organization)))),
+    route("GET", "/api/v2/organizations/:organization/entitlement-set", (_, params) => Effect.as(member(params), document(entitlements))),
     route("GET", "/api/v2/organizations/:organization/workspaces", (request, params) =>
       Effect.gen(function*() {
         yield* member(params)

@@ -39,7 +39,7 @@ describe("the audit trail", () => {
       yield* applier.pushState({ version: 4, serial: 1, lineage: "l" }, "a", epoch)
       yield* applier.unlock("a")
       yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
-      const { workspaceId, configurationVersionId } = yield* Effect.map(ask(url + tfePath.run(id), userToken), ({ json }) => ({
+      const { workspaceId, configurationVersionId } = yield* Effect.map(ask(`${url}/api/v2/runs/${id}`, userToken), ({ json }) => ({
         workspaceId: json.data.relationships.workspace.data.id as string,
         configurationVersionId: json.data.relationships["configuration-version"].data.id as string
       }))
@@ -100,7 +100,7 @@ describe("the audit trail", () => {
       const made = yield* directory
       const url = yield* serve(made)
       const id = yield* person(url).workspace("demo")
-      yield* person(url).as("POST", tfePath.variables(id), { data: { attributes: { key: "password", value: "hunter2-hunter2", sensitive: true } } })
+      yield* person(url).as("POST", `/api/v2/workspaces/${id}/vars`, { data: { attributes: { key: "password", value: "hunter2-hunter2", sensitive: true } } })
       yield* person(url).start("demo")
       const { taskToken } = yield* planWith(url)
       const text = JSON.stringify(yield* trail(url))

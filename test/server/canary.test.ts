@@ -5,7 +5,6 @@ import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { taskPath } from "../../src/schema/task-api.ts"
-import { tfePath } from "../../src/schema/tfe-api.ts"
 import { agent, ask, directory, person, planWith, poolToken, succeeded, userToken, withChanges, worker } from "./live-server.ts"
 import { ended, started } from "./process.ts"
 
@@ -30,8 +29,8 @@ describe("a sensitive variable", () =>
       const workspace = yield* me.workspace("demo")
       const told: Array<string> = []
       const keep = <A extends { readonly text: string; readonly headers: Headers }>(answer: A) => (told.push(answer.text, JSON.stringify([...answer.headers])), answer)
-      keep(yield* me.as("POST", tfePath.variables(workspace), { data: { attributes: { key: "password", value: canary, sensitive: true, description: "" } } }))
-      keep(yield* me.as("POST", tfePath.variables(workspace), { data: { attributes: { key: `${canary} !`, value: canary, sensitive: true } } })) // a key that is none is refused
+      keep(yield* me.as("POST", `/api/v2/workspaces/${workspace}/vars`, { data: { attributes: { key: "password", value: canary, sensitive: true, description: "" } } }))
+      keep(yield* me.as("POST", `/api/v2/workspaces/${workspace}/vars`, { data: { attributes: { key: `${canary} !`, value: canary, sensitive: true } } })) // a key that is none is refused
       const run = yield* me.start("demo", { "auto-apply": true })
       const plan = yield* planWith(url)
       const apply = yield* agent(url).take

@@ -82,7 +82,7 @@ describe("a request that is not as expected", () =>
       const url = yield* server
       const me = person(url)
       const workspaceId = yield* me.workspace("demo")
-      const bad = yield* me.as("POST", tfePath.variables(workspaceId), { data: { attributes: { key: "k", value: ["s3cret"], sensitive: true } } })
+      const bad = yield* me.as("POST", `/api/v2/workspaces/${workspaceId}/vars`, { data: { attributes: { key: "k", value: ["s3cret"], sensitive: true } } })
       expect([bad.status, bad.json.errors[0].detail]).toEqual([422, expect.stringContaining("data.attributes.value")])
       expect(bad.text).not.toContain("s3cret")
       expect((yield* me.as("POST", tfePath.workspaces("default"), { data: { attributes: { name: "a/b" } } })).json.errors[0].detail).toContain("letters, digits")
@@ -97,11 +97,11 @@ describe("a workspace", () => {
       const url = yield* server
       const me = person(url)
       const workspaceId = yield* me.workspace("demo")
-      const set = (attributes: object) => me.as("POST", tfePath.variables(workspaceId), { data: { attributes } })
+      const set = (attributes: object) => me.as("POST", `/api/v2/workspaces/${workspaceId}/vars`, { data: { attributes } })
       expect((yield* set({ key: "token", value: "s3cret", sensitive: true })).text).not.toContain("s3cret")
       yield* set({ key: "region", value: "eu" })
       yield* set({ key: "region", value: "us", hcl: true })
-      const listed = yield* me.as("GET", tfePath.variables(workspaceId))
+      const listed = yield* me.as("GET", `/api/v2/workspaces/${workspaceId}/vars`)
       expect(listed.text).not.toContain("s3cret")
       expect(listed.json.data.map((_: Resource) => [_.attributes.key, _.attributes.value])).toEqual([["region", "us"], ["token", null]])
     }))
