@@ -4,9 +4,9 @@
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { BadInput, Failed } from "./failure.ts"
-import { lazily } from "./lazily.ts"
 import { isRunId } from "./run-or-task.ts"
-import { connection, serverFlags, type ServerFlags } from "./settings.ts"
+import { serverFlags } from "./settings.ts"
+import { forPeople, withServer } from "./with-server.ts"
 
 const flags = { run: Argument.String("RUN").pipe(Argument.withDescription("A run's id, such as run-k3v9x2.")), ...serverFlags }
 
@@ -16,41 +16,29 @@ const seal = Flag.String("seal").pipe(
   Flag.withDescription("Only if the plan's seal begins so: the 12 characters that were shown with the plan, or more of it.")
 )
 
-const server = Effect.fnUntraced(function*({ run, ...given }: ServerFlags & { readonly run: string }) {
-  if (!isRunId(run)) return yield* new BadInput({ message: `${JSON.stringify(run)} is not the id of a run; \`agent-job get runs\` lists them.` })
-  return yield* connection(given)
-})
-
-const parts = () => Promise.all([import("./screen.ts"), import("./server-client.ts"), import("./summary.ts")])
+const known = (run: string) =>
+  isRunId(run) ? Effect.void : Effect.fail(new BadInput({ message: `${JSON.stringify(run)} is not the id of a run; \`agent-job get runs\` lists them.` }))
 
 const approveRun = Effect.fn("approve")(function*(given: Command.Command.Config.Infer<typeof flags & { readonly seal: typeof seal }>) {
-  const { run: id, seal } = given
-  const seen = Option.getOrUndefined(seal)
-  const at = yield* server(given)
+  const { run: id } = given
+  const seen = Option.getOrUndefined(given.seal)
+  yield* known(id)
   if (seen !== undefined && !/^[0-9a-f]{12,64}$/u.test(seen)) return yield* new BadInput({ message: `${JSON.stringify(seen)} is not the beginning of a seal; give the 12 characters or more that were shown with the plan.` })
-  return yield* lazily(async () => {
-    const [{ Screen }, { ServerClient }, { approved }] = await parts()
-    return Effect.gen(function*() {
-      const client = yield* ServerClient
-      const run = yield* client.run(id)
-      if (seen !== undefined && run.planSha256 !== undefined && !run.planSha256.startsWith(seen)) {
-        return yield* new Failed({ message: `${id} has the plan with the seal ${run.planSha256}, which does not begin with ${seen}; look at it again: agent-job logs ${id}` })
-      }
-      yield* client.approve(id, run.planSha256)
-      yield* (yield* Screen).line(approved(run))
-    }).pipe(Effect.provide(ServerClient.layer(at)), Effect.provide(Screen.layer({ colours: true, forProgram: false })))
-  })
+  yield* withServer(given, forPeople, Effect.fnUntraced(function*({ screen, server }) {
+    const { approved } = yield* Effect.promise(() => import("./summary.ts"))
+    const run = yield* server.run(id)
+    if (seen !== undefined && run.planSha256 !== undefined && !run.planSha256.startsWith(seen)) {
+      return yield* new Failed({ message: `${id} has the plan with the seal ${run.planSha256}, which does not begin with ${seen}; look at it again: agent-job logs ${id}` })
+    }
+    yield* server.approve(id, run.planSha256)
+    yield* screen.line(approved(run))
+  }))
 })
 
 const discardRun = Effect.fn("discard")(function*(given: Command.Command.Config.Infer<typeof flags>) {
-  const at = yield* server(given)
-  return yield* lazily(async () => {
-    const [{ Screen }, { ServerClient }] = await parts()
-    return Effect.gen(function*() {
-      yield* (yield* ServerClient).act(given.run, "discard")
-      yield* (yield* Screen).line(`${given.run} is discarded; nothing was changed.`)
-    }).pipe(Effect.provide(ServerClient.layer(at)), Effect.provide(Screen.layer({ colours: true, forProgram: false })))
-  })
+  yield* known(given.run)
+  yield* withServer(given, forPeople, ({ screen, server }) =>
+    Effect.andThen(server.act(given.run, "discard"), screen.line(`${given.run} is discarded; nothing was changed.`)))
 })
 
 export const approve = Command.make("approve", { ...flags, seal }, approveRun).pipe(

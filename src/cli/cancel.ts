@@ -5,7 +5,8 @@ import { Argument, Command } from "effect/cli"
 import { BadInput } from "./failure.ts"
 import { lazily } from "./lazily.ts"
 import { isRunId, isTaskName } from "./run-or-task.ts"
-import { clusterFlags, connection, serverFlags } from "./settings.ts"
+import { clusterFlags, serverFlags } from "./settings.ts"
+import { forPeople, withServer } from "./with-server.ts"
 
 const flags = {
   name: Argument.String("RUN|TASK").pipe(Argument.withDescription("A run's id, or the name of an AgentTask.")),
@@ -16,19 +17,13 @@ const flags = {
 export const cancel = Command.make("cancel", flags, Effect.fn("cancel")(function*(given) {
   const { name } = given
   if (isRunId(name)) {
-    const server = yield* connection(given)
-    return yield* lazily(async () => {
-      const [{ Screen }, { ServerClient }] = await Promise.all([import("./screen.ts"), import("./server-client.ts")])
-      return Effect.gen(function*() {
-        yield* (yield* ServerClient).act(name, "cancel")
-        yield* (yield* Screen).line(`${name} is asked to stop; see how it ends with: agent-job get ${name}`)
-      }).pipe(Effect.provide(ServerClient.layer(server)), Effect.provide(Screen.layer({ colours: true, forProgram: false })))
-    })
+    return yield* withServer(given, forPeople, ({ screen, server }) =>
+      Effect.andThen(server.act(name, "cancel"), screen.line(`${name} is asked to stop; see how it ends with: agent-job get ${name}`)))
   }
   if (!isTaskName(name)) return yield* new BadInput({ message: `${JSON.stringify(name)} is neither a run's id nor the name of an AgentTask.` })
   return yield* lazily(async () => {
     const [{ cancelTask, cluster }, { Screen }] = await Promise.all([import("./tasks.ts"), import("./screen.ts")])
-    return cancelTask(given.namespace, name).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer({ colours: true, forProgram: false })))
+    return cancelTask(given.namespace, name).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer(forPeople)))
   })
 })).pipe(
   Command.withDescription("Stop a run or an AgentTask; what it has done by then is saved in its state."),

@@ -6,7 +6,8 @@ import { type Answer, outputFlag, print } from "./answer.ts"
 import { BadInput } from "./failure.ts"
 import { lazily } from "./lazily.ts"
 import { isRunId, isTaskName } from "./run-or-task.ts"
-import { clusterFlags, type ClusterFlags, connection, serverFlags, type ServerFlags } from "./settings.ts"
+import { clusterFlags, type ClusterFlags, serverFlags, type ServerFlags } from "./settings.ts"
+import { forPrograms, withServer } from "./with-server.ts"
 
 const flags = {
   what: Argument.String("what").pipe(Argument.withDefault("runs"), Argument.withDescription("runs (of the server), tasks (AgentTasks of the cluster), audit (who changed what on the server), a run's id, or a task's name.")),
@@ -17,22 +18,19 @@ const flags = {
 }
 
 const fromServer = (given: ServerFlags, what: string, workspace: Option.Option<string>) =>
-  Effect.flatMap(connection(given), (server) => lazily(async () => {
-    const [{ ServerClient }, { auditTable, runDetails, runTable }] = await Promise.all([import("./server-client.ts"), import("./rows.ts")])
-    return Effect.gen(function*() {
-      const client = yield* ServerClient
-      if (what === "audit") {
-        const entries = yield* client.audit
-        return { document: { entries }, lines: entries.length === 0 ? ["Nobody has changed anything yet."] : auditTable(entries) } satisfies Answer
-      }
-      const now = yield* Clock.currentTimeMillis
-      if (isRunId(what)) {
-        const run = yield* client.run(what)
-        return { document: run, lines: runDetails(run, now) } satisfies Answer
-      }
-      const runs = yield* client.runs(workspace)
-      return { document: { runs }, lines: runs.length === 0 ? ["No runs yet; start one with: agent-job run DIR"] : runTable(runs, now) } satisfies Answer
-    }).pipe(Effect.provide(ServerClient.layer(server)))
+  withServer(given, forPrograms, Effect.fnUntraced(function*({ server }) {
+    const { auditTable, runDetails, runTable } = yield* Effect.promise(() => import("./rows.ts"))
+    if (what === "audit") {
+      const entries = yield* server.audit
+      return { document: { entries }, lines: entries.length === 0 ? ["Nobody has changed anything yet."] : auditTable(entries) } satisfies Answer
+    }
+    const now = yield* Clock.currentTimeMillis
+    if (isRunId(what)) {
+      const run = yield* server.run(what)
+      return { document: run, lines: runDetails(run, now) } satisfies Answer
+    }
+    const runs = yield* server.runs(workspace)
+    return { document: { runs }, lines: runs.length === 0 ? ["No runs yet; start one with: agent-job run DIR"] : runTable(runs, now) } satisfies Answer
   }))
 
 const fromCluster = (given: ClusterFlags, what: string) =>

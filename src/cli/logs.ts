@@ -5,7 +5,8 @@ import { Argument, Command, Flag } from "effect/cli"
 import { BadInput } from "./failure.ts"
 import { lazily } from "./lazily.ts"
 import { isRunId, isTaskName } from "./run-or-task.ts"
-import { clusterFlags, connection, noColor, serverFlags, toggle } from "./settings.ts"
+import { clusterFlags, noColor, serverFlags, toggle } from "./settings.ts"
+import { forPeople, withServer } from "./with-server.ts"
 
 const flags = {
   name: Argument.String("RUN|TASK").pipe(Argument.optional, Argument.withDescription("A run's id or the name of an AgentTask; by default the newest run.")),
@@ -25,17 +26,11 @@ export const logs = Command.make("logs", flags, Effect.fn("logs")(function*(give
     if (Option.isSome(stage) || Option.isSome(workspace)) return yield* new BadInput({ message: "--stage and --workspace are for runs; an AgentTask is one stage already." })
     return yield* lazily(async () => {
       const [{ cluster, showTaskLog }, { Screen }] = await Promise.all([import("./tasks.ts"), import("./screen.ts")])
-      return showTaskLog(given.namespace, task, follow).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer({ colours: !noColor, forProgram: false })))
+      return showTaskLog(given.namespace, task, follow).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer({ ...forPeople, colours: !noColor })))
     })
   }
-  const server = yield* connection(given)
-  return yield* lazily(async () => {
-    const [{ showRunLog }, { Screen }, { ServerClient }] = await Promise.all([import("./run-log.ts"), import("./screen.ts"), import("./server-client.ts")])
-    return showRunLog({ run: name, workspace, step: stage, follow }).pipe(
-      Effect.provide(ServerClient.layer(server)),
-      Effect.provide(Screen.layer({ colours: !noColor, forProgram: false }))
-    )
-  })
+  return yield* withServer(given, { ...forPeople, colours: !noColor }, () =>
+    lazily(async () => (await import("./run-log.ts")).showRunLog({ run: name, workspace, step: stage, follow })))
 })).pipe(
   Command.withDescription("Print the log of a run or an AgentTask, as it grows with -f."),
   Command.withExamples([

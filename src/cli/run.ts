@@ -7,7 +7,8 @@ import { WorkspaceName } from "../schema/names.ts"
 import { BadInput } from "./failure.ts"
 import { lazily } from "./lazily.ts"
 import { runVariable } from "./run-variables.ts"
-import { connection, noColor, serverFlags, toggle } from "./settings.ts"
+import { noColor, serverFlags, toggle } from "./settings.ts"
+import { withServer } from "./with-server.ts"
 
 const flags = {
   directory: Argument.String("DIR").pipe(Argument.withDescription("The directory with the configuration.")),
@@ -49,16 +50,10 @@ const workspaceOf = Effect.fnUntraced(function*(given: Option.Option<string>, di
 export const run = Command.make("run", flags, Effect.fn("run")(function*(given) {
   const { autoApprove, destroy, directory, noColor, output, planOnly, variables } = given
   if (planOnly && autoApprove) return yield* new BadInput({ message: "--plan-only and --auto-approve exclude each other; give one of them." })
-  const server = yield* connection(given)
   const workspace = yield* workspaceOf(given.workspace, directory)
   const json = output === "json"
-  return yield* lazily(async () => {
-    const [{ runDirectory }, { Screen }, { ServerClient }] = await Promise.all([import("./run-directory.ts"), import("./screen.ts"), import("./server-client.ts")])
-    return runDirectory({ directory, workspace, autoApprove, destroy, planOnly, variables, json }).pipe(
-      Effect.provide(ServerClient.layer(server)),
-      Effect.provide(Screen.layer({ colours: !noColor, forProgram: json }))
-    )
-  })
+  return yield* withServer(given, { colours: !noColor, forProgram: json }, () =>
+    lazily(async () => (await import("./run-directory.ts")).runDirectory({ directory, workspace, autoApprove, destroy, planOnly, variables, json })))
 })).pipe(
   Command.withShortDescription("Plan a directory, ask, and apply that very plan."),
   Command.withDescription([

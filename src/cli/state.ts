@@ -6,8 +6,8 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { hostname, userInfo } from "node:os"
 import { outputFlag, print } from "./answer.ts"
 import { BadInput, NothingThere } from "./failure.ts"
-import { lazily } from "./lazily.ts"
-import { connection, inputFlag, pathFlag, serverFlags, type ServerFlags, toggle } from "./settings.ts"
+import { inputFlag, pathFlag, serverFlags, type ServerFlags, toggle } from "./settings.ts"
+import { forPrograms, type WithServer, withServer } from "./with-server.ts"
 
 const workspace = Argument.String("WORKSPACE").pipe(Argument.withDescription("The name of the workspace."))
 const common = { workspace, output: outputFlag, ...serverFlags }
@@ -16,22 +16,16 @@ const common = { workspace, output: outputFlag, ...serverFlags }
 const me = Effect.sync(() => `${userInfo().username}@${hostname()}`)
 
 type Given = ServerFlags & { readonly workspace: string; readonly output: Parameters<typeof print>[0] }
-type Client = import("./server-client.ts").ServerClient["Service"]
+type Client = WithServer["server"]
 type Rows = typeof import("./state-rows.ts")
 
 /** Asks the server, and prints what it says in the form for it. */
 const answering = <A extends object, E>(given: Given, ask: (client: Client) => Effect.Effect<A, E>, form: (rows: Rows) => (said: A, now: number) => ReadonlyArray<string>) =>
-  Effect.gen(function*() {
-    const server = yield* connection(given)
-    const answer = yield* lazily(async () => {
-      const [{ ServerClient }, rows] = await Promise.all([import("./server-client.ts"), import("./state-rows.ts")])
-      return Effect.gen(function*() {
-        const document = yield* ask(yield* ServerClient)
-        return { document, lines: form(rows)(document, yield* Clock.currentTimeMillis) }
-      }).pipe(Effect.provide(ServerClient.layer(server)))
-    })
-    yield* print(given.output, answer)
-  })
+  withServer(given, forPrograms, Effect.fnUntraced(function*({ server }) {
+    const rows = yield* Effect.promise(() => import("./state-rows.ts"))
+    const document = yield* ask(server)
+    yield* print(given.output, { document, lines: form(rows)(document, yield* Clock.currentTimeMillis) })
+  }))
 const asState = ({ stateLines }: Rows) => stateLines
 const asRescue = ({ rescueLines }: Rows) => rescueLines
 
@@ -41,36 +35,26 @@ const show = Command.make("show", {
 }, Effect.fn("state show")(function*(given) {
   const { evidence } = given
   if (Option.isNone(evidence)) return yield* answering(given, (client) => client.state(given.workspace), asState)
-  const server = yield* connection(given)
-  return yield* lazily(async () => {
-    const [{ Screen }, { ServerClient }] = await Promise.all([import("./screen.ts"), import("./server-client.ts")])
-    return Effect.gen(function*() {
-      const bytes = yield* (yield* ServerClient).evidence(given.workspace, evidence.value)
-      yield* (yield* Screen).result(new TextDecoder().decode(bytes))
-    }).pipe(Effect.provide(ServerClient.layer(server)), Effect.provide(Screen.layer({ colours: false, forProgram: true })))
-  })
+  return yield* withServer(given, forPrograms, ({ screen, server }) =>
+    Effect.flatMap(server.evidence(given.workspace, evidence.value), (bytes) => screen.result(new TextDecoder().decode(bytes))))
 })).pipe(
   Command.withDescription("Show what is stored, who has the lock, which states were refused, and what waits to be settled."),
   Command.withExamples([{ command: "agent-job state show demo" }, { command: "agent-job state show demo --evidence ev-k3v9x2 >refused.tfstate" }])
 )
 
 /** The file is new: nobody's import blocks are written over. */
-const writingImports = Effect.fnUntraced(function*(given: Omit<Given, "output">, file: string) {
-  const server = yield* connection(given)
-  return yield* lazily(async () => {
-    const [{ importBlocks }, { Screen }, { ServerClient }] = await Promise.all([import("../core/import-blocks.ts"), import("./screen.ts"), import("./server-client.ts")])
-    return Effect.gen(function*() {
-      const { pending, workspace } = yield* (yield* ServerClient).state(given.workspace)
-      const blocks = pending.flatMap(({ effects }) => effects === undefined ? [] : [importBlocks(effects)]).join("\n")
-      if (blocks === "") return yield* new NothingThere({ message: `Nothing that was made is missing in the state of ${workspace}, so there is nothing to import.` })
-      yield* Effect.try({
-        try: () => writeFileSync(file, blocks, { flag: "wx" }),
-        catch: (cause) => new BadInput({ message: `${file} cannot be written (${cause instanceof Error ? cause.message : cause}); choose a new file in a directory that you may write to.` })
-      })
-      yield* (yield* Screen).result(`Wrote ${file}. Put it into the configuration, settle with: agent-job state rescue ${workspace} --keep, and run the configuration before anything else does.\n`)
-    }).pipe(Effect.provide(ServerClient.layer(server)), Effect.provide(Screen.layer({ colours: false, forProgram: true })))
-  })
-})
+const writingImports = (given: Omit<Given, "output">, file: string) =>
+  withServer(given, forPrograms, Effect.fnUntraced(function*({ screen, server }) {
+    const { importBlocks } = yield* Effect.promise(() => import("../core/import-blocks.ts"))
+    const { pending, workspace } = yield* server.state(given.workspace)
+    const blocks = pending.flatMap(({ effects }) => effects === undefined ? [] : [importBlocks(effects)]).join("\n")
+    if (blocks === "") return yield* new NothingThere({ message: `Nothing that was made is missing in the state of ${workspace}, so there is nothing to import.` })
+    yield* Effect.try({
+      try: () => writeFileSync(file, blocks, { flag: "wx" }),
+      catch: (cause) => new BadInput({ message: `${file} cannot be written (${cause instanceof Error ? cause.message : cause}); choose a new file in a directory that you may write to.` })
+    })
+    yield* screen.result(`Wrote ${file}. Put it into the configuration, settle with: agent-job state rescue ${workspace} --keep, and run the configuration before anything else does.\n`)
+  }))
 
 const bringing = Effect.fnUntraced(function*(given: Given, path: string) {
   const bytes = yield* Effect.try({

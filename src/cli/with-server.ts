@@ -1,0 +1,22 @@
+// Work with the server, told on a screen: both are loaded and made when the command that needs them runs.
+// Used by run, get, logs, approve, discard, cancel and state.
+import { Effect } from "effect"
+import { lazily } from "./lazily.ts"
+import type { Screen, ScreenOptions } from "./screen.ts"
+import type { ServerClient } from "./server-client.ts"
+import { connection, type ServerFlags } from "./settings.ts"
+
+export const forPeople: ScreenOptions = { colours: true, forProgram: false }
+export const forPrograms: ScreenOptions = { colours: false, forProgram: true }
+
+export interface WithServer { readonly screen: Screen["Service"]; readonly server: ServerClient["Service"] }
+
+/** Both are there for parts of the work that ask for them as services, too. */
+export const withServer = <A, E, R>(given: ServerFlags, options: ScreenOptions, work: (_: WithServer) => Effect.Effect<A, E, R>) =>
+  Effect.flatMap(connection(given), (at) => lazily(async () => {
+    const [{ Screen }, { ServerClient }] = await Promise.all([import("./screen.ts"), import("./server-client.ts")])
+    return Effect.flatMap(Effect.all({ screen: Screen, server: ServerClient }), work).pipe(
+      Effect.provide(ServerClient.layer(at)),
+      Effect.provide(Screen.layer(options))
+    )
+  }))
