@@ -1,6 +1,6 @@
 // Finds out what the network enforces: starts Pods that try to connect, under policies of this examination's own, and reads their last words.
 // Invariant: what it makes is gone when it ends, however it ends; a Pod whose doctor vanished ends by its deadline.
-// Used by cli/doctor.ts.
+// Used by examination.
 import { DateTime, Effect, Option, Random, Schedule, Schema, type Scope } from "effect"
 import { proven, unproven } from "../core/isolation.ts"
 import { listenerPort, type Probe, probePod, probePolicies } from "../core/manifest/probe.ts"

@@ -1,6 +1,6 @@
 // Looks at what is installed: the definition, the policies, the rights of the accounts, the namespace, the nodes.
 // Invariant: changes nothing. What may not be looked at is told as unknown, and keeps nothing else from being looked at.
-// Used by cli/doctor.ts.
+// Used by examination.
 import { Effect, Equal, Option, Schema } from "effect"
 import type { Check } from "../core/doctor.ts"
 import * as judge from "../core/doctor.ts"

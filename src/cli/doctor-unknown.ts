@@ -1,6 +1,6 @@
 // What the doctor may not do, or what the API server does not take of it, is told as a check whose outcome is unknown, and the rest is examined all the same.
 // Invariant: a cluster that does not answer, or not to this login, ends the examination.
-// Used by doctor and doctor-objects.
+// Used by examination and doctor-objects.
 import { Effect } from "effect"
 import type { Check } from "../core/doctor.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"

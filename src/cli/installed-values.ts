@@ -1,5 +1,5 @@
 // The values of an installation, as the ConfigMap of its controller has them.
-// Used by doctor and draining.
+// Used by examination and draining.
 import { Effect, Schema } from "effect"
 import { valuesIn } from "../controller/values-files.ts"
 import { Kubernetes } from "../kubernetes/client.ts"

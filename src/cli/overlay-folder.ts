@@ -4,6 +4,7 @@
 import { Effect } from "effect"
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
+import { wordsOf } from "../controller/values-files.ts"
 import { BadInput } from "./failure.ts"
 import { type Files, mark } from "./overlay-files.ts"
 
@@ -43,13 +44,10 @@ const put = async (folder: string, files: Files, stale: ReadonlyArray<string>): 
   }
 }
 
-/** Node's words without its code, its call and the path. */
-const reason = (error: unknown): string => error instanceof Error ? error.message.replace(/^E[A-Z]+: (.*?),? \w+ '.*'$/u, "$1") : String(error)
-
 /** Refuses a folder with files that are not from here, unless an overlay of ours is among them. */
 export const writeFolder = Effect.fn("writeFolder")(function*(folder: string, files: Files) {
   const attempt = <A>(work: () => Promise<A>) =>
-    Effect.tryPromise({ try: work, catch: (error) => new BadInput({ message: `Cannot write the overlay to ${folder} (${reason(error)}); it is as it was. Name another directory with --out.` }) })
+    Effect.tryPromise({ try: work, catch: (error) => new BadInput({ message: `Cannot write the overlay to ${folder} (${wordsOf(error)}); it is as it was. Name another directory with --out.` }) })
   const there = yield* attempt(() => present(folder))
   const of = (ours: boolean) => there.filter((_) => _.ours === ours).map(({ name }) => name)
   const [own, foreign] = [of(true), of(false)]

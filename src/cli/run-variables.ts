@@ -2,18 +2,9 @@
 // Invariant: a plain value reaches the engine as that very text, whatever quotes, backslashes or ${…} are in it.
 // Used by run.
 import { Result } from "effect"
+import { quoted } from "../core/hcl.ts"
 
 export interface RunVariable { readonly key: string; readonly value: string }
-
-const quoted = (text: string): string =>
-  `"${text
-    .replaceAll("\\", "\\\\")
-    .replaceAll("\"", "\\\"")
-    .replaceAll("\n", "\\n")
-    .replaceAll("\r", "\\r")
-    .replaceAll("\t", "\\t")
-    .replaceAll("${", () => "$${") // as a text, "$$" would mean "$"
-    .replaceAll("%{", "%%{")}"`
 
 /** A value that begins with `[`, `{` or `"` is an HCL expression; anything else is text, which the engine converts to the variable's type. */
 export const runVariable = (given: string): Result.Result<RunVariable, string> => {

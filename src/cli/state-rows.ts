@@ -4,9 +4,8 @@
 import type { ImportStarted, RescueView, StateView } from "../schema/state.ts"
 import { age } from "./elapsed.ts"
 import { leftOver } from "./left-over.ts"
+import { size } from "./summary.ts"
 import { table } from "./table.ts"
-
-const size = (bytes: number): string => bytes < 10_000 ? `${bytes} B` : bytes < 10_000_000 ? `${Math.round(bytes / 1000)} kB` : `${Math.round(bytes / 1_000_000)} MB`
 
 const stored = ({ version }: StateView, now: number): string =>
   version === undefined ? "State: none yet" : `State: serial ${version.serial}, ${size(version.sizeBytes)}, ${age(version.createdAt, now)} old${version.runId === undefined ? "" : `, of ${version.runId}`}   lineage ${version.lineage}`

@@ -40,14 +40,14 @@ const read = async (path: string): Promise<ReadonlyArray<ValuesText>> =>
   path === standardInput ? [{ file: path, text: await textOf(process.stdin) }] :
   (await stat(path)).isDirectory() ? readDirectory(path) : [{ file: path, text: await readFile(path, "utf8") }]
 
-/** Node's words without its code, its call and the path. */
-const reason = (error: unknown): string => error instanceof Error ? `cannot be read: ${error.message.replace(/^E[A-Z]+: (.*?),? \w+ '.*'$/u, "$1")}` : String(error)
+/** Of a file that cannot be read or written: Node's words without its code, its call and the path. */
+export const wordsOf = (error: unknown): string => error instanceof Error ? error.message.replace(/^E[A-Z]+: (.*?),? \w+ '.*'$/u, "$1") : String(error)
 
 /** The texts of all files that the paths mean, in the order in which they are laid over each other. */
 const readTexts = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<ValuesText>, ValuesInvalid> =>
   Effect.tryPromise({
     try: async () => (await Promise.all(paths.map(read))).flat(),
-    catch: (error) => new ValuesInvalid({ files: paths, faults: [{ file: paths.join(", "), message: reason(error) }] })
+    catch: (error) => new ValuesInvalid({ files: paths, faults: [{ file: paths.join(", "), message: `cannot be read: ${wordsOf(error)}` }] })
   })
 
 const layersOf = (texts: ReadonlyArray<ValuesText>): Effect.Effect<ReadonlyArray<Layer>, ValuesInvalid> => {

@@ -1,6 +1,6 @@
 // What an examination of an installation found, judged: a check a line, each with what to do where it is not as it should be.
 // Invariant: "no answer" alone proves nothing. Isolation counts as proven only where the network is seen to enforce policies.
-// Used by cli/doctor.ts.
+// Used by what the CLI examines with: cli/examination, cli/doctor-network and cli/doctor-objects.
 import { Option } from "effect"
 import { type Finding, type ProbeTarget, shown } from "../schema/probe.ts"
 import { metadataAddresses } from "./manifest/network-addresses.ts"

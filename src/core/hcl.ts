@@ -1,6 +1,6 @@
-// The two files that are added to a configuration: the values of its variables, and the backend that replaces its own.
+// Text as HCL, and the two files that are added to a configuration: the values of its variables, and the backend that replaces its own.
 // Always holds: a plain value is a quoted string in which nothing is evaluated; only a value marked `hcl` is an expression.
-// Used by worker/provision.ts.
+// Used by worker/provision.ts, and for what is typed by cli/run-variables.ts.
 
 /** What the engine calls one input variable, and its value; `hcl` when that is an expression. */
 export interface InputValue {

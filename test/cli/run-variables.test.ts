@@ -11,6 +11,7 @@ describe("--var", () => {
     ["motto=say \"hi\" to C:\\", "motto", "\"say \\\"hi\\\" to C:\\\\\""],
     ["template=${name} and %{ if x }", "template", "\"$${name} and %%{ if x }\""],
     ["lines=a\nb\tc", "lines", "\"a\\nb\\tc\""],
+    ["bell=\u0007", "bell", "\"\\u0007\""],
     ["zones=[\"a\", \"b\"]", "zones", "[\"a\", \"b\"]"],
     ["tags={ a = 1 }", "tags", "{ a = 1 }"],
     ["quoted=\"${upper(\\\"x\\\")}\"", "quoted", "\"${upper(\\\"x\\\")}\""],

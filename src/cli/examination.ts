@@ -1,0 +1,41 @@
+// What the doctor finds out: of the installation's objects, and, unless no Pods may be started, of its network, whose proof of isolation is kept.
+// Invariant: what cannot be found out is a check of its own, and hides no other.
+// Used by doctor.
+import { Effect, Option } from "effect"
+import { networkChecks, networkPolicies, nothingStarted, provesIsolation } from "../core/doctor.ts"
+import { resolve, type ResolvedConfig } from "../core/resolve.ts"
+import { appVersion } from "../schema/values.ts"
+import type { Answer } from "./answer.ts"
+import { examineNetwork, keepProof } from "./doctor-network.ts"
+import { examineObjects, isClosedWhole } from "./doctor-objects.ts"
+import { orUnknown } from "./doctor-unknown.ts"
+import { installedValues } from "./installed-values.ts"
+import { table } from "./table.ts"
+import { givenValues } from "./values-flag.ts"
+
+export interface Examination {
+  readonly name: string
+  readonly namespace: string
+  /** Files; without one, what the controller's ConfigMap has. */
+  readonly values: ReadonlyArray<string>
+  readonly noPods: boolean
+}
+
+const apiServer = [{ address: "kubernetes.default.svc", port: 443 }]
+
+const examineTraffic = Effect.fnUntraced(function*(config: ResolvedConfig) {
+  const closedElsewhere = yield* isClosedWhole(config)
+  const found = yield* Effect.scoped(examineNetwork(config, apiServer))
+  const checks = Option.isNone(found) ? [nothingStarted(config)] : networkChecks(config, found.value, apiServer, closedElsewhere)
+  return [...checks, ...yield* Effect.as(keepProof(config, provesIsolation(checks)), []).pipe(orUnknown("the proof of isolation"))]
+})
+
+export const examine = Effect.fn("examine")(function*({ name, namespace, noPods, values }: Examination) {
+  const given = yield* values.length > 0 ? givenValues(values) : installedValues(name, namespace, "give --name and --namespace of the installation, or its values with --values")
+  const config = resolve(given, { name, namespace, version: appVersion })
+  const checks = [...yield* examineObjects(config), ...noPods ? [] : yield* examineTraffic(config).pipe(orUnknown(networkPolicies))]
+  return {
+    document: { installation: { name: config.name, namespace }, checks },
+    lines: table(["OUTCOME", "CHECK", "WHAT WAS FOUND"], checks.map(({ message, name, outcome }) => [outcome, name, message]))
+  } satisfies Answer
+})
