@@ -6,7 +6,7 @@ import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } fro
 import { readFile } from "node:fs/promises"
 import { toServer } from "../http/connections.ts"
 import { AcquireResponse, type Assignment, CancellationsResponse, poolPath } from "../schema/pool-api.ts"
-import { Problem } from "../schema/problem.ts"
+import { isOneOf, Problem, type Word } from "../schema/problem.ts"
 import type { Reason } from "../schema/reason.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 
@@ -62,7 +62,7 @@ export class Pool extends Context.Service<Pool, {
   )
 }
 
-const isRefusedAs = (error: PoolError, ...words: ReadonlyArray<string>): boolean => error._tag === "PoolRefused" && words.includes(error.word)
+const isRefusedAs = (error: PoolError, ...words: ReadonlyArray<Word>): boolean => error._tag === "PoolRefused" && isOneOf(error.word, ...words)
 
 /** The pool knows no such stage. */
 export const isUnknown = (error: PoolError): boolean => isRefusedAs(error, "not-found")

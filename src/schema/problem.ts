@@ -3,6 +3,51 @@
 // Used by the pool and task APIs on both sides; the user API has the TFE form instead.
 import { Schema } from "effect"
 
+/** All that the server says; clients read any, since a newer one may say more. */
+export type Word =
+  | "address-too-long"
+  | "already-uploaded"
+  | "bad-request"
+  | "busy"
+  | "damaged"
+  | "digest-mismatch"
+  | "fenced"
+  | "import-runs"
+  | "internal"
+  | "invalid"
+  | "journal-gap"
+  | "locked"
+  | "log-gap"
+  | "no-plan"
+  | "no-state"
+  | "not-found"
+  | "not-locked"
+  | "not-over"
+  | "nothing-pending"
+  | "nothing-to-import"
+  | "old-serial"
+  | "other-lineage"
+  | "other-seal"
+  | "other-workspace"
+  | "plan-exists"
+  | "request-timeout"
+  | "result-exists"
+  | "settled"
+  | "stage-over"
+  | "stopping"
+  | "storage"
+  | "taken"
+  | "too-large"
+  | "too-many-requests"
+  | "too-many-waiting"
+  | "unauthorized"
+  | "unrecorded"
+  | "wrong-moment"
+  | "wrong-stage"
+
+/** Whether what was said is one of these. */
+export const isOneOf = (said: string | undefined, ...words: ReadonlyArray<Word>): boolean => words.some((word) => word === said)
+
 export const Problem = Schema.Struct({
   error: Schema.String.annotate({ description: "A word for programs, such as digest-mismatch." }),
   message: Schema.String.annotate({ description: "One sentence for a person." })

@@ -7,7 +7,7 @@ import { Context, Data, Duration, Effect, Layer, Option, Predicate, Schema, Stre
 import { HttpBody, HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { toServer } from "../http/connections.ts"
 import { type JournalEntry, JournalPosition, JournalRequest } from "../schema/effects.ts"
-import { Problem } from "../schema/problem.ts"
+import { isOneOf, Problem } from "../schema/problem.ts"
 import { StageResult } from "../schema/stage-result.ts"
 import { type LockInfo, LockGranted, LogPosition, taskHeader, taskPath, TaskDetails } from "../schema/task-api.ts"
 import { archiveLimitBytes, save } from "./download.ts"
@@ -92,17 +92,15 @@ const largeBodyTimeout = Duration.minutes(10)
 const decodeProblem = Schema.decodeUnknownOption(Schema.fromJsonString(Problem))
 const parseJson = Option.liftThrowable((text: string): unknown => JSON.parse(text))
 
-/** What the server says of a request that did not come to it whole. */
-const brokenOff: ReadonlySet<string> = new Set(["bad-request", "request-timeout"])
-
 /** What an answer other than success means. */
 export const refusalOf = (status: number, text: string): PlatformError => {
   const said = decodeProblem(text)
   // In other words it is of something before the server, which may answer so while the server is away.
   if (Option.isNone(said) || status < 400) return new NoAnswer({ detail: `it answers ${status}` })
   const { error, message } = said.value
-  if (status === 429 || status >= 500 || brokenOff.has(error)) return new NoAnswer({ detail: message, isSaid: true })
-  if (status === 401 || error === "taken") return new TokenRefused({ status })
+  const brokeOff = isOneOf(error, "bad-request", "request-timeout") // it did not come to the server whole
+  if (status === 429 || status >= 500 || brokeOff) return new NoAnswer({ detail: message, isSaid: true })
+  if (status === 401 || isOneOf(error, "taken")) return new TokenRefused({ status })
   return new Declined({ status, message, body: Option.getOrUndefined(parseJson(text)) })
 }
 
@@ -198,7 +196,7 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
     state: read(get(taskPath.state), (response) => Effect.map(response.arrayBuffer, (buffer) => ({ bytes: new Uint8Array(buffer), digest: digestOf(response) })), largeBodyTimeout).pipe(
       Effect.flatMap(({ bytes, digest }) => sha256(bytes) === digest ? Effect.succeedSome(bytes) : Effect.fail(notOurs("a state of another digest than it says"))),
       Effect.catchTag("Declined", (error): Effect.Effect<Option.Option<never>, PlatformError> =>
-        error.status !== 404 ? Effect.fail(error) : wordOf(error) === "no-state" ? Effect.succeedNone : Effect.fail(new NoAnswer({ detail: "it answers 404" })))
+        error.status !== 404 ? Effect.fail(error) : isOneOf(wordOf(error), "no-state") ? Effect.succeedNone : Effect.fail(new NoAnswer({ detail: "it answers 404" })))
     ),
     takeKeptState: (bytes) => done(Request.post(taskPath.keptState).pipe(Request.bodyUint8Array(bytes, "application/octet-stream")), largeBodyTimeout),
     pushState: (bytes, sha256, { epoch, id }) =>

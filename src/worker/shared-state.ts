@@ -5,6 +5,7 @@ import { createCipheriv, randomBytes } from "node:crypto"
 import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { Clock, Duration, Effect, Option, Random } from "effect"
+import { isOneOf } from "../schema/problem.ts"
 import { keptStateLimitBytes, keptStateLine } from "../schema/task-api.ts"
 import { openFolder, readFile, removeFile, renameFile } from "./folder.ts"
 import { asideSuffix, storeWhole } from "./kept-state.ts"
@@ -70,7 +71,7 @@ export const sharedCopy = Effect.gen(function*() {
   })
 })
 
-const isFinal = (error: PlatformError): boolean => error._tag === "Declined" && (wordOf(error) === "invalid" || wordOf(error) === "too-large")
+const isFinal = (error: PlatformError): boolean => error._tag === "Declined" && isOneOf(wordOf(error), "invalid", "too-large")
 
 /** Whether the server has it now. */
 const carry = Effect.fnUntraced(function*(root: number, name: string) {
