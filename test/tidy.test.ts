@@ -73,6 +73,15 @@ describe("the source", () => {
     expect(files.flatMap((file) => named(file).filter((name) => !exists(name)).map((name) => `${file} names ${name}`))).toEqual([])
   })
 
+  it("is used, at once or through others, by the modules of which its headers say so", () => {
+    const header = (file: string) => read(file).split("\n").filter((line) => line.startsWith("//")).slice(0, 3).join(" ")
+    const uses = new Map(files.map((file) => [file, localImports(file)] as const))
+    const leads = (from: string, to: string, seen = new Set<string>()): boolean =>
+      (uses.get(from) ?? []).some((next) => next === to || (!seen.has(next) && leads(next, to, seen.add(next))))
+    const users = (file: string) => (/\b(?:Used|Run|Fed|Read) by (.*?)(?:;|\.(?: |$)|$)/u.exec(header(file))?.[1] ?? "").match(/\b[a-z]+(?:\/[a-z-]+)+/gu) ?? []
+    expect(files.flatMap((file) => users(file).map((name) => `src/${name}.ts`).filter((user) => uses.has(user) && !leads(user, file)).map((user) => `${file} is not used by ${user}`))).toEqual([])
+  })
+
   it("has no escape from its types", () => {
     expect(lines(/(?:: |<|\bas )any(?=\s*(?:[;,)>\]=|&]|\/\/|$))|@ts-(?:ignore|expect-error|nocheck)/u, files)).toEqual([])
   })

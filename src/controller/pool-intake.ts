@@ -1,6 +1,6 @@
 // Takes work from the pool by long poll: each assignment becomes an AgentTask and its token a Secret, and only then is it acknowledged.
 // A crash at any point loses nothing: what is not acknowledged is offered again, and finds its task under the same name.
-// Run by controller/controller while it leads.
+// Run by controller/leader while it leads.
 import { Data, DateTime, Effect, Option, Ref, Schedule, Stream, SubscriptionRef } from "effect"
 import { carriesOut, isOf, isRunnable, specOf, taskName, taskNameOfId, tokenSecretName } from "../core/intake.ts"
 import { managedByUs } from "../core/manifest/labels.ts"

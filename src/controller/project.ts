@@ -1,6 +1,6 @@
 // From Kubernetes' objects to the flat facts that the core reads; nothing else of them is kept in memory.
 // Total: whatever the API server may hold becomes facts, and a termination message that is no result is no last words.
-// Used by controller/world and controller/observe.
+// Used by controller/mirror, controller/observe and controller/execute.
 import { Option, Result, Schema } from "effect"
 import { taskUidLabel } from "../core/manifest/labels.ts"
 import type { ContainerSeen, JobSeen, PodSeen } from "../core/observed.ts"

@@ -1,6 +1,6 @@
 // What the controller knows of all tasks, their Jobs and Pods, and the decisions that concern them all: turns and history.
 // Changed only in synchronous steps, so that a decision and the slot it takes are never apart.
-// Fed by the informers in controller/controller, read by controller/observe.
+// Fed by the informers in controller/mirror, read by controller/observe.
 import { Option } from "effect"
 import { admit, type Candidate } from "../core/admit.ts"
 import { heldBack } from "../core/draining.ts"

@@ -1,6 +1,6 @@
 // A short hash of a text, to tell names apart that were cut or cleaned; not for security.
 // Stable for ever: names of live objects are made of it.
-// Used by core/job-name, core/workspace-lease, core/action and core/response.
+// Used by whatever makes such names, such as core/job-name and core/workspace-lease, and for the hash of a configuration.
 
 /** 32-bit FNV-1a. */
 const hash = (text: string): number => {

@@ -1,6 +1,6 @@
 // Takes secrets out of a stream of bytes, in the forms in which programs print them, coloured or not, wherever the stream is cut into chunks.
 // Always holds: every byte that belongs to an occurrence of a form is masked, and bytes are held back only while they may begin one.
-// Used by worker/log-shipper.ts and worker/report.ts.
+// Used by worker/log-shipper.ts and worker/variables.ts.
 import { Base64, Base64Url, Hex } from "effect/encoding"
 import { plainOf } from "./escapes.ts"
 

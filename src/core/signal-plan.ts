@@ -1,6 +1,6 @@
 // When a stage that has to stop gets which signal: one interrupt at once, then time to save the state, then harder ones.
 // Always holds: exactly one interrupt, since a second one makes the engine quit without saving; all within the grace.
-// Used by worker/stop.ts and worker/engine.ts.
+// Used by worker/stop.ts.
 
 export interface SignalPlan {
   readonly signals: ReadonlyArray<{ readonly name: "INT" | "TERM" | "KILL"; readonly afterMillis: number }>

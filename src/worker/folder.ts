@@ -1,6 +1,6 @@
 // Directories on a volume that others write too: entered step by step from an open descriptor, so that no link is ever followed.
 // Always holds: a path given here leads nowhere outside the directory it starts in, whatever the runner does meanwhile.
-// Used by worker/provision, worker/archive and worker/stage for everything they write or read beside the runner.
+// Used by worker/provision, worker/archive and whatever else writes or reads beside the runner.
 import { closeSync, constants, fchmodSync, fstatSync, mkdirSync, openSync, readSync, renameSync, symlinkSync, unlinkSync, writeSync } from "node:fs"
 import { Effect, Option } from "effect"
 import { inside } from "./fifo.ts"
