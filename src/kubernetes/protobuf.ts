@@ -3,11 +3,9 @@
 // Used by watch-stream.ts with the tables of kinds.ts; the numbers are those of the generated.proto files in k8s.io/api and apimachinery.
 import { BinaryReader } from "@bufbuild/protobuf/wire"
 
-type Read = (reader: BinaryReader) => unknown
-
 interface Field {
   readonly name: string
-  readonly read: Read
+  readonly read: (reader: BinaryReader) => unknown
   /** How a value joins those before it; by default it takes their place. */
   readonly join?: (before: unknown, value: unknown) => unknown
 }
@@ -31,7 +29,7 @@ const fieldsUntil = (reader: BinaryReader, fields: Fields, end: number): Record<
   return found
 }
 
-const messageOf = (fields: Fields): Read => (reader) => {
+const messageOf = (fields: Fields) => (reader: BinaryReader): Record<string, unknown> => {
   const length = reader.uint32()
   return fieldsUntil(reader, fields, reader.pos + length)
 }
@@ -50,8 +48,7 @@ const readSeconds = messageOf({ 1: int("seconds") })
 export const time = (name: string): Field => ({
   name,
   read: (reader) => {
-    const read = readSeconds(reader)
-    const seconds = typeof read === "object" && read !== null && "seconds" in read ? Number(read.seconds) : 0
+    const seconds = Number(readSeconds(reader)["seconds"] ?? 0)
     return seconds === 0 ? undefined : new Date(seconds * 1000).toISOString().replace(".000Z", "Z")
   }
 })
@@ -60,8 +57,8 @@ const readEntry = messageOf({ 1: text("key"), 2: text("value") })
 const strings = (name: string): Field => ({
   name,
   read: (reader) => {
-    const entry = readEntry(reader)
-    return typeof entry === "object" && entry !== null && "key" in entry ? { [String(entry.key)]: "value" in entry ? entry.value : "" } : undefined
+    const { key = "", value = "" } = readEntry(reader)
+    return { [String(key)]: value }
   },
   join: record
 })
@@ -88,19 +85,21 @@ const status: Fields = {
 }
 
 const magic = "k8s\0"
-const unknown: Fields = { 2: { name: "raw", read: (reader) => reader.bytes() } }
-const event: Fields = { 1: text("type"), 2: message("object", { 1: { name: "raw", read: (reader) => reader.bytes() } }) }
+const raw: Field = { name: "raw", read: (reader) => reader.bytes() }
+const unknown: Fields = { 2: raw }
+const readObject = messageOf({ 1: raw })
+const event: Fields = { 1: text("type"), 2: { name: "raw", read: (reader) => readObject(reader)["raw"] } }
 
-const bytesIn = (value: unknown): Uint8Array =>
-  typeof value === "object" && value !== null && "raw" in value && value.raw instanceof Uint8Array ? value.raw : new Uint8Array()
+const rawOf = ({ raw }: Record<string, unknown>): Uint8Array => raw instanceof Uint8Array ? raw : new Uint8Array()
 
 const whole = (bytes: Uint8Array, fields: Fields): Record<string, unknown> => fieldsUntil(new BinaryReader(bytes), fields, bytes.length)
 
 /** One event of a watch, in the shape of a line of JSON. Throws an `Error` on bytes that are no such event. */
 export const watchEvent = (frame: Uint8Array, fields: Fields): { readonly type: unknown; readonly object: unknown } => {
-  const { object, type } = whole(frame, event)
-  const enveloped = bytesIn(object)
+  const outer = whole(frame, event)
+  const enveloped = rawOf(outer)
   if (Buffer.from(enveloped.subarray(0, magic.length)).toString("latin1") !== magic) throw new Error("an object of the watch is not Kubernetes' protobuf")
-  const bytes = bytesIn(whole(enveloped.subarray(magic.length), unknown))
+  const bytes = rawOf(whole(enveloped.subarray(magic.length), unknown))
+  const { type } = outer
   return { type, object: whole(bytes, type === "ERROR" ? status : fields) }
 }
