@@ -6,6 +6,7 @@ import type { Tree } from "../schema/layers.ts"
 import type { ProviderMirrors } from "../schema/provider-mirrors.ts"
 import { secondsBesideStage } from "../schema/value-rules.ts"
 import { overrides, type Values } from "../schema/values.ts"
+import { canonical } from "./canonical.ts"
 import { fingerprint } from "./fingerprint.ts"
 import { type ContainerConfig, containers, type TaskContainerConfig } from "./resolve/containers.ts"
 import { type ClientCertificateConfig, clientCertificateOf, mirrorsOf, type TaskNetworkConfig, taskNetworkOf, type TrustConfig, trustOf } from "./resolve/network.ts"
@@ -151,11 +152,6 @@ const taskOf = ({ agent, global, task }: Values, { runner, worker }: Pick<TaskCo
   jobLabels: task.jobLabels,
   jobAnnotations: task.jobAnnotations
 })
-
-/** The same text for the same data, in whatever order its keys were written. */
-const canonical = (data: unknown): string =>
-  JSON.stringify(data, (_, value: unknown) =>
-    typeof value === "object" && value !== null && !Array.isArray(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1)) : value)
 
 /** A token is replaced by the name of its Secret, and what the name was made of by nothing: the controller is told the full name. */
 const forController = (values: Values, token: TokenConfig | undefined): Tree =>

@@ -2,14 +2,11 @@
 // Law: two seals have the same text exactly when no part differs, and every part that differs is named.
 // Used by worker/seal before a plan is kept, and before it is applied.
 import { Option } from "effect"
-import { isTree } from "../schema/layers.ts"
 import type { Seal } from "../schema/seal.ts"
+import { canonical } from "./canonical.ts"
 
-const ordered = (input: unknown): unknown =>
-  isTree(input) ? Object.fromEntries(Object.entries(input).sort(([a], [b]) => a < b ? -1 : 1).map(([key, inside]) => [key, ordered(inside)])) : input
-
-/** JSON without spaces, keys in order: the same seal is always the same text. */
-export const sealText = (seal: Seal): string => JSON.stringify(ordered(seal))
+/** The same seal is always the same text. */
+export const sealText = (seal: Seal): string => canonical(seal)
 
 /** Names said of one part, at most. */
 const mostNames = 8
