@@ -1,19 +1,16 @@
 // Every component alone and every two of them over the base, built once and looked at from all sides.
 // What the values in the ConfigMap render is what was built: a component's layer and its patches never disagree, nor do two components.
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
-import { Result } from "effect"
 import { cpus } from "node:os"
 import { install } from "../../src/core/manifest/install.ts"
-import { resolve, type ResolvedConfig } from "../../src/core/resolve.ts"
+import type { ResolvedConfig } from "../../src/core/resolve.ts"
 import type { ObjectPatch } from "../../src/generate/component.ts"
 import { components } from "../../src/generate/components.ts"
-import { shippedRelease } from "../../src/core/overlay/shipped.ts"
 import { installationOf } from "../../src/generate/installation.ts"
 import { merge, type Tree } from "../../src/schema/layers.ts"
-import { parseLayers } from "../../src/schema/values.ts"
-import { yamlLayer } from "../../src/schema/yaml-layer.ts"
 import { begin, dryRun, end } from "./api-server.ts"
 import { type Built, buildOf, idOf, meaningOf } from "./build.ts"
+import { configId, configOf } from "./installed-config.ts"
 
 const names = components.map(({ name }) => name)
 const pairs = names.flatMap((one, index) => names.slice(index + 1).map((other) => [one, other]))
@@ -46,14 +43,6 @@ const builtOf = (chosen: ReadonlyArray<string>): ReadonlyArray<Built> => {
   const found = results.get(chosen.join())
   if (found === undefined || found instanceof Error) throw found ?? new Error("not built")
   return found
-}
-
-const configId = "ConfigMap agent-job/agent-job-config"
-
-/** As the controller reads its ConfigMap: all of them valid, by name. */
-const configOf = (objects: ReadonlyArray<Built>): ResolvedConfig => {
-  const layers = Object.entries(objects.find((_) => idOf(_) === configId)?.["data"] as Readonly<Record<string, string>>).sort(([a], [b]) => a < b ? -1 : 1)
-  return resolve(Result.getOrThrow(parseLayers(layers.map(([name, text]) => Result.getOrThrow(yamlLayer(name, text))))), shippedRelease)
 }
 
 /** As a component patches what another one brings. */

@@ -1,0 +1,16 @@
+// What the controller makes of the layers in a ConfigMap that was built.
+// Used by the tests of this folder and of test/gitops.
+import { Result } from "effect"
+import { shippedRelease } from "../../src/core/overlay/shipped.ts"
+import { resolve, type ResolvedConfig } from "../../src/core/resolve.ts"
+import { parseLayers } from "../../src/schema/values.ts"
+import { yamlLayer } from "../../src/schema/yaml-layer.ts"
+import { type Built, idOf } from "./build.ts"
+
+export const configId = "ConfigMap agent-job/agent-job-config"
+
+/** As the controller reads its ConfigMap: all of them valid, by name. */
+export const configOf = (objects: ReadonlyArray<Built>): ResolvedConfig => {
+  const layers = Object.entries(objects.find((_) => idOf(_) === configId)?.["data"] as Readonly<Record<string, string>>).sort(([a], [b]) => a < b ? -1 : 1)
+  return resolve(Result.getOrThrow(parseLayers(layers.map(([name, text]) => Result.getOrThrow(yamlLayer(name, text))))), shippedRelease)
+}
