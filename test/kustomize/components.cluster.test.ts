@@ -8,6 +8,7 @@ import type { ObjectPatch } from "../../src/generate/component.ts"
 import { components } from "../../src/generate/components.ts"
 import { installationOf } from "../../src/generate/installation.ts"
 import { merge, type Tree } from "../../src/schema/layers.ts"
+import { substitute } from "../gitops/substitute.ts"
 import { begin, dryRun, end } from "./api-server.ts"
 import { type Built, buildOf, idOf, meaningOf } from "./build.ts"
 import { configId, configOf } from "./installed-config.ts"
@@ -68,6 +69,13 @@ describe("what its values render, and what its components bring, is built of", (
   it.each(combinations.map((chosen) => ({ of: ["the base", ...chosen].join(" and "), chosen })))("$of", ({ chosen }) => {
     const objects = builtOf(chosen)
     expect(toCompare(objects)).toEqual(toCompare(expected(chosen, configOf(objects))))
+  })
+})
+
+describe("Flux, which takes ${…} for a variable and refuses one without a value,", () => {
+  it.each(names)("leaves whatever is built of the base and %s as it is", (name) => {
+    const objects = builtOf([name])
+    expect(objects.map(substitute({}))).toEqual(objects)
   })
 })
 

@@ -10,6 +10,9 @@ import { mark } from "../file.ts"
 import { groups } from "./alerts.ts"
 import { dashboard } from "./dashboard.ts"
 
+/** Grafana's own variables look like those that Flux replaces, and refuses where nobody gave them a value. */
+const untouched = { "kustomize.toolkit.fluxcd.io/substitute": "disabled" }
+
 const metadata = (config: ResolvedConfig) => objectMetadata(config, "controller", { name: config.name, namespace: config.namespace })
 
 /** Of both programs; each has one of the two ports. */
@@ -36,6 +39,6 @@ export const monitoring: Component = {
     "The file rules.yaml has the rules alone, for a Prometheus without the operator. Grafana's sidecar finds the dashboard by the label grafana_dashboard."
   ],
   objects: (config) => [podMonitor(config), prometheusRule(config)],
-  configMaps: [{ name: "agent-job-dashboard", namespace: "agent-job", files: ["dashboard.json"], options: { disableNameSuffixHash: true, labels: { grafana_dashboard: "1" } } }],
+  configMaps: [{ name: "agent-job-dashboard", namespace: "agent-job", files: ["dashboard.json"], options: { disableNameSuffixHash: true, labels: { grafana_dashboard: "1" }, annotations: untouched } }],
   files: { "dashboard.json": `${JSON.stringify(dashboard(), null, 2)}\n`, "rules.yaml": `# ${mark}\n${manifestYaml({ groups })}` }
 }
