@@ -77,7 +77,10 @@ const nodeCache: Component = {
 const persistence: Component = {
   name: "persistence",
   does: "Mounts one volume that the Pods of all tasks share, as the place of a cache of providers and engines, which is empty yet, and of states that the server did not take, encrypted.",
-  adapt: ["Needs a storage class with ReadWriteMany; where that is not the default one, patch the PersistentVolumeClaim agent-job-cache. A cluster of one node may do with ReadWriteOnce."],
+  adapt: [
+    "Needs a storage class with ReadWriteMany; where that is not the default one, patch the PersistentVolumeClaim agent-job-cache. A cluster of one node may do with ReadWriteOnce.",
+    "When this leaves Git, Flux and Argo CD leave the claim, since it may have the only copy of a state: see docs/state.md before you delete it."
+  ],
   layer: componentLayers.persistence
 }
 

@@ -4,6 +4,7 @@
 import { AgentTaskSpec, AgentTaskStatus, agentTaskTransitions } from "../../schema/agent-task.ts"
 import { agentTaskResource } from "../../schema/names.ts"
 import { type Structural, structuralSchema } from "../../schema/structural.ts"
+import { kept } from "./kept.ts"
 import { managedByUs } from "./labels.ts"
 
 /** As the API server wants it; the generated client's type has other names for some keys. */
@@ -47,12 +48,10 @@ const columns = [
   { name: "Duration", type: "string", description: "From the claim to the end.", jsonPath: ".status.duration", priority: wide }
 ]
 
-/** Flux leaves it alone when it leaves Git, or every task would go with it, and what they run. */
-const kept = { "kustomize.toolkit.fluxcd.io/prune": "disabled" }
-
 export const crd = (): CustomResourceDefinition => ({
   apiVersion: "apiextensions.k8s.io/v1",
   kind: "CustomResourceDefinition",
+  // Kept, since every task would go with it, and what they run.
   metadata: { name: `${plural}.${group}`, labels: { "app.kubernetes.io/name": "agent-job", ...managedByUs }, annotations: kept },
   spec: {
     group,

@@ -1,7 +1,8 @@
-// The claim for the cache that the Pods of tasks share.
+// The claim for the volume that the Pods of tasks share: a cache, and the states that the server did not take.
 // Used by core/manifest/install.
 import type { V1PersistentVolumeClaim } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
+import { kept } from "./kept.ts"
 import { objectMetadata } from "./object-metadata.ts"
 
 /** None without persistence, and when the values name a claim that exists or a directory of the node. */
@@ -12,7 +13,8 @@ export const volumeClaim = (config: ResolvedConfig): ReadonlyArray<V1PersistentV
   return [{
     apiVersion: "v1",
     kind: "PersistentVolumeClaim",
-    metadata: objectMetadata(config, "task", { name, namespace: config.taskNamespace }),
+    // Kept, since it may have the only copy of a state.
+    metadata: objectMetadata(config, "task", { name, namespace: config.taskNamespace, annotations: kept }),
     spec: {
       accessModes: [accessMode],
       resources: { requests: { storage } },

@@ -4,6 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { stringify } from "yaml"
 import { trustConfigMaps } from "../../../src/core/manifest/certificates.ts"
 import { configMap } from "../../../src/core/manifest/config-map.ts"
+import { crd } from "../../../src/core/manifest/crd.ts"
 import { deployment } from "../../../src/core/manifest/deployment.ts"
 import { disruptionBudgets } from "../../../src/core/manifest/disruption-budget.ts"
 import { install } from "../../../src/core/manifest/install.ts"
@@ -220,5 +221,12 @@ describe("the claim of the cache", () => {
     expect(volumeClaim(configOf())).toEqual([])
     expect(claim({})[0]?.spec).toEqual({ accessModes: ["ReadWriteMany"], resources: { requests: { storage: "20Gi" } } })
     expect(claim({ storageClassName: "-" })[0]?.spec?.storageClassName).toBe("")
+  })
+
+  it("is left by Flux and Argo CD when it leaves Git, as the CRD is, whatever the values want on all objects", () => {
+    const values = { persistence: { enabled: true }, global: { annotations: { team: "a", "kustomize.toolkit.fluxcd.io/prune": "enabled" } } }
+    const kept = { "kustomize.toolkit.fluxcd.io/prune": "disabled", "argocd.argoproj.io/sync-options": "Prune=false,Delete=false" }
+    expect(volumeClaim(configOf(values))[0]?.metadata?.annotations).toEqual({ team: "a", ...kept })
+    expect(crd().metadata.annotations).toEqual(kept)
   })
 })
