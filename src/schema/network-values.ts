@@ -85,6 +85,6 @@ export const taskNetworkPolicy = section({
   denyPods: value(
     Schema.Boolean,
     false,
-    "Keeps the Pods of tasks from other Pods, private networks and metadata services, by a NetworkPolicy: they reach DNS, ports 443 and 6443 of private networks, where the API server is, the server of agent-job, Flux's artifacts and the internet."
+    "Keeps the Pods of tasks from other Pods, private networks and metadata services, by a NetworkPolicy: they reach DNS, ports 53, 443 and 6443 of private networks, where it and the API server are, the server of agent-job, Flux's artifacts and the internet."
   )
 })

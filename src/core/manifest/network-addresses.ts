@@ -48,6 +48,9 @@ export const privateNetworks: ReadonlyArray<V1NetworkPolicyPeer> = [
   allBut(privateRanges.ipv6, elsewhere.ipv6)
 ]
 
+/** The cluster's DNS by the address of its Service, known to nobody but the cluster. A cache on the node answers that itself (GKE, NodeLocal DNSCache), and is no Pod for a policy to choose: kubernetes/kubernetes#70555. */
+export const dnsService: V1NetworkPolicyEgressRule = { to: [...privateNetworks], ports: onDnsPort }
+
 /** What a cloud's agent on the node has for one Pod alone, and not for the node. */
 export const cloudIdentities = {
   eks: [{ to: addresses("169.254.170.23/32", "fd00:ec2::23/128"), ports: [tcp(80)] }],

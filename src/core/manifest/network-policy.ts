@@ -4,7 +4,7 @@
 import type { V1LabelSelector, V1NetworkPolicy, V1NetworkPolicyEgressRule, V1NetworkPolicySpec } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
 import { selectorLabels } from "./labels.ts"
-import { cloudIdentities, dnsInside, dnsOutside, everywhere, internet, privateNetworks, tcp } from "./network-addresses.ts"
+import { cloudIdentities, dnsInside, dnsOutside, dnsService, everywhere, internet, privateNetworks, tcp } from "./network-addresses.ts"
 import { objectMetadata } from "./object-metadata.ts"
 
 type Rules = ReadonlyArray<V1NetworkPolicyEgressRule>
@@ -53,7 +53,7 @@ const taskPolicies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy> =>
   const ofTasks = (name: string, rest: Omit<V1NetworkPolicySpec, "podSelector">) =>
     policy(config, name, config.taskNamespace, { podSelector: { matchLabels: selectorLabels(config, "task") }, ...rest })
   return [
-    ...(denyPods ? [ofTasks("task-egress", { policyTypes: ["Egress"], egress: [dnsInside, dnsOutside, ...toServer(config), ...toFlux, ...toApiServer, { to: [...internet] }] })] : []),
+    ...(denyPods ? [ofTasks("task-egress", { policyTypes: ["Egress"], egress: [dnsInside, dnsService, dnsOutside, ...toServer(config), ...toFlux, ...toApiServer, { to: [...internet] }] })] : []),
     ...(cloudIdentity === undefined ? [] : [ofTasks("cloud-identity", { policyTypes: ["Egress"], egress: [...cloudIdentities[cloudIdentity]] })]),
     ...(denyIngress ? [ofTasks("task-ingress", { policyTypes: ["Ingress"] })] : [])
   ]

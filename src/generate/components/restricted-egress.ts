@@ -2,7 +2,7 @@
 // Policies add up, so each destination that somebody may want to narrow or widen is a policy of its own.
 // Used by generate/components.
 import type { V1NetworkPolicy, V1NetworkPolicyEgressRule } from "@kubernetes/client-node"
-import { addresses, dnsOutside, tcp } from "../../core/manifest/network-addresses.ts"
+import { addresses, dnsOutside, dnsService, tcp } from "../../core/manifest/network-addresses.ts"
 import { toApiServer, toFlux, toServer } from "../../core/manifest/network-policy.ts"
 import { objectMetadata } from "../../core/manifest/object-metadata.ts"
 import type { ResolvedConfig } from "../../core/resolve.ts"
@@ -16,6 +16,7 @@ const dns: Rules = [
     to: [{ namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "kube-system" } }, podSelector: { matchLabels: { "k8s-app": "kube-dns" } } }],
     ports: [{ port: 53, protocol: "UDP" }, tcp(53)]
   },
+  dnsService,
   dnsOutside
 ]
 
@@ -44,7 +45,8 @@ export const restrictedEgress: Component = {
   does: "Lets no Pod of the two namespaces out but to DNS, the API server, the server of agent-job, Flux's artifacts, and addresses that you name, IPv4 and IPv6.",
   adapt: [
     "Patch the NetworkPolicies agent-job-egress-named with the addresses of your pool, registries and clouds, or of your proxy: without them, tasks reach nothing outside. See kustomize/overlays/production.",
-    "Narrow agent-job-egress-api-server from all private networks to what `kubectl get endpointslices kubernetes` shows. DNS is that of kube-system; OpenShift's, for one, is elsewhere.",
+    "Replace what agent-job-egress-api-server allows, all private networks, by what `kubectl get endpointslices kubernetes` shows: where that is a public address, nothing starts before; elsewhere it closes the rest.",
+    "DNS is the Pods of kube-system with label k8s-app: kube-dns, and port 53 of private networks, for a cache on the node that answers at the address of the Service; OpenShift's Pods listen at 5353, and want a rule of yours.",
     "List it after restrict-metadata, which it makes needless and takes away, since that one would open all the rest."
   ],
   objects: policies,

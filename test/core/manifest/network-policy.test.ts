@@ -67,6 +67,8 @@ describe("all else", () => {
     { address: "2606:4700::1111", port: 22, open: true },
     { address: "10.96.0.1", port: 443, open: true },
     { address: "10.96.0.1", port: 6443, open: true },
+    { address: "10.96.0.10", port: 53, open: true }, // a cache on the node answers at the address of the DNS Service
+    { address: "fd12:3456::a", port: 53, open: true },
     { address: "10.96.0.1", port: 8080, open: false },
     { address: "172.20.0.10", port: 5432, open: false },
     { address: "100.64.0.1", port: 80, open: false },

@@ -33,8 +33,8 @@ describe.each(["agent-job", "agent-job-tasks"])("from any Pod of %s", (namespace
     { what: "that of IPv6 does not answer", address: "fd00:ec2::254", ports: [] },
     { what: "the internet is not reached", address: "8.8.8.8", ports: [] },
     { what: "the internet of IPv6 is not reached", address: "2606:4700::1111", ports: [] },
-    { what: "an API server in a private network is", address: "10.96.0.1", ports: [443, 6443] },
-    { what: "one by IPv6 is", address: "fd12:3456::1", ports: [443, 6443] },
-    { what: "a database in a private network is not reached at its port", address: "192.168.1.1", ports: [443, 6443] }
+    { what: "a DNS Service and an API server in a private network are, for a cache on the node has no Pod", address: "10.96.0.1", ports: [53, 53, 443, 6443] },
+    { what: "those by IPv6 are", address: "fd12:3456::1", ports: [53, 53, 443, 6443] },
+    { what: "a database in a private network is not reached at its port", address: "192.168.1.1", ports: [53, 53, 443, 6443] }
   ])("$what", ({ address, ports }) => expect(reached(namespace, address)).toEqual(ports))
 })
