@@ -34,6 +34,13 @@ describe("Secrets", () => {
     }
   })
 
+  it("are tried again by Flux until the namespace is there, which nothing that makes it waits for", () => {
+    const { spec } = parse(read("kustomize/samples/secrets/flux-decryption.yaml")) as { readonly spec: object }
+    expect(spec).toMatchObject({ retryInterval: "1m" })
+    const waits = globSync("{flux,kustomize}/**/*.yaml").filter((file) => read(file).includes("name: agent-job-secrets"))
+    expect(waits).toEqual(["kustomize/samples/secrets/flux-decryption.yaml"])
+  })
+
   it("are encrypted by SOPS where the README says to put them, and nothing but their data", () => {
     const [rule] = (parse(read("kustomize/samples/secrets/sops-rules.yaml")) as { readonly creation_rules: ReadonlyArray<{ readonly path_regex: string; readonly encrypted_regex: string }> }).creation_rules
     const path = /(\S+\.yaml)\n +sops encrypt/u.exec(readme)?.[1] ?? ""
