@@ -36,7 +36,8 @@ export const monitoring: Component = {
   does: "Metrics of controller and server for Prometheus, alerts with what to do, and a dashboard for Grafana.",
   adapt: [
     "Needs the Prometheus Operator: without its CRDs PodMonitor and PrometheusRule nothing of this can be applied. Where its Prometheus selects by labels, add those by a patch.",
-    "The file rules.yaml has the rules alone, for a Prometheus without the operator. Grafana's sidecar finds the dashboard by the label grafana_dashboard."
+    "The file rules.yaml has the rules alone, for a Prometheus without the operator. Grafana's sidecar finds the dashboard by the label grafana_dashboard.",
+    "Where the rules of kube-prometheus are, KubePdbNotEnoughHealthyPods fires for the budget agent-job-changes for ever: docs/disruptions.md has the route that keeps it silent."
   ],
   objects: (config) => [podMonitor(config), prometheusRule(config)],
   configMaps: [{ name: "agent-job-dashboard", namespace: "agent-job", files: ["dashboard.json"], options: { disableNameSuffixHash: true, labels: { grafana_dashboard: "1" }, annotations: untouched } }],
