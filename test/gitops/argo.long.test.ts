@@ -132,15 +132,16 @@ layer(RealArgo, { excludeTestServices: true, timeout: "120 seconds" })("Argo CD"
         apiVersion: "v1",
         kind: "Secret",
         metadata: { name: "edge", namespace: "argocd", labels: { "argocd.argoproj.io/secret-type": "cluster", "agent-job": "standalone" } },
-        stringData: { name: "edge", server: "https://kubernetes.default.svc", config: "{}" }
+        stringData: { name: "arn:aws:eks:eu-west-1:111122223333:cluster/Edge", server: "https://kubernetes.default.svc", config: "{}" }
       }))
       const given = parse(readFileSync("kustomize/argo-cd/application-set.yaml", "utf8"))
       given.spec.template.spec.source.repoURL = url
       kubectl(["apply", "--server-side", "--validate=strict", "-f", "-"], stringify(given))
-      yield* until("its Application", isThere(applications, "agent-job-edge", "argocd"), (_) => _)
-      yield* becomes("agent-job-edge", "Synced", "Healthy")
+      const name = "agent-job-arn-aws-eks-eu-west-1-111122223333-cluster-edge"
+      yield* until("its Application", isThere(applications, name, "argocd"), (_) => _)
+      yield* becomes(name, "Synced", "Healthy")
       kubectl(["-n", "argocd", "label", "secret", "edge", "agent-job-"])
-      yield* until("the end of its Application", isThere(applications, "agent-job-edge", "argocd"), (there) => !there)
+      yield* until("the end of its Application", isThere(applications, name, "argocd"), (there) => !there)
       expect(at(yield* (yield* Kubernetes).get(deployments, controllerPlace), "metadata", "deletionTimestamp")).toBeUndefined()
     }))
 })

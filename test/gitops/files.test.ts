@@ -46,4 +46,8 @@ describe("Argo CD", () => {
     const many = at(documents("kustomize/argo-cd/application-set.yaml")[0], "spec", "template", "spec")
     for (const key of ["ignoreDifferences", "syncPolicy"]) expect(at(many, key)).toEqual(at(one, key))
   })
+
+  it("names the Application of a cluster by what is fit for a name, since `argocd cluster add` takes that of a context, an ARN say", () => {
+    expect(at(documents("kustomize/argo-cd/application-set.yaml")[0], "spec", "template", "metadata", "name")).toBe("agent-job-{{ .nameNormalized }}")
+  })
 })
