@@ -10,6 +10,9 @@ import { clusterFlags } from "./settings.ts"
 const flags = {
   release: Flag.String("release").pipe(Flag.withMetavar("NAME"), Flag.withDescription("The Helm release.")),
   namespace: Flag.String("namespace").pipe(Flag.withAlias("n"), Flag.withMetavar("NAME"), Flag.optional, Flag.withDescription("Its namespace; by default that of the context, as for helm.")),
+  image: Flag.String("image").pipe(Flag.withMetavar("NAME:TAG"), Flag.optional, Flag.withDescription("The image of controller and worker, as make image printed it; the chart's agent is another program.")),
+  runnerImage: Flag.String("runner-image").pipe(Flag.withMetavar("NAME:TAG"), Flag.optional, Flag.withDescription("The image of the runner, with /bin/sh and your engine.")),
+  url: Flag.String("url").pipe(Flag.withMetavar("URL"), Flag.optional, Flag.withDescription("The agent-job server that gives work from now on; by default agent.url of the release.")),
   out: outFlag,
   base: baseFlag,
   context: clusterFlags.context
@@ -23,5 +26,7 @@ export const migrate = Command.make("migrate", flags, Effect.fn("migrate")(funct
   })
 })).pipe(
   Command.withDescription("Move a release of the Helm chart to an overlay: write it, say what changes, and how to hand over without losing a queued run."),
-  Command.withExamples([{ command: "agent-job migrate --release scalr-agent --namespace scalr --out overlays/scalr" }])
+  Command.withExamples([{
+    command: "agent-job migrate --release scalr-agent --namespace scalr --image registry.example.com/agent-job:0.1.0 --runner-image registry.example.com/agent-job-runner:0.1.0 --out overlays/scalr"
+  }])
 )

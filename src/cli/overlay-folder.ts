@@ -1,16 +1,19 @@
 // A folder whose files are written as a whole.
-// Invariant: a failure leaves the folder as it was; files in it that are not ours stay, and those of ours that are no more go.
+// Invariant: a failure leaves the folder as it was; files in it that are not ours stay, and those of an overlay that are no more go.
 // Used by cli/overlay.ts and cli/migrate.ts.
 import { Effect } from "effect"
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { wordsOf } from "../controller/values-files.ts"
 import { BadInput } from "./failure.ts"
-import { type Files, mark } from "./overlay-files.ts"
+import { type Files, mark, pageMark } from "./overlay-files.ts"
 
-interface Present { readonly name: string; readonly ours: boolean }
+interface Present { readonly name: string; readonly of: "overlay" | "page" | "others" }
 
-const isOurs = async (path: string): Promise<boolean> => ((await readFile(path, "utf8").catch(() => "")).split("\n")[0] ?? "").includes(mark)
+const author = async (path: string): Promise<Present["of"]> => {
+  const [first = ""] = (await readFile(path, "utf8").catch(() => "")).split("\n")
+  return first.includes(mark) ? "overlay" : first.includes(pageMark) ? "page" : "others"
+}
 
 const present = async (folder: string): Promise<ReadonlyArray<Present>> => {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
@@ -18,7 +21,7 @@ const present = async (folder: string): Promise<ReadonlyArray<Present>> => {
     if (error.code === "ENOTDIR") throw new Error("it is a file, or below one", { cause: error })
     throw error
   })
-  return Promise.all(names.map(async (name) => ({ name, ours: await isOurs(join(folder, name)) })))
+  return Promise.all(names.map(async (name) => ({ name, of: await author(join(folder, name)) })))
 }
 
 /** Gives the uppermost folder that it made. Node's own recursive mkdir never ends where a file system takes no folders, such as /proc. */
@@ -49,8 +52,8 @@ export const writeFolder = Effect.fn("writeFolder")(function*(folder: string, fi
   const attempt = <A>(work: () => Promise<A>) =>
     Effect.tryPromise({ try: work, catch: (error) => new BadInput({ message: `Cannot write the overlay to ${folder} (${wordsOf(error)}); it is as it was. Name another directory with --out.` }) })
   const there = yield* attempt(() => present(folder))
-  const of = (ours: boolean) => there.filter((_) => _.ours === ours).map(({ name }) => name)
-  const [own, foreign] = [of(true), of(false)]
+  const of = (author: Present["of"]) => there.filter((_) => _.of === author).map(({ name }) => name)
+  const [own, foreign] = [of("overlay"), of("others")]
   const inTheWay = own.includes("kustomization.yaml") ? foreign.filter((name) => name in files) : foreign
   if (inTheWay.length > 0) {
     return yield* new BadInput({ message: `${folder} has files that agent-job overlay did not write (${inTheWay.slice(0, 3).join(", ")}${inTheWay.length > 3 ? ", …" : ""}); name another directory with --out, or take them away.` })

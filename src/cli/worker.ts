@@ -1,7 +1,8 @@
-// `agent-job worker`, `install` and `probe`: what runs in the Pods of tasks and of the doctor, told everything by its environment.
-// Used by the Pods that the controller and the doctor make; nobody types them.
+// `agent-job worker`, `install` and `probe`: what runs in the Pods of tasks, of the doctor and of a move from the Helm chart.
+// Used by those Pods; nobody types them.
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import { place } from "../core/manifest/places.ts"
 import { lazily } from "./lazily.ts"
 import { serve } from "./serve.ts"
 
@@ -18,11 +19,20 @@ export const install = Command.make("install", { dataDir: Argument.Path("DIR").p
   serve(lazily(async () => (await import("../worker/install.ts")).install(dataDir)))
 ).pipe(Command.withDescription("Put the runner's exec loop on the shared volume."))
 
-const port = Flag.Int("listen").pipe(Flag.withMetavar("PORT"), Flag.optional, Flag.withDescription("Take connections there, instead of making some."))
+const probes = {
+  port: Flag.Int("listen").pipe(Flag.withMetavar("PORT"), Flag.optional, Flag.withDescription("Take connections there, instead of making some.")),
+  pool: Flag.String("pool").pipe(Flag.withMetavar("URL"), Flag.optional, Flag.withDescription("Ask this server as a controller does, and take no work.")),
+  tokenFile: Flag.Path("token-file").pipe(Flag.withMetavar("FILE"), Flag.withDefault(`${place.poolToken}/token`), Flag.withDescription("The pool token for --pool."))
+}
 
-export const probe = Command.make("probe", { port }, ({ port }) =>
-  serve(lazily(async () => {
+const connections = (port: Option.Option<number>) =>
+  lazily(async () => {
     const { listen, tryTargets } = await import("../worker/probe.ts")
     return Option.match(port, { onNone: () => tryTargets, onSome: listen })
-  }))
-).pipe(Command.withDescription("Try the connections that agent-job doctor asks about."))
+  })
+
+const askPool = (url: string, tokenFile: string) => lazily(async () => (await import("../controller/pool.ts")).askPool(url, tokenFile))
+
+export const probe = Command.make("probe", probes, Effect.fn("probe")(function*({ pool, port, tokenFile }) {
+  yield* Option.isSome(pool) ? serve(askPool(pool.value, tokenFile)) : serve(connections(port))
+})).pipe(Command.withDescription("Try the connections that agent-job doctor or a move from the Helm chart ask about."))

@@ -1,6 +1,6 @@
 // The controller's side of the pool API: takes assignments, acknowledges them, and reports what no worker could.
 // Every call may be repeated: an answer that was lost is asked for again, and changes nothing the second time.
-// Used by controller/pool-intake and controller/execute.
+// Used by controller/pool-intake and controller/execute, and by cli/worker to ask once.
 import { Context, Data, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { readFile } from "node:fs/promises"
@@ -115,3 +115,10 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
     wait: (id, taskUid, reason, message) => told(poolPath.wait(id), { taskUid, reason, message })
   })
 })
+
+/** Whether the pool answers and takes the token, by a request that changes nothing there. */
+export const askPool = (url: string, tokenFile: string) =>
+  Effect.flatMap(Pool, (pool) => pool.cancellations(0, 0)).pipe(
+    Effect.andThen(Effect.logInfo(`The pool at ${url} answers and takes the token.`)),
+    Effect.provide(Pool.layer(url, tokenFile))
+  )

@@ -11,6 +11,8 @@ export interface Release {
   readonly defaults?: object
   readonly config?: object | null
   readonly manifest?: string
+  /** CustomResourceDefinitions of the chart. */
+  readonly crds?: ReadonlyArray<string>
 }
 
 /** Of chart 0.5.59: its labels have a key twice, and names are literals. */
@@ -61,13 +63,13 @@ metadata:
 const packed = (payload: unknown): string => Buffer.from(gzipSync(JSON.stringify(payload)).toString("base64")).toString("base64")
 
 const payloadOf = (release: Release): object => {
-  const { chart, config = null, defaults = {}, manifest = firstManifest(release), name, namespace, status = "deployed", version = 1 } = release
+  const { chart, config = null, crds = [], defaults = {}, manifest = firstManifest(release), name, namespace, status = "deployed", version = 1 } = release
   return {
     name,
     namespace,
     version,
     info: { status },
-    chart: { metadata: { name: "agent-job", version: "0.5.59", appVersion: "0.54.0", ...chart }, values: defaults, templates: [] },
+    chart: { metadata: { name: "agent-job", version: "0.5.59", appVersion: "0.54.0", ...chart }, values: defaults, templates: [], files: crds.map((crd, index) => ({ name: `crds/${index}.yaml`, data: Buffer.from(crd).toString("base64") })) },
     config,
     manifest
   }

@@ -20,7 +20,24 @@ const folder = mkdtempSync(join(tmpdir(), "migrate-"))
 const kubeconfig = process.env["KUBECONFIG"] ?? ""
 
 const config = { agent: { auth: { token: "hunter2" }, url: "https://example.com" }, task: { job: { backoffLimit: 2 }, runner: { extraEnv: { DB_PASSWORD: "hunter2", REGION: "eu" } } } }
-const blue: Release = { name: "blue", namespace, config }
+
+/** What the chart has of AgentTask, in a group of this test. */
+const group = `t${suffix}.test.agent-job.io`
+const theirs = JSON.stringify({
+  apiVersion: "apiextensions.k8s.io/v1",
+  kind: "CustomResourceDefinition",
+  metadata: { name: `atasks.${group}` },
+  spec: {
+    group,
+    scope: "Namespaced",
+    names: { kind: "AgentTask", plural: "atasks", singular: "atask", shortNames: ["at"] },
+    versions: [{
+      name: "v1", served: true, storage: true, subresources: { status: {} },
+      schema: { openAPIV3Schema: { type: "object", properties: { spec: { type: "object", required: ["jobTemplate"], properties: { jobTemplate: { type: "object", "x-kubernetes-preserve-unknown-fields": true } } } } } }
+    }]
+  }
+})
+const blue: Release = { name: "blue", namespace, config, crds: [theirs] }
 
 /** What the chart runs; no node takes its Pod. */
 const labels = { "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/instance": "blue" }
@@ -32,7 +49,16 @@ const oldController = {
 }
 
 const store = (of: Release, data?: string) => kubectl(["create", "-f", "-"], JSON.stringify(releaseSecret(of, data)))
-const migrate = (release: string, environment = { KUBECONFIG: kubeconfig }, out = join(folder, release)) => run(["migrate", "--release", release, "--namespace", namespace, "--out", out], environment)
+const images = ["--image", "registry.example.com/agent-job:0.1.0", "--runner-image", "registry.example.com/agent-job-runner:0.1.0"]
+const migrate = (release: string, environment = { KUBECONFIG: kubeconfig }, out = join(folder, release), chosen = images) =>
+  run(["migrate", "--release", release, "--namespace", namespace, "--out", out, ...chosen], environment)
+
+/** Of a page, the commands of one of its sections, as they are written. */
+const commandsOf = (out: string, heading: RegExp): string =>
+  readFileSync(join(folder, out, "MIGRATION.md"), "utf8").split(/^(?=##)/mu).filter((_) => heading.test(_)).join("").split("\n").filter((line) => line.startsWith("    ")).map((line) => line.slice(4)).join("\n")
+/** What is not there: helm, a node that makes Pods run, and registries. */
+const stubs = ["helm() { echo helm \"$@\"; }", "kubectl() { case \" $* \" in *\" rollout \"*) ;; *\" run \"*) command kubectl \"${@/#--[ar][tm]*/--dry-run=server}\" ;; *) command kubectl \"$@\" ;; esac; }"]
+const typed = async (commands: string) => (await promisify(execFile)("bash", ["-c", ["set -eo pipefail", ...stubs, commands].join("\n")])).stdout.trim().split("\n")
 
 beforeAll(async () => {
   await kubectl(["create", "namespace", namespace])
@@ -61,20 +87,39 @@ describe("a release of the chart", () => {
       const files = filesOf(join(folder, "blue"))
       expect(Object.keys(files)).toEqual(expect.arrayContaining(["MIGRATION.md", "kustomization.yaml", "values.yaml"]))
       expect(parse(files["values.yaml"] ?? "")).toEqual({
-        agent: { tokenExistingSecret: { name: "blue-token" }, url: "https://example.com" },
-        task: { job: { backoffLimit: 2 }, namespace: "", runner: { extraEnv: { REGION: "eu" }, extraEnvFrom: [{ secretRef: { name: "blue-runner-env" } }] } }
+        agent: { image: { repository: "registry.example.com/agent-job", tag: "0.1.0" }, tokenExistingSecret: { name: "blue-token" }, url: "https://example.com" },
+        task: { job: { backoffLimit: 2 }, namespace: "", runner: { image: { repository: "registry.example.com/agent-job-runner", tag: "0.1.0" }, extraEnv: { REGION: "eu" }, extraEnvFrom: [{ secretRef: { name: "blue-runner-env" } }] } }
       })
       expect(out + JSON.stringify(files)).not.toContain("hunter2")
       const objects = yield* Effect.promise(() => build(join(folder, "blue")))
-      expect(objects.find(({ kind }) => kind === "Deployment")?.metadata).toMatchObject({ name: "blue-controller", namespace })
+      expect(objects.find(({ kind }) => kind === "Deployment")).toMatchObject({
+        metadata: { name: "blue-controller", namespace },
+        spec: { template: { spec: { containers: [{ image: "registry.example.com/agent-job:0.1.0" }] } } }
+      })
     }))
+
+  it.live("keeps its page when the overlay is written anew by the command in its files, and takes the page's place when it is moved again", () =>
+    Effect.gen(function*() {
+      const out = join(folder, "anew")
+      yield* migrate("blue", undefined, out)
+      const page = readFileSync(join(out, "MIGRATION.md"), "utf8")
+      expect(yield* run(["overlay", "--values", join(out, "values.yaml"), "--name", "blue", "--namespace", namespace, "--out", out])).toMatchObject({ code: 0, error: "" })
+      expect(readFileSync(join(out, "MIGRATION.md"), "utf8")).toBe(page)
+      expect(yield* migrate("blue", undefined, out, [...images, "--url", "https://ours.example.com"])).toMatchObject({ code: 0, error: "" })
+      expect(readFileSync(join(out, "MIGRATION.md"), "utf8")).toContain("asks the server at https://ours.example.com")
+    }))
+
+  it.live.each([
+    { chosen: [], says: "No image of the chart can run here, since its agent is another program; build both images with make image, and name them with --image and --runner-image." },
+    { chosen: images.slice(0, 2), says: "No image of the chart can run here, since its agent is another program; build both images with make image, and name them with --image and --runner-image." },
+    { chosen: ["--image", "registry.example.com:5000/agent-job", ...images.slice(2)], says: "--image registry.example.com:5000/agent-job is no image with its tag; write it like registry.example.com/agent-job:0.1.0." }
+  ])("is not moved without images that can run here: $chosen", ({ chosen, says }) =>
+    Effect.map(migrate("blue", undefined, undefined, chosen), (answer) => expect(answer).toEqual({ code: 2, out: "", error: `error: ${says}\n` })))
 
   it.live("hands its secrets over by a pipe that shows none of them", () =>
     Effect.gen(function*() {
       yield* migrate("blue", undefined, join(folder, "again"))
-      const step = /### 1\.[^]*?\n\n(?<pipe>(?: {4}.*\n)+)/u.exec(readFileSync(join(folder, "again", "MIGRATION.md"), "utf8"))?.groups?.["pipe"] ?? ""
-      const { stdout } = yield* Effect.promise(() => promisify(execFile)("bash", ["-c", `set -o pipefail\n${step}`]))
-      expect(stdout.trim().split("\n")).toEqual(["secret/blue-token serverside-applied", "secret/blue-runner-env serverside-applied"])
+      expect(yield* Effect.promise(() => typed(commandsOf("again", /^### 1\./u)))).toEqual(["secret/blue-token serverside-applied", "secret/blue-runner-env serverside-applied"])
       const secret = JSON.parse(yield* Effect.promise(() => kubectl(["-n", namespace, "get", "secret", "blue-token", "-o", "json"]))) as { readonly data: object }
       expect(secret.data).toEqual({ token: Buffer.from("hunter2").toString("base64") })
     }))
@@ -85,11 +130,15 @@ describe("a release of the chart", () => {
       yield* Effect.promise(() => kubectl(["create", "-f", "-"], JSON.stringify(oldController)))
       yield* Effect.promise(() => kubectl(["-n", namespace, "wait", "--for=create", "--timeout=30s", "pod", "-l", "app.kubernetes.io/instance=blue"]))
       yield* migrate("blue", undefined, join(folder, "handed"))
-      const commands = readFileSync(join(folder, "handed", "MIGRATION.md"), "utf8").split("\nUntil the release")[0]?.split("\n").filter((line) => line.startsWith("    ")).map((line) => line.slice(4)) ?? []
-      const stubs = ["helm() { echo helm \"$@\"; }", "kubectl() { [[ \" $* \" == *\" rollout \"* ]] || command kubectl \"$@\"; }"]
-      const { stdout } = yield* Effect.promise(() => promisify(execFile)("bash", ["-c", ["set -eo pipefail", ...stubs, ...commands].join("\n")]))
-      const marks = ["secret/blue-token serverside-applied", "deployment.apps/scalr-agent-controller scaled", "customresourcedefinition.apiextensions.k8s.io/atasks.scalr.io serverside-applied", "deployment.apps/blue-controller serverside-applied", `helm -n ${namespace} uninstall blue --wait`]
-      expect(stdout.trim().split("\n").filter((line) => marks.includes(line))).toEqual(marks)
+      const told = yield* Effect.promise(() => typed(commandsOf("handed", /^### \d/u)))
+      const marks = ["secret/blue-token serverside-applied", "pod/blue-trial created (server dry run)", "pod/blue-trial-runner created (server dry run)", "deployment.apps/scalr-agent-controller scaled", "customresourcedefinition.apiextensions.k8s.io/atasks.scalr.io serverside-applied", "deployment.apps/blue-controller serverside-applied", `helm -n ${namespace} uninstall blue --keep-history --wait`]
+      expect(told.filter((line) => marks.includes(line))).toEqual(marks)
+      expect(yield* Effect.promise(() => typed(commandsOf("handed", /^## The way back/u)))).toEqual([
+        "deployment.apps/blue-controller scaled",
+        `customresourcedefinition.apiextensions.k8s.io/atasks.${group} serverside-applied`,
+        `helm -n ${namespace} rollback blue 10`,
+        "deployment.apps/scalr-agent-controller scaled"
+      ])
     }))
 
   it.live.each([
@@ -116,23 +165,8 @@ describe("a release of the chart", () => {
 })
 
 describe("the CustomResourceDefinition of chart 0.5.59", () => {
-  const group = `t${suffix}.test.agent-job.io`
   const { metadata: { labels }, spec } = crd()
   const ours = JSON.stringify({ apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", metadata: { name: `atasks.${group}`, labels }, spec: { ...spec, group } })
-  const theirs = JSON.stringify({
-    apiVersion: "apiextensions.k8s.io/v1",
-    kind: "CustomResourceDefinition",
-    metadata: { name: `atasks.${group}` },
-    spec: {
-      group,
-      scope: "Namespaced",
-      names: { kind: "AgentTask", plural: "atasks", singular: "atask", shortNames: ["at"] },
-      versions: [{
-        name: "v1", served: true, storage: true, subresources: { status: {} },
-        schema: { openAPIV3Schema: { type: "object", properties: { spec: { type: "object", required: ["jobTemplate"], properties: { jobTemplate: { type: "object", "x-kubernetes-preserve-unknown-fields": true } } } } } }
-      }]
-    }
-  })
   const template = JSON.stringify({ apiVersion: `${group}/v1`, kind: "AgentTask", metadata: { name: "scalr-agent-task", namespace }, spec: { jobTemplate: { spec: { backoffLimit: 7 } } } })
   afterAll(() => kubectl(["delete", "crd", `atasks.${group}`, "--wait=false"]))
 

@@ -4,7 +4,7 @@ import { Context, Effect, Layer, Option, Scope } from "effect"
 import { writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { join } from "node:path"
-import { Pool } from "../../src/controller/pool.ts"
+import { askPool, Pool } from "../../src/controller/pool.ts"
 import { directory, failed, person, poolToken, serve, succeeded } from "../server/live-server.ts"
 
 const uid = "uid-of-task"
@@ -97,4 +97,15 @@ it.live("says where it looked when the server is away or the token's file is mis
     expect(yield* Effect.flip(away.acquire("agent", 0, 1))).toMatchObject({ _tag: "PoolUnreachable", message: expect.stringContaining(`${url} does not answer`) })
     const fileless = yield* clientOf(url, join(made, "none"))
     expect(yield* Effect.flip(fileless.acquire("agent", 0, 1))).toMatchObject({ _tag: "PoolUnreachable", message: expect.stringContaining("none") })
+  }).pipe(Effect.scoped))
+
+it.live("is asked once, for nothing, by whoever wants to know whether it would give work", () =>
+  Effect.gen(function*() {
+    const { made, people, pool, url } = yield* setUp
+    const run = yield* people.start("demo")
+    yield* askPool(url, join(made, "pool.token"))
+    expect(yield* pool.acquire("agent", 0, 10)).toMatchObject([{ id: `${run}.plan.1` }])
+    writeFileSync(join(made, "other.token"), "another")
+    expect((yield* Effect.flip(askPool(url, join(made, "other.token")))).message).toContain("refuses the token")
+    expect((yield* Effect.flip(askPool(`${url}/elsewhere`, join(made, "pool.token")))).message).toContain("refused a request with 404")
   }).pipe(Effect.scoped))

@@ -24,7 +24,7 @@ const token = ({ config, given, release, values }: Move): ReadonlyArray<string> 
   ...when(config.token !== undefined && isFirstChart(release) && given.secrets.some(({ name }) => name === config.token?.secret.name), "The chart never made a Secret of the token in its values, so its Pods run only if somebody made one; check that both tokens are the same."),
   ...values.agent.url === ""
     ? ["There is no `agent.url`, so the controller asks no server for work: it runs the AgentTasks that others make."]
-    : [`\`agent.url\` stays ${values.agent.url}; an agent-job server must answer there, since the controller speaks its API.`]
+    : [`Work comes from ${values.agent.url} (\`agent.url\`), where an agent-job server must answer, since the controller speaks its API; what is queued elsewhere stays there.`]
 ]
 
 const components = { controller: "the controller", task: "tasks" } as const
@@ -37,13 +37,11 @@ const annotations = ({ values: { global, ...values } }: Move): ReadonlyArray<str
     return when(others.length > 0, `Annotation ${named(others)} of Pods of ${components[component]} is that of \`${component}.podAnnotations\`; the chart took the global one.`)
   })
 
-const images = ({ values: { agent, controller, task } }: Move): ReadonlyArray<string> => {
-  const ofUs = { "agent.image": agent.image, "controller.image": controller.image, "task.worker.image": task.worker.image }
-  const set = Object.entries(ofUs).filter(([key, { repository, tag }]) => key === "agent.image" || repository !== "" || tag !== "").map(([key]) => key)
-  const partial = (["controller.image", "task.worker.image"] as const).filter((key) => ofUs[key].repository === "" && (ofUs[key].tag !== "" || ofUs[key].pullPolicy !== ""))
+const images = ({ config: { controller, task }, values }: Move): ReadonlyArray<string> => {
+  const ofPolicy = ([["controller.image", values.controller.image], ["task.worker.image", values.task.worker.image]] as const).filter(([, { pullPolicy }]) => pullPolicy !== "").map(([key]) => key)
   return [
-    `${named(set)} must name images with this program, and \`task.runner.image\` one with your engine (\`make image\` builds both); those of the chart's agent cannot run it.`,
-    ...when(partial.length > 0, `Tag and pull policy of ${named(partial)} are in effect without a repository too; the chart left them out.`)
+    `Controller and worker are ${controller.container.image}, the runner is ${task.runner.image}; no image of the release is used any more, since the chart's agent is another program.`,
+    ...when(ofPolicy.length > 0, `The pull policy of ${named(ofPolicy)} is in effect without a repository too; the chart left it out.`)
   ]
 }
 

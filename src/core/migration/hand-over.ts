@@ -1,17 +1,16 @@
-// The steps from a running Helm release to the new installation, with the commands to type, so that no queued run is lost.
-// Invariant: the old controller has stopped and its Jobs have ended before the new CRD is applied, and no step shows a secret.
+// The steps from a running Helm release to the new installation and back, with the commands to type, so that no queued run is lost.
+// Invariant: what is new was tried before anything is stopped; the old controller has stopped and its Jobs have ended before the new CRD is applied; no step shows a secret.
 // Used by core/migration/report.ts.
 import type { InlineSecret } from "./inline-secrets.ts"
 import { isFirstChart, type Move, place } from "./move.ts"
+import { quoted } from "./quoted.ts"
+import { asksServer, trials } from "./trial.ts"
 
 export interface Step {
   readonly title: string
   readonly why: string
   readonly commands: ReadonlyArray<string>
 }
-
-/** Safe in a shell. */
-const quoted = (word: string): string => /^[\w./:=,@-]+$/u.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 
 const selector = (labels: Readonly<Record<string, string>>): string => Object.entries(labels).map(([key, value]) => `${key}=${value}`).join(",")
 
@@ -20,17 +19,30 @@ const inJq = (path: ReadonlyArray<string | number>): string => path.map((_) => t
 const secretObject = ({ data, name }: InlineSecret): string =>
   `{apiVersion: "v1", kind: "Secret", metadata: {name: ${JSON.stringify(name)}}, stringData: {${Object.entries(data).map(([key, path]) => `${JSON.stringify(key)}: (.config${inJq(path)} | tostring)`).join(", ")}}}`
 
+/** The release as Helm keeps it, in JSON. */
+const unpacked = ({ release: { name, namespace, revision } }: Move): string =>
+  `kubectl -n ${namespace} get secret sh.helm.release.v1.${name}.v${revision} -o 'jsonpath={.data.release}' | base64 -d | base64 -d | gunzip |`
+
 /** From the Secret of the release straight into those of ours; it passes through pipes alone. */
-const makeSecrets = ({ given: { secrets }, release: { name, namespace, revision } }: Move): ReadonlyArray<Step> =>
-  secrets.length === 0 ? [] : [{
+const makeSecrets = (move: Move): ReadonlyArray<Step> => {
+  const { given: { secrets }, release: { namespace } } = move
+  return secrets.length === 0 ? [] : [{
     title: `Make the Secret${secrets.length === 1 ? "" : "s"} ${secrets.map((_) => `\`${_.name}\``).join(", ")}`,
     why: "What stood in the values in the clear is in no file of the overlay. It comes from the release itself, and is not shown.",
-    commands: [[
-      `kubectl -n ${namespace} get secret sh.helm.release.v1.${name}.v${revision} -o 'jsonpath={.data.release}' | base64 -d | base64 -d | gunzip |`,
-      `  jq ${quoted(secrets.map(secretObject).join(", "))} |`,
-      `  kubectl -n ${namespace} apply --server-side -f -`
-    ].join("\n")]
+    commands: [[unpacked(move), `  jq ${quoted(secrets.map(secretObject).join(", "))} |`, `  kubectl -n ${namespace} apply --server-side -f -`].join("\n")]
   }]
+}
+
+const tryNew = ({ config }: Move): Step => ({
+  title: "Try what is new",
+  why: [
+    asksServer(config) && config.pool !== undefined
+      ? `A Pod with the new image asks the server at ${config.pool.url} with the pool's token, as the controller will, and takes no work; where it is refused, put the server's pool token into the Secret \`${config.pool.tokenSecret.name}\`.`
+      : "A Pod with the new image tells its version. No server is asked.",
+    "Another one finds an engine in the runner's image. Go on only when both commands succeed: until then everything is as it was."
+  ].join(" "),
+  commands: trials(config)
+})
 
 /** The HelmRelease of Flux that the release belongs to: it would undo what is done by hand. Flux labels all objects with it. */
 const helmRelease = ({ release: { objects } }: Move): { readonly name: string; readonly namespace: string } | undefined => {
@@ -54,13 +66,15 @@ const stopOld = (move: Move): Step => {
   }
 }
 
+const untilTasksEnded = (namespace: string, instance: string): string => [
+  `until pods=$(kubectl -n ${namespace} get pods -l app.kubernetes.io/component=task,app.kubernetes.io/instance=${instance} \\`,
+  `    --field-selector=status.phase!=Succeeded,status.phase!=Failed -o name) && [ -z "$pods" ]; do sleep 5; done`
+].join("\n")
+
 const waitForJobs = ({ release: { name, namespace } }: Move): Step => ({
   title: "Wait for the Jobs that run",
   why: "Each ends by itself and reports to the server; taking it away in the middle would lose its work.",
-  commands: [[
-    `until pods=$(kubectl -n ${namespace} get pods -l app.kubernetes.io/component=task,app.kubernetes.io/instance=${name} \\`,
-    `    --field-selector=status.phase!=Succeeded,status.phase!=Failed -o name) && [ -z "$pods" ]; do sleep 5; done`
-  ].join("\n")]
+  commands: [untilTasksEnded(namespace, name)]
 })
 
 const applyNew = ({ config: { name, namespace }, release }: Move, folder: string): Step => ({
@@ -81,10 +95,10 @@ const uninstall = (move: Move): Step => {
     title: "Remove the release",
     why: [
       ...(clashes.length === 0 ? [] : [`Before the overlay is applied, since the release has objects of the same names (${clashes.map((_) => place(_, namespace)).join(", ")}).`]),
-      "Helm removes its objects, and never a CustomResourceDefinition.",
+      "Helm removes its objects, and never a CustomResourceDefinition; it keeps the history, and with it the way back.",
       ...(flux === undefined ? [] : ["Take the HelmRelease out of Git first; being suspended, it removes nothing itself."])
     ].join(" "),
-    commands: [`helm -n ${namespace} uninstall ${name} --wait`, ...(flux === undefined ? [] : [`kubectl -n ${flux.namespace} delete helmreleases.helm.toolkit.fluxcd.io ${flux.name}`])]
+    commands: [`helm -n ${namespace} uninstall ${name} --keep-history --wait`, ...(flux === undefined ? [] : [`kubectl -n ${flux.namespace} delete helmreleases.helm.toolkit.fluxcd.io ${flux.name}`])]
   }
 }
 
@@ -98,13 +112,44 @@ const forget = ({ release }: Move): ReadonlyArray<Step> =>
 /** `folder`: where the overlay is. */
 export const handOver = (move: Move, folder: string): ReadonlyArray<Step> => {
   const [apply, remove] = [applyNew(move, folder), uninstall(move)]
-  return [...makeSecrets(move), stopOld(move), waitForJobs(move), ...move.clashes.length === 0 ? [apply, remove] : [remove, apply], ...forget(move)]
+  return [...makeSecrets(move), tryNew(move), stopOld(move), waitForJobs(move), ...move.clashes.length === 0 ? [apply, remove] : [remove, apply], ...forget(move)]
 }
 
-/** The old controller again; only while its release is there. */
-export const wayBack = ({ clashes, config, release }: Move): ReadonlyArray<string> =>
-  clashes.length > 0 ? [] : [
-    `kubectl -n ${config.namespace} scale deployment ${config.name}-controller --replicas=0`,
-    ...isFirstChart(release) ? [`helm show crds CHART --version ${release.chartVersion} | kubectl apply --server-side --force-conflicts -f -`] : [],
-    ...release.objects.filter(({ kind }) => kind === "Deployment").map(({ metadata, spec }) => `kubectl -n ${release.namespace} scale deployment ${metadata.name} --replicas=${spec?.replicas ?? 1}`)
-  ]
+/** Helm installs them with a chart, and never again. */
+const oldDefinitions = (move: Move): ReadonlyArray<string> =>
+  !isFirstChart(move.release) ? [] : [[
+    unpacked(move),
+    `  jq -r '.chart.files[] | select(.name | startswith("crds/")) | "---", (.data | @base64d)' |`,
+    "  kubectl apply --server-side --force-conflicts -f -"
+  ].join("\n")]
+
+/** Helm would patch them into what cannot be patched, such as a selector. What is on a volume stays. */
+const makeRoom = ({ clashes, release: { namespace } }: Move): ReadonlyArray<string> =>
+  clashes.filter(({ kind }) => kind !== "PersistentVolumeClaim").map(({ kind, metadata }) => `kubectl -n ${metadata.namespace ?? namespace} delete --ignore-not-found ${kind.toLowerCase()}/${metadata.name}`)
+
+/** At any step, whether the release was removed yet or not. */
+export const wayBack = (move: Move): Step => {
+  const { config, release: { name, namespace, objects, revision } } = move
+  return {
+    title: "The way back",
+    why: [
+      "At any step these bring the release back as it was; queued runs wait in the pool meanwhile.",
+      ...(helmRelease(move) === undefined ? [] : ["Put the HelmRelease into Git again after that."])
+    ].join(" "),
+    commands: [
+      `kubectl -n ${config.namespace} scale deployment ${config.name}-controller --replicas=0`,
+      untilTasksEnded(config.taskNamespace, config.name),
+      ...makeRoom(move),
+      ...oldDefinitions(move),
+      `helm -n ${namespace} rollback ${name} ${revision}`,
+      ...objects.filter(({ kind }) => kind === "Deployment").map(({ metadata, spec }) => `kubectl -n ${namespace} scale deployment ${metadata.name} --replicas=${spec?.replicas ?? 1}`)
+    ]
+  }
+}
+
+/** Once nobody wants to go back: the history has the values, and what is in them in the clear. */
+export const endOfWayBack = ({ release: { name, namespace } }: Move): Step => ({
+  title: "Its end",
+  why: "Once nobody wants to go back, this takes the history away, and with it what the values of the release have in the clear:",
+  commands: [`helm -n ${namespace} uninstall ${name}`]
+})

@@ -6,6 +6,7 @@ import type { HelmObject, HelmRelease } from "../../schema/helm-release.ts"
 import { appVersion, defaultValues, parseValues, type Values } from "../../schema/values.ts"
 import { type InstalledObject, install } from "../manifest/install.ts"
 import { type ResolvedConfig, resolve } from "../resolve.ts"
+import { type Chosen, withChosen } from "./chosen.ts"
 import { type ReleaseValues, releaseValues } from "./release-values.ts"
 import { textAt } from "../tree-path.ts"
 
@@ -36,9 +37,9 @@ const placeOf = ({ kind = "", metadata }: InstalledObject, fallback: string): st
   place({ kind, metadata: { name: metadata?.name ?? "", ...(metadata !== undefined && "namespace" in metadata && { namespace: metadata.namespace }) } }, fallback)
 
 /** Fails with a line for each value that cannot be used here. */
-export const move = (release: HelmRelease): Result.Result<Move, ReadonlyArray<string>> => {
+export const move = (release: HelmRelease, chosen: Chosen): Result.Result<Move, ReadonlyArray<string>> => {
   const { name, namespace, objects } = release
-  const given = releaseValues(release, `${nameOf(release)}-token`)
+  const given = releaseValues({ ...release, config: withChosen(release.config, chosen) }, `${nameOf(release)}-token`)
   return Result.map(parseValues(given.values), (values) => {
     const config = resolve(values, { name, namespace, version: appVersion })
     const places = new Set(install(config).map((_) => placeOf(_, namespace)))

@@ -27,15 +27,6 @@ const asWholes = (values: Tree): Tree =>
     return isTree(wanted) ? withValue(all, key, exactly(treeAt(defaultValues, key), wanted)) : all
   }, values)
 
-/** The chart took numbers for them. */
-const tags = ["agent", "controller", "task.runner", "task.worker"].map((of) => `${of}.image.tag`)
-
-const asTexts = (values: Tree): Tree =>
-  tags.reduce((all, key) => {
-    const tag = get(all, key)
-    return typeof tag === "number" ? withValue(all, key, String(tag)) : all
-  }, values)
-
 /** In releases until 0.5.63 the Secret's name was a text, and its key beside it. */
 const existingSecret = (values: Tree): Tree => {
   const name = get(values, "agent.tokenExistingSecret")
@@ -48,5 +39,5 @@ const existingSecret = (values: Tree): Tree => {
 export const releaseValues = ({ config, defaults, name }: HelmRelease, tokenSecret: string): ReleaseValues => {
   const { secrets, values: bare } = withoutSecrets(existingSecret(config), name, tokenSecret)
   const { renamed, unknown } = renamedValues(bare)
-  return { values: asTexts(asWholes(renamedValues(merge(existingSecret(defaults), bare)).values)), renamed, unknown, secrets }
+  return { values: asWholes(renamedValues(merge(existingSecret(defaults), bare)).values), renamed, unknown, secrets }
 }

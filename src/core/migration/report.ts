@@ -2,17 +2,12 @@
 // Invariant: no secret is in it, so that it may lie in Git beside the overlay.
 // Used by cli/migrate.ts.
 import { changes, leaving } from "./changes.ts"
-import { handOver, type Step, wayBack } from "./hand-over.ts"
+import { endOfWayBack, handOver, type Step, wayBack } from "./hand-over.ts"
 import type { Move } from "./move.ts"
 
 const bullets = (lines: ReadonlyArray<string>): ReadonlyArray<string> => lines.map((line) => `- ${line}`)
 const code = (commands: ReadonlyArray<string>): ReadonlyArray<string> => commands.flatMap((command) => command.split("\n")).map((line) => `    ${line}`)
-const step = ({ commands, title, why }: Step, index: number): ReadonlyArray<string> => ["", `### ${index + 1}. ${title}`, "", why, "", ...code(commands)]
-
-const back = (move: Move): ReadonlyArray<string> => {
-  const commands = wayBack(move)
-  return commands.length === 0 ? [] : ["", "Until the release is removed there is a way back; runs wait in the pool meanwhile:", "", ...code(commands)]
-}
+const section = (heading: string, { commands, title, why }: Step): ReadonlyArray<string> => ["", `${heading} ${title}`, "", why, "", ...code(commands)]
 
 /** Markdown. `folder`: where the overlay is. */
 export const report = (move: Move, folder: string): string => {
@@ -33,8 +28,9 @@ export const report = (move: Move, folder: string): string => {
     "## Handing over",
     "",
     "A step that failed can be repeated. No queued run is lost: runs wait in the pool until a controller asks for them.",
-    ...handOver(move, folder).flatMap(step),
-    ...back(move),
+    ...handOver(move, folder).flatMap((step, index) => section(`### ${index + 1}.`, step)),
+    ...section("##", wayBack(move)),
+    ...section("###", endOfWayBack(move)),
     ""
   ].join("\n")
 }

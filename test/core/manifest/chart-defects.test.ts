@@ -69,7 +69,7 @@ describe("a defect of the chart is none here:", () => {
     expect(bindings.filter(({ subjects = [] }) => subjects.some(({ name }) => name === "theirs"))).toHaveLength(2)
   })
 
-  it("two releases in one namespace share no object but the CustomResourceDefinition", () => {
+  it("objects of two releases in one namespace have other names, but for the CustomResourceDefinition", () => {
     const everything = { agent: { token: "t" }, persistence: { enabled: true }, restrictMetadataService: true }
     const names = (release: string) => objects(everything, { name: release }).map(({ kind, metadata }) => `${kind}/${metadata?.name}`)
     expect(names("blue").filter((name) => names("green").includes(name))).toEqual(["CustomResourceDefinition/atasks.scalr.io"])

@@ -1,25 +1,40 @@
+import type { V1PodSpec } from "@kubernetes/client-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Result } from "effect"
 import { changes, leaving } from "../../../src/core/migration/changes.ts"
-import { handOver, wayBack } from "../../../src/core/migration/hand-over.ts"
+import { endOfWayBack, handOver, wayBack } from "../../../src/core/migration/hand-over.ts"
 import { type Move, move } from "../../../src/core/migration/move.ts"
 import { report } from "../../../src/core/migration/report.ts"
 import type { HelmRelease } from "../../../src/schema/helm-release.ts"
-import { overrides } from "../../../src/schema/values.ts"
-import { firstRelease, laterRelease, objectOf } from "./releases.ts"
+import { difference, merge } from "../../../src/schema/layers.ts"
+import { defaultValues, overrides } from "../../../src/schema/values.ts"
+import { chosen, firstRelease, laterRelease, objectOf } from "./releases.ts"
 
-const moved = (release: HelmRelease): Move => Result.getOrThrow(move(release))
+const moved = (release: HelmRelease): Move => Result.getOrThrow(move(release, chosen))
+const images = { agent: { image: chosen.image }, task: { runner: { image: chosen.runnerImage } } }
+
+/** Of the values that it comes to, what is not an image. */
+const said = (release: HelmRelease) => difference(merge(defaultValues, images), moved(release).values)
+const commands = (release: HelmRelease, title: string) => handOver(moved(release), "out").find((_) => _.title === title)?.commands ?? []
+const overridesOf = (command: string) => JSON.parse(/ --overrides='(.*)'$/u.exec(command)?.[1] ?? "{}") as { readonly spec: V1PodSpec }
 const titles = (release: HelmRelease) => handOver(moved(release), "out").map(({ title }) => title)
 const withToken = (agent: object = {}) => ({ agent: { token: "hunter2", url: "https://example.com", ...agent } })
 
 describe("the values of a release", () => {
   it("of 0.5.59 are the user's own, but for the token", () => {
-    const { values } = moved(firstRelease({ ...withToken(), task: { job: { backoffLimit: 2 } } }))
-    expect(overrides(values)).toEqual({ agent: { tokenExistingSecret: { name: "blue-token" }, url: "https://example.com" }, task: { job: { backoffLimit: 2 } } })
+    expect(said(firstRelease({ ...withToken(), task: { job: { backoffLimit: 2 } } }))).toEqual({ agent: { tokenExistingSecret: { name: "blue-token" }, url: "https://example.com" }, task: { job: { backoffLimit: 2 } } })
   })
 
-  it("may have a number for a tag, as the chart takes it", () => {
-    expect(overrides(moved(firstRelease({ task: { runner: { image: { tag: 1.12 } } } })).values)).toEqual({ task: { runner: { image: { tag: "1.12" } } } })
+  it("have the images that were chosen, whatever the release and its registry say", () => {
+    const image = { repository: "scalr/agent", tag: 0.54 }
+    const release = { global: { imageRegistry: "mirror.example.com" }, agent: { image }, controller: { image }, task: { worker: { image: { tag: "0.54.0" } }, runner: { image } } }
+    expect(overrides(moved(firstRelease(release)).values)).toEqual(images)
+    expect(changes(moved(firstRelease(release)))).toContain("Controller and worker are registry.example.com/agent-job:0.1.0, the runner is registry.example.com/agent-job-runner:0.1.0; no image of the release is used any more, since the chart's agent is another program.")
+  })
+
+  it("name the server that was chosen, and its token is that of the release until somebody puts another one there", () => {
+    const { config, values } = Result.getOrThrow(move(firstRelease(withToken()), { ...chosen, url: "https://ours.example.com" }))
+    expect([values.agent.url, config.pool]).toEqual(["https://ours.example.com", { url: "https://ours.example.com", tokenSecret: { name: "blue-token", key: "token" } }])
   })
 
   it.each([
@@ -28,14 +43,12 @@ describe("the values of a release", () => {
     { given: { tokenExistingSecret: "", token: "hunter2" }, secret: { name: "blue-token" } }
   ])("may name the Secret of the token as a text: $given", ({ given, secret }) => {
     const release = { ...firstRelease({ agent: { url: "https://example.com", ...given } }), defaults: { agent: { tokenExistingSecret: "", tokenExistingSecretKey: "token" } } }
-    const { given: { unknown }, values } = moved(release)
-    expect([overrides(values), unknown]).toEqual([{ agent: { tokenExistingSecret: secret, url: "https://example.com" } }, []])
+    expect([said(release), moved(release).given.unknown]).toEqual([{ agent: { tokenExistingSecret: secret, url: "https://example.com" } }, []])
   })
 
   it("of 0.6.5 say what its defaults are, where ours differ", () => {
-    const { values } = moved(laterRelease({ agent: { resources: { requests: { memory: "512Mi" } } } }))
     const user = { runAsGroup: 1000, runAsUser: 1000 }
-    expect(overrides(values)).toEqual({
+    expect(said(laterRelease({ agent: { resources: { requests: { memory: "512Mi" } } } }))).toEqual({
       agent: { securityContext: user },
       controller: { podSecurityContext: { fsGroup: 1000, ...user }, resources: { limits: null, requests: { memory: "512Mi" } } },
       persistence: { emptyDir: { sizeLimit: "4Gi" } },
@@ -45,7 +58,7 @@ describe("the values of a release", () => {
   })
 
   it("that cannot be used are all told", () => {
-    expect(move(firstRelease({ agent: { image: { tag: true }, dataDir: "data" } }))).toEqual(Result.fail([expect.stringContaining("agent.dataDir: "), expect.stringContaining("agent.image.tag: ")]))
+    expect(move(firstRelease({ agent: { image: { pullPolicy: true }, dataDir: "data" } }), chosen)).toEqual(Result.fail([expect.stringContaining("agent.dataDir: "), expect.stringContaining("agent.image.pullPolicy: ")]))
   })
 })
 
@@ -54,8 +67,7 @@ describe("what changes", () => {
     { given: "an annotation given twice", config: { global: { podAnnotations: { a: "1", b: "1" } }, task: { podAnnotations: { a: "2", b: "1" } } }, says: "Annotation `a` of Pods of tasks is that of `task.podAnnotations`; the chart took the global one." },
     { given: "an environment that the chart did not read", config: { global: { extraEnv: { A: "1" } } }, says: "`global.extraEnv` is in effect in every container; the chart did not read it." },
     { given: "labels that the chart did not read", config: { serviceAccount: { labels: { a: "b" } } }, says: "`serviceAccount.labels` are in effect; the chart did not read them." },
-    { given: "a tag alone", config: { task: { worker: { image: { tag: "1" } } } }, says: "Tag and pull policy of `task.worker.image` are in effect without a repository too; the chart left them out." },
-    { given: "an image of the chart's agent", config: { controller: { image: { tag: "0.54.0" } } }, says: "`agent.image`, `controller.image` must name images with this program, and `task.runner.image` one with your engine (`make image` builds both); those of the chart's agent cannot run it." },
+    { given: "a pull policy alone", config: { task: { worker: { image: { pullPolicy: "Always" } } } }, says: "The pull policy of `task.worker.image` is in effect without a repository too; the chart left it out." },
     { given: "a cloud identity", config: { serviceAccount: { annotations: { role: "a" } } }, says: "Both accounts have the annotations of `serviceAccount.annotations`; what they give in your cloud must be granted to `system:serviceaccount:scalr:blue-task` too." },
     { given: "an account of others", config: { serviceAccount: { create: false, name: "theirs" } }, says: "Roles and bindings are made for the account `theirs`; the chart made none without `serviceAccount.create`." },
     { given: "the metadata service closed", config: { restrictMetadataService: true }, says: "The NetworkPolicy keeps the Pods of tasks, too, from metadata services and link-local addresses, in IPv4 and IPv6, but for their DNS; the chart's reached the controller alone, and cut all of IPv6." },
@@ -86,37 +98,79 @@ describe("what goes", () => {
 })
 
 describe("the hand-over", () => {
-  it("stops the old controller and waits for its Jobs before anything new is applied, and removes the release last", () => {
-    expect(titles(firstRelease(withToken()))).toEqual(["Make the Secret `blue-token`", "Stop the old controller", "Wait for the Jobs that run", "Apply the overlay", "Remove the release"])
+  const [secret, attempt, stop, wait, apply, remove] = ["Make the Secret `blue-token`", "Try what is new", "Stop the old controller", "Wait for the Jobs that run", "Apply the overlay", "Remove the release"]
+
+  it("tries what is new while all is as it was, stops the old controller and waits for its Jobs before anything new is applied, and removes the release last", () => {
+    expect(titles(firstRelease(withToken()))).toEqual([secret, attempt, stop, wait, apply, remove])
   })
 
   it("removes the release first where it has objects of the same names, which it would take along", () => {
     const release = { ...firstRelease({}), name: "scalr-agent" }
-    expect(titles(release)).toEqual(["Stop the old controller", "Wait for the Jobs that run", "Remove the release", "Apply the overlay"])
+    expect(titles(release)).toEqual([attempt, stop, wait, remove, apply])
     expect(moved(release).clashes.map(({ kind, metadata }) => `${kind}/${metadata.name}`)).toEqual(["Deployment/scalr-agent-controller"])
-    expect(wayBack(moved(release))).toEqual([])
+  })
+
+  it("asks the server as the controller will, from a Pod with the new image, and finds an engine in the runner's", () => {
+    const [controller = "", runner = ""] = commands(firstRelease(withToken()), attempt)
+    expect(controller).toMatch(/^kubectl -n scalr run blue-trial --image=registry\.example\.com\/agent-job:0\.1\.0 --restart=Never --attach --rm /u)
+    expect(overridesOf(controller)).toMatchObject({
+      spec: {
+        automountServiceAccountToken: false,
+        volumes: [{ name: "pool-token", secret: { secretName: "blue-token", items: [{ key: "token", path: "token" }] } }],
+        containers: [{
+          image: "registry.example.com/agent-job:0.1.0",
+          args: ["probe", "--pool", "https://example.com", "--token-file", "/var/run/agent-job/pool/token"],
+          volumeMounts: [{ name: "pool-token", mountPath: "/var/run/agent-job/pool" }]
+        }]
+      }
+    })
+    expect(overridesOf(runner)).toMatchObject({ spec: { containers: [{ image: "registry.example.com/agent-job-runner:0.1.0", command: ["/bin/sh", "-c", "command -v tofu || command -v terraform"] }] } })
+  })
+
+  it.each([
+    { given: "no server", config: {}, volumes: [] },
+    { given: "roots that come with the overlay", config: { ...withToken(), global: { tls: { caBundle: "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----" } } }, volumes: ["pool-token"] }
+  ])("asks no server where there is $given", ({ config, volumes }) => {
+    const { spec } = overridesOf(commands(firstRelease(config), attempt)[0] ?? "")
+    expect([spec.containers[0]?.args, spec.volumes?.map(({ name }) => name)]).toEqual([["version"], volumes])
   })
 
   it("waits as long as the old controller may take", () => {
-    expect(handOver(moved(firstRelease({})), "out")[0]?.commands).toEqual([
+    expect(commands(firstRelease({}), stop)).toEqual([
       "kubectl -n scalr scale deployment scalr-agent-controller --replicas=0",
       "kubectl -n scalr wait --for=delete pod -l app.kubernetes.io/instance=blue --timeout=420s"
     ])
   })
 
+  const untilEnded = [
+    "until pods=$(kubectl -n scalr get pods -l app.kubernetes.io/component=task,app.kubernetes.io/instance=blue \\",
+    "    --field-selector=status.phase!=Succeeded,status.phase!=Failed -o name) && [ -z \"$pods\" ]; do sleep 5; done"
+  ].join("\n")
+
   it("never takes an answer that fails for one without Pods", () => {
-    expect(handOver(moved(firstRelease({})), "out")[1]?.commands).toEqual([[
-      "until pods=$(kubectl -n scalr get pods -l app.kubernetes.io/component=task,app.kubernetes.io/instance=blue \\",
-      "    --field-selector=status.phase!=Succeeded,status.phase!=Failed -o name) && [ -z \"$pods\" ]; do sleep 5; done"
-    ].join("\n")])
+    expect(commands(firstRelease({}), wait)).toEqual([untilEnded])
   })
 
-  it("has a way back until the release is removed", () => {
-    expect(wayBack(moved(firstRelease({})))).toEqual([
+  it("has a way back, also once the release is removed: its history is kept, with the definition of the chart", () => {
+    expect(commands(firstRelease({}), remove)).toEqual(["helm -n scalr uninstall blue --keep-history --wait"])
+    expect(wayBack(moved(firstRelease({}))).commands).toEqual([
       "kubectl -n scalr scale deployment blue-controller --replicas=0",
-      "helm show crds CHART --version 0.5.59 | kubectl apply --server-side --force-conflicts -f -",
+      untilEnded,
+      [
+        "kubectl -n scalr get secret sh.helm.release.v1.blue.v3 -o 'jsonpath={.data.release}' | base64 -d | base64 -d | gunzip |",
+        "  jq -r '.chart.files[] | select(.name | startswith(\"crds/\")) | \"---\", (.data | @base64d)' |",
+        "  kubectl apply --server-side --force-conflicts -f -"
+      ].join("\n"),
+      "helm -n scalr rollback blue 3",
       "kubectl -n scalr scale deployment scalr-agent-controller --replicas=1"
     ])
+    expect(endOfWayBack(moved(firstRelease({}))).commands).toEqual(["helm -n scalr uninstall blue"])
+  })
+
+  it("makes room on the way back for what cannot be patched, and leaves what is on a volume", () => {
+    const release = { ...firstRelease({ persistence: { enabled: true } }, [objectOf("PersistentVolumeClaim", "scalr-agent-cache")]), name: "scalr-agent" }
+    expect(moved(release).clashes.map(({ kind }) => kind)).toEqual(["Deployment", "PersistentVolumeClaim"])
+    expect(wayBack(moved(release)).commands.filter((_) => _.includes(" delete "))).toEqual(["kubectl -n scalr delete --ignore-not-found deployment/scalr-agent-controller"])
   })
 
   it("takes over the CRD of 0.5.59, and that of later charts is removed when nobody needs it", () => {
@@ -127,9 +181,9 @@ describe("the hand-over", () => {
   it("keeps Flux from undoing it", () => {
     const labels = { "helm.toolkit.fluxcd.io/name": "agents", "helm.toolkit.fluxcd.io/namespace": "flux-system" }
     const release = firstRelease({}, [{ kind: "Role", metadata: { name: "r", labels } }])
-    const commands = handOver(moved(release), "out").flatMap((_) => _.commands)
-    expect(commands[0]).toBe("flux -n flux-system suspend helmrelease agents")
-    expect(commands.at(-1)).toBe("kubectl -n flux-system delete helmreleases.helm.toolkit.fluxcd.io agents")
+    expect(commands(release, stop)[0]).toBe("flux -n flux-system suspend helmrelease agents")
+    expect(commands(release, remove).at(-1)).toBe("kubectl -n flux-system delete helmreleases.helm.toolkit.fluxcd.io agents")
+    expect(wayBack(moved(release)).why).toContain("Put the HelmRelease into Git again")
   })
 
   it("shows no secret", () => {

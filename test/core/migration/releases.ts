@@ -1,5 +1,6 @@
 // Releases of the Helm chart as they are once decoded: of 0.5.59, and of 0.6.5 with those of its defaults that differ from ours.
 // Used by the tests of this folder.
+import type { Chosen } from "../../../src/core/migration/chosen.ts"
 import type { HelmObject, HelmRelease } from "../../../src/schema/helm-release.ts"
 
 export const objectOf = (kind: string, name: string, more: object = {}): HelmObject => ({ kind, metadata: { name, namespace: "scalr" }, ...more })
@@ -37,3 +38,8 @@ export const laterRelease = (config: object): HelmRelease => ({
   defaults: laterDefaults,
   objects: [controller("blue", 180), objectOf("AgentTaskTemplate", "blue")]
 })
+
+export const chosen: Chosen = {
+  image: { repository: "registry.example.com/agent-job", tag: "0.1.0" },
+  runnerImage: { repository: "registry.example.com/agent-job-runner", tag: "0.1.0" }
+}
