@@ -5,14 +5,15 @@ import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { baseFlag, baseReference, outFlag, shown } from "./base-reference.ts"
 import { lazily } from "./lazily.ts"
-import { installationFlags } from "./settings.ts"
+import { installationFlags, toggle } from "./settings.ts"
 import { givenValues, valuesFlag } from "./values-flag.ts"
 
 const flags = {
   values: valuesFlag,
   out: outFlag,
   ...installationFlags,
-  base: baseFlag
+  base: baseFlag,
+  withoutCrd: toggle("without-crd", "Leave the CustomResourceDefinition to another installation, or to kustomize/crd.")
 }
 
 export const overlay = Command.make("overlay", flags, Effect.fn("overlay")(function*({ name, namespace, out, ...given }) {
@@ -22,7 +23,7 @@ export const overlay = Command.make("overlay", flags, Effect.fn("overlay")(funct
     const [{ writeOverlay }, { Screen }] = await Promise.all([import("./write-overlay.ts"), import("./screen.ts")])
     return Effect.gen(function*() {
       const { line } = yield* Screen
-      const { files, namespaces, secret } = yield* writeOverlay({ values, name, namespace, base, out })
+      const { files, namespaces, secret } = yield* writeOverlay({ values, name, namespace, base, out, withoutCrd: given.withoutCrd })
       yield* line(`Wrote ${shown(out)}: ${files.join(", ")}`)
       if (secret !== undefined) yield* line(`The token is in none of them. Make its Secret, with the token on standard input: kubectl -n ${namespace} create secret generic ${secret.name} --from-file=${secret.key}=/dev/stdin`)
       yield* line(`Install it, once there is namespace ${namespaces.join(" and ")}, with: kubectl apply --server-side -k ${shown(out)}`)

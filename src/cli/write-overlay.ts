@@ -15,17 +15,18 @@ export interface Wanted {
   readonly namespace: string
   readonly base: Base
   readonly out: string
+  readonly withoutCrd?: boolean
   /** Files of others beside the overlay's. */
   readonly more?: Files
 }
 
-const again = ({ base, namespace }: Wanted, name: string): string =>
-  `agent-job overlay --values values.yaml --name ${name} --namespace ${namespace}${base.chosen ? ` --base '${base.reference}'` : ""} --out .`
+const again = ({ base, namespace, withoutCrd }: Wanted, name: string): string =>
+  `agent-job overlay --values values.yaml --name ${name} --namespace ${namespace}${base.chosen ? ` --base '${base.reference}'` : ""}${withoutCrd === true ? " --without-crd" : ""} --out .`
 
 /** What was written, where its objects go, and the Secret that is missing because the values carry the token itself. */
 export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) {
-  const { base: { reference }, more, name, namespace, out, values } = wanted
-  const made = overlay(values, { name, namespace, version: appVersion }, hasComponents(reference) ? shippedComponents : [])
+  const { base: { reference }, more, name, namespace, out, values, withoutCrd = false } = wanted
+  const made = overlay(values, { name, namespace, version: appVersion }, { available: hasComponents(reference) ? shippedComponents : [], withoutCrd })
   const files = { ...overlayFiles(made, reference, again(wanted, made.to.config.name)), ...more }
   yield* writeFolder(out, files)
   return { files: Object.keys(files), namespaces: [...new Set([made.to.config.namespace, made.to.config.taskNamespace])], secret: missingSecret(made) }

@@ -3,6 +3,7 @@
 // Written to kustomize/components by generate/kustomize, and listed in kustomize/README.
 import { podPolicy } from "../core/manifest/admission-pods.ts"
 import { policyObject } from "../core/manifest/admission-policy.ts"
+import { crdName } from "../core/manifest/crd.ts"
 import { server } from "../core/manifest/server.ts"
 import { componentLayers } from "../core/overlay/shipped.ts"
 import { merge, type Tree } from "../schema/layers.ts"
@@ -105,8 +106,17 @@ const serverItself: Component = {
   objects: server
 }
 
+const withoutCrd: Component = {
+  name: "without-crd",
+  does: "Leaves the CustomResourceDefinition to somebody else: to another installation, or to kustomize/crd.",
+  adapt: [
+    "A cluster has one of them, and what deletes it deletes the tasks of all installations. So every installation but one has this, or all of them, and the definition is applied first, by itself, and is that of the newest installation."
+  ],
+  ifThere: [{ apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", metadata: { name: crdName }, $patch: "delete" }]
+}
+
 export const components: ReadonlyArray<Component> =
-  [admission, caBundle, ha, monitoring, mtls, namespaces, noIngress, nodeCache, persistence, pool, proxy, quota, restrictMetadata, restrictedEgress, separateUsers, serverItself]
+  [admission, caBundle, ha, monitoring, mtls, namespaces, noIngress, nodeCache, persistence, pool, proxy, quota, restrictMetadata, restrictedEgress, separateUsers, serverItself, withoutCrd]
 
 const inputsOf = ({ inputs = [] }: Component): string => inputs.map(({ literal }) => `\`${literal}\``).join(", ")
 

@@ -17,10 +17,10 @@ import { build, type Built, idOf, meaningOf } from "../kustomize/build.ts"
 interface Installation { readonly name: string; readonly namespace: string }
 
 /** What kustomize makes of the overlay for a values file. */
-const built = async (file: Tree, of: Installation): Promise<ReadonlyArray<Built>> => {
+const built = async (file: Tree, of: Installation, withoutCrd = false): Promise<ReadonlyArray<Built>> => {
   const folder = await realpath(await mkdtemp(join(tmpdir(), "agent-job-overlay-")))
   try {
-    const files = overlayFiles(overlay(Result.getOrThrow(parseValues(file)), { ...of, version: "0.54.0" }), relative(folder, absolute("kustomize/base")), "")
+    const files = overlayFiles(overlay(Result.getOrThrow(parseValues(file)), { ...of, version: "0.54.0" }, { withoutCrd }), relative(folder, absolute("kustomize/base")), "")
     await Promise.all(Object.entries(files).map(([path, content]) => writeFile(join(folder, path), content)))
     return await build(folder)
   } finally {
@@ -56,6 +56,13 @@ describe("an overlay", () => {
   // Two at a time: kustomize is what takes the time.
   it.effect.prop("builds what the same values render, whatever they are and whatever the installation is called", [valuesFiles, Installations, valuesFiles, Installations], ([file, of, other, ofOther]) =>
     Effect.promise(() => Promise.all([equal(file, of), equal(other, ofOther)])), { arbitrary: { runs: 50 }, timeout: 300_000 })
+
+  it("has all but the definition of AgentTask where that is another installation's", async () => {
+    const isDefinition = ({ kind }: Pick<Built, "kind">) => kind === "CustomResourceDefinition"
+    const [alone, all] = [await built({}, { name: "blue", namespace: "green" }, true), await built({}, { name: "blue", namespace: "green" })]
+    expect(alone).toEqual(all.filter((_) => !isDefinition(_)))
+    expect(all.filter(isDefinition)).toHaveLength(1)
+  })
 
   it.each<{ given: string; file: Tree; of?: Installation }>([
     { given: "the defaults", file: {} },

@@ -47,6 +47,13 @@ describe("agent-job overlay", () => {
       })
     }))
 
+  it.live("leaves the definition of AgentTask to another installation where it is asked to, and says so in the command that writes it anew", () =>
+    Effect.gen(function*() {
+      yield* overlay({}, "--name", "blue", "--namespace", "green", "--without-crd")
+      expect(parse(read("patch-custom-resource-definition.yaml"))).toMatchObject({ $patch: "delete", kind: "CustomResourceDefinition", metadata: { name: "atasks.scalr.io" } })
+      expect(read("values.yaml").split("\n")[0]).toMatch(/ --without-crd --out \.$/u)
+    }))
+
   it.live("writes the same again from its own values, and takes away what it made before", () =>
     Effect.gen(function*() {
       yield* overlay({ controller: { nodeSelector: { a: "b" } } }, "--name", "blue", "--namespace", "green")

@@ -60,6 +60,20 @@ describe("an overlay", () => {
     expect(layers(objects)).toEqual({ ...layers(await build("kustomize/overlays/agent")) as object, "values.yaml": "task:\n  limits:\n    total: 3\n" })
   })
 
+  it.each(overlays)("%s leaves the definition of AgentTask to others by a component, and is the same otherwise", async (overlay) => {
+    const objects = await buildOf((at) => ({ resources: [at(overlay)], components: [at("kustomize/components/without-crd")] }))
+    expect(objects).toEqual((await build(overlay)).filter(({ kind }) => kind !== "CustomResourceDefinition"))
+  })
+
+  it.each(["kustomize/base", "flux/platform/crds", "kustomize/argo-cd/standalone"])("does not take the definition of AgentTask, and all tasks, out of the cluster when it leaves Git: %s", async (folder) => {
+    const [definition] = (await build(folder)).filter(({ kind }) => kind === "CustomResourceDefinition")
+    expect(definition?.metadata.annotations).toMatchObject({ "argocd.argoproj.io/sync-options": "Prune=false,Delete=false", "kustomize.toolkit.fluxcd.io/prune": "disabled" })
+  })
+
+  it.each(["flux/platform/standalone", "flux/platform/production"])("%s leaves it to flux/platform/crds", async (folder) => {
+    expect((await build(folder)).filter(({ kind }) => kind === "CustomResourceDefinition")).toEqual([])
+  })
+
   it("takes another pool from an overlay over it", async () => {
     const objects = await buildOf((at) => ({
       resources: [at("kustomize/overlays/agent")],

@@ -48,11 +48,13 @@ const columns = [
   { name: "Duration", type: "string", description: "From the claim to the end.", jsonPath: ".status.duration", priority: wide }
 ]
 
+export const crdName = `${agentTaskResource.plural}.${agentTaskResource.group}`
+
 export const crd = (): CustomResourceDefinition => ({
   apiVersion: "apiextensions.k8s.io/v1",
   kind: "CustomResourceDefinition",
   // Kept, since every task would go with it, and what they run.
-  metadata: { name: `${plural}.${group}`, labels: { "app.kubernetes.io/name": "agent-job", ...managedByUs }, annotations: kept },
+  metadata: { name: crdName, labels: { "app.kubernetes.io/name": "agent-job", ...managedByUs }, annotations: kept },
   spec: {
     group,
     scope: "Namespaced",

@@ -64,10 +64,17 @@ const overlayWith = (to: Installed, components: ReadonlyArray<ShippedComponent>)
 /** What a person would have to read; names say little. */
 const size = ({ patches, resources, values }: Overlay): number => JSON.stringify([patches, resources]).length + values.length
 
-/** A component of `available` is taken where it makes the rest shorter, and the values have nothing to take back of it. The Secret of a token is not part of the overlay. */
-export const overlay = (values: Values, release: Release, available = shippedComponents): Overlay => {
+export interface Options {
+  /** Of the components, those that are to be had. */
+  readonly available?: ReadonlyArray<ShippedComponent>
+  /** The CustomResourceDefinition is somebody else's. */
+  readonly withoutCrd?: boolean
+}
+
+/** A component is taken where it makes the rest shorter, and the values have nothing to take back of it. The Secret of a token is not part of the overlay. */
+export const overlay = (values: Values, release: Release, { available = shippedComponents, withoutCrd = false }: Options = {}): Overlay => {
   const config = resolve(values, release)
-  const to = { config, objects: install(config).filter(({ kind }) => kind !== "Secret") }
+  const to = { config, objects: install(config).filter(({ kind }) => kind !== "Secret" && !(withoutCrd && kind === "CustomResourceDefinition")) }
   return available.reduce((best, component) => {
     const withIt = overlayWith(to, [...best.components, component])
     return size(withIt) < size(best) && withIt.values.length <= best.values.length ? withIt : best

@@ -38,7 +38,7 @@ describe("the overlay", () => {
   })
 
   it("has objects of its own where there is no component", () => {
-    const { components, resources } = overlay(Result.getOrThrow(parseValues({ persistence: { enabled: true } })), { name: "a", namespace: "b", version: "1" }, [])
+    const { components, resources } = overlay(Result.getOrThrow(parseValues({ persistence: { enabled: true } })), { name: "a", namespace: "b", version: "1" }, { available: [] })
     expect([components, metadataOf(resources)]).toEqual([[], ["a-cache"]])
   })
 
