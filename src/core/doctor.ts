@@ -116,7 +116,7 @@ export const admission = (config: ResolvedConfig, missing: ReadonlyArray<string>
 export const rights = (account: string, lacking: ReadonlyArray<string>, excess: ReadonlyArray<string>): Check => {
   const say = check(`what ${account} may do`)
   if (excess.length > 0) return say("failed", `it may ${excess.join(", ")}, which nothing here grants; find the role that does, and take it away`)
-  return lacking.length > 0 ? say("failed", `it may not ${lacking.join(", ")}; apply the roles again`) : say("ok", "as docs/rbac.md has it, and neither read Secrets nor run commands in Pods")
+  return lacking.length > 0 ? say("failed", `it may not ${lacking.join(", ")}; apply the roles again`) : say("ok", "as docs/rbac.md has it, and neither get Secrets nor run commands in Pods")
 }
 
 /** `nodes`: those that run Pods of ours, and how many of them can give Pods users of their own. */

@@ -47,9 +47,9 @@ const rbacFile = (): GeneratedFile =>
   markdownFile("docs/rbac.md", [
     "# Who may do what",
     "",
-    "What the roles of an installation grant, each verb because some code uses it: a test compares this with the audit log of an API server. Nobody reads Secrets, makes Pods, or runs",
-    "commands in them; the server speaks to no Kubernetes at all, and the runner has no token. The namespaces are those of `kustomize/base`. What a role cannot say, such as",
-    "\"its own task\", the policies of the component `admission` do ([ADR 0015](adr/0015-let-the-api-server-hold-tasks-to-their-own-objects.md)).",
+    "What the roles of an installation grant, each verb because some code uses it: a test compares this with the audit log of an API server. Nobody gets or lists Secrets, makes Pods,",
+    "or runs commands in them; the server speaks to no Kubernetes at all, and the runner has no token. The namespaces are those of `kustomize/base`. What a role cannot say, such as",
+    "\"its own task\" or \"the Secrets that it made\", the policies of the component `admission` do ([ADR 0015](adr/0015-let-the-api-server-hold-tasks-to-their-own-objects.md)).",
     "",
     ...table(["Who", "In namespace", "May", "What", "Why"], grants(installationOf({})).flatMap(({ namespace, rights, to }) =>
       rights.map(({ apiGroup, names = [], resources, verbs, why }) => [

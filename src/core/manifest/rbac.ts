@@ -1,5 +1,5 @@
 // What the two accounts may do, each verb because some code does it: the controller runs tasks, a task writes its own status.
-// Invariant: nobody reads Secrets, makes Pods or runs commands in them.
+// Invariant: nobody gets or lists Secrets, makes Pods or runs commands in them. Whoever patches a Secret is shown it: core/manifest/admission-secrets says which.
 // Used by core/manifest/install, and by generate for docs/rbac.md; test/core/manifest/rbac.cluster.test.ts compares it with an audit log.
 import type { V1PolicyRule, V1Role, V1RoleBinding } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
@@ -28,7 +28,7 @@ const runTasks: ReadonlyArray<Right> = [
   may("get", "source.toolkit.fluxcd.io", "gitrepositories ocirepositories buckets", "the artifact of a task's source"),
   may("get list watch create delete", "batch", "jobs", "one for each start of a task; deletes those that must not go on"),
   may("get list watch", "", "pods", "what became of the Pod of a Job"),
-  may("create patch", "", "secrets", "the token of a pool's task, which it never reads back"),
+  may("create patch", "", "secrets", "the token of a pool's task; the answer to a patch has the whole Secret, so component `admission` lets it patch these and no other"),
   may("get create patch", "coordination.k8s.io", "leases", "holds a workspace for an apply or destroy, takes it over from one that is over"),
   may("create list", "events.k8s.io", "events", "tells what happened; lists why a Pod cannot be made")
 ]

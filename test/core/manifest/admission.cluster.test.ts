@@ -5,11 +5,13 @@ import { ConfigProvider, Effect, Layer, Option, Schedule } from "effect"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { job } from "../../../src/core/manifest/job.ts"
+import { managedByUs } from "../../../src/core/manifest/labels.ts"
+import { ownerReference } from "../../../src/core/manifest/owner-reference.ts"
 import { signalPlan } from "../../../src/core/signal-plan.ts"
 import { advance, claimed, finished, running, unsaved } from "../../../src/core/status.ts"
 import { Kubernetes } from "../../../src/kubernetes/client.ts"
 import type { KubernetesError } from "../../../src/kubernetes/errors.ts"
-import { agentTasks, jobs, pods } from "../../../src/kubernetes/kinds.ts"
+import { agentTasks, jobs, pods, secrets } from "../../../src/kubernetes/kinds.ts"
 import type { AgentTask, AgentTaskStatus } from "../../../src/schema/agent-task.ts"
 import { Uid } from "../../../src/schema/names.ts"
 import type { StageResult } from "../../../src/schema/stage-result.ts"
@@ -46,11 +48,13 @@ const refusal = <A, R>(attempt: Effect.Effect<A, Pick<KubernetesError, "message"
   Effect.match(attempt, { onSuccess: () => "it was taken", onFailure: ({ _tag, message }) => `${_tag}: ${message}` })
 
 /** A policy holds a moment after it was made. */
+const untilHeld = (attempt: Effect.Effect<string>) => attempt.pipe(Effect.repeat({ until: (_) => _.includes("ValidatingAdmissionPolicy"), schedule: Schedule.spaced("100 millis"), times: 200 }))
+
 const held = Effect.gen(function*() {
   const { as, config } = yield* Installation
   const task = yield* createTask("probe")
   const nobody = yield* as(userOf(config.taskNamespace, config.taskAccountName))
-  yield* refusal(write(nobody, task, (status) => status)).pipe(Effect.repeat({ until: (_) => _.includes("ValidatingAdmissionPolicy"), schedule: Schedule.spaced("100 millis"), times: 200 }))
+  yield* untilHeld(Effect.provideService(refusal(write(nobody, task, (status) => status)), Kubernetes, yield* Kubernetes))
 })
 
 const settings = ({ pod, task: { metadata: { name, namespace } } }: Begun) =>
@@ -216,6 +220,37 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
         yield* write(admin, named.task, () => ({ phase: "Pending", job: { name: jobNameOf } }))
         yield* write(named.worker, named.task, claim)
       }))
+  })
+
+  describe("shows the controller", () => {
+    it.effect("no Secret but the tokens of tasks, which it may renew", () =>
+      Effect.gen(function*() {
+        const { config: { taskAccountName, taskNamespace: namespace }, controller } = yield* Installation
+        const admin = yield* Kubernetes
+        const task = yield* createTask("owner")
+        const data = { token: "aHVudGVyMg==" }
+        const tokenOf = (name: string, metadata: object = {}, more: object = {}) => ({ metadata: { name, namespace, labels: managedByUs, ownerReferences: [ownerReference(task)], ...metadata }, type: "Opaque", data, ...more })
+        const nothing = [{ op: "test" as const, path: "/kind", value: "Secret" }]
+        const patched = (name: string) => controller.patch(secrets, { name, namespace }, nothing)
+        yield* controller.create(secrets, tokenOf("of-task"))
+        expect(yield* controller.patch(secrets, { name: "of-task", namespace }, [{ op: "add", path: "/data", value: { token: "bmV3" } }])).toMatchObject({ data: { token: "bmV3" } })
+        const theirs = { "of-somebody": { labels: {}, ownerReferences: [] }, "without-owner": { ownerReferences: [] }, "without-label": { labels: {} }, "of-another-kind": { ownerReferences: [{ apiVersion: "batch/v1", kind: "AgentTask", name: "a", uid: "b" }] } }
+        for (const [name, metadata] of Object.entries(theirs)) yield* admin.create(secrets, tokenOf(name, metadata))
+        const ofAccount = { type: "kubernetes.io/service-account-token", data: {} }
+        const account = { annotations: { "kubernetes.io/service-account.name": taskAccountName } }
+        yield* admin.create(secrets, tokenOf("of-account", account, ofAccount))
+        yield* untilHeld(refusal(patched("of-somebody")))
+        const attempts = {
+          ...Object.fromEntries([...Object.keys(theirs), "of-account"].map((name) => [`a patch of the Secret ${name}`, patched(name)])),
+          "a Secret that Kubernetes fills with the token of an account": controller.create(secrets, tokenOf("filled", account, ofAccount)),
+          "a Secret of no task": controller.create(secrets, tokenOf("mine", { ownerReferences: [] }))
+        }
+        for (const [given, attempt] of Object.entries(attempts)) {
+          const answer = yield* refusal(attempt)
+          expect([given, answer]).toEqual([given, expect.stringMatching(policy)])
+          expect(answer).not.toMatch(/hunter2|aHVudGVyMg/u)
+        }
+      }), 60_000)
   })
 
   describe("lets run as the tasks' account", () => {

@@ -80,7 +80,7 @@ describe("a defect of the chart is none here:", () => {
     expect(all.flatMap((object) => parseDocument(manifestYaml(object), { uniqueKeys: true }).errors)).toEqual([])
   })
 
-  it("tasks have an account of their own, and nobody reads Secrets, makes Pods or runs commands in them", () => {
+  it("tasks have an account of their own, and nobody gets or lists Secrets, makes Pods or runs commands in them", () => {
     expect(podOf()?.spec?.serviceAccountName).not.toBe(deployment(configOf()).spec?.template.spec?.serviceAccountName)
     const rules = (ofKind("Role") as ReadonlyArray<V1Role>).flatMap(({ rules = [] }) => rules)
     const may = (verb: string, resource: string) => rules.some(({ resources, verbs }) => resources?.includes(resource) && verbs.includes(verb))

@@ -1,0 +1,27 @@
+// Which Secrets the controller may write: the tokens of tasks. The answer to a patch is the whole object, so who may patch any may read any.
+// Invariant: what it may change is its own already, and no Secret of its making gets a content from Kubernetes, as one for an account would.
+// Used by core/manifest/admission.
+import { agentTaskResource } from "../../schema/names.ts"
+import type { ResolvedConfig } from "../resolve.ts"
+import { cel, type Policy, userOf } from "./admission-policy.ts"
+import { managedByUs } from "./labels.ts"
+
+const { group, kind } = agentTaskResource
+
+const isOurs = Object.entries(managedByUs).map(([label, value]) => `variables.secret.metadata.?labels[?${cel(label)}].orValue('') == ${cel(value)}`)
+
+export const secretPolicy = (config: ResolvedConfig): Policy => ({
+  name: "task-tokens",
+  rules: [{ apiGroups: [""], apiVersions: ["*"], resources: ["secrets"], operations: ["CREATE", "UPDATE"] }],
+  inTaskNamespace: true,
+  of: { name: "by-the-controller", expression: `request.userInfo.username == ${cel(userOf(config.namespace, config.account.name))}` },
+  variables: { secret: "request.operation == 'CREATE' ? object : oldObject" },
+  checks: [{
+    expression: [
+      ...isOurs,
+      `variables.secret.metadata.?ownerReferences.orValue([]).exists(o, o.kind == ${cel(kind)} && o.apiVersion.startsWith(${cel(`${group}/`)}))`,
+      "variables.secret.?type.orValue('') == 'Opaque'"
+    ].join(" && "),
+    message: "the controller writes the Secrets with the tokens of tasks and no other, since the answer shows what is in it"
+  }]
+})
