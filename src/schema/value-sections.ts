@@ -46,7 +46,7 @@ const task = section({
   extraVolumes: value(Schema.mutable(Schema.Array(pod.Volume)), [], "Further volumes of the Pods of tasks."),
   historyPerWorkspace: value(whole, 20, "Finished AgentTasks of a pool, and of attempts at new revisions, that are kept in one workspace."),
   job: section({
-    activeDeadlineSeconds: value(whole, 0, "Seconds that a Job may live, start and orderly end included; it shortens the timeout of tasks that ask for more; 0: as long as its task's timeout needs."),
+    activeDeadlineSeconds: value(whole, 0, "Seconds that a Job may live, start and orderly end included; it shortens the timeout of tasks that ask for more; 0: as long as its task's timeout needs, and an hour more to save a state while the server is away."),
     backoffLimit: value(whole, 0, "How often a Job that failed to start may be tried again; a stage that has begun is never repeated."),
     podFailurePolicy: section({
       rules: value(

@@ -63,7 +63,7 @@ export class Engine extends Context.Service<Engine, {
         yield* Ref.set(forced, name !== "INT")
         yield* running.signal(name)
       }
-      yield* stop.tooLate
+      yield* Effect.sleep(stop.plan.giveUpAfterMillis - past)
     })
 
     const started = (workplace: Workplace, { args, tells }: StageCommand, extra: CommandEnv) =>

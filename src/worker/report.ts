@@ -62,8 +62,8 @@ export interface Roads {
  * and it hears of it from the controller as soon as the status is written.
  */
 export const report = Effect.fn("Report.result")(function*(claim: Claim, result: StageResult, { flushLog, tellPool }: Roads) {
-  const { now } = yield* Stop
-  const hasty = Option.contains(yield* now, "Evicted") // else nobody ends the Pod
+  const { isLeaving } = yield* Stop
+  const hasty = yield* isLeaving // else nobody ends the Pod
   const wait = waits[hasty ? "inHaste" : "inPeace"]
   const pool = Option.match(tellPool, {
     onNone: () => Effect.succeed(false),

@@ -2,7 +2,7 @@
 // Always holds: secrets are redacted values from here on.
 // Used by worker/worker.ts and the parts that it starts.
 import { Config, Context, Duration, Layer, Option } from "effect"
-import { workerHealthPort } from "../core/manifest/places.ts"
+import { statePatienceSeconds, workerHealthPort } from "../core/manifest/places.ts"
 
 export class Settings extends Context.Service<Settings, {
   readonly namespace: string
@@ -36,7 +36,7 @@ export class Settings extends Context.Service<Settings, {
   readonly readyPort: number
   /** How long a server that does not answer is asked again. */
   readonly poolPatience: Duration.Duration
-  /** How long it is asked to take the last state when the engine is gone, as long as nobody stops the stage. */
+  /** How long it is asked to take the last state when the engine is gone, as long as nobody stops the stage; its own time does not. */
   readonly statePatience: Duration.Duration
   readonly runnerPatience: Duration.Duration
 }>()("agent-job/worker/Settings") {
@@ -63,7 +63,7 @@ export class Settings extends Context.Service<Settings, {
     terminationLog: Config.String("AGENT_JOB_TERMINATION_LOG").pipe(Config.withDefault("/dev/termination-log")),
     readyPort: Config.Int("AGENT_JOB_READY_PORT").pipe(Config.withDefault(workerHealthPort)),
     poolPatience: Config.Duration("AGENT_JOB_POOL_PATIENCE").pipe(Config.withDefault(Duration.minutes(5))),
-    statePatience: Config.Duration("AGENT_JOB_STATE_PATIENCE").pipe(Config.withDefault(Duration.hours(1))),
+    statePatience: Config.Duration("AGENT_JOB_STATE_PATIENCE").pipe(Config.withDefault(Duration.seconds(statePatienceSeconds))),
     runnerPatience: Config.Duration("AGENT_JOB_RUNNER_PATIENCE").pipe(Config.withDefault(Duration.minutes(1)))
   }))
 }

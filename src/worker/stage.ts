@@ -2,7 +2,7 @@
 // Always holds: whatever goes wrong ends as a result with a reason of the closed list; `succeeded` needs every command to end with 0.
 // Used by worker/worker.ts.
 import { join } from "node:path"
-import { type Cause, Context, Duration, Effect, Exit, Layer, Option, Ref, type Scope } from "effect"
+import { type Cause, Context, Duration, Effect, Exit, Fiber, Layer, Option, Ref, type Scope } from "effect"
 import { effectsMessage, madeMessage, withLeft } from "../core/effects-message.ts"
 import { fromEvent, fromLog } from "../core/engine-events.ts"
 import { changesOf, closing, plannedEntries } from "../core/journal.ts"
@@ -165,14 +165,16 @@ const tellWhoWaits = Effect.gen(function*() {
  * a stage that ends with it held is one whose journal and plan the server compares with the state.
  */
 export const settle = Effect.fnUntraced(function*(backing: Pick<Backing, "settleState" | "storedState" | "giveStateBack">, place: Provisioned, done: Done, journal: Journal, facts: Ref.Ref<Facts>) {
+  const { statePatience } = yield* Settings
   yield* Ref.update(facts, (_) => ({ ..._, changes: changesOf(journal.entries()) }))
+  const arriving = yield* Effect.forkChild(journal.flush(statePatience)) // in the same time: the Pod is not to stay for twice that
   const settled = yield* Effect.exit(Effect.mapError(Effect.raceFirst(backing.settleState(place), tellWhoWaits), withExitCodeOf(done)))
   const statePushed = Exit.isSuccess(settled) ? settled.value : Option.some(false)
   if (Option.isSome(statePushed)) yield* Ref.update(facts, (_) => ({ ..._, statePushed: statePushed.value }))
   const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...(Option.isSome(statePushed) && { statePushed: statePushed.value }) })
   if (inOrder) yield* backing.giveStateBack
   if (Exit.isFailure(done) || Exit.isFailure(settled)) {
-    const isTold = yield* accountFor(backing, done, inOrder, journal, facts)
+    const isTold = yield* accountFor(backing, done, inOrder, Fiber.join(arriving), journal, facts)
     if (!inOrder && isTold) yield* backing.giveStateBack
   }
   yield* settled
@@ -187,11 +189,10 @@ const close = Effect.fnUntraced(function*(done: Done, journal: Journal) {
 })
 
 /** Waits for the journal to arrive, since with the Pod it is gone; gives whether it has, to its end. Nothing here changes how the stage ends. */
-const accountFor = Effect.fnUntraced(function*(backing: Pick<Backing, "storedState">, done: Done, inOrder: boolean, journal: Journal, facts: Ref.Ref<Facts>) {
-  const { statePatience } = yield* Settings
+const accountFor = Effect.fnUntraced(function*(backing: Pick<Backing, "storedState">, done: Done, inOrder: boolean, arriving: Effect.Effect<boolean>, journal: Journal, facts: Ref.Ref<Facts>) {
   const { tooLate } = yield* Stop
-  const arriving = Effect.flatMap(journal.flush(statePatience), (arrived) => inOrder ? Effect.succeed(arrived) : Effect.map(close(done, journal), (closed) => arrived && closed))
-  const arrived = Effect.raceFirst(arriving, Effect.as(tooLate, false))
+  const toItsEnd = Effect.flatMap(arriving, (arrived) => inOrder ? Effect.succeed(arrived) : Effect.map(close(done, journal), (closed) => arrived && closed))
+  const arrived = Effect.raceFirst(toItsEnd, Effect.as(tooLate, false))
   if (journal.entries().length === 0) return yield* arrived
   const [state, isTold] = yield* Effect.all([Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<string>())), arrived], { concurrency: 2 })
   const left = Option.match(Option.filter(state, (text) => !isEncrypted(text)), {

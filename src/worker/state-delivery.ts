@@ -26,7 +26,7 @@ export class StateDelivery extends Context.Service<StateDelivery, {
   /** The newest state; nothing if there is none yet. */
   readonly read: Effect.Effect<Option.Option<Uint8Array>, PlatformError>
   readonly lock: (info: LockInfo) => Effect.Effect<void, PlatformError>
-  /** Succeeds when the server has it, however long it takes within the stage's time. If it is given up before, `settle` goes on with it. */
+  /** Succeeds when the server has it, however long it takes while the engine waits. If that hangs up, `settle` goes on with it. */
   readonly push: (bytes: Uint8Array) => Effect.Effect<void, PlatformError>
   /** Takes note of it. The server gets its lock back by `giveBack`, when the engine is gone, since only then is it known that no state is left over. */
   readonly unlock: (info: LockInfo) => Effect.Effect<void, PlatformError>
@@ -66,7 +66,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       (told) => askAgain(told, { while: mayHelp, first: "200 millis", spaced: "5 seconds", limit }),
       Effect.raceFirst(Effect.andThen(tooLate, Effect.fail(new NoAnswer({ detail: "not before the end of the grace period" }))))
     )
-  /** Through an outage, for as long as the stage may take; a token may be renewed meanwhile. */
+  /** Through an outage, for as long as the engine waits; a token may be renewed meanwhile. */
   const stubbornly = <A>(ask: Effect.Effect<A, PlatformError>) => again(ask, ({ _tag }) => _tag !== "Declined", Duration.infinity)
   /** The same when the engine is gone: a refusal stays one, and the Pod is not to stay for ever. */
   const patiently = <A>(ask: Effect.Effect<A, PlatformError>) => again(ask, ({ _tag }) => _tag === "NoAnswer", statePatience)
@@ -101,7 +101,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       unconfirmed = bytes
       yield* keepCopy(privateDirectory, bytes).pipe(Effect.catch((error) => Effect.logWarning(error.message))) // the server is asked all the same
       const told = Effect.tapError(platform.pushState(bytes, digest, held.lock), (error) => notTaken(bytes, error))
-      yield* unsavedDuring(ask(Effect.tap(told, confirm(bytes, digest))))
+      yield* Effect.interruptible(unsavedDuring(ask(Effect.tap(told, confirm(bytes, digest))))) // from here on it is not lost with an engine that hangs up, whose request is not interruptible by itself
       yield* unshare
       yield* removeCopy(privateDirectory)
     })
@@ -155,7 +155,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   }).pipe(Effect.tap((newest) => Effect.sync(() => { known = newest })))
 
   return StateDelivery.of({
-    read: Effect.suspend(() => held === undefined ? platform.patiently(platform.state) : readLocked),
+    read: Effect.interruptible(Effect.suspend(() => held === undefined ? platform.patiently(platform.state) : readLocked)),
     lock: (info) => inTurn.withPermit(lock(info)),
     push: (bytes) => inTurn.withPermit(deliver(bytes, stubbornly)),
     unlock: ({ ID }) => inTurn.withPermit(Effect.suspend(() =>

@@ -1,5 +1,5 @@
 // Why and since when the stage has to stop: a cancel of its AgentTask, SIGTERM of the Pod, its own deadline, or what the worker itself finds, whichever comes first.
-// Always holds: there is at most one stop, so that the engine gets at most one interrupt.
+// Always holds: there is at most one stop, so that the engine gets at most one interrupt; the stage's own time ends the engine, and never the saving of its state.
 // Used by worker/stage, worker/engine and everything that waits for a server.
 import { Context, Deferred, type Duration, Effect, Layer, Option, Schedule, type Scope, Stream } from "effect"
 import type { StopCause } from "../core/outcome.ts"
@@ -16,8 +16,10 @@ export class Stop extends Context.Service<Stop, {
   readonly now: Effect.Effect<Option.Option<StopCause>>
   /** What the engine gets from that moment on. */
   readonly plan: SignalPlan
-  /** Completes when the stage had to stop and what is left of the grace is for the result alone. */
+  /** Completes when somebody has stopped the stage, by a cancel or with its Pod, and what is left of the grace is for the result alone. */
   readonly tooLate: Effect.Effect<void>
+  /** The Pod has to go, whatever else stopped the stage before. */
+  readonly isLeaving: Effect.Effect<boolean>
   /** Stops the stage, unless it has to stop already. */
   readonly because: (cause: StopCause) => Effect.Effect<void>
   /** From the claim on: listens for a cancel, and stops the stage after this time. */
@@ -34,21 +36,23 @@ const listen = Effect.fnUntraced(function*(sigterm: Effect.Effect<void>): Effect
   const scope = yield* Effect.scope
   const plan = signalPlan(graceSeconds)
   const first = Deferred.makeUnsafe<StopCause>()
+  const leaving = Deferred.makeUnsafe<void>()
   const tooLate = Deferred.makeUnsafe<void>()
-  const after = (event: Effect.Effect<unknown>, cause: StopCause) => Effect.forkIn(Effect.andThen(event, Deferred.succeed(first, cause)), scope, { startImmediately: true })
-  yield* after(sigterm, "Evicted")
-  yield* Deferred.await(first).pipe(
-    Effect.andThen(Effect.sleep(plan.giveUpAfterMillis)),
-    Effect.andThen(Deferred.succeed(tooLate, undefined)),
-    Effect.forkScoped
-  )
+  const because = (cause: StopCause) => Effect.asVoid(Deferred.succeed(first, cause))
+  const fork = (effect: Effect.Effect<unknown>) => Effect.forkIn(effect, scope, { startImmediately: true })
+  const bySomebody = (cause: StopCause) => because(cause).pipe(Effect.andThen(Effect.sleep(plan.giveUpAfterMillis)), Effect.andThen(Deferred.succeed(tooLate, undefined)))
+  yield* fork(sigterm.pipe(Effect.andThen(Deferred.succeed(leaving, undefined)), Effect.andThen(bySomebody("Evicted"))))
   return Stop.of({
     asked: Deferred.await(first),
     now: Effect.suspend(() => Deferred.isDoneUnsafe(first) ? Effect.asSome(Deferred.await(first)) : Effect.succeedNone),
     plan,
     tooLate: Deferred.await(tooLate),
-    because: (cause) => Effect.asVoid(Deferred.succeed(first, cause)),
-    begin: (timeout) => Effect.asVoid(Effect.andThen(after(Effect.provide(cancelled, context), "Cancelled"), after(Effect.sleep(timeout), "DeadlineExceeded")))
+    isLeaving: Effect.sync(() => Deferred.isDoneUnsafe(leaving)),
+    because,
+    begin: Effect.fnUntraced(function*(timeout) {
+      yield* fork(Effect.andThen(Effect.provide(cancelled, context), bySomebody("Cancelled")))
+      yield* fork(Effect.andThen(Effect.sleep(timeout), because("DeadlineExceeded")))
+    })
   })
 })
 

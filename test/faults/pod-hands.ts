@@ -25,7 +25,7 @@ class NoToken extends Data.TaggedError("NoToken")<{ readonly task: string }> {
   override get message() { return `The Secret of ${this.task} is not there.` }
 }
 
-const stop = Stop.of({ asked: Effect.never, now: Effect.succeed(Option.none()), plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, begin: () => Effect.void })
+const stop = Stop.of({ asked: Effect.never, now: Effect.succeed(Option.none()), plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, isLeaving: Effect.succeed(false), begin: () => Effect.void })
 
 /** Of one Pod: the claim, the token, the result on its roads, and what the kubelet says at the end. */
 const liveThrough = Effect.fnUntraced(function*(pod: string, podUid: string, task: string, place: string, claims: Array<string>, { client, pool }: Ways) {

@@ -35,7 +35,7 @@ const applying = (url: string): Effect.Effect<Worker, never, Scope.Scope> =>
     const place = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "faults-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
     const tokenFile = join(place, "token")
     writeFileSync(tokenFile, taskToken)
-    const stop = Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeed(Option.none()), plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, begin: () => Effect.void }))
+    const stop = Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeed(Option.none()), plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, isLeaving: Effect.succeed(false), begin: () => Effect.void }))
     const settings = Layer.orDie(podSettings(place, place, { AGENT_JOB_TOKEN_FILE: tokenFile, AGENT_JOB_POOL_PATIENCE: "20 seconds" }))
     const parts = StateDelivery.layer.pipe(Layer.provide(noTaskStatus), Layer.provideMerge(Layer.orDie(Platform.layer(proxy.url, taskUid))), Layer.provide(Layer.merge(settings, stop)))
     return { proxy, url, run, parts: Layer.fresh(parts) }

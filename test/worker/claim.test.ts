@@ -17,7 +17,7 @@ const claiming = (kubernetes: FakeKubernetes, { env = {}, pod = "pod-uid", stops
   claimTask().pipe(
     Effect.provide(Layer.mergeAll(
       kubernetes.layer,
-      Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.map(Clock.currentTimeMillis, (at) => at < stopsAt ? Option.none() : Option.some("Evicted")), plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, begin: () => Effect.void })),
+      Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.map(Clock.currentTimeMillis, (at) => at < stopsAt ? Option.none() : Option.some("Evicted")), plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, isLeaving: Effect.succeed(false), begin: () => Effect.void })),
       Settings.layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
         AGENT_JOB_NAMESPACE: "tasks",
         AGENT_JOB_TASK: "demo",

@@ -30,7 +30,8 @@ const cancelled = (endsAt: Signal | "never", code: number) =>
       asked: Deferred.await(asked),
       now: Effect.suspend(() => Deferred.isDoneUnsafe(asked) ? Effect.asSome(Deferred.await(asked)) : Effect.succeedNone),
       plan,
-      tooLate: Effect.sleep(1000),
+      tooLate: Effect.never,
+      isLeaving: Effect.succeed(false),
       because: () => Effect.void,
       begin: () => Effect.void
     })

@@ -48,6 +48,7 @@ export const poolParts = (patience = "2 seconds", statePatience = "10 seconds"):
       now: Effect.succeed(Option.none()),
       plan: signalPlan(30),
       tooLate: Deferred.await(tooLate),
+      isLeaving: Effect.succeed(false),
       because: () => Effect.void,
       begin: () => Effect.void
     }))

@@ -34,7 +34,7 @@ const world = (status: Parameters<typeof fakeKubernetes>[1] = running): Effect.E
     const send: World["send"] = (tellPool, { flushLog = Effect.void, stopped, terminationLog = file } = {}) =>
       report(claim, result, { flushLog: () => flushLog, tellPool }).pipe(Effect.provide(Layer.mergeAll(
         kubernetes.layer,
-        Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeed(Option.fromUndefinedOr(stopped)), plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, begin: () => Effect.void })),
+        Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeed(Option.fromUndefinedOr(stopped)), plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, isLeaving: Effect.succeed(stopped === "Evicted"), begin: () => Effect.void })),
         podSettings(directory, directory, { AGENT_JOB_TERMINATION_LOG: terminationLog })
       )))
     return { kubernetes, lastWords: () => JSON.parse(readFileSync(file, "utf8")), send }

@@ -4,6 +4,7 @@ import { Effect, Exit, Fiber, Layer, Option, Ref } from "effect"
 import { TestClock } from "effect/testing"
 import { signalPlan } from "../../src/core/signal-plan.ts"
 import type { JournalEntry } from "../../src/schema/effects.ts"
+import type { Backing } from "../../src/worker/backing.ts"
 import { makeJournal, type SendEffects } from "../../src/worker/journal.ts"
 import { Log } from "../../src/worker/log-shipper.ts"
 import { settle } from "../../src/worker/stage.ts"
@@ -13,12 +14,12 @@ import { podSettings } from "./pod-settings.ts"
 
 const parts = Layer.mergeAll(
   podSettings("/none", "/none"),
-  Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeedNone, plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, begin: () => Effect.void })),
+  Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeedNone, plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, isLeaving: Effect.succeed(false), begin: () => Effect.void })),
   Log.layer({ secrets: [], ship: Option.none(), print: () => Effect.void })
 )
 
 /** What the server hears, in order, after an engine that made one thing and whose last state is saved. */
-const settling = Effect.fnUntraced(function*(failure: ConstructorParameters<typeof StageFailed>[0]) {
+const settling = Effect.fnUntraced(function*(failure: ConstructorParameters<typeof StageFailed>[0], settleState: ReturnType<Backing["settleState"]> = Effect.succeedSome(true)) {
   const heard: Array<string> = []
   let isUp = false
   const send: SendEffects = (entries: ReadonlyArray<JournalEntry>) =>
@@ -29,7 +30,7 @@ const settling = Effect.fnUntraced(function*(failure: ConstructorParameters<type
     })
   const journal = yield* makeJournal((text) => text, Option.some(send))
   journal.add({ kind: "done", action: "create", address: "a.b" })
-  const backing = { settleState: () => Effect.succeedSome(true), storedState: Effect.succeedNone, giveStateBack: Effect.sync(() => void heard.push("unlocked")) }
+  const backing = { settleState: () => settleState, storedState: Effect.succeedNone, giveStateBack: Effect.sync(() => void heard.push("unlocked")) }
   const place = { root: 0, directory: [], path: "/none" }
   const facts = yield* Ref.make({})
   const work = yield* Effect.forkChild(settle(backing, place, Exit.fail(new StageFailed(failure)), journal, facts).pipe(Effect.provide(parts)))
@@ -56,6 +57,14 @@ describe("a lock of the state", () => {
       yield* TestClock.adjust("3 hours")
       yield* Fiber.join(work)
       expect(heard).toEqual([])
+    }))
+
+  it.effect("is not waited for longer than a state is, where both never arrive", () =>
+    Effect.gen(function*() {
+      const unsaved = new StageFailed({ reason: "StateNotSaved", message: "Unsaved." })
+      const { work } = yield* settling(killed, Effect.andThen(Effect.sleep("1 hour"), Effect.fail(unsaved)))
+      yield* TestClock.adjust("65 minutes")
+      expect(work.pollUnsafe()).toEqual(Exit.fail(expect.objectContaining({ reason: "StateNotSaved" })))
     }))
 
   it.effect("is kept when the engine may go on", () =>

@@ -15,7 +15,7 @@ import { noTaskStatus, poolParts } from "./pool-parts.ts"
 
 const state = (serial: number) => Buffer.from(JSON.stringify({ version: 4, serial, lineage: "l", outputs: {}, resources: [{ serial }] }))
 
-const stop = Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeedNone, plan: signalPlan(30), because: () => Effect.void, tooLate: Deferred.await(Deferred.makeUnsafe<void>()), begin: () => Effect.void }))
+const stop = Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeedNone, plan: signalPlan(30), because: () => Effect.void, tooLate: Deferred.await(Deferred.makeUnsafe<void>()), isLeaving: Effect.succeed(false), begin: () => Effect.void }))
 
 /** An apply of `demo` whose worker has the lock and has saved the serial 1. */
 const applying = Effect.gen(function*() {

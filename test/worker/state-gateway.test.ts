@@ -143,9 +143,19 @@ describe("the state gateway", () => {
       const settling = yield* Effect.forkChild(settle())
       up()
       expect(yield* Fiber.join(settling)).toMatchObject({ pushed: Option.some(true), trouble: Option.none() })
-      expect(parts.api.requests.filter((request) => request.startsWith("POST /state"))).toEqual(["POST /state/lock 200", "POST /state 204"])
+      expect(new Set(parts.api.requests.filter((request) => request.startsWith("POST /state")))).toEqual(new Set(["POST /state/lock 200", "POST /state 204"]))
       expect(parts.api.lock).toMatchObject({ ID: "engine-lock" })
     })))
+
+  it.live("does not wait for a push of an engine that is gone, beyond the time that a last state has", () =>
+    withGateway(Effect.fnUntraced(function*(env, parts) {
+      yield* lock(env)
+      parts.api.goDown()
+      const writing = yield* Effect.forkChild(write(env, 1))
+      yield* until(() => existsSync(kept(parts)))
+      yield* Fiber.interrupt(writing)
+      expect((yield* settle().pipe(Effect.timeout("20 seconds"))).pushed).toEqual(Option.some(false))
+    }), true, "500 millis"))
 
   it.live("tells the engine when the server will not have its state, and keeps the copy", () =>
     withGateway(Effect.fnUntraced(function*(env, parts) {

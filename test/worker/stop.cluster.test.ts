@@ -36,6 +36,20 @@ describe("a stage that has to stop", () => {
       expect(kubernetes.task().status, log()).toMatchObject({ phase: "Failed", reason: "DeadlineExceeded", result: { outcome: "failed", statePushed: true } })
     }))
 
+  it.live("when its time is over goes on saving its last state for as long as the server is away", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      const digest = yield* planned(api, { "main.tf": slow })
+      const { logged, log, kubernetes, running } = yield* applying(api, digest, { timeoutSeconds: 3 }, { AGENT_JOB_GRACE_SECONDS: "4" })
+      yield* logged("time_sleep.second: Creating...")
+      const up = api.goDown()
+      yield* logged("The worker goes on trying") // some seconds after all of the grace
+      up()
+      yield* Fiber.join(running)
+      expect(kubernetes.task().status, log()).toMatchObject({ phase: "Failed", reason: "DeadlineExceeded", result: { outcome: "failed", statePushed: true } })
+      expect(addresses(api)).toContain("time_static.first")
+    }))
+
   it.live("gets one interrupt for a cancel, a SIGTERM and another cancel", () =>
     Effect.gen(function*() {
       const here = yield* pod({

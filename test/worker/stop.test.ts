@@ -95,13 +95,26 @@ describe("a stop", () => {
 
   it.effect("is too late for all but the result when most of the grace is over", () =>
     Effect.gen(function*() {
-      const { begin, tooLate } = yield* yield* listening(fakeKubernetes(spec).layer)
-      yield* begin("1 second")
+      const kubernetes = fakeKubernetes({ ...spec, cancel: true })
+      const { begin, tooLate } = yield* yield* listening(kubernetes.layer)
+      yield* begin("1 hour")
       const late = yield* Effect.forkChild(tooLate)
-      yield* TestClock.adjust("1 second")
       yield* TestClock.adjust("99 seconds")
       expect(late.pollUnsafe()).toBeUndefined()
       yield* TestClock.adjust("1 second")
       yield* Fiber.join(late)
+    }))
+
+  it.effect("that comes with the time of the stage leaves its state all the time that it needs, until somebody stops it too", () =>
+    Effect.gen(function*() {
+      const { begin, isLeaving, now, tooLate } = yield* yield* listening(fakeKubernetes(spec).layer)
+      yield* begin("1 second")
+      const late = yield* Effect.forkChild(tooLate)
+      yield* TestClock.adjust("1 hour")
+      expect([yield* now, late.pollUnsafe(), yield* isLeaving]).toEqual([Option.some("DeadlineExceeded"), undefined, false])
+      process.emit("SIGTERM", "SIGTERM")
+      yield* TestClock.adjust("100 seconds")
+      yield* Fiber.join(late)
+      expect([yield* now, yield* isLeaving]).toEqual([Option.some("DeadlineExceeded"), true])
     }))
 })

@@ -1,4 +1,4 @@
-// What the builders of our Pods and the programs in them agree upon: places that are mounted and read, ports, and an exit code that a Job knows.
+// What the builders of our Pods and the programs in them agree upon: places that are mounted and read, ports, a time and an exit code that a Job knows.
 // The worker's own places are mounted in the worker alone; the runner sees `dataDir` and what the values mount in it.
 // Used by the builders beside it, the worker and the command line.
 export const place = {
@@ -30,6 +30,9 @@ export const controllerHealthPort = 8081
 
 /** Where the worker says that it holds the claim. */
 export const workerHealthPort = 8082
+
+/** How long a worker goes on saving the last state when its engine has ended; its Job lives that much longer. */
+export const statePatienceSeconds = 3600
 
 /** What the worker exits with when another one holds the claim; it must not end the Job, and with it the winner. */
 export const claimLostExitCode = 75

@@ -63,7 +63,7 @@ const settings = ({ pod, task: { metadata: { name, namespace } } }: Begun) =>
     AGENT_JOB_POD_NAME: pod.name, AGENT_JOB_POD_UID: pod.uid, AGENT_JOB_NODE: "node-1", AGENT_JOB_DATA_DIR: "/none", AGENT_JOB_PRIVATE_DIR: "/none",
     AGENT_JOB_TERMINATION_LOG: join(tmpdir(), `${pod.name}-termination-log`)
   }))))
-const stop = Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeed(Option.none()), plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, begin: () => Effect.void }))
+const stop = Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeed(Option.none()), plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, isLeaving: Effect.succeed(false), begin: () => Effect.void }))
 /** The worker's own code, with its token. */
 const asWorker = (of: Begun) => Layer.mergeAll(settings(of), stop, Layer.succeed(Kubernetes, of.worker))
 

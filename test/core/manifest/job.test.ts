@@ -123,6 +123,14 @@ describe("the Job", () => {
     expect(job(taskOf({ timeoutSeconds: 60 }), configOf({ task: { startupTimeoutSeconds: 30, terminationGracePeriodSeconds: 10 } }), 0).spec?.activeDeadlineSeconds).toBe(60 + 30 + 10 + 120)
   })
 
+  it("leaves the worker of a pool's apply an hour more to save the last state, as far as the values let any Job live", () => {
+    const { plan: approved, ...spec } = fullTask().spec
+    const seconds = (stage: AgentTask["spec"]["stage"], activeDeadlineSeconds = 0) =>
+      job(taskOf({ ...spec, ...(stage !== "plan" && { plan: approved }), stage }), configOf({ task: { job: { activeDeadlineSeconds } } }), 0).spec?.activeDeadlineSeconds
+    expect([seconds("plan"), seconds("apply"), seconds("destroy")]).toEqual([600 + 660, 600 + 3600 + 660, 600 + 3600 + 660])
+    expect([seconds("apply", 3000), seconds("apply", 7200)]).toEqual([3000, 600 + 3600 + 660])
+  })
+
   it("takes retries of a start from the values", () => expect(job(taskOf(), configOf({ task: { job: { backoffLimit: 2 } } }), 0).spec?.backoffLimit).toBe(2))
 
   it("may live no longer than the values say, and shortens the stage for it", () => {
