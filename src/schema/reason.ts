@@ -36,7 +36,7 @@ export const reasons = {
   StartupTimeout: "The Pod did not start in time (task.startupTimeoutSeconds); the message says what it waited for.",
   DeadlineExceeded: "The stage ran longer than spec.timeoutSeconds or task.job.activeDeadlineSeconds lets it, and was interrupted.",
   OutOfMemory: "A container used more memory than its limit, or came near to it and was stopped in order; raise the limit.",
-  DiskFull: "The Pod's volume is full; raise persistence.emptyDir.sizeLimit.",
+  DiskFull: "A volume is full, and the message says which: of the Pod's own, raise persistence.emptyDir.sizeLimit; make a claim larger.",
   Evicted: "The Pod was evicted, deleted, or had to leave its node; the message says whether anything was run. A plan is made again, an apply or destroy that had begun never is.",
   NodeLost: "The node is gone, and the stage with it.",
   PoolUnreachable: "The server did not answer in time; check agent.url and the network.",

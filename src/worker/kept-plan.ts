@@ -2,9 +2,9 @@
 // Always holds: a name is only there once all its bytes are on the disk; what is taken is checked against the digest before any of it is used.
 // Used by worker/backing.ts.
 import { randomBytes } from "node:crypto"
-import { copyFileSync, createReadStream, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { copyFileSync, createReadStream, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { Effect, Option, Stream } from "effect"
+import { Clock, Effect, Option, Stream } from "effect"
 import type { Sha256, WorkspaceName } from "../schema/names.ts"
 import type { Seal } from "../schema/seal.ts"
 import { archiveFile } from "./archive-url.ts"
@@ -13,11 +13,14 @@ import { save } from "./download.ts"
 import type { Segments } from "./folder.ts"
 import { packPlan, unpackConfiguration, unpackPlan } from "./saved-plan.ts"
 import { Settings } from "./settings.ts"
-import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
-import { sync } from "./sync.ts"
+import { invalid, StageFailed, volumeTrouble } from "./stage-failed.ts"
+import { asideSuffix, putWhole, sync } from "./whole-file.ts"
 
 /** Newer ones of the workspace push older ones out. */
 const plansPerWorkspace = 20
+const suffix = ".tar"
+/** No worker writes one file for so long; one of a worker that was killed would be there for ever. */
+const halfDoneForMillis = 60 * 60 * 1000
 /** Plan, lock file and configuration together. */
 const limitBytes = 768 * 1024 ** 2
 
@@ -31,6 +34,8 @@ const planFile = "kept-plan.tar"
 const keyName = "seal.key"
 const keyBytes = 32
 
+const trouble = volumeTrouble("the claim of the plan", "make it larger, or remove plans from it that nobody will apply")
+
 const folderOf = Effect.fnUntraced(function*(workspace: WorkspaceName) {
   const { plansDirectory } = yield* Settings
   return yield* Effect.mapError(Effect.fromOption(plansDirectory), () => invalid("The Pod has no mount for the claim of the plan; let the controller make it anew.")).pipe(
@@ -38,37 +43,42 @@ const folderOf = Effect.fnUntraced(function*(workspace: WorkspaceName) {
   )
 })
 
-const store = (from: string, folder: string, name: string): void => {
-  mkdirSync(folder, { recursive: true })
-  const aside = join(folder, `.${name}.new`)
-  copyFileSync(from, aside)
-  sync(aside)
-  renameSync(aside, join(folder, name))
-  sync(folder)
+/** Takes away what is too old, so that there is room for one more; gives when the newest was kept. Other Pods keep and prune in the same folder at the same time. */
+const makeRoom = (folder: string, now: number): number => {
+  const found = readdirSync(folder).flatMap((name) => {
+    const path = join(folder, name)
+    const stat = statSync(path, { throwIfNoEntry: false })
+    return stat === undefined ? [] : [{ name, path, at: stat.mtimeMs }]
+  })
+  const plans = found.filter(({ name }) => name.endsWith(suffix)).sort((a, b) => b.at - a.at)
+  const halfDone = found.filter(({ at, name }) => (name.endsWith(asideSuffix) || name.startsWith(".")) && at < now - halfDoneForMillis)
+  for (const { path } of [...plans.slice(plansPerWorkspace - 1), ...halfDone]) rmSync(path, { force: true })
+  return plans[0]?.at ?? 0
 }
 
-/** Other Pods keep and prune in the same folder at the same time. */
-const prune = (folder: string): void => {
-  const byAge = readdirSync(folder).filter((name) => name !== keyName).flatMap((name) => {
-    const path = join(folder, name)
-    const found = statSync(path, { throwIfNoEntry: false })
-    return found === undefined ? [] : [{ path, at: found.mtimeMs }]
-  }).sort((a, b) => b.at - a.at)
-  for (const { path } of byAge.slice(plansPerWorkspace)) rmSync(path, { force: true })
+/** The newest by its time too, whatever the clocks of the nodes that kept the others. */
+const store = (from: string, folder: string, name: string, now: number): void => {
+  mkdirSync(folder, { recursive: true })
+  const newest = makeRoom(folder, now)
+  putWhole(join(folder, name), (aside) => {
+    copyFileSync(from, aside)
+    const after = (newest + 1000) / 1000
+    if (statSync(aside).mtimeMs <= newest) utimesSync(aside, after, after)
+  })
 }
 
 /** A key that all Pods of the workspace agree on, whichever of them makes it. */
 const makeKey = (folder: string): void => {
   mkdirSync(folder, { recursive: true })
   const aside = join(folder, `.${keyName}.${randomBytes(8).toString("hex")}`)
-  writeFileSync(aside, randomBytes(keyBytes), { mode: 0o600, flush: true })
   try {
+    writeFileSync(aside, randomBytes(keyBytes), { mode: 0o600, flush: true })
     linkSync(aside, join(folder, keyName))
     sync(folder)
   } catch (error) {
     if (!existsSync(join(folder, keyName))) throw error
   } finally {
-    rmSync(aside)
+    rmSync(aside, { force: true })
   }
 }
 
@@ -81,7 +91,7 @@ export const sealingKey = Effect.fn("KeptPlan.key")(function*(workspace: Workspa
       if (mayMake && !existsSync(file)) makeKey(folder)
       return existsSync(file) ? readFileSync(file) : undefined
     },
-    catch: fileTrouble("the claim of the plan")
+    catch: trouble
   })
   if (key?.length === keyBytes) return key
   return yield* new StageFailed({ reason: "DigestMismatch", message: `The claim has no key ${workspace}/${keyName} any more, which the variables of its plans were sealed with; remove what is left of it and plan again.` })
@@ -94,7 +104,8 @@ export const keepPlan = (workspace: WorkspaceName) =>
     const folder = yield* folderOf(workspace)
     const file = join(privateDirectory, planFile)
     const sha256 = yield* packPlan(root, directory, file, seal, Option.some(join(privateDirectory, archiveFile)))
-    yield* Effect.try({ try: () => (store(file, folder, `${sha256}.tar`), prune(folder)), catch: fileTrouble("the claim of the plan") })
+    const now = yield* Clock.currentTimeMillis
+    yield* Effect.try({ try: () => store(file, folder, `${sha256}${suffix}`, now), catch: trouble })
     return sha256
   })
 
@@ -102,10 +113,10 @@ export const keepPlan = (workspace: WorkspaceName) =>
 export const bringPlannedSource = (workspace: WorkspaceName, sha256: Sha256) =>
   Effect.fn("KeptPlan.source")(function*(root: number) {
     const { privateDirectory } = yield* Settings
-    const kept = join(yield* folderOf(workspace), `${sha256}.tar`)
+    const kept = join(yield* folderOf(workspace), `${sha256}${suffix}`)
     if (!existsSync(kept)) return yield* invalid(`The claim has no plan ${sha256} of workspace ${workspace}; plan again, and approve that plan.`)
     const [file, archive] = [join(privateDirectory, planFile), join(privateDirectory, archiveFile)]
-    yield* save(Stream.fromAsyncIterable(createReadStream(kept), fileTrouble("the claim of the plan")), file, { what: "the saved plan", sha256, limitBytes })
+    yield* save(Stream.fromAsyncIterable(createReadStream(kept), trouble), file, { what: "the saved plan", sha256, limitBytes })
     yield* unpackConfiguration(file, archive)
     yield* unpack(archive, root)
   })

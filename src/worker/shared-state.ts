@@ -8,10 +8,10 @@ import { Clock, Duration, Effect, Option, Random } from "effect"
 import { isOneOf } from "../schema/problem.ts"
 import { keptStateLimitBytes, keptStateLine } from "../schema/task-api.ts"
 import { openFolder, readFile, removeFile, renameFile } from "./folder.ts"
-import { asideSuffix, storeWhole } from "./kept-state.ts"
 import { Platform, type PlatformError, wordOf } from "./platform.ts"
 import { Settings } from "./settings.ts"
-import { fileTrouble } from "./stage-failed.ts"
+import { volumeTrouble } from "./stage-failed.ts"
+import { asideSuffix, storeWhole } from "./whole-file.ts"
 
 const suffix = ".state"
 /** What is added to the name of one that the server refuses for its size or shape: it would do so for ever, at the cost of the others. */
@@ -24,7 +24,7 @@ const carriesFor = Duration.minutes(1)
 const halfDoneFor = Duration.hours(1)
 
 const folderOf = (cacheDirectory: string) => join(cacheDirectory, "kept-states")
-const trouble = fileTrouble("the volume that tasks share")
+const trouble = volumeTrouble("the volume that tasks share", "make it larger, or remove from it what nobody needs")
 
 export const sealed = (stage: string, key: Uint8Array, bytes: Uint8Array): Uint8Array => {
   const line = Buffer.from(keptStateLine(stage))

@@ -1,6 +1,7 @@
 // Plans on a claim, from the Pod that made one to the Pod that applies it: whole, with its configuration, or not at all.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
+import { TestClock } from "effect/testing"
 import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -102,6 +103,43 @@ describe("a kept plan", () => {
       expect(names).toContain("seal.key")
       expect(names).toContain(`${newest}.tar`)
       expect(names).not.toContain(`${oldest}.tar`)
+    }))
+
+  it.effect("stays, though the clocks of the nodes that kept the others were ahead, and is the last to go", () =>
+    Effect.gen(function*() {
+      const claim = yield* directoryOf("claim")
+      const tomorrow = Date.now() / 1000 + 86_400
+      mkdirSync(join(claim, "demo"))
+      for (let number = 0; number < 20; number++) {
+        writeFileSync(join(claim, "demo", `${number}.tar`), "")
+        utimesSync(join(claim, "demo", `${number}.tar`), tomorrow, tomorrow)
+      }
+      const first = yield* planned(claim)
+      const second = yield* planned(claim, "another plan")
+      const names = readdirSync(join(claim, "demo"))
+      expect(names).toHaveLength(20)
+      expect(names).toEqual(expect.arrayContaining([`${first}.tar`, `${second}.tar`]))
+    }))
+
+  it.effect("that does not fit leaves nothing, and has made room: of the oldest, and of what a worker that was killed left long ago", () =>
+    Effect.gen(function*() {
+      const claim = yield* directoryOf("claim")
+      const digest = yield* planned(claim)
+      for (let number = 0; number < 19; number++) writeFileSync(join(claim, "demo", `${number}.tar`), "")
+      for (const name of ["0.tar", "killed.tar.new", ".seal.key.0a1b"]) {
+        writeFileSync(join(claim, "demo", name), "")
+        utimesSync(join(claim, "demo", name), 0, 0)
+      }
+      writeFileSync(join(claim, "demo", "at-work.tar.new"), "")
+      yield* TestClock.adjust("2 hours")
+      rmSync(join(claim, "demo", `${digest}.tar`))
+      symlinkSync("/dev/full", join(claim, "demo", `${digest}.tar.new`))
+      writeFileSync(join(claim, "demo", "19.tar"), "")
+      yield* Effect.flip(planned(claim)) // such a file cannot be copied to
+      const names = readdirSync(join(claim, "demo"))
+      expect(names.filter((name) => name.endsWith(".tar"))).toHaveLength(19)
+      expect(names.filter((name) => !name.endsWith(".tar"))).toEqual(["at-work.tar.new"])
+      expect(names).not.toContain("0.tar")
     }))
 
   it.effect("is kept beside what another Pod takes away meanwhile", () =>

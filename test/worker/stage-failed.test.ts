@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { save } from "../../src/worker/download.ts"
-import { fileTrouble } from "../../src/worker/stage-failed.ts"
+import { fileTrouble, volumeTrouble } from "../../src/worker/stage-failed.ts"
 
 const trouble = (code: string) => Object.assign(new Error(`${code}: secret details`), { code })
 
@@ -18,6 +18,12 @@ describe("fileTrouble", () => {
     expect(failure.reason).toBe(reason)
     expect(failure.message).toMatch(/^The [^\n]*the saved plan[^\n]*\.$/u)
     expect(failure.message).not.toContain("secret")
+  })
+
+  it("says what helps where the volume is another than the Pod's own", () => {
+    const onClaim = volumeTrouble("the claim of the plan", "make it larger")
+    expect(onClaim(trouble("ENOSPC"))).toMatchObject({ reason: "DiskFull", message: "There was no room on the claim of the plan for what the worker had to write; make it larger." })
+    expect(onClaim(trouble("EACCES"))).toEqual(fileTrouble("the claim of the plan")(trouble("EACCES")))
   })
 
   it.effect("is DiskFull for a real write to a real full device", () =>

@@ -1,9 +1,9 @@
-// What is left on the disk by a copy of a state that could not be written.
+// What is on the disk after a file was put in its place, or could not be.
 import { describe, expect, it } from "vitest"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { storeWhole } from "../../src/worker/kept-state.ts"
+import { storeWhole } from "../../src/worker/whole-file.ts"
 
 const inFolder = (use: (folder: string) => void): void => {
   const folder = mkdtempSync(join(tmpdir(), "agent-job-kept-"))
