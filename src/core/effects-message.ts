@@ -3,15 +3,13 @@
 // Used by worker/stage.ts, server/assignments.ts and cli/left-over.ts.
 import type { Effected, JournalEntry, StageEffects } from "../schema/effects.ts"
 import { longestMessage } from "../schema/stage-result.ts"
+import { shortened } from "./sentence.ts"
 
 const namedInMessage = 3
 const longestName = 100
 
 /** On one line, without what a terminal would heed. */
-const short = (text: string): string => {
-  const plain = text.replace(/\p{C}|[\u2028\u2029]/gu, "")
-  return plain.length > longestName ? `${plain.slice(0, longestName)}…` : plain
-}
+const short = (text: string): string => shortened(text.replace(/\p{C}|[\u2028\u2029]/gu, ""), longestName)
 
 /** `time_sleep.a [id=…]`, as the engine itself names things. */
 export const effectName = ({ address, id, idKey }: Pick<Effected, "address" | "id" | "idKey">): string =>
@@ -44,6 +42,6 @@ export const madeMessage = (journal: ReadonlyArray<JournalEntry>): string => {
 
 /** What happened, then what is left over. The first may say where an unsaved state is, so at least half of the room is its own. */
 export const withLeft = (happened: string, left: string): string => {
-  const first = happened.slice(0, Math.max(longestMessage / 2, longestMessage - left.length - 1))
-  return `${first} ${left}`.trim().slice(0, longestMessage)
+  const first = shortened(happened, Math.max(longestMessage / 2, longestMessage - left.length - 1))
+  return shortened(`${first} ${left}`.trim(), longestMessage)
 }

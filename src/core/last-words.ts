@@ -3,6 +3,7 @@
 // Written by worker/report, read by the controller when a Pod ended and the status has no result.
 import { Schema } from "effect"
 import { StageResult } from "../schema/stage-result.ts"
+import { shortened } from "./sentence.ts"
 
 /** What the kubelet keeps of a termination message, in bytes. */
 export const lastWordsBytes = 4096
@@ -13,5 +14,5 @@ const size = (text: string): number => new TextEncoder().encode(text).length
 export const lastWords = (result: StageResult): string => {
   const text = encode(result)
   const excess = size(text) - lastWordsBytes
-  return excess <= 0 ? text : lastWords({ ...result, message: `${result.message.slice(0, Math.max(0, result.message.length - Math.ceil(excess / 6) - 2))}…` })
+  return excess <= 0 ? text : lastWords({ ...result, message: shortened(result.message, Math.max(1, result.message.length - Math.ceil(excess / 6) - 1)) })
 }

@@ -3,6 +3,7 @@
 // Used by worker/stage.ts.
 import { Option } from "effect"
 import type { FailureReason } from "../schema/reason.ts"
+import { shortened } from "./sentence.ts"
 import type { StageCommand } from "./stage-commands.ts"
 
 /** Why a stage has to stop before its end. */
@@ -33,7 +34,7 @@ const longestSummary = 300
 /** The engine's own summary of its last error, from the end of its log. */
 export const errorSummary = (log: string): Option.Option<string> => {
   const found = [...plainText(log).matchAll(/^[\s│╷|]*Error: +(.+)$/gmu)].at(-1)?.[1]?.trim().replace(/[.:]+$/u, "")
-  return Option.map(Option.fromUndefinedOr(found), (summary) => summary.length > longestSummary ? `${summary.slice(0, longestSummary)}…` : summary)
+  return Option.map(Option.fromUndefinedOr(found), (summary) => shortened(summary, longestSummary))
 }
 
 // The engine's own sentences. `init` says each of them as the summary of an error or in its first lines; none is said on success.

@@ -5,6 +5,7 @@ import { Schema } from "effect"
 import type { AgentTaskStatus } from "../schema/agent-task.ts"
 import { Reason } from "../schema/reason.ts"
 import { longestMessage, type StageResult, type ToldResult } from "../schema/stage-result.ts"
+import { shortened } from "./sentence.ts"
 
 const isReason = Schema.is(Reason)
 /** In the place of a reason that a newer version wrote. */
@@ -16,6 +17,6 @@ export const resultOf = (status: AgentTaskStatus, now: string): StageResult =>
   plainly(status.result ?? {
     outcome: status.phase === "Cancelled" ? "cancelled" : "failed",
     reason: status.reason ?? "Lost",
-    message: (status.message ?? "").slice(0, longestMessage),
+    message: shortened(status.message ?? "", longestMessage),
     finishedAt: status.finishedAt ?? now
   })

@@ -21,7 +21,7 @@ const cannot = ({ verb, object }: Call, because: string, next: string) => `Canno
 /** Server messages may be long and have several lines; a sentence may not. */
 const brief = (text: string): string => {
   const line = text.replace(/\s+/gu, " ").replace(/[.\s]+$/u, "")
-  return line.length > 600 ? `${line.slice(0, 600)}…` : line
+  return line.length > 600 ? `${line.slice(0, 600).replace(/[\uD800-\uDFFF]$/u, "")}…` : line
 }
 
 /** 404, and every answer to a write guarded by a UID that means: the object with this UID is gone. */

@@ -7,6 +7,7 @@ import { createGunzip } from "node:zlib"
 import { Effect, Predicate, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { EntryAction, entryAction } from "../core/archive-entry.ts"
+import { shortened } from "../core/sentence.ts"
 import { createFile, makeFolder, makeLink, type Segments, writeAll } from "./folder.ts"
 import { fileTrouble, StageFailed } from "./stage-failed.ts"
 
@@ -24,7 +25,7 @@ export const archiveLimits: ArchiveLimits = { entries: 50_000, bytes: 1024 ** 3,
 const refused = (what: string) => new StageFailed({ reason: "InvalidArchive", message: `The configuration archive ${what}.` })
 const notAnArchive = () => refused("is not a tar archive packed with gzip; make it with tar -czf")
 
-const named = (path: string): string => JSON.stringify(path.length > 200 ? `${path.slice(0, 200)}…` : path)
+const named = (path: string): string => JSON.stringify(shortened(path, 200))
 const codeOf = (cause: unknown): string => Predicate.hasProperty(cause, "code") ? String(cause.code) : ""
 
 /** What the file system says when two entries are in each other's way, or one would go through a link. */

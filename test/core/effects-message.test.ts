@@ -34,10 +34,12 @@ describe("madeMessage", () => {
 describe("withLeft", () => {
   it.each([
     { happened: 20, left: 0, of: [20, 0] },
-    { happened: 3000, left: 0, of: [2047, 0] },
-    { happened: 3000, left: 500, of: [1547, 500] },
-    { happened: 3000, left: 1700, of: [1024, 1023] },
+    { happened: 3000, left: 0, of: [2046, 0] },
+    { happened: 3000, left: 500, of: [1546, 500] },
+    { happened: 3000, left: 1700, of: [1023, 1022] },
     { happened: 20, left: 1700, of: [20, 1700] }
   ])("gives $happened characters of what happened and $left of what is left their room: $of", ({ happened, left, of: [first = 0, second = 0] }) =>
-    expect(withLeft("h".repeat(happened), "l".repeat(left))).toBe(`${"h".repeat(first)} ${"l".repeat(second)}`.trim()))
+    expect(withLeft("h".repeat(happened), "l".repeat(left))).toBe(`${"h".repeat(first)}${first < happened ? "…" : ""} ${"l".repeat(second)}${second < left ? "…" : ""}`.trim()))
+
+  it("cuts no character in half", () => expect([1, 2].map((shift) => withLeft("h".repeat(shift) + "😀".repeat(2000), "😀".repeat(shift * 400)).isWellFormed())).toEqual([true, true]))
 })

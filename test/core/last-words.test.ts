@@ -15,6 +15,11 @@ describe("lastWords", () => {
     expect(rest).toEqual(others)
     expect(whole.startsWith(message.replace(/…$/u, ""))).toBe(true)
   })
+  it("have no half of a character, which another program would not read back as the same", () => {
+    const cut = [0, 1].map((shift) => decode(lastWords({ outcome: "failed", reason: "ExitCode", message: "a".repeat(shift) + "😀".repeat(1023), finishedAt: "2026-01-01T00:00:00Z" })).message)
+    expect(cut.map((message) => message.isWellFormed())).toEqual([true, true])
+  })
+
   it("are cut when control characters make them long", () => {
     const text = lastWords({ outcome: "failed", reason: "ExitCode", message: "\u0001".repeat(2048), finishedAt: "2026-01-01T00:00:00Z" })
     expect(Buffer.byteLength(text)).toBeLessThanOrEqual(lastWordsBytes)

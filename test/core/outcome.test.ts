@@ -44,7 +44,7 @@ describe("errorSummary", () => {
   it("is the engine's last error, without colours", () => expect(errorSummary(printed.moduleMissing)).toEqual(Option.some("Unreadable module directory")))
   it("is nothing when no error was printed", () => expect(errorSummary("all is well\n")).toEqual(Option.none()))
   it("is not taken from the middle of a line", () => expect(errorSummary("message: Error: no\n")).toEqual(Option.none()))
-  it("is cut when it is very long", () => expect(Option.map(errorSummary(`Error: ${"x".repeat(5000)}\n`), (_) => _.length)).toEqual(Option.some(301)))
+  it("is cut when it is very long", () => expect(Option.map(errorSummary(`Error: ${"x".repeat(5000)}\n`), (_) => _.length)).toEqual(Option.some(300)))
 })
 
 describe("plainText", () => {
