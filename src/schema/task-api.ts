@@ -6,6 +6,10 @@ import { PlanOptions, Stage, Variable } from "./agent-task.ts"
 import { RunId, Sha256, WorkspaceName } from "./names.ts"
 import { StateMark } from "./seal.ts"
 
+/** The archive of a configuration, at most, as it is packed. */
+export const archiveLimitBytes = 256 * 1024 * 1024
+/** A saved plan as it is kept: a tar with its seal and its lock file. */
+export const planLimitBytes = 256 * 1024 * 1024
 /** A state, at most. */
 export const stateLimitBytes = 64 * 1024 * 1024
 /** One that is kept encrypted, with the line before it and what the encryption adds. */

@@ -5,6 +5,7 @@ import { Context, Effect, Layer, Schema, type Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { gunzip, constants } from "node:zlib"
 import { Sha256, Timestamp } from "../schema/names.ts"
+import { archiveLimitBytes } from "../schema/task-api.ts"
 import { Blobs } from "./blobs.ts"
 import { row } from "./database.ts"
 import { newId } from "./ids.ts"
@@ -20,9 +21,6 @@ export const ConfigurationVersion = Schema.Struct({
   createdAt: Timestamp
 })
 export type ConfigurationVersion = typeof ConfigurationVersion.Type
-
-/** Bytes of a compressed archive, at most. */
-export const archiveLimitBytes = 256 * 1024 * 1024
 
 const tarBlock = 512
 

@@ -7,7 +7,7 @@ import type { SqlError } from "effect/sql"
 import { JournalRequest } from "../schema/effects.ts"
 import { Uid } from "../schema/names.ts"
 import { StageResult } from "../schema/stage-result.ts"
-import { keptStateLimitBytes, LockInfo, stateLimitBytes, taskHeader, taskPath, type TaskDetails } from "../schema/task-api.ts"
+import { keptStateLimitBytes, LockInfo, planLimitBytes, stateLimitBytes, taskHeader, taskPath, type TaskDetails } from "../schema/task-api.ts"
 import { type Answer, blobAnswer, bytesOf, countOf, jsonOf, noContent, problem, unlocked } from "./answer.ts"
 import { Assignments } from "./assignments.ts"
 import { routesOf } from "./authorize.ts"
@@ -23,7 +23,6 @@ import { StateVersions } from "./state-versions.ts"
 import { Tokens } from "./tokens.ts"
 import { Variables, variablesOf } from "./variables.ts"
 
-const planLimitBytes = 256 * 1024 * 1024
 const logChunkLimitBytes = 4 * 1024 * 1024
 
 const result = jsonOf(StageResult)

@@ -14,9 +14,6 @@ export interface Wanted {
   readonly limitBytes: number
 }
 
-/** Packed bytes; see worker/archive for the unpacked ones. */
-export const archiveLimitBytes = 256 * 1024 * 1024
-
 /** Writes the stream to a new file. Fails with DigestMismatch, InvalidArchive when it is too large, or DiskFull. */
 export const save = <E, R>(stream: Stream.Stream<Uint8Array, E, R>, file: string, { limitBytes, sha256, what }: Wanted): Effect.Effect<void, E | StageFailed, R> =>
   Effect.acquireUseRelease(

@@ -7,6 +7,7 @@ import { join } from "node:path"
 import { Clock, Effect, Option, Stream } from "effect"
 import type { Sha256, WorkspaceName } from "../schema/names.ts"
 import type { Seal } from "../schema/seal.ts"
+import { archiveLimitBytes, planLimitBytes } from "../schema/task-api.ts"
 import { archiveFile } from "./archive-url.ts"
 import { unpack } from "./archive.ts"
 import { save } from "./download.ts"
@@ -21,8 +22,8 @@ const plansPerWorkspace = 20
 const suffix = ".tar"
 /** No worker writes one file for so long; one of a worker that was killed would be there for ever. */
 const halfDoneForMillis = 60 * 60 * 1000
-/** Plan, lock file and configuration together. */
-const limitBytes = 768 * 1024 ** 2
+/** With its configuration. */
+const limitBytes = planLimitBytes + archiveLimitBytes
 
 interface Place {
   readonly root: number

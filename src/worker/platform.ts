@@ -9,8 +9,8 @@ import { toServer } from "../http/connections.ts"
 import { type JournalEntry, JournalPosition, JournalRequest } from "../schema/effects.ts"
 import { isOneOf, Problem } from "../schema/problem.ts"
 import { StageResult } from "../schema/stage-result.ts"
-import { type LockInfo, LockGranted, LogPosition, taskHeader, taskPath, TaskDetails } from "../schema/task-api.ts"
-import { archiveLimitBytes, save } from "./download.ts"
+import { archiveLimitBytes, type LockInfo, LockGranted, LogPosition, planLimitBytes, taskHeader, taskPath, TaskDetails } from "../schema/task-api.ts"
+import { save } from "./download.ts"
 import type { Sent } from "./journal.ts"
 import type { Shipped } from "./log-shipper.ts"
 import { askAgain } from "./patience.ts"
@@ -158,10 +158,10 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
     askAgain(Effect.tapError(ask, (error) => Effect.logDebug(error.message)), { while: ({ _tag }) => _tag === "NoAnswer", first: "200 millis", spaced: "5 seconds", limit: poolPatience })
 
   const download: Platform["Service"]["download"] = (what, file, sha256) => {
-    const name = what === "archive" ? "the configuration archive" : "the saved plan"
+    const [name, limitBytes] = what === "archive" ? ["the configuration archive", archiveLimitBytes] as const : ["the saved plan", planLimitBytes] as const
     const failed = (error: PlatformError | StageFailed) => error._tag === "StageFailed" ? error : stageFailure(error)
     const body = Effect.map(get(taskPath[what]), (response) => Stream.mapError(response.stream, (error) => new NoAnswer({ detail: causeOf(error) })))
-    const attempt = within(largeBodyTimeout, save(Stream.unwrap(body), file, { what: name, sha256, limitBytes: archiveLimitBytes }))
+    const attempt = within(largeBodyTimeout, save(Stream.unwrap(body), file, { what: name, sha256, limitBytes }))
     return Effect.mapError(patiently(attempt), failed)
   }
 

@@ -10,6 +10,7 @@ import { sealText } from "../core/seal.ts"
 import { lockFileName, savedPlanName } from "../core/stage-commands.ts"
 import { Sha256 } from "../schema/names.ts"
 import { Seal } from "../schema/seal.ts"
+import { planLimitBytes } from "../schema/task-api.ts"
 import { chunksOf, createFile, openFile, openFolder, readFile, type Segments, writeAll } from "./folder.ts"
 import { Settings } from "./settings.ts"
 import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
@@ -18,8 +19,8 @@ const configurationName = "configuration.tar.gz"
 const sealName = "seal.json"
 const sealLimitBytes = 1024 * 1024
 
-/** What the pool takes, in bytes; of plan and lock file each. */
-export const planLimitBytes = 250 * 1024 * 1024
+/** What a tar of these few entries may add to them: a header and a rest of a block each, and its end. */
+const tarBytes = 16 * 1024
 
 /** Piece by piece: the worker has not the memory for a whole plan. */
 const contentOf = (fd: number, size: number) => Stream.fromIterable(chunksOf(fd, size), { chunkSize: 1 })
@@ -62,9 +63,10 @@ export const packPlan = Effect.fn("SavedPlan.pack")(function*(root: number, dire
   if (Option.isNone(plan)) return yield* notPacked("there is none")
   const lock = yield* entry(root, directory, lockFileName)
   const archive = Option.isSome(configuration) ? [yield* ownEntry(configuration.value)] : []
-  const entries = [Tar.file(sealName, sealText(seal)), plan.value, ...Option.toArray(lock), ...archive]
-  if (entries.some(({ header }) => header.size > planLimitBytes)) return yield* notPacked(`it or its lock file has more than ${planLimitBytes / 1024 ** 2} MiB`)
-  return yield* Stream.fromIterable(entries).pipe(
+  const entries = [Tar.file(sealName, sealText(seal)), plan.value, ...Option.toArray(lock)]
+  const bytes = entries.reduce((sum, { header }) => sum + header.size, 0)
+  if (bytes > planLimitBytes - tarBytes) return yield* notPacked(`with its lock file it has more than ${planLimitBytes / 1024 ** 2} MiB`)
+  return yield* Stream.fromIterable([...entries, ...archive]).pipe(
     Stream.pipeThroughChannel(Tar.encode()),
     writeTo(file),
     Effect.catchTag("TarError", () => Effect.fail(notPacked("it changed while it was read")))

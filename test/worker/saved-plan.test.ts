@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Stream, type Scope } from "effect"
 import { Tar } from "effect/encoding"
 import { createHash } from "node:crypto"
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { openFolder } from "../../src/worker/folder.ts"
@@ -42,6 +42,15 @@ describe("a saved plan", () => {
       expect(readFileSync(join(directory, "other/sub/.terraform.lock.hcl"), "utf8")).toBe("# the plan's")
     }))
 
+  it.effect("grows by less than is left for it where it is packed", () =>
+    Effect.gen(function*() {
+      const directory = yield* place
+      writeFileSync(join(directory, "one/sub/plan.tfplan"), "p")
+      writeFileSync(join(directory, "one/sub/.terraform.lock.hcl"), "#")
+      yield* packed(directory)
+      expect(statSync(join(directory, "plan.tar")).size).toBeLessThan(16 * 1024)
+    }))
+
   it.effect("needs no lock file", () =>
     Effect.gen(function*() {
       const directory = yield* place
@@ -51,13 +60,17 @@ describe("a saved plan", () => {
       expect(readdirSync(join(directory, "other/sub"))).toEqual(["plan.tfplan"])
     }))
 
-  it.effect("is not packed with a lock file of any size", () =>
+  it.effect.each([
+    { given: "a lock file of any size", plan: 4, lock: 1024 ** 4 },
+    { given: "a lock file that the server would take alone, but not with the plan", plan: 200 * 1024 ** 2, lock: 60 * 1024 ** 2 }
+  ])("is not packed with $given", ({ lock, plan }) =>
     Effect.gen(function*() {
       const directory = yield* place
-      writeFileSync(join(directory, "one/sub/plan.tfplan"), "plan")
-      writeFileSync(join(directory, "one/sub/.terraform.lock.hcl"), "")
-      truncateSync(join(directory, "one/sub/.terraform.lock.hcl"), 1024 ** 4) // a hole, so the runner needs no space for it
-      expect(yield* Effect.flip(packed(directory))).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining("250 MiB") })
+      for (const [name, size] of [["plan.tfplan", plan], [".terraform.lock.hcl", lock]] as const) {
+        writeFileSync(join(directory, "one/sub", name), "")
+        truncateSync(join(directory, "one/sub", name), size) // a hole, so the runner needs no space for it
+      }
+      expect(yield* Effect.flip(packed(directory))).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining("256 MiB") })
       expect(existsSync(join(directory, "plan.tar"))).toBe(false)
     }))
 

@@ -86,7 +86,7 @@ describe("the seal of a directory", () => {
     Effect.gen(function*() {
       const { place, sealed } = yield* planned
       truncateSync(join(place, "work/live/.terraform.lock.hcl"), 1024 ** 4) // a hole, so the runner needs no space for it
-      expect(yield* Effect.flip(sealed())).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining("250 MiB") })
+      expect(yield* Effect.flip(sealed())).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining("256 MiB") })
       rmSync(join(place, "work/live/plan.tfplan"))
       rmSync(join(place, "work/live/.terraform.lock.hcl"))
       expect(yield* Effect.flip(sealed())).toMatchObject({ reason: "InvalidConfiguration", message: "There is no plan file of the engine, which a saved plan is nothing without; plan again." })
