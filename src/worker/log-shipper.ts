@@ -54,10 +54,10 @@ const make = Effect.fnUntraced(function*({ print, secrets, ship }: Options): Eff
   const show = Effect.fnUntraced(function*(output: Stream.Stream<Output>, more: ReadonlyArray<string>) {
     const { end, next } = redactor([...secrets, ...more])
     const states: Record<Output["stream"], Redaction> = { stdout: begin, stderr: begin }
-    let tail: Uint8Array = new Uint8Array()
+    const tail = new Tail()
     const put = (bytes: Uint8Array) =>
       Effect.suspend(() => {
-        tail = Buffer.concat([tail, bytes]).subarray(-tailBytes)
+        tail.add(bytes)
         return emit(bytes)
       })
     yield* Stream.runForEach(output, ({ bytes, stream }) =>
@@ -68,7 +68,7 @@ const make = Effect.fnUntraced(function*({ print, secrets, ship }: Options): Eff
       }))
     yield* put(end(states.stdout))
     yield* put(end(states.stderr))
-    return new TextDecoder().decode(tail)
+    return tail.text()
   })
 
   const own = redactor(secrets)
@@ -79,6 +79,26 @@ const make = Effect.fnUntraced(function*({ print, secrets, ship }: Options): Eff
     flush: shipping.flush
   })
 })
+
+/** The end of what was added. Each byte is moved twice at most, however small the pieces are that it comes in. */
+class Tail {
+  private readonly kept = Buffer.allocUnsafe(2 * tailBytes)
+  private end = 0
+
+  add(bytes: Uint8Array): void {
+    const last = bytes.subarray(-tailBytes)
+    if (this.end + last.length > this.kept.length) {
+      this.kept.copyWithin(0, this.end - tailBytes, this.end)
+      this.end = tailBytes
+    }
+    this.kept.set(last, this.end)
+    this.end += last.length
+  }
+
+  text(): string {
+    return new TextDecoder().decode(this.kept.subarray(Math.max(0, this.end - tailBytes), this.end))
+  }
+}
 
 /** What waits to be sent: changed only in one synchronous step at a time. */
 class Buffered {

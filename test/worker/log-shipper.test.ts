@@ -1,6 +1,6 @@
 // The log of a stage on its way: to the worker's own output at once, to the server in pieces by offset, without secrets on either.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option, Stream } from "effect"
+import { Effect, Fiber, Layer, Option, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { Output } from "../../src/worker/exec-loop.ts"
 import { Log, type Ship, type Shipped } from "../../src/worker/log-shipper.ts"
@@ -48,6 +48,15 @@ describe("the log", () => {
       expect(tail).toHaveLength(64 * 1024)
       expect(tail).toMatch(/ 1000\n$/u)
     }))
+
+  it.effect.prop("has the same end, whatever the pieces are that it comes in", [Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 150_000 }))).check(Schema.isMaxLength(8))], ([sizes]) =>
+    Effect.gen(function*() {
+      const { log } = yield* logTo(Option.none())
+      const text = Array.from({ length: sizes.reduce((sum, size) => sum + size, 0) }, (_, at) => String.fromCharCode(97 + at % 25)).join("")
+      let from = 0
+      const pieces = sizes.map((size) => out(text.slice(from, from += size)))
+      expect(yield* using(log, ({ show }) => show(Stream.fromIterable(pieces), []))).toBe(text.slice(-64 * 1024))
+    }), { arbitrary: { runs: 50 } })
 
   it.effect("goes to the server in pieces of what came within 200 ms", () =>
     Effect.gen(function*() {
