@@ -56,8 +56,8 @@ export interface Backing {
   readonly openFor: (command: StageCommand) => Effect.Effect<CommandEnv, StageFailed, Scope.Scope>
   /** After `init` and before the first command that changes something; `engineDirectory` is the engine's own (TF_DATA_DIR). */
   readonly mayChange: (engineDirectory: string) => Effect.Effect<void, StageFailed, Settings>
-  /** After that command, however it ended: whether the last state is saved, if any was written. */
-  readonly settleState: (place: Provisioned) => Effect.Effect<Option.Option<boolean>, StageFailed>
+  /** After that command, however it ended: whether it wrote a state. The last one is saved by then; fails if it is not. */
+  readonly settleState: (place: Provisioned) => Effect.Effect<"unwritten" | "saved", StageFailed>
   /** After that, when no word of what the engine made is on its way any more: gives back the lock of the state, if the engine did and its last state is saved. */
   readonly giveStateBack: Effect.Effect<void>
   /** Stores the plan that a plan stage made, with its seal; gives the digest of both. */
@@ -105,7 +105,7 @@ export const ownBacking = Effect.fnUntraced(function*({ spec, status }: Pick<Age
     bringPlan: Option.map(savedPlan, () => bringKeptPlan),
     openFor: () => Effect.succeed(nothing),
     mayChange: mayChange((jobTemplate?.volumeClaims ?? []).map(({ mountPath }) => mountPath)),
-    settleState: () => Effect.succeedNone,
+    settleState: () => Effect.succeed("unwritten"),
     giveStateBack: Effect.void,
     keepPlan: Option.map(Option.fromUndefinedOr(savePlan), () => keepPlan(workspace))
   }

@@ -46,10 +46,10 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
   const settleState = Effect.fnUntraced(function*({ directory, path, root }: Provisioned) {
     const file = [...directory, erroredState]
     const left = yield* readFile(root, file, stateLimitBytes)
-    const { pushed, shared, trouble } = yield* delivery.settle(left)
-    if (Option.isSome(trouble)) return yield* notSaved(trouble.value, keptStateFile(privateDirectory), shared)
+    const settled = yield* delivery.settle(left)
+    if (settled._tag === "Unsaved") return yield* notSaved(settled.why, keptStateFile(privateDirectory), settled.shared)
     if (Option.isNone(left) && Option.isSome(yield* Effect.scoped(openFile(root, file)))) return yield* notSaved(`it has more than ${stateLimitBytes / 1024 ** 2} MiB.`, join(path, erroredState))
-    return pushed
+    return settled._tag === "Saved" ? "saved" : "unwritten"
   })
 
   return {

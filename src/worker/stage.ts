@@ -169,9 +169,9 @@ export const settle = Effect.fnUntraced(function*(backing: Pick<Backing, "settle
   yield* Ref.update(facts, (_) => ({ ..._, changes: changesOf(journal.entries()) }))
   const arriving = yield* Effect.forkChild(journal.flush(statePatience)) // in the same time: the Pod is not to stay for twice that
   const settled = yield* Effect.exit(Effect.mapError(Effect.raceFirst(backing.settleState(place), tellWhoWaits), withExitCodeOf(done)))
-  const statePushed = Exit.isSuccess(settled) ? settled.value : Option.some(false)
-  if (Option.isSome(statePushed)) yield* Ref.update(facts, (_) => ({ ..._, statePushed: statePushed.value }))
-  const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...(Option.isSome(statePushed) && { statePushed: statePushed.value }) })
+  const known = Exit.isFailure(settled) ? { statePushed: false } : settled.value === "saved" ? { statePushed: true } : {}
+  yield* Ref.update(facts, (_) => ({ ..._, ...known }))
+  const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...known })
   if (inOrder) yield* backing.giveStateBack
   if (Exit.isFailure(done) || Exit.isFailure(settled)) {
     const isTold = yield* accountFor(backing, done, inOrder, Fiber.join(arriving), journal, facts)

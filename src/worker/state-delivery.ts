@@ -2,7 +2,7 @@
 // Always holds: states go one after another under the lock they were made under; the lock is given back only when the engine did so and none is left over,
 // since a stage that ends with it is known to the server as one whose state is in doubt.
 import { randomUUID } from "node:crypto"
-import { Context, Duration, Effect, Layer, Option, Schema, Semaphore } from "effect"
+import { Context, Data, Duration, Effect, Layer, Option, Schema, Semaphore } from "effect"
 import { KeptRefusal, type LockInfo } from "../schema/task-api.ts"
 import { keepCopy, removeCopy } from "./kept-state.ts"
 import { askAgain } from "./patience.ts"
@@ -12,15 +12,14 @@ import { Settings } from "./settings.ts"
 import { Stop } from "./stop.ts"
 import { TaskStatus } from "./task-status.ts"
 
-/** How it stands when the engine is gone. */
-export interface Settled {
-  /** The last state that was written is confirmed; nothing if none was written. */
-  readonly pushed: Option.Option<boolean>
-  /** Why the last state is not confirmed. */
-  readonly trouble: Option.Option<string>
-  /** Where else the last state is, if it is not confirmed: a file that outlives the Pod. */
-  readonly shared: Option.Option<string>
-}
+/** How it stands with the last state when the engine is gone. */
+export type Settled = Data.TaggedEnum<{
+  Unwritten: {}
+  Saved: {}
+  /** `shared`: where else it is, a file that outlives the Pod. */
+  Unsaved: { readonly why: string; readonly shared: Option.Option<string> }
+}>
+export const Settled = Data.taggedEnum<Settled>()
 
 export class StateDelivery extends Context.Service<StateDelivery, {
   /** The newest state; nothing if there is none yet. */
@@ -45,17 +44,24 @@ const saysKept = Schema.is(KeptRefusal)
 /** An older server does not say it: a copy too many does no harm. */
 const isEvidence = (error: PlatformError): boolean => error._tag === "Declined" && saysKept(error.body)
 
+interface Held {
+  readonly info: LockInfo
+  readonly lock: StateLock
+  /** The engine has given it back. */
+  readonly isOver: boolean
+  /** The newest under this lock, which nobody else can have changed; absent before it was read under it. */
+  readonly known?: Option.Option<Uint8Array>
+}
+
 const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Service"], never, Platform | Settings | Stop | TaskStatus> {
   const { pod, privateDirectory, statePatience } = yield* Settings
   const { tooLate } = yield* Stop
   const { unsavedDuring } = yield* TaskStatus
   const platform = yield* Platform
   const inTurn = Semaphore.makeUnsafe(1)
-  let held: { readonly info: LockInfo; readonly lock: StateLock; readonly isOver: boolean } | undefined
+  let held: Held | undefined
   let unconfirmed: Uint8Array | undefined
   let confirmed: string | undefined
-  /** The newest under the lock that is held, which nobody else can have changed; `undefined` before it was read under it. */
-  let known: Option.Option<Uint8Array> | undefined
   /** Of the last state that the server refused and keeps as evidence. */
   let evidence: string | undefined
   let copy = Option.none<SharedCopy>()
@@ -87,21 +93,27 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     return copy.value.remove
   })
 
+  const learn = (under: LockInfo, newest: Option.Option<Uint8Array>) => {
+    if (held?.info.ID === under.ID) held = { ...held, known: newest }
+  }
+
   /** Nothing comes between the server's yes and this, not even an end of the stage. */
-  const confirm = (bytes: Uint8Array, digest: string) => Effect.sync(() => {
+  const confirm = (bytes: Uint8Array, digest: string, under: LockInfo) => Effect.sync(() => {
     unconfirmed = undefined
     confirmed = digest
-    known = Option.some(bytes)
+    learn(under, Option.some(bytes))
   })
 
   const deliver = (bytes: Uint8Array, ask: (push: Effect.Effect<void, PlatformError>) => Effect.Effect<void, PlatformError>) =>
     Effect.gen(function*() {
       if (held === undefined) return yield* notLocked
+      const { info, lock } = held
       const digest = sha256(bytes)
       unconfirmed = bytes
       yield* keepCopy(privateDirectory, bytes).pipe(Effect.catch((error) => Effect.logWarning(error.message))) // the server is asked all the same
-      const told = Effect.tapError(platform.pushState(bytes, digest, held.lock), (error) => notTaken(bytes, error))
-      yield* Effect.interruptible(unsavedDuring(ask(Effect.tap(told, confirm(bytes, digest))))) // from here on it is not lost with an engine that hangs up, whose request is not interruptible by itself
+      const told = Effect.tapError(platform.pushState(bytes, digest, lock), (error) => notTaken(bytes, error))
+      // An engine may hang up: its request is not interruptible by itself, and from here on the state is not lost with it.
+      yield* Effect.interruptible(unsavedDuring(ask(Effect.tap(told, confirm(bytes, digest, info)))))
       yield* unshare
       yield* removeCopy(privateDirectory)
     })
@@ -123,55 +135,52 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     Effect.gen(function*() {
       if (held?.info.ID !== info.ID) yield* giveBack
       held = { info, lock: yield* ask(platform.lockState(info)), isOver: false }
-      known = undefined
       if (Option.isNone(copy)) copy = yield* sharing // now, since it needs the server
     })
 
   /** That it may be given back when no state is left over. */
   const note = () => { if (held !== undefined) held = { ...held, isOver: true } }
 
-  const rescue = (left: Option.Option<Uint8Array>) =>
-    Effect.gen(function*() {
+  const rescue = Effect.fnUntraced(function*(bytes: Uint8Array) {
+    if (held === undefined) {
+      yield* lock({ ID: randomUUID(), Operation: "rescue", Who: pod.name }, patiently)
+      note()
+    }
+    yield* deliver(bytes, patiently)
+    return Settled.Saved()
+  })
+
+  /** There may have been no time to ask even once. */
+  const leave = Effect.fnUntraced(function*(bytes: Uint8Array, why: string) {
+    yield* keepCopy(privateDirectory, bytes).pipe(Effect.catch((error) => Effect.logWarning(error.message)))
+    yield* share(bytes)
+    return Settled.Unsaved({ why, shared: shared?.digest === sha256(bytes) ? Option.some(shared.file) : Option.none() })
+  })
+
+  const settle = (left: Option.Option<Uint8Array>): Effect.Effect<Settled> =>
+    Effect.suspend((): Effect.Effect<Settled> => {
       const wanted = Option.getOrUndefined(Option.filter(left, (bytes) => sha256(bytes) !== confirmed)) ?? unconfirmed
-      if (wanted === undefined) return Option.none<PlatformError>()
+      if (wanted === undefined) return Effect.succeed(confirmed === undefined ? Settled.Unwritten() : Settled.Saved())
       unconfirmed = wanted
-      if (held === undefined) {
-        yield* lock({ ID: randomUUID(), Operation: "rescue", Who: pod.name }, patiently)
-        note()
-      }
-      yield* deliver(wanted, patiently)
-      return Option.none<PlatformError>()
-    }).pipe(Effect.catch((error) => Effect.succeedSome(error)))
+      return Effect.catch(rescue(wanted), ({ message }) => leave(wanted, message))
+    })
 
   /** The engine reads once more before it writes. When the server is away it gets what is known, so that its new state comes here, where it is kept, and not to its own end. */
-  const readLocked = Effect.suspend(() => {
-    const last = known
-    return last === undefined
+  const readUnder = ({ info, known }: Held) =>
+    Effect.tap(known === undefined
       ? stubbornly(platform.state)
       : platform.state.pipe(
-        Effect.timeoutOrElse({ duration: readPatience, orElse: () => Effect.succeed(last) }),
-        Effect.catch((error) => error._tag === "Declined" ? Effect.fail(error) : Effect.succeed(last))
-      )
-  }).pipe(Effect.tap((newest) => Effect.sync(() => { known = newest })))
+        Effect.timeoutOrElse({ duration: readPatience, orElse: () => Effect.succeed(known) }),
+        Effect.catch((error) => error._tag === "Declined" ? Effect.fail(error) : Effect.succeed(known))
+      ), (newest) => Effect.sync(() => learn(info, newest)))
 
   return StateDelivery.of({
-    read: Effect.interruptible(Effect.suspend(() => held === undefined ? platform.patiently(platform.state) : readLocked)),
+    read: Effect.interruptible(Effect.suspend(() => held === undefined ? platform.patiently(platform.state) : readUnder(held))),
     lock: (info) => inTurn.withPermit(lock(info)),
     push: (bytes) => inTurn.withPermit(deliver(bytes, stubbornly)),
     unlock: ({ ID }) => inTurn.withPermit(Effect.suspend(() =>
       held?.info.ID === ID ? Effect.sync(note) : Effect.fail(new Declined({ status: 409, message: "This command does not hold that lock.", body: undefined })))),
-    settle: (left) => inTurn.withPermit(Effect.gen(function*() {
-      const trouble = yield* rescue(left)
-      if (unconfirmed !== undefined) {
-        yield* keepCopy(privateDirectory, unconfirmed).pipe(Effect.catch((error) => Effect.logWarning(error.message)))
-        if (Option.isSome(trouble)) yield* share(unconfirmed) // there may have been no time to ask even once
-      }
-      return {
-        pushed: unconfirmed === undefined && confirmed === undefined ? Option.none() : Option.some(unconfirmed === undefined),
-        trouble: Option.map(trouble, ({ message }) => message),
-        shared: unconfirmed !== undefined && shared?.digest === sha256(unconfirmed) ? Option.some(shared.file) : Option.none()
-      }
-    })),
+    settle: (left) => inTurn.withPermit(settle(left)),
     giveBack: inTurn.withPermit(Effect.suspend(() => held?.isOver === true && unconfirmed === undefined ? giveBack : Effect.void))
   })
 })

@@ -50,9 +50,9 @@ const live = Effect.fnUntraced(function*(engine: Engine, { done, ended }: Life, 
     return code
   })
   yield* Effect.orElseSucceed(work, () => 1).pipe(Effect.tap((code) => Effect.sync(() => engine.finish(code))), Effect.raceFirst(ended))
-  const { pushed, trouble } = yield* delivery.settle(left)
+  const { _tag: settled } = yield* delivery.settle(left)
   yield* delivery.giveBack
-  return { code: yield* ended, statePushed: Option.isSome(trouble) ? Option.some(false) : pushed }
+  return { code: yield* ended, statePushed: settled === "Unwritten" ? Option.none() : Option.some(settled === "Saved") }
 })
 
 /** How it ended, and whether its last state is stored; nothing if it wrote none. */

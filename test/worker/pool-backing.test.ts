@@ -43,14 +43,14 @@ describe("the state that the engine left", () => {
     Effect.gen(function*() {
       const { api, path, settle } = yield* applying({ "main.tf": "" })
       writeFileSync(join(path, "errored.tfstate"), state(3))
-      expect(yield* settle).toEqual(Option.some(true))
+      expect(yield* settle).toBe("saved")
       expect(api.serials).toEqual([3])
     }))
 
   it.live("is never one that came with the configuration", () =>
     Effect.gen(function*() {
       const { api, settle } = yield* applying({ "main.tf": "", "errored.tfstate": state(9) })
-      expect(yield* settle).toEqual(Option.none())
+      expect(yield* settle).toBe("unwritten")
       expect(api.serials).toEqual([])
     }))
 

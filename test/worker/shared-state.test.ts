@@ -64,7 +64,7 @@ describe("a state that the server does not take", () => {
     withParts(Effect.fnUntraced(function*(parts, delivery) {
       yield* delivery.lock({ ID: "a" })
       parts.api.goDown()
-      expect((yield* delivery.settle(Option.some(state))).shared).toEqual(Option.some(onlyKept(parts)))
+      expect(yield* delivery.settle(Option.some(state))).toMatchObject({ _tag: "Unsaved", shared: Option.some(onlyKept(parts)) })
       expect(opened(readFileSync(onlyKept(parts)))).toEqual(state)
     })))
 
@@ -84,11 +84,11 @@ describe("a state that the server does not take", () => {
     withParts(Effect.fnUntraced(function*(parts, delivery) {
       yield* delivery.lock({ ID: "a" })
       const up = parts.api.goDown()
-      expect(Option.isSome((yield* delivery.settle(Option.some(state))).shared)).toBe(true)
+      expect(yield* delivery.settle(Option.some(state))).toMatchObject({ _tag: "Unsaved", shared: Option.some(onlyKept(parts)) })
       up()
       parts.api.epoch++ // what comes now is evidence
       const later = Buffer.from(JSON.stringify({ version: 4, serial: 4, lineage: "l" }))
-      expect((yield* delivery.settle(Option.some(later))).shared).toEqual(Option.none())
+      expect(yield* delivery.settle(Option.some(later))).toMatchObject({ _tag: "Unsaved", shared: Option.none() })
       expect(opened(readFileSync(onlyKept(parts)))).toEqual(state)
     })))
 
@@ -97,7 +97,7 @@ describe("a state that the server does not take", () => {
       yield* delivery.lock({ ID: "a" })
       parts.api.goDown()
       yield* parts.endGrace
-      expect((yield* delivery.settle(Option.some(state))).shared).toEqual(Option.some(onlyKept(parts)))
+      expect(yield* delivery.settle(Option.some(state))).toMatchObject({ _tag: "Unsaved", shared: Option.some(onlyKept(parts)) })
     })))
 
   it.live.each([
@@ -120,7 +120,7 @@ describe("a state that the server does not take", () => {
       yield* delivery.lock({ ID: "a" })
       parts.api.fault("POST /state", refusal, refusal)
       yield* Effect.flip(delivery.push(state))
-      expect((yield* delivery.settle(Option.none())).shared).toEqual(Option.none())
+      expect(yield* delivery.settle(Option.none())).toMatchObject({ _tag: "Unsaved", shared: Option.none() })
       expect(existsSync(folder(parts))).toBe(false)
     })))
 
@@ -130,14 +130,14 @@ describe("a state that the server does not take", () => {
       yield* delivery.unlock({ ID: "a" })
       yield* delivery.giveBack
       parts.api.lock = { ID: "somebody-else" }
-      expect((yield* delivery.settle(Option.some(state))).shared).toEqual(Option.some(onlyKept(parts)))
+      expect(yield* delivery.settle(Option.some(state))).toMatchObject({ _tag: "Unsaved", shared: Option.some(onlyKept(parts)) })
     })))
 
   it.live("is kept nowhere when the server refuses it, which keeps it itself", () =>
     withParts(Effect.fnUntraced(function*(parts, delivery) {
       yield* delivery.lock({ ID: "a" })
       parts.api.epoch++
-      expect((yield* delivery.settle(Option.some(state))).shared).toEqual(Option.none())
+      expect(yield* delivery.settle(Option.some(state))).toMatchObject({ _tag: "Unsaved", shared: Option.none() })
       expect(existsSync(folder(parts))).toBe(false)
     })))
 })

@@ -19,7 +19,7 @@ const parts = Layer.mergeAll(
 )
 
 /** What the server hears, in order, after an engine that made one thing and whose last state is saved. */
-const settling = Effect.fnUntraced(function*(failure: ConstructorParameters<typeof StageFailed>[0], settleState: ReturnType<Backing["settleState"]> = Effect.succeedSome(true)) {
+const settling = Effect.fnUntraced(function*(failure: ConstructorParameters<typeof StageFailed>[0], settleState: ReturnType<Backing["settleState"]> = Effect.succeed("saved")) {
   const heard: Array<string> = []
   let isUp = false
   const send: SendEffects = (entries: ReadonlyArray<JournalEntry>) =>

@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { signalPlan } from "../../src/core/signal-plan.ts"
 import { statePath } from "../../src/schema/state.ts"
 import { Platform } from "../../src/worker/platform.ts"
-import { StateDelivery } from "../../src/worker/state-delivery.ts"
+import { Settled, StateDelivery } from "../../src/worker/state-delivery.ts"
 import { Stop } from "../../src/worker/stop.ts"
 import { TaskStatus } from "../../src/worker/task-status.ts"
 import { agent, directory, failed, person, planWith, serve, taskUid } from "../server/live-server.ts"
@@ -47,7 +47,7 @@ describe("a worker that comes late", () => {
       const refused = yield* Effect.flip(delivery.push(state(5)))
       expect(refused).toMatchObject({ _tag: "Declined", status: 409, message: expect.stringMatching(/is over, so its state is not stored\. It is kept as ev-/u) })
       const settled = yield* delivery.settle(Option.none())
-      expect([settled.pushed, Option.getOrElse(settled.trouble, () => "")]).toEqual([Option.some(false), expect.stringContaining("It is kept as ev-")])
+      expect(settled).toMatchObject({ _tag: "Unsaved", why: expect.stringContaining("It is kept as ev-") })
       const { evidence: [{ id, serial }], version } = yield* looked
       expect([serial, version.serial]).toEqual([5, 1])
       expect(yield* agent(url).acquire()).toEqual([])
@@ -92,7 +92,7 @@ describe("a state that the server has taken", () => {
       yield* Deferred.await(said)
       yield* Fiber.interrupt(pushing)
       const before = api.requests.length
-      expect(yield* delivery.settle(Option.none())).toMatchObject({ pushed: Option.some(true), trouble: Option.none() })
+      expect(yield* delivery.settle(Option.none())).toEqual(Settled.Saved())
       expect(api.requests.slice(before)).toEqual([])
     }))
 })

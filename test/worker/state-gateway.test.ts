@@ -4,7 +4,7 @@ import { Effect, Fiber, Layer, Option } from "effect"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { openGateway } from "../../src/worker/state-gateway.ts"
-import { StateDelivery } from "../../src/worker/state-delivery.ts"
+import { Settled, StateDelivery } from "../../src/worker/state-delivery.ts"
 import { type PoolParts, poolParts } from "./pool-parts.ts"
 
 type Env = Readonly<Record<string, string>>
@@ -53,7 +53,7 @@ describe("the state gateway", () => {
       expect((yield* ask(env, "read")).text).toBe(state(1))
       expect((yield* unlock(env)).status).toBe(200)
       expect(existsSync(kept({ api, ...parts }))).toBe(false)
-      expect(yield* settle()).toMatchObject({ pushed: Option.some(true), trouble: Option.none() })
+      expect(yield* settle()).toEqual(Settled.Saved())
       expect(api).toMatchObject({ serials: [1], lock: undefined, epoch: 1 })
     })))
 
@@ -142,7 +142,7 @@ describe("the state gateway", () => {
       yield* Fiber.interrupt(writing)
       const settling = yield* Effect.forkChild(settle())
       up()
-      expect(yield* Fiber.join(settling)).toMatchObject({ pushed: Option.some(true), trouble: Option.none() })
+      expect(yield* Fiber.join(settling)).toEqual(Settled.Saved())
       expect(new Set(parts.api.requests.filter((request) => request.startsWith("POST /state")))).toEqual(new Set(["POST /state/lock 200", "POST /state 204"]))
       expect(parts.api.lock).toMatchObject({ ID: "engine-lock" })
     })))
@@ -154,7 +154,7 @@ describe("the state gateway", () => {
       const writing = yield* Effect.forkChild(write(env, 1))
       yield* until(() => existsSync(kept(parts)))
       yield* Fiber.interrupt(writing)
-      expect((yield* settle().pipe(Effect.timeout("20 seconds"))).pushed).toEqual(Option.some(false))
+      expect(yield* settle().pipe(Effect.timeout("20 seconds"))).toMatchObject({ _tag: "Unsaved" })
     }), true, "500 millis"))
 
   it.live("tells the engine when the server will not have its state, and keeps the copy", () =>
@@ -165,7 +165,7 @@ describe("the state gateway", () => {
       expect(answer.status).toBe(409)
       expect(readFileSync(kept(parts), "utf8")).toBe(state(1))
       const settled = yield* settle()
-      expect(settled).toMatchObject({ pushed: Option.some(false), trouble: Option.some("The state is locked by somebody.") })
+      expect(settled).toMatchObject({ _tag: "Unsaved", why: "The state is locked by somebody." })
       expect(readFileSync(kept(parts), "utf8")).toBe(state(1))
       expect(parts.api.serials).toEqual([])
     })))
@@ -179,8 +179,7 @@ describe("the state gateway", () => {
       yield* parts.endGrace
       expect((yield* Fiber.join(writing)).status).toBe(503)
       const settled = yield* settle()
-      expect(settled.pushed).toEqual(Option.some(false))
-      expect(Option.getOrElse(settled.trouble, () => "")).toMatch(/gives no answer/u)
+      expect(settled).toMatchObject({ _tag: "Unsaved", why: expect.stringMatching(/gives no answer/u) })
       expect(existsSync(kept(parts))).toBe(true)
     })))
 
@@ -252,7 +251,7 @@ describe("what the engine left", () => {
   it.live("is sent under a lock of the worker's own when the engine had none", () =>
     withGateway(Effect.fnUntraced(function*(_, { api }) {
       const settled = yield* settle(Option.some(Buffer.from(state(3))))
-      expect(settled).toMatchObject({ pushed: Option.some(true), trouble: Option.none() })
+      expect(settled).toEqual(Settled.Saved())
       expect(api).toMatchObject({ serials: [3], lock: undefined })
     })))
 
@@ -273,15 +272,14 @@ describe("what the engine left", () => {
       const settling = yield* Effect.forkChild(settle(Option.some(Buffer.from(state(3)))))
       yield* until(() => tries > 4)
       up()
-      expect(yield* Fiber.join(settling)).toMatchObject({ pushed: Option.some(true), trouble: Option.none() })
+      expect(yield* Fiber.join(settling)).toEqual(Settled.Saved())
       expect(api.serials).toEqual([3])
     })))
 
   it.live("is given up in the end, and kept", () =>
     withGateway(Effect.fnUntraced(function*(_, parts) {
       parts.api.goDown()
-      const { pushed, trouble } = yield* settle(Option.some(Buffer.from(state(3))))
-      expect([pushed, Option.isSome(trouble)]).toEqual([Option.some(false), true])
+      expect(yield* settle(Option.some(Buffer.from(state(3))))).toMatchObject({ _tag: "Unsaved" })
       expect(readFileSync(kept(parts), "utf8")).toBe(state(3))
     }), true, "500 millis"))
 
@@ -289,7 +287,7 @@ describe("what the engine left", () => {
     withGateway(Effect.fnUntraced(function*(env, { api }) {
       yield* lock(env)
       yield* unlock(env)
-      expect(yield* settle()).toMatchObject({ pushed: Option.none(), trouble: Option.none() })
+      expect(yield* settle()).toEqual(Settled.Unwritten())
       expect(api.lock).toBeUndefined()
     })))
 
@@ -297,7 +295,7 @@ describe("what the engine left", () => {
     withGateway(Effect.fnUntraced(function*(env, { api }) {
       yield* lock(env)
       yield* write(env, 1)
-      expect(yield* settle()).toMatchObject({ pushed: Option.some(true), trouble: Option.none() })
+      expect(yield* settle()).toEqual(Settled.Saved())
       expect(api.lock).toMatchObject({ ID: "engine-lock" })
     })))
 })
