@@ -1,31 +1,36 @@
-// `agent-job cancel RUN|TASK`: stops a run on the server, or an AgentTask in the cluster; either saves its state first.
+// `agent-job cancel RUN|TASK`: stops a run on the server, or an AgentTask in the cluster; either saves its state first. By force, what nobody is there to stop.
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { BadInput } from "./failure.ts"
 import { lazily } from "./lazily.ts"
 import { isRunId, isTaskName } from "./run-or-task.ts"
-import { clusterFlags, serverFlags } from "./settings.ts"
+import { clusterFlags, serverFlags, toggle } from "./settings.ts"
 import { forPeople, withServer } from "./with-server.ts"
 
 const flags = {
   name: Argument.String("RUN|TASK").pipe(Argument.withDescription("A run's id, or the name of an AgentTask.")),
+  force: toggle("force", "End a run that its cancel does not end, since its AgentTask is gone; what an apply may have changed is in doubt then."),
   ...serverFlags,
   ...clusterFlags
 }
 
+const told = (run: string, force: boolean) =>
+  force ? `${run} is ended; see what is known of it with: agent-job get ${run}` : `${run} is asked to stop; see how it ends with: agent-job get ${run}`
+
 export const cancel = Command.make("cancel", flags, Effect.fn("cancel")(function*(given) {
-  const { name } = given
+  const { force, name } = given
   if (isRunId(name)) {
     return yield* withServer(given, forPeople, ({ screen, server }) =>
-      Effect.andThen(server.act(name, "cancel"), screen.line(`${name} is asked to stop; see how it ends with: agent-job get ${name}`)))
+      Effect.andThen(server.act(name, force ? "force-cancel" : "cancel"), screen.line(told(name, force))))
   }
   if (!isTaskName(name)) return yield* new BadInput({ message: `${JSON.stringify(name)} is neither a run's id nor the name of an AgentTask.` })
+  if (force) return yield* new BadInput({ message: `--force ends a run whose AgentTask is gone; ${name} is an AgentTask, which ends in order when it is cancelled.` })
   return yield* lazily(async () => {
     const [{ cancelTask, cluster }, { Screen }] = await Promise.all([import("./tasks.ts"), import("./screen.ts")])
     return cancelTask(given.namespace, name).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer(forPeople)))
   })
 })).pipe(
   Command.withDescription("Stop a run or an AgentTask; what it has done by then is saved in its state."),
-  Command.withExamples([{ command: "agent-job cancel run-k3v9x2" }, { command: "agent-job cancel plan --namespace agent-job-tasks" }])
+  Command.withExamples([{ command: "agent-job cancel run-k3v9x2" }, { command: "agent-job cancel run-k3v9x2 --force" }, { command: "agent-job cancel plan --namespace agent-job-tasks" }])
 )

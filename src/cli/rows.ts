@@ -30,6 +30,7 @@ export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => 
   ...(run.changes === undefined ? [] : [`Changes: ${run.changes.add} to add, ${run.changes.change} to change, ${run.changes.destroy} to destroy`]),
   ...(run.planSha256 === undefined ? [] : [`Seal: ${run.planSha256}`]),
   ...(run.approval === undefined ? [] : [`Approved: by ${run.approval.by}, ${age(run.approval.at, now)} ago`]),
+  ...(run.cancelAsked && !run.final ? [`Stops: once its state is safe; only if its AgentTask is gone (agent-job get tasks), end it with: agent-job cancel ${run.id} --force`] : []),
   ...(run.queue === undefined ? [] : [`Waits: ${run.queue.message}`]),
   ...(run.failure === undefined ? [] : [`Failed: ${run.failure}`]),
   ...(run.stages.length === 0 ? [] : ["", ...table(

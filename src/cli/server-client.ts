@@ -56,7 +56,7 @@ export class ServerClient extends Context.Service<ServerClient, {
   /** Who changed what: newest first, 100 at most. */
   readonly audit: Effect.Effect<ReadonlyArray<AuditEntry>, ServerFailure>
   /** Doing it again is success; at the wrong moment it is refused. */
-  readonly act: (id: string, action: "discard" | "cancel") => Effect.Effect<void, ServerFailure>
+  readonly act: (id: string, action: "discard" | "cancel" | "force-cancel") => Effect.Effect<void, ServerFailure>
   /** The plan with this seal and no other; a run of an older server has none. */
   readonly approve: (id: string, seal: Sha256 | undefined) => Effect.Effect<void, ServerFailure>
   /** The bytes that a stage's log has from `offset`, as many as come at once; waits up to `waitSeconds` for the first, and gives none when there is none. */
@@ -143,7 +143,7 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
     )
   const jsonApi = (request: Request.HttpClientRequest, data: object) => Request.bodyText(request, JSON.stringify({ data }), "application/vnd.api+json")
   const json = (request: Request.HttpClientRequest, body: object) => Request.bodyText(request, JSON.stringify(body), "application/json")
-  const ask = (id: string, action: "apply" | "discard" | "cancel", body: object) => Effect.asVoid(send(authorised(json(Request.post(tfePath.action(id, action)), body)), `run ${id}`))
+  const ask = (id: string, action: Parameters<typeof tfePath.action>[1], body: object) => Effect.asVoid(send(authorised(json(Request.post(tfePath.action(id, action)), body)), `run ${id}`))
   const related = (type: string, id: string) => ({ data: { type, id } })
 
   return ServerClient.of({

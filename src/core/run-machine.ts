@@ -103,5 +103,7 @@ export const move = (run: RunState, event: RunEvent): Move =>
 export const wishes = (run: RunState) => ({
   confirm: isIn(run, "planned"),
   discard: isIn(run, "pending", "planned"),
-  cancel: !run.cancelAsked && isIn(run, "pending", "planning", "confirmed", "applying")
+  cancel: !run.cancelAsked && isIn(run, "pending", "planning", "confirmed", "applying"),
+  /** Nobody forces first: an agent that is there ends the run in order, with its state saved. */
+  forceCancel: run.cancelAsked && !isFinal(run.status)
 })

@@ -62,6 +62,6 @@ export const tfePath = {
   workspace: (organization: string, name: string) => `/api/v2/organizations/${encodeURIComponent(organization)}/workspaces/${encodeURIComponent(name)}`,
   configurationVersions: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/configuration-versions`,
   runs: "/api/v2/runs",
-  action: (id: string, action: "apply" | "discard" | "cancel") => `/api/v2/runs/${encodeURIComponent(id)}/actions/${action}`,
+  action: (id: string, action: "apply" | "discard" | "cancel" | "force-cancel") => `/api/v2/runs/${encodeURIComponent(id)}/actions/${action}`,
   outputs: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/current-state-version-outputs`
 } as const

@@ -5,7 +5,7 @@ import { Clock, Context, DateTime, Effect, Equal, Layer, Option, Schema } from "
 import { SqlClient } from "effect/sql"
 import { effectsMessage } from "../core/effects-message.ts"
 import { delayMillis, mostAgain, planAgainAfterMillis } from "../core/plan-again.ts"
-import { RunEvent } from "../core/run-machine.ts"
+import { isFinal, RunEvent, wishes } from "../core/run-machine.ts"
 import { needRescue } from "../core/stage-effects.ts"
 import { doubtOf, rescueAdvice, type StageEnd } from "../core/state-doubt.ts"
 import { sentence } from "../core/sentence.ts"
@@ -194,30 +194,51 @@ const make = Effect.gen(function*() {
     if (left === undefined || !needRescue(left)) yield* rescues.settle(rescueId, id, "what was missing is imported")
   })
 
-  /** Once: the same again is success, another is refused with 409. Ends the stage's token and the lock it may hold. */
+  /** Ends the stage's token and the lock it may hold, and gives its run what follows. */
+  const conclude = Effect.fnUntraced(function*(stage: StageRow, result: StageResult) {
+    const at = yield* now
+    yield* sql`UPDATE stages SET ${sql.update({
+      result: JSON.stringify(result),
+      endedAt: stage.endedAt ?? at,
+      ...(stage.endedAt === null && { acknowledgedAt: stage.acknowledgedAt ?? at })
+    })} WHERE id = ${stage.id}`
+    const run = yield* runs.get(stage.runId)
+    const standing = yield* states.standing(stage.id)
+    if (stage.stage !== "plan" && standing.lock === "none") yield* effects.forgetPlanned(run.id) // then it made nothing, seen or unseen, or ended in order
+    const doubted = yield* doubt(stage, run, result, standing)
+    yield* states.release(stage.id)
+    yield* commits.news("logs")
+    const again = planAgainAfterMillis(stage.stage, result, stage.attempt - 1)
+    if (Option.isSome(again)) return yield* planAgain(stage, result, again.value)
+    const { event, ...facts } = stepOf(stage.stage) === "plan" ? factsOf(run, result) : applyFacts(result, doubted)
+    yield* runs.step(stage.runId, event, facts)
+    if (stage.stage === "apply" && result.outcome === "succeeded" && run.rescueId !== null) yield* settleImported(run, run.rescueId)
+  })
+
+  /** Once: the same again is success, another is refused with 409. */
   const end = Effect.fn("Assignments.end")((id: string, taskUid: Option.Option<string>, result: StageResult) =>
     sql.withTransaction(Effect.gen(function*() {
       const stage = yield* take(id, taskUid)
       if (stage.result !== null) {
         return yield* Equal.equals(stage.result, result) ? Effect.void : conflict("result-exists", `The stage ${id} has another result already; it is kept.`)
       }
-      const at = yield* now
-      yield* sql`UPDATE stages SET ${sql.update({
-        result: JSON.stringify(result),
-        endedAt: stage.endedAt ?? at,
-        ...(stage.endedAt === null && { acknowledgedAt: stage.acknowledgedAt ?? at })
-      })} WHERE id = ${id}`
-      const run = yield* runs.get(stage.runId)
-      const standing = yield* states.standing(id)
-      if (stage.stage !== "plan" && standing.lock === "none") yield* effects.forgetPlanned(run.id) // then it made nothing, seen or unseen, or ended in order
-      const doubted = yield* doubt(stage, run, result, standing)
-      yield* states.release(id)
-      yield* commits.news("logs")
-      const again = planAgainAfterMillis(stage.stage, result, stage.attempt - 1)
-      if (Option.isSome(again)) return yield* planAgain(stage, result, again.value)
-      const { event, ...facts } = stepOf(stage.stage) === "plan" ? factsOf(run, result) : applyFacts(result, doubted)
-      yield* runs.step(stage.runId, event, facts)
-      if (stage.stage === "apply" && result.outcome === "succeeded" && run.rescueId !== null) yield* settleImported(run, run.rescueId)
+      yield* conclude(stage, result)
+    })))
+
+  /**
+   * At a person's word, of a run whose cancel was asked and never carried out, as when its AgentTask is gone: its stage ends as lost, and what it may have changed is in doubt.
+   * A worker that lives all the same stores nothing from then on: its states become evidence. Of a run that is over it is success.
+   */
+  const forceCancel = Effect.fn("Assignments.forceCancel")((runId: string, by: string) =>
+    sql.withTransaction(Effect.gen(function*() {
+      const run = yield* runs.get(runId)
+      if (run.cancelAsked && isFinal(run.status)) return
+      const next = isFinal(run.status) ? "there is nothing to end." : `nobody has asked it to stop; ask first: agent-job cancel ${run.id}`
+      if (!wishes(run).forceCancel) return yield* conflict("wrong-moment", `The run ${run.id} is ${run.status.replaceAll("_", " ")}, and ${next}`)
+      const stage = (yield* stages.ofRun(run.id)).find(({ endedAt }) => endedAt === null)
+      if (stage === undefined) return yield* Effect.die(new Error(`the run ${run.id} is ${run.status} without a stage`))
+      const message = `${by} ended it by force, since its cancel was not carried out; whether it has run to its end, nobody saw.`
+      yield* conclude(stage, { outcome: "failed", reason: "Lost", message, finishedAt: yield* now })
     })))
 
   /** The stage of a token. The first use says that the assignment arrived, whatever became of the acknowledgement. */
@@ -238,7 +259,7 @@ const make = Effect.gen(function*() {
     return count?.n ?? 0
   })
 
-  return { acquire, acknowledge, wait, cancellations, end, journal, byToken, connected }
+  return { acquire, acknowledge, wait, cancellations, end, forceCancel, journal, byToken, connected }
 })
 
 export class Assignments extends Context.Service<Assignments>()("agent-job/server/Assignments", { make }) {

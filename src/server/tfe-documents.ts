@@ -80,8 +80,8 @@ export const runDocument = (run: Run, position: number) => {
       "position-in-queue": position,
       "created-at": run.createdAt,
       "status-timestamps": timestampsOf(run),
-      actions: { "is-cancelable": may.cancel, "is-confirmable": may.confirm, "is-discardable": may.discard, "is-force-cancelable": false },
-      permissions: { "can-apply": true, "can-cancel": true, "can-discard": true, "can-force-cancel": false, "can-force-execute": false }
+      actions: { "is-cancelable": may.cancel, "is-confirmable": may.confirm, "is-discardable": may.discard, "is-force-cancelable": may.forceCancel },
+      permissions: { "can-apply": true, "can-cancel": true, "can-discard": true, "can-force-cancel": true, "can-force-execute": false }
     },
     relationships: {
       workspace: relation("workspaces", run.workspaceId),

@@ -51,6 +51,7 @@ describe("what is typed wrong", () => {
     { args: ["logs", "Rubbish!"], said: "error: \"Rubbish!\" is neither a run's id nor the name of an AgentTask." },
     { args: ["logs", "a-task", "--stage", "plan"], said: "error: --stage and --workspace are for runs; an AgentTask is one stage already." },
     { args: ["cancel"], said: "error: RUN|TASK is missing\nSee: agent-job cancel --help" },
+    { args: ["cancel", "a-task", "--force"], said: "error: --force ends a run whose AgentTask is gone; a-task is an AgentTask, which ends in order when it is cancelled." },
     { args: ["cancel", "Rubbish!"], said: "error: \"Rubbish!\" is neither a run's id nor the name of an AgentTask." },
     { args: ["approve", "a-task", "--url", nobody], said: "error: \"a-task\" is not the id of a run; `agent-job get runs` lists them." },
     { args: ["state", "rescue", "demo", "--keep", "--use", "ev-1"], said: "error: --use, --keep, --file, --import and --import-blocks exclude each other; give one of them." },

@@ -3,7 +3,7 @@ import { Schema } from "effect"
 import { auditTable, runDetails, runTable, taskTable } from "../../src/cli/rows.ts"
 import { AgentTask } from "../../src/schema/agent-task.ts"
 import { Sha256 } from "../../src/schema/names.ts"
-import { applied, failed, pending, planned, sealed } from "./run-views.ts"
+import { applied, failed, pending, planned, run, sealed } from "./run-views.ts"
 
 const now = Date.parse("2026-01-31T12:00:00Z")
 
@@ -46,6 +46,14 @@ describe("one run", () => {
       "plan    finished   agent-1      30.0s   -",
       "apply   finished   agent-1      10.0s   Completed"
     ]))
+  it("is told with what ends it when its cancel does not", () => {
+    const stopping = run({ status: "applying", cancelAsked: true })
+    expect(runDetails(stopping, now).slice(0, 2)).toEqual([
+      "run-a1   workspace demo   applying, to be cancelled   2m ago",
+      "Stops: once its state is safe; only if its AgentTask is gone (agent-job get tasks), end it with: agent-job cancel run-a1 --force"
+    ])
+    expect(runDetails(run({ status: "canceled", cancelAsked: true, final: true }), now)).toHaveLength(1)
+  })
   it("is told with its seal, and who approved that", () => {
     const planSha256 = Sha256.make("0123456789abcdef".repeat(4))
     expect(runDetails({ ...sealed, approval: { by: "user-1f2e3d4c", seal: planSha256, at: "2026-01-31T11:59:00Z" } }, now).slice(2, 4)).toEqual([`Seal: ${planSha256}`, "Approved: by user-1f2e3d4c, 1m ago"])

@@ -104,6 +104,11 @@ describe("a run", () => {
     return (!offered.confirm || move(run, Confirm({}))._tag === "Moved") && (!offered.discard || move(run, Discard())._tag === "Moved") && (!offered.cancel || move(run, Cancel())._tag === "Moved")
   })
 
+  it.prop("can be ended by force only once it was asked to stop, and never when it is over", [Asked, Events], ([asked, events]) => {
+    const end = fold({ ...fresh, ...asked }, events)
+    return wishes(end).forceCancel === (events.some(({ _tag }) => _tag === "Cancel") && end.cancelAsked && ["planning", "applying"].includes(end.status))
+  })
+
   it("has no row that another hides altogether", () => {
     const runs: ReadonlyArray<RunState> = RunStatus.literals.flatMap((status) => [true, false].flatMap((planOnly) => [true, false].flatMap((autoApply) => [true, false].map((cancelAsked) => ({ status, planOnly, autoApply, cancelAsked, planSha256: seal })))))
     const events = [Started({ step: "plan" }), Started({ step: "apply" }), Failed({ step: "plan" }), Failed({ step: "apply" }), Stopped({ step: "plan" }), Stopped({ step: "apply" }), Planned({ hasChanges: true }), Planned({ hasChanges: false }), Applied(), Disrupted(), Confirm({}), Confirm({ seal: otherSeal }), Discard(), Cancel()]

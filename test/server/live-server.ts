@@ -102,7 +102,7 @@ export const person = (url: string) => {
       return String(made.json.data.id)
     })
   const view = (id: string): Effect.Effect<RunView> => Effect.map(as("GET", runPath.run(id)), ({ json }) => Schema.decodeUnknownSync(RunViewSchema)(json))
-  const act = (id: string, action: "apply" | "discard" | "cancel") => as("POST", tfePath.action(id, action), {})
+  const act = (id: string, action: Parameters<typeof tfePath.action>[1]) => as("POST", tfePath.action(id, action), {})
   return { as, workspace, upload, run, start, view, act }
 }
 

@@ -70,6 +70,7 @@ const table: Readonly<Record<string, Opens>> = {
   "POST /api/v2/runs/:id/actions/apply": "user",
   "POST /api/v2/runs/:id/actions/discard": "user",
   "POST /api/v2/runs/:id/actions/cancel": "user",
+  "POST /api/v2/runs/:id/actions/force-cancel": "user",
   "GET /api/v2/plans/:id": "user",
   "GET /api/v2/applies/:id": "user",
   "GET /api/v2/logs/:id/:secret": "link",

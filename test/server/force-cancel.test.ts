@@ -1,0 +1,90 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { statePath } from "../../src/schema/state.ts"
+import { agent, ask, cancelled, directory, person, planWith, poolToken, serve, worker } from "./live-server.ts"
+
+const server = Effect.flatMap(directory, serve)
+const state = (serial: number) => ({ version: 4, serial, lineage: "l", outputs: {}, resources: [] })
+const actionsOf = (url: string, id: string) => Effect.map(person(url).as("GET", `/api/v2/runs/${id}`), ({ json }) => json.data.attributes.actions)
+
+/** A run in its apply stage, whose AgentTask is gone: its cancel was asked, and the controller has found nothing to cancel. */
+const abandoned = Effect.gen(function*() {
+  const url = yield* server
+  const id = yield* person(url).start("demo", { "auto-apply": true })
+  yield* planWith(url)
+  const apply = yield* agent(url).take
+  const applier = worker(url, apply)
+  const { epoch } = (yield* applier.lock("a")).json
+  yield* applier.pushState(state(1), "a", epoch)
+  yield* person(url).act(id, "cancel")
+  expect(yield* agent(url).reportTaskless(apply.id, cancelled)).toMatchObject({ status: 409, json: { error: "taken" } })
+  return { url, id, apply, applier, epoch: Number(epoch) }
+})
+
+describe("the end by force", () => {
+  it.live("ends an apply that nobody is there to end, in the name of who asked, and leaves its state in doubt", () =>
+    Effect.gen(function*() {
+      const { apply, id, url } = yield* abandoned
+      const next = yield* person(url).start("demo")
+      expect(yield* person(url).view(id)).toMatchObject({ status: "applying", cancelAsked: true })
+      expect((yield* actionsOf(url, id))["is-force-cancelable"]).toBe(true)
+      expect((yield* person(url).act(id, "force-cancel")).status).toBe(202)
+      const ended = yield* person(url).view(id)
+      expect(ended).toMatchObject({ status: "errored", final: true, failure: expect.stringMatching(/^[0-9a-f]{8} ended it by force, .* agent-job state rescue demo$/u) })
+      expect(ended.stages.at(-1)?.result).toMatchObject({ outcome: "failed", reason: "Lost" })
+      expect((yield* person(url).as("GET", statePath.state("demo"))).json).toMatchObject({ pending: [{ stage: apply.id, reason: "Lost" }] })
+      expect((yield* person(url).as("GET", "/api/agent-job/v1/audit")).json.entries[0]).toMatchObject({ kind: "user", action: "POST /api/v2/runs/:id/actions/force-cancel", object: id })
+      expect(yield* agent(url).acquire()).toEqual([])
+      yield* person(url).as("POST", statePath.rescue("demo"), { by: "me@here" })
+      expect((yield* agent(url).take).runId).toBe(next)
+    }))
+
+  it.live("makes evidence of what a worker sends that lives all the same, and takes no other end from it", () =>
+    Effect.gen(function*() {
+      const { applier, apply, epoch, id, url } = yield* abandoned
+      yield* person(url).act(id, "force-cancel")
+      expect((yield* applier.pushState(state(2), "a", epoch)).json.error).toBe("stage-over")
+      expect((yield* person(url).as("GET", statePath.state("demo"))).json).toMatchObject({ version: { serial: 1 }, evidence: [{ stage: apply.id, serial: 2 }] })
+      expect((yield* applier.result(cancelled)).json.error).toBe("result-exists")
+      expect((yield* agent(url).cancellations()).ids).toEqual([])
+    }))
+
+  it.live("of a plan ends the run as cancelled and leaves nothing in doubt, and its workspace is free", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      yield* agent(url).take
+      yield* person(url).act(id, "cancel")
+      yield* person(url).act(id, "force-cancel")
+      expect(yield* person(url).view(id)).toMatchObject({ status: "canceled", stages: [{ reason: "Lost" }] })
+      const next = yield* person(url).start("demo")
+      expect((yield* agent(url).take).runId).toBe(next)
+    }))
+
+  it.live("again is success and changes nothing", () =>
+    Effect.gen(function*() {
+      const { id, url } = yield* abandoned
+      yield* person(url).act(id, "force-cancel")
+      const ended = yield* person(url).view(id)
+      expect((yield* person(url).act(id, "force-cancel")).status).toBe(202)
+      expect(yield* person(url).view(id)).toEqual(ended)
+      expect((yield* actionsOf(url, id))["is-force-cancelable"]).toBe(false)
+    }))
+
+  it.live("is nobody's first wish: a run that was not asked to stop goes on, and one that is over stays as it is", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      yield* agent(url).take
+      const early = yield* person(url).act(id, "force-cancel")
+      expect([early.status, early.json.errors[0].detail]).toEqual([409, `The run ${id} is planning, and nobody has asked it to stop; ask first: agent-job cancel ${id}`])
+      expect(yield* person(url).view(id)).toMatchObject({ status: "planning" })
+      expect((yield* actionsOf(url, id))["is-force-cancelable"]).toBe(false)
+      const other = yield* person(url).start("other")
+      yield* planWith(url)
+      yield* person(url).act(other, "discard")
+      expect((yield* person(url).act(other, "force-cancel")).json.errors[0].detail).toBe(`The run ${other} is discarded, and there is nothing to end.`)
+      expect((yield* person(url).act("run-none", "force-cancel")).status).toBe(404)
+      expect((yield* ask(`${url}/api/v2/runs/${id}/actions/force-cancel`, poolToken, "POST", {})).status).toBe(401)
+    }))
+})
