@@ -90,7 +90,7 @@ const accept = Effect.fn("PoolIntake.accept")(function*(intake: Intake, assignme
   const pool = yield* Pool
   const task = yield* persist(intake, assignment)
   yield* keepToken(task, taskToken)
-  yield* pool.acknowledge(id, task.metadata.uid) // refused: another agent was faster; this task's worker hears the same and ends it
+  yield* pool.acknowledge(id, task.metadata.uid) // refused: another agent was faster, or the state is in doubt; this task's worker hears the same and ends it
   if (isOver(task.status.phase)) yield* remind(id, task)
 }, (accepted, _, { id }) => Effect.catchTag(accepted, "Strangers", ({ message }) => refuse(id, "NameTaken", message)))
 

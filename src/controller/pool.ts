@@ -50,7 +50,7 @@ export type PoolError = PoolUnreachable | PoolRefused | PoolMissing | PoolChange
 export class Pool extends Context.Service<Pool, {
   /** Waits up to `waitSeconds` for work; an empty list is a normal answer. */
   readonly acquire: (agent: string, waitSeconds: number, max: number) => Effect.Effect<ReadonlyArray<Assignment>, PoolError>
-  /** Refused with the word `taken` when another agent was faster. */
+  /** Refused with the word `taken` when another agent was faster, `rescue-pending` when the state that it would change is in doubt by now. */
   readonly acknowledge: (id: string, taskUid: string) => Effect.Effect<void, PoolError>
   readonly cancellations: (after: number, waitSeconds: number) => Effect.Effect<typeof CancellationsResponse.Type, PoolError>
   /** Of the AgentTask with this UID, or of no task. The pool keeps the first result of a stage; that it has one, has the stage elsewhere or not at all, counts as told; not at all only if the stage is `from` this very pool, as without one. */

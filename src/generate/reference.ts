@@ -14,7 +14,7 @@ const reasonsFile = (): GeneratedFile =>
   markdownFile("docs/reasons.md", [
     "# Reasons",
     "",
-    "Why a task waits, or why it ended as it did: `.status.reason`, the Reason column of `kubectl get atasks`, and the reason of events. `StateRescuePending` is a reason of runs alone.",
+    "Why a task waits, or why it ended as it did: `.status.reason`, the Reason column of `kubectl get atasks`, and the reason of events. For `StateRescuePending` only runs wait.",
     "",
     "    kubectl -n agent-job-tasks get atasks -o wide       # phase, reason, Pod, node",
     "    kubectl -n agent-job-tasks describe atask NAME      # the message, and what happened",

@@ -12,7 +12,7 @@ export const reasons = {
   QuotaExceeded: "A ResourceQuota refused the Job; raise the quota or wait for other Jobs to end.",
   Refused: "The API server does not take the Job for now; the message is its answer.",
   SourceNotReady: "Flux has no artifact of the task's source yet; the message says what it waits for.",
-  StateRescuePending: "An earlier stage left the state in doubt, so nothing of the workspace starts; settle it with agent-job state rescue.",
+  StateRescuePending: "An earlier stage left the state in doubt, so nothing of the workspace starts, and an apply that had not begun ends; settle it with agent-job state rescue.",
   IsolationUnproven: "Nothing starts before the isolation of tasks is proven for the present values; run agent-job doctor, and mend what it finds.",
   Draining: "The cluster is drained, so nothing new starts; agent-job drain --undo ends that.",
   NameHeld: "A Job of the same name, of a former task or of one whose name gives the same, is still there.",
@@ -53,7 +53,7 @@ export const Reason = Schema.Literals(Object.keys(reasons) as ReadonlyArray<Reas
 /** Reasons with which a task may end as Failed. */
 export type FailureReason = Exclude<
   Reason,
-  WaitReason | "Accepted" | "StateRescuePending" | "JobCreated" | "Unschedulable" | "Claimed" | "NodeUnreachable" | "StateUnsaved" | "Stopping" | "Completed" | "Cancelled"
+  WaitReason | "Accepted" | "JobCreated" | "Unschedulable" | "Claimed" | "NodeUnreachable" | "StateUnsaved" | "Stopping" | "Completed" | "Cancelled"
 >
 
 /** Reasons for which a task may wait. */

@@ -127,11 +127,19 @@ const make = Effect.gen(function*() {
     return Option.getOrElse(yield* commits.await("assignments", waitSeconds, look(agent, max)), () => [])
   })
 
+  /** It may have been offered before the doubt came. A plan changes nothing, and an import is what the doubt waits for. */
+  const withoutDoubt = Effect.fnUntraced(function*({ runId, stage }: StageRow) {
+    const { rescueId, workspace, workspaceId } = yield* runs.get(runId)
+    if (stage === "plan" || rescueId !== null || (yield* rescues.pending(workspaceId)).length === 0) return
+    return yield* conflict("rescue-pending", `An earlier stage left the state of ${workspace} in doubt, so nothing was applied; settle it with \`agent-job state rescue ${workspace}\`, then start the run again.`)
+  })
+
   /** Final, and may be repeated by the same task; for a stage that is over it is success too, the feed of cancellations says the rest. */
   const acknowledge = Effect.fn("Assignments.acknowledge")((id: string, taskUid: string) =>
     sql.withTransaction(Effect.gen(function*() {
       const stage = yield* take(id, Option.some(taskUid))
       if (stage.acknowledgedAt !== null || stage.endedAt !== null) return
+      yield* withoutDoubt(stage)
       yield* sql`UPDATE stages SET acknowledgedAt = ${yield* now} WHERE id = ${id}`
       yield* runs.step(stage.runId, RunEvent.Started({ step: stepOf(stage.stage) }))
     })))

@@ -115,7 +115,7 @@ const stageFailure = (error: PlatformError): StageFailed => {
     case "TokenRefused":
       return new StageFailed({ reason: "TokenRefused", message: error.message })
     case "Declined":
-      return invalid(`The pool's server does not give what the stage needs: ${error.message}`)
+      return wordOf(error) === "rescue-pending" ? new StageFailed({ reason: "StateRescuePending", message: error.message }) : invalid(`The pool's server does not give what the stage needs: ${error.message}`)
   }
 }
 

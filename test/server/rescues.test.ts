@@ -95,6 +95,41 @@ describe("a rescue", () => {
     }))
 })
 
+describe("an apply that was offered before its workspace came into doubt", () => {
+  it.live("neither begins nor is acknowledged, and ends its run with the reason; a plan may begin", () =>
+    Effect.gen(function*() {
+      const { applier, looked, settle, url } = yield* doubted
+      yield* settle({})
+      const next = yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const [offered] = yield* agent(url).acquire()
+      const planOnly = yield* person(url).start("demo", { "plan-only": true })
+      const [plan] = yield* agent(url).acquire()
+      yield* applier.pushState(state(9), "a", 1) // of the worker that was cut off
+      const refused = { status: 409, json: { error: "rescue-pending", message: "An earlier stage left the state of demo in doubt, so nothing was applied; settle it with `agent-job state rescue demo`, then start the run again." } }
+      expect(yield* worker(url, offered!).as("GET", taskPath.assignment)).toMatchObject(refused)
+      expect(yield* worker(url, offered!).lock("b")).toMatchObject(refused)
+      expect(yield* agent(url).acknowledge(offered!.id)).toMatchObject(refused)
+      expect((yield* person(url).view(next)).status).toBe("confirmed")
+      expect((yield* worker(url, plan!).as("GET", taskPath.assignment)).json).toMatchObject({ runId: planOnly })
+      yield* agent(url).report(offered!.id, { ...failed(refused.json.message), reason: "StateRescuePending" })
+      expect(yield* person(url).view(next)).toMatchObject({ status: "errored", failure: refused.json.message })
+      expect((yield* looked).pending).toHaveLength(1)
+    }))
+
+  it.live("goes on when it had begun", () =>
+    Effect.gen(function*() {
+      const { applier, settle, url } = yield* doubted
+      yield* settle({})
+      yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const apply = yield* agent(url).take
+      yield* applier.pushState(state(9), "a", 1)
+      expect((yield* agent(url).acknowledge(apply.id)).status).toBe(204)
+      expect((yield* worker(url, apply).lock("b")).status).toBe(200)
+    }))
+})
+
 describe("a state that is refused to a stage", () => {
   it.live("is kept as evidence once, with the reason, and can be read by a person alone", () =>
     Effect.gen(function*() {

@@ -81,6 +81,12 @@ describe("the platform", () => {
       expect([api.log.length, api.results]).toEqual([0, []])
     })))
 
+  it.live("fails with what is to be done first, when the state came into doubt before the stage began", () =>
+    withPlatform(Effect.fnUntraced(function*({ details }, { api }) {
+      api.fault("GET /assignment", { status: 409, error: "rescue-pending" })
+      expect(yield* Effect.flip(details)).toMatchObject({ reason: "StateRescuePending", message: "Refused as rescue-pending." })
+    })))
+
   it.live("downloads a file again when the connection broke, but not when it is another file", () =>
     withPlatform(Effect.fnUntraced(function*({ download }, { api, privateDirectory }) {
       const file = join(privateDirectory, "archive")
