@@ -100,7 +100,9 @@ const make = Effect.gen(function*() {
     const parts = partsOf(head, attempts, new Map(tails.flatMap(({ bytes, stageId }) => ended.filter(({ id }) => id === stageId).map((stage) => [stageId, tailOf(stage, bytes)] as const))))
     const chunks = yield* Effect.forEach(parts, ({ stage, start }) =>
       Effect.map(
-        rows(Chunk)(sql`SELECT position, bytes FROM logChunks WHERE stageId = ${stage.id} AND position + length(bytes) > ${offset - start} AND position < ${offset + limit - start} ORDER BY position`),
+        rows(Chunk)(sql`SELECT position, bytes FROM logChunks WHERE stageId = ${stage.id}
+          AND position >= (SELECT COALESCE(MAX(position), 0) FROM logChunks WHERE stageId = ${stage.id} AND position <= ${offset - start})
+          AND position + length(bytes) > ${offset - start} AND position < ${offset + limit - start} ORDER BY position`),
         (found) => found.map(({ bytes, position }) => ({ at: start + position, bytes }))
       ))
     return cut([
