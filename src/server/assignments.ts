@@ -215,7 +215,7 @@ const make = Effect.gen(function*() {
     if (stage.stage !== "plan" && standing.lock === "none") yield* effects.forgetPlanned(run.id) // then it made nothing, seen or unseen, or ended in order
     const doubted = yield* doubt(stage, run, result, standing)
     yield* states.release(stage.id)
-    yield* commits.news("logs")
+    yield* commits.news(`logs ${run.id}`)
     const again = planAgainAfterMillis(stage.stage, result, stage.attempt - 1)
     if (Option.isSome(again)) return yield* planAgain(stage, result, again.value)
     const { event, ...facts } = stepOf(stage.stage) === "plan" ? factsOf(run, result) : applyFacts(result, doubted)

@@ -1,11 +1,12 @@
 // Who waits for news is woken by the commit that brings it, not by a timer.
-// Nobody misses a commit: a waiter notes the topic before it looks, so a commit in between wakes it too.
+// Nobody misses a commit: a waiter closes its latch before it looks, so a commit in between wakes it too.
 // Used by the long polls (assignments, cancellations, logs) and by the stores that end them.
-import { Clock, Context, Deferred, Effect, Layer, Option } from "effect"
+import { Clock, Context, Effect, Latch, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { Refused } from "./refused.ts"
 
-type Topic = "assignments" | "cancellations" | "logs"
+/** The log of each run is one of its own, or every piece of any would wake whoever follows another. */
+type Topic = "assignments" | "cancellations" | `logs ${string}`
 
 /** What one look gave: an answer, or from when on (milliseconds since 1970) another look may give one without any commit. */
 export interface Look<A> {
@@ -15,6 +16,9 @@ export interface Look<A> {
 
 /** Polls that wait at once, at most: each holds a connection and little more. An agent has two, who follows a log one. */
 export const Waiters = Context.Reference<number>("agent-job/server/Waiters", { defaultValue: () => 2000 })
+
+/** By a clock that nobody sets: one that is set back would leave every poll in flight that much longer. */
+const elapsedMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
 const tooMany = new Refused({ status: 429, error: "too-many-waiting", message: "Too many requests wait for news here; repeat it in 5 s.", retryAfterSeconds: 5 })
 
@@ -29,42 +33,46 @@ export class Commits extends Context.Service<Commits, {
 }>()("agent-job/server/Commits") {
   static readonly layer = Layer.effect(Commits, Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
-    const waiting = new Map<Topic, Deferred.Deferred<void>>()
+    /** One of each that waits, or is about to: open once there is news. */
+    const latches = new Map<Topic, Set<Latch.Latch>>()
     const waitersAtOnce = yield* Waiters
     let stopped = false
     let waiters = 0
 
-    const wake = (topic: Topic) => Effect.suspend(() => {
-      const bell = waiting.get(topic)
-      waiting.delete(topic)
-      return bell === undefined ? Effect.void : Effect.asVoid(Deferred.succeed(bell, undefined))
-    })
-    const bellOf = (topic: Topic) => {
-      const bell = waiting.get(topic) ?? Deferred.makeUnsafe<void>()
-      waiting.set(topic, bell)
-      return bell
-    }
+    const wake = (topic: Topic) => Effect.sync(() => latches.get(topic)?.forEach((latch) => latch.openUnsafe()))
 
-    const waitFor = <A, E, R>(topic: Topic, waitSeconds: number, look: Effect.Effect<Look<A>, E, R>): Effect.Effect<Option.Option<A>, E | Refused, R> =>
+    const join = (topic: Topic) => Effect.sync(() => {
+      const latch = Latch.makeUnsafe()
+      latches.set(topic, (latches.get(topic) ?? new Set()).add(latch))
+      return latch
+    })
+    const leave = (topic: Topic, latch: Latch.Latch) => Effect.sync(() => {
+      const others = latches.get(topic)
+      others?.delete(latch)
+      if (others?.size === 0) latches.delete(topic)
+    })
+
+    const lookUntilFound = <A, E, R>(latch: Latch.Latch, waitSeconds: number, look: Effect.Effect<Look<A>, E, R>): Effect.Effect<Option.Option<A>, E | Refused, R> =>
       Effect.gen(function*() {
-        const deadline = (yield* Clock.currentTimeMillis) + waitSeconds * 1000
+        const deadline = (yield* elapsedMillis) + waitSeconds * 1000
         while (true) {
-          const bell = bellOf(topic)
+          yield* latch.close
           const { againAt, found } = yield* look
-          const now = yield* Clock.currentTimeMillis
-          if (Option.isSome(found) || stopped || now >= deadline) return found
+          const left = deadline - (yield* elapsedMillis)
+          if (Option.isSome(found) || stopped || left <= 0) return found
           if (waiters >= waitersAtOnce) return yield* tooMany
+          const untilAgain = againAt === undefined ? left : againAt - (yield* Clock.currentTimeMillis)
           waiters++
-          yield* Effect.timeoutOption(Deferred.await(bell), Math.max(1, Math.min(deadline, againAt ?? deadline) - now)).pipe(Effect.ensuring(Effect.sync(() => waiters--)))
+          yield* Effect.timeoutOption(latch.await, Math.max(1, Math.min(left, untilAgain))).pipe(Effect.ensuring(Effect.sync(() => waiters--)))
         }
       })
 
     return Commits.of({
       news: (topic) => sql.afterCommit(wake(topic)),
-      await: waitFor,
+      await: (topic, waitSeconds, look) => Effect.acquireUseRelease(join(topic), (latch) => lookUntilFound(latch, waitSeconds, look), (latch) => leave(topic, latch)),
       stop: Effect.suspend(() => {
         stopped = true
-        return Effect.forEach([...waiting.keys()], wake, { discard: true })
+        return Effect.forEach([...latches.keys()], wake, { discard: true })
       }),
       stopped: Effect.sync(() => stopped)
     })

@@ -84,7 +84,7 @@ const make = Effect.gen(function*() {
       if (stored.byteLength > 0) yield* sql`INSERT INTO logChunks ${sql.insert({ stageId, position: stage.logStored, bytes: stored })}`
       if (kept.byteLength < fresh.byteLength) yield* keepTail(stageId, fresh.subarray(kept.byteLength))
       yield* sql`UPDATE stages SET ${sql.update({ logEnd, logStored: stage.logStored + stored.byteLength })} WHERE id = ${stageId}`
-      yield* commits.news("logs")
+      yield* commits.news(`logs ${stage.runId}`)
       return logEnd
     })))
 
@@ -113,9 +113,10 @@ const make = Effect.gen(function*() {
 
   /** Waits up to `waitSeconds` for something to read. `id` is a plan's or an apply's. */
   const read = Effect.fn("Logs.read")(function*(id: string, offset: number, limit: number, waitSeconds: number) {
-    const found = yield* commits.await("logs", waitSeconds, Effect.gen(function*() {
-      const run = yield* runs.get(runOfStep(id))
-      const bytes = yield* look(run, id === stepId(run.id, "plan") ? "plan" : "apply", offset, limit)
+    const runId = runOfStep(id)
+    const found = yield* commits.await(`logs ${runId}`, waitSeconds, Effect.gen(function*() {
+      const run = yield* runs.get(runId)
+      const bytes = yield* look(run, id === stepId(runId, "plan") ? "plan" : "apply", offset, limit)
       return { found: bytes.byteLength === 0 ? Option.none<Uint8Array>() : Option.some(bytes) }
     }))
     return Option.getOrElse(found, () => new Uint8Array(0))

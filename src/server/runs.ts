@@ -156,7 +156,7 @@ const make = Effect.gen(function*() {
         ...(facts.failure !== undefined && { failure: facts.failure }),
         ...(next.status === "confirmed" && approvalOf(run, facts.approvedBy, at))
       })} WHERE id = ${run.id}`
-      yield* commits.news("logs")
+      yield* commits.news(`logs ${run.id}`)
       if (next.status === "confirmed") yield* stages.create(run.id, run.destroy ? "destroy" : "apply")
       if (isFinal(next.status)) yield* end(run)
       else if (next.cancelAsked) yield* stages.cancel(run.id)
