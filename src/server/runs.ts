@@ -89,9 +89,9 @@ const make = Effect.gen(function*() {
   /** Oldest first, of all workspaces. */
   const withStatus = (statuses: ReadonlyArray<RunStatus>) => rows(Run)(sql`${all} WHERE ${sql.in("runs.status", statuses)} ORDER BY runs.seq`)
 
-  /** How many runs of its workspace go before it, the holder not counted. */
+  /** How many runs of its workspace go before it, the holder not counted; none before one that has begun, or that does not wait for the workspace. */
   const pendingBefore = (run: Run) =>
-    Effect.map(
+    run.status !== "pending" || run.planOnly || run.rescueId !== null ? Effect.succeed(0) : Effect.map(
       rows(Schema.Struct({ n: Schema.Int }))(
         sql`SELECT count(*) AS n FROM runs JOIN workspaces ON workspaces.id = runs.workspaceId WHERE runs.workspaceId = ${run.workspaceId}
           AND runs.status = 'pending' AND runs.planOnly = 0 AND runs.rescueId IS NULL AND runs.seq < ${run.seq} AND runs.id IS NOT workspaces.currentRunId`

@@ -58,7 +58,7 @@ export const configurationVersionDocument = (version: ConfigurationVersion, uplo
 
 const timestampsOf = ({ timestamps }: Run) => Object.fromEntries(Object.entries(timestamps).map(([status, at]) => [`${status.replaceAll("_", "-")}-at`, at]))
 
-/** `position`: how many pending runs are before this one; clients print it as what they wait for. */
+/** `position`: how many runs are before this one; clients print it as what they wait for. */
 export const runDocument = (run: Run, position: number) => {
   const may = wishes(run)
   return {

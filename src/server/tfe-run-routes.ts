@@ -47,9 +47,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const workspaces = yield* Workspaces
   const linked = yield* linkRoutes(jsonApiErrors)
 
-  const positionOf = (run: Run) =>
-    run.status === "pending" ? Effect.map(runs.withStatus(["pending"]), (pending) => Math.max(0, pending.findIndex(({ id }) => id === run.id))) : Effect.succeed(0)
-  const shown = (run: Run) => Effect.map(positionOf(run), (position) => runDocument(run, position))
+  const shown = (run: Run) => Effect.map(runs.pendingBefore(run), (position) => runDocument(run, position))
 
   const step = (which: "plan" | "apply", id: string, url: string) =>
     Effect.gen(function*() {

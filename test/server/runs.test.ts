@@ -25,6 +25,21 @@ describe("a second run of a workspace", () => {
       expect((yield* agent(url).take).runId).toBe(second)
     }))
 
+  it.live("has as many before it, for stock clients, as it waits for: those of its workspace alone, and none where it only plans", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const me = person(url)
+      yield* me.start("other")
+      const runs = [yield* me.start("demo"), yield* me.start("demo"), yield* me.start("demo"), yield* me.start("demo", { "plan-only": true })]
+      const positionOf = ({ attributes }: Resource) => attributes["position-in-queue"]
+      const page = (yield* me.as("GET", `/api/v2/workspaces/${yield* me.workspace("demo")}/runs`)).json.data
+      expect(page.map((_: Resource) => [_.id, positionOf(_)]).reverse()).toEqual([[runs[0], 0], [runs[1], 0], [runs[2], 1], [runs[3], 0]])
+      expect(positionOf((yield* me.as("GET", `/api/v2/runs/${runs[2]}`)).json.data)).toBe(1)
+      yield* agent(url).acquire()
+      yield* me.act(runs[0]!, "cancel")
+      expect(positionOf((yield* me.as("GET", `/api/v2/runs/${runs[2]}`)).json.data)).toBe(0)
+    }))
+
   it.live("waits not when it only plans, and two workspaces never wait for each other", () =>
     Effect.gen(function*() {
       const url = yield* server
