@@ -1,5 +1,5 @@
 // What agents take from the pool: stages, offered until acknowledged, each with a token of its own, ended by one result. Used by the pool and task routes.
-// An offer that was not acknowledged is made again after 30 s, and after 2 s to the same agent, which asks because it has not got it.
+// An offer that was not acknowledged is made again after 30 s, and to the same agent, which asks because it has not got it, after 2 s at first.
 // So two agents may have one offer; the stage belongs to the AgentTask that takes it first, and no other is heard.
 import { Clock, Context, DateTime, Effect, Equal, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
@@ -25,15 +25,17 @@ import { newTaskToken, tokenHash } from "./tokens.ts"
 import { now, Workspaces } from "./workspaces.ts"
 
 const offerMillis = 30_000
-/** Not at once, or an agent that cannot keep what it is offered would be asked in a tight loop. */
-const sameAgentMillis = 2_000
+/** Not at once, or an agent that cannot keep what it is offered would be asked in a tight loop; and later each time. */
+const sameAgentMillis = (offers: number): number => Math.min(2_000 * 2 ** (offers - 1), offerMillis)
 
 /** A clock that was set back makes no wait longer: what was offered after now, or waits longer than any attempt does, is due. */
-const dueAt = ({ agent, notBefore, offeredAt }: StageRow, asking: string, at: number): number => {
-  const [since, wait, latest] = offeredAt === null
-    ? [Date.parse(notBefore ?? "1970-01-01"), 0, at + delayMillis(mostAgain)]
-    : [Date.parse(offeredAt), agent === asking ? sameAgentMillis : offerMillis, at]
-  return since > latest ? at : since + wait
+const dueAt = ({ agent, notBefore, offeredAt, offers }: StageRow, asking: string, at: number): number => {
+  if (offeredAt !== null) {
+    const since = Date.parse(offeredAt)
+    return since > at ? at : since + (agent === asking ? sameAgentMillis(offers) : offerMillis)
+  }
+  const due = notBefore === null ? at : Date.parse(notBefore)
+  return due > at + delayMillis(mostAgain) ? at : due
 }
 
 /** The stage, for the task it belongs to. Whoever has no task speaks for a stage only while it belongs to none. */
@@ -87,7 +89,7 @@ const make = Effect.gen(function*() {
 
   /** Nothing of one that is open no more: others may have come since it was looked up. */
   const offer = Effect.fnUntraced(function*(stage: StageRow, agent: string) {
-    const offered = yield* sql`UPDATE stages SET ${sql.update({ agent, offeredAt: yield* now })} WHERE id = ${stage.id} AND ${isOpen} RETURNING id`
+    const offered = yield* sql`UPDATE stages SET ${sql.update({ agent, offeredAt: yield* now })}, offers = offers + 1 WHERE id = ${stage.id} AND ${isOpen} RETURNING id`
     if (offered.length === 0) return []
     const taskToken = yield* newTaskToken
     yield* sql`INSERT INTO taskTokens ${sql.insert({ hash: tokenHash(taskToken), stageId: stage.id })}`

@@ -94,5 +94,7 @@ export const migrations = Migrator.fromRecord({
   /** Of a log that is longer than what is kept: its end. */
   "0009_log_tails": statements(`CREATE TABLE logTails (stageId TEXT PRIMARY KEY REFERENCES stages (id), bytes BLOB NOT NULL) STRICT`),
   /** Of a state that later ones of the same stage took the place of: since when its body is gone, while its digest still tells that it was stored. */
-  "0010_superseded_states": statements(`ALTER TABLE stateVersions ADD COLUMN supersededAt TEXT`, `CREATE INDEX stateVersionsByWorkspace ON stateVersions (workspaceId, epoch, seq)`)
+  "0010_superseded_states": statements(`ALTER TABLE stateVersions ADD COLUMN supersededAt TEXT`, `CREATE INDEX stateVersionsByWorkspace ON stateVersions (workspaceId, epoch, seq)`),
+  /** How often a stage was offered: whoever cannot keep it is asked less and less often. */
+  "0012_stage_offers": statements(`ALTER TABLE stages ADD COLUMN offers INTEGER NOT NULL DEFAULT 0`)
 })

@@ -23,6 +23,7 @@ export const StageRow = Schema.Struct({
   taskUid: Schema.NullOr(Schema.String),
   notBefore: Schema.NullOr(Timestamp),
   offeredAt: Schema.NullOr(Timestamp),
+  offers: Schema.Int,
   acknowledgedAt: Schema.NullOr(Timestamp),
   startedAt: Schema.NullOr(Timestamp),
   endedAt: Schema.NullOr(Timestamp),

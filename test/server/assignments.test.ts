@@ -65,6 +65,19 @@ describe("an assignment", () => {
       for (const offer of [first, second]) expect((yield* worker(url, offer!).as("GET", taskPath.assignment)).status).toBe(200)
     }))
 
+  it.effect("is offered to an agent that cannot keep it twice as late each time, and never later than to another", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      yield* person(url).start("demo")
+      expect(yield* agent(url).acquire()).toHaveLength(1)
+      for (const seconds of [2, 4, 8, 16, 30, 30]) {
+        yield* TestClock.adjust(`${seconds - 1} seconds`)
+        expect(yield* agent(url).acquire()).toEqual([])
+        yield* TestClock.adjust("1 second")
+        expect(yield* agent(url).acquire()).toHaveLength(1)
+      }
+    }))
+
   it.effect("waits no longer because the clock was set back: neither an offer nor the next attempt", () =>
     Effect.gen(function*() {
       const url = yield* server
