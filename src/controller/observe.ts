@@ -8,6 +8,7 @@ import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, type War
 import { taskUidLabel } from "../core/manifest/labels.ts"
 import { isPodOver, startTrouble } from "../core/pod-trouble.ts"
 import { jobName } from "../core/job-name.ts"
+import { millisSince } from "../core/situation.ts"
 import { isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
 import { type Fate, holderOf, leaseName } from "../core/workspace-lease.ts"
@@ -99,9 +100,9 @@ const warningAbout = Effect.fnUntraced(function*(
   { metadata: { namespace } }: AgentTask,
   job: JobSeen,
   pod: Option.Option<PodSeen>,
-  now: string
+  ageMillis: number
 ): Effect.fn.Return<Option.Option<Warning>, KubernetesError, Kubernetes> {
-  if (Date.parse(now) - Date.parse(job.createdAt) < silentMillis || Option.exists(pod, (_) => Option.isSome(startTrouble(_)) || _.phase === "Running")) return Option.none()
+  if (ageMillis < silentMillis || Option.exists(pod, (_) => Option.isSome(startTrouble(_)) || _.phase === "Running")) return Option.none()
   const uid = Option.match(pod, { onNone: () => job.uid, onSome: (_) => _.uid })
   const { items } = yield* (yield* Kubernetes).list(events, { namespace, fieldSelector: `regarding.uid=${uid},type=Warning`, limit: 50 })
   const newest = items.flatMap((item) => Option.toArray(decodeWarning(item))).sort((a, b) => lastSeen(a) < lastSeen(b) ? 1 : -1)[0]
@@ -129,13 +130,17 @@ export interface Asked {
   readonly warning: Option.Option<Warning>
 }
 
-export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentTask, policy: TaskPolicy, now: string): Effect.fn.Return<Asked, KubernetesError, Kubernetes> {
+/** `at` is of a monotonic clock. */
+export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentTask, policy: TaskPolicy, now: string, at: number): Effect.fn.Return<Asked, KubernetesError, Kubernetes> {
   const { metadata: { uid }, spec, status } = task
   const nothing: Asked = { job: Option.none(), pod: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
   if (isOver(status.phase)) return follows(task) ? { ...nothing, source: yield* source(task) } : nothing
   if (status.claim !== undefined) return Option.isSome(podOf(task, Option.none(), world.pods(uid))) ? nothing : { ...nothing, pod: yield* livePod(task) }
   const job = world.job(uid)
-  if (Option.isSome(job)) return { ...nothing, warning: yield* warningAbout(task, job.value, podOf(task, job, world.pods(uid)), now) }
+  if (Option.isSome(job)) {
+    const ageMillis = Math.max(millisSince(job.value.createdAt, now), world.jobKnownMillis(uid, job, at)) // an older one is known to be so by either clock
+    return { ...nothing, warning: yield* warningAbout(task, job.value, podOf(task, job, world.pods(uid)), ageMillis) }
+  }
   if ((status.launches ?? 0) > 0 || world.isReserved(uid)) {
     const live = yield* liveJob(task, policy)
     if (Option.isSome(live)) return { ...nothing, job: live }
@@ -154,6 +159,7 @@ export const observe = (world: World, task: AgentTask, asked: Asked, at: number)
   return {
     task,
     job,
+    jobKnownMillis: world.jobKnownMillis(uid, job, at),
     pod: Option.orElse(podOf(task, job, world.pods(uid)), () => asked.pod),
     turn: world.turn(task),
     holder: asked.holder,

@@ -45,12 +45,13 @@ const make = Effect.fnUntraced(function*(world: World) {
   const kubernetes = yield* Kubernetes
   const executor = yield* Executor
 
-  const look = (task: AgentTask, { config, now }: Pass) => Effect.provideService(ask(world, task, config.policy, now), Kubernetes, kubernetes)
+  const look = (task: AgentTask, { config, now }: Pass) =>
+    Effect.flatMap(monotonicMillis, (at) => Effect.provideService(ask(world, task, config.policy, now, at), Kubernetes, kubernetes))
 
   const decide = (task: AgentTask, asked: Asked, { config, now }: Pass) => Effect.map(monotonicMillis, (at) => {
     const observed = observe(world, task, asked, at)
     const decision = plan(config.policy, observed, now)
-    world.looked(task.metadata.uid, observed.turn._tag === "Waiting")
+    world.looked(observed, at)
     if (decision.actions.some(({ _tag }) => _tag === "CreateJob")) world.reserve(task.metadata.uid)
     return { observed, decision }
   })

@@ -6,7 +6,7 @@ import { admit, type Candidate } from "../core/admit.ts"
 import { heldBack } from "../core/draining.ts"
 import { waitsForProof } from "../core/isolation.ts"
 import { waitsForSource } from "../core/flux-source.ts"
-import { type JobSeen, type PodSeen, type Refusal, Turn } from "../core/observed.ts"
+import { type JobSeen, type Observed, type PodSeen, type Refusal, Turn } from "../core/observed.ts"
 import { isOfNewerVersion, isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
@@ -20,6 +20,8 @@ export interface World {
   readonly keyOf: (taskUid: string) => Option.Option<string>
   readonly job: (taskUid: string) => Option.Option<JobSeen>
   readonly pods: (taskUid: string) => ReadonlyArray<PodSeen>
+  /** For how long this Job of the task has been known to a pass, at this monotonic time; nothing at the first look. */
+  readonly jobKnownMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number) => number
   /** Whether it is known who has the workspace's Lease, or that nobody has. */
   readonly knowsHolder: (workspace: WorkspaceName) => boolean
   /** What still holds at this time, in monotonic milliseconds, with what is left of it. */
@@ -51,8 +53,8 @@ export interface World {
   readonly setPod: (key: string, pod: Option.Option<{ readonly taskUid: string; readonly seen: PodSeen }>) => Option.Option<string>
   /** The task's slot is taken from now on, though its Job is not seen yet, nor made. */
   readonly reserve: (taskUid: string) => void
-  /** Whether the task was told to wait for its turn when it was last looked at. */
-  readonly looked: (taskUid: string, waits: boolean) => void
+  /** What a pass over the task saw, at this monotonic time: whether it was told to wait for its turn, and its Job. */
+  readonly looked: (observed: Pick<Observed, "task" | "turn" | "job">, at: number) => void
   /** The pass over the task is over, whatever came of it. */
   readonly passed: (taskUid: string) => void
   readonly created: (taskUid: string, job: JobSeen) => void
@@ -105,6 +107,7 @@ export const make = (initial: TaskPolicy): World => {
   const jobs = byTask<JobSeen>()
   const pods = byTask<PodSeen>()
   const fresh = new Map<string, JobSeen>() // made by us, not seen by the informer yet
+  const known = new Map<string, { readonly job: string; readonly at: number }>() // task uid → uid of its Job, and when a pass first saw it
   const goneJobs = new Map<string, string>() // task uid → uid of its last Job that was deleted: the answer that it was made may come later
   const reserved = new Set<string>()
   const launching = new Set<string>()
@@ -166,6 +169,7 @@ export const make = (initial: TaskPolicy): World => {
     letGo(task)
     keys.delete(uid)
     fresh.delete(uid)
+    known.delete(uid)
     goneJobs.delete(uid)
     reserved.delete(uid)
     refusals.delete(uid)
@@ -190,6 +194,10 @@ export const make = (initial: TaskPolicy): World => {
     keyOf: (uid) => Option.fromUndefinedOr(keys.get(uid)),
     job,
     pods: pods.of,
+    jobKnownMillis: (uid, job, at) => {
+      const first = known.get(uid)
+      return first !== undefined && Option.exists(job, (seen) => seen.uid === first.job) ? at - first.at : 0
+    },
     occupies,
     knowsHolder: (workspace) => holders.has(workspace),
     refusal: (uid, at) =>
@@ -264,7 +272,13 @@ export const make = (initial: TaskPolicy): World => {
       mayTakeWorkspace(uid)
       changed()
     },
-    looked: (uid, waits) => void (waits ? behind.add(uid) : behind.delete(uid)),
+    looked: ({ job, task: { metadata: { uid } }, turn }, at) => {
+      if (!keys.has(uid)) return // it went while it was looked at
+      if (turn._tag === "Waiting") behind.add(uid)
+      else behind.delete(uid)
+      if (Option.isNone(job)) known.delete(uid)
+      else if (known.get(uid)?.job !== job.value.uid) known.set(uid, { job: job.value.uid, at })
+    },
     passed: (uid) => void launching.delete(uid),
     created: (uid, seen) => {
       if (keys.has(uid) && jobs.of(uid).length === 0 && goneJobs.get(uid) !== seen.uid) fresh.set(uid, seen)

@@ -105,6 +105,8 @@ export interface Warning {
 export interface Observed {
   readonly task: AgentTask
   readonly job: Option.Option<JobSeen>
+  /** For how long this process has known its Job, by a clock that nobody sets: when it was made is by the API server's, which may be far from ours. */
+  readonly jobKnownMillis: number
   /** The claiming Pod once there is a claim, else the newest of the Job. */
   readonly pod: Option.Option<PodSeen>
   /** The newest one about its Job or Pod; asked for only while it does not start and nothing else says why. */

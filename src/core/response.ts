@@ -157,6 +157,7 @@ const launched = (_: Situation, response: Response): Response => {
 export const finishNameTaken: Respond = (_) =>
   end(_, "Failed", "NameTaken", `A Job named ${ourJob(_)} exists that this task did not make; delete it or rename the task.`)
 
+/** By two clocks, so good for how often to look and for nothing else. */
 const jobAgeMillis = ({ now, observed: { job } }: Situation): number => Option.match(job, { onNone: () => 0, onSome: ({ createdAt }) => millisSince(createdAt, now) })
 
 /** What a reason to wait becomes when the wait is over. */
@@ -187,7 +188,7 @@ export const clearAwayOrFail: Respond = (_) => {
   const news: News = { phase: "Starting", reason, message: andThen(message, "It is launched again.") }
   // Said first, guarded by the version: a Pod that has claimed the task meanwhile keeps its Job.
   if (!sameNews(_, news)) return later(launched(_, tell(_, news)), 0)
-  const soonest = delayMillis(launches) - jobAgeMillis(_)
+  const soonest = delayMillis(launches) - _.observed.jobKnownMillis
   return soonest > 0 ? later(unchanged(_), soonest) : unchanged(_, deleteJob(_).actions)
 }
 
@@ -201,7 +202,7 @@ export const showStarting: Respond = (_) => {
     onNone: () => jobMade(_),
     onSome: ({ message, reason }): News => ({ phase: "Starting", reason, message })
   })
-  const left = _.policy.startupTimeoutSeconds * 1000 - age
+  const left = _.policy.startupTimeoutSeconds * 1000 - _.observed.jobKnownMillis
   const again = lookAgainAfter(age)
   return later(launched(_, tell(_, news)), left > 0 ? Math.min(left, again) : again)
 }

@@ -51,9 +51,8 @@ const mutates: Holds = ({ observed: { task } }) => task.spec.stage !== "plan"
 /** A quota gives room by itself when others end, so waiting for it is no start that failed. */
 const waitsForQuota: Holds = ({ observed }) => Option.exists(troubleOfStart(observed), ({ reason }) => reason === "QuotaExceeded")
 
-/** Seconds past the Job's creation are more than a start may take. */
-const overdue: Holds = ({ now, observed: { job }, policy }) =>
-  Option.exists(job, ({ createdAt }) => millisSince(createdAt, now) >= policy.startupTimeoutSeconds * 1000)
+/** Whatever our clock says: the whole time a start may take has been seen to go by. */
+const overdue: Holds = ({ observed: { job, jobKnownMillis }, policy }) => Option.isSome(job) && jobKnownMillis >= policy.startupTimeoutSeconds * 1000
 
 export const holds = {
   ofNewerVersion: ({ observed: { task } }) => isOfNewerVersion(task.status.phase),

@@ -17,7 +17,7 @@ const asked = ({ kubernetes }: ReturnType<typeof instantCluster>, seed: Partial<
   const { task } = worldOf({ ...plainSeed, ...seed })
   const world = make(policy)
   world.setTask("tasks/task", Option.some(task))
-  return Effect.provideService(ask(world, task, policy, noon), Kubernetes, kubernetes)
+  return Effect.provideService(ask(world, task, policy, noon, 0), Kubernetes, kubernetes)
 }
 
 describe("the Pod of a claim", () => {

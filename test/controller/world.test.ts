@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Option, Schema } from "effect"
 import { make, type World } from "../../src/controller/world.ts"
 import { heldBack } from "../../src/core/draining.ts"
+import { Turn } from "../../src/core/observed.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
 import { Uid, WorkspaceName } from "../../src/schema/names.ts"
 import { plainSeed, policy, worldOf } from "../core/worlds.ts"
@@ -20,6 +21,7 @@ const pod = (index: number) => {
   const seen = Option.getOrThrow(worldOf({ ...plainSeed, pod: "Running", worker: "running" }).pod)
   return { taskUid: `uid-${index}`, seen: { ...seen, name: `pod-${index}` } }
 }
+const waits = (index: number) => ({ task: task(index), job: Option.none(), turn: heldBack })
 
 const facts: ReadonlyArray<(world: World) => void> = [
   ...[0, 1, 2].map((index) => (world: World) => world.setTask(key(index), Option.some(task(index)))),
@@ -119,7 +121,7 @@ describe("the world", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))
     world.reserve("uid-0")
-    world.looked("uid-1", true)
+    world.looked(waits(1), 0)
     expect(world.calledUp()).toEqual([])
     world.giveBack("uid-0")
     world.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
@@ -138,7 +140,7 @@ describe("the world", () => {
     world.setTask(key(0), Option.some(starting))
     world.setTask(key(1), Option.some(task(1)))
     world.refuse("uid-0", { kind: "Refused", message: "no", againInMillis: 10_000 }, 0)
-    world.looked("uid-1", true)
+    world.looked(waits(1), 0)
     expect([world.waiting(), world.calledUp()]).toEqual([[key(1)], []])
     world.setTask(key(0), Option.some(refused))
     expect([world.waiting(), world.calledUp()]).toEqual([[key(0), key(1)], [key(1)]])
@@ -150,7 +152,7 @@ describe("the world", () => {
     const world = make(policy)
     const apply = (index: number): AgentTask => ({ ...task(index), spec: worldOf({ ...plainSeed, stage: "apply" }).task.spec })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(apply(index)))
-    world.looked("uid-1", true)
+    world.looked(waits(1), 0)
     world.heldBy(apply(0).spec.workspace, Option.some("uid-1"))
     expect([0, 1].map((index) => world.turn(apply(index))._tag)).toEqual(["Waiting", "Admitted"])
     expect(world.calledUp()).toEqual([key(1)])
@@ -225,6 +227,18 @@ describe("the world", () => {
     world.setJob("tasks/job-0", Option.none())
     world.created("uid-0", job(0).seen)
     expect(world.job("uid-0")).toEqual(Option.none())
+  })
+
+  it("knows a Job from the first look at it on, whatever its creation says, and another of its task from the first look at that", () => {
+    const world = make(policy)
+    world.setTask(key(0), Option.some(task(0)))
+    const [first, second] = [job(0).seen, { ...job(0).seen, uid: Uid.make("second") }].map(Option.some)
+    const look = (seen: typeof first, at: number) => {
+      const known = world.jobKnownMillis("uid-0", seen ?? Option.none(), at)
+      world.looked({ task: task(0), job: seen ?? Option.none(), turn: Turn.Admitted() }, at)
+      return known
+    }
+    expect([look(first, 1_000), look(first, 4_000), look(second, 5_000), look(second, 9_000), look(Option.none(), 9_000), look(second, 9_500)]).toEqual([0, 3_000, 0, 4_000, 0, 0])
   })
 
   it("forgets everything of a task that was deleted and made again under its name", () => {

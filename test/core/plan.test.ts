@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { plan, rows } from "../../src/core/plan.ts"
 import { Uid } from "../../src/schema/names.ts"
-import { noon, perform, plainSeed, policyOf, type Seed, success, worldOf } from "./worlds.ts"
+import { before, noon, perform, plainSeed, policyOf, type Seed, success, worldOf } from "./worlds.ts"
 
 interface Case {
   readonly given: string
@@ -120,6 +120,21 @@ describe("plan", () => {
   ] as const)("looks again at a start of $jobAgeSeconds s after $again ms", ({ again, jobAgeSeconds }) => {
     const whole: Seed = { ...plainSeed, life: "starting", job: "active", jobAgeSeconds }
     expect(plan(policyOf(whole), worldOf(whole), noon).requeueAfterMillis).toEqual(Option.some(again))
+  })
+
+  it.each([3600, -3600])("ends no start by a clock that is %i s off, but by the time for which it has known the Job", (off) => {
+    const whole: Seed = { ...plainSeed, life: "starting", job: "active", jobAgeSeconds: 0 }
+    const seen = { ...worldOf(whole), job: Option.map(worldOf(whole).job, (job) => ({ ...job, createdAt: before(off) })) }
+    const after = (jobKnownMillis: number) => plan(policyOf(whole), { ...seen, jobKnownMillis }, noon).situation
+    expect([after(0), after(179_999), after(180_000)]).toEqual(["its Job is there", "its Job is there", "its Pod did not start in time"])
+  })
+
+  it.each([3600, -3600])("launches again when that is due by the time for which it has known the Job, by a clock that is %i s off", (off) => {
+    const whole: Seed = { ...plainSeed, life: "starting", launches: 2, maxLaunches: 3, job: "failed", pod: "Evicted" }
+    const failed = { ...worldOf(whole), job: Option.map(worldOf(whole).job, (job) => ({ ...job, createdAt: before(off) })) }
+    const told = perform(failed, plan(policyOf(whole), failed, noon))
+    expect(plan(policyOf(whole), { ...told, jobKnownMillis: 15_000 }, noon)).toMatchObject({ actions: [], requeueAfterMillis: Option.some(5_000) })
+    expect(plan(policyOf(whole), { ...told, jobKnownMillis: 20_000 }, noon)).toMatchObject({ actions: [{ _tag: "DeleteJob" }] })
   })
 
   it.each([

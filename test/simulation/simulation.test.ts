@@ -49,6 +49,14 @@ describe("what chance seldom comes to", () => {
       go("a controller starts"), go("a quota is full"), go("create a task", first), ...goesWell(2), go("create a task", second), ...goesWell(8), go("time goes by", 0, 3), ...goesWell(4)
     ])).toBeUndefined())
 
+  it.each([3600, -3600])("a controller whose clock is %i s off ends no start", (off) => {
+    const simulation = new Simulation(0)
+    simulation.start("a", off * 1000)
+    simulation.create(2)
+    comeToRest(simulation, 0)
+    expect(simulation.tasks).toMatchObject([{ status: { phase: "Succeeded" } }])
+  })
+
   it("what a newer task puts past the history limit goes at once, not when it is looked at again", () => {
     const simulation = new Simulation(0, { withPool: true })
     simulation.start("a")
