@@ -2,7 +2,7 @@
 // Every write fails safe: a create goes by its derived name, a take-over by the version seen, a delete by UID.
 // Called by controller/reconcile.
 import { Context, Data, Duration, Effect, Layer, Option, Result } from "effect"
-import { Action } from "../core/action.ts"
+import { Action, type Word } from "../core/action.ts"
 import { fingerprint } from "../core/fingerprint.ts"
 import { job } from "../core/manifest/job.ts"
 import { managedByUs } from "../core/manifest/labels.ts"
@@ -14,10 +14,11 @@ import { leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import { type Gone, type KubernetesError, type NotFound, Rejected, type TooManyRequests, type Unreachable } from "../kubernetes/errors.ts"
 import { agentTasks, decoding, events, jobs, type Kind, leases } from "../kubernetes/kinds.ts"
+import { monotonicMillis } from "../kubernetes/lease.ts"
 import { keyOf, type KubernetesObject, type Place, type Writable } from "../kubernetes/object.ts"
 import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../schema/agent-task.ts"
 import { holderAnnotation } from "./observe.ts"
-import { isUnknown, Pool, PoolChanged, type PoolError, PoolMissing } from "./pool.ts"
+import { isNo, isUnknown, Pool, PoolChanged, type PoolError, PoolMissing } from "./pool.ts"
 import { projectJob } from "./project.ts"
 
 /** The API server would not make a Job or a task: `plan` is asked again, with this. */
@@ -44,6 +45,8 @@ export interface Settings {
 export class Executor extends Context.Service<Executor, {
   /** Carries the actions out in their order and stops at the first that fails. */
   readonly all: (observed: Observed, actions: ReadonlyArray<Action>, pass: Pass) => Effect.Effect<void, Failure>
+  /** Best effort: whether it was heard, or never will be, so that it need not be said again. */
+  readonly say: (task: AgentTask, word: Word, pass: Pass) => Effect.Effect<boolean>
   /** Gives the version that the task has from now on. */
   readonly writeStatus: (task: AgentTask, status: AgentTaskStatus) => Effect.Effect<string, KubernetesError>
 }>()("agent-job/controller/Executor") {
@@ -52,8 +55,10 @@ export class Executor extends Context.Service<Executor, {
 
 const tasks = decoding(agentTasks, AgentTask)
 
-/** For a word on a wait: a pool whose network swallows packets must not hold the few passes that go on at once. */
+/** For a word on a wait: a pool whose network swallows packets must not hold the few passes that go on at once, */
 const waitLimit = "2 seconds"
+/** nor may each of a thousand waiting tasks find that out for itself. */
+const deafMillis = 30_000
 
 /** An instant as Kubernetes' MicroTime, which has exactly six decimals; to the second. */
 const microTime = (now: string): string => `${now.slice(0, 19)}.000000Z`
@@ -160,16 +165,23 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
       : Effect.as(kubernetes.create(leases, lease), epoch)
   }
 
-  /** Best effort: an event or a word to the pool about a wait must never hold up the task itself. */
-  const kindly = <E extends { readonly message: string }>(effect: Effect.Effect<unknown, E>) =>
-    Effect.catch(Effect.asVoid(effect), (error) => Effect.logWarning(error.message))
+  /** Until when, in monotonic milliseconds, no pool hears of waits. */
+  let deafUntil = 0
+  const notHeard = (words: string) => Effect.map(Effect.andThen(Effect.logWarning(words), monotonicMillis), (at) => {
+    deafUntil = at + deafMillis
+    return false
+  })
 
-  const reportWait = (task: AgentTask, { assignment, message, reason }: Extract<Action, { readonly _tag: "ReportWait" }>) =>
-    withPool((pool) => pool.wait(assignment, task.metadata.uid, reason, message)).pipe(
-      Effect.timeoutOrElse({ duration: waitLimit, orElse: () => Effect.logWarning(`The pool has not answered in ${waitLimit}, so it may not know why AgentTask ${keyOf(task.metadata)} waits; check the server and the network between.`) })
+  const reportWait = Effect.fnUntraced(function*(task: AgentTask, { assignment, message, reason }: Extract<Word, { readonly _tag: "ReportWait" }>) {
+    if ((yield* monotonicMillis) < deafUntil) return false
+    return yield* withPool((pool) => pool.wait(assignment, task.metadata.uid, reason, message)).pipe(
+      Effect.as(true),
+      Effect.timeoutOrElse({ duration: waitLimit, orElse: () => notHeard(`The pool has not answered in ${waitLimit}, so it may not know why AgentTask ${keyOf(task.metadata)} waits; check the server and the network between.`) }),
+      Effect.catch((error) => isNo(error) ? Effect.as(Effect.logWarning(error.message), true) : notHeard(error.message))
     )
+  })
 
-  const emit = (task: AgentTask, { message, reason, type }: Extract<Action, { readonly _tag: "Emit" }>, now: string) =>
+  const emit = (task: AgentTask, { message, reason, type }: Extract<Word, { readonly _tag: "Emit" }>, now: string) =>
     kubernetes.create(events, {
       metadata: { name: `${task.metadata.name}.${fingerprint(`${task.metadata.uid} ${reason} ${message}`)}`, namespace: task.metadata.namespace },
       regarding: { apiVersion: agentTasks.apiVersion, kind: agentTasks.kind, ...placeOf(task), uid: task.metadata.uid, resourceVersion: task.metadata.resourceVersion },
@@ -180,7 +192,7 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
       note: message.slice(0, 1000),
       reason,
       type
-    }).pipe(Effect.catchTag("AlreadyExists", () => Effect.void))
+    }).pipe(Effect.catchTag("AlreadyExists", () => Effect.void), Effect.catch((error) => Effect.logWarning(error.message)), Effect.as(true))
 
   const release = (task: AgentTask) =>
     Effect.flatMap(kubernetes.get(agentTasks, placeOf(task)), (found) =>
@@ -207,8 +219,6 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
       CreateTask: ({ name, spec }) => Effect.as(createTask(task, name, spec), epoch),
       Cancel: () => Effect.as(gone(cancelTask(kubernetes, task)), epoch),
       ReportResult: (action) => Effect.as(report(task, action), epoch),
-      ReportWait: (action) => Effect.as(kindly(reportWait(task, action)), epoch),
-      Emit: (event) => Effect.as(kindly(emit(task, event, now)), epoch),
       Release: () => Effect.as(gone(release(task)), epoch),
       DeleteTask: () => Effect.as(gone(kubernetes.delete(agentTasks, placeOf(task), { uid: task.metadata.uid })), epoch)
     })
@@ -218,6 +228,7 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
       let epoch = observed.holder._tag === "Mine" ? observed.holder.epoch : 0
       for (const action of actions) epoch = yield* execute(observed, epoch, pass)(action)
     }),
+    say: (task, word, { now }) => word._tag === "Emit" ? emit(task, word, now) : reportWait(task, word),
     writeStatus: Effect.fn("Executor.writeStatus")((task, status) => {
       const { name, namespace, resourceVersion, uid } = task.metadata
       const written = kubernetes.updateStatus(agentTasks, { metadata: { name, namespace, resourceVersion, uid }, spec: task.spec, status })

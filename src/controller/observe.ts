@@ -168,6 +168,7 @@ export const observe = (world: World, task: AgentTask, asked: Asked, at: number)
     latestApply: named(status.latest?.apply),
     warning: asked.warning,
     refusal: world.refusal(uid, at),
+    told: world.told(uid),
     expired: world.isExpired(task)
   }
 }

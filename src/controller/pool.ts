@@ -67,6 +67,9 @@ const isRefusedAs = (error: PoolError, ...words: ReadonlyArray<Word>): boolean =
 /** The pool knows no such stage. */
 export const isUnknown = (error: PoolError): boolean => isRefusedAs(error, "not-found")
 
+/** The server's own word that it will not have this, which the same again cannot change; a token may get right. */
+export const isNo = (error: PoolError): boolean => error._tag === "PoolRefused" && error.word !== "" && error.status !== 401 && error.status !== 403
+
 /** The pool will never take a result of this one for the stage, which is `from` the pool of that URL. */
 export const isSettled = (error: PoolError, from: string): boolean =>
   isUnknown(error) ? error.url === from : isRefusedAs(error, "result-exists", "taken")

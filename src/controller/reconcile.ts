@@ -2,7 +2,7 @@
 // The decision and the slot it takes are one synchronous step; a conflict means somebody was faster, and the task is looked at again.
 // Run by the keyed queue in controller/controller, never twice at once for one task.
 import { Context, DateTime, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
-import { Action } from "../core/action.ts"
+import type { Word } from "../core/action.ts"
 import type { Observed, Refusal } from "../core/observed.ts"
 import { plan, type Plan } from "../core/plan.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
@@ -36,7 +36,8 @@ const afterLoss = Duration.seconds(1)
 /** Between the tries to make a Job that the API server fails to make: mostly a webhook that is started again, or is gone for hours. */
 const afterFailure = exponential(Duration.seconds(1), Duration.minutes(1))
 
-const isWord = (action: Action): boolean => action._tag === "Emit" || action._tag === "ReportWait"
+/** For a pool that did not hear why a task waits. */
+const untilHeard = Duration.seconds(30)
 
 const passes = Metric.counter("agent_job_reconcile_total", { description: "Passes over a task, by the situation it was found in.", incremental: true })
 
@@ -48,12 +49,14 @@ const make = Effect.fnUntraced(function*(world: World) {
   const look = (task: AgentTask, { config, now }: Pass) =>
     Effect.flatMap(monotonicMillis, (at) => Effect.provideService(ask(world, task, config.policy, now, at), Kubernetes, kubernetes))
 
+  /** Nothing on a task that went meanwhile. */
   const decide = (task: AgentTask, asked: Asked, { config, now }: Pass) => Effect.map(monotonicMillis, (at) => {
+    if (Option.isNone(world.taskByUid(task.metadata.uid))) return Option.none()
     const observed = observe(world, task, asked, at)
     const decision = plan(config.policy, observed, now)
     world.looked(observed, at)
     if (decision.actions.some(({ _tag }) => _tag === "CreateJob")) world.reserve(task.metadata.uid)
-    return { observed, decision }
+    return Option.some({ observed, decision })
   })
 
   /** By key: the version that a status of ours took the place of. As long as the caches still have it, the event of that write is on its way. */
@@ -88,14 +91,16 @@ const make = Effect.fnUntraced(function*(world: World) {
       Effect.as(Option.map(requeueAfterMillis, Duration.millis))
     )
 
-  /** Actions, then the status, then the words that tell others of it: an end that was refused must not have been announced, and no pool holds up the status. */
-  const carryOut = (observed: Observed, decision: Plan, pass: Pass) => {
-    const words = decision.actions.filter(isWord)
-    return executor.all(observed, decision.actions.filter((action) => !isWord(action)), pass).pipe(
-      Effect.andThen(settle(observed.task, decision)),
-      Effect.tap(() => words.length === 0 ? Effect.void : executor.all(observed, words, pass))
-    )
-  }
+  const say = (task: AgentTask, word: Word, pass: Pass) => Effect.tap(executor.say(task, word, pass), (heard) => Effect.sync(() => {
+    if (heard && word._tag === "ReportWait") world.tell(task.metadata.uid, word)
+  }))
+
+  const carryOut = Effect.fnUntraced(function*(observed: Observed, decision: Plan, pass: Pass) {
+    yield* executor.all(observed, decision.actions, pass)
+    const again = yield* settle(observed.task, decision)
+    const heard = yield* Effect.forEach(decision.words, (word) => say(observed.task, word, pass))
+    return heard.every((_) => _) ? again : Option.some(Option.match(again, { onNone: () => untilHeard, onSome: (delay) => Duration.min(delay, untilHeard) }))
+  })
 
   /** It is kept until its time is over: whatever brings the task back, such as the event of the status that tells of it, asks no sooner. */
   const refuse = ({ metadata: { uid } }: AgentTask, { againInMillis, kind, message }: Refusal) =>
@@ -104,7 +109,7 @@ const make = Effect.fnUntraced(function*(world: World) {
   const refused = (task: AgentTask, asked: Asked, pass: Pass, refusal: Refusal) =>
     refuse(task, refusal).pipe(
       Effect.andThen(decide(task, asked, pass)),
-      Effect.flatMap(({ decision, observed }) => carryOut(observed, decision, pass))
+      Effect.flatMap(Option.match({ onNone: () => Effect.succeedNone, onSome: ({ decision, observed }) => carryOut(observed, decision, pass) }))
     )
 
   /** The Job may be there: its slot stays taken until a look says that it is not. */
@@ -120,7 +125,9 @@ const make = Effect.fnUntraced(function*(world: World) {
     const pass: Pass = { config: yield* configuration.current, now }
     world.mayAsk(task.metadata.uid, yield* monotonicMillis)
     const asked = yield* look(task, pass)
-    const { decision, observed } = yield* decide(task, asked, pass)
+    const decided = yield* decide(task, asked, pass)
+    if (Option.isNone(decided)) return Option.none()
+    const { decision, observed } = decided.value
     yield* Metric.update(Metric.withAttributes(passes, { situation: decision.situation }), 1)
     return yield* carryOut(observed, decision, pass).pipe(
       Effect.tapError(({ _tag }) => _tag === "Unreachable" || _tag === "Unsure" ? Effect.void : Effect.sync(() => world.giveBack(task.metadata.uid))), // not while the Job may be there after all

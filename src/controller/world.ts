@@ -6,7 +6,7 @@ import { admit, type Candidate } from "../core/admit.ts"
 import { heldBack } from "../core/draining.ts"
 import { waitsForProof } from "../core/isolation.ts"
 import { waitsForSource } from "../core/flux-source.ts"
-import { type JobSeen, type Observed, type PodSeen, type Refusal, Turn } from "../core/observed.ts"
+import { type JobSeen, type Observed, type PodSeen, type Refusal, type Told, Turn } from "../core/observed.ts"
 import { isOfNewerVersion, isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
@@ -41,6 +41,8 @@ export interface World {
   /** Whether a slot was taken for it, and nobody has seen its Job yet. */
   readonly isReserved: (taskUid: string) => boolean
   readonly isRefused: (taskUid: string) => boolean
+  /** Why it waits, as its pool heard it last. */
+  readonly told: (taskUid: string) => Option.Option<Told>
 
   /** Limits and history by which turns are given from now on. */
   readonly setPolicy: (policy: TaskPolicy) => void
@@ -66,6 +68,8 @@ export interface World {
   readonly refuse: (taskUid: string, refusal: Refusal, at: number) => void
   /** Its time is told at the beginning of a pass: a refusal that is over puts the task back into its place in the queue. */
   readonly mayAsk: (taskUid: string, at: number) => void
+  /** The pool has taken it, or never will. */
+  readonly tell: (taskUid: string, told: Told) => void
   /** No Job will come of the slot that was taken. */
   readonly giveBack: (taskUid: string) => void
 }
@@ -108,6 +112,7 @@ export const make = (initial: TaskPolicy): World => {
   const pods = byTask<PodSeen>()
   const fresh = new Map<string, JobSeen>() // made by us, not seen by the informer yet
   const known = new Map<string, { readonly job: string; readonly at: number }>() // task uid → uid of its Job, and when a pass first saw it
+  const told = new Map<string, Told>()
   const goneJobs = new Map<string, string>() // task uid → uid of its last Job that was deleted: the answer that it was made may come later
   const reserved = new Set<string>()
   const launching = new Set<string>()
@@ -174,6 +179,7 @@ export const make = (initial: TaskPolicy): World => {
     reserved.delete(uid)
     refusals.delete(uid)
     behind.delete(uid)
+    told.delete(uid)
   }
   const turn = (task: AgentTask): Turn => {
     if (drained && !hasBegun(task)) return heldBack
@@ -217,6 +223,7 @@ export const make = (initial: TaskPolicy): World => {
     launching: () => launching.size > 0,
     isReserved: (uid) => reserved.has(uid),
     isRefused: (uid) => refusals.has(uid),
+    told: (uid) => Option.fromUndefinedOr(told.get(uid)),
 
     setPolicy: (next) => {
       policy = next
@@ -305,6 +312,7 @@ export const make = (initial: TaskPolicy): World => {
       changed()
     },
     refuse: (uid, refusal, at) => {
+      if (!keys.has(uid)) return // it went while it was asked
       refusals.set(uid, { refusal, until: at + refusal.againInMillis })
       changed()
     },
@@ -313,6 +321,9 @@ export const make = (initial: TaskPolicy): World => {
       if (refused === undefined || at < refused.until) return
       refusals.delete(uid)
       changed()
+    },
+    tell: (uid, words) => {
+      if (keys.has(uid)) told.set(uid, words)
     },
     giveBack
   }

@@ -18,11 +18,16 @@ export type Action = Data.TaggedEnum<{
   Cancel: {}
   /** Tells the pool how the stage ended; the pool takes the first word only. */
   ReportResult: { readonly assignment: string; readonly result: StageResult }
-  /** Tells the pool why the stage has not begun. */
-  ReportWait: { readonly assignment: string; readonly reason: Reason; readonly message: string }
-  Emit: { readonly type: "Normal" | "Warning"; readonly reason: Reason; readonly message: string }
   /** Lets a deleted task go, now that nothing of it is left to do. */
   Release: {}
   DeleteTask: {}
 }>
 export const Action = Data.taggedEnum<Action>()
+
+/** What others are told of a status; nothing depends on whether they hear it. */
+export type Word = Data.TaggedEnum<{
+  /** Tells the pool why the stage has not begun; again and again the same changes nothing. */
+  ReportWait: { readonly assignment: string; readonly reason: Reason; readonly message: string }
+  Emit: { readonly type: "Normal" | "Warning"; readonly reason: Reason; readonly message: string }
+}>
+export const Word = Data.taggedEnum<Word>()

@@ -4,7 +4,7 @@
 import { Option } from "effect"
 import type { AgentTask, AgentTaskSpec } from "../schema/agent-task.ts"
 import { agentTaskResource, type Sha256, type Uid } from "../schema/names.ts"
-import { Action } from "./action.ts"
+import { Action, Word } from "./action.ts"
 import type { Observed } from "./observed.ts"
 import { planAgainAfterMillis } from "./plan-again.ts"
 import { later, type Respond, unchanged } from "./response.ts"
@@ -104,7 +104,7 @@ export const applyPlan: Respond = (_) =>
   })
 
 export const tellRefusal: Respond = (_) =>
-  later(unchanged(_, Option.toArray(_.observed.refusal).map(({ kind, message }) => Action.Emit({ type: "Warning", reason: kind, message }))), lookMillis)
+  later({ ...unchanged(_), words: Option.toArray(_.observed.refusal).map(({ kind, message }) => Word.Emit({ type: "Warning", reason: kind, message })) }, lookMillis)
 
 /** The conditions are those of the newest attempt or of its apply, so that who waits for this task waits for what the source has now. */
 export const reflect: Respond = (_) => {

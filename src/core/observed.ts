@@ -5,7 +5,7 @@ import { Data } from "effect"
 import type { Option } from "effect"
 import type { AgentTask } from "../schema/agent-task.ts"
 import type { Uid } from "../schema/names.ts"
-import type { WaitReason } from "../schema/reason.ts"
+import type { Reason, WaitReason } from "../schema/reason.ts"
 import type { Artifact } from "../schema/source.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 
@@ -96,6 +96,12 @@ export interface Refusal {
   readonly againInMillis: number
 }
 
+/** Why a task waits, as its pool has heard it. */
+export interface Told {
+  readonly reason: Reason
+  readonly message: string
+}
+
 /** A warning event about a Job or Pod: `FailedCreate`, `FailedMount` …, and its words. */
 export interface Warning {
   readonly reason: string
@@ -120,6 +126,8 @@ export interface Observed {
   readonly latestApply: Option.Option<AgentTask>
   /** As long as it holds. */
   readonly refusal: Option.Option<Refusal>
+  /** What its pool was last told by this process. */
+  readonly told: Option.Option<Told>
   /** Over, from a pool or made for a new revision, and older than the history limit keeps. */
   readonly expired: boolean
 }

@@ -5,7 +5,7 @@ import { Option } from "effect"
 import type { AgentTaskStatus, Phase } from "../schema/agent-task.ts"
 import { assignmentId } from "../schema/pool-api.ts"
 import type { FailureReason, Reason, WaitReason } from "../schema/reason.ts"
-import { Action } from "./action.ts"
+import { Action, Word } from "./action.ts"
 import { spreadMillis } from "./fingerprint.ts"
 import { jobName } from "./job-name.ts"
 import { askAgainMillis } from "./observed.ts"
@@ -17,9 +17,11 @@ import { acknowledged, advance, finished, fitting, running } from "./status.ts"
 import { resultOf } from "./task-result.ts"
 
 export interface Response {
-  /** Carried out in this order, before the status is written, but for events and words on a wait, which come after it; the first that fails ends the pass. */
+  /** Carried out in this order, before the status is written; the first that fails ends the pass. */
   readonly actions: ReadonlyArray<Action>
   readonly status: AgentTaskStatus
+  /** Said once that is written: an end that was refused must not have been announced, and no pool holds up the status. */
+  readonly words: ReadonlyArray<Word>
   /** Milliseconds until time alone may change the decision. */
   readonly requeueAfterMillis: Option.Option<number>
 }
@@ -35,6 +37,7 @@ const quietMillis = 3_000
 export const unchanged = ({ observed }: Situation, actions: ReadonlyArray<Action> = []): Response => ({
   actions,
   status: observed.task.status,
+  words: [],
   requeueAfterMillis: Option.none()
 })
 
@@ -51,26 +54,28 @@ const step = ({ now, observed: { task } }: Situation, news: News) => advance(tas
 const assignmentOf = ({ observed: { task: { spec } } }: Situation): Option.Option<string> =>
   Option.map(Option.fromUndefinedOr(spec.pool), ({ runId }) => assignmentId(runId, spec.stage, spec.attempt ?? 1))
 
+/** Until the pool has taken it, whatever the status says already. */
+const wordsToPool = (situation: Situation, { message, reason }: News): ReadonlyArray<Word> => {
+  const news = { reason, message: fitting(message) }
+  const isTold = Option.exists(situation.observed.told, (told) => told.reason === news.reason && told.message === news.message)
+  return isTold ? [] : Option.toArray(assignmentOf(situation)).map((assignment) => Word.ReportWait({ assignment, ...news }))
+}
+
 const sameNews = ({ observed: { task: { status } } }: Situation, { message, reason }: News): boolean => status.reason === reason && status.message === fitting(message)
 
-/** A status of a task under way; what is new about it is told to the pool as well. */
+/** A status of a task under way, which the pool hears as well. */
 const tell = (situation: Situation, news: News, actions: ReadonlyArray<Action> = []): Response => ({
-  actions: [
-    ...actions,
-    ...Option.match(assignmentOf(situation), {
-      onNone: () => [],
-      onSome: (assignment) => sameNews(situation, news) ? [] : [Action.ReportWait({ assignment, reason: news.reason, message: fitting(news.message) })]
-    })
-  ],
+  ...unchanged(situation, actions),
   status: step(situation, news),
-  requeueAfterMillis: Option.none()
+  words: wordsToPool(situation, news)
 })
 
 export const later = (response: Response, millis: number): Response => ({ ...response, requeueAfterMillis: Option.some(Math.max(millis, 0)) })
 
 const end = (situation: Situation, phase: "Failed" | "Cancelled", reason: FailureReason | "Cancelled", message: string): Response => ({
-  ...unchanged(situation, [Action.Emit({ type: phase === "Failed" ? "Warning" : "Normal", reason, message })]),
-  status: step(situation, { phase, reason, message })
+  ...unchanged(situation),
+  status: step(situation, { phase, reason, message }),
+  words: [Word.Emit({ type: phase === "Failed" ? "Warning" : "Normal", reason, message })]
 })
 
 // ── it is over ──
@@ -189,7 +194,7 @@ export const clearAwayOrFail: Respond = (_) => {
   // Said first, guarded by the version: a Pod that has claimed the task meanwhile keeps its Job.
   if (!sameNews(_, news)) return later(launched(_, tell(_, news)), 0)
   const soonest = delayMillis(launches) - _.observed.jobKnownMillis
-  return soonest > 0 ? later(unchanged(_), soonest) : unchanged(_, deleteJob(_).actions)
+  return soonest > 0 ? later(tell(_, news), soonest) : unchanged(_, deleteJob(_).actions)
 }
 
 export const finishVanished: Respond = (_) => end(_, "Failed", "Lost", "Its Job was deleted before the worker took the task. Nothing was run.")

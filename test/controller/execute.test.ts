@@ -5,7 +5,7 @@ import { Context, Duration, Effect, Layer, Option } from "effect"
 import { writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { join } from "node:path"
-import { Action } from "../../src/core/action.ts"
+import { Action, Word } from "../../src/core/action.ts"
 import { Executor } from "../../src/controller/execute.ts"
 import { Pool } from "../../src/controller/pool.ts"
 import { Holder } from "../../src/core/observed.ts"
@@ -78,11 +78,11 @@ it.effect("fails to report to a pool that the values do not name, with what a pe
   Effect.gen(function*() {
     const { task } = worldOf({ ...plainSeed, life: "failed", pool: true })
     const parts = yield* Layer.build(Executor.layer({ identity: "test", created: () => undefined }).pipe(Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
-    const { all } = Context.get(parts, Executor)
+    const { all, say } = Context.get(parts, Executor)
     const carryOut = (action: Action) => all({ ...world, task }, [action], { config: configOf(), now: noon })
     const { message } = yield* Effect.flip(carryOut(Action.ReportResult({ assignment: "run-1.plan.1", result: success })))
     expect(message).toBe("The values name no pool, so the one at http://pool is not told how AgentTask tasks/task ended; set agent.url again, or remove the finalizer scalr.io/report from the task if nobody asks for its run any more.")
-    yield* carryOut(Action.ReportWait({ assignment: "run-1.plan.1", reason: "Draining", message: "It waits." }))
+    expect(yield* say(task, Word.ReportWait({ assignment: "run-1.plan.1", reason: "Draining", message: "It waits." }), { config: configOf(), now: noon })).toBe(true)
   }).pipe(Effect.scoped))
 
 it.live("does not take a result for told because another pool than its own knows no such stage", () =>

@@ -13,6 +13,7 @@ import { Uid } from "../../src/schema/names.ts"
 import { configOf } from "../core/configs.ts"
 import { plainSeed, policy, worldOf } from "../core/worlds.ts"
 
+const heard = () => Effect.succeed(true)
 const gauge = (name: string) => Effect.map(Metric.snapshot, (all) => all.find(({ id }) => id === name)?.state)
 
 it.effect("ends a lead with an empty queue, which takes in nothing more", () =>
@@ -48,7 +49,7 @@ it.effect("calls up who was told to wait for a slot that is given back, though n
     for (const name of ["first", "second"]) {
       world.setTask(`tasks/${name}`, Option.some({ ...task, metadata: { ...task.metadata, name, uid: Uid.make(name) } }))
     }
-    const executor = Executor.of({ all, writeStatus: ({ metadata }) => Effect.succeed(metadata.resourceVersion) }) // no write brings anybody back
+    const executor = Executor.of({ say: heard, all, writeStatus: ({ metadata }) => Effect.succeed(metadata.resourceVersion) }) // no write brings anybody back
     const parts = Reconciler.layer(world).pipe(
       Layer.provide(Layer.succeed(Executor, executor)),
       Layer.provideMerge(Layer.succeed(Configuration, Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never }))),

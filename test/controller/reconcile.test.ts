@@ -5,7 +5,7 @@ import { TestClock } from "effect/testing"
 import { Configuration } from "../../src/controller/configuration.ts"
 import { heed } from "../../src/controller/controller.ts"
 import { Executor, Refused, Unsure } from "../../src/controller/execute.ts"
-import { Pool } from "../../src/controller/pool.ts"
+import { Pool, PoolRefused, PoolUnreachable } from "../../src/controller/pool.ts"
 import { Reconciler } from "../../src/controller/reconcile.ts"
 import { make } from "../../src/controller/world.ts"
 import { Action } from "../../src/core/action.ts"
@@ -23,6 +23,7 @@ import { before, noon, plainSeed, policy, worldOf } from "../core/worlds.ts"
 import { instantCluster } from "./instant-cluster.ts"
 
 const configuration = Layer.succeed(Configuration, Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never }))
+const heard = () => Effect.succeed(true)
 
 it.effect("looks again when a former task's Job vanished between its refusal and the look at it", () =>
   Effect.gen(function*() {
@@ -30,7 +31,7 @@ it.effect("looks again when a former task's Job vanished between its refusal and
     const { task } = worldOf(plainSeed)
     world.setTask("tasks/task", Option.some(task))
     const gone = new NotFound({ verb: "get", object: "Job tasks/agent-job-task", code: 404, reason: "NotFound", detail: "gone" })
-    const executor = Layer.succeed(Executor, Executor.of({ all: () => Effect.fail(gone), writeStatus: () => Effect.succeed("2") }))
+    const executor = Layer.succeed(Executor, Executor.of({ say: heard, all: () => Effect.fail(gone), writeStatus: () => Effect.succeed("2") }))
     const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
     expect(Option.isSome(yield* Context.get(parts, Reconciler).reconcile("tasks/task"))).toBe(true)
     expect(world.waiting()).toEqual(["tasks/task"])
@@ -50,7 +51,7 @@ it.effect("answers a drain when no pass can make a Job any more, also one that h
       made.push(...actions, draining.isAnswered(during))
       return Effect.fail(silence)
     })
-    const executor = Layer.succeed(Executor, Executor.of({ all, writeStatus: () => Effect.succeed("2") }))
+    const executor = Layer.succeed(Executor, Executor.of({ say: heard, all, writeStatus: () => Effect.succeed("2") }))
     const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))))
     const { reconcile } = Context.get(parts, Reconciler)
     expect(yield* Effect.flip(reconcile("tasks/task"))).toBe(silence)
@@ -67,7 +68,7 @@ it.effect("decides nothing while the cache is behind its own status, and again o
     const at = (resourceVersion: string) => world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion } }))
     let passes = 0
     const all = () => Effect.sync(() => void passes++)
-    const executor = Layer.succeed(Executor, Executor.of({ all, writeStatus: () => Effect.succeed("2") }))
+    const executor = Layer.succeed(Executor, Executor.of({ say: heard, all, writeStatus: () => Effect.succeed("2") }))
     const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))))
     const { reconcile } = Context.get(parts, Reconciler)
     at("1")
@@ -100,6 +101,7 @@ const driven = Effect.fnUntraced(function*(all: Executor["Service"]["all"], kube
   const written: Array<AgentTaskStatus> = []
   const back = yield* Queue.unbounded<AgentTask>()
   const executor = Layer.succeed(Executor, Executor.of({
+    say: heard,
     all,
     writeStatus: ({ metadata }, status) => Effect.suspend(() => {
       const resourceVersion = String(written.push(status) + 1)
@@ -178,7 +180,7 @@ it.effect.each([
       seen()
       return Effect.fail(conflict)
     })
-    const executor = Layer.succeed(Executor, Executor.of({ all: () => Effect.void, writeStatus }))
+    const executor = Layer.succeed(Executor, Executor.of({ say: heard, all: () => Effect.void, writeStatus }))
     const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))))
     seen()
     const { add } = yield* KeyedQueue.make({ concurrency: 1, work: Context.get(parts, Reconciler).reconcile })
@@ -194,7 +196,7 @@ it.effect("takes the slot in the step that decides, before anybody has seen the 
     const { task } = worldOf(plainSeed)
     const started: Array<string> = []
     const all: Executor["Service"]["all"] = ({ task }, actions) => Effect.sync(() => void started.push(...actions.filter(Action.$is("CreateJob")).map(() => task.metadata.name)))
-    const executor = Layer.succeed(Executor, Executor.of({ all, writeStatus: () => Effect.succeed("2") }))
+    const executor = Layer.succeed(Executor, Executor.of({ say: heard, all, writeStatus: () => Effect.succeed("2") }))
     const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
     for (const [name, creationTimestamp] of [["one", before(60)], ["two", before(600)]] as const) { // the older one comes later, and would have gone first
       world.setTask(`tasks/${name}`, Option.some({ ...task, metadata: { ...task.metadata, name, uid: Uid.make(name), creationTimestamp } }))
@@ -222,6 +224,83 @@ it.effect("says why a task waits before the pool has heard it, and waits for a p
     yield* TestClock.adjust("1 second")
     expect(pass.pollUnsafe()).toBeDefined()
     yield* Fiber.join(pass)
+  }).pipe(Effect.scoped))
+
+/** A task of a pool that may not start, and passes over it whose words this pool hears. */
+const waiting = Effect.fnUntraced(function*(names: ReadonlyArray<string>, wait: Pool["Service"]["wait"]) {
+  const world = make({ ...policy, limits: { total: 0, perWorkspace: 1 } })
+  const { kubernetes, server } = instantCluster()
+  const { task } = worldOf({ ...plainSeed, pool: true })
+  const around = Layer.mergeAll(Layer.mock(Pool, { wait }), configuration, Layer.succeed(Kubernetes, kubernetes))
+  const executor = Executor.layer({ identity: "test", created: () => undefined }).pipe(Layer.provide(around))
+  const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(around)))
+  const { add } = yield* KeyedQueue.make({ concurrency: 1, work: Context.get(parts, Reconciler).reconcile })
+  for (const name of names) server.plant(agentTasks, { ...task, metadata: { name, namespace: "tasks", uid: name, resourceVersion: "" } })
+  /** As the informer does: the newest of each task, and each is looked at. */
+  return Effect.andThen(Effect.suspend(() => Effect.forEach(server.all(agentTasks) as ReadonlyArray<unknown> as ReadonlyArray<AgentTask>, (_) => {
+    world.setTask(`tasks/${_.metadata.name}`, Option.some({ ...task, status: _.status ?? {}, metadata: { ...task.metadata, ..._.metadata } }))
+    return add(`tasks/${_.metadata.name}`)
+  })), TestClock.adjust(0))
+})
+
+const away = new PoolUnreachable({ url: "http://pool", detail: "connection refused" })
+const noSuchStage = new PoolRefused({ url: "http://pool", status: 404, word: "not-found", detail: "There is no such stage." })
+const noToken = new PoolRefused({ url: "http://pool", status: 401, word: "unauthorized", detail: "no such token" })
+
+it.effect.each([
+  { given: "a pool that is away", error: away, again: true },
+  { given: "a pool that refuses the token", error: noToken, again: true },
+  { given: "a pool that will never take them", error: noSuchStage, again: false }
+])("says its words on a wait once to $given, and again only if they may still be heard", ({ again, error }) =>
+  Effect.gen(function*() {
+    const said: Array<string> = []
+    const look = yield* waiting(["task"], (_, __, reason) => Effect.suspend(() => said.push(reason) === 1 ? Effect.fail(error) : Effect.void))
+    yield* look
+    yield* look
+    yield* TestClock.adjust("29 seconds")
+    expect(said).toEqual(["ConcurrencyLimit"])
+    yield* TestClock.adjust("1 second")
+    expect(said).toEqual(again ? ["ConcurrencyLimit", "ConcurrencyLimit"] : ["ConcurrencyLimit"])
+    yield* look
+    yield* TestClock.adjust("1 minute")
+    expect(said).toHaveLength(again ? 2 : 1)
+  }).pipe(Effect.scoped))
+
+it.effect("asks a silent pool for one of all that wait, and tells it of each when it answers again", () =>
+  Effect.gen(function*() {
+    const said: Array<string> = []
+    let silent = true
+    const look = yield* waiting(["one", "two"], (_, uid) => Effect.suspend(() => {
+      said.push(uid)
+      return silent ? Effect.never : Effect.void
+    }))
+    yield* look
+    yield* TestClock.adjust("2 seconds")
+    yield* look
+    expect(said).toEqual(["one"])
+    silent = false
+    yield* TestClock.adjust("32 seconds")
+    expect(said.toSorted()).toEqual(["one", "one", "two"])
+  }).pipe(Effect.scoped))
+
+it.effect.each(["looked up", "refused"] as const)("does nothing for a task that went while it was %s, and keeps nothing of it", (while_) =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const { task } = worldOf({ ...plainSeed, stage: "apply" })
+    const { uid } = task.metadata
+    const goes = Effect.sync(() => world.setTask("tasks/task", Option.none()))
+    const { kubernetes } = instantCluster()
+    const cluster = Layer.succeed(Kubernetes, while_ === "looked up" ? { ...kubernetes, get: (...of) => Effect.andThen(goes, kubernetes.get(...of)) } : kubernetes)
+    let tries = 0
+    const all: Executor["Service"]["all"] = () => Effect.suspend(() => {
+      tries++
+      return Effect.andThen(goes, Effect.fail(new Refused({ kind: "Refused", message: "no", againInMillis: 10_000 })))
+    })
+    const executor = Layer.succeed(Executor, Executor.of({ say: heard, all, writeStatus: () => Effect.succeed("2") }))
+    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(cluster)))
+    world.setTask("tasks/task", Option.some(task))
+    expect(yield* Context.get(parts, Reconciler).reconcile("tasks/task")).toEqual(Option.none())
+    expect([tries, world.isRefused(uid), world.isReserved(uid), world.launching()]).toEqual([while_ === "refused" ? 1 : 0, false, false, false])
   }).pipe(Effect.scoped))
 
 it.effect("lets the apply that holds the workspace start, though it has no Job and an older one waits, each of which would wait for the other", () =>

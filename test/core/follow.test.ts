@@ -59,8 +59,8 @@ describe("an attempt at a new artifact", () => {
   })
 
   it.each(["QuotaExceeded", "Denied", "NameTaken"] as const)("that was refused is told with the reason (%s)", (refusal) => {
-    const { actions, status } = plan(policy, called("infra", { ...followed, refusal }), noon)
-    expect(actions).toMatchObject([{ _tag: "Emit", type: "Warning", reason: refusal }])
+    const { status, words } = plan(policy, called("infra", { ...followed, refusal }), noon)
+    expect(words).toMatchObject([{ _tag: "Emit", type: "Warning", reason: refusal }])
     expect(status.latest).toBe(undefined)
   })
 })

@@ -104,7 +104,7 @@ describe("plan", () => {
   it.each(cases)("answers $given", ({ actions, phase, reason, seed, situation }) => {
     const whole = { ...plainSeed, ...seed }
     const decision = plan(policyOf(whole), worldOf(whole), noon)
-    expect({ situation: decision.situation, actions: decision.actions.map(({ _tag }) => _tag), phase: decision.status.phase }).toEqual({ situation, actions, phase })
+    expect({ situation: decision.situation, actions: [...decision.actions, ...decision.words].map(({ _tag }) => _tag), phase: decision.status.phase }).toEqual({ situation, actions, phase })
     if (reason !== undefined) expect(decision.status.reason).toBe(reason)
   })
 
@@ -184,8 +184,17 @@ describe("plan", () => {
     const seen = worldOf(whole)
     const wordy = { ...seen, pod: Option.map(seen.pod, (pod) => ({ ...pod, unschedulable: "no ".repeat(5000) })) }
     const said = plan(policyOf(whole), wordy, noon)
-    expect(said.actions).toMatchObject([{ _tag: "ReportWait", message: said.status.message }])
+    expect(said.words).toMatchObject([{ _tag: "ReportWait", message: said.status.message }])
     expect(plan(policyOf(whole), perform(wordy, said), noon)).toMatchObject({ actions: [{ _tag: "DeleteJob" }] })
+  })
+
+  it("tells the pool why a task waits until it has heard that, whatever the status says", () => {
+    const whole: Seed = { ...plainSeed, turn: "limit", pool: true }
+    const unheard = { ...perform(worldOf(whole), plan(policyOf(whole), worldOf(whole), noon)), told: Option.none() }
+    const { actions, status, words } = plan(policyOf(whole), unheard, noon)
+    expect([actions, status]).toEqual([[], unheard.task.status])
+    expect(words).toMatchObject([{ _tag: "ReportWait", reason: "ConcurrencyLimit", message: status.message }])
+    expect(plan(policyOf(whole), perform(unheard, { situation: "", actions, status, words, requeueAfterMillis: Option.none() }), noon).words).toEqual([])
   })
 
   it("tells the pool of a result whose reason only a newer version knows, in a reason that both know", () => {
@@ -203,7 +212,7 @@ describe("plan", () => {
     const whole: Seed = { ...plainSeed, ...seed }
     const world = worldOf(whole)
     const status = { ...world.task.status, phase: "Moonlit" }
-    expect(plan(policyOf(whole), { ...world, task: { ...world.task, status } }, noon)).toEqual({ situation: "in a phase of a newer version", actions: [], status, requeueAfterMillis: Option.none() })
+    expect(plan(policyOf(whole), { ...world, task: { ...world.task, status } }, noon)).toEqual({ situation: "in a phase of a newer version", actions: [], status, words: [], requeueAfterMillis: Option.none() })
   })
 
   it("leaves a deleted task without a pool to Kubernetes", () => {

@@ -2,7 +2,7 @@
 // `perform` is the one model of what the cluster does with a plan; it knows no time and no faults.
 // Used by the tests beside it.
 import { Option, Schema } from "effect"
-import type { Action } from "../../src/core/action.ts"
+import { type Action, Word } from "../../src/core/action.ts"
 import { heldBack } from "../../src/core/draining.ts"
 import { waitsForProof } from "../../src/core/isolation.ts"
 import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, Turn } from "../../src/core/observed.ts"
@@ -168,6 +168,7 @@ export const worldOf = (seed: Seed): Observed => ({
   latestApply: other("task-2-apply", seed, seed.latest === "none" ? "none" : seed.latestApply),
   warning: seed.warning === "none" ? Option.none() : Option.some({ reason: seed.warning === "quota" ? "FailedCreate" : seed.warning, message: seed.warning === "quota" ? "exceeded quota: pods" : "the server's words" }),
   refusal: seed.refusal === "none" ? Option.none() : Option.some({ kind: seed.refusal, message: "the server's words", againInMillis: 7_000 }),
+  told: Option.none(),
   expired: seed.expired
 })
 
@@ -183,14 +184,13 @@ const after = (world: Observed, action: Action): Observed => {
     case "Cancel": return { ...world, task: { ...world.task, spec: { ...world.task.spec, cancel: true } } }
     case "Release":
     case "DeleteTask": return { ...world, task: { ...world.task, metadata: { ...world.task.metadata, deletionTimestamp: noon } }, expired: false }
-    case "ReportResult":
-    case "ReportWait":
-    case "Emit": return world
+    case "ReportResult": return world
   }
 }
 
 /** The world once the plan's actions have happened and its status is written; a refusal of the Job is over with its task. */
-export const perform = (world: Observed, { actions, status }: Plan): Observed => {
+export const perform = (world: Observed, { actions, status, words }: Plan): Observed => {
   const changed = actions.reduce(after, world)
-  return { ...changed, task: { ...changed.task, status }, refusal: isOver(status.phase) ? Option.none() : changed.refusal }
+  const told = Option.orElse(Option.fromUndefinedOr(words.find(Word.$is("ReportWait"))), () => world.told)
+  return { ...changed, told, task: { ...changed.task, status }, refusal: isOver(status.phase) ? Option.none() : changed.refusal }
 }
