@@ -7,8 +7,9 @@ import type { Uid } from "../schema/names.ts"
 import { attemptOf } from "./follow.ts"
 import { isOver } from "./status.ts"
 
-/** Later ones sort after; those of one moment by name. */
-const end = ({ metadata, status }: AgentTask): string => `${status.finishedAt ?? metadata.creationTimestamp} ${metadata.name}`
+/** Later ones sort after; those of one moment by name. An end before its beginning is of a worker whose clock is behind. */
+const end = ({ metadata: { creationTimestamp, name }, status: { finishedAt = creationTimestamp } }: AgentTask): string =>
+  `${finishedAt < creationTimestamp ? creationTimestamp : finishedAt} ${name}`
 
 /** Nobody waits for it any more, and nobody would make it again. */
 export const mayExpire = (task: AgentTask): boolean =>

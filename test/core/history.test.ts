@@ -9,7 +9,7 @@ const task = (uid: string, minute: number, workspace: string, seed: Partial<Seed
   const { task } = worldOf({ ...plainSeed, life: "succeeded", pool: true, reported: true, ...seed })
   return {
     ...task,
-    metadata: { ...task.metadata, uid: Uid.make(uid) },
+    metadata: { ...task.metadata, uid: Uid.make(uid), creationTimestamp: "2026-01-01T00:00:00Z" },
     spec: { ...task.spec, workspace: WorkspaceName.make(workspace) },
     status: { ...task.status, finishedAt: `2026-01-01T00:0${minute}:00Z` }
   }
@@ -17,6 +17,11 @@ const task = (uid: string, minute: number, workspace: string, seed: Partial<Seed
 
 describe("expired", () => {
   it("names the oldest beyond the limit", () => expect([...expired([task("old", 1, "a"), task("new", 3, "a"), task("middle", 2, "a")], 2)]).toEqual(["old"]))
+  it("keeps one that just ended on a node whose clock is an hour behind", () => {
+    const { metadata, ...rest } = task("just", 0, "a")
+    const just = { ...rest, metadata: { ...metadata, creationTimestamp: "2026-01-01T01:00:00Z" } }
+    expect([...expired([task("old", 1, "a"), just, task("new", 3, "a")], 2)]).toEqual(["old"])
+  })
   const attempt = (name: string, minute: number) => {
     const { metadata, ...rest } = task(name, minute, "a", { pool: false })
     return { ...rest, metadata: { ...metadata, name, ownerReferences: [{ kind: "AgentTask", uid: Uid.make("followed"), controller: true }] } }
