@@ -9,6 +9,7 @@ import { managedByUs } from "../core/manifest/labels.ts"
 import { ownerReference } from "../core/manifest/owner-reference.ts"
 import { askAgainMillis, type Holder, type JobSeen, type Observed, type Refusal } from "../core/observed.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
+import { shortenedInBytes } from "../core/sentence.ts"
 import { isOver } from "../core/status.ts"
 import { leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
@@ -62,6 +63,12 @@ const deafMillis = 30_000
 
 /** An instant as Kubernetes' MicroTime, which has exactly six decimals; to the second. */
 const microTime = (now: string): string => `${now.slice(0, 19)}.000000Z`
+
+/** Of an event, in UTF-8. */
+const longestNote = 1024
+/** Of the 253 characters of a name, what leaves room for a fingerprint of up to seven. */
+const mostOfName = 245
+const eventName = ({ metadata: { name } }: AgentTask, suffix: string): string => `${name.slice(0, mostOfName).replace(/[-.]+$/u, "")}.${suffix}`
 
 const placeOf = ({ metadata: { name, namespace } }: AgentTask) => ({ name, namespace })
 
@@ -183,13 +190,13 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
 
   const emit = (task: AgentTask, { message, reason, type }: Extract<Word, { readonly _tag: "Emit" }>, now: string) =>
     kubernetes.create(events, {
-      metadata: { name: `${task.metadata.name}.${fingerprint(`${task.metadata.uid} ${reason} ${message}`)}`, namespace: task.metadata.namespace },
+      metadata: { name: eventName(task, fingerprint(`${task.metadata.uid} ${reason} ${message}`)), namespace: task.metadata.namespace },
       regarding: { apiVersion: agentTasks.apiVersion, kind: agentTasks.kind, ...placeOf(task), uid: task.metadata.uid, resourceVersion: task.metadata.resourceVersion },
       reportingController: "scalr.io/agent-job",
       reportingInstance: identity,
       action: "Reconcile",
       eventTime: microTime(now),
-      note: message.slice(0, 1000),
+      note: shortenedInBytes(message, longestNote),
       reason,
       type
     }).pipe(Effect.catchTag("AlreadyExists", () => Effect.void), Effect.catch((error) => Effect.logWarning(error.message)), Effect.as(true))

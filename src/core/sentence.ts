@@ -1,7 +1,13 @@
 // Words of others as a sentence: what Kubernetes and Flux say often lacks its full stop, and may be of any length.
-// Used wherever such words become part of a message: in core, and for names in worker/archive.
+// Used wherever such words become part of a message or an event: in core, by controller/execute, and for names in worker/archive.
 export const sentence = (words: string): string => words.trimEnd().replace(/[^.!?]$/u, "$&.")
 
 /** No longer than that, in UTF-16 as in characters, and whole ones: the last is "…" where something is left out. */
 export const shortened = (words: string, most: number): string =>
   words.length <= most ? words : `${words.slice(0, most - 1).replace(/[\uD800-\uDFFF]$/u, "")}…`
+
+/** No longer than that in UTF-8, and whole characters: the last is "…" where something is left out. */
+export const shortenedInBytes = (words: string, most: number): string => {
+  const bytes = new TextEncoder().encode(words)
+  return bytes.length <= most ? words : `${new TextDecoder().decode(bytes.subarray(0, most - 3), { stream: true })}…`
+}

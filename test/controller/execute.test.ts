@@ -12,7 +12,7 @@ import { Holder } from "../../src/core/observed.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { Forbidden, Gone, Invalid, type KubernetesError, NotFound, Rejected, TooManyRequests, Unauthorized, Unreachable } from "../../src/kubernetes/errors.ts"
-import { agentTasks, jobs, leases } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, events, jobs, leases } from "../../src/kubernetes/kinds.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { configOf } from "../core/configs.ts"
 import { noon, plainSeed, success, worldOf } from "../core/worlds.ts"
@@ -105,6 +105,22 @@ it.live("does not take a result for told because another pool than its own knows
       `The pool at ${url} does not know the stage of AgentTask tasks/task, which is of the pool at http://before; set agent.url to that one again, or remove the finalizer scalr.io/report from the task if nobody asks for its run any more.`
     )
     yield* reportOf(url) // it was set up anew
+  }).pipe(Effect.scoped))
+
+it.effect.each([
+  { given: "of the longest name", name: "a".repeat(253), message: "It failed." },
+  { given: "of a name that is cut at a dot", name: `${"a".repeat(240)}.....b`, message: "It failed." },
+  { given: "in another script", name: "task", message: "終".repeat(1000) }
+])("tells of a task $given in an event that the API server takes", ({ message, name }) =>
+  Effect.gen(function*() {
+    const { kubernetes, server } = instantCluster()
+    const parts = yield* Layer.build(Executor.layer({ identity: "test", created: () => undefined }).pipe(Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
+    yield* Context.get(parts, Executor).say({ ...world.task, metadata: { ...world.task.metadata, name } }, Word.Emit({ type: "Warning", reason: "Lost", message }), { config: configOf(), now: noon })
+    const [event] = server.all(events)
+    expect(event?.metadata.name.length).toBeLessThanOrEqual(253)
+    expect(event?.metadata.name).toMatch(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/u) // as the API server checks
+    expect(Buffer.byteLength(String(event?.["note"]))).toBeLessThanOrEqual(1024)
+    expect(String(event?.["note"]).slice(0, 9)).toBe(message.slice(0, 9))
   }).pipe(Effect.scoped))
 
 describe("a write that comes late", () => {
