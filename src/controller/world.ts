@@ -143,11 +143,14 @@ export const make = (initial: TaskPolicy): World => {
     const kind = refusals.get(uid)?.refusal.kind
     return kind !== undefined && kind !== "QuotaExceeded"
   }
-  /** A Job less is room in a quota: who was refused for it may ask at once. */
+  /** A Job less is room in a quota: who was refused for it waits like anybody else. */
   const roomInQuota = (): void => {
-    for (const [uid, { refusal }] of refusals) if (refusal.kind === "QuotaExceeded") refusals.set(uid, { refusal, until: 0 })
+    for (const [uid, { refusal }] of refusals) {
+      if (refusal.kind !== "QuotaExceeded") continue
+      refusals.delete(uid)
+      behind.add(uid)
+    }
   }
-  const askAgain = (): ReadonlyArray<string> => [...refusals].flatMap(([uid, { until }]) => until === 0 ? [uid] : [])
   const candidate = (task: AgentTask): Candidate => ({
     uid: task.metadata.uid,
     name: task.metadata.name,
@@ -218,7 +221,7 @@ export const make = (initial: TaskPolicy): World => {
     calledUp: () => {
       if (!freed) return []
       freed = false
-      return [...behind, ...askAgain()].map((uid) => keys.get(uid) ?? "").filter(mayStart)
+      return [...behind].map((uid) => keys.get(uid) ?? "").filter(mayStart)
     },
     launching: () => launching.size > 0,
     isReserved: (uid) => reserved.has(uid),
