@@ -2,7 +2,7 @@
 // Invariant: whoever waits is told what for; what runs is never touched.
 // Used by drain.
 import { Clock, DateTime, Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effect"
-import { drained, drainedSince, isAnswered, undrained } from "../core/draining.ts"
+import { drained, drainedSince, formerLeadMillis, isAnswered, undrained } from "../core/draining.ts"
 import { stageLabel, taskLabel, taskSelector } from "../core/manifest/labels.ts"
 import { leaderLeaseName } from "../core/manifest/rbac.ts"
 import { resolve } from "../core/resolve.ts"
@@ -45,7 +45,8 @@ const namespaceOf = Effect.fnUntraced(function*({ controllerNamespace, name }: I
   return namespace
 })
 
-const patience = Duration.seconds(30)
+/** Longer than a new leader waits for what the former may still do. */
+const patience = Duration.millis(1.5 * formerLeadMillis)
 
 /** Waits until the controller keeps to what it was asked. */
 const answer = Effect.fnUntraced(function*(installation: Installation) {
@@ -56,7 +57,7 @@ const answer = Effect.fnUntraced(function*(installation: Installation) {
     Effect.timeoutOrElse({
       duration: patience,
       orElse: () => Effect.fail(new Failed({
-        message: `The controller has not answered for ${Duration.toSeconds(patience)} seconds; it will as soon as one leads and no Job is on its way that it had decided on before, see kubectl -n ${installation.controllerNamespace} get pods.`
+        message: `The controller has not answered for ${Duration.toSeconds(patience)} seconds; it will as soon as one leads and no Job is on its way that it or the one before it had decided on, see kubectl -n ${installation.controllerNamespace} get pods.`
       }))
     })
   )

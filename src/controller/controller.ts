@@ -2,7 +2,7 @@
 // Standby replicas keep their caches warm and write nothing; a stop, or values that need a new process, drains what runs, gives the lead back and ends with 0.
 // Started by cli/controller.
 import { Deferred, Effect, Layer, Metric, Option, Ref, Stream, SubscriptionRef } from "effect"
-import { answered, drainedSince } from "../core/draining.ts"
+import { answered, drainedSince, formerLeadMillis } from "../core/draining.ts"
 import { isProven } from "../core/isolation.ts"
 import { leaderLeaseName } from "../core/manifest/rbac.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
@@ -43,7 +43,7 @@ const takeOver = ({ policy }: ResolvedConfig, parts: Pick<Parts, "sink" | "world
 
 /** Keeps to what the Lease says about draining, and says so there; and to what it says about isolation, for the values of the moment. */
 export const heed = ({ current, drained, sink, world }: Pick<Parts, "drained" | "sink" | "world"> & { readonly current: Effect.Effect<ResolvedConfig> }) =>
-  Effect.fnUntraced(function*(annotations: Readonly<Record<string, string>>) {
+  Effect.fnUntraced(function*(annotations: Readonly<Record<string, string>>, sinceTakeover: Option.Option<number>) {
     const since = drainedSince(annotations)
     const is = Option.isSome(since)
     if (is !== (yield* SubscriptionRef.get(drained))) {
@@ -54,7 +54,7 @@ export const heed = ({ current, drained, sink, world }: Pick<Parts, "drained" | 
       yield* lookAtAll({ sink, world })
     }
     if (world.setProven(isProven(annotations, yield* current))) yield* lookAtAll({ sink, world })
-    return answered(annotations, world.launching())
+    return answered(annotations, world.launching() || Option.exists(sinceTakeover, (millis) => millis < formerLeadMillis))
   })
 
 const run = Effect.fnUntraced(function*({ healthPort, identity }: Pick<ControllerOptions, "healthPort" | "identity">, config: ResolvedConfig, world: World.World) {

@@ -18,8 +18,11 @@ export interface Options {
   readonly renewDeadline?: Duration.Input
   /** How often a leader renews and the others look. Default: 2 s. */
   readonly retryPeriod?: Duration.Input
-  /** Told the Lease's annotations before each write of ours, as the newest that we know; gives what they shall be. */
-  readonly heed?: (annotations: Annotations) => Effect.Effect<Annotations>
+  /**
+   * Told the Lease's annotations before each write of ours, as the newest that we know; gives what they shall be.
+   * Also how long ago this lead began, in milliseconds, if it took the Lease from one that had not given it back, and may still be at work.
+   */
+  readonly heed?: (annotations: Annotations, sinceTakeover: Option.Option<number>) => Effect.Effect<Annotations>
 }
 
 type Annotations = Readonly<Record<string, string>>
@@ -69,6 +72,7 @@ export const make = Effect.fnUntraced(function*(
   let asked = false
   /** What another holder last wrote, and when we first saw it. */
   let observed = { spec: "", at: 0 }
+  let takenOverAt = Option.none<number>()
 
   const get = kubernetes.get(leases, { namespace, name })
   const write = Effect.fnUntraced(function*(send: (spec: Spec) => Effect.Effect<KubernetesObject, KubernetesError>, spec: Spec) {
@@ -77,8 +81,11 @@ export const make = Effect.fnUntraced(function*(
     return { lease: yield* send({ ...spec, holderIdentity: identity, leaseDurationSeconds, renewTime: yield* microTime }), renewedAt } satisfies Held
   })
   const create = (spec: Spec) => kubernetes.create(leases, { metadata: { namespace, name }, spec })
-  const replace = (lease: KubernetesObject) => (spec: Spec) =>
-    Effect.flatMap(heed(lease.metadata.annotations ?? {}), (annotations) => kubernetes.update(leases, { ...lease, metadata: { ...lease.metadata, annotations }, spec }))
+  const replace = (lease: KubernetesObject) => Effect.fnUntraced(function*(spec: Spec) {
+    const now = yield* monotonicMillis
+    const annotations = yield* heed(lease.metadata.annotations ?? {}, Option.map(takenOverAt, (at) => now - at))
+    return yield* kubernetes.update(leases, { ...lease, metadata: { ...lease.metadata, annotations }, spec })
+  })
   const isMine = (lease: KubernetesObject) => specOf(lease).holderIdentity === identity
 
   /** Whether another one holds the lease: for its whole duration after we last saw it change. */
@@ -96,6 +103,7 @@ export const make = Effect.fnUntraced(function*(
     if (Option.isNone(found)) return Option.some(yield* write(create, { acquireTime: yield* microTime, leaseTransitions: 0 }))
     const before = specOf(found.value)
     if (yield* heldByAnother(before)) return Option.none<Held>()
+    takenOverAt = before.holderIdentity ? Option.some(yield* monotonicMillis) : Option.none()
     const transitions = (before.leaseTransitions ?? 0) + (before.holderIdentity === identity ? 0 : 1)
     return Option.some(yield* write(replace(found.value), { acquireTime: yield* microTime, leaseTransitions: transitions }))
   }).pipe(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Duration, Effect, Fiber, Schema } from "effect"
+import { Clock, Duration, Effect, Fiber, Option, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { make } from "../../src/kubernetes/lease.ts"
 import { type Connection, FakeLease } from "./fake-lease.ts"
@@ -71,6 +71,20 @@ describe("leader election", () => {
       const election = yield* make({ namespace: "team", name: "leader", identity: "a", heed }).pipe(Effect.provide(fake.connect({ state: "works" })))
       yield* election.lead(Effect.sync(() => log.push("leads")))
       expect(log).toEqual(["why", "leads"])
+    }))
+
+  it.effect.each([
+    { given: "from one that fell silent", holderIdentity: "b", heard: [Option.some(0), Option.some(2000), Option.some(4000)] },
+    { given: "that was given back", holderIdentity: "", heard: [Option.none(), Option.none(), Option.none()] }
+  ])("says since when it has a lease $given", ({ heard, holderIdentity }) =>
+    Effect.gen(function*() {
+      const fake = new FakeLease()
+      fake.edit({ spec: { holderIdentity, leaseDurationSeconds: 0 } })
+      const since: Array<Option.Option<number>> = []
+      const election = yield* make({ namespace: "team", name: "leader", identity: "a", heed: (annotations, taken) => Effect.as(Effect.sync(() => since.push(taken)), annotations) }).pipe(Effect.provide(fake.connect({ state: "works" })))
+      yield* Effect.forkChild(election.lead(Effect.never))
+      yield* TestClock.adjust("5 seconds")
+      expect(since).toEqual(heard)
     }))
 
   it.effect("ends with what it leads, and answers with its result", () =>
