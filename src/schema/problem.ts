@@ -31,6 +31,7 @@ export type Word =
   | "other-workspace"
   | "plan-exists"
   | "request-timeout"
+  | "rescue-pending"
   | "result-exists"
   | "settled"
   | "stage-over"

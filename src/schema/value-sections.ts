@@ -63,7 +63,7 @@ const task = section({
     perWorkspace: value(atLeastOne, 10, "Tasks of one workspace that may run at once; an apply or destroy excludes others anyway."),
     total: value(atLeastOne, 50, "Tasks that may run at once.")
   }),
-  namespace: value(optional(Namespace), "", "Namespace of the tasks, their Jobs and Pods; empty: the controller's."),
+  namespace: value(optional(Namespace), "", "Namespace of the tasks, their Jobs and Pods; empty: the controller's. Of one installation alone: a controller runs every AgentTask that it finds there."),
   networkPolicy: taskNetworkPolicy,
   requireProvenIsolation: value(
     Schema.Boolean,
