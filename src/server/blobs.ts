@@ -2,10 +2,10 @@
 // A digest is given out only when its file is complete and on disk (write aside, fsync, rename, fsync of the directory), so a row never names a torn blob.
 // Used by the stores, which commit the digest afterwards; logs are rows instead, since they grow.
 import * as NodeStream from "@effect/platform-node/NodeStream"
-import { Context, Duration, Effect, Layer, Stream } from "effect"
+import { Context, Duration, Effect, Layer, Schema, Stream } from "effect"
 import { createHash, randomBytes, randomUUID } from "node:crypto"
-import { createReadStream } from "node:fs"
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
+import { createReadStream, existsSync, rmSync } from "node:fs"
+import { type FileHandle, mkdir, open, opendir, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Sha256 } from "../schema/names.ts"
 import { conflict, Refused, tooLarge } from "./refused.ts"
@@ -31,10 +31,13 @@ export class Blobs extends Context.Service<Blobs, {
   readonly sizeBytes: (sha256: string) => Effect.Effect<number, Refused>
   /** Whole, checked against its digest; 503 when it is damaged. For states. */
   readonly read: (sha256: string) => Effect.Effect<Uint8Array, Refused>
-  /** One that no row names, and that nobody is storing now. */
+  /** At once, in the transaction that has seen that no row names it. */
   readonly remove: (sha256: string) => Effect.Effect<void, Refused>
-  /** Removes all others. */
-  readonly keepOnly: (named: ReadonlySet<string>) => Effect.Effect<void, Refused>
+  /** In the transaction whose row is to name it: 503 if it was removed since it was put. */
+  readonly hold: (sha256: string) => Effect.Effect<void, Refused>
+  /** All there are, a few at a time. On the way those go that an earlier process did not finish. */
+  readonly all: Stream.Stream<Sha256, Refused>
+  readonly storedAt: (sha256: string) => Effect.Effect<number, Refused>
   /** Can the disk take a blob now, or could it in the last seconds? */
   readonly probe: Effect.Effect<void, Refused>
 }>()("agent-job/server/Blobs") {
@@ -52,6 +55,8 @@ const storage = (cause: unknown) => {
   })
 }
 
+const gone = new Refused({ status: 503, error: "storage", message: "What was sent was removed before it was recorded, since nothing else needed it; send it again." })
+
 const onDisk = <A>(use: () => Promise<A>) => Effect.tryPromise({ try: use, catch: storage })
 
 /** Without it a new name may be gone after a power cut. */
@@ -67,7 +72,11 @@ export const syncDirectory = async (directory: string) => {
 /** As many as a state may well have, since a full disk still takes an empty file; random, as a file system may store zeros in no room at all. */
 const probeBytes = randomBytes(1024 * 1024)
 
+const isDigest = Schema.is(Sha256)
+
 const make = Effect.fnUntraced(function*(directory: string) {
+  /** Of this process, so that it knows those of an earlier one. */
+  const unfinished = `new-${randomUUID()}`
   const path = (sha256: string) => join(directory, Sha256.make(sha256))
   yield* Effect.tryPromise({
     try: () => mkdir(directory, { recursive: true, mode: 0o700 }),
@@ -94,7 +103,7 @@ const make = Effect.fnUntraced(function*(directory: string) {
 
   const put = <E>(bytes: Stream.Stream<Uint8Array, E>, limits: Limits): Effect.Effect<Blob, E | Refused> =>
     Effect.suspend(() => {
-      const aside = join(directory, `new-${randomUUID()}`)
+      const aside = join(directory, `${unfinished}-${randomUUID()}`)
       return Effect.acquireUseRelease(
         onDisk(() => open(aside, "wx", 0o600)),
         (handle) => fill(handle, bytes, limits),
@@ -108,6 +117,8 @@ const make = Effect.fnUntraced(function*(directory: string) {
       )
     })
 
+  const isTorn = (name: string) => name.startsWith("new-") && !name.startsWith(unfinished)
+
   const read = Effect.fn("Blobs.read")(function*(sha256: string) {
     const bytes = yield* onDisk(() => readFile(path(sha256)))
     if (createHash("sha256").update(bytes).digest("hex") === sha256) return bytes
@@ -116,7 +127,7 @@ const make = Effect.fnUntraced(function*(directory: string) {
 
   /** Anybody may ask for it without a token, so the disk hears of it but now and then. */
   const probe = yield* sharedVerdict(onDisk(async () => {
-    const file = join(directory, `new-${randomUUID()}`)
+    const file = join(directory, `${unfinished}-${randomUUID()}`)
     try {
       await writeFile(file, probeBytes, { flag: "wx", mode: 0o600, flush: true })
     } finally {
@@ -138,10 +149,14 @@ const make = Effect.fnUntraced(function*(directory: string) {
     }),
     sizeBytes: (sha256) => Effect.map(onDisk(() => stat(path(sha256))), ({ size }) => size),
     read,
-    remove: (sha256) => onDisk(() => rm(path(sha256), { force: true })),
-    keepOnly: (named) => onDisk(async () => {
-      for (const name of await readdir(directory)) if (!named.has(name)) await rm(join(directory, name), { force: true })
-    }),
+    remove: (sha256) => Effect.try({ try: () => rmSync(path(sha256), { force: true }), catch: storage }),
+    hold: (sha256) => Effect.suspend(() => existsSync(path(sha256)) ? Effect.void : Effect.fail(gone)),
+    all: Stream.unwrap(Effect.map(onDisk(() => opendir(directory)), (entries) => Stream.fromAsyncIterable(entries, storage))).pipe(
+      Stream.tap(({ name }) => isTorn(name) ? onDisk(() => rm(join(directory, name), { force: true })) : Effect.void),
+      Stream.map(({ name }) => name),
+      Stream.filter(isDigest)
+    ),
+    storedAt: (sha256) => Effect.map(onDisk(() => stat(path(sha256))), ({ mtimeMs }) => mtimeMs),
     probe
   })
 })

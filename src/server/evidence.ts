@@ -56,6 +56,7 @@ const make = Effect.gen(function*() {
   const keep = Effect.fn("Evidence.keep")(function*(refused: Refusal, ifNew: Effect.Effect<void, SqlError.SqlError>) {
     const id = yield* newId("ev")
     const gone = yield* sql.withTransaction(Effect.gen(function*() {
+      yield* blobs.hold(refused.sha256)
       const made = yield* sql`INSERT INTO evidence (id, seq, workspaceId, stageId, serial, lineage, sha256, sizeBytes, why, receivedAt)
         SELECT ${id}, COALESCE(MAX(seq), 0) + 1, ${refused.workspaceId}, ${refused.stageId}, ${refused.serial}, ${refused.lineage}, ${refused.sha256}, ${refused.sizeBytes}, ${refused.why}, ${yield* now}
         FROM evidence WHERE true ON CONFLICT DO NOTHING RETURNING id`

@@ -95,6 +95,22 @@ export const migrations = Migrator.fromRecord({
   "0009_log_tails": statements(`CREATE TABLE logTails (stageId TEXT PRIMARY KEY REFERENCES stages (id), bytes BLOB NOT NULL) STRICT`),
   /** Of a state that later ones of the same stage took the place of: since when its body is gone, while its digest still tells that it was stored. */
   "0010_superseded_states": statements(`ALTER TABLE stateVersions ADD COLUMN supersededAt TEXT`, `CREATE INDEX stateVersionsByWorkspace ON stateVersions (workspaceId, epoch, seq)`),
+  /** So that nothing reads a table that grows from end to end; a test asks of each statement. */
+  "0011_indexes": statements(
+    `CREATE INDEX runsByStatus ON runs (status, seq)`,
+    `CREATE INDEX runsByPlan ON runs (planSha256) WHERE planSha256 IS NOT NULL`,
+    `CREATE INDEX runsByArchive ON runs (archiveSha256)`,
+    `CREATE INDEX runsByRescue ON runs (rescueId) WHERE rescueId IS NOT NULL`,
+    `CREATE INDEX runsByConfiguration ON runs (configurationVersionId)`,
+    `CREATE INDEX configurationVersionsByArchive ON configurationVersions (sha256)`,
+    `CREATE INDEX configurationVersionsByWorkspace ON configurationVersions (workspaceId, seq)`,
+    `CREATE INDEX stateVersionsByBody ON stateVersions (sha256)`,
+    `CREATE INDEX evidenceByBody ON evidence (sha256)`,
+    `CREATE INDEX evidenceByWorkspace ON evidence (workspaceId, seq)`,
+    `CREATE INDEX rescuesByWorkspace ON rescues (workspaceId, seq)`,
+    `CREATE INDEX taskTokensByStage ON taskTokens (stageId)`,
+    `DROP INDEX runsPending` // runsByStatus has it, and takes a status that is bound
+  ),
   /** How often a stage was offered: whoever cannot keep it is asked less and less often. */
   "0012_stage_offers": statements(`ALTER TABLE stages ADD COLUMN offers INTEGER NOT NULL DEFAULT 0`)
 })

@@ -1,13 +1,13 @@
 // Which blobs a row names: all that must stay on the disk, and the way to remove one that nothing names any more.
-// Invariant: every column that holds a blob's digest is in `names`; a state that was superseded is not.
-// Used by sweep (at start), and by evidence and state-versions when they let something go.
-import { Context, Effect, Layer, Schema } from "effect"
+// Invariant: every column that holds a blob's digest is in `names`, for as long as anybody may ask for it; a row names a file, and a file goes, only in a transaction that has looked at the other.
+// Used by sweep, and by the stores when they let something go.
+import { Context, Effect, Layer, Stream } from "effect"
 import { SqlClient } from "effect/sql"
-import { Sha256 } from "../schema/names.ts"
 import { Blobs } from "./blobs.ts"
-import { rows } from "./database.ts"
 
-const Named = Schema.Struct({ sha256: Sha256 })
+interface Named {
+  readonly sha256: string
+}
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -15,18 +15,27 @@ const make = Effect.gen(function*() {
   const names = sql`SELECT sha256 FROM configurationVersions WHERE sha256 IS NOT NULL UNION ALL SELECT archiveSha256 FROM runs
     UNION ALL SELECT planSha256 FROM runs WHERE planSha256 IS NOT NULL UNION ALL SELECT sha256 FROM stateVersions WHERE supersededAt IS NULL UNION ALL SELECT sha256 FROM evidence`
 
-  return {
-    /** Only while no request is between its blob and its row. */
-    keepOnlyNamed: Effect.flatMap(rows(Named)(names), (named) => blobs.keepOnly(new Set(named.map(({ sha256 }) => sha256)))),
-    /** The caller lets no blob of its kind be stored meanwhile, so that no file goes that a row is about to name. What cannot be removed now is so at the next start. */
-    removeUnnamed: (gone: ReadonlyArray<typeof Named.Type>) =>
-      Effect.forEach(gone, Effect.fnUntraced(function*({ sha256 }) {
-        const named = yield* sql`SELECT 1 FROM (${names}) WHERE sha256 = ${sha256} LIMIT 1`
-        if (named.length === 0) yield* blobs.remove(sha256)
-      }), { discard: true }).pipe(
-        Effect.catch(({ message }) => Effect.logWarning("what nothing names any more stays on the disk until the next start", message))
-      )
-  }
+  const isNamed = (sha256: string) => Effect.map(sql`SELECT 1 FROM (${names}) WHERE sha256 = ${sha256} LIMIT 1`, ({ length }) => length > 0)
+
+  /** Those that a row still names, or names again, stay. What cannot be removed now is so by a later sweep. */
+  const removeUnnamed = (gone: ReadonlyArray<Named>) =>
+    Effect.forEach(gone, ({ sha256 }) => sql.withTransaction(Effect.flatMap(isNamed(sha256), (named) => named ? Effect.void : blobs.remove(sha256))), { discard: true }).pipe(
+      Effect.catch(({ message }) => Effect.logWarning("what nothing names any more stays on the disk for now", message))
+    )
+
+  /** Removes what nothing names and was stored before `before`; gives what else nothing names. */
+  const sweep = Effect.fn("NamedBlobs.sweep")(function*(before: number) {
+    let [files, bytes] = [0, 0]
+    yield* Stream.runForEach(blobs.all, Effect.fnUntraced(function*(sha256) {
+      if (yield* isNamed(sha256)) return
+      if ((yield* blobs.storedAt(sha256)) < before) return yield* removeUnnamed([{ sha256 }])
+      files++
+      bytes += yield* blobs.sizeBytes(sha256)
+    }))
+    return { files, bytes }
+  })
+
+  return { removeUnnamed, sweep }
 })
 
 export class NamedBlobs extends Context.Service<NamedBlobs>()("agent-job/server/NamedBlobs", { make }) {

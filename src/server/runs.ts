@@ -8,6 +8,7 @@ import { Engine, PlanOptions } from "../schema/agent-task.ts"
 import { RunId, Sha256, Timestamp, WorkspaceName } from "../schema/names.ts"
 import { Approval, RunStatus } from "../schema/run.ts"
 import { Changes } from "../schema/stage-result.ts"
+import { Blobs } from "./blobs.ts"
 import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
 import { Effects } from "./effects.ts"
@@ -71,6 +72,7 @@ const approvalOf = ({ planSha256 }: Run, by = "auto-apply", at: string) => ({ ap
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
+  const blobs = yield* Blobs
   const commits = yield* Commits
   const effects = yield* Effects
   const stages = yield* Stages
@@ -166,8 +168,8 @@ const make = Effect.gen(function*() {
 
   /** The saved plan of a stage, once: the same again is success. The stage may have ended while its plan was on the way. */
   const savePlan = Effect.fn("Runs.savePlan")(function*(id: RunId, stageId: string, sha256: Sha256) {
-    const stored = yield* sql`UPDATE runs SET planSha256 = ${sha256} WHERE id = ${id} AND (planSha256 IS NULL OR planSha256 = ${sha256})
-      AND EXISTS (SELECT 1 FROM stages WHERE stages.id = ${stageId} AND stages.endedAt IS NULL) RETURNING id`
+    const stored = yield* sql.withTransaction(Effect.andThen(blobs.hold(sha256), sql`UPDATE runs SET planSha256 = ${sha256} WHERE id = ${id} AND (planSha256 IS NULL OR planSha256 = ${sha256})
+      AND EXISTS (SELECT 1 FROM stages WHERE stages.id = ${stageId} AND stages.endedAt IS NULL) RETURNING id`))
     if (stored.length > 0) return
     const { endedAt } = yield* stages.get(stageId)
     return yield* endedAt === null ? conflict("plan-exists", `The run ${id} has another saved plan already; it is kept.`) : unauthorized()

@@ -72,9 +72,10 @@ export const stores = (options: ServerOptions) =>
 /** The stores, the routes and the port; its HttpServer tells the address. */
 export const ServerWithAddress = (options: ServerOptions): Layer.Layer<HttpServer.HttpServer | Commits, ServerError> =>
   Layer.effectDiscard(Effect.flatMap(Commits, (commits) => Effect.addFinalizer(() => commits.stop))).pipe(
+    Layer.merge(sweep),
     Layer.provideMerge(HttpRouter.serve(Layer.merge(routes, guarded), { disableLogger: true, disableListenLog: true })),
     Layer.provideMerge(listen(options.port)),
-    Layer.provideMerge(sweep.pipe(Layer.provideMerge(stores(options))))
+    Layer.provideMerge(stores(options))
   )
 
 /** The whole server, for as long as the layer lives. */

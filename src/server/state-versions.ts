@@ -181,6 +181,7 @@ const make = Effect.gen(function*() {
   const release = (holder: string) => Effect.asVoid(sql`UPDATE workspaces SET lockInfo = NULL, lockHolder = NULL WHERE lockHolder = ${holder}`)
 
   const insert = Effect.fnUntraced(function*(workspace: Workspace, version: Omit<StateVersion, "id" | "createdAt" | "workspaceId">) {
+    yield* blobs.hold(version.sha256)
     const id = yield* newId("sv")
     const made = { ...version, id, workspaceId: workspace.id, epoch: workspace.epoch, createdAt: yield* now }
     yield* sql`INSERT INTO stateVersions (id, seq, workspaceId, runId, serial, lineage, sha256, sizeBytes, epoch, createdAt)

@@ -58,29 +58,6 @@ describe("a restart on the same files", () => {
 })
 
 describe("the data directory", () => {
-  it.live("loses, at the next start, what no record names: a refused upload, a torn one; a refused state stays", () =>
-    Effect.gen(function*() {
-      const made = yield* directory
-      const scope = yield* Scope.make()
-      const before = yield* serve(made).pipe(Scope.provide(scope))
-      yield* person(before).start("demo", { "auto-apply": true })
-      yield* planWith(before)
-      const applier = worker(before, yield* agent(before).take)
-      const { epoch } = (yield* applier.lock("a")).json
-      yield* applier.pushState({ version: 4, serial: 2, lineage: "l" }, "a", epoch)
-      expect((yield* applier.pushState({ version: 4, serial: 1, lineage: "l" }, "a", epoch)).status).toBe(409)
-      expect((yield* applier.as("POST", "/api/task/v1/state", "{}")).status).toBe(422)
-      const { uploadUrl } = yield* person(before).upload(yield* person(before).workspace("demo"), archiveOf({ a: "b" }))
-      expect((yield* ask(uploadUrl, undefined, "PUT", archiveOf({ c: "d" }))).status).toBe(409)
-      yield* Scope.close(scope, Exit.void)
-      const blobs = join(made, "data", "blobs")
-      writeFileSync(join(blobs, "new-torn"), "half")
-      expect(readdirSync(blobs)).toHaveLength(7)
-      const after = yield* serve(made)
-      expect(readdirSync(blobs)).toHaveLength(5)
-      expect((yield* ask(`${after}/api/state/v1/workspaces/demo`, userToken)).json.serial).toBe(2)
-    }))
-
   it.live("holds no token in any file", () =>
     Effect.gen(function*() {
       const made = yield* directory

@@ -27,7 +27,9 @@ const blobs = Layer.sync(Blobs, () => {
     stream: () => Stream.never,
     head: () => Effect.never,
     sizeBytes: () => Effect.never,
-    keepOnly: () => Effect.never,
+    hold: (name) => files.has(name) ? Effect.void : Effect.die(new Error(`a row is about to name ${name}, which is gone`)),
+    storedAt: () => Effect.never,
+    all: Stream.never,
     probe: Effect.never
   })
 })

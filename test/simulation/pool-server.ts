@@ -51,7 +51,8 @@ const blobsIn = (files: Map<string, Uint8Array>) => Layer.succeed(Blobs, {
   read: (sha256) => Effect.suspend(() => Effect.succeed(files.get(sha256) ?? new Uint8Array())),
   remove: (sha256) => Effect.sync(() => void files.delete(sha256)),
   stream: () => { throw new Error("the simulation streams no file") },
-  head: unused, sizeBytes: unused, keepOnly: unused, probe: Effect.void
+  hold: () => Effect.void,
+  head: unused, sizeBytes: unused, storedAt: unused, all: Stream.empty, probe: Effect.void
 })
 
 const stores = Layer.mergeAll(Assignments.layer, StageStates.layer, StateRescue.layer).pipe(
