@@ -40,8 +40,9 @@ export type Move = Data.TaggedEnum<{
 }>
 export const Move = Data.taggedEnum<Move>()
 
-export const isFinal = (status: RunStatus): boolean =>
-  status === "applied" || status === "planned_and_finished" || status === "errored" || status === "canceled" || status === "discarded"
+export const finalStatuses: ReadonlyArray<RunStatus> = ["applied", "planned_and_finished", "errored", "canceled", "discarded"]
+
+export const isFinal = (status: RunStatus): boolean => finalStatuses.includes(status)
 
 export interface Row {
   readonly situation: string

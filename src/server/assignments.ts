@@ -188,7 +188,7 @@ const make = Effect.gen(function*() {
   const planAgain = Effect.fnUntraced(function*(stage: StageRow, { message, reason }: StageResult, afterMillis: number) {
     const run = yield* runs.step(stage.runId, RunEvent.Disrupted())
     if (run.status !== "pending") return
-    yield* runs.forgetPlan(run.id)
+    yield* runs.forgetPlan(run)
     yield* stages.createAgain(stage, {
       notBefore: DateTime.formatIso(DateTime.makeUnsafe((yield* Clock.currentTimeMillis) + afterMillis)),
       waitReason: reason,

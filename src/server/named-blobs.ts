@@ -3,6 +3,7 @@
 // Used by sweep, and by the stores when they let something go.
 import { Context, Effect, Layer, Stream } from "effect"
 import { SqlClient } from "effect/sql"
+import { finalStatuses } from "../core/run-machine.ts"
 import { Blobs } from "./blobs.ts"
 
 interface Named {
@@ -12,8 +13,10 @@ interface Named {
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const blobs = yield* Blobs
+  /** Its plan is for its apply alone. */
+  const isAtWork = sql.literal(`status NOT IN (${finalStatuses.map((status) => `'${status}'`).join(", ")})`)
   const names = sql`SELECT sha256 FROM configurationVersions WHERE sha256 IS NOT NULL UNION ALL SELECT archiveSha256 FROM runs
-    UNION ALL SELECT planSha256 FROM runs WHERE planSha256 IS NOT NULL UNION ALL SELECT sha256 FROM stateVersions WHERE supersededAt IS NULL UNION ALL SELECT sha256 FROM evidence`
+    UNION ALL SELECT planSha256 FROM runs WHERE planSha256 IS NOT NULL AND ${isAtWork} UNION ALL SELECT sha256 FROM stateVersions WHERE supersededAt IS NULL UNION ALL SELECT sha256 FROM evidence`
 
   const isNamed = (sha256: string) => Effect.map(sql`SELECT 1 FROM (${names}) WHERE sha256 = ${sha256} LIMIT 1`, ({ length }) => length > 0)
 

@@ -13,6 +13,7 @@ import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
 import { Effects } from "./effects.ts"
 import { newRunId } from "./ids.ts"
+import { NamedBlobs } from "./named-blobs.ts"
 import { conflict, orNotFound, unauthorized } from "./refused.ts"
 import { Stages } from "./stages.ts"
 import { RunVariable } from "./variables.ts"
@@ -75,6 +76,7 @@ const make = Effect.gen(function*() {
   const blobs = yield* Blobs
   const commits = yield* Commits
   const effects = yield* Effects
+  const { removeUnnamed } = yield* NamedBlobs
   const stages = yield* Stages
   const workspaces = yield* Workspaces
 
@@ -130,12 +132,16 @@ const make = Effect.gen(function*() {
     return yield* get(id)
   })
 
+  /** Nothing but its apply reads it. The seal stays. */
+  const letPlanGo = ({ planSha256 }: Run) => planSha256 === null ? Effect.void : sql.afterCommit(removeUnnamed([{ sha256: planSha256 }]))
+
   const end = Effect.fn("Runs.end")(function*(run: Run) {
     yield* stages.withdraw(run.id)
     const began = (yield* stages.ofRun(run.id)).some(({ stage, startedAt }) => stage !== "plan" && startedAt !== null)
     if (!began) yield* effects.forgetPlanned(run.id)
     yield* sql`UPDATE workspaces SET currentRunId = NULL WHERE id = ${run.workspaceId} AND currentRunId = ${run.id}`
     yield* dispatch(run.workspaceId)
+    yield* letPlanGo(run)
   })
 
   /**
@@ -176,7 +182,7 @@ const make = Effect.gen(function*() {
   })
 
   /** What an attempt stored that came to no result is nobody's plan. */
-  const forgetPlan = (id: RunId) => sql`UPDATE runs SET planSha256 = NULL WHERE id = ${id}`
+  const forgetPlan = (run: Run) => Effect.andThen(sql`UPDATE runs SET planSha256 = NULL WHERE id = ${run.id}`, letPlanGo(run))
 
   return { find, get, list, newest, ofRescue, withStatus, pendingBefore, create, step, savePlan, forgetPlan, workspaceOf: (run: Run) => workspaces.get(run.workspaceId) }
 })
