@@ -1,23 +1,30 @@
 // `agent-job server`: runs, workspaces, state and logs for people and for the controllers of clusters, in one process with one database.
 // Used by the server's StatefulSet, or by hand.
-import { Layer, Option } from "effect"
+import { Layer, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
+import { keptByDefault } from "../server/settings.ts"
 import { lazily } from "./lazily.ts"
 import { serve } from "./serve.ts"
 
 const file = (name: string, description: string) => Flag.Path(name).pipe(Flag.withMetavar("FILE"), Flag.withDescription(description))
+
+const keep = (what: keyof typeof keptByDefault, description: string) =>
+  Flag.Int(`keep-${what}`).pipe(Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))), Flag.withDefault(keptByDefault[what]), Flag.withDescription(description))
 
 const flags = {
   port: Flag.Int("port").pipe(Flag.withDefault(8080), Flag.withDescription("Where to listen.")),
   dataDir: Flag.Path("data-dir").pipe(Flag.withMetavar("DIR"), Flag.withDescription("For the database and the archives; made when it is missing.")),
   publicUrl: Flag.String("public-url").pipe(Flag.withMetavar("URL"), Flag.optional, Flag.withDescription("How clients reach it; by default as each request says.")),
   userTokenFile: file("user-token-file", "Tokens of people, one a line."),
-  poolTokenFile: file("pool-token-file", "Tokens of controllers, one a line.")
+  poolTokenFile: file("pool-token-file", "Tokens of controllers, one a line."),
+  days: keep("days", "Archives, logs and states that are older may go, if there are enough newer ones; 0 keeps all."),
+  runs: keep("runs", "So many runs of each workspace keep their archive and logs, however old; 0 keeps all."),
+  states: keep("states", "So many states of each workspace stay, however old; 0 keeps all.")
 }
 
-export const server = Command.make("server", flags, ({ publicUrl, ...given }) =>
+export const server = Command.make("server", flags, ({ days, publicUrl, runs, states, ...given }) =>
   serve(lazily(async () => {
     const { Server } = await import("../server/server.ts")
-    return Layer.launch(Server({ ...given, ...(Option.isSome(publicUrl) && { publicUrl: publicUrl.value }) }))
+    return Layer.launch(Server({ ...given, keep: { days, runs, states }, ...(Option.isSome(publicUrl) && { publicUrl: publicUrl.value }) }))
   }))
 ).pipe(Command.withDescription("Serve runs, logs and state to people and controllers."))

@@ -67,6 +67,7 @@ export const RunView = Schema.Struct({
   queue: Schema.optionalKey(QueueView),
   stages: Schema.Array(StageView),
   createdAt: Timestamp,
+  removedAt: Schema.optionalKey(Timestamp.annotate({ description: "Since when its archive, logs and variables are gone, as it is old." })),
   timestamps: Schema.Record(Schema.String, Timestamp).annotate({ description: "Status to when it was reached." })
 })
 export type RunView = typeof RunView.Type

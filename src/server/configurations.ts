@@ -61,7 +61,7 @@ const make = Effect.gen(function*() {
     yield* get(id)
     const blob = yield* blobs.put(bytes, { limitBytes: archiveLimitBytes })
     const usable = yield* looksLikeArchive(yield* blobs.head(blob.sha256, 64 * 1024))
-    const stored = yield* sql.withTransaction(Effect.andThen(blobs.hold(blob.sha256), sql`UPDATE configurationVersions SET ${sql.update({ status: usable ? "uploaded" : "errored", sha256: blob.sha256, sizeBytes: blob.sizeBytes })}
+    const stored = yield* sql.withTransaction(Effect.andThen(blobs.hold(blob.sha256), sql`UPDATE configurationVersions SET ${sql.update({ status: usable ? "uploaded" : "errored", sha256: blob.sha256, sizeBytes: blob.sizeBytes, removedAt: null })}
       WHERE id = ${id} AND (status <> 'uploaded' OR sha256 = ${blob.sha256}) RETURNING id`)) // decided here, since another upload may have come meanwhile
     if (stored.length === 0) return yield* conflict("already-uploaded", "This configuration version has another archive already; create a new version.")
     if (!usable) return yield* invalid("The body is not a gzipped tar archive; upload what `tar -cz` makes of the configuration's directory.")

@@ -61,6 +61,13 @@ const make = Effect.gen(function*() {
     if (open !== undefined) return yield* conflict("import-runs", `The run ${open.id} imports already; look at it with: agent-job get ${open.id}`)
   })
 
+  /** Of a run that is emptied nobody knows what it made. */
+  const noneRemoved = Effect.fnUntraced(function*(pending: ReadonlyArray<Rescue>) {
+    const of = yield* Effect.forEach(pending, ({ stageId }) => Effect.flatMap(stages.get(stageId), ({ runId }) => runs.get(runId)))
+    const removed = of.find(({ removedAt }) => removedAt !== null)
+    if (removed !== undefined) return yield* conflict("configuration-removed", `The configuration of ${removed.id} and what it made are gone, as it is old; import by hand what is missing, and then settle with --keep.`)
+  })
+
   /** For the oldest rescue that something can be imported for: the first of what is missing, as many as a plan may be narrowed to; the rest comes with the next one. */
   const start = Effect.fn("ImportRuns.start")(function*(name: string) {
     const workspace = yield* workspaces.find(name)
@@ -68,6 +75,7 @@ const make = Effect.gen(function*() {
     if (workspace === undefined || pending.length === 0) return yield* nothingPending(name)
     yield* noneRuns(pending)
     const next = (yield* Effect.forEach(pending, foundFor)).find(({ found }) => found.length > 0)
+    if (next === undefined) yield* noneRemoved(pending)
     if (next === undefined) return yield* conflict("nothing-to-import", `Nothing with an id that can be imported is missing in the state of ${name}.`)
     const { found, rescue } = next
     const before = yield* runs.get((yield* stages.get(rescue.stageId)).runId)

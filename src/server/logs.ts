@@ -6,7 +6,7 @@ import { SqlClient } from "effect/sql"
 import { Commits } from "./commits.ts"
 import { rows } from "./database.ts"
 import { runOfStep, stepId } from "./ids.ts"
-import { conflict, unauthorized } from "./refused.ts"
+import { conflict, Refused, unauthorized } from "./refused.ts"
 import { isFinal } from "../core/run-machine.ts"
 import { type Run, Runs } from "./runs.ts"
 import { type StageRow, Stages, stepOf, stepStatus } from "./stages.ts"
@@ -26,6 +26,9 @@ const opening = (run: Run, step: "plan" | "apply"): Uint8Array =>
 const closing = new Uint8Array([3])
 
 const again = ({ result }: StageRow, { attempt }: StageRow): Uint8Array => new TextEncoder().encode(`\n[${result?.reason ?? "Lost"}: planned again, attempt ${attempt}]\n\n`)
+
+const removed = (id: string, at: string) =>
+  new Refused({ status: 410, error: "removed", message: `The log of ${id} was removed on ${at.slice(0, 10)}, as it was old; the server's --keep-days and --keep-runs say how long logs are kept.` })
 
 const nothing = new Uint8Array(0)
 
@@ -116,6 +119,7 @@ const make = Effect.gen(function*() {
     const runId = runOfStep(id)
     const found = yield* commits.await(`logs ${runId}`, waitSeconds, Effect.gen(function*() {
       const run = yield* runs.get(runId)
+      if (run.removedAt !== null) return yield* removed(run.id, run.removedAt)
       const bytes = yield* look(run, id === stepId(runId, "plan") ? "plan" : "apply", offset, limit)
       return { found: bytes.byteLength === 0 ? Option.none<Uint8Array>() : Option.some(bytes) }
     }))

@@ -99,10 +99,8 @@ export const migrations = Migrator.fromRecord({
   "0011_indexes": statements(
     `CREATE INDEX runsByStatus ON runs (status, seq)`,
     `CREATE INDEX runsByPlan ON runs (planSha256) WHERE planSha256 IS NOT NULL`,
-    `CREATE INDEX runsByArchive ON runs (archiveSha256)`,
     `CREATE INDEX runsByRescue ON runs (rescueId) WHERE rescueId IS NOT NULL`,
     `CREATE INDEX runsByConfiguration ON runs (configurationVersionId)`,
-    `CREATE INDEX configurationVersionsByArchive ON configurationVersions (sha256)`,
     `CREATE INDEX configurationVersionsByWorkspace ON configurationVersions (workspaceId, seq)`,
     `CREATE INDEX stateVersionsByBody ON stateVersions (sha256)`,
     `CREATE INDEX evidenceByBody ON evidence (sha256)`,
@@ -112,5 +110,15 @@ export const migrations = Migrator.fromRecord({
     `DROP INDEX runsPending` // runsByStatus has it, and takes a status that is bound
   ),
   /** How often a stage was offered: whoever cannot keep it is asked less and less often. */
-  "0012_stage_offers": statements(`ALTER TABLE stages ADD COLUMN offers INTEGER NOT NULL DEFAULT 0`)
+  "0012_stage_offers": statements(`ALTER TABLE stages ADD COLUMN offers INTEGER NOT NULL DEFAULT 0`),
+  /** Since when nothing is left but the row. */
+  "0013_removed": statements(
+    `ALTER TABLE runs ADD COLUMN removedAt TEXT`,
+    `ALTER TABLE configurationVersions ADD COLUMN removedAt TEXT`,
+    `CREATE INDEX runsByArchive ON runs (archiveSha256) WHERE removedAt IS NULL`,
+    `CREATE INDEX runsByAge ON runs (workspaceId, createdAt) WHERE removedAt IS NULL`,
+    `CREATE INDEX configurationVersionsByArchive ON configurationVersions (sha256) WHERE removedAt IS NULL`,
+    `CREATE INDEX configurationVersionsByAge ON configurationVersions (workspaceId, createdAt) WHERE removedAt IS NULL`,
+    `CREATE INDEX stateVersionsByAge ON stateVersions (workspaceId, createdAt) WHERE supersededAt IS NULL`
+  )
 })

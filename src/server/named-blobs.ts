@@ -1,6 +1,6 @@
 // Which blobs a row names: all that must stay on the disk, and the way to remove one that nothing names any more.
 // Invariant: every column that holds a blob's digest is in `names`, for as long as anybody may ask for it; a row names a file, and a file goes, only in a transaction that has looked at the other.
-// Used by sweep, and by the stores when they let something go.
+// Used by upkeep, and by the stores when they let something go.
 import { Context, Effect, Layer, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { finalStatuses } from "../core/run-machine.ts"
@@ -15,7 +15,7 @@ const make = Effect.gen(function*() {
   const blobs = yield* Blobs
   /** Its plan is for its apply alone. */
   const isAtWork = sql.literal(`status NOT IN (${finalStatuses.map((status) => `'${status}'`).join(", ")})`)
-  const names = sql`SELECT sha256 FROM configurationVersions WHERE sha256 IS NOT NULL UNION ALL SELECT archiveSha256 FROM runs
+  const names = sql`SELECT sha256 FROM configurationVersions WHERE sha256 IS NOT NULL AND removedAt IS NULL UNION ALL SELECT archiveSha256 FROM runs WHERE removedAt IS NULL
     UNION ALL SELECT planSha256 FROM runs WHERE planSha256 IS NOT NULL AND ${isAtWork} UNION ALL SELECT sha256 FROM stateVersions WHERE supersededAt IS NULL UNION ALL SELECT sha256 FROM evidence`
 
   const isNamed = (sha256: string) => Effect.map(sql`SELECT 1 FROM (${names}) WHERE sha256 = ${sha256} LIMIT 1`, ({ length }) => length > 0)

@@ -5,7 +5,7 @@ import { Data, Effect } from "effect"
 import type { Word } from "../schema/problem.ts"
 
 export class Refused extends Data.TaggedError("Refused")<{
-  readonly status: 400 | 401 | 404 | 408 | 409 | 413 | 414 | 422 | 423 | 429 | 500 | 503
+  readonly status: 400 | 401 | 404 | 408 | 409 | 410 | 413 | 414 | 422 | 423 | 429 | 500 | 503
   readonly error: Word
   readonly message: string
   /** More for programs: the holder of a lock, the true end of a log. */

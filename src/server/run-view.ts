@@ -98,6 +98,7 @@ export const makeRunViews = Effect.gen(function*() {
       ...(queue !== undefined && { queue }),
       stages: rows.map((stage) => stageView(stage, logUrl(tokens, base, run.id, stepOf(stage.stage)))),
       createdAt: run.createdAt,
+      ...(run.removedAt !== null && { removedAt: run.removedAt }),
       timestamps: run.timestamps
     }
     return view

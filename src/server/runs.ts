@@ -14,7 +14,7 @@ import { row, rows } from "./database.ts"
 import { Effects } from "./effects.ts"
 import { newRunId } from "./ids.ts"
 import { NamedBlobs } from "./named-blobs.ts"
-import { conflict, orNotFound, unauthorized } from "./refused.ts"
+import { conflict, invalid, orNotFound, unauthorized } from "./refused.ts"
 import { Stages } from "./stages.ts"
 import { RunVariable } from "./variables.ts"
 import { now, Workspaces } from "./workspaces.ts"
@@ -41,6 +41,7 @@ export const Run = Schema.Struct({
   changes: Schema.NullOr(Schema.fromJsonString(Changes)),
   failure: Schema.NullOr(Schema.String),
   rescueId: Schema.NullOr(Schema.String),
+  removedAt: Schema.NullOr(Timestamp),
   createdAt: Timestamp,
   timestamps: Schema.fromJsonString(Schema.Record(Schema.String, Timestamp))
 })
@@ -124,7 +125,9 @@ const make = Effect.gen(function*() {
       variables: JSON.stringify(variables),
       timestamps: JSON.stringify({ pending: createdAt })
     }
+    const noArchive = invalid("The archive of the run's configuration version is not stored any more; upload it again, or a new version.")
     yield* sql.withTransaction(Effect.gen(function*() {
+      yield* Effect.mapError(blobs.hold(asked.archiveSha256), () => noArchive)
       const [last] = yield* rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(seq), 0) AS seq FROM runs`)
       yield* sql`INSERT INTO runs ${sql.insert({ ...made, seq: (last?.seq ?? 0) + 1 })}`
       yield* asked.planOnly || asked.rescueId !== undefined ? stages.create(id, "plan") : dispatch(asked.workspaceId)

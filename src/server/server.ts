@@ -23,20 +23,21 @@ import { Logs } from "./logs.ts"
 import { NamedBlobs } from "./named-blobs.ts"
 import { poolRoutes } from "./pool-routes.ts"
 import { Rescues } from "./rescues.ts"
+import { Retention } from "./retention.ts"
 import { runRoutes } from "./run-routes.ts"
 import { Runs } from "./runs.ts"
-import { ServerError, type ServerOptions, Settings } from "./settings.ts"
+import { keptByDefault, ServerError, type ServerOptions, Settings } from "./settings.ts"
 import { Stages } from "./stages.ts"
 import { StageStates } from "./stage-states.ts"
 import { StateRescue } from "./state-rescue.ts"
 import { stateRoutes } from "./state-routes.ts"
 import { StateVersions } from "./state-versions.ts"
-import { sweep } from "./sweep.ts"
 import { taskRoutes } from "./task-routes.ts"
 import { tfeRunRoutes } from "./tfe-run-routes.ts"
 import { tfeStateRoutes } from "./tfe-state-routes.ts"
 import { tfeWorkspaceRoutes } from "./tfe-workspace-routes.ts"
 import { Tokens } from "./tokens.ts"
+import { upkeep } from "./upkeep.ts"
 import { Variables } from "./variables.ts"
 import { workspaceRoutes } from "./workspace-routes.ts"
 import { Workspaces } from "./workspaces.ts"
@@ -52,7 +53,7 @@ const dataDirectory = (directory: string) =>
 
 /** Everything that is stored, from the bottom up. */
 export const stores = (options: ServerOptions) =>
-  Layer.mergeAll(Assignments.layer, ImportRuns.layer, KeptStates.layer, StageStates.layer, StateRescue.layer).pipe(
+  Layer.mergeAll(Assignments.layer, ImportRuns.layer, KeptStates.layer, Retention.layer, StageStates.layer, StateRescue.layer).pipe(
     Layer.provideMerge(Logs.layer),
     Layer.provideMerge(Runs.layer),
     Layer.provideMerge(Effects.layer),
@@ -65,14 +66,14 @@ export const stores = (options: ServerOptions) =>
     Layer.provideMerge(Tokens.layer(options)), // after the database, which one process has alone: so there is one that makes the key
     Layer.provideMerge(layerDatabase(join(options.dataDir, "agent-job.sqlite"))),
     Layer.provideMerge(Blobs.layer(join(options.dataDir, "blobs"))),
-    Layer.provideMerge(Layer.succeed(Settings, { dataDir: options.dataDir, publicUrl: options.publicUrl })),
+    Layer.provideMerge(Layer.succeed(Settings, { dataDir: options.dataDir, publicUrl: options.publicUrl, keep: options.keep ?? keptByDefault })),
     Layer.provideMerge(dataDirectory(options.dataDir))
   )
 
 /** The stores, the routes and the port; its HttpServer tells the address. */
 export const ServerWithAddress = (options: ServerOptions): Layer.Layer<HttpServer.HttpServer | Commits, ServerError> =>
   Layer.effectDiscard(Effect.flatMap(Commits, (commits) => Effect.addFinalizer(() => commits.stop))).pipe(
-    Layer.merge(sweep),
+    Layer.merge(upkeep),
     Layer.provideMerge(HttpRouter.serve(Layer.merge(routes, guarded), { disableLogger: true, disableListenLog: true })),
     Layer.provideMerge(listen(options.port)),
     Layer.provideMerge(stores(options))

@@ -2,6 +2,15 @@
 // Used by every part of the server and by the CLI's server command.
 import { Context, Data } from "effect"
 
+/** What stays of what is over, at least: what is older than `days`, and has so many newer ones of its workspace after it, goes. 0: all stays. */
+export interface Keep {
+  readonly days: number
+  readonly runs: number
+  readonly states: number
+}
+
+export const keptByDefault: Keep = { days: 30, runs: 20, states: 20 }
+
 export interface ServerOptions {
   /** 0 takes a free port. */
   readonly port: number
@@ -12,11 +21,13 @@ export interface ServerOptions {
   /** One token a line, after it the name of who has it, if wanted; empty lines and lines beginning with # are skipped. */
   readonly userTokenFile: string
   readonly poolTokenFile: string
+  readonly keep?: Keep
 }
 
 export class Settings extends Context.Service<Settings, {
   readonly dataDir: string
   readonly publicUrl: string | undefined
+  readonly keep: Keep
 }>()("agent-job/server/Settings") {}
 
 /** The server cannot start; `message` says what to do. */

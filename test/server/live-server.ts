@@ -15,6 +15,7 @@ import type { StageResult } from "../../src/schema/stage-result.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { tfePath } from "../../src/schema/tfe-api.ts"
 import { ServerWithAddress } from "../../src/server/server.ts"
+import { keptByDefault } from "../../src/server/settings.ts"
 
 export const userToken = "user-token-0123456789"
 export const poolToken = "pool-token-0123456789"
@@ -35,9 +36,9 @@ export const directory = Effect.acquireRelease(
 export const optionsIn = (made: string) => ({ port: 0, dataDir: join(made, "data"), userTokenFile: join(made, "user.token"), poolTokenFile: join(made, "pool.token") })
 
 /** Serves for as long as the scope lives; gives the URL. */
-export const serve = (made: string) =>
+export const serve = (made: string, keep = keptByDefault) =>
   Effect.gen(function*() {
-    const context = yield* Layer.build(ServerWithAddress(optionsIn(made)))
+    const context = yield* Layer.build(ServerWithAddress({ ...optionsIn(made), keep }))
     return yield* Effect.map(HttpServer.HttpServer.pipe(Effect.provide(context)), ({ address }) => {
       if (address._tag === "UnixPathAddress") throw new Error("not a TCP address")
       return `http://127.0.0.1:${address.port}`
