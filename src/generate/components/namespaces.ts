@@ -5,7 +5,10 @@ import type { Component } from "../component.ts"
 
 const restricted = { "pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted" }
 
-const namespace = (name: string): V1Namespace => ({ apiVersion: "v1", kind: "Namespace", metadata: { name, labels: restricted } })
+/** By which kustomize/guard knows them, whatever their names. */
+const ofAgentJob = { "app.kubernetes.io/name": "agent-job" }
+
+const namespace = (name: string): V1Namespace => ({ apiVersion: "v1", kind: "Namespace", metadata: { name, labels: { ...ofAgentJob, ...restricted } } })
 
 export const namespaces: Component = {
   name: "namespaces",
