@@ -36,6 +36,12 @@ const betweenWatches = Duration.millis(100)
 const pageLimit = 50
 const longestBackoff = Duration.seconds(30)
 
+/** How far it is: nothing is known; in a look at all there is, with what was named since it began; or at a version, where a watch goes on. */
+type Position =
+  | { readonly _tag: "Nothing" }
+  | { readonly _tag: "Looking"; readonly named: Set<string>; readonly afterLook: Effect.Effect<void> }
+  | { readonly _tag: "At"; readonly version: string }
+
 const backoff = (failures: number): Duration.Duration => Duration.min(Duration.millis(500 * 2 ** Math.min(failures - 1, 10)), longestBackoff)
 
 const pauseAfter = (error: Option.Option<KubernetesError>, failures: number): Duration.Duration => {
@@ -51,11 +57,7 @@ export const make = Effect.fnUntraced(function*<A>(
   const objects = new Map<string, A>()
   const versions = new Map<string, string>()
   const synced = yield* Deferred.make<void>()
-  /** Where to watch from; undefined: from nothing. */
-  let version: string | undefined
-  /** What was named since a look at the whole collection began; undefined between such looks. */
-  let named: Set<string> | undefined
-  let afterLook: Effect.Effect<void> = Effect.void
+  let position: Position = { _tag: "Nothing" }
   /** Whether the server sends the whole collection as the beginning of a watch. */
   let streams = true
   /** Watches and lists in a row that brought nothing. */
@@ -63,9 +65,12 @@ export const make = Effect.fnUntraced(function*<A>(
   let heardAt = yield* Clock.monotonicTimeNanos
   const heard = Effect.map(Clock.monotonicTimeNanos, (now) => { heardAt = now })
 
-  const beginLook = (): void => {
-    named = new Set()
-    afterLook = look()
+  const moveTo = (next: Position): void => { position = next }
+  const beginLook = (): void => moveTo({ _tag: "Looking", named: new Set(), afterLook: look() })
+  /** Where to watch from; undefined: from nothing. */
+  const version = (): string | undefined => position._tag === "At" ? position.version : undefined
+  const name = (key: string): void => {
+    if (position._tag === "Looking") position.named.add(key)
   }
 
   const store = (object: KubernetesObject): Effect.Effect<void> =>
@@ -91,13 +96,14 @@ export const make = Effect.fnUntraced(function*<A>(
       return changed(key, Option.none())
     })
 
-  /** Everything there is was named: what was not is gone. */
+  /** The end of a look: everything there is was named, and what was not is gone. */
   const whole = (resourceVersion: string): Effect.Effect<void> =>
     Effect.suspend(() => {
-      const gone = [...versions.keys()].filter((key) => named?.has(key) !== true)
-      named = undefined
-      version = resourceVersion
-      return Effect.andThen(Effect.forEach(gone, remove, { discard: true }), Effect.andThen(afterLook, Deferred.succeed(synced, undefined)))
+      const before = position
+      moveTo({ _tag: "At", version: resourceVersion })
+      if (before._tag !== "Looking") return Effect.void
+      const gone = [...versions.keys()].filter((key) => !before.named.has(key))
+      return Effect.andThen(Effect.forEach(gone, remove, { discard: true }), Effect.andThen(before.afterLook, Deferred.succeed(synced, undefined)))
     })
 
   /** Page by page, so that never more than one page of whole objects is in memory. */
@@ -108,7 +114,7 @@ export const make = Effect.fnUntraced(function*<A>(
       page = yield* kubernetes.list(kind, { ...selection, limit: pageLimit, continue: page?.continue })
       yield* heard
       for (const object of page.items) {
-        named?.add(keyOf(object.metadata))
+        name(keyOf(object.metadata))
         yield* store(object)
       }
     } while (page.continue !== undefined)
@@ -119,19 +125,19 @@ export const make = Effect.fnUntraced(function*<A>(
     Effect.suspend(() => {
       failures = 0
       if (event.type === "BOOKMARK" && event.whole) return whole(event.resourceVersion)
-      if (named === undefined) version = event.type === "BOOKMARK" ? event.resourceVersion : event.object.metadata.resourceVersion
+      if (position._tag === "At") moveTo({ _tag: "At", version: event.type === "BOOKMARK" ? event.resourceVersion : event.object.metadata.resourceVersion })
       if (event.type === "BOOKMARK") return Effect.void
       const key = keyOf(event.object.metadata)
-      named?.add(key)
+      name(key)
       return event.type === "DELETED" ? remove(key) : store(event.object)
     })
 
   /** One connection, until the server ends it. One that ends soon with nothing leaves the failure counted, or it would be opened again and again. */
   const watch = Effect.gen(function*() {
-    if (version === undefined) beginLook()
+    if (position._tag !== "At") beginLook()
     const timeoutSeconds = yield* Random.nextIntBetween(240, 300)
     const openedAt = yield* Clock.monotonicTimeNanos
-    yield* kubernetes.watch(kind, { ...selection, resourceVersion: version, timeoutSeconds }).pipe(
+    yield* kubernetes.watch(kind, { ...selection, resourceVersion: version(), timeoutSeconds }).pipe(
       Stream.runForEachArray((events) => Effect.andThen(heard, Effect.forEach(events, observe, { discard: true }))),
       Effect.andThen(heard),
       Effect.timeoutOrElse({ duration: Duration.seconds(timeoutSeconds + graceSeconds), orElse: () => Effect.logWarning("a watch stalled") }),
@@ -143,13 +149,13 @@ export const make = Effect.fnUntraced(function*<A>(
 
   const failed = (cause: Cause.Cause<KubernetesError>) => {
     const error = Cause.findErrorOption(cause)
-    if (Option.isSome(error) && error.value._tag === "Gone") version = undefined
+    if (Option.isSome(error) && error.value._tag === "Gone") moveTo({ _tag: "Nothing" })
     return Effect.logWarning("an informer lost its connection and tries again", Option.match(error, { onNone: () => Cause.pretty(cause), onSome: ({ message }) => message })).pipe(
       Effect.as(error)
     )
   }
   const listThenWatch = Effect.gen(function*() {
-    if (version === undefined) yield* list
+    if (position._tag !== "At") yield* list
     yield* watch
   })
   const follow = Effect.suspend(() => {

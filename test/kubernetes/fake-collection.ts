@@ -50,8 +50,8 @@ export class FakeCollection {
       return this.#emit({ type: "DELETED", object: { ...object, metadata: { ...object.metadata, resourceVersion: String(++this.#version) } } })
     })
   }
-  bookmark(): Effect.Effect<void> {
-    return Effect.suspend(() => this.#emit({ type: "BOOKMARK", resourceVersion: String(++this.#version), whole: false }))
+  bookmark(whole = false): Effect.Effect<void> {
+    return Effect.suspend(() => this.#emit({ type: "BOOKMARK", resourceVersion: String(++this.#version), whole }))
   }
   /** Forgets the past: whoever has not seen all of it must list again. */
   compact(): void {

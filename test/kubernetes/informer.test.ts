@@ -100,6 +100,16 @@ describe("an informer", () => {
       expect([collection.lists, collection.watchedFrom]).toEqual([1, ["103", "104"]])
     }))
 
+  it.effect("takes a bookmark that ends a look for no end of one where none was begun", () =>
+    Effect.gen(function*() {
+      const { changed, collection, objects } = yield* setup
+      yield* collection.bookmark(true)
+      yield* collection.put("new")
+      yield* TestClock.adjust("1 second")
+      expect(names(objects)).toEqual(["team/new", "team/old"])
+      expect(changed).toEqual(["team/new"])
+    }))
+
   it.effect("lists again after 410, and notices what vanished and what changed meanwhile", () =>
     Effect.gen(function*() {
       const { changed, collection, objects } = yield* setup
