@@ -169,8 +169,8 @@ export const longestStatusMessage = 4096
 
 const Waiting = Schema.Struct({ position: Schema.Int, reason: Reason, blockedBy: Schema.optionalKey(Schema.String) }).annotate({ description: "Why it waits, and behind whom." })
 
-/** As the CRD has it. */
-export const AgentTaskStatus = Schema.Struct({
+/** As the CRD has it: what the API server takes. */
+export const WritableStatus = Schema.Struct({
   observedGeneration: Schema.optionalKey(Schema.Int),
   phase: Schema.optionalKey(Phase),
   reason: Schema.optionalKey(Reason),
@@ -195,14 +195,14 @@ export const AgentTaskStatus = Schema.Struct({
 })
 
 /** A phase or reason that only a newer version knows stays as it is: after a way back to this one its tasks must not vanish, nor a result change. What is written says one of the lists. */
-const statusAsRead = Schema.Struct({
-  ...AgentTaskStatus.fields,
+const AgentTaskStatus = Schema.Struct({
+  ...WritableStatus.fields,
   phase: Schema.optionalKey(Schema.String),
   reason: Schema.optionalKey(Schema.String),
   queue: Schema.optionalKey(Schema.Struct({ ...Waiting.fields, reason: Schema.String })),
   result: Schema.optionalKey(ToldResult)
 })
-export type AgentTaskStatus = typeof statusAsRead.Type
+export type AgentTaskStatus = typeof AgentTaskStatus.Type
 
 const rank = "{'Pending': 0, 'Queued': 1, 'Starting': 2, 'Running': 3, 'Succeeded': 4, 'Failed': 4, 'Cancelled': 4}"
 const was = (field: string) => `has(oldSelf.status) && has(oldSelf.status.${field})`
@@ -239,6 +239,6 @@ export const AgentTask = Schema.Struct({
     ownerReferences: Schema.optionalKey(Schema.Array(Schema.Struct({ kind: Schema.String, uid: Uid, controller: Schema.optionalKey(Schema.Boolean) })))
   }),
   spec: AgentTaskSpec,
-  status: statusAsRead.pipe(Schema.withDecodingDefaultKey(Effect.succeed({})))
+  status: AgentTaskStatus.pipe(Schema.withDecodingDefaultKey(Effect.succeed({})))
 })
 export type AgentTask = typeof AgentTask.Type

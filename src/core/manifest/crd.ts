@@ -1,7 +1,7 @@
 // The CustomResourceDefinition of AgentTask, made from the schema that decodes it, with the rules only an API server can hold.
 // Invariant: what our decoder takes, the API server takes, and the other way round.
 // Used by core/manifest/install; written to kustomize/crd by generate.
-import { AgentTaskSpec, AgentTaskStatus, agentTaskTransitions } from "../../schema/agent-task.ts"
+import { AgentTaskSpec, agentTaskTransitions, WritableStatus } from "../../schema/agent-task.ts"
 import { agentTaskResource } from "../../schema/names.ts"
 import { type Structural, structuralSchema } from "../../schema/structural.ts"
 import { kept } from "./kept.ts"
@@ -25,7 +25,7 @@ export const agentTaskOpenApi = (): Structural => ({
     kind: { type: "string" },
     metadata: { type: "object" },
     spec: structuralSchema(AgentTaskSpec),
-    status: { ...structuralSchema(AgentTaskStatus), default: { observedGeneration: -1, phase: "Pending" } }
+    status: { ...structuralSchema(WritableStatus), default: { observedGeneration: -1, phase: "Pending" } }
   },
   ...agentTaskTransitions
 })
