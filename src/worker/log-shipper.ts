@@ -1,15 +1,13 @@
 // The log of a stage: what the engine prints, without secrets, to the worker's own output and, with a pool, to the server by offset.
 // Always holds: nothing unredacted leaves this file, the engine never waits for the server, and what had to be dropped is marked.
 // Used by worker/stage.ts and worker/engine.ts.
-import { Context, Duration, Effect, Latch, Layer, Option, type Scope, Stream } from "effect"
+import { Context, Duration, Effect, Layer, Option, type Scope, Stream } from "effect"
 import { begin, type Redaction, redactor } from "../core/redact.ts"
 import type { Output } from "./exec-loop.ts"
-
-/** Where the server's copy of the log ended after a piece was sent; or that it will take none any more. */
-export type Shipped = { readonly _tag: "StoredUpTo"; readonly offset: number } | { readonly _tag: "Refused" }
+import { Received, startSending } from "./sending.ts"
 
 /** Sends a piece of the log at its offset; fails when the server did not answer. */
-export type Ship = (offset: number, bytes: Uint8Array) => Effect.Effect<Shipped, { readonly message: string }>
+export type Ship = (offset: number, bytes: Uint8Array) => Effect.Effect<Received, { readonly message: string }>
 
 export class Log extends Context.Service<Log, {
   /** Shows a command's output as it comes, and gives its end, at most 64 KiB of text, when the output is over. */
@@ -43,7 +41,7 @@ const smallBytes = 4096
 const gapMark = (bytes: number) => `\n[${bytes} bytes of the log are missing here: the server did not take them in time]\n`
 
 const make = Effect.fnUntraced(function*({ print, secrets, ship }: Options): Effect.fn.Return<Log["Service"], never, Scope.Scope> {
-  const shipping = yield* Option.match(ship, { onNone: () => Effect.succeed({ add: () => {}, flush: () => Effect.void }), onSome: startShipping })
+  const shipping = yield* Option.match(ship, { onNone: () => Effect.succeed<Shipping>({ add: () => {}, flush: () => Effect.void }), onSome: startShipping })
 
   const emit = (bytes: Uint8Array) =>
     bytes.length === 0 ? Effect.void : Effect.suspend(() => {
@@ -76,7 +74,7 @@ const make = Effect.fnUntraced(function*({ print, secrets, ship }: Options): Eff
     show,
     line: (text) => emit(Buffer.from(`${own.text(text)}\n`)),
     redact: own.text,
-    flush: shipping.flush
+    flush: (limit) => Effect.asVoid(shipping.flush(limit))
   })
 })
 
@@ -139,48 +137,44 @@ class Buffered {
   }
 }
 
-const startShipping = Effect.fnUntraced(function*(ship: Ship) {
+interface Shipping {
+  readonly add: (bytes: Uint8Array) => void
+  readonly flush: (limit: Duration.Input) => Effect.Effect<unknown>
+}
+
+const startShipping = Effect.fnUntraced(function*(ship: Ship): Effect.fn.Return<Shipping, never, Scope.Scope> {
   const waiting = new Buffered()
-  const work = Latch.makeUnsafe(false)
-  const idle = Latch.makeUnsafe(true)
-  let refused = false
+  /** On its way, without what the server has of it already. What it lost, it cannot have again. */
+  let piece: Uint8Array = new Uint8Array()
   let offset = 0
 
-  /** Until the server has it. What it has of it already is left out; what it lost, it cannot have again. */
-  const send = Effect.fnUntraced(function*(piece: Uint8Array) {
-    let rest = piece
-    for (let failures = 0; rest.length > 0 && !refused;) {
-      const answer = yield* Effect.result(ship(offset, rest))
-      if (answer._tag === "Failure") {
-        yield* Effect.logDebug("log not taken", answer.failure.message)
-        yield* Effect.sleep(Math.min(200 * 2 ** failures++, 5000))
-      } else if (answer.success._tag === "Refused") {
-        refused = true
-      } else {
-        const stored = answer.success.offset - offset
-        rest = stored < 0 ? rest : rest.subarray(Math.min(stored, rest.length))
-        offset = answer.success.offset
-      }
-    }
-  })
-
-  const loop = Effect.gen(function*() {
-    yield* work.await
+  const next = Effect.gen(function*() {
     if (waiting.bytes < pieceBytes) yield* Effect.sleep(pieceEvery)
-    yield* send(waiting.take())
-    if (waiting.bytes > 0 && !refused) return
-    work.closeUnsafe()
-    idle.openUnsafe()
+    piece = waiting.take()
   })
-  yield* Effect.forkScoped(Effect.forever(loop))
+  const once = Effect.suspend(() => piece.length === 0 ? next : Effect.void).pipe(
+    Effect.andThen(Effect.suspend(() => ship(offset, piece))),
+    Effect.matchEffect({
+      onFailure: ({ message }) => Effect.as(Effect.logDebug("log not taken", message), "failed" as const),
+      onSuccess: Received.$match({
+        Refused: () => Effect.succeed("refused" as const),
+        StoredUpTo: ({ end }) => Effect.sync(() => {
+          const stored = end - offset
+          piece = piece.subarray(Math.max(0, Math.min(stored, piece.length)))
+          offset = end
+          return stored > 0 ? "taken" : "failed"
+        })
+      })
+    })
+  )
+  const sending = yield* startSending({ once, isLeft: () => piece.length + waiting.bytes > 0, pause: Duration.zero })
 
   return {
-    add: (bytes: Uint8Array) => {
-      if (refused) return
+    add: (bytes) => {
+      if (sending.isRefused()) return
       waiting.add(bytes)
-      idle.closeUnsafe()
-      work.openUnsafe()
+      sending.wake()
     },
-    flush: (limit: Duration.Input) => Effect.asVoid(Effect.timeoutOption(idle.await, limit))
+    flush: sending.flush
   }
 })

@@ -11,9 +11,8 @@ import { isOneOf, Problem } from "../schema/problem.ts"
 import { StageResult } from "../schema/stage-result.ts"
 import { archiveLimitBytes, type LockInfo, LockGranted, LogPosition, planLimitBytes, taskHeader, taskPath, TaskDetails } from "../schema/task-api.ts"
 import { save } from "./download.ts"
-import type { Sent } from "./journal.ts"
-import type { Shipped } from "./log-shipper.ts"
 import { askAgain } from "./patience.ts"
+import { Received } from "./sending.ts"
 import { Settings } from "./settings.ts"
 import { fileTrouble, invalid, StageFailed } from "./stage-failed.ts"
 
@@ -57,8 +56,8 @@ export class Platform extends Context.Service<Platform, {
   readonly download: (what: "archive" | "plan", file: string, sha256: string) => Effect.Effect<void, StageFailed>
   readonly storePlan: (file: string, sha256: string) => Effect.Effect<void, StageFailed>
   // Asked once each; whoever calls knows how long to go on.
-  readonly appendLog: (offset: number, bytes: Uint8Array) => Effect.Effect<Shipped, PlatformError>
-  readonly appendEffects: (entries: ReadonlyArray<JournalEntry>) => Effect.Effect<Sent, PlatformError>
+  readonly appendLog: (offset: number, bytes: Uint8Array) => Effect.Effect<Received, PlatformError>
+  readonly appendEffects: (entries: ReadonlyArray<JournalEntry>) => Effect.Effect<Received, PlatformError>
   readonly tellResult: (result: StageResult) => Effect.Effect<void, PlatformError>
   readonly state: Effect.Effect<Option.Option<Uint8Array>, PlatformError>
   /** A state that another stage had to leave, encrypted as it is. */
@@ -154,6 +153,19 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
       Effect.mapError(Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(text), () => new NoAnswer({ detail: "it answers what this version of agent-job does not understand; if it is the server, give both the same version" })))
   const done = (request: Request.HttpClientRequest, limit = smallBodyTimeout) => Effect.asVoid(text(request, 204, limit))
 
+  /** To what grows at the server, which says where its copy ends: also when it is not where this begins. Another no is its last. */
+  const append = <S extends Schema.ConstraintDecoder<unknown>>(request: Request.HttpClientRequest, position: S, endOf: (position: S["Type"]) => number) => {
+    const storedUpTo = (position: S["Type"]): Received => Received.StoredUpTo({ end: endOf(position) })
+    const decode = Schema.decodeUnknownOption(position)
+    return json(request, position).pipe(
+      Effect.map(storedUpTo),
+      Effect.catchTags({
+        Declined: ({ body, status }) => Effect.succeed(Option.match(status === 409 ? decode(body) : Option.none(), { onNone: Received.Refused, onSome: storedUpTo })),
+        TokenRefused: () => Effect.succeed<Received>(Received.Refused())
+      })
+    )
+  }
+
   const patiently: Platform["Service"]["patiently"] = (ask) =>
     askAgain(Effect.tapError(ask, (error) => Effect.logDebug(error.message)), { while: ({ _tag }) => _tag === "NoAnswer", first: "200 millis", spaced: "5 seconds", limit: poolPatience })
 
@@ -174,24 +186,8 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
         const body = HttpBody.stream(Stream.suspend(() => Stream.fromAsyncIterable(createReadStream(file), fileTrouble("the saved plan"))), "application/octet-stream", statSync(file).size) // read anew each time it is sent
         return patiently(done(Request.put(taskPath.plan).pipe(Request.setHeader(taskHeader.digest, sha256), Request.setBody(body)), largeBodyTimeout))
       }).pipe(Effect.mapError(stageFailure)),
-    appendLog: (offset, bytes) =>
-      json(Request.post(taskPath.log, { urlParams: { offset } }).pipe(Request.bodyUint8Array(bytes)), LogPosition).pipe(
-        Effect.map(({ offset }): Shipped => ({ _tag: "StoredUpTo", offset })),
-        Effect.catchTag("Declined", ({ body, status }) => Effect.succeed(Option.match(decodePosition(status, body), {
-          onNone: (): Shipped => ({ _tag: "Refused" }),
-          onSome: ({ offset }): Shipped => ({ _tag: "StoredUpTo", offset })
-        }))),
-        Effect.catchTag("TokenRefused", () => Effect.succeed<Shipped>({ _tag: "Refused" }))
-      ),
-    appendEffects: (entries) =>
-      json(Request.bodyText(Request.post(taskPath.effects), encodeEntries({ entries }), "application/json"), JournalPosition).pipe(
-        Effect.map(({ number }): Sent => ({ _tag: "StoredUpTo", number })),
-        Effect.catchTag("Declined", ({ body, status }) => Effect.succeed(Option.match(status === 409 ? decodeJournalPosition(body) : Option.none(), {
-          onNone: (): Sent => ({ _tag: "Refused" }),
-          onSome: ({ number }): Sent => ({ _tag: "StoredUpTo", number })
-        }))),
-        Effect.catchTag("TokenRefused", () => Effect.succeed<Sent>({ _tag: "Refused" }))
-      ),
+    appendLog: (offset, bytes) => append(Request.post(taskPath.log, { urlParams: { offset } }).pipe(Request.bodyUint8Array(bytes)), LogPosition, ({ offset }) => offset),
+    appendEffects: (entries) => append(Request.bodyText(Request.post(taskPath.effects), encodeEntries({ entries }), "application/json"), JournalPosition, ({ number }) => number),
     tellResult: (result) => done(Request.bodyText(Request.post(taskPath.result), encodeResult(result), "application/json")),
     state: read(get(taskPath.state), (response) => Effect.map(response.arrayBuffer, (buffer) => ({ bytes: new Uint8Array(buffer), digest: digestOf(response) })), largeBodyTimeout).pipe(
       Effect.flatMap(({ bytes, digest }) => sha256(bytes) === digest ? Effect.succeedSome(bytes) : Effect.fail(notOurs("a state of another digest than it says"))),
@@ -217,6 +213,3 @@ const make = Effect.fnUntraced(function*(url: string, taskUid: string) {
 const digestOf = ({ headers }: HttpClientResponse.HttpClientResponse): string | undefined => headers[taskHeader.digest]
 const encodeResult = Schema.encodeSync(Schema.fromJsonString(StageResult))
 const encodeEntries = Schema.encodeSync(Schema.fromJsonString(JournalRequest))
-const decodeJournalPosition = Schema.decodeUnknownOption(JournalPosition)
-const decodeLogPosition = Schema.decodeUnknownOption(LogPosition)
-const decodePosition = (status: number, body: unknown) => status === 409 ? decodeLogPosition(body) : Option.none()

@@ -4,24 +4,25 @@ import { Effect, Option } from "effect"
 import { TestClock } from "effect/testing"
 import type { Told } from "../../src/core/engine-events.ts"
 import { journalBatch, type JournalEntry } from "../../src/schema/effects.ts"
-import { makeJournal, type SendEffects, type Sent } from "../../src/worker/journal.ts"
+import { makeJournal, type SendEffects } from "../../src/worker/journal.ts"
+import type { Received } from "../../src/worker/sending.ts"
 
 const made = (address: string, id?: string): Told => ({ kind: "done", action: "create", address, ...(id !== undefined && { idKey: "id", id }) })
 
 /** A server's copy of the journal, with answers that can be told in advance. */
 const server = () => {
   const stored: Array<JournalEntry> = []
-  const answers: Array<"no answer" | "lost answer" | Sent> = []
+  const answers: Array<"no answer" | "lost answer" | Received> = []
   const batches: Array<number> = []
   const send: SendEffects = (entries) =>
-    Effect.suspend((): Effect.Effect<Sent, { readonly message: string }> => {
+    Effect.suspend((): Effect.Effect<Received, { readonly message: string }> => {
       const answer = answers.shift()
       if (answer === "no answer") return Effect.fail({ message: "down" })
       if (typeof answer === "object") return Effect.succeed(answer)
       for (const entry of entries) if (entry.number === stored.length + 1) stored.push(entry)
       if (answer === "lost answer") return Effect.fail({ message: "reset" })
       batches.push(entries.length)
-      return Effect.succeed({ _tag: "StoredUpTo", number: stored.length })
+      return Effect.succeed({ _tag: "StoredUpTo", end: stored.length })
     })
   return { send, answers, batches, stored, numbers: () => stored.map(({ number }) => number) }
 }
@@ -83,7 +84,7 @@ describe("the journal", () => {
       for (let at = 0; at < 4; at++) journal.add(made(`a.b${at}`))
       yield* TestClock.adjust("100 millis")
       stored.splice(2)
-      answers.push({ _tag: "StoredUpTo", number: 2 })
+      answers.push({ _tag: "StoredUpTo", end: 2 })
       journal.add(made("a.b5"))
       yield* TestClock.adjust("10 seconds")
       expect(numbers()).toEqual([1, 2, 3, 4, 5])

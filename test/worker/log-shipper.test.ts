@@ -3,24 +3,25 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Option, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { Output } from "../../src/worker/exec-loop.ts"
-import { Log, type Ship, type Shipped } from "../../src/worker/log-shipper.ts"
+import { Log, type Ship } from "../../src/worker/log-shipper.ts"
+import type { Received } from "../../src/worker/sending.ts"
 
 const out = (text: string, stream: Output["stream"] = "stdout"): Output => ({ stream, bytes: Buffer.from(text) })
 
 /** A server's copy of the log, with answers that can be told in advance. */
 const server = () => {
   let stored = Buffer.alloc(0)
-  const answers: Array<"no answer" | "lost answer" | Shipped> = []
+  const answers: Array<"no answer" | "lost answer" | Received> = []
   const pieces: Array<number> = []
   const ship: Ship = (offset, bytes) =>
-    Effect.suspend((): Effect.Effect<Shipped, { readonly message: string }> => {
+    Effect.suspend((): Effect.Effect<Received, { readonly message: string }> => {
       const answer = answers.shift()
       if (answer === "no answer") return Effect.fail({ message: "down" })
       if (typeof answer === "object") return Effect.succeed(answer)
       if (offset <= stored.length) stored = Buffer.concat([stored.subarray(0, Math.max(offset, stored.length)), bytes.subarray(stored.length - offset)])
       if (answer === "lost answer") return Effect.fail({ message: "reset" })
       pieces.push(bytes.length)
-      return Effect.succeed({ _tag: "StoredUpTo", offset: stored.length })
+      return Effect.succeed({ _tag: "StoredUpTo", end: stored.length })
     })
   return { ship, answers, pieces, text: () => stored.toString("utf8"), truncate: (length: number) => void (stored = stored.subarray(0, length)) }
 }
@@ -70,6 +71,17 @@ describe("the log", () => {
       expect(pieces).toEqual([8, 6])
     }))
 
+  it.effect("asks for nothing more when the server has what came while a piece was on its way", () =>
+    Effect.gen(function*() {
+      const { pieces, ship, text } = server()
+      const { log } = yield* logTo(Option.some(ship))
+      yield* using(log, ({ line }) => line("one"))
+      yield* TestClock.adjust("100 millis")
+      yield* using(log, ({ line }) => line("two"))
+      yield* TestClock.adjust("1 minute")
+      expect([text(), pieces]).toEqual(["one\ntwo\n", [8]])
+    }))
+
   it.effect("goes to the server in pieces of at most 64 KiB", () =>
     Effect.gen(function*() {
       const { pieces, ship, text } = server()
@@ -102,7 +114,7 @@ describe("the log", () => {
       yield* using(log, ({ line }) => line("one"))
       yield* TestClock.adjust("1 second")
       truncate(2) // it lost what it had acknowledged
-      answers.push({ _tag: "StoredUpTo", offset: 2 })
+      answers.push({ _tag: "StoredUpTo", end: 2 })
       yield* using(log, ({ line }) => line("two"))
       yield* TestClock.adjust("1 second")
       expect(text()).toBe("ontwo\n")

@@ -149,9 +149,9 @@ describe("the platform", () => {
 
   it.live("takes the true end of the log from a refusal", () =>
     withPlatform(Effect.fnUntraced(function*({ appendLog }, { api }) {
-      expect(yield* appendLog(0, Buffer.from("one"))).toEqual({ _tag: "StoredUpTo", offset: 3 })
-      expect(yield* appendLog(10, Buffer.from("two"))).toEqual({ _tag: "StoredUpTo", offset: 3 })
-      expect(yield* appendLog(0, Buffer.from("one"))).toEqual({ _tag: "StoredUpTo", offset: 3 })
+      expect(yield* appendLog(0, Buffer.from("one"))).toEqual({ _tag: "StoredUpTo", end: 3 })
+      expect(yield* appendLog(10, Buffer.from("two"))).toEqual({ _tag: "StoredUpTo", end: 3 })
+      expect(yield* appendLog(0, Buffer.from("one"))).toEqual({ _tag: "StoredUpTo", end: 3 })
       api.fault("POST /log", 401, 401)
       expect(yield* appendLog(3, Buffer.from("two"))).toEqual({ _tag: "Refused" })
     })))

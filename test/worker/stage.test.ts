@@ -26,7 +26,7 @@ const settling = Effect.fnUntraced(function*(failure: ConstructorParameters<type
     Effect.suspend(() => {
       if (!isUp) return Effect.fail({ message: "down" })
       heard.push(...entries.map(({ kind }) => kind))
-      return Effect.succeed({ _tag: "StoredUpTo", number: entries.at(-1)?.number ?? 0 } as const)
+      return Effect.succeed({ _tag: "StoredUpTo", end: entries.at(-1)?.number ?? 0 } as const)
     })
   const journal = yield* makeJournal((text) => text, Option.some(send))
   journal.add({ kind: "done", action: "create", address: "a.b" })
