@@ -1,6 +1,6 @@
 // Whether the state of a configuration outlives its Pod, from the engine's own note of which backend it was initialised with.
 // Always holds: a state in the Pod's own files is found out before anything is changed.
-// Used by worker/backing.ts for tasks without a pool.
+// Used by worker/own-backing.ts for tasks without a pool.
 import { Option, Schema } from "effect"
 
 const Note = Schema.Struct({

@@ -1,6 +1,6 @@
 // Fetches the archive that a task names by its URL.
 // Always holds: no credential is sent along, a message never has the URL's query, which may be one, and no URL, redirect or name leads to a forbidden address.
-// Used by worker/backing.ts.
+// Used by worker/own-backing.ts.
 import { Context, Data, Effect, Option, Stream } from "effect"
 import { Headers, HttpClient, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
 import { isForbiddenAddress } from "../core/forbidden-address.ts"

@@ -1,15 +1,15 @@
 // Unpacks a configuration archive, a tar.gz that nobody vouches for, below an open directory.
 // Always holds: nothing comes to lie outside that directory, and what is written and read stays within the limits.
-// Used by worker/backing.ts and worker/pool-backing.ts, after the archive's digest was found right.
+// Used by worker/own-backing.ts and worker/pool-backing.ts, after the archive's digest was found right.
 import { closeSync, createReadStream, statSync } from "node:fs"
 import { pipeline } from "node:stream"
 import { createGunzip } from "node:zlib"
-import { Effect, Predicate, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { EntryAction, entryAction } from "../core/archive-entry.ts"
 import { shortened } from "../core/sentence.ts"
 import { createFile, makeFolder, makeLink, type Segments, writeAll } from "./folder.ts"
-import { fileTrouble, StageFailed } from "./stage-failed.ts"
+import { codeOf, fileTrouble, StageFailed } from "./stage-failed.ts"
 
 export interface ArchiveLimits {
   readonly entries: number
@@ -26,7 +26,6 @@ const refused = (what: string) => new StageFailed({ reason: "InvalidArchive", me
 const notAnArchive = () => refused("is not a tar archive packed with gzip; make it with tar -czf")
 
 const named = (path: string): string => JSON.stringify(shortened(path, 200))
-const codeOf = (cause: unknown): string => Predicate.hasProperty(cause, "code") ? String(cause.code) : ""
 
 /** What the file system says when two entries are in each other's way, or one would go through a link. */
 const collisions = new Set(["EEXIST", "ENOTDIR", "EISDIR", "ELOOP", "ENAMETOOLONG"])
@@ -88,11 +87,10 @@ const unpackEntry = (root: number) => ({ body, header }: Tar.Entry<StageFailed |
 export const unpack = Effect.fn("Archive.unpack")((file: string, root: number, limits: ArchiveLimits = archiveLimits) =>
   unpacked(file, limits).pipe(
     Stream.pipeThroughChannel(Tar.decode<StageFailed>()),
-    Stream.mapAccum(() => 0, (count, entry) => [count + 1, [{ entry, count: count + 1 }]]),
-    Stream.runFoldEffect(() => 0, (_, { count, entry }) =>
-      count > limits.entries
+    Stream.runFoldEffect(() => 0, (count, entry) =>
+      count === limits.entries
         ? Effect.fail(refused(`has more than ${limits.entries} entries; leave out what is not configuration`))
-        : Effect.as(unpackEntry(root)(entry), count)),
+        : Effect.as(unpackEntry(root)(entry), count + 1)),
     Effect.catchTag("TarError", (error) => Effect.fail(tarTrouble(error))),
     Effect.flatMap((count) => count === 0 ? Effect.fail(refused("is empty")) : Effect.void)
   ))

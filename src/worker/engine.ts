@@ -31,6 +31,8 @@ export interface CommandEnv {
   readonly secrets: ReadonlyArray<string>
 }
 
+export const noCommandEnv: CommandEnv = { env: {}, secrets: [] }
+
 /** Hears each line of what a command tells of its effects (`StageCommand.tells`), as it comes; returns at once. */
 export type Listen = (line: string) => void
 
@@ -89,7 +91,7 @@ export class Engine extends Context.Service<Engine, {
       return { end, killed: yield* Ref.get(forced), log: yield* Fiber.join(output), captured: capture.text() }
     }, Effect.scoped)
 
-    const run: Engine["Service"]["run"] = Effect.fn("Engine.run")(function*(workplace, command, extra = { env: {}, secrets: [] }, listen = () => {}) {
+    const run: Engine["Service"]["run"] = Effect.fn("Engine.run")(function*(workplace, command, extra = noCommandEnv, listen = () => {}) {
       const before = yield* stop.now
       if (Option.isSome(before)) return yield* new StageStopped({ cause: before.value, during: Option.none() })
       if (command.output === "printed") yield* log.line(`\n\u001b[1m$ ${workplace.engine} ${command.subcommand}\u001b[0m`)

@@ -16,11 +16,11 @@ export type Ended = Data.TaggedEnum<{
   /** The program ended; 0–255, and 128 + n when signal n killed it. */
   Exited: { readonly code: number }
   /** The runner has no such program: exit 127 of its shell, which says so on stderr. */
-  ProgramMissing: { readonly program: string }
+  ProgramMissing: {}
   /** The runner could not start it: disk full, directory gone, or a signal came first. Nothing has run. */
   NotStarted: { readonly code: number }
-  /** The runner was started again, most likely because it ran out of memory, and the command died with it. `bootId` is that of the loop that had it. */
-  Aborted: { readonly bootId: string }
+  /** The runner was started again, most likely because it ran out of memory, and the command died with it. */
+  Aborted: {}
 }>
 export const Ended = Data.taggedEnum<Ended>()
 
@@ -77,7 +77,6 @@ export class ExecLoop extends Context.Service<ExecLoop, {
 
 /** What is known of one command. `taken` and `started` are false when they can no longer happen. */
 interface Entry {
-  readonly program: string
   readonly taken: Deferred.Deferred<boolean>
   readonly started: Deferred.Deferred<boolean>
   readonly ended: Deferred.Deferred<Ended>
@@ -89,19 +88,15 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
   const layerScope = yield* Effect.scope
   const entries = new Map<string, Entry>()
   const booted = Deferred.makeUnsafe<void>()
-  let bootId = ""
   let count = 0
 
   const follow = Effect.fnUntraced(function*(reply: Reply) {
-    if (reply.what === "boot") {
-      bootId = reply.name
-      return yield* Deferred.succeed(booted, undefined)
-    }
+    if (reply.what === "boot") return yield* Deferred.succeed(booted, undefined)
     const entry = entries.get(reply.name)
     if (entry === undefined) return
     if (reply.what === "exit") return yield* end(entry, yield* exited(entry, reply.code))
     if (reply.what === "memory") return yield* onCrowded
-    if (reply.what === "aborted") return yield* end(entry, Ended.Aborted({ bootId }))
+    if (reply.what === "aborted") return yield* end(entry, Ended.Aborted())
     return yield* Deferred.succeed(entry[reply.what], true)
   })
 
@@ -173,7 +168,7 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
   const run = Effect.fn("ExecLoop.run")(function*(command: Command) {
     const id = `${String(++count).padStart(6, "0")}-${randomUUID()}` // the loop goes by the order of names
     const script = yield* Effect.mapError(Effect.fromResult(commandScript(id, command)), (detail) => new ExecLoopError({ reason: "InvalidCommand", detail }))
-    const entry = newEntry(command.argv[0])
+    const entry = newEntry()
     const opened = Deferred.makeUnsafe<ReadonlyArray<FifoReader>, ExecLoopError>()
     entries.set(id, entry)
     yield* Effect.addFinalizer(Effect.fnUntraced(function*() {
@@ -198,8 +193,7 @@ const connect = Effect.fnUntraced(function*({ directory, linger = "2 seconds", o
   return ExecLoop.of({ run })
 })
 
-const newEntry = (program: string): Entry => ({
-  program,
+const newEntry = (): Entry => ({
   taken: Deferred.makeUnsafe(),
   started: Deferred.makeUnsafe(),
   ended: Deferred.makeUnsafe(),
@@ -215,7 +209,7 @@ const end = Effect.fnUntraced(function*(entry: Entry, ended: Ended) {
 const exited = Effect.fnUntraced(function*(entry: Entry, code: number) {
   const started = Deferred.isDoneUnsafe(entry.started) && (yield* Deferred.await(entry.started))
   if (!started) return Ended.NotStarted({ code })
-  return code === 127 ? Ended.ProgramMissing({ program: entry.program }) : Ended.Exited({ code })
+  return code === 127 ? Ended.ProgramMissing() : Ended.Exited({ code })
 })
 
 const labelled = (stream: Output["stream"], reader: FifoReader | undefined): Stream.Stream<Output> =>

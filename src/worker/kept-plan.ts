@@ -1,6 +1,6 @@
 // Plans that are kept on a claim between their stages, for tasks without a pool: one file each, named by its digest, in a folder for each workspace.
 // Always holds: a name is only there once all its bytes are on the disk; what is taken is checked against the digest before any of it is used.
-// Used by worker/backing.ts.
+// Used by worker/own-backing.ts.
 import { randomBytes } from "node:crypto"
 import { copyFileSync, createReadStream, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"

@@ -6,14 +6,13 @@ import { Effect, Option, Redacted, Schema } from "effect"
 import { cliConfiguration, isToken } from "../core/cli-configuration.ts"
 import { mirrorHost, type NetworkMirror, ProviderMirrors } from "../schema/provider-mirrors.ts"
 import type { Backing } from "./backing.ts"
-import type { CommandEnv } from "./engine.ts"
+import { noCommandEnv } from "./engine.ts"
 import { openFolder, removeFile, writeFile } from "./folder.ts"
 import { mirrorToken, Settings } from "./settings.ts"
 import { invalid, type StageFailed } from "./stage-failed.ts"
 
 const fileName = "mirrors.tfrc"
 const variable = "TF_CLI_CONFIG_FILE"
-const nothing: CommandEnv = { env: {}, secrets: [] }
 
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(ProviderMirrors))
 
@@ -33,7 +32,7 @@ export const providerMirrors = Effect.fnUntraced(function*(
   env: Readonly<Record<string, string>>
 ): Effect.fn.Return<Pick<Backing, "openFor">, StageFailed, Settings> {
   const { mirrors } = yield* Settings
-  if (Option.isNone(mirrors) || variable in env) return { openFor: () => Effect.succeed(nothing) }
+  if (Option.isNone(mirrors) || variable in env) return { openFor: () => Effect.succeed(noCommandEnv) }
   const given = yield* Effect.mapError(decode(mirrors.value), () => invalid("The mirrors of the Pod cannot be read; let the controller make it anew."))
   const tokens = (yield* Effect.forEach(given.network, tokenOf)).flat()
   const open = Effect.gen(function*() {
@@ -41,5 +40,5 @@ export const providerMirrors = Effect.fnUntraced(function*(
     yield* Effect.acquireRelease(writeFile(folder, [fileName], cliConfiguration(given, new Map(tokens))), () => Effect.ignore(removeFile(folder, [fileName])))
     return { env: { [variable]: join(directory, fileName) }, secrets: tokens.map(([, token]) => token) }
   })
-  return { openFor: ({ subcommand }) => subcommand === "init" ? open : Effect.succeed(nothing) }
+  return { openFor: ({ subcommand }) => subcommand === "init" ? open : Effect.succeed(noCommandEnv) }
 })

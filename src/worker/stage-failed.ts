@@ -13,7 +13,8 @@ export class StageFailed extends Data.TaggedError("StageFailed")<{
 /** Something that a person has said, or made, has to be corrected. */
 export const invalid = (message: string) => new StageFailed({ reason: "InvalidConfiguration", message })
 
-const codeOf = (cause: unknown): string => Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : ""
+/** The name by which the operating system or zlib knows what went wrong, such as ENOSPC; empty if it is nothing of theirs. */
+export const codeOf = (cause: unknown): string => Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : ""
 
 const isFull = (cause: unknown): boolean =>
   codeOf(cause) === "ENOSPC" || codeOf(cause) === "EDQUOT" || (Predicate.hasProperty(cause, "cause") && cause.cause !== undefined && isFull(cause.cause))

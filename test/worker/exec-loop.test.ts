@@ -26,7 +26,7 @@ describe.each(shells)("exec loop under %s", (shell) => {
     Effect.gen(function*() {
       const { execLoop, scratch } = yield* session(shell)
       const missing = yield* execute(execLoop, { argv: ["tofu-that-is-not-there", "plan"], env: {}, cwd: scratch })
-      assert.deepStrictEqual(missing.ended, Ended.ProgramMissing({ program: "tofu-that-is-not-there" }))
+      assert.deepStrictEqual(missing.ended, Ended.ProgramMissing())
       assert.include(missing.stderr.toString(), "not found")
       const nowhere = yield* execute(execLoop, { argv: ["true"], env: {}, cwd: `${scratch}/gone` })
       assert.deepStrictEqual(nowhere.ended, Ended.NotStarted({ code: 126 }))

@@ -1,0 +1,60 @@
+// What a stage without a pool has behind it: its configuration from the cluster, a URL or a kept plan, and its state where its backend says.
+// Always holds: nothing that changes something begins before its backend is known to outlive the Pod; of a source of Flux only what was written down is run.
+// Used by worker/worker.ts.
+import { join } from "node:path"
+import { Effect, Option } from "effect"
+import { stateTrouble } from "../core/state-place.ts"
+import type { AgentTask, AgentTaskSpec } from "../schema/agent-task.ts"
+import type { Artifact } from "../schema/source.ts"
+import { archiveFile, fetchArchive } from "./archive-url.ts"
+import { unpack } from "./archive.ts"
+import type { Backing } from "./backing.ts"
+import { noCommandEnv } from "./engine.ts"
+import { openFolder, readFile } from "./folder.ts"
+import { bringKeptPlan, bringPlannedSource, keepPlan, sealingKey } from "./kept-plan.ts"
+import { Settings } from "./settings.ts"
+import { invalid, type StageFailed } from "./stage-failed.ts"
+
+const backendLimitBytes = 1024 * 1024
+
+const mayChange = (mounts: ReadonlyArray<string>) => Effect.fnUntraced(function*(engineDirectory: string) {
+  const found = yield* Effect.flatMap(openFolder(engineDirectory), (directory) => readFile(directory, ["terraform.tfstate"], backendLimitBytes))
+  const trouble = stateTrouble(Option.map(found, (bytes) => new TextDecoder().decode(bytes)), mounts)
+  if (Option.isSome(trouble)) return yield* invalid(trouble.value)
+}, Effect.scoped)
+
+/** The archive of the task's own source; of a source of Flux it is the one that was written down before the Job was made. */
+const archiveOf = ({ archive, fluxSource }: AgentTaskSpec["source"], pinned: Artifact | undefined): Effect.Effect<Option.Option<Pick<Artifact, "url" | "sha256">>, StageFailed> =>
+  fluxSource !== undefined && pinned === undefined
+    ? Effect.fail(invalid("status.source is missing, which says what of source.fluxSource to run; make a new AgentTask."))
+    : Effect.succeed(Option.fromUndefinedOr(fluxSource === undefined ? archive : pinned))
+
+const fetchSource = ({ sha256, url }: Pick<Artifact, "url" | "sha256">) =>
+  Effect.fnUntraced(function*(root: number) {
+    const { privateDirectory } = yield* Settings
+    const file = join(privateDirectory, archiveFile)
+    yield* fetchArchive(url, sha256, file)
+    yield* unpack(file, root)
+  })
+
+export const ownBacking = Effect.fnUntraced(function*({ spec, status }: Pick<AgentTask, "spec" | "status">): Effect.fn.Return<Backing, StageFailed> {
+  const { jobTemplate, plan, savePlan, source, stage, workspace } = spec
+  if (plan !== undefined) return yield* invalid("spec.plan needs spec.pool, which keeps the saved plan; a plan that is kept on a claim is source.savedPlan.")
+  const archive = yield* archiveOf(source, status.source)
+  const savedPlan = Option.fromUndefinedOr(source.savedPlan)
+  return {
+    variables: [],
+    secrets: [],
+    ship: Option.none(),
+    sendEffects: Option.none(),
+    storedState: Effect.succeedNone,
+    bringSource: Option.orElse(Option.map(savedPlan, ({ sha256 }) => bringPlannedSource(workspace, sha256)), () => Option.map(archive, fetchSource)),
+    sealing: { key: sealingKey(workspace, stage === "plan"), state: Effect.succeed("engine") },
+    bringPlan: Option.map(savedPlan, () => bringKeptPlan),
+    openFor: () => Effect.succeed(noCommandEnv),
+    mayChange: mayChange((jobTemplate?.volumeClaims ?? []).map(({ mountPath }) => mountPath)),
+    settleState: () => Effect.succeed("unwritten"),
+    giveStateBack: Effect.void,
+    keepPlan: Option.map(Option.fromUndefinedOr(savePlan), () => keepPlan(workspace))
+  }
+})
