@@ -181,7 +181,7 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
 
   const reportWait = Effect.fnUntraced(function*(task: AgentTask, { assignment, message, reason }: Extract<Word, { readonly _tag: "ReportWait" }>) {
     if ((yield* monotonicMillis) < deafUntil) return false
-    return yield* withPool((pool) => pool.wait(assignment, task.metadata.uid, reason, message)).pipe(
+    return yield* withPool((pool) => pool.wait(assignment, Option.some(task.metadata.uid), reason, message)).pipe(
       Effect.as(true),
       Effect.timeoutOrElse({ duration: waitLimit, orElse: () => notHeard(`The pool has not answered in ${waitLimit}, so it may not know why AgentTask ${keyOf(task.metadata)} waits; check the server and the network between.`) }),
       Effect.catch((error) => isNo(error) ? Effect.as(Effect.logWarning(error.message), true) : notHeard(error.message))

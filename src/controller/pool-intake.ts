@@ -13,6 +13,7 @@ import { agentTasks, decoding, secrets } from "../kubernetes/kinds.ts"
 import { AgentTask } from "../schema/agent-task.ts"
 import type { Assignment } from "../schema/pool-api.ts"
 import type { FailureReason } from "../schema/reason.ts"
+import { longestMessage } from "../schema/stage-result.ts"
 import { Configuration } from "./configuration.ts"
 import { cancelTask, poolFinalizer } from "./execute.ts"
 import { Pool } from "./pool.ts"
@@ -78,6 +79,12 @@ const refuse = Effect.fnUntraced(function*(id: string, reason: FailureReason, me
   yield* pool.report(id, Option.none(), { outcome: "failed", reason, message, finishedAt: yield* now })
 })
 
+/** So that whoever waits for the run knows why nobody has it. Best effort: the assignment is offered again, and then told of again. */
+const tellWhy = Effect.fnUntraced(function*(id: string, message: string) {
+  const pool = yield* Pool
+  yield* Effect.catch(pool.wait(id, Option.none(), "Refused", message.slice(0, longestMessage)), (error) => Effect.logWarning(error.message))
+})
+
 /** A pool that asks for the stage of a task that is over has forgotten its end, as one from a backup has; what `plan` has reported once it does not report again. */
 const remind = Effect.fnUntraced(function*(id: string, { metadata, status }: AgentTask) {
   const pool = yield* Pool
@@ -88,8 +95,8 @@ const accept = Effect.fn("PoolIntake.accept")(function*(intake: Intake, assignme
   const { id, planSha256, stage, taskToken } = assignment
   if (!isRunnable(assignment)) return yield* refuse(id, "InvalidConfiguration", `A ${stage} stage ${planSha256 === undefined ? "needs an approved plan" : "cannot be given a plan"}; nothing was run.`)
   const pool = yield* Pool
-  const task = yield* persist(intake, assignment)
-  yield* keepToken(task, taskToken)
+  const kept = Effect.tap(persist(intake, assignment), (task) => keepToken(task, taskToken))
+  const task = yield* Effect.tapError(kept, (error) => error._tag === "Strangers" ? Effect.void : tellWhy(id, error.message))
   yield* pool.acknowledge(id, task.metadata.uid) // refused: another agent was faster, or the state is in doubt; this task's worker hears the same and ends it
   if (isOver(task.status.phase)) yield* remind(id, task)
 }, (accepted, _, { id }) => Effect.catchTag(accepted, "Strangers", ({ message }) => refuse(id, "NameTaken", message)))

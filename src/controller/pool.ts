@@ -55,7 +55,8 @@ export class Pool extends Context.Service<Pool, {
   readonly cancellations: (after: number, waitSeconds: number) => Effect.Effect<typeof CancellationsResponse.Type, PoolError>
   /** Of the AgentTask with this UID, or of no task. The pool keeps the first result of a stage; that it has one, has the stage elsewhere or not at all, counts as told; not at all only if the stage is `from` this very pool, as without one. */
   readonly report: (id: string, taskUid: Option.Option<string>, result: StageResult, from?: string) => Effect.Effect<void, PoolError>
-  readonly wait: (id: string, taskUid: string, reason: Reason, message: string) => Effect.Effect<void, PoolError>
+  /** Of the AgentTask with this UID, or of none while none could be made. */
+  readonly wait: (id: string, taskUid: Option.Option<string>, reason: Reason, message: string) => Effect.Effect<void, PoolError>
 }>()("agent-job/controller/Pool") {
   static readonly layer = (url: string, tokenFile: string) => Layer.effect(Pool, make(url, tokenFile)).pipe(
     Layer.provide(toServer({ connections: 16 }))
@@ -115,7 +116,7 @@ const make = Effect.fnUntraced(function*(url: string, tokenFile: string) {
       told(poolPath.result(id) + Option.match(taskUid, { onNone: () => "", onSome: (uid) => `?taskUid=${encodeURIComponent(uid)}` }), result).pipe(
         Effect.catchIf((error) => isSettled(error, from), (error) => Effect.logInfo("the pool has another result, gave the stage to another agent, or does not know it", error))
       ),
-    wait: (id, taskUid, reason, message) => told(poolPath.wait(id), { taskUid, reason, message })
+    wait: (id, taskUid, reason, message) => told(poolPath.wait(id), { ...(Option.isSome(taskUid) && { taskUid: taskUid.value }), reason, message })
   })
 })
 

@@ -41,7 +41,7 @@ export const CancellationsResponse = Schema.Struct({ ids: Schema.Array(Schema.St
 export const AcknowledgeRequest = Schema.Struct({ taskUid: Uid })
 
 /** `POST /api/pool/v1/assignments/:id/wait` */
-export const WaitRequest = Schema.Struct({ taskUid: Uid, reason: Schema.String, message: Schema.String }).annotate({
+export const WaitRequest = Schema.Struct({ taskUid: Schema.optionalKey(Uid.annotate({ description: "None while no AgentTask could be made of it." })), reason: Schema.String, message: Schema.String }).annotate({
   description: "Why the stage has not started yet, shown with the run."
 })
 

@@ -89,7 +89,7 @@ const make = Effect.gen(function*() {
 
   /** Nothing of one that is open no more: others may have come since it was looked up. */
   const offer = Effect.fnUntraced(function*(stage: StageRow, agent: string) {
-    const offered = yield* sql`UPDATE stages SET ${sql.update({ agent, offeredAt: yield* now })}, offers = offers + 1 WHERE id = ${stage.id} AND ${isOpen} RETURNING id`
+    const offered = yield* sql`UPDATE stages SET ${sql.update({ agent, offeredAt: yield* now, waitReason: null, waitMessage: null })}, offers = offers + 1 WHERE id = ${stage.id} AND ${isOpen} RETURNING id`
     if (offered.length === 0) return []
     const taskToken = yield* newTaskToken
     yield* sql`INSERT INTO taskTokens ${sql.insert({ hash: tokenHash(taskToken), stageId: stage.id })}`
@@ -146,8 +146,8 @@ const make = Effect.gen(function*() {
       yield* runs.step(stage.runId, RunEvent.Started({ step: stepOf(stage.stage) }))
     })))
 
-  const wait = Effect.fn("Assignments.wait")(function*(id: string, taskUid: string, reason: string, message: string) {
-    yield* ofTask(yield* stages.get(id), Option.some(taskUid))
+  const wait = Effect.fn("Assignments.wait")(function*(id: string, taskUid: Option.Option<string>, reason: string, message: string) {
+    yield* ofTask(yield* stages.get(id), taskUid)
     yield* sql`UPDATE stages SET ${sql.update({ waitReason: reason, waitMessage: message })} WHERE id = ${id} AND startedAt IS NULL AND endedAt IS NULL`
   })
 

@@ -1,7 +1,7 @@
 // The pool API: what agents ask and say, by the contract of schema/pool-api.
 // Every request may be repeated. Takes the pool token only.
 // Used by server/server.
-import { Effect, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { Uid } from "../schema/names.ts"
 import { AcknowledgeRequest, AcquireRequest, CancellationsRequest, poolPath, WaitRequest } from "../schema/pool-api.ts"
@@ -41,7 +41,7 @@ export const poolRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("POST", "/api/pool/v1/assignments/:id/wait", (request, params) =>
       Effect.gen(function*() {
         const { message, reason, taskUid } = yield* waitRequest(request)
-        yield* assignments.wait(id(params), taskUid, reason, message)
+        yield* assignments.wait(id(params), Option.fromUndefinedOr(taskUid), reason, message)
         return noContent
       })),
     route("POST", "/api/pool/v1/assignments/:id/result", (request, params) =>

@@ -8,6 +8,7 @@ import { poolIntake } from "../../src/controller/pool-intake.ts"
 import { make } from "../../src/controller/world.ts"
 import { specOf, taskName } from "../../src/core/intake.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
+import { Forbidden } from "../../src/kubernetes/errors.ts"
 import { agentTasks } from "../../src/kubernetes/kinds.ts"
 import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { Assignment } from "../../src/schema/pool-api.ts"
@@ -82,4 +83,31 @@ it.effect("tells a pool that has forgotten it the result of a stage that it canc
     expect(yield* toldOf("a cancellation", over)).toEqual({ told: [["report", assignment.id, "task-uid", success]], cancelled: false })
     expect(yield* toldOf("a cancellation", { phase: "Queued" })).toEqual({ told: [], cancelled: true })
     expect(yield* toldOf("a cancellation", { phase: "Moonlit" })).toEqual({ told: [], cancelled: true }) // of a newer version
+  }))
+
+it.effect("tells the pool why it cannot make a task of an offer, and goes on with the others", () =>
+  Effect.gen(function*() {
+    const { kubernetes } = instantCluster()
+    const other = Schema.decodeUnknownSync(Assignment)({ ...assignment, id: "run-2.plan.1", runId: "run-2" })
+    const refusing = Kubernetes.of({
+      ...kubernetes,
+      create: (kind, object) => object.metadata?.name === taskName(assignment)
+        ? Effect.fail(new Forbidden({ verb: "create", object: "AgentTask run-1-plan", code: 403, reason: "Forbidden", detail: "exceeded quota" }))
+        : kubernetes.create(kind, object)
+    })
+    const told: Array<unknown> = []
+    const offers = [[assignment, other]]
+    const pool = Layer.mock(Pool, {
+      acquire: () => Effect.suspend(() => offers.length === 0 ? Effect.never : Effect.succeed(offers.splice(0)[0] ?? [])),
+      cancellations: () => Effect.never,
+      acknowledge: (id) => Effect.sync(() => void told.push(["acknowledge", id])),
+      wait: (id, taskUid, reason, message) => Effect.sync(() => void told.push(["wait", id, Option.getOrNull(taskUid), reason, message]))
+    })
+    const intake = { url: "http://pool", namespace: "tasks", identity: "test", world: make(policy), drained: yield* SubscriptionRef.make(false) }
+    const running = yield* Effect.forkChild(poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, refusing)])))
+    yield* TestClock.adjust("1 second")
+    yield* Fiber.interrupt(running)
+    expect(told).toHaveLength(2)
+    expect(told).toContainEqual(["wait", assignment.id, null, "Refused", expect.stringContaining("exceeded quota")])
+    expect(told).toContainEqual(["acknowledge", other.id])
   }))

@@ -24,7 +24,7 @@ it.live("takes work, says why it waits, and reports each stage once", () =>
     const [assignment] = yield* pool.acquire("agent", 5, 10)
     expect(assignment).toMatchObject({ id: `${run}.plan.1`, workspace: "demo", stage: "plan" })
     yield* pool.acknowledge(`${run}.plan.1`, uid)
-    yield* pool.wait(`${run}.plan.1`, uid, "ImagePull", "Container runner waits for its image: not found")
+    yield* pool.wait(`${run}.plan.1`, ofTask, "ImagePull", "Container runner waits for its image: not found")
     expect(JSON.stringify(yield* people.view(run))).toContain("waits for its image")
     yield* pool.report(`${run}.plan.1`, ofTask, failed())
     yield* pool.report(`${run}.plan.1`, ofTask, failed()) // the answer was lost
@@ -41,13 +41,26 @@ it.live("is refused a stage that another agent took, and counts what it has to s
     yield* pool.acquire("agent", 5, 10)
     yield* pool.acknowledge(id, "uid-of-another")
     expect(yield* Effect.flip(pool.acknowledge(id, uid))).toMatchObject({ _tag: "PoolRefused", word: "taken", message: expect.stringContaining("Another agent has the stage") })
-    expect(yield* Effect.flip(pool.wait(id, uid, "ImagePull", "It waits."))).toMatchObject({ word: "taken" })
+    expect(yield* Effect.flip(pool.wait(id, ofTask, "ImagePull", "It waits."))).toMatchObject({ word: "taken" })
     yield* pool.report(id, ofTask, failed())
     yield* pool.report(id, Option.none(), failed()) // a cancel, where there is no task
     expect((yield* people.view(run)).status).toBe("planning")
     yield* pool.acknowledge(id, "uid-of-another") // the answer was lost
     yield* pool.report(id, Option.some("uid-of-another"), failed("It says how it was."))
     expect(yield* people.view(run)).toMatchObject({ status: "errored", failure: "It says how it was." })
+  }).pipe(Effect.scoped))
+
+it.live("says why no task came to be for a stage, until it is offered again", () =>
+  Effect.gen(function*() {
+    const { people, pool } = yield* setUp
+    const run = yield* people.start("demo")
+    yield* pool.acquire("agent", 5, 10)
+    yield* pool.wait(`${run}.plan.1`, Option.none(), "Refused", "The quota is used up.")
+    expect((yield* people.view(run)).queue).toEqual({ position: 1, reason: "Refused", message: "The quota is used up." })
+    yield* pool.acquire("agent", 5, 10)
+    expect((yield* people.view(run)).queue?.message).toContain("offered")
+    yield* pool.acknowledge(`${run}.plan.1`, uid)
+    expect(yield* Effect.flip(pool.wait(`${run}.plan.1`, Option.none(), "Refused", "The quota is used up."))).toMatchObject({ word: "taken" })
   }).pipe(Effect.scoped))
 
 it.live("reports for a stage that no task came to be for", () =>

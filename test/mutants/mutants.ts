@@ -80,7 +80,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   { name: "two interrupts", file: "src/core/signal-plan.ts", from: "{ name: \"TERM\", afterMillis", to: "{ name: \"INT\", afterMillis", test: "core/signal-plan.test.ts" },
   { name: "an exit code of 1 is a success", file: "src/core/outcome.ts", from: "if (end.code === 0) return Option.none()", to: "if (end.code <= 1) return Option.none()", test: "core/outcome.test.ts" },
   // pool and server
-  { name: "an assignment is acknowledged before its task is kept", file: "src/controller/pool-intake.ts", from: "  const task = yield* persist(intake, assignment)\n", to: "  yield* Effect.ignore(pool.acknowledge(id, \"uid\"))\n  const task = yield* persist(intake, assignment)\n", test: crashes },
+  { name: "an assignment is acknowledged before its task is kept", file: "src/controller/pool-intake.ts", from: "  const kept = Effect.tap(persist(intake, assignment)", to: "  yield* Effect.ignore(pool.acknowledge(id, \"uid\"))\n  const kept = Effect.tap(persist(intake, assignment)", test: crashes },
   { name: "a write that was broken off leaves no trace", file: "src/server/audit.ts", from: "Effect.onInterrupt(() => Effect.ignore(append(", to: "Effect.onInterrupt(() => Effect.ignore(asked.method !== \"\" ? Effect.void : append(", test: "server/audit.test.ts" },
   { name: "a newer version's database is opened", file: "src/server/database.ts", from: "newest.id > known", to: "newest.id > known * 1000", test: "server/database.test.ts" },
   { name: "an apply without an approved plan is a task", file: "src/core/intake.ts", from: "(planSha256 !== undefined) === mutating.includes(stage)", to: "planSha256 === undefined || mutating.includes(stage)", test: "core/intake.test.ts" },
