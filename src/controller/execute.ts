@@ -7,7 +7,7 @@ import { fingerprint } from "../core/fingerprint.ts"
 import { job } from "../core/manifest/job.ts"
 import { managedByUs } from "../core/manifest/labels.ts"
 import { ownerReference } from "../core/manifest/owner-reference.ts"
-import { askAgainMillis, type Holder, type JobSeen, type Observed, type Refusal } from "../core/observed.ts"
+import { askAgainMillis, type JobSeen, type Refusal } from "../core/observed.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import { shortenedInBytes } from "../core/sentence.ts"
 import { isOver } from "../core/status.ts"
@@ -45,7 +45,7 @@ export interface Settings {
 
 export class Executor extends Context.Service<Executor, {
   /** Carries the actions out in their order and stops at the first that fails. */
-  readonly all: (observed: Observed, actions: ReadonlyArray<Action>, pass: Pass) => Effect.Effect<void, Failure>
+  readonly all: (task: AgentTask, actions: ReadonlyArray<Action>, pass: Pass) => Effect.Effect<void, Failure>
   /** Best effort: whether it was heard, or never will be, so that it need not be said again. */
   readonly say: (task: AgentTask, word: Word, pass: Pass) => Effect.Effect<boolean>
   /** Gives the version that the task has from now on. */
@@ -155,9 +155,7 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
   const createTask = (task: AgentTask, name: string, spec: AgentTaskSpec) =>
     makeOwned(agentTasks, task, { metadata: { name, namespace: task.metadata.namespace, labels: managedByUs, ownerReferences: [{ ...ownerReference(task), controller: true }] }, spec })
 
-  /** The epoch from now on: how often the workspace has changed hands. */
-  const takeWorkspace = (task: AgentTask, from: Holder, now: string): Effect.Effect<number, KubernetesError> => {
-    const epoch = from._tag === "Over" ? from.epoch + 1 : 1
+  const takeWorkspace = (task: AgentTask, { epoch, from }: Extract<Action, { readonly _tag: "TakeWorkspace" }>, now: string) => {
     const lease = {
       metadata: {
         name: leaseName(task.spec.workspace),
@@ -168,8 +166,8 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
       spec: { holderIdentity: task.metadata.uid, leaseTransitions: epoch, acquireTime: microTime(now) }
     }
     return from._tag === "Over" // applied, so that what others wrote on it stays
-      ? Effect.as(kubernetes.apply(leases, { ...lease, metadata: { ...lease.metadata, resourceVersion: from.resourceVersion } }), epoch)
-      : Effect.as(kubernetes.create(leases, lease), epoch)
+      ? kubernetes.apply(leases, { ...lease, metadata: { ...lease.metadata, resourceVersion: from.resourceVersion } })
+      : kubernetes.create(leases, lease)
   }
 
   /** Until when, in monotonic milliseconds, no pool hears of waits. */
@@ -217,24 +215,20 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
     isOver(task.status.phase) ? deletion(task, action) : Effect.flatMap(kubernetes.get(tasks, placeOf(task)), ({ metadata, status }) =>
       metadata.uid === task.metadata.uid && status.claim === undefined ? deletion(task, action) : Effect.logInfo("its Job stays, since a Pod of it has taken the task meanwhile"))
 
-  /** One action; answers with the epoch for those after it. */
-  const execute = ({ task }: Observed, epoch: number, { config, now }: Pass) =>
+  const execute = (task: AgentTask, { config, now }: Pass) =>
     Action.$match({
-      TakeWorkspace: ({ from }): Effect.Effect<number, Failure> => Effect.mapError(takeWorkspace(task, from, now), (error) => orUnsure(leaseRefusalOr(error))),
-      CreateJob: () => Effect.as(createJob(task, config, epoch), epoch),
-      DeleteJob: (action) => Effect.as(gone(deleteJob(task, action)), epoch),
-      CreateTask: ({ name, spec }) => Effect.as(createTask(task, name, spec), epoch),
-      Cancel: () => Effect.as(gone(cancelTask(kubernetes, task)), epoch),
-      ReportResult: (action) => Effect.as(report(task, action), epoch),
-      Release: () => Effect.as(gone(release(task)), epoch),
-      DeleteTask: () => Effect.as(gone(kubernetes.delete(agentTasks, placeOf(task), { uid: task.metadata.uid })), epoch)
+      TakeWorkspace: (action): Effect.Effect<unknown, Failure> => Effect.mapError(takeWorkspace(task, action, now), (error) => orUnsure(leaseRefusalOr(error))),
+      CreateJob: ({ epoch }) => createJob(task, config, epoch),
+      DeleteJob: (action) => gone(deleteJob(task, action)),
+      CreateTask: ({ name, spec }) => createTask(task, name, spec),
+      Cancel: () => gone(cancelTask(kubernetes, task)),
+      ReportResult: (action) => report(task, action),
+      Release: () => gone(release(task)),
+      DeleteTask: () => gone(kubernetes.delete(agentTasks, placeOf(task), { uid: task.metadata.uid }))
     })
 
   return Executor.of({
-    all: Effect.fn("Executor.all")(function*(observed, actions, pass) {
-      let epoch = observed.holder._tag === "Mine" ? observed.holder.epoch : 0
-      for (const action of actions) epoch = yield* execute(observed, epoch, pass)(action)
-    }),
+    all: Effect.fn("Executor.all")((task, actions, pass) => Effect.forEach(actions, execute(task, pass), { discard: true })),
     say: (task, word, { now }) => word._tag === "Emit" ? emit(task, word, now) : reportWait(task, word),
     writeStatus: Effect.fn("Executor.writeStatus")((task, status) => {
       const { name, namespace, resourceVersion, uid } = task.metadata

@@ -11,7 +11,7 @@ import { jobName } from "../core/job-name.ts"
 import { millisSince } from "../core/situation.ts"
 import { isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
-import { type Fate, holderOf, leaseName } from "../core/workspace-lease.ts"
+import { holderOf, leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
 import { find } from "../kubernetes/find.ts"
@@ -53,14 +53,14 @@ const liveJob = ({ metadata, status }: AgentTask, { basename }: TaskPolicy): Rea
     Option.filter(Option.map(found, jobSeen), ({ owner }) => Option.contains(owner, metadata.uid)))
 }
 
-/** What became of the task that a Lease names: a task that the cache lacks is looked up, and so are its Pods. */
-const fateOf = Effect.fnUntraced(function*(world: World, namespace: string, uid: string, name: string): Effect.fn.Return<Fate, KubernetesError, Kubernetes> {
+/** The name of the task of a Lease, unless it is over or nothing of it is left: a task that the cache lacks is looked up, and so are its Pods. */
+const aliveOf = Effect.fnUntraced(function*(world: World, namespace: string, uid: string, name: string): Effect.fn.Return<Option.Option<string>, KubernetesError, Kubernetes> {
   const cached = world.taskByUid(uid)
-  if (Option.isSome(cached)) return isOver(cached.value.status.phase) ? { fate: "over" } : { fate: "alive", name: cached.value.metadata.name }
+  if (Option.isSome(cached)) return isOver(cached.value.status.phase) ? Option.none() : Option.some(cached.value.metadata.name)
   const live = name === "" ? Option.none() : yield* find(holders, { namespace, name })
-  if (Option.isSome(live) && live.value.metadata.uid === uid) return isOver(live.value.status?.phase) ? { fate: "over" } : { fate: "alive", name }
+  if (Option.isSome(live) && live.value.metadata.uid === uid) return isOver(live.value.status?.phase) ? Option.none() : Option.some(name)
   const { items } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${taskUidLabel}=${uid}`, limit: 1 })
-  return items.length === 0 ? { fate: "gone" } : { fate: "alive", name }
+  return items.length === 0 ? Option.none() : Option.some(name)
 })
 
 /** The world is told who it is: a task whose turn comes after the holder's is not asked again. */
@@ -74,8 +74,8 @@ const holder = Effect.fnUntraced(function*(world: World, task: AgentTask): Effec
   }
   const { metadata, spec } = lease.value
   const holder = spec?.holderIdentity ?? ""
-  const fate: Fate = holder === "" || holder === uid ? { fate: "gone" } : yield* fateOf(world, namespace, holder, metadata.annotations?.[holderAnnotation] ?? "")
-  const found = holderOf(Option.some({ holder, transitions: spec?.leaseTransitions ?? 0, resourceVersion: metadata.resourceVersion }), uid, () => fate)
+  const alive = holder === "" || holder === uid ? Option.none() : yield* aliveOf(world, namespace, holder, metadata.annotations?.[holderAnnotation] ?? "")
+  const found = holderOf({ holder, transitions: spec?.leaseTransitions ?? 0, resourceVersion: metadata.resourceVersion }, uid, alive)
   world.heldBy(workspace, found._tag === "Over" ? Option.none() : Option.some(holder))
   return found
 })

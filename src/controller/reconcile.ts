@@ -96,7 +96,7 @@ const make = Effect.fnUntraced(function*(world: World) {
   }))
 
   const carryOut = Effect.fnUntraced(function*(observed: Observed, decision: Plan, pass: Pass) {
-    yield* executor.all(observed, decision.actions, pass)
+    yield* executor.all(observed.task, decision.actions, pass)
     const again = yield* settle(observed.task, decision)
     const heard = yield* Effect.forEach(decision.words, (word) => say(observed.task, word, pass))
     return heard.every((_) => _) ? again : Option.some(Option.match(again, { onNone: () => untilHeard, onSome: (delay) => Duration.min(delay, untilHeard) }))

@@ -15,6 +15,7 @@ import { sentence } from "./sentence.ts"
 import { jobGoesOn, millisSince, millisSinceEnd, mostLaunches, patienceMillis, type Situation } from "./situation.ts"
 import { acknowledged, advance, finished, fitting, running } from "./status.ts"
 import { resultOf } from "./task-result.ts"
+import { epochOf, nextEpoch } from "./workspace-lease.ts"
 
 export interface Response {
   /** Carried out in this order, before the status is written; the first that fails ends the pass. */
@@ -266,20 +267,22 @@ export const nameJob: Respond = (_) => {
 }
 
 /** A first launch needs no status of its own: the Job's name is derived, so it is found again without one. */
-export const launch: Respond = (_) => {
-  const name = ourJob(_)
-  const response = tell(_, jobMade(_), [Action.CreateJob({ name })])
+const launchIn = (_: Situation, epoch: number, before: ReadonlyArray<Action> = []): Response => {
+  const response = tell(_, jobMade(_), [...before, Action.CreateJob({ epoch })])
   if (isFresh(_)) return later({ ...response, status: _.observed.task.status }, quietMillis)
   return later(
     {
       ...response,
-      status: { ...response.status, job: { name }, launches: (_.observed.task.status.launches ?? 0) + 1, configHash: _.policy.configHash }
+      status: { ...response.status, job: { name: ourJob(_) }, launches: (_.observed.task.status.launches ?? 0) + 1, configHash: _.policy.configHash }
     },
     _.policy.startupTimeoutSeconds * 1000
   )
 }
 
+export const launch: Respond = (_) => launchIn(_, epochOf(_.observed.holder))
+
 export const takeAndLaunch: Respond = (_) => {
-  const response = launch(_)
-  return { ...response, actions: [Action.TakeWorkspace({ from: _.observed.holder }), ...response.actions] }
+  const { holder } = _.observed
+  const epoch = nextEpoch(holder)
+  return launchIn(_, epoch, [Action.TakeWorkspace({ from: holder, epoch })])
 }

@@ -1,6 +1,6 @@
 // One Lease a workspace, held by the task whose apply or destroy may change it, and by no other.
 // It is never free by time: only because its holder is over, or nothing of its holder is left.
-// Read by controller/observe, written by controller/execute.
+// Read by controller/observe, taken by core/response, written by controller/execute.
 import { Option } from "effect"
 import type { Uid } from "../schema/names.ts"
 import { fingerprint } from "./fingerprint.ts"
@@ -16,16 +16,12 @@ export interface LeaseSeen {
   readonly resourceVersion: string
 }
 
-/** What is known of the task that holds the Lease: `gone` is the absence of the task and of all its Pods. */
-export type Fate = { readonly fate: "over" | "gone" } | { readonly fate: "alive"; readonly name: string }
+/** Who holds it, from the point of view of the task `self`; `alive`: the name of its holder, unless that is over or gone with all its Pods. */
+export const holderOf = ({ holder, resourceVersion, transitions }: LeaseSeen, self: Uid, alive: Option.Option<string>): Holder =>
+  holder === self ? Holder.Mine({ epoch: transitions }) : Option.match(alive, { onNone: () => Holder.Over({ resourceVersion, epoch: transitions }), onSome: (by) => Holder.Taken({ by }) })
 
-/** Who holds it, from the point of view of the task `self`. */
-export const holderOf = (lease: Option.Option<LeaseSeen>, self: Uid, fateOf: (uid: string) => Fate): Holder =>
-  Option.match(lease, {
-    onNone: () => Holder.Free(),
-    onSome: ({ holder, resourceVersion, transitions }) => {
-      if (holder === self) return Holder.Mine({ epoch: transitions })
-      const fate = holder === "" ? { fate: "gone" as const } : fateOf(holder)
-      return fate.fate === "alive" ? Holder.Taken({ by: fate.name }) : Holder.Over({ resourceVersion, epoch: transitions })
-    }
-  })
+/** Of who has the workspace already; a plan has none. */
+export const epochOf = (holder: Holder): number => holder._tag === "Mine" ? holder.epoch : 0
+
+/** Of who takes it. */
+export const nextEpoch = (from: Holder): number => from._tag === "Over" ? from.epoch + 1 : 1

@@ -9,7 +9,7 @@ import { Action, Word } from "../../src/core/action.ts"
 import { Executor } from "../../src/controller/execute.ts"
 import { Pool } from "../../src/controller/pool.ts"
 import { Holder } from "../../src/core/observed.ts"
-import { leaseName } from "../../src/core/workspace-lease.ts"
+import { leaseName, nextEpoch } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { Forbidden, Gone, Invalid, type KubernetesError, NotFound, Rejected, TooManyRequests, Unauthorized, Unreachable } from "../../src/kubernetes/errors.ts"
 import { agentTasks, events, jobs, leases } from "../../src/kubernetes/kinds.ts"
@@ -20,17 +20,17 @@ import { directory } from "../server/live-server.ts"
 import { instantCluster } from "./instant-cluster.ts"
 
 const world = worldOf(plainSeed)
-const makesJob = Action.CreateJob({ name: "agent-job-task" })
+const makesJob = Action.CreateJob({ epoch: 0 })
 const makesTask = Action.CreateTask({ name: "task-2", spec: world.task.spec })
 
 /** Carries out an action that creates something, which the API server answers with an error. */
 const refused = Effect.fnUntraced(function*(action: Action, answer: KubernetesError) {
   const kubernetes = Layer.mock(Kubernetes, { namespace: "tasks", create: () => Effect.fail(answer) })
   const parts = yield* Layer.build(Executor.layer({ identity: "test", created: () => undefined }).pipe(Layer.provide(kubernetes)))
-  return yield* Effect.flip(Context.get(parts, Executor).all(world, [action], { config: configOf(), now: noon }))
+  return yield* Effect.flip(Context.get(parts, Executor).all(world.task, [action], { config: configOf(), now: noon }))
 }, Effect.scoped)
 
-const takesWorkspace = Action.TakeWorkspace({ from: Holder.Free() })
+const takesWorkspace = Action.TakeWorkspace({ from: Holder.Free(), epoch: 1 })
 
 const said = { verb: "create", object: "it", code: 403, reason: "" } as const
 
@@ -79,7 +79,7 @@ it.effect("fails to report to a pool that the values do not name, with what a pe
     const { task } = worldOf({ ...plainSeed, life: "failed", pool: true })
     const parts = yield* Layer.build(Executor.layer({ identity: "test", created: () => undefined }).pipe(Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
     const { all, say } = Context.get(parts, Executor)
-    const carryOut = (action: Action) => all({ ...world, task }, [action], { config: configOf(), now: noon })
+    const carryOut = (action: Action) => all(task, [action], { config: configOf(), now: noon })
     const { message } = yield* Effect.flip(carryOut(Action.ReportResult({ assignment: "run-1.plan.1", result: success })))
     expect(message).toBe("The values name no pool, so the one at http://pool is not told how AgentTask tasks/task ended; set agent.url again, or remove the finalizer scalr.io/report from the task if nobody asks for its run any more.")
     expect(yield* say(task, Word.ReportWait({ assignment: "run-1.plan.1", reason: "Draining", message: "It waits." }), { config: configOf(), now: noon })).toBe(true)
@@ -98,8 +98,7 @@ it.live("does not take a result for told because another pool than its own knows
     const { task } = worldOf({ ...plainSeed, life: "failed", pool: true })
     const reportOf = (from: string) => {
       const pool = Option.getOrThrow(Option.fromUndefinedOr(task.spec.pool))
-      const observed = { ...world, task: { ...task, spec: { ...task.spec, pool: { ...pool, url: from } } } }
-      return all(observed, [Action.ReportResult({ assignment: "run-1.plan.1", result: success })], { config: configOf(), now: noon })
+      return all({ ...task, spec: { ...task.spec, pool: { ...pool, url: from } } }, [Action.ReportResult({ assignment: "run-1.plan.1", result: success })], { config: configOf(), now: noon })
     }
     expect((yield* Effect.flip(reportOf("http://before"))).message).toBe(
       `The pool at ${url} does not know the stage of AgentTask tasks/task, which is of the pool at http://before; set agent.url to that one again, or remove the finalizer scalr.io/report from the task if nobody asks for its run any more.`
@@ -126,14 +125,14 @@ it.effect.each([
 describe("a write that comes late", () => {
   const claimed = { claim: { podUid: Uid.make("pod-uid"), nonce: "nonce", epoch: 0, at: noon } }
   const lease = (holderIdentity: string) => ({ metadata: { name: leaseName("demo"), namespace: "tasks" }, spec: { holderIdentity, leaseTransitions: 4 } })
-  const take = (from: Holder) => Action.TakeWorkspace({ from })
+  const take = (from: Holder) => Action.TakeWorkspace({ from, epoch: nextEpoch(from) })
 
   /** A cluster, and the executor that writes to it. */
   const writing = Effect.gen(function*() {
     const { kubernetes, server } = instantCluster()
     const parts = yield* Layer.build(Executor.layer({ identity: "test", created: () => undefined }).pipe(Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
     const { all, writeStatus } = Context.get(parts, Executor)
-    return { server, writeStatus, carryOut: (action: Action, task = world.task) => all({ ...world, task }, [action], { config: configOf(), now: noon }) }
+    return { server, writeStatus, carryOut: (action: Action, task = world.task) => all(task, [action], { config: configOf(), now: noon }) }
   })
 
   it.effect("takes a workspace over from the version that was seen, and from no newer one", () =>
@@ -166,7 +165,7 @@ describe("a write that comes late", () => {
     Effect.gen(function*() {
       const { carryOut, server } = yield* writing
       server.create(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", ownerReferences }, spec: {} })
-      expect(yield* Effect.flip(carryOut(Action.CreateJob({ name: "agent-job-task" })))).toMatchObject({ _tag: "Refused", kind, message })
+      expect(yield* Effect.flip(carryOut(Action.CreateJob({ epoch: 0 })))).toMatchObject({ _tag: "Refused", kind, message })
       expect(server.history).toHaveLength(1)
     }).pipe(Effect.scoped))
 

@@ -204,7 +204,7 @@ it.effect("takes the slot in the step that decides, before anybody has seen the 
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     const { task } = worldOf(plainSeed)
     const started: Array<string> = []
-    const all: Executor["Service"]["all"] = ({ task }, actions) => Effect.sync(() => void started.push(...actions.filter(Action.$is("CreateJob")).map(() => task.metadata.name)))
+    const all: Executor["Service"]["all"] = (task, actions) => Effect.sync(() => void started.push(...actions.filter(Action.$is("CreateJob")).map(() => task.metadata.name)))
     const executor = Layer.succeed(Executor, Executor.of({ say: heard, all, writeStatus: () => Effect.succeed("2") }))
     const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
     for (const [name, creationTimestamp] of [["one", before(60)], ["two", before(600)]] as const) { // the older one comes later, and would have gone first

@@ -1,22 +1,30 @@
 // Who has a workspace: nobody loses it by time, and only what is over can be taken over.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
-import { type Fate, holderOf, leaseName } from "../../src/core/workspace-lease.ts"
+import { epochOf, holderOf, leaseName, nextEpoch } from "../../src/core/workspace-lease.ts"
+import { Holder } from "../../src/core/observed.ts"
 import { Uid } from "../../src/schema/names.ts"
 
 const self = Uid.make("self")
-const lease = (holder: string) => Option.some({ holder, transitions: 3, resourceVersion: "9" })
-const cases: ReadonlyArray<{ readonly given: string; readonly holder?: string; readonly fate: Fate; readonly expected: object }> = [
-  { given: "no Lease", fate: { fate: "gone" }, expected: { _tag: "Free" } },
-  { given: "our own", holder: "self", fate: { fate: "alive", name: "self" }, expected: { _tag: "Mine", epoch: 3 } },
-  { given: "a task that is over", holder: "other", fate: { fate: "over" }, expected: { _tag: "Over", resourceVersion: "9", epoch: 3 } },
-  { given: "a task that is gone with all its Pods", holder: "other", fate: { fate: "gone" }, expected: { _tag: "Over", resourceVersion: "9", epoch: 3 } },
-  { given: "a task that may still run", holder: "other", fate: { fate: "alive", name: "other-task" }, expected: { _tag: "Taken", by: "other-task" } }
-]
+const lease = (holder: string) => ({ holder, transitions: 3, resourceVersion: "9" })
 
 describe("holderOf", () => {
-  it.each(cases)("answers $given", ({ expected, fate, holder }) => {
-    expect(holderOf(holder === undefined ? Option.none() : lease(holder), self, () => fate)).toMatchObject(expected)
+  it.each([
+    { given: "our own", holder: "self", alive: Option.none(), expected: Holder.Mine({ epoch: 3 }) },
+    { given: "one of nobody, or of a task that is over or gone with all its Pods", holder: "other", alive: Option.none(), expected: Holder.Over({ resourceVersion: "9", epoch: 3 }) },
+    { given: "one of a task that may still run", holder: "other", alive: Option.some("other-task"), expected: Holder.Taken({ by: "other-task" }) }
+  ])("answers $given", ({ alive, expected, holder }) => expect(holderOf(lease(holder), self, alive)).toEqual(expected))
+})
+
+describe("the epoch", () => {
+  it.each([
+    { holder: Holder.NotAsked(), now: 0 },
+    { holder: Holder.Mine({ epoch: 3 }), now: 3 },
+    { holder: Holder.Free(), next: 1 },
+    { holder: Holder.Over({ resourceVersion: "9", epoch: 3 }), next: 4 }
+  ])("counts how often a workspace has changed hands: $holder._tag", ({ holder, next, now }) => {
+    if (now !== undefined) expect(epochOf(holder)).toBe(now)
+    if (next !== undefined) expect(nextEpoch(holder)).toBe(next)
   })
 })
 
