@@ -1,8 +1,10 @@
-// What Kubernetes and Prometheus ask: alive, ready to store, and how many runs and agents there are. No token, and nothing that needs one.
+// What Kubernetes and Prometheus ask: alive, ready to store, and what runs, agents, states and disk there are. No token, and nothing that needs one.
 // Used by server/server.
-import { Effect, Schema } from "effect"
+import { Clock, Effect, Option, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { SqlClient } from "effect/sql"
+import { statfs } from "node:fs/promises"
+import { Timestamp } from "../schema/names.ts"
 import { RunStatus } from "../schema/run.ts"
 import { jsonApiErrors, problem, routesWith } from "./answer.ts"
 import { Assignments } from "./assignments.ts"
@@ -10,14 +12,23 @@ import { Blobs } from "./blobs.ts"
 import { Commits } from "./commits.ts"
 import { rows } from "./database.ts"
 import { notFound, Refused } from "./refused.ts"
+import { Settings } from "./settings.ts"
 
 const Count = Schema.Struct({ status: RunStatus, n: Schema.Int })
+const Total = Schema.Struct({ n: Schema.Int })
+const Since = Schema.Struct({ at: Timestamp })
+
+const atWork: ReadonlyArray<RunStatus> = ["planning", "applying"]
+/** A clock that was set back makes none younger than new. */
+const ageSeconds = (since: string | undefined, now: number) => since === undefined ? 0 : Math.max(0, Math.floor((now - Date.parse(since)) / 1000))
+const gauge = (name: string, help: string, value: number) => [`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, `${name} ${value}`]
 
 export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const assignments = yield* Assignments
   const blobs = yield* Blobs
   const commits = yield* Commits
+  const { dataDir } = yield* Settings
   const route = routesWith(problem)
   const ok = HttpServerResponse.text("ok\n")
 
@@ -33,16 +44,18 @@ export const healthRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("GET", "/metrics", () =>
       Effect.gen(function*() {
         const counts = yield* rows(Count)(sql`SELECT status, count(*) AS n FROM runs GROUP BY status`)
+        const doubts = yield* rows(Total)(sql`SELECT count(*) AS n FROM rescues WHERE settledAt IS NULL`)
+        const since = yield* rows(Since)(sql`SELECT json_extract(timestamps, '$.' || status) AS at FROM runs WHERE ${sql.in("status", atWork)} ORDER BY at LIMIT 1`)
+        const free = yield* Effect.option(Effect.tryPromise(() => statfs(dataDir)))
         const lines = [
           "# HELP agent_job_server_runs Runs by status.",
           "# TYPE agent_job_server_runs gauge",
           ...RunStatus.literals.map((status) => `agent_job_server_runs{status="${status}"} ${counts.find((count) => count.status === status)?.n ?? 0}`),
-          "# HELP agent_job_server_agents Agents that asked for work in the last 90 seconds.",
-          "# TYPE agent_job_server_agents gauge",
-          `agent_job_server_agents ${yield* assignments.connected}`,
-          "# HELP agent_job_server_resident_bytes Memory of the process.",
-          "# TYPE agent_job_server_resident_bytes gauge",
-          `agent_job_server_resident_bytes ${process.memoryUsage.rss()}`
+          ...gauge("agent_job_server_oldest_run_at_work_seconds", "Since the run that has been at work for the longest began to plan or to apply; 0 if none is.", ageSeconds(since[0]?.at, yield* Clock.currentTimeMillis)),
+          ...gauge("agent_job_server_states_in_doubt", "States that wait for a person, and their workspaces with them.", doubts[0]?.n ?? 0),
+          ...gauge("agent_job_server_agents", "Agents that asked for work in the last 90 seconds.", yield* assignments.connected),
+          ...gauge("agent_job_server_resident_bytes", "Memory of the process.", process.memoryUsage.rss()),
+          ...Option.match(free, { onNone: () => [], onSome: ({ bavail, bsize }) => gauge("agent_job_server_disk_free_bytes", "Room that is left for the data directory.", bavail * bsize) })
         ]
         return HttpServerResponse.text(`${lines.join("\n")}\n`, { contentType: "text/plain; version=0.0.4; charset=utf-8" })
       })),

@@ -11,9 +11,9 @@ import { agent, archiveOf, ask, directory, failed, optionsIn, person, planWith, 
 /** They have a row for each run, stage, state or word of them, and in a year there are a hundred thousand. */
 const growing = ["runs", "stages", "configurationVersions", "stateVersions", "taskTokens", "logChunks", "logTails", "effects", "evidence", "rescues"]
 
-/** The stages that nobody has taken; what is read in the order of an index and not to its end; what is counted in an index alone. */
+/** The stages that nobody has taken, the rescues that wait; what is read in the order of an index and not to its end; what is counted in an index alone. */
 const isBounded = (step: string, text: string) =>
-  step.endsWith("stagesToOffer") || (step.includes(" INDEX ") && /\bLIMIT\b|^SELECT status, count\(\*\) AS n FROM runs GROUP BY status$/u.test(text))
+  /(?:stagesToOffer|rescuesPending)$/u.test(step) || (step.includes(" INDEX ") && /\bLIMIT\b|^SELECT status, count\(\*\) AS n FROM runs GROUP BY status$/u.test(text))
 
 const state = (serial: number) => ({ version: 4, serial, lineage: "l", outputs: {}, resources: [] })
 

@@ -6,7 +6,7 @@ import { createServer } from "node:http"
 import { connect } from "node:net"
 import { join } from "node:path"
 import { Server } from "../../src/server/server.ts"
-import { agent, archiveOf, ask, directory, optionsIn, person, planWith, poolToken, serve, succeeded, userToken, withChanges, worker } from "./live-server.ts"
+import { agent, archiveOf, ask, directory, failed, optionsIn, person, planWith, poolToken, serve, succeeded, userToken, withChanges, worker } from "./live-server.ts"
 import { ended, started } from "./process.ts"
 
 const starting = (options: Parameters<typeof Server>[0]) => Effect.map(Effect.flip(Effect.scoped(Layer.build(Server(options)))), ({ message }) => message)
@@ -190,5 +190,21 @@ describe("health", () => {
       expect((yield* ask(`${url}/healthz`, undefined)).text).toBe("ok\n")
       expect((yield* ask(`${url}/readyz`, undefined)).text).toBe("ok\n")
       expect((yield* ask(`${url}/metrics`, undefined)).text).toContain("agent_job_server_runs{status=\"pending\"} 1\n")
+    }))
+
+  it.effect("says how much room is left, how many states are in doubt, and for how long the oldest run has been at work", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const figure = (name: string) => Effect.map(ask(`${url}/metrics`, undefined), ({ text }) => new RegExp(`^agent_job_server_${name} (\\d+)$`, "mu").exec(text)?.[1])
+      expect(Number(yield* figure("disk_free_bytes"))).toBeGreaterThan(1024 * 1024)
+      yield* person(url).start("demo", { "auto-apply": true })
+      expect(yield* figure("oldest_run_at_work_seconds")).toBe("0")
+      yield* planWith(url)
+      const apply = yield* agent(url).take
+      yield* TestClock.adjust("90 seconds")
+      expect([yield* figure("oldest_run_at_work_seconds"), yield* figure("states_in_doubt")]).toEqual(["90", "0"])
+      yield* worker(url, apply).lock("a")
+      yield* worker(url, apply).result(failed())
+      expect([yield* figure("oldest_run_at_work_seconds"), yield* figure("states_in_doubt")]).toEqual(["0", "1"])
     }))
 })

@@ -67,7 +67,13 @@ const server: ReadonlyArray<Alert> = [
   alert("warning", "AgentJobRunsWait",
     `max by (namespace) (agent_job_server_runs{status="pending"}) > 0 and max by (namespace) (sum without (status) (agent_job_server_runs{status=~"planning|confirmed|applying"})) == 0`,
     "{{ $value }} runs wait while nothing runs.",
-    "`agent-job get RUN` says why one waits, or behind whom: one that waits for approval holds its workspace.", "15m")
+    "`agent-job get RUN` says why one waits, or behind whom: one that waits for approval holds its workspace.", "15m"),
+  alert("warning", "AgentJobStateInDoubt", "max by (namespace) (agent_job_server_states_in_doubt) > 0",
+    "{{ $value }} states are in doubt, and nothing runs in their workspaces.",
+    "`agent-job get runs` names the workspaces and `agent-job state rescue NAME` what to do; old runs and states of them stay until then.", "15m"),
+  alert("critical", "AgentJobDiskFillsUp", "min by (namespace) (agent_job_server_disk_free_bytes) < 268435456",
+    "The server of agent-job has less than 256 MiB left for archives, logs and states.",
+    "With a full disk no state can be saved. Enlarge its claim, or keep less with --keep-days (docs/state.md).", "5m")
 ]
 
 export const groups: ReadonlyArray<{ readonly name: string; readonly rules: ReadonlyArray<Alert> }> = [
