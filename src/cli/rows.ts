@@ -33,6 +33,7 @@ export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => 
   ...(run.cancelAsked && !run.final ? [`Stops: once its state is safe; only if its AgentTask is gone (agent-job get tasks), end it with: agent-job cancel ${run.id} --force`] : []),
   ...(run.queue === undefined ? [] : [`Waits: ${run.queue.message}`]),
   ...(run.failure === undefined ? [] : [`Failed: ${run.failure}`]),
+  ...(run.removedAt === undefined ? [] : [`Its archive and logs were removed ${age(run.removedAt, now)} ago, as it is old.`]),
   ...(run.stages.length === 0 ? [] : ["", ...table(
     ["STAGE", "STATUS", "CONTROLLER", "TOOK", "REASON"],
     run.stages.map((stage) => [stage.attempt === 1 ? stage.stage : `${stage.stage} ${stage.attempt}`, stage.status, stage.agent ?? "", lasted(stage, now), stage.result?.reason ?? stage.reason ?? ""])

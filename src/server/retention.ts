@@ -45,11 +45,10 @@ const make = Effect.gen(function*() {
       return [...emptied, ...evidence]
     }))
 
-  /** Those that no run needs, used or not; the newest that may be applied is for the next run. */
+  /** Used or not: the runs that are kept name their archives themselves. The newest that may be applied is for the next run. */
   const letConfigurationsGo = Effect.fnUntraced(function*(workspaceId: string, old: string) {
     return yield* rows(Gone)(sql`UPDATE configurationVersions SET removedAt = ${yield* now} WHERE id IN (
-      SELECT id FROM configurationVersions AS version WHERE workspaceId = ${workspaceId} AND removedAt IS NULL AND sha256 IS NOT NULL AND createdAt < ${old}
-        AND NOT EXISTS (SELECT 1 FROM runs WHERE configurationVersionId = version.id AND removedAt IS NULL)
+      SELECT id FROM configurationVersions WHERE workspaceId = ${workspaceId} AND removedAt IS NULL AND sha256 IS NOT NULL AND createdAt < ${old}
         AND id IS NOT (SELECT id FROM configurationVersions WHERE workspaceId = ${workspaceId} AND status = 'uploaded' AND speculative = 0 ORDER BY seq DESC LIMIT 1)
       LIMIT ${atOnce}) RETURNING sha256`)
   })

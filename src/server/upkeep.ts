@@ -1,15 +1,15 @@
 // What the server does by itself once it listens: hourly it lets go what is old (server/retention), daily the files that no row names.
 // Invariant: of these files only those go that are older than any copy of the database that is likely restored, since beside such a copy they are all that is left of newer states.
 // Used by server/server.
-import { Clock, Duration, Effect, Layer, Schedule } from "effect"
+import { Cause, Clock, Duration, Effect, Layer, Schedule } from "effect"
 import { NamedBlobs } from "./named-blobs.ts"
 import { Retention } from "./retention.ts"
 
 const unnamedFor = Duration.days(30)
 
 /** What failed is tried again the next time. */
-const undisturbed = <A, E extends { readonly message: string }, R>(what: Effect.Effect<A, E, R>, otherwise: A) =>
-  Effect.catch(what, ({ message }) => Effect.as(Effect.logWarning("the data directory could not be tidied up, which is tried again later", message), otherwise))
+const undisturbed = <A, E, R>(what: Effect.Effect<A, E, R>, otherwise: A) =>
+  Effect.catchCause(what, (cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.as(Effect.logWarning("the data directory could not be tidied up, which is tried again later", cause), otherwise))
 
 const sweep = undisturbed(Effect.gen(function*() {
   const { files, bytes } = yield* (yield* NamedBlobs).sweep((yield* Clock.currentTimeMillis) - Duration.toMillis(unnamedFor))

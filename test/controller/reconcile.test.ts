@@ -280,7 +280,7 @@ it.effect("asks a silent pool for one of all that wait, and tells it of each whe
     const said: Array<string> = []
     let silent = true
     const look = yield* waiting(["one", "two"], (_, uid) => Effect.suspend(() => {
-      said.push(uid)
+      said.push(Option.getOrThrow(uid))
       return silent ? Effect.never : Effect.void
     }))
     yield* look

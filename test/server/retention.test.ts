@@ -141,7 +141,7 @@ describe("an old run", () => {
     { what: "a stage of it has the lock", begin: (run) => Effect.as(change("UPDATE workspaces SET lockHolder = ?", run.stage.id), change("UPDATE workspaces SET lockHolder = NULL")) },
     { what: "a stage of it was offered and has said nothing", begin: ({ stage: { id } }) => Effect.as(change("UPDATE stages SET result = NULL WHERE id = ?", id), change("UPDATE stages SET result = ? WHERE id = ?", JSON.stringify(succeeded()), id)) },
     { what: "a stage of it is not over", begin: ({ stage: { id } }) => Effect.as(change("UPDATE stages SET endedAt = NULL WHERE id = ?", id), change("UPDATE stages SET endedAt = ? WHERE id = ?", "1970-01-01T00:00:00.000Z", id)) },
-    { what: "it waits for a person", begin: ({ id }) => Effect.as(change("UPDATE runs SET status = 'planned' WHERE id = ?", id), change("UPDATE runs SET status = 'planned_and_finished' WHERE id = ?", id)) },
+    { what: "it waits for a person", begin: ({ id }) => Effect.as(change("UPDATE runs SET status = 'planned', timestamps = json_set(timestamps, '$.planned', '1970-01-01T00:00:00.000Z') WHERE id = ?", id), change("UPDATE runs SET status = 'planned_and_finished' WHERE id = ?", id)) },
     { what: "it ended lately", begin: ({ id }) => Effect.as(change("UPDATE runs SET timestamps = ? WHERE id = ?", `{"planned_and_finished":"1970-01-10T00:00:00.000Z"}`, id), onDay(60)) }
   ]
 
@@ -199,6 +199,7 @@ describe("an archive", () => {
       expect(yield* Effect.flip(create(unused))).toMatchObject({ status: 422, message: expect.stringContaining("upload it again") })
       expect((yield* (yield* Runs).newest(10))).toEqual([])
       yield* (yield* Configurations).upload(unused.configurationVersionId, Stream.succeed(archive("unused")))
+      yield* (yield* NamedBlobs).sweep(Infinity)
       expect((yield* create(unused)).status).toBe("pending")
       yield* pass
       expect(filesIn(made).has(unused.archiveSha256)).toBe(true)
@@ -298,6 +299,8 @@ describe("a server that dies while it removes", () => {
       const old = yield* Effect.forEach(["1", "2", "3"], past)
       yield* newer
       yield* push(old[0]!.workspaceId, 1, 2, 3, 4)
+      yield* (yield* StateVersions).leave(old[0]!.stage.id, old[0]!.workspaceId, { bytes: state(5), why: "" })
+      yield* Effect.forEach(yield* (yield* Rescues).pending(old[0]!.workspaceId), ({ id }) => settle(id))
       yield* onDay(31)
       for (let at = 0; yield* dies(at); at++) {
         expect((yield* named(sql)).filter(({ sha256 }) => !existsSync(join(made, "data", "blobs", sha256)))).toEqual([])
