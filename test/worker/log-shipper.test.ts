@@ -57,7 +57,7 @@ describe("the log", () => {
       let from = 0
       const pieces = sizes.map((size) => out(text.slice(from, from += size)))
       expect(yield* using(log, ({ show }) => show(Stream.fromIterable(pieces), []))).toBe(text.slice(-64 * 1024))
-    }), { arbitrary: { runs: 50 } })
+    }), { arbitrary: { runs: 20 } })
 
   it.effect("goes to the server in pieces of what came within 200 ms", () =>
     Effect.gen(function*() {

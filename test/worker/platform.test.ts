@@ -10,9 +10,9 @@ import { Settings } from "../../src/worker/settings.ts"
 import { sha256 } from "./fake-task-api.ts"
 import { type PoolParts, poolParts, taskUid } from "./pool-parts.ts"
 
-const withPlatform = <A, E>(use: (platform: Platform["Service"], parts: PoolParts) => Effect.Effect<A, E, Settings>) =>
+const withPlatform = <A, E>(use: (platform: Platform["Service"], parts: PoolParts) => Effect.Effect<A, E, Settings>, patience = "1 second") =>
   Effect.gen(function*() {
-    const parts = yield* poolParts("1 second")
+    const parts = yield* poolParts(patience)
     const context = yield* Layer.build(parts.layer)
     return yield* Effect.provide(Effect.flatMap(Platform, (platform) => use(platform, parts)), context)
   }).pipe(Effect.scoped)
@@ -25,7 +25,7 @@ describe("the platform", () => {
       api.variables = [{ name: "region", value: "eu", sensitive: true }]
       api.fault("GET /assignment", "not ours", 500, "lose answer")
       expect((yield* details).variables).toEqual(api.variables)
-    })))
+    }), "1 minute"))
 
   it.live("gives up with PoolUnreachable after its patience", () =>
     withPlatform(Effect.fnUntraced(function*({ details }, { api }) {
