@@ -24,9 +24,9 @@ export interface Examination {
 const apiServer = [{ address: "kubernetes.default.svc", port: 443 }]
 
 const examineTraffic = Effect.fnUntraced(function*(config: ResolvedConfig) {
-  const closedElsewhere = yield* isClosedWhole(config)
+  const isClosedElsewhere = yield* isClosedWhole(config)
   const found = yield* Effect.scoped(examineNetwork(config, apiServer))
-  const checks = Option.isNone(found) ? [nothingStarted(config)] : networkChecks(config, found.value, apiServer, closedElsewhere)
+  const checks = Option.isNone(found) ? [nothingStarted(config)] : networkChecks(config, found.value, apiServer, isClosedElsewhere)
   return [...checks, ...yield* Effect.as(keepProof(config, provesIsolation(checks)), []).pipe(orUnknown("the proof of isolation"))]
 })
 

@@ -42,13 +42,21 @@ const enforcement = ({ findings: { closed, open }, listener }: NetworkFindings):
     : say("ok", "of two Pods alike, the one that a policy closes reaches nothing")
 }
 
-const mayReachAnyone = ({ restrictMetadataService, taskNetwork: { denyPods } }: ResolvedConfig): boolean => !restrictMetadataService && !denyPods
+/** Who says that tasks are kept from metadata services, if anybody does; what is not in the values may go without any of them changing. */
+const closing = ({ restrictMetadataService, taskNetwork: { closedElsewhere, denyPods } }: ResolvedConfig, isClosedElsewhere: boolean) => {
+  if (closedElsewhere && !isClosedElsewhere) return "a policy that is not there"
+  if (restrictMetadataService || denyPods || closedElsewhere) return "the values"
+  return isClosedElsewhere ? "a policy that the values do not know" : "nobody"
+}
 
-const metadata = (config: ResolvedConfig, found: ReadonlyArray<Finding>, enforced: boolean, closedElsewhere: boolean): Check => {
+const metadata = (config: ResolvedConfig, found: ReadonlyArray<Finding>, enforced: boolean, isClosedElsewhere: boolean): Check => {
   const say = check(metadataServices)
+  const by = closing(config, isClosedElsewhere)
   const open = found.filter(isOneOf(metadataTargets)).filter(({ last }) => last)
   if (open.length > 0) return say("failed", `a task's Pod reaches ${listed(open)}, where a node's own credentials may be; give restrictMetadataService: true, or component restricted-egress`)
-  if (mayReachAnyone(config) && !closedElsewhere) return say("warning", "nobody answered there, but no policy of this installation says so; give restrictMetadataService: true, or component restricted-egress")
+  if (by === "a policy that is not there") return say("failed", `no policy closes all egress of ${config.taskNamespace}, though task.networkPolicy.closedElsewhere is true; apply component restricted-egress, or take the value back`)
+  if (by === "a policy that the values do not know") return say("warning", "nobody answered there, and a policy closes all egress, but nobody would notice if that went; give task.networkPolicy.closedElsewhere: true, as component restricted-egress does")
+  if (by === "nobody") return say("warning", "nobody answered there, but no policy of this installation says so; give restrictMetadataService: true, or component restricted-egress")
   return enforced ? say("ok", "nobody answered, a policy says so, and policies are enforced") : say("unknown", "nobody answered, but it is not proven that policies are enforced")
 }
 
@@ -74,15 +82,15 @@ export const provesIsolation = (checks: ReadonlyArray<Check>): boolean =>
 export const nothingStarted = ({ taskNamespace }: ResolvedConfig): Check =>
   check(networkPolicies)("unknown", `no Pod could be started in ${taskNamespace} to connect to; see kubectl -n ${taskNamespace} get events`)
 
-/** `apiServer`: what a worker has to reach. `closedElsewhere`: a policy that is none of the values' closes all egress of the namespace. */
-export const networkChecks = (config: ResolvedConfig, found: NetworkFindings, apiServer: ReadonlyArray<ProbeTarget>, closedElsewhere: boolean): ReadonlyArray<Check> => {
+/** `apiServer`: what a worker has to reach. `isClosedElsewhere`: a policy that is none of the values' closes all egress of the namespace. */
+export const networkChecks = (config: ResolvedConfig, found: NetworkFindings, apiServer: ReadonlyArray<ProbeTarget>, isClosedElsewhere: boolean): ReadonlyArray<Check> => {
   const enforced = enforcement(found)
   const proven = enforced.outcome === "ok"
   return [
     enforced,
     ...Option.match(found.findings.task, {
       onNone: () => [check(metadataServices)("unknown", "the probe of tasks did not tell what it reached")],
-      onSome: (task) => [metadata(config, task, proven, closedElsewhere), otherPods(config, task, found, proven), needed(task, apiServer)]
+      onSome: (task) => [metadata(config, task, proven, isClosedElsewhere), otherPods(config, task, found, proven), needed(task, apiServer)]
     })
   ]
 }

@@ -10,8 +10,8 @@ const mark = "scalr.io/isolation-proven"
 
 type Annotations = Readonly<Record<string, string>>
 
-const subject = ({ name, restrictMetadataService, taskNamespace, taskNetwork: { cloudIdentity, denyIngress, denyPods } }: ResolvedConfig): string =>
-  fingerprint(JSON.stringify([name, taskNamespace, restrictMetadataService, denyIngress, denyPods, cloudIdentity]))
+const subject = ({ name, restrictMetadataService, taskNamespace, taskNetwork: { closedElsewhere, cloudIdentity, denyIngress, denyPods } }: ResolvedConfig): string =>
+  fingerprint(JSON.stringify([name, taskNamespace, restrictMetadataService, denyIngress, denyPods, cloudIdentity, ...closedElsewhere ? ["closed elsewhere"] : []])) // else as it was before there was this value: a proof outlives an upgrade
 
 /** `now`: in RFC 3339, for people. */
 export const proven = (annotations: Annotations, config: ResolvedConfig, now: string): Annotations => ({ ...annotations, [mark]: `${now} ${subject(config)}` })

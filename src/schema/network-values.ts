@@ -76,6 +76,11 @@ export const mirrorContradictions = (all: ReadonlyArray<NetworkMirror>) =>
   })
 
 export const taskNetworkPolicy = section({
+  closedElsewhere: value(
+    Schema.Boolean,
+    false,
+    "Says that a NetworkPolicy beside those of the values closes all egress of the tasks' namespace, as component restricted-egress has it: `agent-job doctor` looks for it, and a proof of isolation may rest on it."
+  ),
   cloudIdentity: value(
     optional(Schema.Literals(["eks", "gke"])),
     "",

@@ -30,13 +30,16 @@ const seen = ({ closed = both(false), metadata = false, needed = true, open = bo
 }
 
 const walled = { restrictMetadataService: true }
+const closed = { task: { networkPolicy: { closedElsewhere: true } } }
 const outcomes = (values: object, found: NetworkFindings, closedElsewhere = false) =>
   networkChecks(configOf(values), found, apiServer, closedElsewhere).map(({ outcome }) => outcome)
 
 describe("the network", () => {
   it.each<{ given: string; values?: object; seen?: Seen; elsewhere?: boolean; is: ReadonlyArray<string> }>([
     { given: "one that enforces, and metadata closed by the values", values: walled, is: ["ok", "ok", "warning", "ok"] },
-    { given: "one that enforces, and egress closed by a policy of the namespace", elsewhere: true, is: ["ok", "ok", "warning", "ok"] },
+    { given: "one that enforces, and egress closed by a policy of the namespace that the values rest on", values: closed, elsewhere: true, is: ["ok", "ok", "warning", "ok"] },
+    { given: "one that enforces, and egress closed by a policy of the namespace that no value knows", elsewhere: true, is: ["ok", "warning", "warning", "ok"] },
+    { given: "one that enforces, and values that rest on a policy that is gone", values: closed, is: ["ok", "failed", "warning", "ok"] },
     { given: "one that enforces, and no policy", is: ["ok", "warning", "warning", "ok"] },
     { given: "one that takes policies and does not hold to them", values: walled, seen: { closed: both(true) }, is: ["failed", "unknown", "warning", "ok"] },
     { given: "one where nobody reaches anybody, whatever a policy says", values: walled, seen: { open: both(false) }, is: ["unknown", "unknown", "warning", "ok"] },
@@ -60,16 +63,18 @@ describe("the network", () => {
 })
 
 describe("a proof of isolation", () => {
-  const proves = (values: object, what?: Seen) => provesIsolation(networkChecks(configOf(values), seen(what), apiServer, false))
-  it.each<{ given: string; values: object; seen?: Seen; is: boolean }>([
+  const proves = (values: object, what?: Seen, elsewhere = false) => provesIsolation(networkChecks(configOf(values), seen(what), apiServer, elsewhere))
+  it.each<{ given: string; values: object; seen?: Seen; elsewhere?: boolean; is: boolean }>([
     { given: "policies that are enforced, and metadata that they close", values: walled, is: true },
     { given: "no policy", values: {}, is: false },
+    { given: "a policy beside the values that they rest on", values: closed, elsewhere: true, is: true },
+    { given: "a policy that could go without any value changing", values: {}, elsewhere: true, is: false },
     { given: "a network that does not hold to policies", values: walled, seen: { closed: both(true) }, is: false },
     { given: "a network that nobody gets through", values: walled, seen: { open: both(false) }, is: false },
     { given: "policies that come late", values: walled, seen: { closed: { first: true, last: false } }, is: false },
     { given: "metadata that answer", values: walled, seen: { metadata: true }, is: false },
     { given: "other Pods that should be closed", values: { task: { networkPolicy: { denyPods: true } } }, is: false }
-  ])("is given by $given: $is", ({ is, seen: what, values }) => expect(proves(values, what)).toBe(is))
+  ])("is given by $given: $is", ({ elsewhere, is, seen: what, values }) => expect(proves(values, what, elsewhere)).toBe(is))
 })
 
 describe("what is installed", () => {

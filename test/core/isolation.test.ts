@@ -14,6 +14,15 @@ describe("a proof of isolation", () => {
     expect(unproven(marked)).toEqual(foreign)
   })
 
+  it("ends with the component that closed the network, and its layer of values", () => {
+    const closed = { task: { networkPolicy: { closedElsewhere: true } } }
+    const marked = proven({}, configOf(closed), noon)
+    expect([isProven(marked, configOf(closed)), isProven(marked, configOf()), isProven(marked, configOf(walled))]).toEqual([true, false, false])
+  })
+
+  it("is what it was before the values could say that the network is closed elsewhere", () =>
+    expect(proven({}, configOf(walled), noon)).toEqual({ "scalr.io/isolation-proven": `${noon} 1m4fblm` }))
+
   it("outlives other values that it has nothing to do with", () =>
     expect(isProven(proven({}, configOf(walled), noon), configOf({ ...walled, task: { limits: { total: 3 } } }))).toBe(true))
 
@@ -21,6 +30,7 @@ describe("a proof of isolation", () => {
     { given: "metadata services that are open again", values: {} },
     { given: "other Pods that are to be closed too", values: { ...walled, task: { networkPolicy: { denyPods: true } } } },
     { given: "a cloud's identity that is opened", values: { ...walled, task: { networkPolicy: { cloudIdentity: "eks" } } } },
+    { given: "a policy beside the values that they rest on", values: { ...walled, task: { networkPolicy: { closedElsewhere: true } } } },
     { given: "another namespace", values: { ...walled, task: { namespace: "tasks" } } },
     { given: "another installation", values: { ...walled, fullnameOverride: "other" } }
   ])("is none of $given", ({ values }) => expect(isProven(proven({}, configOf(walled), noon), configOf(values))).toBe(false))

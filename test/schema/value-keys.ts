@@ -110,6 +110,7 @@ export const ourKeys: ReadonlyArray<Row> = [
   ["admissionPolicies.enabled", false],
   ["admissionPolicies.persistentVolumeClaims", ["*"]],
   ["admissionPolicies.secrets", ["*"]],
+  ["task.networkPolicy.closedElsewhere", false],
   ["task.networkPolicy.cloudIdentity", ""],
   ["task.networkPolicy.denyIngress", false],
   ["task.networkPolicy.denyPods", false],

@@ -62,6 +62,8 @@ export const mirrorsOf = ({ providerFilesystemMirrors: filesystem, providerNetwo
   filesystem.length + network.length === 0 ? {} : { mirrors: { filesystem, network: network.map((mirror) => ({ ...mirror, url: mirror.url.replace(/\/*$/u, "/") })) } }
 
 export interface TaskNetworkConfig {
+  /** By a policy that no value makes. */
+  readonly closedElsewhere: boolean
   readonly denyIngress: boolean
   readonly denyPods: boolean
   readonly cloudIdentity?: "eks" | "gke"

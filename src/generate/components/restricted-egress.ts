@@ -49,6 +49,7 @@ export const restrictedEgress: Component = {
     "DNS is the Pods of kube-system with label k8s-app: kube-dns, and port 53 of private networks, for a cache on the node that answers at the address of the Service; OpenShift's Pods listen at 5353, and want a rule of yours.",
     "List it after restrict-metadata, which it makes needless and takes away, since that one would open all the rest."
   ],
+  layer: { task: { networkPolicy: { closedElsewhere: true } } },
   objects: policies,
   ifThere: [wider("agent-job-metadata-service"), wider("agent-job-task-egress")]
 }

@@ -36,7 +36,8 @@ const pieces = (values: Tree): Pieces => {
     ...Object.assign({}, ...objects.filter(isDeployment).map(ofDeployment)) as Pieces,
     ...ofJob(values, config.configHash),
     policy: { ...config.policy, configHash: "" },
-    pool: config.pool
+    pool: config.pool,
+    "proof of isolation": config.taskNetwork.closedElsewhere
   }
 }
 

@@ -116,6 +116,7 @@ export const effects: ReadonlyArray<readonly [key: string, value: unknown, chang
   ["task.limits.perWorkspace", 1, "policy"],
   ["task.limits.total", 1, "policy"],
   ["task.namespace", "agent-job-tasks", "PodDisruptionBudget, Role, RoleBinding, ServiceAccount"],
+  ["task.networkPolicy.closedElsewhere", true, "proof of isolation"],
   ["task.networkPolicy.cloudIdentity", "eks", "NetworkPolicy", { restrictMetadataService: true }],
   ["task.networkPolicy.denyIngress", true, "NetworkPolicy"],
   ["task.networkPolicy.denyPods", true, "NetworkPolicy"],
