@@ -48,10 +48,11 @@ const generators = ({ configMaps = [], layer, name }: Component, config: Resolve
   ...configMaps
 ]
 
-const comments = ({ adapt, does, inputs = [], name }: Component): ReadonlyArray<string> => [
+const comments = ({ adapt, does, inputs = [], name, objects }: Component): ReadonlyArray<string> => [
   does,
   ...(inputs.length === 0 ? [] : [`Whoever uses it generates the ConfigMap agent-job-${name} with ${inputs.map(({ example, literal }) => `${literal}=${example}`).join(" and ")}, as their own values; it is never applied.`]),
-  ...adapt
+  ...adapt,
+  ...(objects === undefined ? [] : ["What it brings is for an installation under the shipped names; for others see \"Other names\" in kustomize/README.md."])
 ]
 
 /** By a target: kustomize does not miss the object of such a patch. */

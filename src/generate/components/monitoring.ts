@@ -1,7 +1,6 @@
 // The component `monitoring`: where Prometheus finds the metrics, what it wakes people for, and a dashboard of Grafana.
 // The rules are a plain file too, for a Prometheus without the operator and for promtool.
 // Used by generate/components.
-import { selectorLabels } from "../../core/manifest/labels.ts"
 import { objectMetadata } from "../../core/manifest/object-metadata.ts"
 import type { ResolvedConfig } from "../../core/resolve.ts"
 import { manifestYaml } from "../../cli/manifest-yaml.ts"
@@ -15,19 +14,16 @@ const untouched = { "kustomize.toolkit.fluxcd.io/substitute": "disabled" }
 
 const metadata = (config: ResolvedConfig) => objectMetadata(config, "controller", { name: config.name, namespace: config.namespace })
 
-/** Of both programs; each has one of the two ports. */
-const podMonitor = (config: ResolvedConfig) => {
-  const { "app.kubernetes.io/component": _, ...ofInstallation } = selectorLabels(config, "controller")
-  return {
-    apiVersion: "monitoring.coreos.com/v1",
-    kind: "PodMonitor",
-    metadata: metadata(config),
-    spec: {
-      selector: { matchLabels: ofInstallation, matchExpressions: [{ key: "app.kubernetes.io/component", operator: "In", values: ["controller", "server"] }] },
-      podMetricsEndpoints: ["health", "http"].map((port) => ({ port, path: "/metrics", interval: "30s" }))
-    }
+/** Of both programs; each has one of the two ports. Whatever the installation in this namespace is called, since no overlay renames what a selector says. */
+const podMonitor = (config: ResolvedConfig) => ({
+  apiVersion: "monitoring.coreos.com/v1",
+  kind: "PodMonitor",
+  metadata: metadata(config),
+  spec: {
+    selector: { matchLabels: { "app.kubernetes.io/name": "agent-job" }, matchExpressions: [{ key: "app.kubernetes.io/component", operator: "In", values: ["controller", "server"] }] },
+    podMetricsEndpoints: ["health", "http"].map((port) => ({ port, path: "/metrics", interval: "30s" }))
   }
-}
+})
 
 const prometheusRule = (config: ResolvedConfig) => ({ apiVersion: "monitoring.coreos.com/v1", kind: "PrometheusRule", metadata: metadata(config), spec: { groups } })
 

@@ -1,0 +1,46 @@
+// Components for an installation of another name in other namespaces, as the README shows it. It needs kustomize, and no API server.
+import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
+import { execFileSync } from "node:child_process"
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join, relative, resolve } from "node:path"
+import { build, type Built } from "./build.ts"
+
+const folder = realpathSync(mkdtempSync(join(tmpdir(), "agent-job-names-")))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const [, shown = ""] = /```yaml\n# kustomization\.yaml of a base for other names\n([^]*?)```/u.exec(readFileSync("kustomize/README.md", "utf8")) ?? []
+const base = join(folder, "base")
+let objects: ReadonlyArray<Built> = []
+
+beforeAll(async () => {
+  mkdirSync(base)
+  writeFileSync(join(base, "kustomization.yaml"), shown.replaceAll(/https:\/\/git\.example\.com\/agent-job\/\/(\S+)\?ref=\S+/gu, (_, path: string) => relative(base, resolve(path))))
+  writeFileSync(join(folder, "values.yaml"), "task: { namespace: scalr-tasks }\n")
+  const flags = ["--values", join(folder, "values.yaml"), "--name", "scalr-agent", "--namespace", "scalr", "--base", base, "--out", join(folder, "scalr")]
+  execFileSync(process.execPath, ["src/main.ts", "overlay", ...flags])
+  objects = await build(join(folder, "scalr"))
+})
+
+const ofKind = (kind: string): ReadonlyArray<Built> => objects.filter((_) => _.kind === kind)
+
+describe("components beneath an overlay with other names", () => {
+  it("bring all that they bring into its namespaces, and nothing into those that are shipped", () => {
+    expect([...new Set(objects.flatMap(({ metadata: { namespace = [] } }) => namespace))].sort()).toEqual(["scalr", "scalr-tasks"])
+  })
+
+  it.each([
+    { kind: "NetworkPolicy", namespaces: ["scalr-tasks", "scalr-tasks", "scalr-tasks", "scalr", "scalr", "scalr"] },
+    { kind: "ResourceQuota", namespaces: ["scalr-tasks"] },
+    { kind: "LimitRange", namespaces: ["scalr-tasks"] },
+    { kind: "PodMonitor", namespaces: ["scalr"] }
+  ])("have each $kind where its Pods are", ({ kind, namespaces }) => {
+    expect(ofKind(kind).map(({ metadata }) => metadata.namespace).sort()).toEqual([...namespaces].sort())
+  })
+
+  it("find the Pods of its controller", () => {
+    const labels = ofKind("Deployment").map(({ spec }) => (spec as { readonly template: { readonly metadata: { readonly labels: object } } }).template.metadata.labels)
+    const selected = ofKind("PodMonitor").map(({ spec }) => (spec as { readonly selector: { readonly matchLabels: object } }).selector.matchLabels)
+    expect(labels).toMatchObject(selected)
+  })
+})
