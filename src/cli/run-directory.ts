@@ -2,13 +2,14 @@
 // Invariant: what is applied was approved, by an answer, by --auto-approve or elsewhere.
 // Used by run.
 import { Effect, Option } from "effect"
+import { expressionOf } from "../core/hcl.ts"
 import type { RunView } from "../schema/run.ts"
 import { decide } from "./approval.ts"
 import { archiveOf } from "./archive.ts"
 import { Cancelled, Failed } from "./failure.ts"
 import { follow, type Followed, followStep, patiently } from "./follow-run.ts"
 import { onInterrupt } from "./interrupt.ts"
-import type { RunVariable } from "./run-variables.ts"
+import type { GivenVariable } from "./run-variables.ts"
 import { Screen } from "./screen.ts"
 import { type Output, ServerClient } from "./server-client.ts"
 import { applySummary, approvalHint, failure, nextSteps, outputLines, planSummary, size, type Step } from "./summary.ts"
@@ -19,7 +20,7 @@ export interface RunRequest {
   readonly autoApprove: boolean
   readonly destroy: boolean
   readonly planOnly: boolean
-  readonly variables: ReadonlyArray<RunVariable>
+  readonly variables: ReadonlyArray<GivenVariable>
   /** One JSON document at the end instead of a summary for people. */
   readonly json: boolean
 }
@@ -38,7 +39,7 @@ const start = Effect.fn("start")(function*({ autoApprove, destroy, directory, pl
   if (created) yield* screen.step(`Made the workspace ${workspace}`)
   yield* screen.status(`Uploading ${size(archive.bytes.length)}`)
   const configurationVersionId = yield* server.upload(workspaceId, archive.bytes, { speculative: planOnly })
-  const runId = yield* server.createRun({ workspaceId, configurationVersionId, destroy, autoApply: autoApprove, planOnly, variables })
+  const runId = yield* server.createRun({ workspaceId, configurationVersionId, destroy, autoApply: autoApprove, planOnly, variables: variables.map(({ key, value }) => ({ key, value: expressionOf(value) })) })
   yield* screen.step(`Started ${runId} in workspace ${workspace}`)
   return { runId, workspaceId }
 })

@@ -6,7 +6,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import { WorkspaceName } from "../schema/names.ts"
 import { BadInput } from "./failure.ts"
 import { lazily } from "./lazily.ts"
-import { runVariable } from "./run-variables.ts"
+import { givenVariable } from "./run-variables.ts"
 import { noColor, serverFlags, toggle } from "./settings.ts"
 import { withServer } from "./with-server.ts"
 
@@ -21,7 +21,7 @@ const flags = {
   planOnly: toggle("plan-only", "Only show what would change."),
   variables: Flag.String("var").pipe(
     Flag.withMetavar("key=value"),
-    Flag.filterMap((given) => Result.getSuccess(runVariable(given)), (given) => Result.match(runVariable(given), { onFailure: (problem) => problem, onSuccess: () => "" })),
+    Flag.filterMap((given) => Result.getSuccess(givenVariable(given)), (given) => Result.match(givenVariable(given), { onFailure: (problem) => problem, onSuccess: () => "" })),
     Flag.atLeast(0),
     Flag.withDescription("Set an input variable, once for each. A value that begins with [, { or \" is an HCL expression.")
   ),

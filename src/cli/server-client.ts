@@ -10,7 +10,6 @@ import { RunList, runPath, RunView } from "../schema/run.ts"
 import { ImportStarted, statePath, StateView } from "../schema/state.ts"
 import { organization, tfePath } from "../schema/tfe-api.ts"
 import { NothingThere, ServerRefused, ServerUnreachable, TokenRefused } from "./failure.ts"
-import type { RunVariable } from "./run-variables.ts"
 import type { Connection } from "./settings.ts"
 
 export type ServerFailure = ServerUnreachable | TokenRefused | NothingThere | ServerRefused
@@ -21,7 +20,8 @@ export interface NewRun {
   readonly destroy: boolean
   readonly autoApply: boolean
   readonly planOnly: boolean
-  readonly variables: ReadonlyArray<RunVariable>
+  /** Their values are HCL expressions. */
+  readonly variables: ReadonlyArray<{ readonly key: string; readonly value: string }>
 }
 
 const document = <F extends Schema.Struct.Fields>(attributes: F) => Schema.Struct({ data: Schema.Struct({ id: Schema.String, attributes: Schema.Struct(attributes) }) })

@@ -1,6 +1,6 @@
 // Text as HCL, and the two files that are added to a configuration: the values of its variables, and the backend that replaces its own.
 // Always holds: a plain value is a quoted string in which nothing is evaluated; only a value marked `hcl` is an expression.
-// Used by worker/provision.ts, and for what is typed by cli/run-variables.ts.
+// Used by worker/provision.ts, and by cli/run-directory.ts for what is typed.
 
 /** What the engine calls one input variable, and its value; `hcl` when that is an expression. */
 export interface InputValue {
@@ -19,6 +19,9 @@ const escapes: Readonly<Record<string, string>> = { "\\": "\\\\", '"': '\\"', "\
 /** An HCL string literal of exactly this text. */
 export const quoted = (text: string): string =>
   `"${text.replace(/[\\"\n\r\t]|[$%]\{|[\u0000-\u001f\u007f]/gu, (found) => escapes[found] ?? `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`)}"`
+
+/** A value that was typed: one that begins with `[`, `{` or `"` is an HCL expression; anything else is text, which the engine converts to the variable's type. */
+export const expressionOf = (typed: string): string => /^\s*[[{"]/u.test(typed) ? typed : quoted(typed)
 
 /** The content of the variables file; of two values for one name the later one counts. */
 export const variablesFile = (values: ReadonlyArray<InputValue>): string =>

@@ -103,12 +103,12 @@ describe("a run", () => {
   it.live("uploads the directory as it is, and its variables as expressions", () =>
     Effect.gen(function*() {
       const screen = toldScreen()
-      const { run, url } = yield* running(screen, request({ planOnly: true, variables: [{ key: "greeting", value: "\"goodbye\"" }] }))
+      const { run, url } = yield* running(screen, request({ planOnly: true, variables: [{ key: "greeting", value: "good\tbye" }, { key: "zones", value: "[\"a\"]" }] }))
       yield* run
       const view = yield* person(url).view(runId(screen))
       const { json } = yield* person(url).as("GET", `/api/v2/runs/${view.id}`)
       expect(view.archiveSha256).toBe(sha256((yield* archiveOf(example)).bytes))
-      expect(json.data.attributes.variables).toEqual([{ key: "greeting", value: "\"goodbye\"" }])
+      expect(json.data.attributes.variables).toEqual([{ key: "greeting", value: "\"good\\tbye\"" }, { key: "zones", value: "[\"a\"]" }])
     }))
 
   it.live("without a terminal stays planned, and says how to go on", () =>

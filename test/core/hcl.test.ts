@@ -1,7 +1,7 @@
 // The files that are added to a configuration; what the engine makes of them is tested with the engine itself.
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { backendFile, quoted, variablesFile } from "../../src/core/hcl.ts"
+import { backendFile, expressionOf, quoted, variablesFile } from "../../src/core/hcl.ts"
 
 describe("quoted", () => {
   it.prop("is one line in which nothing is evaluated", [Schema.String], ([text]) => {
@@ -16,6 +16,19 @@ describe("quoted", () => {
     { text: "\u0007", literal: `"\\u0007"` },
     { text: "é $ % {", literal: `"é $ % {"` }
   ])("of $text is $literal", ({ literal, text }) => expect(quoted(text)).toBe(literal))
+})
+
+describe("expressionOf", () => {
+  it.each([
+    { typed: "goodbye", expression: `"goodbye"` },
+    { typed: "3", expression: `"3"` },
+    { typed: "", expression: `""` },
+    { typed: "${name}", expression: `"$\${name}"` },
+    { typed: "bell \u0007", expression: `"bell \\u0007"` },
+    { typed: `["a", "b"]`, expression: `["a", "b"]` },
+    { typed: "{ a = 1 }", expression: "{ a = 1 }" },
+    { typed: ` "\${upper("x")}"`, expression: ` "\${upper("x")}"` }
+  ])("of $typed is $expression", ({ expression, typed }) => expect(expressionOf(typed)).toBe(expression))
 })
 
 describe("variablesFile", () => {
