@@ -1,15 +1,16 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer } from "effect"
+import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { once } from "node:events"
 import { cpSync } from "node:fs"
 import { request } from "node:http"
 import { RunEvent } from "../../src/core/run-machine.ts"
-import { type RunId, Sha256, WorkspaceName } from "../../src/schema/names.ts"
+import { type RunId, WorkspaceName } from "../../src/schema/names.ts"
 import { poolPath } from "../../src/schema/pool-api.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { Assignments } from "../../src/server/assignments.ts"
+import { Blobs } from "../../src/server/blobs.ts"
 import { Configurations } from "../../src/server/configurations.ts"
 import { Rescues } from "../../src/server/rescues.ts"
 import { Runs } from "../../src/server/runs.ts"
@@ -28,9 +29,10 @@ interface Offering {
 const offering = Effect.gen(function*() {
   const { id: workspaceId } = yield* Effect.flatMap(Workspaces, (workspaces) => workspaces.ensure(WorkspaceName.make("demo")))
   const version = yield* Effect.flatMap(Configurations, (configurations) => configurations.create(workspaceId, false))
+  const { sha256: archiveSha256 } = yield* Effect.flatMap(Blobs, (blobs) => blobs.put(Stream.empty, { limitBytes: 0 }))
   const runs = yield* Runs
   const { id } = yield* runs.create({
-    workspaceId, configurationVersionId: version.id, archiveSha256: Sha256.make(sha256("")), planOnly: false, autoApply: false, destroy: false, message: "", engine: undefined, options: {}, variables: []
+    workspaceId, configurationVersionId: version.id, archiveSha256, planOnly: false, autoApply: false, destroy: false, message: "", engine: undefined, options: {}, variables: []
   })
   return { id, stageId: `${id}.plan.1`, workspaceId } satisfies Offering
 })

@@ -107,14 +107,14 @@ describe("a full disk", () => {
   it.live("refuses a state and a refused state alike, so that the worker keeps it, and has the one before", () =>
     Effect.gen(function*() {
       const made = yield* directory
-      const { child, url } = yield* started(made, 512)
+      const { child, url } = yield* started(made, 1024)
       yield* person(url).start("demo", { "auto-apply": true })
       yield* planWith(url)
       const apply = yield* agent(url).take
       const applier = worker(url, apply)
       const { epoch } = (yield* applier.lock("a")).json
       expect((yield* applier.pushState(state(1), "a", epoch)).status).toBe(204)
-      const large = { ...state(2), resources: [{ filler: "x".repeat(600_000) }] }
+      const large = { ...state(2), resources: [{ filler: "x".repeat(1_200_000) }] }
       for (const id of ["a", "a stranger's"]) expect((yield* applier.pushState(large, id, epoch)).json).toMatchObject({ error: "storage", message: expect.stringContaining("disk is full") })
       expect((yield* ask(`${url}/api/state/v1/workspaces/demo`, userToken)).json).toEqual(state(1))
       expect((yield* person(url).as("GET", statePath.state("demo"))).json.evidence).toEqual([])

@@ -44,9 +44,9 @@ describe("after a start, the data directory", () => {
       yield* (yield* left(made)).end
       writeFileSync(join(blobsIn(made), "new-torn"), "half")
       ageAll(made, 31)
-      expect(readdirSync(blobsIn(made))).toHaveLength(7)
+      expect(readdirSync(blobsIn(made))).toHaveLength(6)
       const after = yield* serve(made)
-      yield* until(() => expect(readdirSync(blobsIn(made))).toHaveLength(5))
+      yield* until(() => expect(readdirSync(blobsIn(made))).toHaveLength(4))
       expect((yield* ask(`${after}/api/state/v1/workspaces/demo`, userToken)).json.serial).toBe(2)
       const { evidence } = (yield* person(after).as("GET", statePath.state("demo"))).json
       expect((yield* person(after).as("GET", statePath.evidence("demo", evidence[0].id))).json).toEqual(state(1))
@@ -59,7 +59,7 @@ describe("after a start, the data directory", () => {
       ageAll(made, 29)
       const before = Date.now() - 30 * day
       expect(yield* swept(made, before)).toEqual({ files: 1, bytes: archiveOf({ c: "d" }).byteLength })
-      expect(readdirSync(blobsIn(made))).toHaveLength(6)
+      expect(readdirSync(blobsIn(made))).toHaveLength(5)
     }))
 })
 
