@@ -1,6 +1,6 @@
 // Does the end of a stage leave the state of its workspace in doubt? One table, read from the top; if it does, a rescue is opened.
 // Always holds: a stage that ended with success, or that never had the lock, leaves none.
-// Used by server/assignments; printed into docs/state.md.
+// Used by server/stage-ends; printed into docs/state.md.
 import type { Stage } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 

@@ -1,6 +1,6 @@
 // The journals of stages: what each is to make by its plan, or has made, changed and destroyed, as its worker heard it; and at its end, what of it the state lacks.
 // Invariant: a journal has no gap and no number twice; of a stage that succeeded nothing is kept but what its plan wants, for as long as its run may need it.
-// Used by the task API (append), by assignments (account, when a stage ends) and by what looks at a rescue (missingFor).
+// Used by the task API (append), by stage-ends (account) and by what looks at a rescue (missingFor).
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { endedInOrder, stageEffects } from "../core/stage-effects.ts"

@@ -1,6 +1,6 @@
 // Runs: each step of core/run-machine, and all that follows from it, in one transaction.
 // Invariant: a workspace is held by one run that may apply, from its turn to its end; the others wait as pending, oldest first.
-// Used by the TFE routes (a person's wishes) and by assignments (an agent's words).
+// Used by the TFE routes (a person's wishes) and by assignments and stage-ends (an agent's words).
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { isFinal, move, type RunEvent } from "../core/run-machine.ts"

@@ -27,6 +27,7 @@ import { Retention } from "./retention.ts"
 import { runRoutes } from "./run-routes.ts"
 import { Runs } from "./runs.ts"
 import { keptByDefault, ServerError, type ServerOptions, Settings } from "./settings.ts"
+import { StageEnds } from "./stage-ends.ts"
 import { Stages } from "./stages.ts"
 import { StageStates } from "./stage-states.ts"
 import { StateRescue } from "./state-rescue.ts"
@@ -54,7 +55,7 @@ const dataDirectory = (directory: string) =>
 /** Everything that is stored, from the bottom up. */
 export const stores = (options: ServerOptions) =>
   Layer.mergeAll(Assignments.layer, ImportRuns.layer, KeptStates.layer, Retention.layer, StageStates.layer, StateRescue.layer).pipe(
-    Layer.provideMerge(Logs.layer),
+    Layer.provideMerge(Layer.mergeAll(Logs.layer, StageEnds.layer)),
     Layer.provideMerge(Runs.layer),
     Layer.provideMerge(Effects.layer),
     Layer.provideMerge(Stages.layer),

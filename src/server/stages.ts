@@ -1,6 +1,6 @@
 // The stages of runs as they are stored: one row is one assignment, from its creation to its result.
 // Waiting → offered → acknowledged → started → ended; a time that is set says that it came so far.
-// Used by runs (creates and withdraws them), assignments (offers and ends them) and the views.
+// Used by runs (creates and withdraws them), assignments (offers them), stage-ends (ends them) and the views.
 import { Clock, Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { Stage } from "../schema/agent-task.ts"

@@ -17,6 +17,7 @@ import { KeptStates } from "./kept-states.ts"
 import { Logs } from "./logs.ts"
 import { conflict, invalid, Refused } from "./refused.ts"
 import { type Run, Runs } from "./runs.ts"
+import { StageEnds } from "./stage-ends.ts"
 import { StageStates } from "./stage-states.ts"
 import type { StageRow } from "./stages.ts"
 import { StateVersions } from "./state-versions.ts"
@@ -38,6 +39,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const logs = yield* Logs
   const keptStates = yield* KeptStates
   const runs = yield* Runs
+  const stageEnds = yield* StageEnds
   const states = yield* StageStates
   const versions = yield* StateVersions
   const tokens = yield* Tokens
@@ -102,7 +104,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
         const { entries } = yield* journalRequest(request)
         const isPlan = stage.stage === "plan"
         if (entries.some(({ kind }) => kind !== "full" && (kind === "planned") !== isPlan)) return yield* conflict("wrong-stage", isPlan ? "A plan stage only says what is planned." : "Only a plan stage says what is planned.")
-        return HttpServerResponse.jsonUnsafe({ number: yield* assignments.journal(stage.id, entries) })
+        return HttpServerResponse.jsonUnsafe({ number: yield* stageEnds.journal(stage.id, entries) })
       })),
     routeOfStage("GET", taskPath.state, (_, __, stage) =>
       Effect.map(states.read(stage), ({ bytes, sha256 }) => HttpServerResponse.uint8Array(bytes, { contentType: "application/json", headers: { [taskHeader.digest]: sha256 } }))),

@@ -7,7 +7,6 @@ import { RunEvent } from "../core/run-machine.ts"
 import { ApplyRun, CreateConfigurationVersion, CreateRun, organization } from "../schema/tfe-api.ts"
 import type { PlanOptions } from "../schema/agent-task.ts"
 import { countOf, jsonApiErrors, jsonOf, noContent, queryOf } from "./answer.ts"
-import { Assignments } from "./assignments.ts"
 import { linkRoutes } from "./authorize.ts"
 import { Configurations } from "./configurations.ts"
 import { runOfStep } from "./ids.ts"
@@ -15,6 +14,7 @@ import { isLogSecret, isUploadSecret, logUrl, uploadUrl } from "./links.ts"
 import { Logs } from "./logs.ts"
 import { invalid } from "./refused.ts"
 import { type Run, Runs } from "./runs.ts"
+import { StageEnds } from "./stage-ends.ts"
 import { Stages } from "./stages.ts"
 import { document, documents, made, makeTfe } from "./tfe-envelope.ts"
 import { configurationVersionDocument, runDocument, stepDocument, workspaceDocument } from "./tfe-documents.ts"
@@ -38,10 +38,10 @@ const optionsOf = (attributes: CreateRun["data"]["attributes"]): PlanOptions => 
 
 export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const { base, member, route } = yield* makeTfe
-  const assignments = yield* Assignments
   const configurations = yield* Configurations
   const logs = yield* Logs
   const runs = yield* Runs
+  const stageEnds = yield* StageEnds
   const stages = yield* Stages
   const tokens = yield* Tokens
   const workspaces = yield* Workspaces
@@ -138,7 +138,7 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
       })),
     action("discard", RunEvent.Discard()),
     action("cancel", RunEvent.Cancel()),
-    route("POST", "/api/v2/runs/:id/actions/force-cancel", (_, { id = "" }, { name }) => Effect.as(assignments.forceCancel(id, name), accepted)),
+    route("POST", "/api/v2/runs/:id/actions/force-cancel", (_, { id = "" }, { name }) => Effect.as(stageEnds.forceCancel(id, name), accepted)),
 
     route("GET", "/api/v2/plans/:id", (request, { id = "" }) => Effect.map(step("plan", id, base(request)), (shape) => document(shape))),
     route("GET", "/api/v2/applies/:id", (request, { id = "" }) => Effect.map(step("apply", id, base(request)), (shape) => document(shape))),

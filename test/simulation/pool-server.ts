@@ -22,6 +22,7 @@ import { conflict, Refused, unauthorized } from "../../src/server/refused.ts"
 import { Rescues } from "../../src/server/rescues.ts"
 import { Runs } from "../../src/server/runs.ts"
 import { StageStates } from "../../src/server/stage-states.ts"
+import { StageEnds } from "../../src/server/stage-ends.ts"
 import { type StageRow, Stages } from "../../src/server/stages.ts"
 import { StateRescue } from "../../src/server/state-rescue.ts"
 import { StateVersions } from "../../src/server/state-versions.ts"
@@ -56,6 +57,7 @@ const blobsIn = (files: Map<string, Uint8Array>) => Layer.succeed(Blobs, {
 })
 
 const stores = Layer.mergeAll(Assignments.layer, StageStates.layer, StateRescue.layer).pipe(
+  Layer.provideMerge(StageEnds.layer),
   Layer.provideMerge(Runs.layer),
   Layer.provideMerge(Effects.layer),
   Layer.provideMerge(Stages.layer),

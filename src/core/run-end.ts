@@ -1,0 +1,36 @@
+// What the end of a stage is to its run: an event of core/run-machine, and what was found out.
+// Always holds: a plan that changes something goes on only if its saved plan is the one that is stored.
+// Used by server/stage-ends.
+import type { Changes, StageResult } from "../schema/stage-result.ts"
+import { RunEvent, type RunState, type Step } from "./run-machine.ts"
+
+interface RunEnd {
+  readonly event: RunEvent
+  readonly hasChanges?: boolean
+  readonly changes?: Changes
+  /** Why the run fails, in sentences. */
+  readonly failure?: string
+}
+
+type Planned = Pick<RunState, "planOnly" | "planSha256">
+
+const isItsPlan = ({ planSha256 }: Planned, { planDigest }: StageResult): boolean => planSha256 !== null && (planDigest ?? planSha256) === planSha256
+
+/** A number is enough to go on with: without one, a plan that succeeded is taken to change something, so that a person looks. */
+const planned = (run: Planned, result: StageResult): RunEnd => {
+  const { changes } = result
+  const hasChanges = result.hasChanges ?? (changes === undefined || changes.add + changes.change + changes.destroy > 0)
+  const facts = { hasChanges, ...(changes !== undefined && { changes }) }
+  if (!hasChanges || run.planOnly || isItsPlan(run, result)) return { ...facts, event: RunEvent.Planned({ hasChanges }) }
+  const failure = "The plan succeeded, but its saved plan is not the one stored here, so it cannot be applied; start the run again."
+  return { ...facts, event: RunEvent.Failed({ step: "plan" }), failure }
+}
+
+/** `doubted`: what is said of the state at the end of a failure. */
+export const runEnd = (step: Step, run: Planned, result: StageResult, doubted: string): RunEnd => {
+  switch (result.outcome) {
+    case "cancelled": return { event: RunEvent.Stopped({ step }) }
+    case "failed": return { event: RunEvent.Failed({ step }), failure: result.message + doubted }
+    case "succeeded": return step === "plan" ? planned(run, result) : { event: RunEvent.Applied() }
+  }
+}

@@ -1,0 +1,115 @@
+// What the end of a stage means: for the state, which may be in doubt; for the plan, which may be made again; for its run.
+// Always holds: a stage and its run end in one transaction, with what is in doubt, the token and the lock.
+// Used by assignments (an agent's word), the task API (a journal that comes late) and the TFE routes (an end by force).
+import { Clock, Context, DateTime, Effect, Layer, Option } from "effect"
+import { SqlClient } from "effect/sql"
+import { effectsMessage } from "../core/effects-message.ts"
+import { planAgainAfterMillis } from "../core/plan-again.ts"
+import { runEnd } from "../core/run-end.ts"
+import { isFinal, RunEvent, wishes } from "../core/run-machine.ts"
+import { sentence } from "../core/sentence.ts"
+import { needRescue } from "../core/stage-effects.ts"
+import { doubtOf, rescueAdvice, type StageEnd } from "../core/state-doubt.ts"
+import type { JournalEntry } from "../schema/effects.ts"
+import type { StageResult } from "../schema/stage-result.ts"
+import { Commits } from "./commits.ts"
+import { Effects } from "./effects.ts"
+import { conflict } from "./refused.ts"
+import { Rescues } from "./rescues.ts"
+import { type Run, Runs } from "./runs.ts"
+import { type StageRow, Stages, stepOf } from "./stages.ts"
+import { StateVersions } from "./state-versions.ts"
+import { now } from "./workspaces.ts"
+
+const make = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const commits = yield* Commits
+  const effects = yield* Effects
+  const rescues = yield* Rescues
+  const runs = yield* Runs
+  const stages = yield* Stages
+  const states = yield* StateVersions
+
+  /** Opens a rescue when the end leaves the state in doubt; gives what the run's failure says of it. */
+  const doubt = Effect.fnUntraced(function*(ended: StageRow, { id, workspace, workspaceId }: Run, result: StageResult, standing: Pick<StageEnd, "lock" | "refusedState">) {
+    const { id: stageId, stage } = ended
+    const unsaved = yield* effects.account(ended, workspaceId, result)
+    const because = doubtOf({ stage, result, unsavedEffects: unsaved !== undefined && needRescue(unsaved), ...standing })
+    if (because === undefined) return ""
+    const message = `The ${stage} of ${id} ended with ${result.reason}: ${because}`
+    yield* rescues.open({ workspaceId, stageId, reason: result.reason, message: unsaved === undefined ? message : `${message} (${effectsMessage(unsaved).replace(/\.$/u, "")})` })
+    return ` The state is in doubt; ${rescueAdvice(workspace)}`
+  })
+
+  /** What the worker heard of its engine. Of a stage that is over by now, what it adds is shown, and in doubt though an earlier doubt was settled. Gives the last number. */
+  const journal = Effect.fn("StageEnds.journal")((id: string, entries: ReadonlyArray<JournalEntry>) =>
+    sql.withTransaction(Effect.gen(function*() {
+      const { added, number } = yield* effects.append(id, entries)
+      const stage = yield* stages.get(id) // it may have ended while the entries were on the way
+      if (stage.stage !== "plan" && stage.result !== null && added > 0) yield* doubt(stage, yield* runs.get(stage.runId), stage.result, yield* states.standing(id))
+      return number
+    })))
+
+  /** The run has its next attempt with the end of the last one, unless somebody wanted it to end anyway. */
+  const planAgain = Effect.fnUntraced(function*(stage: StageRow, { message, reason }: StageResult, afterMillis: number) {
+    const run = yield* runs.step(stage.runId, RunEvent.Disrupted())
+    if (run.status !== "pending") return
+    yield* runs.forgetPlan(run)
+    yield* stages.createAgain(stage, {
+      notBefore: DateTime.formatIso(DateTime.makeUnsafe((yield* Clock.currentTimeMillis) + afterMillis)),
+      waitReason: reason,
+      waitMessage: `${sentence(message)} It is planned again ${afterMillis / 1000} seconds later, as attempt ${stage.attempt + 1}.`
+    })
+  })
+
+  /** What was missing is in the state now: that settles the rescue, unless something is left that only a person can look for. */
+  const settleImported = Effect.fnUntraced(function*({ id, workspaceId }: Run, rescueId: string) {
+    const rescue = (yield* rescues.pending(workspaceId)).find((one) => one.id === rescueId)
+    if (rescue === undefined) return
+    const left = yield* effects.missingFor(rescue)
+    if (left === undefined || !needRescue(left)) yield* rescues.settle(rescueId, id, "what was missing is imported")
+  })
+
+  /** Ends the stage's token and the lock it may hold, and gives its run what follows. */
+  const conclude = Effect.fnUntraced(function*(stage: StageRow, result: StageResult) {
+    const at = yield* now
+    yield* sql`UPDATE stages SET ${sql.update({
+      result: JSON.stringify(result),
+      endedAt: stage.endedAt ?? at,
+      ...(stage.endedAt === null && { acknowledgedAt: stage.acknowledgedAt ?? at })
+    })} WHERE id = ${stage.id}`
+    const run = yield* runs.get(stage.runId)
+    const standing = yield* states.standing(stage.id)
+    if (stage.stage !== "plan" && standing.lock === "none") yield* effects.forgetPlanned(run.id) // then it made nothing, seen or unseen, or ended in order
+    const doubted = yield* doubt(stage, run, result, standing)
+    yield* states.release(stage.id)
+    yield* commits.news(`logs ${run.id}`)
+    const again = planAgainAfterMillis(stage.stage, result, stage.attempt - 1)
+    if (Option.isSome(again)) return yield* planAgain(stage, result, again.value)
+    const { event, ...facts } = runEnd(stepOf(stage.stage), run, result, doubted)
+    yield* runs.step(stage.runId, event, facts)
+    if (stage.stage === "apply" && result.outcome === "succeeded" && run.rescueId !== null) yield* settleImported(run, run.rescueId)
+  })
+
+  /**
+   * At a person's word, of a run whose cancel was asked and never carried out, as when its AgentTask is gone: its stage ends as lost, and what it may have changed is in doubt.
+   * A worker that lives all the same stores nothing from then on: its states become evidence. Of a run that is over it is success.
+   */
+  const forceCancel = Effect.fn("StageEnds.forceCancel")((runId: string, by: string) =>
+    sql.withTransaction(Effect.gen(function*() {
+      const run = yield* runs.get(runId)
+      if (run.cancelAsked && isFinal(run.status)) return
+      const next = isFinal(run.status) ? "there is nothing to end." : `nobody has asked it to stop; ask first: agent-job cancel ${run.id}`
+      if (!wishes(run).forceCancel) return yield* conflict("wrong-moment", `The run ${run.id} is ${run.status.replaceAll("_", " ")}, and ${next}`)
+      const stage = (yield* stages.ofRun(run.id)).find(({ endedAt }) => endedAt === null)
+      if (stage === undefined) return yield* Effect.die(new Error(`the run ${run.id} is ${run.status} without a stage`))
+      const message = `${by} ended it by force, since its cancel was not carried out; whether it has run to its end, nobody saw.`
+      yield* conclude(stage, { outcome: "failed", reason: "Lost", message, finishedAt: yield* now })
+    })))
+
+  return { conclude, forceCancel, journal }
+})
+
+export class StageEnds extends Context.Service<StageEnds>()("agent-job/server/StageEnds", { make }) {
+  static readonly layer = Layer.effect(this, this.make)
+}
