@@ -37,7 +37,7 @@ export const AcquireResponse = Schema.Struct({ assignments: Schema.Array(Assignm
 export const CancellationsRequest = Schema.Struct({ after: Schema.Int, waitSeconds: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 60 })) })
 export const CancellationsResponse = Schema.Struct({ ids: Schema.Array(Schema.String), next: Schema.Int })
 
-/** `POST /api/pool/v1/assignments/:id/acknowledge`: the stage belongs to this AgentTask from now on. */
+/** `POST /api/pool/v1/assignments/:id/acknowledge`: the stage belongs to this AgentTask from now on. Refused with 409 and the word `rescue-pending` when it would change a state that is in doubt by now. */
 export const AcknowledgeRequest = Schema.Struct({ taskUid: Uid })
 
 /** `POST /api/pool/v1/assignments/:id/wait` */
