@@ -3,6 +3,7 @@
 // Run by controller/controller once this replica leads.
 import { Duration, Effect, Metric, Option, Ref, type SubscriptionRef } from "effect"
 import type { ResolvedConfig } from "../core/resolve.ts"
+import { makeBackoff } from "../queue/backoff.ts"
 import * as KeyedQueue from "../queue/keyed-queue.ts"
 import { Pool } from "./pool.ts"
 import { poolIntake } from "./pool-intake.ts"
@@ -11,7 +12,7 @@ import type { World } from "./world.ts"
 
 const concurrency = 16
 const drainLimit = Duration.seconds(20)
-const backoff = KeyedQueue.exponential(Duration.seconds(1), Duration.minutes(1))
+const longestBackoff = Duration.minutes(1)
 
 const leader = Metric.gauge("agent_job_leader", { description: "1 while this replica leads." })
 const depth = Metric.gauge("agent_job_queue_depth", { description: "Tasks that wait to be looked at." })
@@ -30,7 +31,7 @@ export const whileLeader = Effect.fnUntraced(function*({ config, drained, identi
   /** What a pass gave back may be another's turn. */
   const callUp = Effect.flatMap(Ref.get(sink), (add) => Effect.suspend(() => Effect.forEach(world.calledUp(), add, { discard: true })))
   const work = (key: string) => Effect.ensuring(reconciler.reconcile(key), callUp)
-  const queue = yield* KeyedQueue.make({ concurrency, work, backoff })
+  const queue = yield* KeyedQueue.make({ concurrency, work, backoff: makeBackoff(Duration.seconds(1), longestBackoff) })
   yield* Effect.addFinalizer(() => Ref.set(sink, () => Effect.void).pipe( // what changes from now on is for the next lead, which looks at all
     Effect.andThen(queue.drain),
     Effect.timeoutOption(drainLimit),

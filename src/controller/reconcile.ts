@@ -10,7 +10,7 @@ import type { KubernetesError } from "../kubernetes/errors.ts"
 import { monotonicMillis } from "../kubernetes/lease.ts"
 import { keyOf } from "../kubernetes/object.ts"
 import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
-import { exponential } from "../queue/keyed-queue.ts"
+import { makeBackoff } from "../queue/backoff.ts"
 import { Configuration } from "./configuration.ts"
 import { Executor, type Pass, type Refused, type Unsure } from "./execute.ts"
 import { ask, type Asked, observe } from "./observe.ts"
@@ -32,9 +32,6 @@ const afterConflict = Duration.millis(200)
 const whileBehind = Duration.seconds(5)
 /** Something that was there is gone: the task itself, which the cache will say soon, or a Job or Lease of others, which no event of ours says. */
 const afterLoss = Duration.seconds(1)
-
-/** Between the tries to make a Job that the API server fails to make: mostly a webhook that is started again, or is gone for hours. */
-const afterFailure = exponential(Duration.seconds(1), Duration.minutes(1))
 
 /** For a pool that did not hear why a task waits. */
 const untilHeard = Duration.seconds(30)
@@ -71,14 +68,8 @@ const make = Effect.fnUntraced(function*(world: World) {
     return isBehind ? whileBehind : afterConflict
   }
 
-  /** By key: how often in a row the API server failed to make its Job. */
-  const failures = new Map<string, number>()
-
-  const pauseMillis = (key: string): number => {
-    const count = (failures.get(key) ?? 0) + 1
-    failures.set(key, count)
-    return Duration.toMillis(afterFailure(count))
-  }
+  /** Of Jobs that the API server failed to make: mostly for a webhook that is started again, or is gone for hours. */
+  const backoff = makeBackoff<string>(Duration.seconds(1), Duration.minutes(1))
 
   const write = (task: AgentTask, status: AgentTaskStatus) =>
     Effect.map(executor.writeStatus(task, status), (version) => {
@@ -117,7 +108,7 @@ const make = Effect.fnUntraced(function*(world: World) {
     look(task, pass).pipe(
       Effect.catch((error) => Effect.as(Effect.logWarning(error.message), asked)),
       Effect.tap(() => Effect.logWarning(message)),
-      Effect.flatMap((asked) => refused(task, asked, pass, { kind: "Refused", message, againInMillis: pauseMillis(keyOf(task.metadata)) }))
+      Effect.flatMap((asked) => refused(task, asked, pass, { kind: "Refused", message, againInMillis: Duration.toMillis(backoff.failed(keyOf(task.metadata)).delay) }))
     )
 
   const once = Effect.fnUntraced(function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | Refused> {
@@ -144,11 +135,11 @@ const make = Effect.fnUntraced(function*(world: World) {
       replaced.delete(key)
       if (Option.isNone(task)) {
         conflicted.delete(key)
-        failures.delete(key)
+        backoff.ended(key)
         return Option.none()
       }
       const { uid } = task.value.metadata
-      if (Option.isSome(world.job(uid))) failures.delete(key)
+      if (Option.isSome(world.job(uid))) backoff.ended(key)
       return yield* once(task.value).pipe(
         Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.sync(() => Option.some(metConflict(key, task.value)))),
         Effect.catchTag("NotFound", () => Effect.succeedSome(afterLoss)),

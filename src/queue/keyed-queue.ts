@@ -2,6 +2,7 @@
 // Level-triggered: a key carries no event, so whoever works on it reads the world anew.
 // Fed by informers and timers; the controller's reconcile works it off.
 import { type Cause, Clock, Duration, Effect, Fiber, FiberMap, Option, Queue, type Scope } from "effect"
+import type { Backoff } from "./backoff.ts"
 
 export interface KeyedQueue<K extends string> {
   /** Run `key` as soon as there is room. An add while it waits is absorbed; an add while it runs makes it run once more. */
@@ -20,24 +21,18 @@ export interface Options<K extends string, E, R> {
   readonly concurrency: number
   /** Works on one key; `Some(delay)` asks for another run. A failure or a defect is logged, and the key runs again after the backoff. */
   readonly work: (key: K) => Effect.Effect<Option.Option<Duration.Duration>, E, R>
-  /** The delay after so many failures in a row, from 1. By default 1 s, 2 s, 4 s … up to 5 minutes. */
-  readonly backoff?: (failures: number) => Duration.Duration
+  readonly backoff: Backoff<K>
 }
-
-/** `base` after the first failure, twice as long after each further one, never longer than `cap`. */
-export const exponential = (base: Duration.Duration, cap: Duration.Duration) => (failures: number): Duration.Duration =>
-  Duration.min(Duration.times(base, 2 ** Math.min(failures - 1, 30)), cap)
 
 /** The queue works until its scope closes, which interrupts what runs; `drain` first for an orderly end. */
 export const make = Effect.fnUntraced(function*<K extends string, E, R>(
-  { concurrency, work, backoff = exponential(Duration.seconds(1), Duration.minutes(5)) }: Options<K, E, R>
+  { concurrency, work, backoff }: Options<K, E, R>
 ): Effect.fn.Return<KeyedQueue<K>, never, R | Scope.Scope> {
   const ready = yield* Queue.unbounded<K, Cause.Done>()
   const timers = yield* FiberMap.make<K>()
   const wanted = new Set<K>() // to run, or to run again
   const running = new Set<K>()
   const dueAt = new Map<K, number>() // monotonic milliseconds
-  const failures = new Map<K, number>()
   let draining = false
 
   // Each change of these collections is within one synchronous step, and a fiber is preempted only between steps.
@@ -68,9 +63,7 @@ export const make = Effect.fnUntraced(function*<K extends string, E, R>(
     })
 
   const failed = (key: K, cause: Cause.Cause<E>) => {
-    const count = (failures.get(key) ?? 0) + 1
-    failures.set(key, count)
-    const delay = backoff(count)
+    const { count, delay } = backoff.failed(key)
     return Effect.logWarning("work failed", cause).pipe(
       Effect.annotateLogs({ key, failures: count, retryIn: Duration.format(delay) }),
       Effect.andThen(addAfter(key, delay))
@@ -93,7 +86,7 @@ export const make = Effect.fnUntraced(function*<K extends string, E, R>(
         Effect.matchCauseEffect({
           onFailure: (cause) => failed(key, cause),
           onSuccess: (again) => {
-            failures.delete(key)
+            backoff.ended(key)
             return Option.match(again, { onNone: () => Effect.void, onSome: (delay) => addAfter(key, delay) })
           }
         }),

@@ -15,6 +15,7 @@ import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { Conflict, NotFound, Unreachable } from "../../src/kubernetes/errors.ts"
 import { agentTasks, jobs, leases } from "../../src/kubernetes/kinds.ts"
+import { makeBackoff } from "../../src/queue/backoff.ts"
 import * as KeyedQueue from "../../src/queue/keyed-queue.ts"
 import type { AgentTask, AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { Uid } from "../../src/schema/names.ts"
@@ -118,7 +119,7 @@ const driven = Effect.fnUntraced(function*(all: Executor["Service"]["all"], kube
     })
   }))
   const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
-  const { add } = yield* KeyedQueue.make({ concurrency: 1, work: Context.get(parts, Reconciler).reconcile })
+  const { add } = yield* KeyedQueue.make({ concurrency: 1, work: Context.get(parts, Reconciler).reconcile, backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5)) })
   const look = Effect.andThen(add("tasks/task"), TestClock.adjust(0))
   const event = (task: AgentTask) => Effect.andThen(Effect.sync(() => world.setTask("tasks/task", Option.some(task))), add("tasks/task"))
   yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(back), event)))
@@ -192,7 +193,7 @@ it.effect.each([
     const executor = Layer.succeed(Executor, Executor.of({ say: heard, all: () => Effect.void, writeStatus }))
     const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))))
     seen()
-    const { add } = yield* KeyedQueue.make({ concurrency: 1, work: Context.get(parts, Reconciler).reconcile })
+    const { add } = yield* KeyedQueue.make({ concurrency: 1, work: Context.get(parts, Reconciler).reconcile, backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5)) })
     yield* add("tasks/task")
     yield* TestClock.adjust("1 minute")
     expect(written).toBeLessThanOrEqual(most)
@@ -243,7 +244,7 @@ const waiting = Effect.fnUntraced(function*(names: ReadonlyArray<string>, wait: 
   const around = Layer.mergeAll(Layer.mock(Pool, { wait }), configuration, Layer.succeed(Kubernetes, kubernetes))
   const executor = Executor.layer({ identity: "test", created: () => undefined }).pipe(Layer.provide(around))
   const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(around)))
-  const { add } = yield* KeyedQueue.make({ concurrency: 1, work: Context.get(parts, Reconciler).reconcile })
+  const { add } = yield* KeyedQueue.make({ concurrency: 1, work: Context.get(parts, Reconciler).reconcile, backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5)) })
   for (const name of names) server.plant(agentTasks, { ...task, metadata: { name, namespace: "tasks", uid: name, resourceVersion: "" } })
   /** As the informer does: the newest of each task, and each is looked at. */
   return Effect.andThen(Effect.suspend(() => Effect.forEach(server.all(agentTasks) as ReadonlyArray<unknown> as ReadonlyArray<AgentTask>, (_) => {

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Deferred, Duration, Effect, Exit, Fiber, Option, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { exponential, make } from "../../src/queue/keyed-queue.ts"
+import { makeBackoff } from "../../src/queue/backoff.ts"
+import { make } from "../../src/queue/keyed-queue.ts"
 
+const backoff = () => makeBackoff<string>(Duration.seconds(1), Duration.minutes(5))
 const none = Option.none<Duration.Duration>()
 const seconds = Effect.map(Clock.currentTimeMillis, (now) => now / 1000)
 
@@ -28,7 +30,7 @@ describe("KeyedQueue", () => {
   it.effect("absorbs adds while a key waits, and runs it once more after adds while it runs", () =>
     Effect.gen(function*() {
       const { log, work } = recorder()
-      const queue = yield* make({ concurrency: 1, work })
+      const queue = yield* make({ concurrency: 1, work, backoff: backoff() })
       yield* Effect.all([queue.add("a"), queue.add("b"), queue.add("a"), queue.add("b")])
       yield* TestClock.adjust("500 millis")
       yield* Effect.all([queue.add("a"), queue.add("a")])
@@ -39,7 +41,7 @@ describe("KeyedQueue", () => {
   it.effect("runs different keys together, up to the bound", () =>
     Effect.gen(function*() {
       const { log, most, work } = recorder()
-      const queue = yield* make({ concurrency: 2, work })
+      const queue = yield* make({ concurrency: 2, work, backoff: backoff() })
       yield* Effect.forEach(["a", "b", "c"], queue.add)
       yield* TestClock.adjust("10 seconds")
       expect(log).toEqual(["a@0", "b@0", "c@1"])
@@ -51,7 +53,7 @@ describe("KeyedQueue", () => {
       const at: Array<number> = []
       const work = () =>
         Effect.flatMap(seconds, (now) => at.push(now) === 4 ? Effect.succeed(Option.some(Duration.minutes(1))) : Effect.fail("no"))
-      const queue = yield* make({ concurrency: 1, work, backoff: exponential(Duration.seconds(1), Duration.seconds(3)) })
+      const queue = yield* make({ concurrency: 1, work, backoff: makeBackoff(Duration.seconds(1), Duration.seconds(3)) })
       yield* queue.add("a")
       yield* TestClock.adjust("67 seconds")
       expect(at).toEqual([0, 1, 3, 6, 66, 67])
@@ -64,7 +66,7 @@ describe("KeyedQueue", () => {
         runs.push(key)
         return key === "dies" ? Effect.die("broken") : key === "interrupts" ? Effect.interrupt : Effect.succeed(none)
       }
-      const queue = yield* make({ concurrency: 1, work, backoff: () => Duration.minutes(40) })
+      const queue = yield* make({ concurrency: 1, work, backoff: makeBackoff(Duration.minutes(40), Duration.minutes(40)) })
       yield* Effect.forEach(["dies", "interrupts", "works"], queue.add)
       yield* TestClock.adjust("1 hour")
       yield* TestClock.adjust("1 minute")
@@ -74,7 +76,7 @@ describe("KeyedQueue", () => {
   it.effect("lets the earliest of several delays win", () =>
     Effect.gen(function*() {
       const { log, work } = recorder()
-      const queue = yield* make({ concurrency: 1, work })
+      const queue = yield* make({ concurrency: 1, work, backoff: backoff() })
       yield* queue.addAfter("a", "30 seconds")
       yield* queue.addAfter("a", "10 seconds")
       yield* queue.addAfter("a", "20 seconds")
@@ -88,7 +90,7 @@ describe("KeyedQueue", () => {
   it.effect("tells how many keys wait, are delayed and run", () =>
     Effect.gen(function*() {
       const { work } = recorder()
-      const queue = yield* make({ concurrency: 1, work })
+      const queue = yield* make({ concurrency: 1, work, backoff: backoff() })
       yield* Effect.forEach(["a", "b", "c"], queue.add)
       yield* queue.addAfter("d", "1 minute")
       yield* TestClock.adjust("10 millis")
@@ -99,7 +101,7 @@ describe("KeyedQueue", () => {
 
   it.effect("lets no timer of a key sleep on that runs sooner, since thousands of tasks that are gone would leave one each", () =>
     Effect.gen(function*() {
-      const queue = yield* make({ concurrency: 4, work: () => Effect.succeedNone })
+      const queue = yield* make({ concurrency: 4, work: () => Effect.succeedNone, backoff: backoff() })
       for (const key of ["a", "b", "c"]) yield* queue.addAfter(key, "10 minutes")
       expect(yield* queue.depth).toEqual({ waiting: 0, delayed: 3, running: 0 })
       for (const key of ["a", "b"]) yield* queue.add(key)
@@ -118,7 +120,7 @@ describe("KeyedQueue", () => {
           Effect.andThen(Deferred.await(gate)),
           Effect.andThen(Effect.sync(() => (log.push(`${key} ends`), none)))
         )
-      const queue = yield* make({ concurrency: 1, work })
+      const queue = yield* make({ concurrency: 1, work, backoff: backoff() })
       yield* Effect.forEach(["a", "b"], queue.add)
       yield* TestClock.adjust("1 second")
       const draining = yield* Effect.forkChild(queue.drain)
@@ -135,7 +137,7 @@ describe("KeyedQueue", () => {
     Effect.gen(function*() {
       const { log, work } = recorder()
       const scope = yield* Scope.make()
-      const queue = yield* make({ concurrency: 1, work }).pipe(Scope.provide(scope))
+      const queue = yield* make({ concurrency: 1, work, backoff: backoff() }).pipe(Scope.provide(scope))
       yield* Effect.forEach(["a", "b"], queue.add)
       yield* TestClock.adjust("500 millis")
       yield* Scope.close(scope, Exit.void)
@@ -151,7 +153,7 @@ describe("KeyedQueue", () => {
   it.effect.prop("loses no add and never runs a key twice at once", { steps: Schema.Array(Step) }, ({ steps }) =>
     Effect.gen(function*() {
       const { log, most, work } = recorder()
-      const queue = yield* make({ concurrency: 2, work })
+      const queue = yield* make({ concurrency: 2, work, backoff: backoff() })
       const lastAdd = new Map<string, number>()
       for (const { delayMillis, key, waitMillis } of steps) {
         yield* TestClock.adjust(waitMillis)
