@@ -30,7 +30,7 @@ const errorOf = (call: Call, code: number, status: typeof Status.Type, retryAfte
     case 401: return new Unauthorized(refusal)
     case 403: return new Forbidden(refusal)
     case 404: return new NotFound(refusal)
-    case 409: return status.reason === "AlreadyExists" ? new AlreadyExists(refusal) : new Conflict({ ...refusal, causes })
+    case 409: return status.reason === "AlreadyExists" ? new AlreadyExists(refusal) : new Conflict(refusal)
     case 410: return new Gone(refusal)
     case 422: return new Invalid({ ...refusal, causes })
     case 429: return new TooManyRequests({ ...refusal, retryAfter: Option.getOrElse(retryAfter, () => Duration.seconds(1)) })

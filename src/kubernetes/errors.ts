@@ -34,8 +34,8 @@ export class AlreadyExists extends Data.TaggedError("AlreadyExists")<Refusal> {
   override get message() { return cannot(this, "one of this name exists already", "read the existing one and compare its owner, or choose another name") }
 }
 
-/** 409 otherwise: the object changed since it was read, or another field manager owns a field of an apply without force. */
-export class Conflict extends Data.TaggedError("Conflict")<Refusal & { readonly causes: ReadonlyArray<Cause> }> {
+/** 409 otherwise: the object changed since it was read. */
+export class Conflict extends Data.TaggedError("Conflict")<Refusal> {
   override get message() { return cannot(this, brief(this.detail), "read it again and decide anew instead of sending the same write again") }
 }
 

@@ -184,7 +184,7 @@ it.effect.each([
     const { task } = worldOf({ ...plainSeed, life: "queued" })
     let written = 0
     const seen = () => world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion: String(fresh ? written : 1) } }))
-    const conflict = new Conflict({ verb: "update the status of", object: "AgentTask tasks/task", code: 409, reason: "Conflict", detail: "the object has been modified", causes: [] })
+    const conflict = new Conflict({ verb: "update the status of", object: "AgentTask tasks/task", code: 409, reason: "Conflict", detail: "the object has been modified" })
     const writeStatus = () => Effect.suspend(() => {
       written++
       seen()

@@ -46,7 +46,7 @@ export class FakeLease {
         decoded(kind, over(Effect.suspend((): Effect.Effect<KubernetesObject, KubernetesError> =>
           this.lease === undefined ? Effect.fail(new NotFound(refusal))
           : this.lease.metadata.resourceVersion === object.metadata.resourceVersion ? Effect.succeed(this.put(object))
-          : Effect.fail(new Conflict({ ...refusal, causes: [] }))
+          : Effect.fail(new Conflict(refusal))
         ), true))
     })
   }

@@ -75,7 +75,7 @@ export const clientOf = (server: ApiServer, process: Pick<Process, "ask">, reach
     if (reached === "cut off" || fault === "not sent") return Effect.fail(unreachable(call, "connection refused"))
     if (reached === "token revoked") return Effect.fail(refusal(call, 401, "", Option.none(), 0))
     if (fault === "too many requests") return Effect.fail(new TooManyRequests({ ...call, code: 429, reason: "TooManyRequests", detail: "", retryAfter: Duration.seconds(1) }))
-    if (fault === "conflict" && call.verb !== "get" && call.verb !== "list" && call.verb !== "create") return Effect.fail(new Conflict({ ...call, code: 409, reason: "Conflict", detail: "the object has been modified", causes: [] }))
+    if (fault === "conflict" && call.verb !== "get" && call.verb !== "list" && call.verb !== "create") return Effect.fail(new Conflict({ ...call, code: 409, reason: "Conflict", detail: "the object has been modified" }))
     const done = perform()
     return fault === "lost answer" ? Effect.fail(unreachable(call, "connection reset")) : done
   }

@@ -55,7 +55,7 @@ export const fakeKubernetes = (spec: Record<string, unknown>, status: AgentTaskS
       if (disturbance === "drop") return yield* new Unreachable({ ...call, detail: "connection reset" })
       if (disturbance === "conflict") yield* change(() => ({}))
       if (object.metadata.resourceVersion !== task.metadata.resourceVersion) {
-        return yield* new Conflict({ ...call, code: 409, reason: "Conflict", detail: "the object has been modified", causes: [] })
+        return yield* new Conflict({ ...call, code: 409, reason: "Conflict", detail: "the object has been modified" })
       }
       const rewritten = (task.status.claim !== undefined && JSON.stringify(next.claim) !== JSON.stringify(task.status.claim)) || task.status.result !== undefined
       if (rewritten) return yield* new Invalid({ ...call, code: 422, reason: "Invalid", detail: "written once", causes: [] })
