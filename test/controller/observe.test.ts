@@ -9,7 +9,7 @@ import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, leases, pods } from "../../src/kubernetes/kinds.ts"
 import { Uid } from "../../src/schema/names.ts"
-import { noon, plainSeed, policy, type Seed, worldOf } from "../core/worlds.ts"
+import { before, noon, plainSeed, policy, type Seed, worldOf } from "../core/worlds.ts"
 import { instantCluster } from "./instant-cluster.ts"
 
 /** What is asked for a task that is all its caches know. */
@@ -68,6 +68,26 @@ describe("the Pod of a task that nobody claimed", () => {
   })
 
   it("is the newest when all of them are over", () => expect(pods("Failed", "Failed")).toEqual(Option.some("pod-1")))
+})
+
+describe("a Job that says nothing", () => {
+  it.effect.each([{ clock: "an hour behind", off: -3600 }, { clock: "right", off: 0 }])("is asked about once it has been known for a while, by a clock that is $clock", ({ off }) =>
+    Effect.gen(function*() {
+      const { kubernetes } = instantCluster()
+      const { job, task } = worldOf({ ...plainSeed, job: "active" })
+      const world = make(policy)
+      world.setTask("tasks/task", Option.some(task))
+      world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: task.metadata.uid, seen: { ...seen, createdAt: before(off) } })))
+      let asked = 0
+      const list: typeof kubernetes.list = (...of) => Effect.andThen(Effect.sync(() => void asked++), kubernetes.list(...of))
+      const look = (at: number) => ask(world, task, policy, noon, at).pipe(Effect.provideService(Kubernetes, { ...kubernetes, list }))
+      yield* look(1_000)
+      world.looked({ task, job: world.job(task.metadata.uid), turn: world.turn(task) }, 1_000)
+      yield* look(5_999)
+      expect(asked).toBe(0)
+      yield* look(6_000)
+      expect(asked).toBe(1)
+    }))
 })
 
 describe("a workspace whose holder is not in the cache", () => {
