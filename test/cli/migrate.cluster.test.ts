@@ -21,9 +21,8 @@ const kubeconfig = process.env["KUBECONFIG"] ?? ""
 
 const config = { agent: { auth: { token: "hunter2" }, url: "https://example.com" }, task: { job: { backoffLimit: 2 }, runner: { extraEnv: { DB_PASSWORD: "hunter2", REGION: "eu" } } } }
 
-/** What the chart has of AgentTask, in a group of this test. */
-const group = `t${suffix}.test.agent-job.io`
-const theirs = JSON.stringify({
+/** What the chart has of AgentTask, in a group of a test. */
+const definitionIn = (group: string): string => JSON.stringify({
   apiVersion: "apiextensions.k8s.io/v1",
   kind: "CustomResourceDefinition",
   metadata: { name: `atasks.${group}` },
@@ -37,7 +36,8 @@ const theirs = JSON.stringify({
     }]
   }
 })
-const blue: Release = { name: "blue", namespace, config, crds: [theirs] }
+const keptGroup = `kept${suffix}.test.agent-job.io`
+const blue: Release = { name: "blue", namespace, config, crds: [definitionIn(keptGroup)] }
 
 /** What the chart runs; no node takes its Pod. */
 const labels = { "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/instance": "blue" }
@@ -74,6 +74,7 @@ beforeAll(async () => {
 afterAll(async () => {
   rmSync(folder, { recursive: true })
   await kubectl(["delete", "namespace", namespace, "--wait=false"])
+  await kubectl(["delete", "--ignore-not-found", "--wait=false", "crd", `atasks.${keptGroup}`])
 })
 
 const filesOf = (path: string): Readonly<Record<string, string>> => Object.fromEntries(readdirSync(path).map((name) => [name, readFileSync(join(path, name), "utf8")]))
@@ -135,7 +136,7 @@ describe("a release of the chart", () => {
       expect(told.filter((line) => marks.includes(line))).toEqual(marks)
       expect(yield* Effect.promise(() => typed(commandsOf("handed", /^## The way back/u)))).toEqual([
         "deployment.apps/blue-controller scaled",
-        `customresourcedefinition.apiextensions.k8s.io/atasks.${group} serverside-applied`,
+        `customresourcedefinition.apiextensions.k8s.io/atasks.${keptGroup} serverside-applied`,
         `helm -n ${namespace} rollback blue 10`,
         "deployment.apps/scalr-agent-controller scaled"
       ])
@@ -165,6 +166,8 @@ describe("a release of the chart", () => {
 })
 
 describe("the CustomResourceDefinition of chart 0.5.59", () => {
+  const group = `t${suffix}.test.agent-job.io`
+  const theirs = definitionIn(group)
   const { metadata: { labels }, spec } = crd()
   const ours = JSON.stringify({ apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition", metadata: { name: `atasks.${group}`, labels }, spec: { ...spec, group } })
   const template = JSON.stringify({ apiVersion: `${group}/v1`, kind: "AgentTask", metadata: { name: "scalr-agent-task", namespace }, spec: { jobTemplate: { spec: { backoffLimit: 7 } } } })
