@@ -10,7 +10,7 @@ import { NamedBlobs } from "./named-blobs.ts"
 import { Settings } from "./settings.ts"
 import { now, type Workspace, Workspaces } from "./workspaces.ts"
 
-/** Of one kind in one pass; the rest goes with the next one. */
+/** In one pass, so that nobody else has to wait for long; the rest goes with the next one. */
 const atOnce = 200
 
 const Id = Schema.Struct({ id: Schema.String })
@@ -29,9 +29,9 @@ const make = Effect.gen(function*() {
     AND NOT EXISTS (SELECT 1 FROM rescues WHERE id = runs.rescueId AND settledAt IS NULL)
     AND NOT EXISTS (SELECT 1 FROM workspaces WHERE id = runs.workspaceId AND (currentRunId = runs.id OR lockHolder IN (SELECT id FROM stages WHERE runId = runs.id)))`
 
-  const pastRuns = (workspaceId: string, old: string) =>
+  const pastRuns = (workspaceId: string, old: string, most: number) =>
     rows(Id)(sql`SELECT id FROM runs WHERE workspaceId = ${workspaceId} AND createdAt < ${old} AND ${isPast(old)}
-      AND seq <= (SELECT seq FROM runs WHERE workspaceId = ${workspaceId} ORDER BY seq DESC LIMIT 1 OFFSET ${keep.runs}) ORDER BY createdAt LIMIT ${atOnce}`)
+      AND seq <= (SELECT seq FROM runs WHERE workspaceId = ${workspaceId} ORDER BY seq DESC LIMIT 1 OFFSET ${keep.runs}) ORDER BY createdAt LIMIT ${most}`)
 
   /** Gives the digests that the run no longer needs; nothing if it came to be needed since it was looked up. */
   const empty = (id: string, old: string) =>
@@ -45,40 +45,44 @@ const make = Effect.gen(function*() {
       return [...emptied, ...evidence]
     }))
 
-  /** Used or not: the runs that are kept name their archives themselves. The newest that may be applied is for the next run. */
-  const letConfigurationsGo = Effect.fnUntraced(function*(workspaceId: string, old: string) {
+  /** Those of no run that is kept, which may have another archive, as an import has. The newest that may be applied is for the next run. */
+  const letConfigurationsGo = Effect.fnUntraced(function*(workspaceId: string, old: string, most: number) {
     return yield* rows(Gone)(sql`UPDATE configurationVersions SET removedAt = ${yield* now} WHERE id IN (
-      SELECT id FROM configurationVersions WHERE workspaceId = ${workspaceId} AND removedAt IS NULL AND sha256 IS NOT NULL AND createdAt < ${old}
+      SELECT id FROM configurationVersions AS version WHERE workspaceId = ${workspaceId} AND removedAt IS NULL AND sha256 IS NOT NULL AND createdAt < ${old}
+        AND NOT EXISTS (SELECT 1 FROM runs WHERE configurationVersionId = version.id AND removedAt IS NULL)
         AND id IS NOT (SELECT id FROM configurationVersions WHERE workspaceId = ${workspaceId} AND status = 'uploaded' AND speculative = 0 ORDER BY seq DESC LIMIT 1)
-      LIMIT ${atOnce}) RETURNING sha256`)
+      LIMIT ${most}) RETURNING sha256`)
   })
 
   /** Bodies alone: that a state was stored is known for good. None of a workspace whose state is in doubt. */
-  const letStatesGo = Effect.fnUntraced(function*(workspaceId: string, old: string) {
+  const letStatesGo = Effect.fnUntraced(function*(workspaceId: string, old: string, most: number) {
     return yield* rows(Gone)(sql`UPDATE stateVersions SET supersededAt = ${yield* now} WHERE id IN (
       SELECT id FROM stateVersions WHERE workspaceId = ${workspaceId} AND supersededAt IS NULL AND createdAt < ${old}
         AND seq <= (SELECT seq FROM stateVersions WHERE workspaceId = ${workspaceId} AND supersededAt IS NULL ORDER BY epoch DESC, seq DESC LIMIT 1 OFFSET ${keep.states})
         AND id IS NOT (SELECT stateVersionId FROM workspaces WHERE id = ${workspaceId})
         AND NOT EXISTS (SELECT 1 FROM rescues WHERE workspaceId = ${workspaceId} AND settledAt IS NULL)
-      LIMIT ${atOnce}) RETURNING sha256`)
+      LIMIT ${most}) RETURNING sha256`)
   })
 
-  const passOf = Effect.fnUntraced(function*({ id: workspaceId, name }: Workspace, old: string) {
-    const runs = keep.runs === 0 ? [] : yield* pastRuns(workspaceId, old)
-    for (const { id } of runs) yield* removeUnnamed(yield* empty(id, old))
-    const configurations = keep.runs === 0 ? [] : yield* letConfigurationsGo(workspaceId, old)
-    const states = keep.states === 0 ? [] : yield* letStatesGo(workspaceId, old)
+  /** Gives how much went. */
+  const passOf = Effect.fnUntraced(function*({ id: workspaceId, name }: Workspace, old: string, most: number) {
+    const runs = keep.runs === 0 ? [] : yield* pastRuns(workspaceId, old, most)
+    for (const { id } of runs) yield* Effect.andThen(Effect.flatMap(empty(id, old), removeUnnamed), Effect.yieldNow)
+    const configurations = keep.runs === 0 ? [] : yield* letConfigurationsGo(workspaceId, old, most)
+    const states = keep.states === 0 ? [] : yield* letStatesGo(workspaceId, old, most)
     yield* removeUnnamed([...configurations, ...states])
-    const counts = [runs.length, configurations.length, states.length]
-    if (counts.some((count) => count > 0)) yield* Effect.logInfo("what is old was removed", { workspace: name, runs: runs.length, configurations: configurations.length, states: states.length })
-    return counts.includes(atOnce)
+    const count = runs.length + configurations.length + states.length
+    if (count > 0) yield* Effect.logInfo("what is old was removed", { workspace: name, runs: runs.length, configurations: configurations.length, states: states.length })
+    return count
   })
 
   /** Says whether there may be more. A clock that is set back only keeps more. */
   const pass = Effect.fn("Retention.pass")(function*() {
     if (keep.days === 0) return false
     const old = DateTime.formatIso(DateTime.makeUnsafe((yield* Clock.currentTimeMillis) - Duration.toMillis(Duration.days(keep.days))))
-    return (yield* Effect.forEach(yield* workspaces.list, (workspace) => passOf(workspace, old))).includes(true)
+    let most = atOnce
+    for (const workspace of yield* workspaces.list) if (most > 0) most -= yield* passOf(workspace, old, most)
+    return most <= 0
   })
 
   return { pass }

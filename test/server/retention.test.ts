@@ -8,6 +8,7 @@ import { vi } from "vitest"
 import { WorkspaceName } from "../../src/schema/names.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
 import { Assignments } from "../../src/server/assignments.ts"
+import { Blobs } from "../../src/server/blobs.ts"
 import { Configurations } from "../../src/server/configurations.ts"
 import { ImportRuns } from "../../src/server/import-runs.ts"
 import { Logs } from "../../src/server/logs.ts"
@@ -190,6 +191,18 @@ describe("an archive", () => {
       expect((yield* create(newest)).status).toBe("pending")
     })))
 
+  it.effect("stays with a kept run that has one of its own beside it, as an import has", () =>
+    inStores((made) => Effect.gen(function*() {
+      const of = yield* version("base")
+      const { sha256: archiveSha256 } = yield* (yield* Blobs).put(Stream.succeed(archive("base and import blocks")), { limitBytes: 10_000 })
+      yield* create(of, { archiveSha256 })
+      yield* stage(succeeded({ hasChanges: false }))
+      yield* version("newest")
+      yield* onDay(31)
+      yield* pass
+      expect([of.archiveSha256, archiveSha256].map((file) => filesIn(made).has(file))).toEqual([true, true])
+    })))
+
   it.effect("that went can be uploaded again, and until then no run is made from it", () =>
     inStores((made) => Effect.gen(function*() {
       const unused = yield* version("unused")
@@ -205,6 +218,20 @@ describe("an archive", () => {
       expect(filesIn(made).has(unused.archiveSha256)).toBe(true)
     })))
 })
+
+describe("more than goes in one pass", () =>
+  it.effect("goes with the next ones, of all workspaces", () =>
+    inStores(() => Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      for (const name of ["one", "two"]) {
+        const { id: workspaceId } = yield* (yield* Workspaces).ensure(WorkspaceName.make(name))
+        for (let n = 0; n < 150; n++) yield* (yield* Configurations).create(workspaceId, true)
+      }
+      yield* sql`UPDATE configurationVersions SET sha256 = ${"a".repeat(64)}`
+      yield* onDay(31)
+      expect([yield* pass, yield* pass, yield* pass]).toEqual([true, false, false])
+      expect(yield* sql`SELECT count(*) AS n FROM configurationVersions WHERE removedAt IS NULL`).toEqual([{ n: 0 }])
+    }))))
 
 /** One after another, each under a lock of its own. */
 const push = (workspaceId: string, ...serials: ReadonlyArray<number>) =>
