@@ -2,7 +2,7 @@
 // Used by the server's StatefulSet, or by hand.
 import { Layer, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
-import { keptByDefault } from "../server/settings.ts"
+import { keptByDefault } from "../schema/keep.ts"
 import { lazily } from "./lazily.ts"
 import { serve } from "./serve.ts"
 

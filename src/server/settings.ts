@@ -1,15 +1,7 @@
 // What `agent-job server` is told at start, and how it says that it cannot start.
 // Used by every part of the server and by the CLI's server command.
 import { Context, Data } from "effect"
-
-/** What stays of what is over, at least: what is older than `days`, and has so many newer ones of its workspace after it, goes. 0: all stays. */
-export interface Keep {
-  readonly days: number
-  readonly runs: number
-  readonly states: number
-}
-
-export const keptByDefault: Keep = { days: 30, runs: 20, states: 20 }
+import type { Keep } from "../schema/keep.ts"
 
 export interface ServerOptions {
   /** 0 takes a free port. */

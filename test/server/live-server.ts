@@ -15,7 +15,7 @@ import type { StageResult } from "../../src/schema/stage-result.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { tfePath } from "../../src/schema/tfe-api.ts"
 import { ServerWithAddress } from "../../src/server/server.ts"
-import { keptByDefault } from "../../src/server/settings.ts"
+import { keptByDefault } from "../../src/schema/keep.ts"
 
 export const userToken = "user-token-0123456789"
 export const poolToken = "pool-token-0123456789"
