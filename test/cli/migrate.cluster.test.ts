@@ -17,6 +17,7 @@ import { run } from "./program.ts"
 const suffix = randomBytes(4).toString("hex")
 const namespace = `test-migrate-${suffix}`
 const folder = mkdtempSync(join(tmpdir(), "migrate-"))
+process.env["KUBECACHEDIR"] = join(folder, "kubectl") // it remembers definitions for ten minutes, and those of these tests are gone by then
 const kubeconfig = process.env["KUBECONFIG"] ?? ""
 
 const config = { agent: { auth: { token: "hunter2" }, url: "https://example.com" }, task: { job: { backoffLimit: 2 }, runner: { extraEnv: { DB_PASSWORD: "hunter2", REGION: "eu" } } } }
