@@ -1,6 +1,6 @@
 // What a stage made that is not in its state, in a sentence or two for the end of its message; the whole list is with the run.
 // Always holds: short enough to stand beside any message in a result, however long the names are.
-// Used by worker/stage.ts, server/assignments.ts and cli/left-over.ts.
+// Used by worker/stage.ts, server/stage-ends.ts and cli/left-over.ts.
 import type { Effected, JournalEntry, StageEffects } from "../schema/effects.ts"
 import { longestMessage } from "../schema/stage-result.ts"
 import { shortened } from "./sentence.ts"
