@@ -1,11 +1,10 @@
-// Flux as a test needs it: the real kustomize-controller, a checkout that it applies, and what it says of its Kustomizations.
+// Flux as a test needs it: the real kustomize-controller, with notification-controller for who wants its alerts, a checkout, and what is said of Kustomizations.
 // source-controller is stood in for: `publish` packs the checkout, serves it, and writes the status that source-controller would.
-// Used by the *.gitops.test.ts files beside it.
+// Used by the *.gitops.test.ts and alerts.long.test.ts beside it.
 import { Context, Effect, Layer, Schema } from "effect"
 import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { cpSync, readFileSync, writeFileSync } from "node:fs"
-import { createServer } from "node:http"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
@@ -14,7 +13,7 @@ import { type Kind, namespaces } from "../../src/kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../src/kubernetes/object.ts"
 import { tellStatus } from "../kubernetes/tell-status.ts"
 import { installDefinitions, kubectl, runPods, until } from "./cluster.ts"
-import { answers, folder, freePort, serve } from "./program.ts"
+import { answers, folder, freePort, serve, serveHttp } from "./program.ts"
 
 export const fluxNamespace = "flux-system"
 
@@ -47,20 +46,11 @@ const pack = (directory: string): { readonly archive: Buffer; readonly revision:
 /** Every archive that was published stays: a controller may still want an older one. */
 const archiveServer = Effect.gen(function*() {
   const archives = new Map<string, Buffer>()
-  const server = createServer(({ url = "" }, response) => response.writeHead(archives.has(url) ? 200 : 404).end(archives.get(url)))
-  const port = yield* Effect.acquireRelease(
-    Effect.callback<number>((resume) => {
-      server.listen(0, "127.0.0.1", () => {
-        const address = server.address()
-        resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0))
-      })
-    }),
-    () => Effect.sync(() => void server.close().closeAllConnections())
-  )
-  return { archives, url: `http://127.0.0.1:${port}` }
+  const url = yield* serveHttp(({ url = "" }, response) => response.writeHead(archives.has(url) ? 200 : 404).end(archives.get(url)))
+  return { archives, url }
 })
 
-const checkout = Effect.gen(function*() {
+const checkout = (hasAlerts: boolean) => Effect.gen(function*() {
   const kubernetes = yield* Kubernetes
   const directory = yield* folder("checkout")
   for (const name of ["flux", "kustomize"]) cpSync(name, join(directory, name), { recursive: true })
@@ -89,17 +79,29 @@ const checkout = Effect.gen(function*() {
     publish,
     bootstrap: (path) => {
       const documents = execFileSync("kustomize", ["build", join(directory, path)], { encoding: "utf8" }).split(/^---$/mu)
-      kubectl(["apply", "--server-side", "--validate=strict", "-f", "-"], documents.filter((_) => !_.includes("apiVersion: notification.toolkit.fluxcd.io/")).join("---\n"))
+      kubectl(["apply", "--server-side", "--validate=strict", "-f", "-"], documents.filter((_) => hasAlerts || !_.includes("apiVersion: notification.toolkit.fluxcd.io/")).join("---\n"))
     }
   })
 })
 
-const runController = Effect.gen(function*() {
-  installDefinitions(join(process.env["GITOPS_CACHE"] ?? "", "definitions/flux"))
+const definitionsOf = (name: string): string => join(process.env["GITOPS_CACHE"] ?? "", "definitions", name)
+
+/** Tells its events to an address, which may be none. */
+const runController = Effect.fnUntraced(function*(events: string) {
+  installDefinitions(definitionsOf("flux"))
   const health = `127.0.0.1:${yield* freePort}`
   const gates = "--feature-gates=CancelHealthCheckOnNewRevision=true" // as flux/README.md tells a team to
-  const args = ["--no-remote-bases", "--metrics-addr=0", `--health-addr=${health}`, "--requeue-dependency=1s", gates]
+  const args = ["--no-remote-bases", "--metrics-addr=0", `--health-addr=${health}`, `--events-addr=${events}`, "--requeue-dependency=1s", gates]
   yield* serve({ command: "kustomize-controller", args, env: { RUNTIME_NAMESPACE: fluxNamespace }, ready: answers(`http://${health}/readyz`) })
+})
+
+/** Gives the address that takes events. */
+const runNotifications = Effect.gen(function*() {
+  installDefinitions(definitionsOf("notification"))
+  const [events, health, receiver] = [yield* freePort, yield* freePort, yield* freePort].map((port) => `127.0.0.1:${port}`)
+  const args = ["--metrics-addr=0", `--events-addr=${events}`, `--health-addr=${health}`, `--receiverAddr=${receiver}`]
+  yield* serve({ command: "notification-controller", args, env: { RUNTIME_NAMESPACE: fluxNamespace }, ready: answers(`http://${health}/readyz`) })
+  return `http://${events}/`
 })
 
 /** Kustomizations go while their controller is there: each has a finalizer. */
@@ -109,12 +111,15 @@ const cleanUp = Effect.gen(function*() {
   for (const { metadata: { name } } of items) yield* kubernetes.delete(kustomizations, { name, namespace: fluxNamespace })
 })
 
-export const RealFlux = Layer.effect(Flux, Effect.gen(function*() {
-  yield* runController
+const realFlux = (hasAlerts: boolean) => Layer.effect(Flux, Effect.gen(function*() {
+  yield* runController(hasAlerts ? yield* runNotifications : "")
   yield* runPods
   kubectl(["create", "namespace", fluxNamespace])
-  return yield* Effect.acquireRelease(checkout, () => Effect.ignore(cleanUp))
+  return yield* Effect.acquireRelease(checkout(hasAlerts), () => Effect.ignore(cleanUp))
 })).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
+
+export const RealFlux = realFlux(false)
+export const RealFluxWithAlerts = realFlux(true)
 
 const Told = Schema.Struct({
   status: Schema.Struct({

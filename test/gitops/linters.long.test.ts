@@ -17,7 +17,7 @@ let schemas = ""
 beforeAll(() => {
   const definitions = `${process.env["GITOPS_CACHE"]}/definitions`
   installDefinitions("kustomize/crd/crd.yaml")
-  for (const path of [`${definitions}/flux`, `${definitions}/argocd`, "test/kustomize/prometheus-crds.yaml"]) installDefinitions(path)
+  for (const path of [`${definitions}/flux`, `${definitions}/notification`, `${definitions}/argocd`, "test/kustomize/prometheus-crds.yaml"]) installDefinitions(path)
   schemas = writeSchemas(JSON.parse(kubectl(["get", "--raw", "/openapi/v2"])), directory)
 })
 afterAll(() => rmSync(directory, { recursive: true }))
@@ -27,8 +27,7 @@ const said = (program: string, args: ReadonlyArray<string>, input = "") => {
   return { status, text: stdout + stderr }
 }
 const built = (folder: string): string => kubectl(["kustomize", folder])
-// Those of notification-controller are not to be had as a schema here.
-const kubeconform = (manifests: string) => said("kubeconform", ["-strict", "-summary", "-skip=Alert,Provider", `-schema-location=${schemas}`], manifests)
+const kubeconform = (manifests: string) => said("kubeconform", ["-strict", "-summary", `-schema-location=${schemas}`], manifests)
 
 describe("kubeconform", () => {
   it.each(folders)("finds every field of %s in its kind's schema", (folder) => {

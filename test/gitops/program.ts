@@ -1,11 +1,12 @@
 // A program that serves for as long as a scope lasts, with its output in a file that is shown when it does not come up.
 // Invariant: it reaches nothing outside this machine: what it fetches over a network would be a fault of what it was given.
-// Used by flux.ts and argo.ts.
+// Used by flux.ts, argo.ts and alerts.long.test.ts.
 import { Effect, Schedule, type Scope } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
-import { connect, createServer } from "node:net"
+import { createServer as createHttpServer, type RequestListener } from "node:http"
+import { type AddressInfo, connect, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
@@ -42,6 +43,15 @@ export const freePort = Effect.callback<number>((resume) => {
     server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
   })
 })
+
+/** A server of the test's own; gives its address. */
+export const serveHttp = (answer: RequestListener): Effect.Effect<string, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.callback<ReturnType<typeof createHttpServer>>((resume) => {
+      const server = createHttpServer(answer).listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) => Effect.sync(() => void server.close().closeAllConnections())
+  ).pipe(Effect.map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`))
 
 export const serve = Effect.fnUntraced(function*({ args, command, env, ready }: Program): Effect.fn.Return<void, never, Scope.Scope> {
   const logFile = join(yield* folder("program"), "log")
