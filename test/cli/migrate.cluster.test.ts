@@ -49,6 +49,10 @@ const oldController = {
   spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec: { nodeSelector: { "test/nowhere": "true" }, containers: [{ name: "controller", image: "none" }] } } }
 }
 
+/** What the new controller has made of a run, or somebody put into Git. */
+const task = (name: string, ofPool: boolean) => ({ apiVersion: "scalr.io/v1", kind: "AgentTask", metadata: { name, namespace }, spec: { workspace: name, stage: "plan", ...ofPool ? { pool: { url: "https://example.com", runId: "run-0123456789abcdef", tokenSecret: { name } }, source: { pool: { archiveSha256: "0".repeat(64) } } } : { source: { inline: { "main.tf": "" } } } } })
+const claimed = { status: { phase: "Succeeded", claim: { podUid: "5f0c2c4e-0000-4000-8000-000000000000", nonce: "n", epoch: 0, at: "2026-01-01T00:00:00Z" } } }
+
 const store = (of: Release, data?: string) => kubectl(["create", "-f", "-"], JSON.stringify(releaseSecret(of, data)))
 const images = ["--image", "registry.example.com/agent-job:0.1.0", "--runner-image", "registry.example.com/agent-job-runner:0.1.0"]
 const migrate = (release: string, environment = { KUBECONFIG: kubeconfig }, out = join(folder, release), chosen = images) =>
@@ -57,8 +61,8 @@ const migrate = (release: string, environment = { KUBECONFIG: kubeconfig }, out 
 /** Of a page, the commands of one of its sections, as they are written. */
 const commandsOf = (out: string, heading: RegExp): string =>
   readFileSync(join(folder, out, "MIGRATION.md"), "utf8").split(/^(?=##)/mu).filter((_) => heading.test(_)).join("").split("\n").filter((line) => line.startsWith("    ")).map((line) => line.slice(4)).join("\n")
-/** What is not there: helm, a node that makes Pods run, and registries. */
-const stubs = ["helm() { echo helm \"$@\"; }", "kubectl() { case \" $* \" in *\" rollout \"*) ;; *\" run \"*) command kubectl \"${@/#--[ar][tm]*/--dry-run=server}\" ;; *) command kubectl \"$@\" ;; esac; }"]
+/** What is not there: helm, a controller to drain, a node that makes Pods run, and registries. */
+const stubs = ["helm() { echo helm \"$@\"; }", "agent-job() { echo agent-job \"$@\"; }", "kubectl() { case \" $* \" in *\" rollout \"*) ;; *\" run \"*) command kubectl \"${@/#--[ar][tm]*/--dry-run=server}\" ;; *) command kubectl \"$@\" ;; esac; }"]
 const typed = async (commands: string) => (await promisify(execFile)("bash", ["-c", ["set -eo pipefail", ...stubs, commands].join("\n")])).stdout.trim().split("\n")
 
 beforeAll(async () => {
@@ -126,6 +130,15 @@ describe("a release of the chart", () => {
       expect(secret.data).toEqual({ token: Buffer.from("hunter2").toString("base64") })
     }))
 
+  it.live("has the token of another server from a file, also where the step is repeated", () =>
+    Effect.gen(function*() {
+      yield* migrate("blue", undefined, join(folder, "elsewhere"), [...images, "--url", "https://ours.example.com"])
+      writeFileSync(join(folder, "pool.token"), "theirs")
+      const make = commandsOf("elsewhere", /^### \d\. Make the Secret `blue-token`/u)
+      expect(yield* Effect.promise(() => typed([`cd ${folder}`, make, make].join("\n")))).toEqual(["secret/blue-token serverside-applied", "secret/blue-token serverside-applied"])
+      expect(yield* Effect.promise(() => kubectl(["-n", namespace, "get", "secret", "blue-token", "-o", "jsonpath={.data}"]))).toBe(JSON.stringify({ token: Buffer.from("theirs").toString("base64") }))
+    }))
+
   it.live("is handed over by the commands of its page, as they are written; only helm and a node are not there", () =>
     Effect.gen(function*() {
       yield* Effect.promise(() => kubectl(["apply", "--server-side", "--force-conflicts", "-f", "kustomize/crd/crd.yaml"]))
@@ -135,9 +148,13 @@ describe("a release of the chart", () => {
       const told = yield* Effect.promise(() => typed(commandsOf("handed", /^### \d/u)))
       const marks = ["secret/blue-token serverside-applied", "pod/blue-trial created (server dry run)", "pod/blue-trial-runner created (server dry run)", "deployment.apps/scalr-agent-controller scaled", "customresourcedefinition.apiextensions.k8s.io/atasks.scalr.io serverside-applied", "deployment.apps/blue-controller serverside-applied", `helm -n ${namespace} uninstall blue --keep-history --wait`]
       expect(told.filter((line) => marks.includes(line))).toEqual(marks)
-      expect(yield* Effect.promise(() => typed(commandsOf("handed", /^## The way back/u)))).toEqual([
-        "deployment.apps/blue-controller scaled",
-        `customresourcedefinition.apiextensions.k8s.io/atasks.${keptGroup} serverside-applied`,
+      yield* Effect.promise(() => kubectl(["create", "-f", "-"], [task("waits", true), task("over", true), task("of-git", false)].map((_) => JSON.stringify(_)).join("\n")))
+      yield* Effect.promise(() => kubectl(["-n", namespace, "patch", "atasks.scalr.io/over", "--subresource=status", "--type=merge", "-p", JSON.stringify(claimed)]))
+      expect(yield* Effect.promise(() => typed(commandsOf("handed", /^### (From the new|To the release)/u)))).toEqual([
+        `agent-job drain --name blue --controller-namespace ${namespace} --namespace ${namespace}`,
+        `agenttask.scalr.io "waits" deleted from ${namespace} namespace`,
+        `deployment.apps "blue-controller" deleted from ${namespace} namespace`,
+        `customresourcedefinition.apiextensions.k8s.io/atasks.${keptGroup} condition met`,
         `helm -n ${namespace} rollback blue 10`,
         "deployment.apps/scalr-agent-controller scaled"
       ])

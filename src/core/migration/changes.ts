@@ -19,9 +19,10 @@ const names = (move: Move): ReadonlyArray<string> => {
   ]
 }
 
-const token = ({ config, given, release, values }: Move): ReadonlyArray<string> => [
+const token = ({ config, given, left, release, values }: Move): ReadonlyArray<string> => [
   "The pool's token is a file in the controller's Pod; the Pods of tasks do not have it any more.",
   ...when(config.token !== undefined && isFirstChart(release) && given.secrets.some(({ name }) => name === config.token?.secret.name), "The chart never made a Secret of the token in its values, so its Pods run only if somebody made one; check that both tokens are the same."),
+  ...when(config.pool !== undefined && left !== undefined, `That token is the one of ${values.agent.url}, in Secret \`${config.token?.secret.name}\`; the release's own is in no file of the overlay.`),
   ...values.agent.url === ""
     ? ["There is no `agent.url`, so the controller asks no server for work: it runs the AgentTasks that others make."]
     : [`Work comes from ${values.agent.url} (\`agent.url\`), where an agent-job server must answer, since the controller speaks its API; what is queued elsewhere stays there.`]

@@ -1,16 +1,11 @@
-// The steps from a running Helm release to the new installation and back, with the commands to type, so that no queued run is lost.
+// The steps from a running Helm release to the new installation, with the commands to type, so that no queued run is lost.
 // Invariant: what is new was tried before anything is stopped; the old controller has stopped and its Jobs have ended before the new CRD is applied; no step shows a secret.
 // Used by core/migration/report.ts.
 import type { InlineSecret } from "./inline-secrets.ts"
 import { isFirstChart, type Move, place } from "./move.ts"
 import { quoted } from "./quoted.ts"
+import { helmRelease, type Step, unpacked, untilNone } from "./step.ts"
 import { asksServer, trials } from "./trial.ts"
-
-export interface Step {
-  readonly title: string
-  readonly why: string
-  readonly commands: ReadonlyArray<string>
-}
 
 const selector = (labels: Readonly<Record<string, string>>): string => Object.entries(labels).map(([key, value]) => `${key}=${value}`).join(",")
 
@@ -18,10 +13,6 @@ const inJq = (path: ReadonlyArray<string | number>): string => path.map((_) => t
 
 const secretObject = ({ data, name }: InlineSecret): string =>
   `{apiVersion: "v1", kind: "Secret", metadata: {name: ${JSON.stringify(name)}}, stringData: {${Object.entries(data).map(([key, path]) => `${JSON.stringify(key)}: (.config${inJq(path)} | tostring)`).join(", ")}}}`
-
-/** The release as Helm keeps it, in JSON. */
-const unpacked = ({ release: { name, namespace, revision } }: Move): string =>
-  `kubectl -n ${namespace} get secret sh.helm.release.v1.${name}.v${revision} -o 'jsonpath={.data.release}' | base64 -d | base64 -d | gunzip |`
 
 /** From the Secret of the release straight into those of ours; it passes through pipes alone. */
 const makeSecrets = (move: Move): ReadonlyArray<Step> => {
@@ -33,29 +24,46 @@ const makeSecrets = (move: Move): ReadonlyArray<Step> => {
   }]
 }
 
-const tryNew = ({ config }: Move): Step => ({
+/** The server that was chosen knows no token of the release. */
+const makeToken = ({ config: { namespace, pool }, left }: Move): ReadonlyArray<Step> =>
+  pool === undefined || left === undefined ? [] : [{
+    title: `Make the Secret \`${pool.tokenSecret.name}\``,
+    why: `The new controller reads the token of its pool from it. Write that of ${pool.url} into a file pool.token first; the release keeps its own.`,
+    commands: [`kubectl -n ${namespace} create secret generic ${pool.tokenSecret.name} --from-file=${pool.tokenSecret.key}=pool.token --dry-run=client -o yaml | kubectl apply --server-side -f -`]
+  }]
+
+const whoIsAsked = ({ config, left }: Move): string => {
+  const { pool } = config
+  if (pool === undefined) return "A Pod with the new image tells its version. No server is asked, since the values name none."
+  if (!asksServer(config)) return `A Pod with the new image tells its version. The server at ${pool.url} is not asked, since the roots in \`global.tls.caBundle\` come with the overlay.`
+  const failed = left === undefined
+    ? `leave the Secret \`${pool.tokenSecret.name}\` as it is, which the release may read too, and see whether an agent-job server answers there; to ask another one, migrate again with \`--url\``
+    : `see whether the Secret \`${pool.tokenSecret.name}\` has that server's token`
+  return `A Pod with the new image asks the server at ${pool.url} with the pool's token, as the controller will, and takes no work; where that fails, ${failed}.`
+}
+
+const tryNew = (move: Move): Step => ({
   title: "Try what is new",
-  why: [
-    asksServer(config) && config.pool !== undefined
-      ? `A Pod with the new image asks the server at ${config.pool.url} with the pool's token, as the controller will, and takes no work; where it is refused, put the server's pool token into the Secret \`${config.pool.tokenSecret.name}\`.`
-      : "A Pod with the new image tells its version. No server is asked.",
-    "Another one finds an engine in the runner's image. Go on only when both commands succeed: until then everything is as it was."
-  ].join(" "),
-  commands: trials(config)
+  why: `${whoIsAsked(move)} Another one finds an engine in the runner's image. Go on only when both commands succeed: until then everything is as it was.`,
+  commands: trials(move.config)
 })
 
-/** The HelmRelease of Flux that the release belongs to: it would undo what is done by hand. Flux labels all objects with it. */
-const helmRelease = ({ release: { objects } }: Move): { readonly name: string; readonly namespace: string } | undefined => {
-  const labels = objects.map(({ metadata }) => metadata.labels ?? {}).find((_) => "helm.toolkit.fluxcd.io/name" in _)
-  return labels === undefined ? undefined : { name: labels["helm.toolkit.fluxcd.io/name"] ?? "", namespace: labels["helm.toolkit.fluxcd.io/namespace"] ?? "" }
-}
+const emptyQueue = ({ config: { pool }, left }: Move): ReadonlyArray<Step> =>
+  left === undefined ? [] : [{
+    title: "Let the old queue run dry",
+    why: [
+      `Runs that are queued at ${left} stay there, and nobody takes them once the old controller has stopped. Queue no more there, and go on when it shows none that waits for this pool.`,
+      ...(pool === undefined ? [] : [`Queue none at ${pool.url} yet either, since its states are still to come.`])
+    ].join(" "),
+    commands: []
+  }]
 
 const stopOld = (move: Move): Step => {
   const { namespace, objects } = move.release
   const flux = helmRelease(move)
   return {
     title: "Stop the old controller",
-    why: "From here on nobody takes runs; they stay queued in the pool, in their order. Jobs that run go on.",
+    why: `From here on nobody takes runs${move.left === undefined ? "; they stay queued in the pool, in their order" : ""}. Jobs that run go on.`,
     commands: [
       ...(flux === undefined ? [] : [`flux -n ${flux.namespace} suspend helmrelease ${flux.name}`]),
       ...objects.filter(({ kind }) => kind === "Deployment").flatMap(({ metadata, spec }) => [
@@ -66,22 +74,21 @@ const stopOld = (move: Move): Step => {
   }
 }
 
-const untilTasksEnded = (namespace: string, instance: string): string => [
-  `until pods=$(kubectl -n ${namespace} get pods -l app.kubernetes.io/component=task,app.kubernetes.io/instance=${instance} \\`,
-  `    --field-selector=status.phase!=Succeeded,status.phase!=Failed -o name) && [ -z "$pods" ]; do sleep 5; done`
-].join("\n")
-
-const waitForJobs = ({ release: { name, namespace } }: Move): Step => ({
+const waitForJobs = ({ config: { pool }, left, release: { name, namespace } }: Move): Step => ({
   title: "Wait for the Jobs that run",
-  why: "Each ends by itself and reports to the server; taking it away in the middle would lose its work.",
-  commands: [untilTasksEnded(namespace, name)]
+  why: [
+    "Each ends by itself and reports to the server; taking it away in the middle would lose its work. One whose Pod stays Pending runs no engine, and nobody ends it any more: delete that Job, and start its run again.",
+    ...(left === undefined || pool === undefined ? [] : [`Then bring the state of each workspace to ${pool.url}, say with \`tofu state pull\` there and \`tofu state push\` here: without it the first run would make everything a second time.`])
+  ].join(" "),
+  commands: [untilNone([`kubectl -n ${namespace} get pods -l app.kubernetes.io/component=task,app.kubernetes.io/instance=${name}`, "--field-selector=status.phase!=Succeeded,status.phase!=Failed -o name"])]
 })
 
-const applyNew = ({ config: { name, namespace }, release }: Move, folder: string): Step => ({
+const applyNew = ({ config: { name, namespace, pool }, release }: Move, folder: string): Step => ({
   title: "Apply the overlay",
-  why: isFirstChart(release)
-    ? "The chart's CustomResourceDefinition `atasks.scalr.io` has the same name and another schema, and Helm owns its fields; --force-conflicts takes it over. It is one for the whole cluster: a release in another namespace (`kubectl get atasks -A`) does not work after this, so move them all together."
-    : "Queued runs begin as soon as the new controller is ready.",
+  why: [
+    `${pool === undefined ? "AgentTasks" : `Runs that are queued at ${pool.url}`} begin as soon as the new controller is ready.`,
+    ...(isFirstChart(release) ? ["The chart's CustomResourceDefinition `atasks.scalr.io` has the same name and another schema, and Helm owns its fields; --force-conflicts takes it over. It is one for the whole cluster: a release in another namespace (`kubectl get atasks -A`) does not work after this, so move them all together."] : [])
+  ].join(" "),
   commands: [
     `kubectl apply --server-side --force-conflicts -k ${quoted(folder)}`,
     `kubectl -n ${namespace} rollout status deployment/${name}-controller --timeout=120s`
@@ -98,58 +105,12 @@ const uninstall = (move: Move): Step => {
       "Helm removes its objects, and never a CustomResourceDefinition; it keeps the history, and with it the way back.",
       ...(flux === undefined ? [] : ["Take the HelmRelease out of Git first; being suspended, it removes nothing itself."])
     ].join(" "),
-    commands: [`helm -n ${namespace} uninstall ${name} --keep-history --wait`, ...(flux === undefined ? [] : [`kubectl -n ${flux.namespace} delete helmreleases.helm.toolkit.fluxcd.io ${flux.name}`])]
+    commands: [`helm -n ${namespace} uninstall ${name} --keep-history --wait`, ...(flux === undefined ? [] : [`kubectl -n ${flux.namespace} delete helmreleases.helm.toolkit.fluxcd.io ${flux.name} --ignore-not-found`])]
   }
 }
-
-const forget = ({ release }: Move): ReadonlyArray<Step> =>
-  isFirstChart(release) ? [] : [{
-    title: "Remove the chart's CustomResourceDefinition",
-    why: "Once no other release of the chart is left in the cluster: the first command then shows none.",
-    commands: ["kubectl get agenttasktemplates.scalr.io -A", "kubectl delete crd agenttasktemplates.scalr.io"]
-  }]
 
 /** `folder`: where the overlay is. */
 export const handOver = (move: Move, folder: string): ReadonlyArray<Step> => {
   const [apply, remove] = [applyNew(move, folder), uninstall(move)]
-  return [...makeSecrets(move), tryNew(move), stopOld(move), waitForJobs(move), ...move.clashes.length === 0 ? [apply, remove] : [remove, apply], ...forget(move)]
+  return [...makeSecrets(move), ...makeToken(move), tryNew(move), ...emptyQueue(move), stopOld(move), waitForJobs(move), ...move.clashes.length === 0 ? [apply, remove] : [remove, apply]]
 }
-
-/** Helm installs them with a chart, and never again. */
-const oldDefinitions = (move: Move): ReadonlyArray<string> =>
-  !isFirstChart(move.release) ? [] : [[
-    unpacked(move),
-    `  jq -r '.chart.files[] | select(.name | startswith("crds/")) | "---", (.data | @base64d)' |`,
-    "  kubectl apply --server-side --force-conflicts -f -"
-  ].join("\n")]
-
-/** Helm would patch them into what cannot be patched, such as a selector. What is on a volume stays. */
-const makeRoom = ({ clashes, release: { namespace } }: Move): ReadonlyArray<string> =>
-  clashes.filter(({ kind }) => kind !== "PersistentVolumeClaim").map(({ kind, metadata }) => `kubectl -n ${metadata.namespace ?? namespace} delete --ignore-not-found ${kind.toLowerCase()}/${metadata.name}`)
-
-/** At any step, whether the release was removed yet or not. */
-export const wayBack = (move: Move): Step => {
-  const { config, release: { name, namespace, objects, revision } } = move
-  return {
-    title: "The way back",
-    why: [
-      "At any step these bring the release back as it was; queued runs wait in the pool meanwhile.",
-      ...(helmRelease(move) === undefined ? [] : ["Put the HelmRelease into Git again after that."])
-    ].join(" "),
-    commands: [
-      `kubectl -n ${config.namespace} scale deployment ${config.name}-controller --replicas=0`,
-      untilTasksEnded(config.taskNamespace, config.name),
-      ...makeRoom(move),
-      ...oldDefinitions(move),
-      `helm -n ${namespace} rollback ${name} ${revision}`,
-      ...objects.filter(({ kind }) => kind === "Deployment").map(({ metadata, spec }) => `kubectl -n ${namespace} scale deployment ${metadata.name} --replicas=${spec?.replicas ?? 1}`)
-    ]
-  }
-}
-
-/** Once nobody wants to go back: the history has the values, and what is in them in the clear. */
-export const endOfWayBack = ({ release: { name, namespace } }: Move): Step => ({
-  title: "Its end",
-  why: "Once nobody wants to go back, this takes the history away, and with it what the values of the release have in the clear:",
-  commands: [`helm -n ${namespace} uninstall ${name}`]
-})

@@ -6,7 +6,7 @@ import type { HelmObject, HelmRelease } from "../../schema/helm-release.ts"
 import { appVersion, defaultValues, parseValues, type Values } from "../../schema/values.ts"
 import { type InstalledObject, install } from "../manifest/install.ts"
 import { type ResolvedConfig, resolve } from "../resolve.ts"
-import { type Chosen, withChosen } from "./chosen.ts"
+import { type Chosen, otherServer, withChosen } from "./chosen.ts"
 import { type ReleaseValues, releaseValues } from "./release-values.ts"
 import { textAt } from "../tree-path.ts"
 
@@ -17,6 +17,8 @@ export interface Move {
   readonly config: ResolvedConfig
   /** Objects of the release whose names the new ones have too. */
   readonly clashes: ReadonlyArray<HelmObject>
+  /** The server of the release in words, where the new installation asks another one, or none: what is queued there stays there. */
+  readonly left?: string
 }
 
 /** Of the chart until 0.5.67, which keeps its template in an AgentTask; later ones have a kind of their own for it. */
@@ -39,10 +41,16 @@ const placeOf = ({ kind = "", metadata }: InstalledObject, fallback: string): st
 /** Fails with a line for each value that cannot be used here. */
 export const move = (release: HelmRelease, chosen: Chosen): Result.Result<Move, ReadonlyArray<string>> => {
   const { name, namespace, objects } = release
-  const given = releaseValues({ ...release, config: withChosen(release.config, chosen) }, `${nameOf(release)}-token`)
+  const ours = nameOf(release)
+  const given = releaseValues({ ...release, config: withChosen(release.config, chosen, ours) }, `${ours}-token`)
   return Result.map(parseValues(given.values), (values) => {
     const config = resolve(values, { name, namespace, version: appVersion })
     const places = new Set(install(config).map((_) => placeOf(_, namespace)))
-    return { release, given, values, config, clashes: objects.filter((_) => places.has(place(_, namespace))) }
+    const isLeft = config.pool === undefined || otherServer(release.config, chosen) !== undefined
+    return {
+      release, given, values, config,
+      clashes: objects.filter((_) => places.has(place(_, namespace))),
+      ...(isLeft && { left: textAt(release.config, "agent.url") || "the server that the release's token names" })
+    }
   })
 }

@@ -2,12 +2,14 @@
 // Invariant: no secret is in it, so that it may lie in Git beside the overlay.
 // Used by cli/migrate.ts.
 import { changes, leaving } from "./changes.ts"
-import { endOfWayBack, handOver, type Step, wayBack } from "./hand-over.ts"
+import { handOver } from "./hand-over.ts"
 import type { Move } from "./move.ts"
+import type { Step } from "./step.ts"
+import { endOfWayBack, meanwhile, wayBack } from "./way-back.ts"
 
 const bullets = (lines: ReadonlyArray<string>): ReadonlyArray<string> => lines.map((line) => `- ${line}`)
 const code = (commands: ReadonlyArray<string>): ReadonlyArray<string> => commands.flatMap((command) => command.split("\n")).map((line) => `    ${line}`)
-const section = (heading: string, { commands, title, why }: Step): ReadonlyArray<string> => ["", `${heading} ${title}`, "", why, "", ...code(commands)]
+const section = (heading: string, { commands, title, why }: Step): ReadonlyArray<string> => ["", `${heading} ${title}`, "", why, ...(commands.length === 0 ? [] : ["", ...code(commands)])]
 
 /** Markdown. `folder`: where the overlay is. */
 export const report = (move: Move, folder: string): string => {
@@ -27,10 +29,13 @@ export const report = (move: Move, folder: string): string => {
     "",
     "## Handing over",
     "",
-    "A step that failed can be repeated. No queued run is lost: runs wait in the pool until a controller asks for them.",
+    `A step that failed can be repeated. ${move.left === undefined ? "No queued run is lost: runs wait in the pool until a controller asks for them." : `Runs that are queued at ${move.left} are not taken along: they run before the old controller stops.`}`,
     ...handOver(move, folder).flatMap((step, index) => section(`### ${index + 1}.`, step)),
-    ...section("##", wayBack(move)),
-    ...section("###", endOfWayBack(move)),
+    "",
+    "## The way back",
+    "",
+    `At any step these bring the release back as it was. ${meanwhile(move)}`,
+    ...[...wayBack(move), endOfWayBack(move)].flatMap((step) => section("###", step)),
     ""
   ].join("\n")
 }

@@ -2,15 +2,16 @@ import type { V1PodSpec } from "@kubernetes/client-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Result } from "effect"
 import { changes, leaving } from "../../../src/core/migration/changes.ts"
-import { endOfWayBack, handOver, wayBack } from "../../../src/core/migration/hand-over.ts"
+import { handOver } from "../../../src/core/migration/hand-over.ts"
 import { type Move, move } from "../../../src/core/migration/move.ts"
 import { report } from "../../../src/core/migration/report.ts"
+import { endOfWayBack, wayBack } from "../../../src/core/migration/way-back.ts"
 import type { HelmRelease } from "../../../src/schema/helm-release.ts"
 import { difference, merge } from "../../../src/schema/layers.ts"
 import { defaultValues, overrides } from "../../../src/schema/values.ts"
 import { chosen, firstRelease, laterRelease, objectOf } from "./releases.ts"
 
-const moved = (release: HelmRelease): Move => Result.getOrThrow(move(release, chosen))
+const moved = (release: HelmRelease, url?: string): Move => Result.getOrThrow(move(release, { ...chosen, ...(url !== undefined && { url }) }))
 const images = { agent: { image: chosen.image }, task: { runner: { image: chosen.runnerImage } } }
 
 /** Of the values that it comes to, what is not an image. */
@@ -18,6 +19,7 @@ const said = (release: HelmRelease) => difference(merge(defaultValues, images), 
 const commands = (release: HelmRelease, title: string) => handOver(moved(release), "out").find((_) => _.title === title)?.commands ?? []
 const overridesOf = (command: string) => JSON.parse(/ --overrides='(.*)'$/u.exec(command)?.[1] ?? "{}") as { readonly spec: V1PodSpec }
 const titles = (release: HelmRelease) => handOver(moved(release), "out").map(({ title }) => title)
+const back = (release: HelmRelease) => wayBack(moved(release)).flatMap((_) => _.commands)
 const withToken = (agent: object = {}) => ({ agent: { token: "hunter2", url: "https://example.com", ...agent } })
 
 describe("the values of a release", () => {
@@ -32,9 +34,17 @@ describe("the values of a release", () => {
     expect(changes(moved(firstRelease(release)))).toContain("Controller and worker are registry.example.com/agent-job:0.1.0, the runner is registry.example.com/agent-job-runner:0.1.0; no image of the release is used any more, since the chart's agent is another program.")
   })
 
-  it("name the server that was chosen, and its token is that of the release until somebody puts another one there", () => {
-    const { config, values } = Result.getOrThrow(move(firstRelease(withToken()), { ...chosen, url: "https://ours.example.com" }))
-    expect([values.agent.url, config.pool]).toEqual(["https://ours.example.com", { url: "https://ours.example.com", tokenSecret: { name: "blue-token", key: "token" } }])
+  it.each([
+    { given: { token: "hunter2" }, secret: "blue-token" },
+    { given: {}, secret: "blue-token" },
+    { given: { tokenExistingSecret: { name: "shared", key: "tok" } }, secret: "blue-token" },
+    { given: { tokenExistingSecret: "shared", tokenExistingSecretKey: "tok" }, secret: "blue-token" },
+    { given: { tokenExistingSecret: { name: "blue-token" } }, secret: "blue-pool-token" }
+  ])("name the server that was chosen, and a Secret for its token that the release does not read: $given", ({ given, secret }) => {
+    const release = firstRelease({ agent: { url: "https://theirs.example.com", ...given } })
+    const { config, given: { secrets, unknown } } = moved(release, "https://ours.example.com")
+    expect([config.pool, secrets, unknown]).toEqual([{ url: "https://ours.example.com", tokenSecret: { name: secret, key: "token" } }, [], []])
+    expect(moved(release, "https://theirs.example.com/").config.pool?.tokenSecret).toEqual(moved(release).config.pool?.tokenSecret)
   })
 
   it.each([
@@ -105,7 +115,7 @@ describe("the hand-over", () => {
   })
 
   it("removes the release first where it has objects of the same names, which it would take along", () => {
-    const release = { ...firstRelease({}), name: "scalr-agent" }
+    const release = { ...firstRelease(withToken({ tokenExistingSecret: "mine" })), name: "scalr-agent" }
     expect(titles(release)).toEqual([attempt, stop, wait, remove, apply])
     expect(moved(release).clashes.map(({ kind, metadata }) => `${kind}/${metadata.name}`)).toEqual(["Deployment/scalr-agent-controller"])
   })
@@ -142,51 +152,92 @@ describe("the hand-over", () => {
     ])
   })
 
-  const untilEnded = [
-    "until pods=$(kubectl -n scalr get pods -l app.kubernetes.io/component=task,app.kubernetes.io/instance=blue \\",
-    "    --field-selector=status.phase!=Succeeded,status.phase!=Failed -o name) && [ -z \"$pods\" ]; do sleep 5; done"
-  ].join("\n")
-
   it("never takes an answer that fails for one without Pods", () => {
-    expect(commands(firstRelease({}), wait)).toEqual([untilEnded])
+    expect(commands(firstRelease({}), wait)).toEqual([[
+      "until left=$(kubectl -n scalr get pods -l app.kubernetes.io/component=task,app.kubernetes.io/instance=blue \\",
+      "    --field-selector=status.phase!=Succeeded,status.phase!=Failed -o name) && [ -z \"$left\" ]; do echo \"Waits for\" $left; sleep 5; done"
+    ].join("\n")])
   })
 
-  it("has a way back, also once the release is removed: its history is kept, with the definition of the chart", () => {
+  it("keeps the history of the release, and the CRD of 0.5.59, which it takes over", () => {
     expect(commands(firstRelease({}), remove)).toEqual(["helm -n scalr uninstall blue --keep-history --wait"])
-    expect(wayBack(moved(firstRelease({}))).commands).toEqual([
-      "kubectl -n scalr scale deployment blue-controller --replicas=0",
-      untilEnded,
-      [
-        "kubectl -n scalr get secret sh.helm.release.v1.blue.v3 -o 'jsonpath={.data.release}' | base64 -d | base64 -d | gunzip |",
-        "  jq -r '.chart.files[] | select(.name | startswith(\"crds/\")) | \"---\", (.data | @base64d)' |",
-        "  kubectl apply --server-side --force-conflicts -f -"
-      ].join("\n"),
-      "helm -n scalr rollback blue 3",
-      "kubectl -n scalr scale deployment scalr-agent-controller --replicas=1"
-    ])
-    expect(endOfWayBack(moved(firstRelease({}))).commands).toEqual(["helm -n scalr uninstall blue"])
-  })
-
-  it("makes room on the way back for what cannot be patched, and leaves what is on a volume", () => {
-    const release = { ...firstRelease({ persistence: { enabled: true } }, [objectOf("PersistentVolumeClaim", "scalr-agent-cache")]), name: "scalr-agent" }
-    expect(moved(release).clashes.map(({ kind }) => kind)).toEqual(["Deployment", "PersistentVolumeClaim"])
-    expect(wayBack(moved(release)).commands.filter((_) => _.includes(" delete "))).toEqual(["kubectl -n scalr delete --ignore-not-found deployment/scalr-agent-controller"])
-  })
-
-  it("takes over the CRD of 0.5.59, and that of later charts is removed when nobody needs it", () => {
     expect(report(moved(firstRelease({})), "my out")).toContain("    kubectl apply --server-side --force-conflicts -k 'my out'\n")
-    expect(titles(laterRelease({})).at(-1)).toBe("Remove the chart's CustomResourceDefinition")
   })
+
+  const fluxLabels = { "helm.toolkit.fluxcd.io/name": "agents", "helm.toolkit.fluxcd.io/namespace": "flux-system" }
+  const ofFlux = firstRelease({}, [{ kind: "Role", metadata: { name: "r", labels: fluxLabels } }])
 
   it("keeps Flux from undoing it", () => {
-    const labels = { "helm.toolkit.fluxcd.io/name": "agents", "helm.toolkit.fluxcd.io/namespace": "flux-system" }
-    const release = firstRelease({}, [{ kind: "Role", metadata: { name: "r", labels } }])
-    expect(commands(release, stop)[0]).toBe("flux -n flux-system suspend helmrelease agents")
-    expect(commands(release, remove).at(-1)).toBe("kubectl -n flux-system delete helmreleases.helm.toolkit.fluxcd.io agents")
-    expect(wayBack(moved(release)).why).toContain("Put the HelmRelease into Git again")
+    expect(commands(ofFlux, stop)[0]).toBe("flux -n flux-system suspend helmrelease agents")
+    expect(commands(ofFlux, remove).at(-1)).toBe("kubectl -n flux-system delete helmreleases.helm.toolkit.fluxcd.io agents --ignore-not-found")
+    expect(back(ofFlux).at(-1)).toBe("flux -n flux-system resume helmrelease agents")
+  })
+
+  const [theirs, ours] = ["https://theirs.example.com", "https://ours.example.com"]
+  const ofTheirs = laterRelease({ agent: { tokenExistingSecret: { name: "shared" }, url: theirs } })
+
+  it("to another server makes its token's Secret first, and lets the old queue run dry before the old controller stops", () => {
+    const steps = handOver(moved(ofTheirs, ours), "out")
+    expect(steps.map(({ title }) => title)).toEqual([secret, attempt, "Let the old queue run dry", stop, wait, apply, remove])
+    expect(steps[0]?.commands).toEqual(["kubectl -n scalr create secret generic blue-token --from-file=token=pool.token --dry-run=client -o yaml | kubectl apply --server-side -f -"])
+    expect(titles(ofTheirs)).toEqual([attempt, stop, wait, apply, remove])
+  })
+
+  it.each([
+    { url: undefined, says: [`Runs that are queued at ${theirs} begin as soon as`, "No queued run is lost", "they stay queued in the pool", "Queued runs wait in the pool"] },
+    { url: ours, says: [`Runs that are queued at ${ours} begin as soon as`, `Runs that are queued at ${theirs} stay there`, "bring the state of each workspace", `queue them again at ${theirs}`] }
+  ])("promises of queued runs what comes true: from the server of the release to $url", ({ says, url }) => {
+    const page = report(moved(ofTheirs, url), "out")
+    expect(says.filter((_) => !page.includes(_))).toEqual([])
+    expect(page.includes("No queued run is lost")).toBe(url === undefined)
+    expect(page).not.toMatch(/put .* into the Secret `shared`/u)
   })
 
   it("shows no secret", () => {
     expect(report(moved(firstRelease(withToken({ extraEnv: { PASSWORD: "hunter2" } }))), "out")).not.toContain("hunter2")
+  })
+})
+
+describe("the way back", () => {
+  const definitions = [
+    "kubectl -n scalr get secret sh.helm.release.v1.blue.v3 -o 'jsonpath={.data.release}' | base64 -d | base64 -d | gunzip |",
+    "  jq -r '.chart.files[] | select(.name | startswith(\"crds/\")) | \"---\", (.data | @base64d)' |",
+    "  kubectl apply --server-side --force-conflicts -f - -o name |",
+    "  xargs kubectl wait --for=condition=Established --timeout=60s"
+  ].join("\n")
+
+  it.each([
+    { chart: "0.5.59", release: firstRelease({}), deployment: "scalr-agent-controller" },
+    { chart: "0.6.5", release: laterRelease({}), deployment: "blue" }
+  ])("of $chart brings its definition before its objects", ({ deployment, release }) => {
+    expect(wayBack(moved(release))[1]?.commands).toEqual([definitions, "helm -n scalr rollback blue 3", `kubectl -n scalr scale deployment ${deployment} --replicas=1`])
+  })
+
+  it("cancels what has not begun while the new controller lives, and waits for what has", () => {
+    expect(wayBack(moved(firstRelease({ task: { namespace: "tasks" } })))[0]?.commands).toEqual([
+      "agent-job drain --name blue --controller-namespace scalr --namespace tasks",
+      [
+        "kubectl -n tasks get atasks.scalr.io -o json |",
+        "  jq -r '.items[] | select(.spec.pool and (.status.claim | not)) | .metadata.name' |",
+        "  xargs -r kubectl -n tasks delete atasks.scalr.io --timeout=2m"
+      ].join("\n"),
+      "until left=$(kubectl -n tasks get atasks.scalr.io -o jsonpath='{.items[?(@.status.phase==\"Running\")].metadata.name}') && [ -z \"$left\" ]; do echo \"Waits for\" $left; sleep 5; done",
+      "kubectl -n scalr delete deployment blue-controller --ignore-not-found --cascade=foreground",
+      "kubectl -n scalr delete lease blue-controller --ignore-not-found"
+    ])
+  })
+
+  it("makes room for what cannot be patched, and leaves what is on a volume", () => {
+    const release = { ...firstRelease({ persistence: { enabled: true } }, [objectOf("PersistentVolumeClaim", "scalr-agent-cache")]), name: "scalr-agent" }
+    expect(moved(release).clashes.map(({ kind }) => kind)).toEqual(["Deployment", "PersistentVolumeClaim"])
+    expect(wayBack(moved(release))[1]?.commands[0]).toBe("kubectl -n scalr delete --ignore-not-found deployment/scalr-agent-controller")
+  })
+
+  it("ends with the history, and with the definition of a later chart once no release needs it", () => {
+    expect(endOfWayBack(moved(firstRelease({}))).commands).toEqual(["helm -n scalr uninstall blue"])
+    expect(endOfWayBack(moved(laterRelease({}))).commands).toEqual([
+      "helm -n scalr uninstall blue",
+      "others=$(kubectl get agenttasktemplates.scalr.io -A -o name) && [ -z \"$others\" ] && kubectl delete crd agenttasktemplates.scalr.io"
+    ])
   })
 })

@@ -1,0 +1,88 @@
+// The way from a new installation back to the Helm release, with the commands to type, and its end.
+// Invariant: nobody takes runs any more before the new controller goes, and it lives until what it took has ended or is given back.
+// Used by core/migration/report.ts.
+import { isFirstChart, type Move } from "./move.ts"
+import { quoted } from "./quoted.ts"
+import { helmRelease, type Step, unpacked, untilNone } from "./step.ts"
+
+/** What becomes of the runs that nobody has taken. */
+export const meanwhile = ({ config: { pool }, left }: Move): string => {
+  if (pool === undefined) return "AgentTasks that have not begun stay, with nobody to run them."
+  return left === undefined
+    ? "Queued runs wait in the pool meanwhile."
+    : `Runs that are queued at ${pool.url} stay there, and nobody takes them: cancel them, and queue them again at ${left}. Bring states that have changed since back there, too, before the next run.`
+}
+
+const notBegun = ".items[] | select(.spec.pool and (.status.claim | not)) | .metadata.name"
+
+const leaveNew = ({ config: { name, namespace, taskNamespace } }: Move): Step => ({
+  title: "From the new controller",
+  why: [
+    "These come first where the overlay was applied; before that, leave them out. Where the first command finds no controller that answers, go on.",
+    "The second cancels what the controller has taken and not begun, so start those runs again; without a controller it gives up after two minutes, and `agent-job cancel RUN --force`, after `agent-job cancel RUN`, ends such a run.",
+    "What has begun ends by itself."
+  ].join(" "),
+  commands: [
+    `agent-job drain --name ${name} --controller-namespace ${namespace} --namespace ${taskNamespace}`,
+    [
+      `kubectl -n ${taskNamespace} get atasks.scalr.io -o json |`,
+      `  jq -r ${quoted(notBegun)} |`,
+      `  xargs -r kubectl -n ${taskNamespace} delete atasks.scalr.io --timeout=2m`
+    ].join("\n"),
+    untilNone([`kubectl -n ${taskNamespace} get atasks.scalr.io -o jsonpath=${quoted("{.items[?(@.status.phase==\"Running\")].metadata.name}")}`]),
+    `kubectl -n ${namespace} delete deployment ${name}-controller --ignore-not-found --cascade=foreground`,
+    `kubectl -n ${namespace} delete lease ${name}-controller --ignore-not-found` // it would keep the next controller of that name drained
+  ]
+})
+
+/** Helm would patch them into what cannot be patched, such as a selector. What is on a volume stays. */
+const makeRoom = ({ clashes, release: { namespace } }: Move): ReadonlyArray<string> =>
+  clashes.filter(({ kind }) => kind !== "PersistentVolumeClaim").map(({ kind, metadata }) => `kubectl -n ${metadata.namespace ?? namespace} delete --ignore-not-found ${kind.toLowerCase()}/${metadata.name}`)
+
+/** Helm installs them with a chart, and never again; it makes nothing of a kind that the API server does not know yet. */
+const definitions = (move: Move): string => [
+  unpacked(move),
+  "  jq -r '.chart.files[] | select(.name | startswith(\"crds/\")) | \"---\", (.data | @base64d)' |",
+  "  kubectl apply --server-side --force-conflicts -f - -o name |",
+  "  xargs kubectl wait --for=condition=Established --timeout=60s"
+].join("\n")
+
+const restore = (move: Move): Step => {
+  const { name, namespace, objects, revision } = move.release
+  const flux = helmRelease(move)
+  return {
+    title: "To the release",
+    why: [
+      "Helm makes again what is missing, and the old controller starts.",
+      ...(flux === undefined ? [] : ["Where the last command finds no HelmRelease, put it into Git again."])
+    ].join(" "),
+    commands: [
+      ...makeRoom(move),
+      definitions(move),
+      `helm -n ${namespace} rollback ${name} ${revision}`,
+      ...objects.filter(({ kind }) => kind === "Deployment").map(({ metadata, spec }) => `kubectl -n ${namespace} scale deployment ${metadata.name} --replicas=${spec?.replicas ?? 1}`),
+      ...(flux === undefined ? [] : [`flux -n ${flux.namespace} resume helmrelease ${flux.name}`])
+    ]
+  }
+}
+
+/** At any step, whether the release was removed yet or not. */
+export const wayBack = (move: Move): ReadonlyArray<Step> => [leaveNew(move), restore(move)]
+
+/** Of later charts it has a kind of its own, and Helm leaves it; there may be other releases. */
+const forget = ({ release }: Move): ReadonlyArray<string> =>
+  isFirstChart(release) ? [] : ['others=$(kubectl get agenttasktemplates.scalr.io -A -o name) && [ -z "$others" ] && kubectl delete crd agenttasktemplates.scalr.io']
+
+/** Once nobody wants to go back: the history has the values, and what is in them in the clear. */
+export const endOfWayBack = (move: Move): Step => {
+  const { name, namespace } = move.release
+  return {
+    title: "Its end",
+    why: [
+      "Once nobody wants to go back, this takes the history away, and with it what the values of the release have in the clear",
+      ...(isFirstChart(move.release) ? [] : [", then the chart's CustomResourceDefinition, unless another release in the cluster still has objects of it"]),
+      ":"
+    ].join(""),
+    commands: [`helm -n ${namespace} uninstall ${name}`, ...forget(move)]
+  }
+}
