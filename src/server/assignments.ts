@@ -101,7 +101,7 @@ const make = Effect.gen(function*() {
     return Option.getOrElse(yield* commits.await("assignments", waitSeconds, look(agent, max)), () => [])
   })
 
-  /** It may have been offered before the doubt came. A plan changes nothing, and an import is what the doubt waits for. */
+  /** It may have been offered, or taken and kept waiting, before the doubt came. A plan changes nothing, and an import is what the doubt waits for. */
   const withoutDoubt = Effect.fnUntraced(function*({ runId, stage }: StageRow) {
     const { rescueId, workspace, workspaceId } = yield* runs.get(runId)
     if (stage === "plan" || rescueId !== null || (yield* rescues.pending(workspaceId)).length === 0) return
@@ -146,15 +146,24 @@ const make = Effect.gen(function*() {
       yield* ends.conclude(stage, result)
     })))
 
-  /** The stage of a token. The first use says that the assignment arrived, whatever became of the acknowledgement. */
+  /** Its worker has come, which says that the assignment arrived, whatever became of the acknowledgement. From here on a doubt does not stop it. */
+  const begin = (id: string, taskUid: string) =>
+    sql.withTransaction(Effect.gen(function*() {
+      yield* acknowledge(id, taskUid)
+      const stage = yield* stages.get(id)
+      if (stage.endedAt !== null || stage.startedAt !== null) return stage // since its token was looked up
+      yield* withoutDoubt(stage)
+      yield* sql`UPDATE stages SET startedAt = ${yield* now}, waitReason = NULL, waitMessage = NULL WHERE id = ${id}`
+      return yield* stages.get(id)
+    }))
+
+  /** The stage of a token, which begins with the first use of it. */
   const byToken = Effect.fn("Assignments.byToken")(function*(token: string, taskUid: Option.Option<string>) {
     const stage = yield* row(Row)(sql`SELECT stages.* FROM taskTokens JOIN stages ON stages.id = taskTokens.stageId WHERE taskTokens.hash = ${tokenHash(token)}`)
     if (stage === undefined) return
     if (stage.endedAt !== null || stage.startedAt !== null) return yield* ofTask(stage, taskUid) // begun before tasks had to name themselves: goes on
     if (Option.isNone(taskUid)) return yield* invalid(`A request of a task names its AgentTask's UID in the header ${taskHeader.taskUid}.`)
-    yield* acknowledge(stage.id, taskUid.value)
-    yield* sql`UPDATE stages SET startedAt = ${yield* now}, waitReason = NULL, waitMessage = NULL WHERE id = ${stage.id} AND startedAt IS NULL`
-    return yield* stages.find(stage.id)
+    return yield* begin(stage.id, taskUid.value)
   })
 
   /** How many agents have asked for work lately. */

@@ -61,7 +61,8 @@ export const makeRunViews = Effect.gen(function*() {
           : `The run ${holder.id} holds the workspace and is ${holder.status}.`
       }
     }
-    const [rescue] = open.acknowledgedAt === null && run.rescueId === null ? yield* rescues.pending(run.workspaceId) : []
+    const waits = run.rescueId === null && (open.acknowledgedAt === null || open.stage !== "plan")
+    const [rescue] = waits ? yield* rescues.pending(run.workspaceId) : []
     if (rescue !== undefined) return { position: 1, reason: "StateRescuePending", message: `${rescue.message}; ${rescueAdvice(run.workspace)}` }
     if (open.waitMessage !== null) return { position: 1, ...(open.waitReason !== null && { reason: open.waitReason }), message: open.waitMessage }
     if (open.acknowledgedAt !== null) return { position: 1, message: `The agent ${open.agent} has it and is about to start its Pod.` }

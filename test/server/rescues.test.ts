@@ -96,6 +96,8 @@ describe("a rescue", () => {
 })
 
 describe("an apply that was offered before its workspace came into doubt", () => {
+  const pending = { status: 409, json: { error: "rescue-pending", message: "An earlier stage left the state of demo in doubt, so nothing was applied; settle it with `agent-job state rescue demo`, then start the run again." } }
+
   it.live("neither begins nor is acknowledged, and ends its run with the reason; a plan may begin", () =>
     Effect.gen(function*() {
       const { applier, looked, settle, url } = yield* doubted
@@ -106,15 +108,30 @@ describe("an apply that was offered before its workspace came into doubt", () =>
       const planOnly = yield* person(url).start("demo", { "plan-only": true })
       const [plan] = yield* agent(url).acquire()
       yield* applier.pushState(state(9), "a", 1) // of the worker that was cut off
-      const refused = { status: 409, json: { error: "rescue-pending", message: "An earlier stage left the state of demo in doubt, so nothing was applied; settle it with `agent-job state rescue demo`, then start the run again." } }
-      expect(yield* worker(url, offered!).as("GET", taskPath.assignment)).toMatchObject(refused)
-      expect(yield* worker(url, offered!).lock("b")).toMatchObject(refused)
-      expect(yield* agent(url).acknowledge(offered!.id)).toMatchObject(refused)
+      expect(yield* worker(url, offered!).as("GET", taskPath.assignment)).toMatchObject(pending)
+      expect(yield* worker(url, offered!).lock("b")).toMatchObject(pending)
+      expect(yield* agent(url).acknowledge(offered!.id)).toMatchObject(pending)
       expect((yield* person(url).view(next)).status).toBe("confirmed")
       expect((yield* worker(url, plan!).as("GET", taskPath.assignment)).json).toMatchObject({ runId: planOnly })
-      yield* agent(url).report(offered!.id, { ...failed(refused.json.message), reason: "StateRescuePending" })
-      expect(yield* person(url).view(next)).toMatchObject({ status: "errored", failure: refused.json.message })
+      yield* agent(url).report(offered!.id, { ...failed(pending.json.message), reason: "StateRescuePending" })
+      expect(yield* person(url).view(next)).toMatchObject({ status: "errored", failure: pending.json.message })
       expect((yield* looked).pending).toHaveLength(1)
+    }))
+
+  it.live("does not begin when it was acknowledged and waited in its cluster; its run says for what, and ends with the reason", () =>
+    Effect.gen(function*() {
+      const { applier, settle, url } = yield* doubted
+      yield* settle({})
+      const next = yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const apply = yield* agent(url).take
+      yield* agent(url).wait(apply.id, "ConcurrencyLimit", "5 of 5 tasks run.")
+      yield* applier.pushState(state(9), "a", 1) // of the worker that was cut off
+      expect(yield* person(url).view(next)).toMatchObject({ status: "applying", queue: { reason: "StateRescuePending" } })
+      for (const answer of [yield* worker(url, apply).as("GET", taskPath.assignment), yield* worker(url, apply).lock("b")]) expect(answer).toMatchObject(pending)
+      expect((yield* agent(url).acknowledge(apply.id)).status).toBe(204)
+      yield* agent(url).report(apply.id, { ...failed(pending.json.message), reason: "StateRescuePending" })
+      expect(yield* person(url).view(next)).toMatchObject({ status: "errored", failure: pending.json.message })
     }))
 
   it.live("goes on when it had begun", () =>
@@ -124,6 +141,7 @@ describe("an apply that was offered before its workspace came into doubt", () =>
       yield* person(url).start("demo", { "auto-apply": true })
       yield* planWith(url)
       const apply = yield* agent(url).take
+      yield* worker(url, apply).as("GET", taskPath.assignment)
       yield* applier.pushState(state(9), "a", 1)
       expect((yield* agent(url).acknowledge(apply.id)).status).toBe(204)
       expect((yield* worker(url, apply).lock("b")).status).toBe(200)
