@@ -40,6 +40,8 @@ const ofTask = (stage: StageRow, taskUid: Option.Option<string>) =>
 
 /** An agent counts as connected for this long after it last asked; a long poll takes up to 60 s. */
 const connectedMillis = 90_000
+/** For so long an agent that was away is told to cancel what is over without its word; of what has no task any more each agent would else be told at each of its starts, for ever. */
+const awayMillis = 30 * 24 * 3600 * 1000
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -123,13 +125,14 @@ const make = Effect.gen(function*() {
     yield* sql`UPDATE stages SET ${sql.update({ waitReason: reason, waitMessage: message })} WHERE id = ${id} AND startedAt IS NULL AND endedAt IS NULL`
   })
 
-  /** Those after the cursor that have no result yet. A cursor past the last number is of the time before a restore, and maybe of a clock that was ahead, so that the next number would not come up to it: then it is all of them. */
+  /** Those after the cursor that are not over, or not by their agent's word, which may have been away: of these what runs all the same is to be stopped. A cursor past the last number is of the time before a restore, and maybe of a clock that was ahead, so that the next number would not come up to it: then it is all of them. */
   const cancellations = Effect.fn("Assignments.cancellations")(function*(after: number, waitSeconds: number) {
     const Cancelled = Schema.Struct({ id: Schema.String, cancelSeq: Schema.Int })
     const [last] = yield* rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(cancelSeq), 0) AS seq FROM stages`)
     const from = after > (last?.seq ?? 0) ? 0 : after
+    const old = DateTime.formatIso(DateTime.makeUnsafe((yield* Clock.currentTimeMillis) - awayMillis))
     const found = yield* commits.await("cancellations", waitSeconds, Effect.map(
-      rows(Cancelled)(sql`SELECT id, cancelSeq FROM stages WHERE cancelSeq > ${from} AND result IS NULL ORDER BY cancelSeq`),
+      rows(Cancelled)(sql`SELECT id, cancelSeq FROM stages WHERE cancelSeq > ${from} AND (endedAt IS NULL OR (endedAt > ${old} AND (result IS NULL OR forced = 1))) ORDER BY cancelSeq`),
       (cancelled) => ({ found: cancelled.length === 0 ? Option.none<ReadonlyArray<typeof Cancelled.Type>>() : Option.some(cancelled) })
     ))
     const cancelled = Option.getOrElse(found, () => [])

@@ -120,5 +120,7 @@ export const migrations = Migrator.fromRecord({
     `CREATE INDEX configurationVersionsByArchive ON configurationVersions (sha256) WHERE removedAt IS NULL`,
     `CREATE INDEX configurationVersionsByAge ON configurationVersions (workspaceId, createdAt) WHERE removedAt IS NULL`,
     `CREATE INDEX stateVersionsByAge ON stateVersions (workspaceId, createdAt) WHERE supersededAt IS NULL`
-  )
+  ),
+  /** Of a stage that a person ended: its agent has not, and may not know of it. */
+  "0014_forced_ends": statements(`ALTER TABLE stages ADD COLUMN forced INTEGER NOT NULL DEFAULT 0`)
 })

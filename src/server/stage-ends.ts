@@ -105,6 +105,7 @@ const make = Effect.gen(function*() {
       if (stage === undefined) return yield* Effect.die(new Error(`the run ${run.id} is ${run.status} without a stage`))
       const message = `${by} ended it by force, since its cancel was not carried out; whether it has run to its end, nobody saw.`
       yield* conclude(stage, { outcome: "failed", reason: "Lost", message, finishedAt: yield* now })
+      yield* sql`UPDATE stages SET forced = 1 WHERE id = ${stage.id}`
     })))
 
   return { conclude, forceCancel, journal }

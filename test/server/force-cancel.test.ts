@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { TestClock } from "effect/testing"
 import { statePath } from "../../src/schema/state.ts"
 import { agent, ask, cancelled, directory, person, planWith, poolToken, serve, worker } from "./live-server.ts"
 
@@ -46,6 +47,17 @@ describe("the end by force", () => {
       expect((yield* applier.pushState(state(2), "a", epoch)).json.error).toBe("stage-over")
       expect((yield* person(url).as("GET", statePath.state("demo"))).json).toMatchObject({ version: { serial: 1 }, evidence: [{ stage: apply.id, serial: 2 }] })
       expect((yield* applier.result(cancelled)).json.error).toBe("result-exists")
+    }))
+
+  it.effect("leaves its cancellation to be heard by a controller that was away, whose answer changes nothing, for 30 days", () =>
+    Effect.gen(function*() {
+      const { apply, id, url } = yield* abandoned
+      yield* person(url).act(id, "force-cancel")
+      yield* TestClock.adjust("29 days")
+      expect((yield* agent(url).cancellations()).ids).toEqual([apply.id])
+      for (const answer of [yield* agent(url).report(apply.id, cancelled), yield* agent(url).reportTaskless(apply.id, cancelled)]) expect(answer.status).toBe(409)
+      expect((yield* person(url).view(id)).status).toBe("errored")
+      yield* TestClock.adjust("1 day")
       expect((yield* agent(url).cancellations()).ids).toEqual([])
     }))
 
