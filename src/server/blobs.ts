@@ -2,9 +2,9 @@
 // A digest is given out only when its file is complete and on disk (write aside, fsync, rename, fsync of the directory), so a row never names a torn blob.
 // Used by the stores, which commit the digest afterwards; logs are rows instead, since they grow.
 import * as NodeStream from "@effect/platform-node/NodeStream"
-import { Context, Duration, Effect, Layer, Schema, Stream } from "effect"
+import { Context, Duration, Effect, Layer, Option, Schema, Stream } from "effect"
 import { createHash, randomBytes, randomUUID } from "node:crypto"
-import { createReadStream, existsSync, rmSync } from "node:fs"
+import { createReadStream, existsSync, rmSync, statSync } from "node:fs"
 import { type FileHandle, mkdir, open, opendir, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Sha256 } from "../schema/names.ts"
@@ -37,7 +37,8 @@ export class Blobs extends Context.Service<Blobs, {
   readonly hold: (sha256: string) => Effect.Effect<void, Refused>
   /** All there are, a few at a time. On the way those go that an earlier process did not finish. */
   readonly all: Stream.Stream<Sha256, Refused>
-  readonly storedAt: (sha256: string) => Effect.Effect<number, Refused>
+  /** Nothing of one that went meanwhile. */
+  readonly about: (sha256: string) => Effect.Effect<Option.Option<{ readonly storedAt: number; readonly sizeBytes: number }>, Refused>
   /** Can the disk take a blob now, or could it in the last seconds? */
   readonly probe: Effect.Effect<void, Refused>
 }>()("agent-job/server/Blobs") {
@@ -156,7 +157,10 @@ const make = Effect.fnUntraced(function*(directory: string) {
       Stream.map(({ name }) => name),
       Stream.filter(isDigest)
     ),
-    storedAt: (sha256) => Effect.map(onDisk(() => stat(path(sha256))), ({ mtimeMs }) => mtimeMs),
+    about: (sha256) => Effect.map(
+      Effect.try({ try: () => Option.fromUndefinedOr(statSync(path(sha256), { throwIfNoEntry: false })), catch: storage }),
+      Option.map(({ mtimeMs, size }) => ({ storedAt: mtimeMs, sizeBytes: size }))
+    ),
     probe
   })
 })

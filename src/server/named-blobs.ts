@@ -1,14 +1,21 @@
 // Which blobs a row names: all that must stay on the disk, and the way to remove one that nothing names any more.
 // Invariant: every column that holds a blob's digest is in `names`, for as long as anybody may ask for it; a row names a file, and a file goes, only in a transaction that has looked at the other.
 // Used by upkeep, and by the stores when they let something go.
-import { Context, Effect, Layer, Stream } from "effect"
+import { Clock, Context, DateTime, Effect, Layer, Option, Schema, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { finalStatuses } from "../core/run-machine.ts"
+import { Timestamp } from "../schema/names.ts"
 import { Blobs } from "./blobs.ts"
+import { row } from "./database.ts"
 
 interface Named {
   readonly sha256: string
 }
+
+/** Of two sweeps, which are a day apart while a server runs. */
+const gapMillis = 2 * 24 * 3600 * 1000
+
+const isoOf = (millis: number) => DateTime.formatIso(DateTime.makeUnsafe(millis))
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -26,15 +33,28 @@ const make = Effect.gen(function*() {
       Effect.catch(({ message }) => Effect.logWarning("what nothing names any more stays on the disk for now", message))
     )
 
-  /** Removes what nothing names and was stored before `before`; gives what else nothing names. */
-  const sweep = Effect.fn("NamedBlobs.sweep")(function*(before: number) {
+  /** Since when no sweep has seen it named. A gap begins it anew: the database was away, and may be a copy that knows of no row that has named the file since. */
+  const unnamedSince = Effect.fnUntraced(function*(sha256: string, at: number) {
+    const seenAt = isoOf(at)
+    const known = yield* row(Schema.Struct({ since: Timestamp }))(sql`INSERT INTO unnamed ${sql.insert({ sha256, since: seenAt, seenAt })}
+      ON CONFLICT (sha256) DO UPDATE SET since = iif(seenAt < ${isoOf(at - gapMillis)}, excluded.since, since), seenAt = excluded.seenAt RETURNING since`)
+    return known === undefined ? at : Date.parse(known.since)
+  })
+
+  /** Removes what nothing has named for so long, nor was stored since; gives what else nothing names. */
+  const sweep = Effect.fn("NamedBlobs.sweep")(function*(unnamedForMillis: number) {
+    const at = yield* Clock.currentTimeMillis
     let [files, bytes] = [0, 0]
     yield* Stream.runForEach(blobs.all, Effect.fnUntraced(function*(sha256) {
       if (yield* isNamed(sha256)) return
-      if ((yield* blobs.storedAt(sha256)) < before) return yield* removeUnnamed([{ sha256 }])
+      const found = yield* blobs.about(sha256)
+      if (Option.isNone(found)) return
+      const since = Math.max(yield* unnamedSince(sha256, at), found.value.storedAt)
+      if (since <= at - unnamedForMillis) return yield* removeUnnamed([{ sha256 }])
       files++
-      bytes += yield* blobs.sizeBytes(sha256)
+      bytes += found.value.sizeBytes
     }))
+    yield* sql`DELETE FROM unnamed WHERE seenAt <> ${isoOf(at)}` // named or gone
     return { files, bytes }
   })
 

@@ -1,7 +1,7 @@
 // What the server does by itself once it listens: hourly it lets go what is old (server/retention), daily the files that no row names.
-// Invariant: of these files only those go that are older than any copy of the database that is likely restored, since beside such a copy they are all that is left of newer states.
+// Invariant: of these files only those go that this database has seen unnamed for 30 days, since beside a copy of it that was restored they are all that is left of newer states.
 // Used by server/server.
-import { Cause, Clock, Duration, Effect, Layer, Schedule } from "effect"
+import { Cause, Duration, Effect, Layer, Schedule } from "effect"
 import { NamedBlobs } from "./named-blobs.ts"
 import { Retention } from "./retention.ts"
 
@@ -12,8 +12,8 @@ const undisturbed = <A, E, R>(what: Effect.Effect<A, E, R>, otherwise: A) =>
   Effect.catchCause(what, (cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.as(Effect.logWarning("the data directory could not be tidied up, which is tried again later", cause), otherwise))
 
 const sweep = undisturbed(Effect.gen(function*() {
-  const { files, bytes } = yield* (yield* NamedBlobs).sweep((yield* Clock.currentTimeMillis) - Duration.toMillis(unnamedFor))
-  if (files > 0) yield* Effect.logInfo("files in blobs/ that no record names stay until they are 30 days old; after a restore they may be newer states, see docs/state.md", { files, bytes })
+  const { files, bytes } = yield* (yield* NamedBlobs).sweep(Duration.toMillis(unnamedFor))
+  if (files > 0) yield* Effect.logInfo("files in blobs/ that no record names stay for 30 days; after a restore they may be newer states, see docs/state.md", { files, bytes })
 }), undefined)
 
 const retain = Effect.flatMap(Retention, ({ pass }) => undisturbed(pass(), false)).pipe(

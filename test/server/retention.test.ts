@@ -212,7 +212,7 @@ describe("an archive", () => {
       expect(yield* Effect.flip(create(unused))).toMatchObject({ status: 422, message: expect.stringContaining("upload it again") })
       expect((yield* (yield* Runs).newest(10))).toEqual([])
       yield* (yield* Configurations).upload(unused.configurationVersionId, Stream.succeed(archive("unused")))
-      yield* (yield* NamedBlobs).sweep(Infinity)
+      yield* (yield* NamedBlobs).sweep(-Infinity)
       expect((yield* create(unused)).status).toBe("pending")
       yield* pass
       expect(filesIn(made).has(unused.archiveSha256)).toBe(true)
@@ -337,7 +337,7 @@ describe("a server that dies while it removes", () => {
         }
       }
       expect(yield* Effect.forEach(old, ({ id }) => isRemoved(id))).toEqual([true, true, true])
-      yield* (yield* NamedBlobs).sweep(Infinity)
+      yield* (yield* NamedBlobs).sweep(-Infinity)
       expect([...filesIn(made)].sort()).toEqual((yield* named(sql)).map(({ sha256 }) => sha256).sort())
     })))
 })

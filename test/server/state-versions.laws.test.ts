@@ -28,7 +28,7 @@ const blobs = Layer.sync(Blobs, () => {
     head: () => Effect.never,
     sizeBytes: () => Effect.never,
     hold: (name) => files.has(name) ? Effect.void : Effect.die(new Error(`a row is about to name ${name}, which is gone`)),
-    storedAt: () => Effect.never,
+    about: () => Effect.never,
     all: Stream.never,
     probe: Effect.never
   })

@@ -1,23 +1,29 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope } from "effect"
+import { Statement } from "effect/sql"
+import { TestClock } from "effect/testing"
 import { copyFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { vi } from "vitest"
+import { DatabaseSync } from "node:sqlite"
 import { statePath } from "../../src/schema/state.ts"
 import { NamedBlobs } from "../../src/server/named-blobs.ts"
 import { stores } from "../../src/server/server.ts"
-import { agent, archiveOf, ask, directory, failed, optionsIn, person, planWith, serve, sha256, userToken, worker } from "./live-server.ts"
+import { agent, ask, directory, failed, optionsIn, person, planWith, serve, sha256, userToken, worker } from "./live-server.ts"
 
 const day = 24 * 3600 * 1000
 const state = (serial: number) => ({ version: 4, serial, lineage: "l" })
 const bytesOf = (serial: number) => JSON.stringify(state(serial))
 
 const blobsIn = (made: string) => join(made, "data", "blobs")
-const age = (made: string, name: string, days: number) => utimesSync(join(blobsIn(made), name), new Date(), new Date(Date.now() - days * day))
-const ageAll = (made: string, days: number) => readdirSync(blobsIn(made)).forEach((name) => age(made, name, days))
-const until = (check: () => void) => Effect.promise(() => vi.waitFor(check, { timeout: 30_000 }))
+const filesIn = (made: string) => readdirSync(blobsIn(made))
+const remembered = (made: string) => {
+  using database = new DatabaseSync(join(made, "data", "agent-job.sqlite"), { readOnly: true })
+  return database.prepare("SELECT * FROM unnamed").all()
+}
+/** As if all files had been stored then. */
+const storedOn = (made: string, days: number) => filesIn(made).forEach((name) => utimesSync(join(blobsIn(made), name), days * day / 1000, days * day / 1000))
 
-/** With a run in its apply that has saved the state 2, and a state, an upload and a body that were refused. */
+/** With a run in its apply that has saved the state 2, and a state and a body that were refused. */
 const left = Effect.fnUntraced(function*(made: string) {
   const scope = yield* Scope.make()
   const url = yield* serve(made).pipe(Scope.provide(scope))
@@ -28,48 +34,87 @@ const left = Effect.fnUntraced(function*(made: string) {
   yield* applier.pushState(state(2), "a", epoch)
   expect((yield* applier.pushState(state(1), "a", epoch)).status).toBe(409)
   expect((yield* applier.as("POST", "/api/task/v1/state", "{}")).status).toBe(422)
-  const { uploadUrl } = yield* person(url).upload(yield* person(url).workspace("demo"), archiveOf({ a: "b" }))
-  expect((yield* ask(uploadUrl, undefined, "PUT", archiveOf({ c: "d" }))).status).toBe(409)
   const end = Effect.andThen(applier.result(failed()), Scope.close(scope, Exit.void))
-  return { url, applier, epoch, end }
+  return { end }
 })
 
-const swept = (made: string, before: number) =>
-  Effect.scoped(Effect.flatMap(Layer.build(stores(optionsIn(made))), (context) => Effect.flatMap(NamedBlobs, ({ sweep }) => sweep(before)).pipe(Effect.provide(context))))
+/** By a server that sweeps on each of these days. Gives what the last sweep found. */
+const sweptOn = (made: string, days: ReadonlyArray<number>) =>
+  Effect.scoped(Effect.gen(function*() {
+    const { sweep } = yield* Effect.provide(NamedBlobs, yield* Layer.build(stores(optionsIn(made))))
+    const found = yield* Effect.forEach(days, (on) => Effect.andThen(TestClock.setTime(on * day), sweep(30 * day)))
+    return found.at(-1)
+  }))
+const daily = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, n) => from + n)
 
-describe("after a start, the data directory", () => {
-  it.live("loses what no record names and is old, and what was half stored; a refused state stays", () =>
+describe("the sweep", () => {
+  it.effect("takes what no record has named for 30 days, however old it is, and what was half stored; a refused state stays", () =>
     Effect.gen(function*() {
       const made = yield* directory
       yield* (yield* left(made)).end
       writeFileSync(join(blobsIn(made), "new-torn"), "half")
-      ageAll(made, 31)
-      expect(readdirSync(blobsIn(made))).toHaveLength(6)
+      writeFileSync(join(blobsIn(made), sha256("nobody's")), "nobody's")
+      storedOn(made, 60)
+      const named = filesIn(made).filter((name) => name !== "new-torn" && name !== sha256("nobody's")).sort()
+      expect(yield* sweptOn(made, daily(100, 129))).toEqual({ files: 1, bytes: 8 })
+      expect(filesIn(made).sort()).toEqual([...named, sha256("nobody's")].sort())
+      expect(yield* sweptOn(made, [130, 131])).toEqual({ files: 0, bytes: 0 })
+      expect([filesIn(made).sort(), remembered(made)]).toEqual([named, []])
       const after = yield* serve(made)
-      yield* until(() => expect(readdirSync(blobsIn(made))).toHaveLength(4))
       expect((yield* ask(`${after}/api/state/v1/workspaces/demo`, userToken)).json.serial).toBe(2)
       const { evidence } = (yield* person(after).as("GET", statePath.state("demo"))).json
       expect((yield* person(after).as("GET", statePath.evidence("demo", evidence[0].id))).json).toEqual(state(1))
     }))
 
-  it.live("keeps what no record names for 30 days, and says how much it is", () =>
+  it.effect.each([
+    { given: "the server was away, and may have come back with a copy of its database", meanwhile: () => undefined, days: [100, ...daily(103, 130)] },
+    { given: "it was stored again", meanwhile: (made: string) => storedOn(made, 115), days: daily(100, 130) }
+  ])("counts anew when $given", ({ days, meanwhile }) =>
     Effect.gen(function*() {
       const made = yield* directory
-      yield* (yield* left(made)).end
-      ageAll(made, 29)
-      const before = Date.now() - 30 * day
-      expect(yield* swept(made, before)).toEqual({ files: 1, bytes: archiveOf({ c: "d" }).byteLength })
-      expect(readdirSync(blobsIn(made))).toHaveLength(5)
+      yield* sweptOn(made, [])
+      writeFileSync(join(blobsIn(made), sha256("nobody's")), "nobody's")
+      storedOn(made, 60)
+      yield* sweptOn(made, days.slice(0, 1))
+      meanwhile(made)
+      yield* sweptOn(made, days.slice(1))
+      expect(filesIn(made)).toHaveLength(1)
+      yield* sweptOn(made, daily(131, 145))
+      expect(filesIn(made)).toEqual([])
+    }))
+
+  it.effect("goes on with the others when a file goes while it is asked about", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      yield* sweptOn(made, [])
+      const names = ["a", "b", "c", "d"].map((content) => sha256(content))
+      for (const name of names) writeFileSync(join(blobsIn(made), name), "")
+      storedOn(made, 60)
+      yield* sweptOn(made, daily(100, 129))
+      const asked = new Set<unknown>()
+      const goes = Effect.provideService(Statement.CurrentTransformer, (statement) => Effect.sync(() => {
+        const digests = statement.compile()[1].filter((value) => names.includes(String(value)))
+        digests.forEach((digest) => asked.add(digest))
+        if (asked.size === 2) digests.forEach((digest) => rmSync(join(blobsIn(made), String(digest)), { force: true }))
+        return statement
+      }))
+      expect(yield* goes(sweptOn(made, [130]))).toEqual({ files: 0, bytes: 0 })
+      expect(filesIn(made)).toEqual([])
     }))
 })
 
 describe("after a copy of the database was put back beside the living files", () => {
-  it.live("the states since are still there, and one can be brought", () =>
+  it.effect.each([
+    { given: "that the copy never heard of", before: () => undefined },
+    { given: "that the copy knows as unnamed, since it was stored then as well", before: (made: string) => writeFileSync(join(blobsIn(made), sha256(bytesOf(3))), bytesOf(3)) }
+  ])("a state $given is still there after any time, and can be brought", ({ before }) =>
     Effect.gen(function*() {
       const made = yield* directory
       const database = join(made, "data", "agent-job.sqlite")
-      const before = yield* left(made)
-      yield* before.end
+      yield* (yield* left(made)).end
+      before(made)
+      storedOn(made, 60)
+      yield* sweptOn(made, daily(80, 100))
       copyFileSync(database, join(made, "copy"))
       const scope = yield* Scope.make()
       const url = yield* serve(made).pipe(Scope.provide(scope))
@@ -78,12 +123,13 @@ describe("after a copy of the database was put back beside the living files", ()
       yield* ask(`${address}?ID=mine`, userToken, "POST", state(3))
       yield* ask(address, userToken, "DELETE", { ID: "mine" })
       yield* Scope.close(scope, Exit.void)
+      storedOn(made, 101)
       rmSync(`${database}-wal`, { force: true })
       copyFileSync(join(made, "copy"), database)
 
-      expect((yield* swept(made, Date.now() - 30 * day)).files).toBeGreaterThan(0)
+      expect((yield* sweptOn(made, daily(150, 179)))?.files).toBeGreaterThan(0)
       const after = person(yield* serve(made))
-      expect(readdirSync(blobsIn(made))).toContain(sha256(bytesOf(3)))
+      expect(filesIn(made)).toContain(sha256(bytesOf(3)))
       const { evidence } = (yield* after.as("POST", statePath.bring("demo"), bytesOf(3))).json
       expect((yield* after.as("POST", statePath.rescue("demo"), { by: "me", use: evidence[0].id })).json.version.serial).toBe(3)
     }))

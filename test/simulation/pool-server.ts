@@ -53,7 +53,7 @@ const blobsIn = (files: Map<string, Uint8Array>) => Layer.succeed(Blobs, {
   remove: (sha256) => Effect.sync(() => void files.delete(sha256)),
   stream: () => { throw new Error("the simulation streams no file") },
   hold: () => Effect.void,
-  head: unused, sizeBytes: unused, storedAt: unused, all: Stream.empty, probe: Effect.void
+  head: unused, sizeBytes: unused, about: unused, all: Stream.empty, probe: Effect.void
 })
 
 const stores = Layer.mergeAll(Assignments.layer, StageStates.layer, StateRescue.layer).pipe(
