@@ -9,6 +9,7 @@ import { archiveLimitBytes } from "../schema/task-api.ts"
 import { Blobs } from "./blobs.ts"
 import { row } from "./database.ts"
 import { newId } from "./ids.ts"
+import { NamedBlobs } from "./named-blobs.ts"
 import { conflict, invalid, orNotFound } from "./refused.ts"
 import { now } from "./workspaces.ts"
 
@@ -41,6 +42,7 @@ const isTarHeader = (block: Uint8Array): boolean => {
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const blobs = yield* Blobs
+  const { removeUnnamed } = yield* NamedBlobs
   const one = row(ConfigurationVersion)
 
   const get = (id: string) =>
@@ -61,10 +63,13 @@ const make = Effect.gen(function*() {
     yield* get(id)
     const blob = yield* blobs.put(bytes, { limitBytes: archiveLimitBytes })
     const usable = yield* looksLikeArchive(yield* blobs.head(blob.sha256, 64 * 1024))
-    const stored = yield* sql.withTransaction(Effect.andThen(blobs.hold(blob.sha256), sql`UPDATE configurationVersions SET ${sql.update({ status: usable ? "uploaded" : "errored", sha256: blob.sha256, sizeBytes: blob.sizeBytes, removedAt: null })}
+    const kept = usable ? blob : { sha256: null, sizeBytes: null }
+    const stored = yield* sql.withTransaction(Effect.andThen(blobs.hold(blob.sha256), sql`UPDATE configurationVersions SET ${sql.update({ status: usable ? "uploaded" : "errored", ...kept, removedAt: null })}
       WHERE id = ${id} AND (status <> 'uploaded' OR sha256 = ${blob.sha256}) RETURNING id`)) // decided here, since another upload may have come meanwhile
+    if (usable && stored.length > 0) return
+    yield* removeUnnamed([blob])
     if (stored.length === 0) return yield* conflict("already-uploaded", "This configuration version has another archive already; create a new version.")
-    if (!usable) return yield* invalid("The body is not a gzipped tar archive; upload what `tar -cz` makes of the configuration's directory.")
+    return yield* invalid("The body is not a gzipped tar archive; upload what `tar -cz` makes of the configuration's directory.")
   })
 
   return { get, create, latest, upload }

@@ -180,6 +180,7 @@ const make = Effect.gen(function*() {
     const stored = yield* sql.withTransaction(Effect.andThen(blobs.hold(sha256), sql`UPDATE runs SET planSha256 = ${sha256} WHERE id = ${id} AND (planSha256 IS NULL OR planSha256 = ${sha256})
       AND EXISTS (SELECT 1 FROM stages WHERE stages.id = ${stageId} AND stages.endedAt IS NULL) RETURNING id`))
     if (stored.length > 0) return
+    yield* removeUnnamed([{ sha256 }])
     const { endedAt } = yield* stages.get(stageId)
     return yield* endedAt === null ? conflict("plan-exists", `The run ${id} has another saved plan already; it is kept.`) : unauthorized()
   })

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { readdirSync } from "node:fs"
+import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { tfePath } from "../../src/schema/tfe-api.ts"
@@ -74,6 +76,26 @@ describe("a saved plan", () =>
       expect((yield* planner.savePlan("another")).json.error).toBe("plan-exists")
       const read = yield* planner.as("GET", taskPath.plan)
       expect([read.text, read.headers.get(taskHeader.digest), read.headers.get("content-length")]).toEqual(["the plan", sha256("the plan"), "8"])
+    })))
+
+describe("a body that was stored before it was refused", () =>
+  it.live("leaves nothing on the disk, whether an archive or a plan", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const url = yield* serve(made)
+      const me = person(url)
+      yield* me.start("demo")
+      const planner = worker(url, yield* agent(url).take)
+      yield* planner.savePlan("the plan")
+      const workspaceId = yield* me.workspace("demo")
+      const { uploadUrl } = yield* me.upload(workspaceId, archiveOf({ "main.tf": "" }))
+      const files = () => readdirSync(join(made, "data", "blobs")).sort()
+      const before = files()
+      expect((yield* ask(uploadUrl, undefined, "PUT", archiveOf({ "other.tf": "" }))).status).toBe(409)
+      expect((yield* me.upload(workspaceId, Buffer.from("not an archive"))).status).toBe(422)
+      for (const plan of ["another", "and another"]) expect((yield* planner.savePlan(plan)).status).toBe(409)
+      expect(files()).toEqual(before)
+      expect((yield* planner.savePlan("the plan")).status).toBe(204)
     })))
 
 describe("a request that is not as expected", () =>

@@ -117,9 +117,8 @@ describe("the states of one lock", () => {
   it.live("go from the disk only where nothing else has the same bytes", () =>
     Effect.gen(function*() {
       const run = yield* applying()
-      const me = person(run.url)
-      yield* me.upload(yield* me.workspace("twin"), Buffer.from(JSON.stringify(state(1))))
       yield* run.applier.lock("a")
+      yield* run.applier.pushState(state(1), "a stranger's", 1) // is evidence
       yield* pushed(1, 7, run, 1)
       expect(storedOf(run.made, [1, 2, 3])).toEqual([1, 3])
     }))
