@@ -107,7 +107,7 @@ export const migrations = Migrator.fromRecord({
     `CREATE INDEX evidenceByWorkspace ON evidence (workspaceId, seq)`,
     `CREATE INDEX rescuesByWorkspace ON rescues (workspaceId, seq)`,
     `CREATE INDEX taskTokensByStage ON taskTokens (stageId)`,
-    `DROP INDEX runsPending` // runsByStatus has it, and takes a status that is bound
+    `DROP INDEX runsPending` // made again in 0016
   ),
   /** How often a stage was offered: whoever cannot keep it is asked less and less often. */
   "0012_stage_offers": statements(`ALTER TABLE stages ADD COLUMN offers INTEGER NOT NULL DEFAULT 0`),
@@ -124,5 +124,7 @@ export const migrations = Migrator.fromRecord({
   /** Of a stage that a person ended: its agent has not, and may not know of it. */
   "0014_forced_ends": statements(`ALTER TABLE stages ADD COLUMN forced INTEGER NOT NULL DEFAULT 0`),
   /** Files that no row names: since when, and when that was seen last. */
-  "0015_unnamed": statements(`CREATE TABLE unnamed (sha256 TEXT PRIMARY KEY, since TEXT NOT NULL, seenAt TEXT NOT NULL) STRICT, WITHOUT ROWID`)
+  "0015_unnamed": statements(`CREATE TABLE unnamed (sha256 TEXT PRIMARY KEY, since TEXT NOT NULL, seenAt TEXT NOT NULL) STRICT, WITHOUT ROWID`),
+  /** The turn of a workspace: runsByStatus has what is pending in all of them. */
+  "0016_runs_pending": statements(`CREATE INDEX runsPending ON runs (workspaceId, seq) WHERE status = 'pending'`)
 })

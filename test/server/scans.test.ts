@@ -43,7 +43,7 @@ const used = Effect.fnUntraced(function*(url: string) {
   expect((yield* ask((yield* me.view(id)).stages[1]!.logUrl, undefined)).status).toBe(200)
 })
 
-it.live("nothing that the server is asked makes it read a table that grows from end to end", () =>
+it.live("nothing that the server is asked makes it read a table that grows from end to end, or what waits in other workspaces", () =>
   Effect.gen(function*() {
     const said = new Set<string>()
     const made = yield* directory
@@ -60,7 +60,12 @@ it.live("nothing that the server is asked makes it read a table that grows from 
     const sql = yield* Effect.provide(SqlClient.SqlClient, yield* Layer.build(layerDatabase(":memory:")))
     const statements = [...said].filter((text) => /^\s*(SELECT|INSERT|UPDATE|DELETE)/u.test(text) && !text.includes("effect_sql_migrations"))
     expect(statements.filter((text) => text.startsWith("UPDATE") && text.includes("removedAt = ?"))).toHaveLength(2)
+    const waiting = statements.filter((text) => text.includes("runs.workspaceId = ?") && text.includes("status = 'pending'"))
+    expect(waiting).toHaveLength(2)
     const scans = yield* Effect.forEach(statements, (text) => Effect.map(sql.unsafe<{ readonly detail: string }>(`EXPLAIN QUERY PLAN ${text}`), (steps) =>
       steps.flatMap(({ detail }) => growing.includes(/^SCAN (\w+)/u.exec(detail)?.[1] ?? "") && !isBounded(detail, text) ? [`${detail}: ${text}`] : [])))
     expect(scans.flat()).toEqual([])
+    for (const text of waiting) {
+      expect((yield* sql.unsafe<{ readonly detail: string }>(`EXPLAIN QUERY PLAN ${text}`)).map(({ detail }) => detail)).toContainEqual(expect.stringContaining("runsPending"))
+    }
   }))
