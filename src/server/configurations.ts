@@ -64,7 +64,7 @@ const make = Effect.gen(function*() {
     const blob = yield* blobs.put(bytes, { limitBytes: archiveLimitBytes })
     const usable = yield* looksLikeArchive(yield* blobs.head(blob.sha256, 64 * 1024))
     const kept = usable ? blob : { sha256: null, sizeBytes: null }
-    const stored = yield* sql.withTransaction(Effect.andThen(blobs.hold(blob.sha256), sql`UPDATE configurationVersions SET ${sql.update({ status: usable ? "uploaded" : "errored", ...kept, removedAt: null })}
+    const stored = yield* sql.withTransaction(Effect.andThen(blobs.hold(blob.sha256), sql`UPDATE configurationVersions SET ${sql.update({ status: usable ? "uploaded" : "errored", ...kept, uploadedAt: yield* now, removedAt: null })}
       WHERE id = ${id} AND (status <> 'uploaded' OR sha256 = ${blob.sha256}) RETURNING id`)) // decided here, since another upload may have come meanwhile
     if (usable && stored.length > 0) return
     yield* removeUnnamed([blob])

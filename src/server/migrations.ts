@@ -126,5 +126,7 @@ export const migrations = Migrator.fromRecord({
   /** Files that no row names: since when, and when that was seen last. */
   "0015_unnamed": statements(`CREATE TABLE unnamed (sha256 TEXT PRIMARY KEY, since TEXT NOT NULL, seenAt TEXT NOT NULL) STRICT, WITHOUT ROWID`),
   /** The turn of a workspace: runsByStatus has what is pending in all of them. */
-  "0016_runs_pending": statements(`CREATE INDEX runsPending ON runs (workspaceId, seq) WHERE status = 'pending'`)
+  "0016_runs_pending": statements(`CREATE INDEX runsPending ON runs (workspaceId, seq) WHERE status = 'pending'`),
+  /** One that went may be uploaded again long after it was made. */
+  "0017_uploaded_at": statements(`ALTER TABLE configurationVersions ADD COLUMN uploadedAt TEXT`)
 })

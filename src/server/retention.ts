@@ -22,9 +22,9 @@ const make = Effect.gen(function*() {
   const { keep } = yield* Settings
   const workspaces = yield* Workspaces
 
-  /** A run that is over since before `old`, of which no stage may come back, no rescue is open or young, and nothing holds its workspace or state. */
+  /** A run that is over since before `old`, of which no stage may come back or was withdrawn lately, no rescue is open or young, and nothing holds its workspace or state. */
   const isPast = (old: string) => sql`removedAt IS NULL AND ${sql.in("status", finalStatuses)} AND json_extract(timestamps, '$.' || status) < ${old}
-    AND NOT EXISTS (SELECT 1 FROM stages WHERE runId = runs.id AND (endedAt IS NULL OR (offeredAt IS NOT NULL AND result IS NULL)))
+    AND NOT EXISTS (SELECT 1 FROM stages WHERE runId = runs.id AND (endedAt IS NULL OR (offeredAt IS NOT NULL AND result IS NULL AND endedAt >= ${old})))
     AND NOT EXISTS (SELECT 1 FROM stages JOIN rescues ON rescues.stageId = stages.id WHERE runId = runs.id AND (settledAt IS NULL OR settledAt >= ${old}))
     AND NOT EXISTS (SELECT 1 FROM rescues WHERE id = runs.rescueId AND settledAt IS NULL)
     AND NOT EXISTS (SELECT 1 FROM workspaces WHERE id = runs.workspaceId AND (currentRunId = runs.id OR lockHolder IN (SELECT id FROM stages WHERE runId = runs.id)))`
@@ -48,7 +48,7 @@ const make = Effect.gen(function*() {
   /** Those of no run that is kept, which may have another archive, as an import has. The newest that may be applied is for the next run. */
   const letConfigurationsGo = Effect.fnUntraced(function*(workspaceId: string, old: string, most: number) {
     return yield* rows(Gone)(sql`UPDATE configurationVersions SET removedAt = ${yield* now} WHERE id IN (
-      SELECT id FROM configurationVersions AS version WHERE workspaceId = ${workspaceId} AND removedAt IS NULL AND sha256 IS NOT NULL AND createdAt < ${old}
+      SELECT id FROM configurationVersions AS version WHERE workspaceId = ${workspaceId} AND removedAt IS NULL AND sha256 IS NOT NULL AND createdAt < ${old} AND (uploadedAt IS NULL OR uploadedAt < ${old})
         AND NOT EXISTS (SELECT 1 FROM runs WHERE configurationVersionId = version.id AND removedAt IS NULL)
         AND id IS NOT (SELECT id FROM configurationVersions WHERE workspaceId = ${workspaceId} AND status = 'uploaded' AND speculative = 0 ORDER BY seq DESC LIMIT 1)
       LIMIT ${most}) RETURNING sha256`)

@@ -140,7 +140,7 @@ describe("an old run", () => {
     }) },
     { what: "it holds its workspace", begin: (run) => Effect.as(change("UPDATE workspaces SET currentRunId = ?", run.id), change("UPDATE workspaces SET currentRunId = NULL")) },
     { what: "a stage of it has the lock", begin: (run) => Effect.as(change("UPDATE workspaces SET lockHolder = ?", run.stage.id), change("UPDATE workspaces SET lockHolder = NULL")) },
-    { what: "a stage of it was offered and has said nothing", begin: ({ stage: { id } }) => Effect.as(change("UPDATE stages SET result = NULL WHERE id = ?", id), change("UPDATE stages SET result = ? WHERE id = ?", JSON.stringify(succeeded()), id)) },
+    { what: "a stage of it was withdrawn after it was offered, lately, and its agent has said nothing", begin: ({ stage: { id } }) => Effect.as(change("UPDATE stages SET result = NULL, endedAt = '1970-01-10T00:00:00.000Z' WHERE id = ?", id), onDay(60)) },
     { what: "a stage of it is not over", begin: ({ stage: { id } }) => Effect.as(change("UPDATE stages SET endedAt = NULL WHERE id = ?", id), change("UPDATE stages SET endedAt = ? WHERE id = ?", "1970-01-01T00:00:00.000Z", id)) },
     { what: "it waits for a person", begin: ({ id }) => Effect.as(change("UPDATE runs SET status = 'planned', timestamps = json_set(timestamps, '$.planned', '1970-01-01T00:00:00.000Z') WHERE id = ?", id), change("UPDATE runs SET status = 'planned_and_finished' WHERE id = ?", id)) },
     { what: "it ended lately", begin: ({ id }) => Effect.as(change("UPDATE runs SET timestamps = ? WHERE id = ?", `{"planned_and_finished":"1970-01-10T00:00:00.000Z"}`, id), onDay(60)) }
@@ -213,6 +213,8 @@ describe("an archive", () => {
       expect((yield* (yield* Runs).newest(10))).toEqual([])
       yield* (yield* Configurations).upload(unused.configurationVersionId, Stream.succeed(archive("unused")))
       yield* (yield* NamedBlobs).sweep(-Infinity)
+      yield* onDay(60)
+      yield* pass
       expect((yield* create(unused)).status).toBe("pending")
       yield* pass
       expect(filesIn(made).has(unused.archiveSha256)).toBe(true)
