@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
-import { SqlClient } from "effect/sql"
+import { Effect, Fiber, Layer, Stream } from "effect"
+import { Statement } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { cpSync } from "node:fs"
 import { RunEvent } from "../../src/core/run-machine.ts"
@@ -163,34 +163,20 @@ describe("an assignment", () => {
       }
     }))
 
-  it.live.each([
-    { given: "it was withdrawn", meanwhile: ({ id }: Offering) => Effect.flatMap(Runs, (runs) => runs.step(id, RunEvent.Cancel())) },
+  it.live.each<{ readonly given: string; readonly meanwhile: (made: Offering) => Effect.Effect<unknown, unknown, Runs | Rescues> }>([
+    { given: "it was withdrawn", meanwhile: ({ id }) => Effect.flatMap(Runs, (runs) => runs.step(id, RunEvent.Cancel())) },
     {
-      given: "a rescue of its workspace was opened", meanwhile: ({ stageId, workspaceId }: Offering) =>
+      given: "a rescue of its workspace was opened", meanwhile: ({ stageId, workspaceId }) =>
         Effect.flatMap(Rescues, (rescues) => rescues.open({ workspaceId, stageId, reason: "StateNotSaved", message: "in doubt" }))
     }
   ])("is not offered when $given while an agent was asking", ({ meanwhile }) =>
     Effect.gen(function*() {
-      const sql = yield* SqlClient.SqlClient
       const { acquire } = yield* Assignments
-      const made = yield* offering
-      /** The statements go one after another: this keeps those that come later waiting. */
-      const held = Effect.gen(function*() {
-        const gate = yield* Deferred.make<void>()
-        yield* Effect.forkChild(sql.withTransaction(Deferred.await(gate)))
-        yield* Effect.sleep("20 millis")
-        return Effect.andThen(Deferred.succeed(gate, undefined), Effect.sleep("20 millis"))
-      })
-      const begin = yield* held
-      const asking = yield* Effect.forkChild(acquire("agent-1", 0, 10))
-      yield* Effect.sleep("20 millis")
-      const look = yield* held
-      yield* begin
-      const change = yield* Effect.forkChild(meanwhile(made))
-      yield* Effect.sleep("20 millis")
-      yield* look
-      yield* Fiber.join(change)
-      expect(yield* Fiber.join(asking)).toEqual([])
+      const changed = yield* Effect.cached(Effect.provide(meanwhile(yield* offering), yield* Effect.context<Runs | Rescues>()))
+      /** Between its look at what is open and the offer. */
+      const asked = yield* Effect.provideService(acquire("agent-1", 0, 10), Statement.CurrentTransformer, (statement) =>
+        Effect.as(statement.compile()[0].startsWith("UPDATE stages SET \"agent\"") ? Effect.orDie(changed) : Effect.void, statement))
+      expect(asked).toEqual([])
     }).pipe(Effect.provide(Layer.unwrap(Effect.map(directory, (made) => stores(optionsIn(made)))))))
 
   it.live("is never given to two of many agents at once", () =>
