@@ -11,7 +11,6 @@ import { taskHeader } from "../schema/task-api.ts"
 import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
 import { conflict, invalid } from "./refused.ts"
-import { Rescues } from "./rescues.ts"
 import { Runs } from "./runs.ts"
 import { StageEnds } from "./stage-ends.ts"
 import { type StageRow, StageRow as Row, Stages, stepOf } from "./stages.ts"
@@ -47,7 +46,6 @@ const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const commits = yield* Commits
   const ends = yield* StageEnds
-  const rescues = yield* Rescues
   const runs = yield* Runs
   const stages = yield* Stages
   const workspaces = yield* Workspaces
@@ -57,9 +55,10 @@ const make = Effect.gen(function*() {
     return yield* ofTask(yield* stages.get(id), taskUid)
   })
 
-  /** Neither taken nor withdrawn, and its workspace does not wait for a person. */
-  const isOpen = sql`acknowledgedAt IS NULL AND endedAt IS NULL
-    AND NOT EXISTS (SELECT 1 FROM rescues JOIN runs ON runs.workspaceId = rescues.workspaceId WHERE runs.id = stages.runId AND runs.rescueId IS NULL AND rescues.settledAt IS NULL)`
+  /** Its workspace waits for a person, and it is no import, which the person waits for. */
+  const inDoubt = sql`EXISTS (SELECT 1 FROM rescues JOIN runs ON runs.workspaceId = rescues.workspaceId WHERE runs.id = stages.runId AND runs.rescueId IS NULL AND rescues.settledAt IS NULL)`
+  /** Neither taken nor withdrawn. */
+  const isOpen = sql`acknowledgedAt IS NULL AND endedAt IS NULL AND NOT ${inDoubt}`
 
   /** Nothing of one that is open no more: others may have come since it was looked up. */
   const offer = Effect.fnUntraced(function*(stage: StageRow, agent: string) {
@@ -103,10 +102,10 @@ const make = Effect.gen(function*() {
     return Option.getOrElse(yield* commits.await("assignments", waitSeconds, look(agent, max)), () => [])
   })
 
-  /** It may have been offered, or taken and kept waiting, before the doubt came. A plan changes nothing, and an import is what the doubt waits for. */
-  const withoutDoubt = Effect.fnUntraced(function*({ runId, stage }: StageRow) {
-    const { rescueId, workspace, workspaceId } = yield* runs.get(runId)
-    if (stage === "plan" || rescueId !== null || (yield* rescues.pending(workspaceId)).length === 0) return
+  /** It may have been offered, or taken and kept waiting, before the doubt came. A plan changes nothing. */
+  const withoutDoubt = Effect.fnUntraced(function*({ id, runId, stage }: StageRow) {
+    if (stage === "plan" || (yield* sql`SELECT id FROM stages WHERE id = ${id} AND ${inDoubt}`).length === 0) return
+    const { workspace } = yield* runs.get(runId)
     return yield* conflict("rescue-pending", `An earlier stage left the state of ${workspace} in doubt, so nothing was applied; settle it with \`agent-job state rescue ${workspace}\`, then start the run again.`)
   })
 

@@ -1,5 +1,5 @@
 // Rescues: workspaces whose state is in doubt after the end of a stage, each open until a person settles it.
-// Invariant: while one is open, no stage of its workspace is offered to an agent; it is settled once, and who did and how stays on record.
+// Invariant: while one is open, no stage of its workspace is offered to an agent but those of an import for it; it is settled once, and who did and how stays on record.
 // Used by stage-ends (opens them), by the view of runs, and by what settles them.
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
