@@ -39,7 +39,7 @@ const ofTask = (stage: StageRow, taskUid: Option.Option<string>) =>
 
 /** An agent counts as connected for this long after it last asked; a long poll takes up to 60 s. */
 const connectedMillis = 90_000
-/** For so long an agent that was away is told to cancel what is over without its word; of what has no task any more each agent would else be told at each of its starts, for ever. */
+/** For so long an agent that was away hears of what ended without its word. Not for ever: where no task is left that could have the last word, each agent hears of it at each start. */
 const awayMillis = 30 * 24 * 3600 * 1000
 
 const make = Effect.gen(function*() {
