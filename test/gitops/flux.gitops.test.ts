@@ -12,6 +12,8 @@ const deployment = Effect.gen(function*() {
 })
 const image = Effect.map(deployment, (_) => String(at(_, "spec", "template", "spec", "containers", 0, "image")))
 
+const suspend = (name: string, suspended: boolean) => kubectl(["-n", fluxNamespace, "patch", `kustomization/${name}`, "--type=merge", `--patch={"spec":{"suspend":${suspended}}}`])
+
 const sample = "flux/samples/greeting.yaml"
 const samplesKustomization = "flux/samples/kustomization.yaml"
 const applyOf = (name: string): string =>
@@ -90,17 +92,43 @@ layer(RealFlux, { excludeTestServices: true, timeout: "60 seconds" })("flux", (i
       yield* becomes("agent-job-samples", "ReconciliationSucceeded", yield* publish)
     }))
 
+  it.effect("goes back to an older release whose artifact has the newer CRD; while that of the CRD is suspended, nothing goes back", () =>
+    Effect.gen(function*() {
+      const { publish, read, write } = yield* Flux
+      const [crd, deploymentFile] = ["kustomize/crd/crd.yaml", "kustomize/base/deployment.yaml"]
+      const older = { crd: read(crd), deployment: read(deploymentFile) }
+      const newerCrd = older.crd.replace("annotations:", "annotations:\n    release: newer")
+      const crdIsNewer = Effect.map(Effect.flatMap(Kubernetes, (_) => _.get(definitions, { name: crdName })), (_) => at(_, "metadata", "annotations", "release") === "newer")
+      const isNewer = Effect.map(deployment, (_) => at(_, "metadata", "annotations", "release") === "newer")
+      write(crd, newerCrd)
+      write(deploymentFile, older.deployment.replace("metadata:", "metadata:\n  annotations:\n    release: newer"))
+      yield* becomes("agent-job", "ReconciliationSucceeded", yield* publish)
+      expect([yield* crdIsNewer, yield* isNewer]).toEqual([true, true])
+
+      suspend("agent-job-crds", true)
+      write(crd, older.crd)
+      write(deploymentFile, older.deployment)
+      yield* publish
+      expect((yield* becomes("agent-job", "DependencyNotReady")).message).toContain("revision is not up to date")
+      expect(yield* isNewer).toBe(true)
+
+      write(crd, newerCrd) // of crd-upgrades.md, "Going back"
+      const revision = yield* publish
+      suspend("agent-job-crds", false)
+      yield* becomes("agent-job", "ReconciliationSucceeded", revision)
+      expect([yield* crdIsNewer, yield* isNewer]).toEqual([true, false])
+    }))
+
   it.effect("holds a revision back while suspended, and applies it when resumed", () =>
     Effect.gen(function*() {
       const { publish, read, write } = yield* Flux
-      const suspend = (suspend: boolean) => kubectl(["-n", fluxNamespace, "patch", "kustomization/agent-job-samples", "--type=merge", `--patch={"spec":{"suspend":${suspend}}}`])
-      suspend(true)
+      suspend("agent-job-samples", true)
       write("flux/samples/migration.yaml", applyOf("migration-1"))
       write(samplesKustomization, read(samplesKustomization).replace("- greeting.yaml", "- greeting.yaml\n  - migration.yaml"))
       const revision = yield* publish
       yield* becomes("agent-job", "ReconciliationSucceeded", revision) // by then it would have been seen
       expect(yield* isThere(agentTasks, "migration-1", taskNamespace)).toBe(false)
-      suspend(false)
+      suspend("agent-job-samples", false)
       yield* until("the task", isThere(agentTasks, "migration-1", taskNamespace), (_) => _)
       yield* run("migration-1")
     }))
