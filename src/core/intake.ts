@@ -1,6 +1,6 @@
 // From an assignment of the pool to the AgentTask that carries it out, and back from the assignment's id to the task's name.
 // The name is derived, so an assignment that is offered again finds its task and makes no second one.
-// Used by controller/pool-intake.
+// Used by controller/pool-intake and core/manifest/admission-references.
 import { Equal, Option } from "effect"
 import type { AgentTaskSpec, Stage } from "../schema/agent-task.ts"
 import { type Assignment, assignmentId } from "../schema/pool-api.ts"
@@ -14,6 +14,9 @@ export const taskNameOfId = (id: string): Option.Option<string> =>
   Option.map(Option.fromNullishOr(/^(run-[a-z0-9]+)\.(plan|apply|destroy)\.(\d+)$/u.exec(id)), ([, runId, stage, attempt]) => nameOf(runId ?? "", stage ?? "", Number(attempt)))
 
 export const tokenSecretName = (task: string): string => `${task}-token`
+
+/** What every such name of a task of the pool matches, as a regular expression in the words that Go has too. */
+export const tokenSecretPattern = "^run-[a-z0-9]+-(plan|apply|destroy)(-[0-9]+)?-token$"
 
 const mutating: ReadonlyArray<Stage> = ["apply", "destroy"]
 

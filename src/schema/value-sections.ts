@@ -132,7 +132,7 @@ const admissionPolicies = section({
   enabled: value(
     Schema.Boolean,
     false,
-    "Lets the API server hold tasks to what they are for, by ValidatingAdmissionPolicies (Kubernetes 1.30): a token writes the status of its own task alone, and only the controller's Jobs run as the tasks' account, in our shape."
+    "Lets the API server hold tasks to what they are for, by ValidatingAdmissionPolicies (Kubernetes 1.30): a token writes the status of its own task alone, only the controller's Jobs run as the tasks' account, in our shape, only kubelets get tokens of it, and the controller writes no Secret but the tokens of tasks."
   ),
   persistentVolumeClaims: allowed("PersistentVolumeClaims"),
   secrets: allowed("Secrets")

@@ -1,7 +1,7 @@
 // From the pool's assignment to an AgentTask, and from the assignment's id back to the task's name.
 import { describe, expect, it } from "@effect/vitest"
 import { Equal, Option, Schema } from "effect"
-import { carriesOut, isOf, isRunnable, specOf, taskName, taskNameOfId } from "../../src/core/intake.ts"
+import { carriesOut, isOf, isRunnable, specOf, taskName, taskNameOfId, tokenSecretName, tokenSecretPattern } from "../../src/core/intake.ts"
 import { AgentTaskSpec } from "../../src/schema/agent-task.ts"
 import { Assignment, assignmentId } from "../../src/schema/pool-api.ts"
 
@@ -13,6 +13,8 @@ describe("an assignment", () => {
   })
   it.prop("has a name of its own in each attempt", [Assignment], ([assignment]) =>
     taskName({ ...assignment, attempt: assignment.attempt + 1 }) !== taskName(assignment))
+  it.prop("keeps its token in a Secret that is known by its name, when that is not the controller's to give", [Assignment], ([assignment]) =>
+    new RegExp(tokenSecretPattern, "u").test(tokenSecretName(taskName({ ...assignment, attempt: Math.abs(assignment.attempt) }))))
   it.prop("becomes a spec that the API server takes, if it may run at all", [Assignment], ([assignment]) => {
     const { archiveSha256, id, planSha256, runId, stage, taskToken, workspace } = assignment
     if (!isRunnable(assignment)) return

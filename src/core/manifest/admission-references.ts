@@ -1,6 +1,7 @@
 // Which objects an AgentTask may name: the kubelet gives them to its Pod, so who may make tasks could read any of the namespace.
-// Invariant: the Secret of a pool's task is named by the controller alone, since its content is sent to the URL beside it.
+// Invariant: the Secret of a pool's task is named by the controller alone, and only beside the URL that its content is sent to.
 // Used by core/manifest/admission.
+import { tokenSecretPattern } from "../intake.ts"
 import type { ResolvedConfig } from "../resolve.ts"
 import { cel, type Check, type Policy, userOf } from "./admission-policy.ts"
 
@@ -14,6 +15,8 @@ const among = (what: string, names: string, patterns: ReadonlyArray<string>): Re
 /** CEL of a list: the name at a path, if it is there. */
 const at = (path: string): string => `object.spec.${path}.hasValue() ? [object.spec.${path}.value()] : []`
 
+const secretNames = "object.spec.?variables.orValue([]).filter(v, has(v.valueFrom)).map(v, v.valueFrom.secretKeyRef.name)"
+
 export const referencePolicy = (config: ResolvedConfig): Policy => {
   const { configMaps = ["*"], persistentVolumeClaims = ["*"], secrets = ["*"] } = config.admissionPolicies ?? {}
   return {
@@ -25,7 +28,11 @@ export const referencePolicy = (config: ResolvedConfig): Policy => {
         expression: `!has(object.spec.pool) || request.userInfo.username == ${cel(userOf(config.namespace, config.account.name))}`,
         message: "spec.pool is for tasks that the controller makes for its pool"
       },
-      ...among("Secrets", "object.spec.?variables.orValue([]).filter(v, has(v.valueFrom)).map(v, v.valueFrom.secretKeyRef.name)", secrets),
+      {
+        expression: `${secretNames}.all(name, !name.matches(${cel(tokenSecretPattern)}))`,
+        message: "no AgentTask gets the token of a pool's task as a variable; give the Secret another name"
+      },
+      ...among("Secrets", secretNames, secrets),
       ...among("ConfigMaps", `(${at("?source.?configMap.?name")})`, configMaps),
       ...among(
         "PersistentVolumeClaims",

@@ -7,8 +7,9 @@ import { jobPolicy, podPolicy } from "./admission-pods.ts"
 import { referencePolicy } from "./admission-references.ts"
 import { secretPolicy } from "./admission-secrets.ts"
 import { statusPolicy } from "./admission-status.ts"
+import { tokenRequestPolicy } from "./admission-token-requests.ts"
 
 /** None unless the values ask for them. */
 export const admissionPolicies = (config: ResolvedConfig): ReadonlyArray<V1ValidatingAdmissionPolicy | V1ValidatingAdmissionPolicyBinding> =>
-  config.admissionPolicies === undefined ? [] : [statusPolicy, jobPolicy, podPolicy, referencePolicy, secretPolicy]
+  config.admissionPolicies === undefined ? [] : [statusPolicy, jobPolicy, podPolicy, referencePolicy, secretPolicy, tokenRequestPolicy]
     .map((policyOf) => policyOf(config)).flatMap((policy) => [policyObject(config, policy), bindingObject(config, policy)])

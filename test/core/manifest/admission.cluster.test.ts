@@ -316,7 +316,37 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
       }))
   })
 
+  describe("gives a token of the tasks' account", () => {
+    it.effect("to kubelets, and to nobody else who may ask for tokens", () =>
+      Effect.gen(function*() {
+        const { config: { taskAccountName: account, taskNamespace: namespace } } = yield* Installation
+        const { pod } = yield* begun("asked-for")
+        const editor = ["--as=editor", "--as-group=editors"]
+        const requested = (name: string, ...more: ReadonlyArray<string>) => Effect.promise(() => kubectl(["create", "token", "-n", namespace, name, ...more]).then(() => "it was given", (error: Error) => error.message))
+        yield* Effect.promise(() => kubectl(["create", "rolebinding", "-n", namespace, "editors", "--clusterrole=edit", "--group=editors"]))
+        yield* untilHeld(requested(account))
+        const attempts = {
+          "an editor, one that names a Pod": requested(account, "--bound-object-kind=Pod", `--bound-object-name=${pod.name}`, ...editor),
+          "an editor, one that names nothing": requested(account, ...editor),
+          "an administrator": requested(account)
+        }
+        for (const [given, attempt] of Object.entries(attempts)) expect([given, yield* attempt]).toEqual([given, expect.stringMatching(policy)])
+        expect(yield* requested("default", ...editor)).toBe("it was given")
+      }))
+  })
+
   describe("lets an AgentTask name", () => {
+    it.effect("no token of a pool's task, whatever Secrets it may name", () =>
+      Effect.gen(function*() {
+        const { config: { taskNamespace: namespace }, controller } = yield* Installation
+        const names = (secret: string) => ({ variables: [{ name: "fine", value: "1" }, { name: "t", valueFrom: { secretKeyRef: { name: secret, key: "token" } } }] })
+        const object = (name: string, secret: string) => ({ metadata: { name, namespace }, spec: { workspace: "w", stage: "plan", source: { inline: { "main.tf": "" } }, ...names(secret) } })
+        for (const [index, secret] of ["run-k3v9x2-apply-token", "run-k3v9x2-plan-2-token"].entries()) {
+          for (const client of [controller, yield* Kubernetes]) expect(yield* refusal(client.create(agentTasks, object(`thief-${index}`, secret)))).toMatch(policy)
+        }
+        yield* createTask("honest", names("run-token") as never)
+      }))
+
     it.effect("the Secret of a pool only where the controller makes it", () =>
       Effect.gen(function*() {
         const { config: { taskNamespace: namespace }, controller } = yield* Installation

@@ -63,6 +63,6 @@ describe("several installations", () => {
     const all = [configOf(enabled), configOf(enabled, { namespace: "other" }), configOf(enabled, { name: "another" }), configOf({ ...enabled, task: { namespace: "tasks" } })]
     const names = all.flatMap((config) => admissionPolicies(config).map(({ kind, metadata }) => `${kind} ${metadata?.name}`))
     expect(new Set(names).size).toBe(names.length)
-    expect(names).toHaveLength(5 * 2 * all.length)
+    expect(names).toHaveLength(6 * 2 * all.length)
   })
 })

@@ -77,9 +77,12 @@ export const installation = (values: object) =>
     })
   })).pipe(Layer.provideMerge(Kubernetes.layer(fromKubeconfig())), Layer.orDie)
 
-/** What `kubectl create token` gives; for no Pod unless one is named. */
+/** Who a kubelet is, but for a name that would hold it to the Pods of its node. */
+const asKubelet = ["--as=test-kubelet", "--as-group=system:nodes", "--as-group=system:masters"]
+
+/** What `kubectl create token` gives to a kubelet; for no Pod unless one is named. */
 export const tokenOf = (namespace: string, account: string, pod?: string) =>
-  Effect.map(Effect.promise(() => kubectl(["create", "token", "-n", namespace, account, ...pod === undefined ? [] : ["--bound-object-kind=Pod", `--bound-object-name=${pod}`]])), (_) => _.trim())
+  Effect.map(Effect.promise(() => kubectl(["create", "token", "-n", namespace, account, ...asKubelet, ...pod === undefined ? [] : ["--bound-object-kind=Pod", `--bound-object-name=${pod}`]])), (_) => _.trim())
 
 export const createTask = Effect.fnUntraced(function*(name: string, spec: Partial<AgentTaskSpec> = {}) {
   const { config } = yield* Installation

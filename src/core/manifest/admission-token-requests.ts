@@ -1,0 +1,15 @@
+// Who is given a token of the tasks' account: kubelets, for the Pods on their nodes. Whoever else may ask for tokens could have one that names a Pod, and write as its worker.
+// Used by core/manifest/admission.
+import type { ResolvedConfig } from "../resolve.ts"
+import { cel, type Policy } from "./admission-policy.ts"
+
+export const tokenRequestPolicy = ({ taskAccountName }: ResolvedConfig): Policy => ({
+  name: "task-token-requests",
+  rules: [{ apiGroups: [""], apiVersions: ["*"], resources: ["serviceaccounts/token"], operations: ["CREATE"] }],
+  inTaskNamespace: true,
+  of: { name: "for-a-task", expression: `request.name == ${cel(taskAccountName)}` },
+  checks: [{
+    expression: "request.userInfo.?groups.orValue([]).exists(group, group == 'system:nodes')",
+    message: "only a kubelet gets a token of the account of tasks, for a Pod of its node"
+  }]
+})
