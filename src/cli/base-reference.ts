@@ -1,6 +1,6 @@
 // Where an overlay goes, and where it finds its base: what --base names, or else the checkout that this program runs from.
 // Invariant: a remote base is pinned to a version, and a local one is named from the overlay's own folder.
-// Used by cli/overlay.ts and cli/migrate.ts.
+// Used by cli/overlay.ts, cli/migrate.ts and cli/base-contents.ts.
 import { Effect, Option } from "effect"
 import { Flag } from "effect/cli"
 import { existsSync } from "node:fs"
@@ -30,7 +30,7 @@ const isBase = (path: string): boolean => existsSync(join(path, "kustomization.y
 /** Above the sources, or above the bundle. */
 const ofCheckout = (): string | undefined => ["..", "../.."].map((up) => join(dirname(fileURLToPath(import.meta.url)), up, "kustomize", "base")).find(isBase)
 
-const isRemote = (base: string): boolean => /^[a-z+]+:\/\/|^git@|\?ref=/u.test(base)
+export const isRemote = (base: string): boolean => /^[a-z+]+:\/\/|^git@|\?ref=/u.test(base)
 
 export interface Base {
   /** As the kustomization has to name it. */

@@ -21,10 +21,13 @@ const filesOf = (prefix: string, objects: ReadonlyArray<Described>, { config, ob
   Object.fromEntries(objects.map((object) => [`${prefix}${fileName(object, all, config)}`, manifestYaml(object)]))
 
 /** The folder beside the base, in the same repository at the same version. */
-const beside = (base: string, folder: string): string => base.replace(/\bbase\/?(?=\?|$)/u, folder)
+const beside = (base: string, folder: string): string => base.replace(/(?<![^/])base\/?(?=\?|$)/u, folder)
 
-/** Whether components are to be found beside a base. */
-export const hasComponents = (base: string): boolean => beside(base, "") !== base
+/** Where a component is that belongs to a base; none for a base of another name. */
+export const componentBeside = (base: string, name: string): string | undefined => {
+  const path = beside(base, `components/${name}`)
+  return path === base ? undefined : path
+}
 
 const unlessEmpty = <A>(key: string, list: ReadonlyArray<A>): object => list.length === 0 ? {} : { [key]: list }
 

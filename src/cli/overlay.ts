@@ -26,7 +26,8 @@ export const overlay = Command.make("overlay", flags, Effect.fn("overlay")(funct
       const { files, namespaces, secret } = yield* writeOverlay({ values, name, namespace, base, out, withoutCrd: given.withoutCrd })
       yield* line(`Wrote ${shown(out)}: ${files.join(", ")}`)
       if (secret !== undefined) yield* line(`The token is in none of them. Make its Secret, with the token on standard input: kubectl -n ${namespace} create secret generic ${secret.name} --from-file=${secret.key}=/dev/stdin`)
-      yield* line(`Install it, once there is namespace ${namespaces.join(" and ")}, with: kubectl apply --server-side -k ${shown(out)}`)
+      const first = [`namespace ${namespaces.join(" and ")}`, ...(given.withoutCrd ? ["the CustomResourceDefinition of the newest installation (kustomize/crd)"] : [])]
+      yield* line(`Install it, once there is ${first.join(" and ")}, with: kubectl apply --server-side -k ${shown(out)}`)
     }).pipe(Effect.provide(Screen.layer({ colours: true, forProgram: false })))
   })
 })).pipe(

@@ -2,10 +2,10 @@
 // Used by cli/overlay.ts and cli/migrate.ts.
 import { Effect } from "effect"
 import { missingSecret, overlay } from "../core/overlay/overlay.ts"
-import { shippedComponents } from "../core/overlay/shipped.ts"
 import { appVersion, type Values } from "../schema/values.ts"
+import { contentsOf } from "./base-contents.ts"
 import type { Base } from "./base-reference.ts"
-import { type Files, hasComponents, overlayFiles } from "./overlay-files.ts"
+import { type Files, overlayFiles } from "./overlay-files.ts"
 import { writeFolder } from "./overlay-folder.ts"
 
 export interface Wanted {
@@ -25,9 +25,9 @@ const again = ({ base, namespace, withoutCrd }: Wanted, name: string): string =>
 
 /** What was written, where its objects go, and the Secret that is missing because the values carry the token itself. */
 export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) {
-  const { base: { reference }, more, name, namespace, out, values, withoutCrd = false } = wanted
-  const made = overlay(values, { name, namespace, version: appVersion }, { available: hasComponents(reference) ? shippedComponents : [], withoutCrd })
-  const files = { ...overlayFiles(made, reference, again(wanted, made.to.config.name)), ...more }
+  const { base, more, name, namespace, out, values, withoutCrd = false } = wanted
+  const made = overlay(values, { name, namespace, version: appVersion }, { ...contentsOf(base, out), withoutCrd })
+  const files = { ...overlayFiles(made, base.reference, again(wanted, made.to.config.name)), ...more }
   yield* writeFolder(out, files)
   return { files: Object.keys(files), namespaces: [...new Set([made.to.config.namespace, made.to.config.taskNamespace])], secret: missingSecret(made) }
 })

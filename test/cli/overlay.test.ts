@@ -49,7 +49,8 @@ describe("agent-job overlay", () => {
 
   it.live("leaves the definition of AgentTask to another installation where it is asked to, and says so in the command that writes it anew", () =>
     Effect.gen(function*() {
-      yield* overlay({}, "--name", "blue", "--namespace", "green", "--without-crd")
+      const { out: said } = yield* overlay({}, "--name", "blue", "--namespace", "green", "--without-crd")
+      expect(said).toContain("once there is namespace green and the CustomResourceDefinition of the newest installation (kustomize/crd), with: kubectl apply")
       expect(parse(read("patch-custom-resource-definition.yaml"))).toMatchObject({ $patch: "delete", kind: "CustomResourceDefinition", metadata: { name: "atasks.scalr.io" } })
       expect(read("values.yaml").split("\n")[0]).toMatch(/ --without-crd --out \.$/u)
     }))

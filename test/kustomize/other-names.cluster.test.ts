@@ -9,15 +9,16 @@ import { build, type Built } from "./build.ts"
 const folder = realpathSync(mkdtempSync(join(tmpdir(), "agent-job-names-")))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-const [, shown = ""] = /```yaml\n# kustomization\.yaml of a base for other names\n([^]*?)```/u.exec(readFileSync("kustomize/README.md", "utf8")) ?? []
+const shown = (title: string): string => new RegExp(`\`\`\`yaml\\n# ${title}\\n([^]*?)\`\`\``, "u").exec(readFileSync("kustomize/README.md", "utf8"))?.[1] ?? ""
 const base = join(folder, "base")
 let objects: ReadonlyArray<Built> = []
 
 beforeAll(async () => {
   mkdirSync(base)
-  writeFileSync(join(base, "kustomization.yaml"), shown.replaceAll(/https:\/\/git\.example\.com\/agent-job\/\/(\S+)\?ref=\S+/gu, (_, path: string) => relative(base, resolve(path))))
-  writeFileSync(join(folder, "values.yaml"), "task: { namespace: scalr-tasks }\n")
-  const flags = ["--values", join(folder, "values.yaml"), "--name", "scalr-agent", "--namespace", "scalr", "--base", base, "--out", join(folder, "scalr")]
+  writeFileSync(join(base, "kustomization.yaml"), shown("kustomization.yaml of a base for other names").replaceAll(/https:\/\/git\.example\.com\/agent-job\/\/(\S+)\?ref=\S+/gu, (_, path: string) => relative(base, resolve(path))))
+  writeFileSync(join(folder, "values.yaml"), shown("values.yaml for other names"))
+  writeFileSync(join(folder, "walls.yaml"), "{ restrictMetadataService: true, task: { networkPolicy: { denyIngress: true, denyPods: true } } }\n") // for which there are components beside the base of the checkout, and none here
+  const flags = ["--values", join(folder, "values.yaml"), "--values", join(folder, "walls.yaml"), "--name", "scalr-agent", "--namespace", "scalr", "--base", base, "--out", join(folder, "scalr")]
   execFileSync(process.execPath, ["src/main.ts", "overlay", ...flags])
   objects = await build(join(folder, "scalr"))
 })
@@ -30,12 +31,20 @@ describe("components beneath an overlay with other names", () => {
   })
 
   it.each([
-    { kind: "NetworkPolicy", namespaces: ["scalr-tasks", "scalr-tasks", "scalr-tasks", "scalr", "scalr", "scalr"] },
+    { kind: "NetworkPolicy", namespaces: ["scalr-tasks", "scalr-tasks", "scalr-tasks", "scalr-tasks", "scalr", "scalr", "scalr"] },
     { kind: "ResourceQuota", namespaces: ["scalr-tasks"] },
     { kind: "LimitRange", namespaces: ["scalr-tasks"] },
     { kind: "PodMonitor", namespaces: ["scalr"] }
   ])("have each $kind where its Pods are", ({ kind, namespaces }) => {
     expect(ofKind(kind).map(({ metadata }) => metadata.namespace).sort()).toEqual([...namespaces].sort())
+  })
+
+  it("close all egress, whatever the values say of some of it: policies add up", () => {
+    expect(JSON.stringify(ofKind("NetworkPolicy"))).not.toMatch(/"0\.0\.0\.0\/0"|"::\/0"/u)
+  })
+
+  it("share nothing with another installation but the definition of AgentTask", () => {
+    expect(objects.filter(({ metadata }) => metadata.namespace === undefined && /agent-job|atasks/u.test(metadata.name)).map(({ kind }) => kind)).toEqual(["CustomResourceDefinition"])
   })
 
   it("find the Pods of its controller", () => {

@@ -1,6 +1,6 @@
 // What the Pods of controller and tasks may reach, and who may reach those of tasks, as far as the values ask for it.
 // Invariant: policies add up, so a Pod is never selected by one that is wider than another one is meant to be.
-// Used by core/manifest/install and generate.
+// Used by core/manifest/install, core/overlay/overlay and generate.
 import type { V1LabelSelector, V1NetworkPolicy, V1NetworkPolicyEgressRule, V1NetworkPolicySpec } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
 import { selectorLabels } from "./labels.ts"
@@ -35,6 +35,9 @@ const ofComponents = ({ name }: ResolvedConfig, components: ReadonlyArray<"contr
   matchLabels: { "app.kubernetes.io/name": "agent-job", "app.kubernetes.io/instance": name },
   matchExpressions: [{ key: "app.kubernetes.io/component", operator: "In", values: [...components] }]
 })
+
+/** Of the policies that open all but what they keep Pods from, after the installation's name: beside ones that close all egress they would open the rest. */
+export const wide = ["metadata-service", "task-egress"] as const
 
 /** One a namespace. Tasks have a narrower one of their own where they may reach no Pods. */
 const metadataPolicies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy> => {

@@ -5,6 +5,7 @@ import { difference as treeDifference, isTree, merge, type Tree } from "../../sc
 import { defaultValues, type Values } from "../../schema/values.ts"
 import { configMapName, layerText } from "../manifest/config-map.ts"
 import { type InstalledObject, install } from "../manifest/install.ts"
+import { wide } from "../manifest/network-policy.ts"
 import { difference } from "../patch.ts"
 import { type Release, type ResolvedConfig, resolve, type TokenConfig } from "../resolve.ts"
 import { content, identityPatches, type JsonPatch } from "./identity.ts"
@@ -67,15 +68,22 @@ const size = ({ patches, resources, values }: Overlay): number => JSON.stringify
 export interface Options {
   /** Of the components, those that are to be had. */
   readonly available?: ReadonlyArray<ShippedComponent>
+  /** The base closes all egress, by component restricted-egress. */
+  readonly closed?: boolean
   /** The CustomResourceDefinition is somebody else's. */
   readonly withoutCrd?: boolean
 }
 
+const isWide = ({ kind, metadata }: InstalledObject, name: string): boolean => kind === "NetworkPolicy" && wide.some((_) => metadata?.name === `${name}-${_}`)
+
+const isLeftOut = (object: InstalledObject, name: string, { closed = false, withoutCrd = false }: Options): boolean =>
+  object.kind === "Secret" || (withoutCrd && object.kind === "CustomResourceDefinition") || (closed && isWide(object, name))
+
 /** A component is taken where it makes the rest shorter, and the values have nothing to take back of it. The Secret of a token is not part of the overlay. */
-export const overlay = (values: Values, release: Release, { available = shippedComponents, withoutCrd = false }: Options = {}): Overlay => {
+export const overlay = (values: Values, release: Release, options: Options = {}): Overlay => {
   const config = resolve(values, release)
-  const to = { config, objects: install(config).filter(({ kind }) => kind !== "Secret" && !(withoutCrd && kind === "CustomResourceDefinition")) }
-  return available.reduce((best, component) => {
+  const to = { config, objects: install(config).filter((_) => !isLeftOut(_, config.name, options)) }
+  return (options.available ?? shippedComponents).reduce((best, component) => {
     const withIt = overlayWith(to, [...best.components, component])
     return size(withIt) < size(best) && withIt.values.length <= best.values.length ? withIt : best
   }, overlayWith(to, []))

@@ -3,7 +3,7 @@
 // Used by generate/components.
 import type { V1NetworkPolicy, V1NetworkPolicyEgressRule } from "@kubernetes/client-node"
 import { addresses, dnsOutside, dnsService, tcp } from "../../core/manifest/network-addresses.ts"
-import { toApiServer, toFlux, toServer } from "../../core/manifest/network-policy.ts"
+import { toApiServer, toFlux, toServer, wide } from "../../core/manifest/network-policy.ts"
 import { objectMetadata } from "../../core/manifest/object-metadata.ts"
 import type { ResolvedConfig } from "../../core/resolve.ts"
 import type { Component, ObjectPatch } from "../component.ts"
@@ -38,7 +38,7 @@ const policies = (config: ResolvedConfig): ReadonlyArray<V1NetworkPolicy> =>
   ])
 
 /** They would open more. */
-const wider = (name: string): ObjectPatch => ({ apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata: { name }, $patch: "delete" })
+const without = (name: string): ObjectPatch => ({ apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata: { name: `agent-job-${name}` }, $patch: "delete" })
 
 export const restrictedEgress: Component = {
   name: "restricted-egress",
@@ -51,5 +51,5 @@ export const restrictedEgress: Component = {
   ],
   layer: { task: { networkPolicy: { closedElsewhere: true } } },
   objects: policies,
-  ifThere: [wider("agent-job-metadata-service"), wider("agent-job-task-egress")]
+  ifThere: wide.map(without)
 }
