@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { auditTable, runDetails, runTable, taskTable } from "../../src/cli/rows.ts"
+import { rescueAdvice } from "../../src/core/state-doubt.ts"
 import { AgentTask } from "../../src/schema/agent-task.ts"
 import { Sha256 } from "../../src/schema/names.ts"
 import { applied, failed, pending, planned, run, sealed } from "./run-views.ts"
@@ -34,6 +35,12 @@ describe("a run that waits for a state in doubt", () =>
   it("names the command that shows and settles it, however long the reason is", () => {
     const [, row] = runTable([{ ...pending, queue: { position: 1, reason: "StateRescuePending", message: `The apply of run-b2 ended with Lost: ${"long ".repeat(20)}` } }], now)
     expect(row).toMatch(/ agent-job state rescue demo$/u)
+  }))
+
+describe("a run that left its state in doubt", () =>
+  it("names that command too, since nobody may wait yet", () => {
+    const [, row] = runTable([{ ...failed, failure: `The worker is gone: ${"long ".repeat(20)} The state is in doubt; ${rescueAdvice("demo")}` }], now)
+    expect(row).toMatch(/ errored .* agent-job state rescue demo$/u)
   }))
 
 describe("one run", () => {
