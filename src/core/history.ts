@@ -7,9 +7,11 @@ import type { Uid } from "../schema/names.ts"
 import { attemptOf } from "./follow.ts"
 import { isOver } from "./status.ts"
 
-/** Later ones sort after; those of one moment by name. An end before its beginning is of a worker whose clock is behind. */
-const end = ({ metadata: { creationTimestamp, name }, status: { finishedAt = creationTimestamp } }: AgentTask): string =>
-  `${finishedAt < creationTimestamp ? creationTimestamp : finishedAt} ${name}`
+/**
+ * Later ones sort after; those of one moment by name. An end is by the clock of its node, which may be ahead and fill the history with what is long past:
+ * so of a pool's tasks it is when the controller told the pool, and of attempts when they were made, one after the other's end.
+ */
+const place = ({ metadata: { creationTimestamp, name }, status: { reportedAt = creationTimestamp } }: AgentTask): string => `${reportedAt} ${name}`
 
 /** Nobody waits for it any more, and nobody would make it again. */
 export const mayExpire = (task: AgentTask): boolean =>
@@ -27,5 +29,5 @@ const newestAttempts = (tasks: ReadonlyArray<AgentTask>): ReadonlySet<string> =>
 export const expired = (tasks: ReadonlyArray<AgentTask>, limit: number): ReadonlySet<Uid> => {
   const newest = newestAttempts(tasks)
   const finished = tasks.filter((task) => mayExpire(task) && !newest.has(placeOf(task.metadata.namespace, task.metadata.name)))
-  return new Set(finished.sort((a, b) => end(b) < end(a) ? -1 : 1).slice(limit).map(({ metadata }) => metadata.uid))
+  return new Set(finished.sort((a, b) => place(b) < place(a) ? -1 : 1).slice(limit).map(({ metadata }) => metadata.uid))
 }
