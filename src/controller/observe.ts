@@ -160,6 +160,7 @@ export const observe = (world: World, task: AgentTask, asked: Asked, at: number)
     task,
     job,
     jobKnownMillis: world.jobKnownMillis(uid, job, at),
+    startingMillis: world.startingMillis(uid, job, at),
     pod: Option.orElse(podOf(task, job, world.pods(uid)), () => asked.pod),
     turn: world.turn(task),
     holder: asked.holder,

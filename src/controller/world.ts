@@ -7,6 +7,7 @@ import { heldBack } from "../core/draining.ts"
 import { waitsForProof } from "../core/isolation.ts"
 import { waitsForSource } from "../core/flux-source.ts"
 import { type JobSeen, type Observed, type PodSeen, type Refusal, type Told, Turn } from "../core/observed.ts"
+import { waitsForQuota } from "../core/pod-trouble.ts"
 import { isOfNewerVersion, isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
@@ -22,6 +23,8 @@ export interface World {
   readonly pods: (taskUid: string) => ReadonlyArray<PodSeen>
   /** For how long this Job of the task has been known to a pass, at this monotonic time; nothing at the first look. */
   readonly jobKnownMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number) => number
+  /** The same, from the first pass on that did not see it wait for a quota any more. */
+  readonly startingMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number) => number
   /** Whether it is known who has the workspace's Lease, or that nobody has. */
   readonly knowsHolder: (workspace: WorkspaceName) => boolean
   /** What still holds at this time, in monotonic milliseconds, with what is left of it. */
@@ -55,8 +58,8 @@ export interface World {
   readonly setPod: (key: string, pod: Option.Option<{ readonly taskUid: string; readonly seen: PodSeen }>) => Option.Option<string>
   /** The task's slot is taken from now on, though its Job is not seen yet, nor made. */
   readonly reserve: (taskUid: string) => void
-  /** What a pass over the task saw, at this monotonic time: whether it was told to wait for its turn, and its Job. */
-  readonly looked: (observed: Pick<Observed, "task" | "turn" | "job">, at: number) => void
+  /** What a pass over the task saw, at this monotonic time: whether it was told to wait for its turn, its Job, and whether that waits for a quota. */
+  readonly looked: (observed: Pick<Observed, "task" | "turn" | "job" | "pod" | "warning">, at: number) => void
   /** The pass over the task is over, whatever came of it. */
   readonly passed: (taskUid: string) => void
   readonly created: (taskUid: string, job: JobSeen) => void
@@ -104,6 +107,9 @@ const byTask = <Seen>() => {
   }
 }
 
+/** A Job's uid, when a pass first saw it, and since when its Pod starts: not while it waits for a quota. */
+interface KnownJob { readonly job: string; readonly at: number; readonly startsAt: number | undefined }
+
 export const make = (initial: TaskPolicy): World => {
   let policy = initial
   const tasks = new Map<string, AgentTask>()
@@ -111,7 +117,7 @@ export const make = (initial: TaskPolicy): World => {
   const jobs = byTask<JobSeen>()
   const pods = byTask<PodSeen>()
   const fresh = new Map<string, JobSeen>() // made by us, not seen by the informer yet
-  const known = new Map<string, { readonly job: string; readonly at: number }>() // task uid → uid of its Job, and when a pass first saw it
+  const known = new Map<string, KnownJob>() // by the task's uid
   const told = new Map<string, Told>()
   const goneJobs = new Map<string, string>() // task uid → uid of its last Job that was deleted: the answer that it was made may come later
   const reserved = new Set<string>()
@@ -129,6 +135,10 @@ export const make = (initial: TaskPolicy): World => {
   }
 
   const job = (taskUid: string): Option.Option<JobSeen> => Option.fromUndefinedOr(jobs.of(taskUid)[0] ?? fresh.get(taskUid))
+  const knownJob = (taskUid: string, job: Option.Option<JobSeen>): KnownJob | undefined => {
+    const found = known.get(taskUid)
+    return Option.exists(job, ({ uid }) => uid === found?.job) ? found : undefined
+  }
   /** One whose Job was cleared away is as if it had never begun, and so is one whose Job was asked for and is not there. */
   const hasBegun = ({ metadata: { uid }, status: { phase } }: AgentTask): boolean => phase === "Running" || isOfNewerVersion(phase) || Option.isSome(job(uid))
   /** Between two launches it keeps its slot, unless it was told to wait: the phase does not go back for that. */
@@ -203,10 +213,8 @@ export const make = (initial: TaskPolicy): World => {
     keyOf: (uid) => Option.fromUndefinedOr(keys.get(uid)),
     job,
     pods: pods.of,
-    jobKnownMillis: (uid, job, at) => {
-      const first = known.get(uid)
-      return first !== undefined && Option.exists(job, (seen) => seen.uid === first.job) ? at - first.at : 0
-    },
+    jobKnownMillis: (uid, job, at) => at - (knownJob(uid, job)?.at ?? at),
+    startingMillis: (uid, job, at) => at - (knownJob(uid, job)?.startsAt ?? at),
     occupies,
     knowsHolder: (workspace) => holders.has(workspace),
     refusal: (uid, at) =>
@@ -282,12 +290,14 @@ export const make = (initial: TaskPolicy): World => {
       mayTakeWorkspace(uid)
       changed()
     },
-    looked: ({ job, task: { metadata: { uid } }, turn }, at) => {
+    looked: (observed, at) => {
+      const { job, task: { metadata: { uid } }, turn } = observed
       if (!keys.has(uid)) return // it went while it was looked at
       if (turn._tag === "Waiting") behind.add(uid)
       else behind.delete(uid)
+      const before = knownJob(uid, job)
       if (Option.isNone(job)) known.delete(uid)
-      else if (known.get(uid)?.job !== job.value.uid) known.set(uid, { job: job.value.uid, at })
+      else known.set(uid, { job: job.value.uid, at: before?.at ?? at, startsAt: waitsForQuota(observed) ? undefined : before?.startsAt ?? at })
     },
     passed: (uid) => void launching.delete(uid),
     created: (uid, seen) => {

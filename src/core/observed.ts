@@ -113,6 +113,8 @@ export interface Observed {
   readonly job: Option.Option<JobSeen>
   /** For how long this process has known its Job, by a clock that nobody sets: when it was made is by the API server's, which may be far from ours. */
   readonly jobKnownMillis: number
+  /** For how long its Pod may have been starting, by that clock: not while a quota leaves no room for it. */
+  readonly startingMillis: number
   /** The claiming Pod once there is a claim, else the newest of the Job. */
   readonly pod: Option.Option<PodSeen>
   /** The newest one about its Job or Pod; asked for only while it does not start and nothing else says why. */

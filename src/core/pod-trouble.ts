@@ -1,6 +1,6 @@
 // What a Pod's state says about a stage: why it does not start, and why it ended, in the closed list's words and the kubelet's own.
 // A Pod's phase or exit code never means success here.
-// Used by core/plan's responses.
+// Used by core/situation, core/response, controller/observe and controller/world.
 import { Option } from "effect"
 import type { FailureReason } from "../schema/reason.ts"
 import type { ContainerSeen, JobSeen, Observed, PodSeen, Warning } from "./observed.ts"
@@ -55,6 +55,10 @@ const warningTrouble = ({ message, reason }: Warning): Option.Option<Trouble> =>
 /** Why the stage has not begun yet, as far as anything says it. */
 export const troubleOfStart = ({ pod, warning }: Pick<Observed, "pod" | "warning">): Option.Option<Trouble> =>
   Option.orElse(Option.flatMap(pod, startTrouble), () => Option.flatMap(warning, warningTrouble))
+
+/** A quota gives room by itself when others end, so waiting for it is no start that failed. */
+export const waitsForQuota = (observed: Pick<Observed, "pod" | "warning">): boolean =>
+  Option.exists(troubleOfStart(observed), ({ reason }) => reason === "QuotaExceeded")
 
 /** The kubelet has said that the worker is over: nobody claims or reports from this Pod any more. */
 export const isPodOver = (pod: PodSeen): boolean =>

@@ -208,7 +208,7 @@ export const showStarting: Respond = (_) => {
     onNone: () => jobMade(_),
     onSome: ({ message, reason }): News => ({ phase: "Starting", reason, message })
   })
-  const left = _.policy.startupTimeoutSeconds * 1000 - _.observed.jobKnownMillis
+  const left = _.policy.startupTimeoutSeconds * 1000 - _.observed.startingMillis
   const again = lookAgainAfter(age)
   return later(launched(_, tell(_, news)), left > 0 ? Math.min(left, again) : again)
 }

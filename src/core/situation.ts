@@ -8,7 +8,7 @@ import { isPlain } from "./job-name.ts"
 import { claimLostExitCode } from "./manifest/places.ts"
 import type { Observed } from "./observed.ts"
 import { hadToGo, mostAgain } from "./plan-again.ts"
-import { isEngineOver, isPodOver, troubleOfStart } from "./pod-trouble.ts"
+import { isEngineOver, isPodOver, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import { isOfNewerVersion, isOver } from "./status.ts"
 import type { TaskPolicy } from "./task-policy.ts"
 
@@ -48,11 +48,8 @@ const podOver: Holds = ({ observed: { pod } }) => Option.exists(pod, isPodOver)
 const makesWay: Holds = (_) => jobGoesOn(_) && Option.exists(_.observed.pod, ({ worker }) => Option.contains(Option.flatMap(worker, ({ exitCode }) => exitCode), claimLostExitCode))
 const mutates: Holds = ({ observed: { task } }) => task.spec.stage !== "plan"
 
-/** A quota gives room by itself when others end, so waiting for it is no start that failed. */
-const waitsForQuota: Holds = ({ observed }) => Option.exists(troubleOfStart(observed), ({ reason }) => reason === "QuotaExceeded")
-
 /** Whatever our clock says: the whole time a start may take has been seen to go by. */
-const overdue: Holds = ({ observed: { job, jobKnownMillis }, policy }) => Option.isSome(job) && jobKnownMillis >= policy.startupTimeoutSeconds * 1000
+const overdue: Holds = ({ observed: { job, startingMillis }, policy }) => Option.isSome(job) && startingMillis >= policy.startupTimeoutSeconds * 1000
 
 export const holds = {
   ofNewerVersion: ({ observed: { task } }) => isOfNewerVersion(task.status.phase),
@@ -75,7 +72,7 @@ export const holds = {
   launchFailed: (_) => jobThere(_) && (jobEnded(_) || (podOver(_) && !makesWay(_))),
   launchesSpent: (_) => Option.isNone(_.observed.job) && (_.observed.task.status.launches ?? 0) >= mostLaunches(_, _.observed.task.status.reason),
   cannotStart: (_) => jobThere(_) && Option.exists(troubleOfStart(_.observed), ({ final }) => final),
-  startOverdue: (_) => overdue(_) && !waitsForQuota(_),
+  startOverdue: (_) => overdue(_) && !waitsForQuota(_.observed),
   starting: jobThere,
   refusedForNow: ({ observed: { refusal } }) => Option.isSome(refusal),
   waiting: ({ observed: { turn } }) => turn._tag === "Waiting",

@@ -82,7 +82,7 @@ describe("a Job that says nothing", () => {
       const list: typeof kubernetes.list = (...of) => Effect.andThen(Effect.sync(() => void asked++), kubernetes.list(...of))
       const look = (at: number) => ask(world, task, policy, noon, at).pipe(Effect.provideService(Kubernetes, { ...kubernetes, list }))
       yield* look(1_000)
-      world.looked({ task, job: world.job(task.metadata.uid), turn: world.turn(task) }, 1_000)
+      world.looked({ task, job: world.job(task.metadata.uid), pod: Option.none(), warning: Option.none(), turn: world.turn(task) }, 1_000)
       yield* look(5_999)
       expect(asked).toBe(0)
       yield* look(6_000)

@@ -21,7 +21,8 @@ const pod = (index: number) => {
   const seen = Option.getOrThrow(worldOf({ ...plainSeed, pod: "Running", worker: "running" }).pod)
   return { taskUid: `uid-${index}`, seen: { ...seen, name: `pod-${index}` } }
 }
-const waits = (index: number) => ({ task: task(index), job: Option.none(), turn: heldBack })
+const nothing = { job: Option.none(), pod: Option.none(), warning: Option.none() }
+const waits = (index: number) => ({ ...nothing, task: task(index), turn: heldBack })
 
 const facts: ReadonlyArray<(world: World) => void> = [
   ...[0, 1, 2].map((index) => (world: World) => world.setTask(key(index), Option.some(task(index)))),
@@ -68,7 +69,7 @@ describe("the world", () => {
     const world = make({ ...policy, historyPerWorkspace: 1 })
     const over = (index: number, workspace: string): AgentTask => {
       const { task: { spec, status } } = worldOf({ ...plainSeed, life: "succeeded", pool: true, reported: true })
-      return { ...task(index), spec: { ...spec, workspace: WorkspaceName.make(workspace) }, status: { ...status, finishedAt: `2026-01-01T00:00:0${index}Z` } }
+      return { ...task(index), spec: { ...spec, workspace: WorkspaceName.make(workspace) }, status: { ...status, reportedAt: `2026-01-01T00:00:0${index}Z` } }
     }
     for (const [index, workspace] of [[0, "a"], [1, "b"], [2, "a"]] as const) world.setTask(key(index), Option.some(over(index, workspace)))
     expect([world.pastHistory(WorkspaceName.make("a")), world.pastHistory(WorkspaceName.make("b"))]).toEqual([[key(0)], []])
@@ -235,10 +236,24 @@ describe("the world", () => {
     const [first, second] = [job(0).seen, { ...job(0).seen, uid: Uid.make("second") }].map(Option.some)
     const look = (seen: typeof first, at: number) => {
       const known = world.jobKnownMillis("uid-0", seen ?? Option.none(), at)
-      world.looked({ task: task(0), job: seen ?? Option.none(), turn: Turn.Admitted() }, at)
+      world.looked({ ...nothing, task: task(0), job: seen ?? Option.none(), turn: Turn.Admitted() }, at)
       return known
     }
     expect([look(first, 1_000), look(first, 4_000), look(second, 5_000), look(second, 9_000), look(Option.none(), 9_000), look(second, 9_500)]).toEqual([0, 3_000, 0, 4_000, 0, 0])
+  })
+
+  it("counts the time of a start from the first look that finds no quota in its way, and anew if that is in its way once more", () => {
+    const world = make(policy)
+    world.setTask(key(0), Option.some(task(0)))
+    const seen = Option.some(job(0).seen)
+    const { warning: quota } = worldOf({ ...plainSeed, warning: "quota" })
+    const look = (warning: typeof quota, at: number) => {
+      const millis = [world.jobKnownMillis("uid-0", seen, at), world.startingMillis("uid-0", seen, at)]
+      world.looked({ ...nothing, task: task(0), job: seen, warning, turn: Turn.Admitted() }, at)
+      return millis
+    }
+    expect([look(nothing.warning, 0), look(quota, 5_000), look(quota, 200_000), look(nothing.warning, 250_000), look(nothing.warning, 260_000), look(quota, 270_000), look(nothing.warning, 280_000)])
+      .toEqual([[0, 0], [5_000, 5_000], [200_000, 0], [250_000, 0], [260_000, 10_000], [270_000, 20_000], [280_000, 0]])
   })
 
   it("forgets everything of a task that was deleted and made again under its name", () => {

@@ -122,10 +122,10 @@ describe("plan", () => {
     expect(plan(policyOf(whole), worldOf(whole), noon).requeueAfterMillis).toEqual(Option.some(again))
   })
 
-  it.each([3600, -3600])("ends no start by a clock that is %i s off, but by the time for which it has known the Job", (off) => {
+  it.each([3600, -3600])("ends no start by a clock that is %i s off, but by the time for which its Pod may have started", (off) => {
     const whole: Seed = { ...plainSeed, life: "starting", job: "active", jobAgeSeconds: 0 }
     const seen = { ...worldOf(whole), job: Option.map(worldOf(whole).job, (job) => ({ ...job, createdAt: before(off) })) }
-    const after = (jobKnownMillis: number) => plan(policyOf(whole), { ...seen, jobKnownMillis }, noon).situation
+    const after = (startingMillis: number) => plan(policyOf(whole), { ...seen, jobKnownMillis: 4_000_000, startingMillis }, noon).situation
     expect([after(0), after(179_999), after(180_000)]).toEqual(["its Job is there", "its Job is there", "its Pod did not start in time"])
   })
 

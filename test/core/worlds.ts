@@ -160,6 +160,7 @@ export const worldOf = (seed: Seed): Observed => ({
   task: taskOf(seed),
   job: job(seed),
   jobKnownMillis: seed.job === "none" ? 0 : seed.jobAgeSeconds * 1000,
+  startingMillis: seed.job === "none" || (seed.warning === "quota" && seed.pod === "none") ? 0 : seed.jobAgeSeconds * 1000,
   pod: pod(seed),
   turn: seed.turn === "admitted" ? Turn.Admitted() : seed.turn === "drained" ? heldBack : seed.turn === "unproven" ? waitsForProof : Turn.Waiting({ reason: seed.turn === "busy" ? "WorkspaceBusy" : "ConcurrencyLimit", position: 1, blockedBy: seed.turn === "busy" ? Option.some("other") : Option.none() }),
   holder: seed.stage === "plan" ? Holder.NotAsked() : holders[seed.holder],
@@ -175,8 +176,8 @@ export const worldOf = (seed: Seed): Observed => ({
 const after = (world: Observed, action: Action): Observed => {
   switch (action._tag) {
     case "TakeWorkspace": return { ...world, holder: Holder.Mine({ epoch: 1 }) }
-    case "CreateJob": return { ...world, job: job({ ...plainSeed, job: "active" }), jobKnownMillis: 0, pod: Option.none() }
-    case "DeleteJob": return { ...world, job: Option.none(), jobKnownMillis: 0, pod: Option.none() }
+    case "CreateJob": return { ...world, job: job({ ...plainSeed, job: "active" }), jobKnownMillis: 0, startingMillis: 0, pod: Option.none() }
+    case "DeleteJob": return { ...world, job: Option.none(), jobKnownMillis: 0, startingMillis: 0, pod: Option.none() }
     case "CreateTask": {
       const made = Option.some({ ...world.task, spec: action.spec, metadata: { ...world.task.metadata, name: action.name }, status: {} })
       return action.spec.stage === "plan" ? { ...world, latest: made, latestApply: Option.none() } : { ...world, latest: Option.orElse(world.latest, () => Option.some(world.task)), latestApply: made }
