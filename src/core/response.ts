@@ -163,8 +163,9 @@ const launched = (_: Situation, response: Response): Response => {
 export const finishNameTaken: Respond = (_) =>
   end(_, "Failed", "NameTaken", `A Job named ${ourJob(_)} exists that this task did not make; delete it or rename the task.`)
 
-/** By two clocks, so good for how often to look and for nothing else. */
-const jobAgeMillis = ({ now, observed: { job } }: Situation): number => Option.match(job, { onNone: () => 0, onSome: ({ createdAt }) => millisSince(createdAt, now) })
+/** By two clocks, one of which may be behind: good for when to speak and to look, and for no end. */
+const jobAgeMillis = ({ now, observed: { job, jobKnownMillis } }: Situation): number =>
+  Option.match(job, { onNone: () => 0, onSome: ({ createdAt }) => Math.max(millisSince(createdAt, now), jobKnownMillis) })
 
 /** What a reason to wait becomes when the wait is over. */
 const finalReason = (reason: Trouble["reason"]): FailureReason =>

@@ -129,6 +129,12 @@ describe("plan", () => {
     expect([after(0), after(179_999), after(180_000)]).toEqual(["its Job is there", "its Job is there", "its Pod did not start in time"])
   })
 
+  it("tells of a start that takes longer than most, though its clock says that the Job is to be made in five minutes", () => {
+    const whole: Seed = { ...plainSeed, job: "active" }
+    const seen = { ...worldOf(whole), job: Option.map(worldOf(whole).job, (job) => ({ ...job, createdAt: before(-300) })) }
+    expect([0, 2_999, 3_000].map((jobKnownMillis) => plan(policyOf(whole), { ...seen, jobKnownMillis }, noon).status.phase)).toEqual([undefined, undefined, "Starting"])
+  })
+
   it.each([3600, -3600])("launches again when that is due by the time for which it has known the Job, by a clock that is %i s off", (off) => {
     const whole: Seed = { ...plainSeed, life: "starting", launches: 2, maxLaunches: 3, job: "failed", pod: "Evicted" }
     const failed = { ...worldOf(whole), job: Option.map(worldOf(whole).job, (job) => ({ ...job, createdAt: before(off) })) }
