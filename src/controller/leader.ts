@@ -28,8 +28,9 @@ export interface Parts {
 
 export const whileLeader = Effect.fnUntraced(function*({ config, drained, identity, sink, world }: Parts) {
   const reconciler = yield* Reconciler
+  const look = (key: string) => Effect.flatMap(Ref.get(sink), (add) => add(key))
   /** What a pass gave back may be another's turn. */
-  const callUp = Effect.flatMap(Ref.get(sink), (add) => Effect.suspend(() => Effect.forEach(world.calledUp(), add, { discard: true })))
+  const callUp = Effect.suspend(() => Effect.forEach(world.calledUp(), look, { discard: true }))
   const work = (key: string) => Effect.ensuring(reconciler.reconcile(key), callUp)
   const queue = yield* KeyedQueue.make({ concurrency, work, backoff: makeBackoff(Duration.seconds(1), longestBackoff) })
   yield* Effect.addFinalizer(() => Ref.set(sink, () => Effect.void).pipe( // what changes from now on is for the next lead, which looks at all
@@ -40,11 +41,12 @@ export const whileLeader = Effect.fnUntraced(function*({ config, drained, identi
   ))
   yield* Metric.update(leader, 1)
   yield* Ref.set(sink, (key) => Effect.andThen(queue.add(key), Effect.flatMap(queue.depth, ({ waiting }) => Metric.update(depth, waiting))))
+  world.untell(Option.none()) // another that led meanwhile may have said something else
   yield* Effect.forEach([...world.tasks()], ([key]) => queue.add(key), { discard: true })
   const pool = yield* Effect.serviceOption(Pool)
   return yield* Option.match(Option.all([pool, Option.fromUndefinedOr(config.pool)]), {
     onNone: () => Effect.never,
     onSome: ([pool, { url }]) =>
-      poolIntake({ url, namespace: config.taskNamespace, identity, world, drained }).pipe(Effect.provideService(Pool, pool))
+      poolIntake({ url, namespace: config.taskNamespace, identity, world, look, drained }).pipe(Effect.provideService(Pool, pool))
   })
 })

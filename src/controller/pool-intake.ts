@@ -10,6 +10,7 @@ import { resultOf } from "../core/task-result.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import { find } from "../kubernetes/find.ts"
 import { agentTasks, decoding, secrets } from "../kubernetes/kinds.ts"
+import { keyOf } from "../kubernetes/object.ts"
 import { AgentTask } from "../schema/agent-task.ts"
 import type { Assignment } from "../schema/pool-api.ts"
 import type { FailureReason } from "../schema/reason.ts"
@@ -26,6 +27,8 @@ export interface Intake {
   /** Names this agent at the pool. */
   readonly identity: string
   readonly world: World
+  /** Has the task of this key looked at. */
+  readonly look: (key: string) => Effect.Effect<void>
   /** While it is, others may have the work. */
   readonly drained: SubscriptionRef.SubscriptionRef<boolean>
 }
@@ -91,13 +94,20 @@ const remind = Effect.fnUntraced(function*(id: string, { metadata, status }: Age
   yield* pool.report(id, Option.some(metadata.uid), resultOf(status, yield* now))
 })
 
+/** A pool that offers a stage forgets why it waits: of a task that has said so already, that is to be said again, whether the acknowledgement arrived or not. */
+const sayAgain = ({ look, world }: Intake, { metadata }: AgentTask) => Effect.suspend(() => {
+  if (Option.isNone(world.told(metadata.uid))) return Effect.void
+  world.untell(Option.some(metadata.uid))
+  return look(keyOf(metadata))
+})
+
 const accept = Effect.fn("PoolIntake.accept")(function*(intake: Intake, assignment: Assignment) {
   const { id, planSha256, stage, taskToken } = assignment
   if (!isRunnable(assignment)) return yield* refuse(id, "InvalidConfiguration", `A ${stage} stage ${planSha256 === undefined ? "needs an approved plan" : "cannot be given a plan"}; nothing was run.`)
   const pool = yield* Pool
   const kept = Effect.tap(persist(intake, assignment), (task) => keepToken(task, taskToken))
   const task = yield* Effect.tapError(kept, (error) => error._tag === "Strangers" ? Effect.void : tellWhy(id, error.message))
-  yield* pool.acknowledge(id, task.metadata.uid) // refused: another agent was faster, or the state is in doubt; this task's worker hears the same and ends it
+  yield* Effect.ensuring(pool.acknowledge(id, task.metadata.uid), sayAgain(intake, task)) // refused: another agent was faster, or the state is in doubt; this task's worker hears the same and ends it
   if (isOver(task.status.phase)) yield* remind(id, task)
 }, (accepted, _, { id }) => Effect.catchTag(accepted, "Strangers", ({ message }) => refuse(id, "NameTaken", message)))
 

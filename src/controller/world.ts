@@ -73,6 +73,8 @@ export interface World {
   readonly mayAsk: (taskUid: string, at: number) => void
   /** The pool has taken it, or never will. */
   readonly tell: (taskUid: string, told: Told) => void
+  /** What the pool heard of this task, or of all, it may not have any more. */
+  readonly untell: (taskUid: Option.Option<string>) => void
   /** No Job will come of the slot that was taken. */
   readonly giveBack: (taskUid: string) => void
 }
@@ -338,6 +340,7 @@ export const make = (initial: TaskPolicy): World => {
     tell: (uid, words) => {
       if (keys.has(uid)) told.set(uid, words)
     },
+    untell: Option.match({ onNone: () => told.clear(), onSome: (uid) => void told.delete(uid) }),
     giveBack
   }
 }

@@ -128,7 +128,7 @@ export interface Observed {
   readonly latestApply: Option.Option<AgentTask>
   /** As long as it holds. */
   readonly refusal: Option.Option<Refusal>
-  /** What its pool was last told; nobody remembers that over a restart. */
+  /** What its pool was last told in this lead, since it last offered the stage. */
   readonly told: Option.Option<Told>
   /** Over, from a pool or made for a new revision, and older than the history limit keeps. */
   readonly expired: boolean

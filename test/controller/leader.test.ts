@@ -1,6 +1,6 @@
 // What a lead does beside each pass, and what it leaves behind when it ends: nothing that still takes work in, or says that work waits.
 import { expect, it } from "@effect/vitest"
-import { Effect, Layer, Metric, Option, Ref, Stream, SubscriptionRef } from "effect"
+import { Duration, Effect, Fiber, Layer, Metric, Option, Ref, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import { Configuration } from "../../src/controller/configuration.ts"
 import { Executor, Refused } from "../../src/controller/execute.ts"
@@ -16,12 +16,14 @@ import { plainSeed, policy, worldOf } from "../core/worlds.ts"
 const heard = () => Effect.succeed(true)
 const gauge = (name: string) => Effect.map(Metric.snapshot, (all) => all.find(({ id }) => id === name)?.state)
 
+const configuration = Layer.succeed(Configuration, Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never }))
+
 it.effect("ends a lead with an empty queue, which takes in nothing more", () =>
   Effect.gen(function*() {
     const worked: Array<string> = []
     const parts = Layer.mergeAll(
       Layer.succeed(Reconciler, Reconciler.of({ reconcile: (key) => Effect.as(Effect.sync(() => void worked.push(key)), Option.none()) })),
-      Layer.succeed(Configuration, Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never })),
+      configuration,
       Layer.mock(Kubernetes, { namespace: "tasks" })
     )
     const world = make(policy)
@@ -38,6 +40,28 @@ it.effect("ends a lead with an empty queue, which takes in nothing more", () =>
     expect(worked).not.toContain("tasks/d")
   }))
 
+it.effect("says its words on a wait again in its next lead, since another may have led and said others", () =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const { task } = worldOf({ ...plainSeed, life: "queued", pool: true })
+    world.setTask("tasks/task", Option.some(task))
+    const told: Array<boolean> = []
+    const reconcile = () => Effect.sync(() => {
+      told.push(Option.isSome(world.told(task.metadata.uid)))
+      world.tell(task.metadata.uid, { reason: "ConcurrencyLimit", message: "Number 1 in the queue." })
+      return Option.some(Duration.seconds(1))
+    })
+    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
+    const drained = yield* SubscriptionRef.make(false)
+    const parts = Layer.mergeAll(Layer.succeed(Reconciler, Reconciler.of({ reconcile })), configuration, Layer.mock(Kubernetes, { namespace: "tasks" }))
+    for (const _ of ["first", "second"]) {
+      const lead = yield* Effect.forkChild(Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", sink, drained })).pipe(Effect.provide(parts)))
+      yield* TestClock.adjust("1500 millis")
+      yield* Fiber.interrupt(lead)
+    }
+    expect(told).toEqual([false, true, false, true])
+  }))
+
 it.effect("calls up who was told to wait for a slot that is given back, though no event tells of that", () =>
   Effect.gen(function*() {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
@@ -52,7 +76,7 @@ it.effect("calls up who was told to wait for a slot that is given back, though n
     const executor = Executor.of({ say: heard, all, writeStatus: ({ metadata }) => Effect.succeed(metadata.resourceVersion) }) // no write brings anybody back
     const parts = Reconciler.layer(world).pipe(
       Layer.provide(Layer.succeed(Executor, executor)),
-      Layer.provideMerge(Layer.succeed(Configuration, Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never }))),
+      Layer.provideMerge(configuration),
       Layer.provideMerge(Layer.mock(Kubernetes, { namespace: "tasks" }))
     )
     const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)

@@ -13,7 +13,7 @@ import { agentTasks } from "../../src/kubernetes/kinds.ts"
 import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { Assignment } from "../../src/schema/pool-api.ts"
 import { configOf } from "../core/configs.ts"
-import { noon, policy, success } from "../core/worlds.ts"
+import { noon, plainSeed, policy, success, worldOf } from "../core/worlds.ts"
 import { instantCluster } from "./instant-cluster.ts"
 
 const configuration = Layer.succeed(Configuration, Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never }))
@@ -34,7 +34,7 @@ it.effect("carries out the cancellations after one that fails, and that one as s
       },
       report: (id) => id === broken && !mended ? Effect.fail(new PoolUnreachable({ url: "http://pool", detail: "connection reset" })) : Effect.sync(() => void told.push(id))
     })
-    const intake = { url: "http://pool", namespace: "tasks", identity: "test", world: make(policy), drained: yield* SubscriptionRef.make(false) }
+    const intake = { url: "http://pool", namespace: "tasks", identity: "test", world: make(policy), look: () => Effect.void, drained: yield* SubscriptionRef.make(false) }
     const running = yield* Effect.forkChild(poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, instantCluster().kubernetes)])))
     yield* TestClock.adjust("1 second")
     expect(told).toEqual(["run-b.plan.1", "run-c.plan.1"])
@@ -62,7 +62,7 @@ const toldOf = Effect.fnUntraced(function*(by: "an offer" | "a cancellation", st
     acknowledge: (id, taskUid) => Effect.sync(() => void told.push(["acknowledge", id, taskUid])),
     report: (id, taskUid, result) => Effect.sync(() => void told.push(["report", id, Option.getOrNull(taskUid), result]))
   })
-  const intake = { url: "http://pool", namespace: "tasks", identity: "test", world: make(policy), drained: yield* SubscriptionRef.make(false) }
+  const intake = { url: "http://pool", namespace: "tasks", identity: "test", world: make(policy), look: () => Effect.void, drained: yield* SubscriptionRef.make(false) }
   const running = yield* Effect.forkChild(poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, kubernetes)])))
   yield* TestClock.adjust("1 second")
   yield* Fiber.interrupt(running)
@@ -103,7 +103,7 @@ it.effect("tells the pool why it cannot make a task of an offer, and goes on wit
       acknowledge: (id) => Effect.sync(() => void told.push(["acknowledge", id])),
       wait: (id, taskUid, reason, message) => Effect.sync(() => void told.push(["wait", id, Option.getOrNull(taskUid), reason, message]))
     })
-    const intake = { url: "http://pool", namespace: "tasks", identity: "test", world: make(policy), drained: yield* SubscriptionRef.make(false) }
+    const intake = { url: "http://pool", namespace: "tasks", identity: "test", world: make(policy), look: () => Effect.void, drained: yield* SubscriptionRef.make(false) }
     const running = yield* Effect.forkChild(poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, refusing)])))
     yield* TestClock.adjust("1 second")
     yield* Fiber.interrupt(running)
@@ -111,3 +111,23 @@ it.effect("tells the pool why it cannot make a task of an offer, and goes on wit
     expect(told).toContainEqual(["wait", assignment.id, null, "Refused", expect.stringContaining("exceeded quota")])
     expect(told).toContainEqual(["acknowledge", other.id])
   }))
+
+it.effect.each([{ given: "arrives", acknowledge: Effect.void }, { given: "may be lost", acknowledge: Effect.fail(new PoolUnreachable({ url: "http://pool", detail: "connection reset" })) }])(
+  "has the words on a wait said again that an offer wiped, if the acknowledgement $given", ({ acknowledge }) =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = instantCluster()
+      const { task } = worldOf({ ...plainSeed, life: "queued", pool: true })
+      const world = make(policy)
+      server.plant(agentTasks, { metadata: { name: taskName(assignment), namespace: "tasks", uid: task.metadata.uid, resourceVersion: "", creationTimestamp: noon }, status: task.status, spec: specOf(assignment, "http://pool") })
+      world.setTask("tasks/run-1-plan", Option.some(task))
+      world.tell(task.metadata.uid, { reason: "WorkspaceBusy", message: "Waits for other." })
+      const offers = [[assignment]]
+      const pool = Layer.mock(Pool, { acquire: () => Effect.suspend(() => offers.length === 0 ? Effect.never : Effect.succeed(offers.splice(0)[0] ?? [])), cancellations: () => Effect.never, acknowledge: () => acknowledge })
+      const looks: Array<string> = []
+      const look = (key: string) => Effect.sync(() => void looks.push(key))
+      const intake = { url: "http://pool", namespace: "tasks", identity: "test", world, look, drained: yield* SubscriptionRef.make(false) }
+      const running = yield* Effect.forkChild(poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, kubernetes)])))
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interrupt(running)
+      expect([world.told(task.metadata.uid), looks]).toEqual([Option.none(), ["tasks/run-1-plan"]])
+    }))
