@@ -70,7 +70,8 @@ const run = Effect.fnUntraced(function*({ healthPort, identity }: Pick<Controlle
   yield* Effect.forkScoped(Stream.runForEach(changes, (config) => takeOver(config, { sink, world })))
   yield* Effect.logInfo("ready", { tasks: [...world.tasks()].length })
   const election = yield* Election.make({ namespace: config.namespace, name: leaderLeaseName(config), identity, heed: heed({ current, drained, sink, world }) })
-  return yield* election.lead(Effect.scoped(whileLeader({ world, config, identity, sink, drained })))
+  const lead = Effect.scoped(whileLeader({ world, config, identity, sink, drained }))
+  return yield* election.lead(Effect.provide(lead, Reconciler.layer(world))) // one for each lead: of what goes between two, no pass of ours would forget
 })
 
 const withConfiguration = Effect.fnUntraced(function*(options: Omit<ControllerOptions, "values">) {
@@ -78,8 +79,7 @@ const withConfiguration = Effect.fnUntraced(function*(options: Omit<ControllerOp
   const config = yield* current
   const world = World.make(config.policy)
   const pool = config.pool === undefined ? Layer.empty : Pool.layer(config.pool.url, options.poolTokenFile)
-  const parts = Reconciler.layer(world).pipe(
-    Layer.provide(Executor.layer({ identity: options.identity, created: world.created })),
+  const parts = Executor.layer({ identity: options.identity, created: world.created }).pipe(
     Layer.provideMerge(pool),
     Layer.provideMerge(Kubernetes.layer(discover({})))
   )
