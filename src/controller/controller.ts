@@ -43,7 +43,7 @@ const takeOver = ({ policy }: ResolvedConfig, parts: Pick<Parts, "sink" | "world
 
 /** Keeps to what the Lease says about draining, and says so there; and to what it says about isolation, for the values of the moment. */
 export const heed = ({ current, drained, sink, world }: Pick<Parts, "drained" | "sink" | "world"> & { readonly current: Effect.Effect<ResolvedConfig> }) =>
-  Effect.fnUntraced(function*(annotations: Readonly<Record<string, string>>, sinceTakeover: Option.Option<number>) {
+  Effect.fnUntraced(function*(annotations: Readonly<Record<string, string>>, formerAtWork: boolean) {
     const since = drainedSince(annotations)
     const is = Option.isSome(since)
     if (is !== (yield* SubscriptionRef.get(drained))) {
@@ -54,7 +54,7 @@ export const heed = ({ current, drained, sink, world }: Pick<Parts, "drained" | 
       yield* lookAtAll({ sink, world })
     }
     if (world.setProven(isProven(annotations, yield* current))) yield* lookAtAll({ sink, world })
-    return answered(annotations, world.launching() || Option.exists(sinceTakeover, (millis) => millis < formerLeadMillis))
+    return answered(annotations, formerAtWork || world.launching())
   })
 
 const run = Effect.fnUntraced(function*({ healthPort, identity }: Pick<ControllerOptions, "healthPort" | "identity">, config: ResolvedConfig, world: World.World) {
@@ -69,7 +69,7 @@ const run = Effect.fnUntraced(function*({ healthPort, identity }: Pick<Controlle
   const { changes, current } = yield* Configuration
   yield* Effect.forkScoped(Stream.runForEach(changes, (config) => takeOver(config, { sink, world })))
   yield* Effect.logInfo("ready", { tasks: [...world.tasks()].length })
-  const election = yield* Election.make({ namespace: config.namespace, name: leaderLeaseName(config), identity, heed: heed({ current, drained, sink, world }) })
+  const election = yield* Election.make({ namespace: config.namespace, name: leaderLeaseName(config), identity, aftermath: formerLeadMillis, heed: heed({ current, drained, sink, world }) })
   const lead = Effect.scoped(whileLeader({ world, config, identity, sink, drained }))
   return yield* election.lead(Effect.provide(lead, Reconciler.layer(world))) // one for each lead: of what goes between two, no pass of ours would forget
 })

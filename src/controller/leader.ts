@@ -12,6 +12,8 @@ import type { World } from "./world.ts"
 
 const concurrency = 16
 const drainLimit = Duration.seconds(20)
+/** As long as the client waits for an answer. */
+const requestLimit = Duration.seconds(30)
 const longestBackoff = Duration.minutes(1)
 
 const leader = Metric.gauge("agent_job_leader", { description: "1 while this replica leads." })
@@ -32,10 +34,12 @@ export const whileLeader = Effect.fnUntraced(function*({ config, drained, identi
   /** What a pass gave back may be another's turn. */
   const callUp = Effect.suspend(() => Effect.forEach(world.calledUp(), look, { discard: true }))
   const work = (key: string) => Effect.ensuring(reconciler.reconcile(key), callUp)
+  let isCutOff = false
+  yield* Effect.addFinalizer(() => isCutOff ? Effect.sleep(requestLimit) : Effect.void) // the last: whoever leads next may take all that was asked for to be there
   const queue = yield* KeyedQueue.make({ concurrency, work, backoff: makeBackoff(Duration.seconds(1), longestBackoff) })
   yield* Effect.addFinalizer(() => Ref.set(sink, () => Effect.void).pipe( // what changes from now on is for the next lead, which looks at all
     Effect.andThen(queue.drain),
-    Effect.timeoutOption(drainLimit),
+    Effect.timeoutOrElse({ duration: drainLimit, orElse: () => Effect.sync(() => { isCutOff = world.launching() }) }),
     Effect.andThen(Metric.update(depth, 0)),
     Effect.andThen(Metric.update(leader, 0))
   ))

@@ -18,18 +18,17 @@ export interface Options {
   readonly renewDeadline?: Duration.Input
   /** How often a leader renews and the others look. Default: 2 s. */
   readonly retryPeriod?: Duration.Input
-  /**
-   * Told the Lease's annotations before each write of ours, as the newest that we know; gives what they shall be.
-   * Also how long ago this lead began, in milliseconds, if it took the Lease from one that had not given it back, and may still be at work.
-   */
-  readonly heed?: (annotations: Annotations, sinceTakeover: Option.Option<number>) => Effect.Effect<Annotations>
+  /** For how long one that did not give the Lease back may still be at work after another took it. Default: not at all. */
+  readonly aftermath?: Duration.Input
+  /** Told the Lease's annotations before each write of ours, as the newest that we know, and whether one that led before may still be at work; gives what they shall be. */
+  readonly heed?: (annotations: Annotations, formerAtWork: boolean) => Effect.Effect<Annotations>
 }
 
 type Annotations = Readonly<Record<string, string>>
 
 export interface Election {
   /**
-   * Waits until it leads and then runs `whileLeader`, whose end ends the lead and gives the lease back. When renewal fails in time it interrupts
+   * Waits until it leads and then runs `whileLeader`, whose end ends the lead and gives the lease back, unless one that led before may still be at work: then it runs out, so that the next one knows. When renewal fails in time it interrupts
    * `whileLeader`, stands in line again, and runs it anew. Renewal goes on until `whileLeader` and its finalizers are through.
    */
   readonly lead: <A, E, R>(whileLeader: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
@@ -61,7 +60,7 @@ const microTime = Effect.map(Clock.currentTimeMillis, (millis) => new Date(milli
 const releaseLimit = Duration.seconds(3)
 
 export const make = Effect.fnUntraced(function*(
-  { namespace, name, identity, leaseDuration = "15 seconds", renewDeadline = "10 seconds", retryPeriod = "2 seconds", heed = Effect.succeed }: Options
+  { namespace, name, identity, leaseDuration = "15 seconds", renewDeadline = "10 seconds", retryPeriod = "2 seconds", aftermath = 0, heed = Effect.succeed }: Options
 ): Effect.fn.Return<Election, never, Kubernetes> {
   const kubernetes = yield* Kubernetes
   const leaseDurationSeconds = Math.ceil(Duration.toSeconds(leaseDuration))
@@ -72,7 +71,10 @@ export const make = Effect.fnUntraced(function*(
   let asked = false
   /** What another holder last wrote, and when we first saw it. */
   let observed = { spec: "", at: 0 }
-  let takenOverAt = Option.none<number>()
+  /** When we last took the lease from one that had not given it back, in monotonic milliseconds. */
+  let takenOverAt = -Infinity
+  const aftermathMillis = Duration.toMillis(aftermath)
+  const formerAtWork = Effect.map(monotonicMillis, (now) => now - takenOverAt < aftermathMillis)
 
   const get = kubernetes.get(leases, { namespace, name })
   const write = Effect.fnUntraced(function*(send: (spec: Spec) => Effect.Effect<KubernetesObject, KubernetesError>, spec: Spec) {
@@ -82,8 +84,7 @@ export const make = Effect.fnUntraced(function*(
   })
   const create = (spec: Spec) => kubernetes.create(leases, { metadata: { namespace, name }, spec })
   const replace = (lease: KubernetesObject) => Effect.fnUntraced(function*(spec: Spec) {
-    const now = yield* monotonicMillis
-    const annotations = yield* heed(lease.metadata.annotations ?? {}, Option.map(takenOverAt, (at) => now - at))
+    const annotations = yield* heed(lease.metadata.annotations ?? {}, yield* formerAtWork)
     return yield* kubernetes.update(leases, { ...lease, metadata: { ...lease.metadata, annotations }, spec })
   })
   const isMine = (lease: KubernetesObject) => specOf(lease).holderIdentity === identity
@@ -100,10 +101,14 @@ export const make = Effect.fnUntraced(function*(
   /** One try; None while another one holds the lease. Two who find it free both write, and the API server refuses one. */
   const tryAcquire = Effect.gen(function*() {
     const found = yield* get.pipe(Effect.map(Option.some), Effect.catchTag("NotFound", () => Effect.succeedNone))
-    if (Option.isNone(found)) return Option.some(yield* write(create, { acquireTime: yield* microTime, leaseTransitions: 0 }))
+    const isKnown = asked || observed.spec !== "" // one that we knew and that was deleted nobody gave back
+    if (Option.isNone(found)) {
+      if (isKnown) takenOverAt = yield* monotonicMillis
+      return Option.some(yield* write(create, { acquireTime: yield* microTime, leaseTransitions: 0 }))
+    }
     const before = specOf(found.value)
     if (yield* heldByAnother(before)) return Option.none<Held>()
-    takenOverAt = before.holderIdentity ? Option.some(yield* monotonicMillis) : Option.none()
+    if (before.holderIdentity) takenOverAt = yield* monotonicMillis
     const transitions = (before.leaseTransitions ?? 0) + (before.holderIdentity === identity ? 0 : 1)
     return Option.some(yield* write(replace(found.value), { acquireTime: yield* microTime, leaseTransitions: transitions }))
   }).pipe(
@@ -152,7 +157,7 @@ export const make = Effect.fnUntraced(function*(
   const term = <A, E, R>(whileLeader: Effect.Effect<A, E, R>) =>
     Effect.scopedWith((scope) => Effect.gen(function*() {
       let current: Held | undefined
-      yield* Scope.addFinalizer(scope, Effect.suspend(() => asked ? release(current) : Effect.void)) // also of one that was stopped before it heard that it leads
+      yield* Scope.addFinalizer(scope, Effect.flatMap(formerAtWork, (is) => asked && !is ? release(current) : Effect.void)) // also of one that was stopped before it heard that it leads
       let newest = current = yield* acquire
       yield* Effect.logInfo("leads")
       const renewals = yield* Effect.suspend(() => renew(newest)).pipe(

@@ -40,6 +40,25 @@ it.effect("ends a lead with an empty queue, which takes in nothing more", () =>
     expect(worked).not.toContain("tasks/d")
   }))
 
+it.effect("keeps the lead until the request for a Job is over whose pass it did not wait for", () =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const { task } = worldOf(plainSeed)
+    world.setTask("tasks/task", Option.some(task))
+    const executor = Executor.of({ say: heard, all: () => Effect.never, writeStatus: () => Effect.succeed("2") })
+    const parts = Reconciler.layer(world).pipe(Layer.provide(Layer.succeed(Executor, executor)), Layer.provideMerge(configuration), Layer.provideMerge(Layer.mock(Kubernetes, { namespace: "tasks" })))
+    const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
+    const drained = yield* SubscriptionRef.make(false)
+    const lead = yield* Effect.forkChild(Effect.scoped(whileLeader({ world, config: configOf(), identity: "test", sink, drained })).pipe(Effect.provide(parts)))
+    yield* TestClock.adjust("1 second")
+    const end = yield* Effect.forkChild(Fiber.interrupt(lead))
+    yield* TestClock.adjust("49 seconds")
+    expect([world.launching(), lead.pollUnsafe()]).toEqual([false, undefined])
+    yield* TestClock.adjust("1 second")
+    yield* Fiber.join(end)
+    expect(lead.pollUnsafe()).toBeDefined()
+  }))
+
 it.effect("says its words on a wait again in its next lead, since another may have led and said others", () =>
   Effect.gen(function*() {
     const world = make(policy)

@@ -48,7 +48,7 @@ it.effect("answers a drain when no pass can make a Job any more, also one that h
     const asked = draining.drained({}, noon)
     const silence = new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail: "no answer in 30s" })
     const made: Array<unknown> = []
-    const all: Executor["Service"]["all"] = (_, actions) => actions.length === 0 ? Effect.void : Effect.flatMap(answer(asked, Option.none()), (during) => {
+    const all: Executor["Service"]["all"] = (_, actions) => actions.length === 0 ? Effect.void : Effect.flatMap(answer(asked, false), (during) => {
       made.push(...actions, draining.isAnswered(during))
       return Effect.fail(silence)
     })
@@ -57,7 +57,7 @@ it.effect("answers a drain when no pass can make a Job any more, also one that h
     const { reconcile } = Context.get(parts, Reconciler)
     expect(yield* Effect.flip(reconcile("tasks/task"))).toBe(silence)
     expect(made).toMatchObject([{ _tag: "CreateJob" }, false])
-    expect(draining.isAnswered(yield* answer(asked, Option.none()))).toBe(true)
+    expect(draining.isAnswered(yield* answer(asked, false))).toBe(true)
     yield* reconcile("tasks/task")
     expect(made).toHaveLength(2) // no other was made
   }).pipe(Effect.scoped))
@@ -67,8 +67,8 @@ it.effect("answers no drain as long as a leader that fell silent may still make 
     const sink = yield* Ref.make<(key: string) => Effect.Effect<void>>(() => Effect.void)
     const answer = heed({ world: make(policy), sink, drained: yield* SubscriptionRef.make(false), current: Effect.succeed(configOf()) })
     const asked = draining.drained({}, noon)
-    const after = (millis: Option.Option<number>) => Effect.map(answer(asked, millis), draining.isAnswered)
-    expect([yield* after(Option.some(0)), yield* after(Option.some(59_999)), yield* after(Option.some(60_000)), yield* after(Option.none())]).toEqual([false, false, true, true])
+    const while_ = (formerAtWork: boolean) => Effect.map(answer(asked, formerAtWork), draining.isAnswered)
+    expect([yield* while_(true), yield* while_(false)]).toEqual([false, true])
   }))
 
 it.effect("decides nothing while the cache is behind its own status, and again once it is not", () =>

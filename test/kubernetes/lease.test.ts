@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Duration, Effect, Fiber, Option, Schema } from "effect"
+import { Clock, Duration, Effect, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { make } from "../../src/kubernetes/lease.ts"
 import { type Connection, FakeLease } from "./fake-lease.ts"
@@ -73,18 +73,51 @@ describe("leader election", () => {
       expect(log).toEqual(["why", "leads"])
     }))
 
+  /** One that hears whether a former leader may still be at work, which that may be for five seconds. */
+  const listener = Effect.fnUntraced(function*(fake: FakeLease, identity: string) {
+    const heard: Array<boolean> = []
+    const heed = (annotations: Readonly<Record<string, string>>, formerAtWork: boolean) => Effect.as(Effect.sync(() => heard.push(formerAtWork)), annotations)
+    const election = yield* make({ namespace: "team", name: "leader", identity, aftermath: "5 seconds", heed }).pipe(Effect.provide(fake.connect({ state: "works" })))
+    return { heard, lead: Effect.forkChild(election.lead(Effect.never)) }
+  })
+
   it.effect.each([
-    { given: "from one that fell silent", holderIdentity: "b", heard: [Option.some(0), Option.some(2000), Option.some(4000)] },
-    { given: "that was given back", holderIdentity: "", heard: [Option.none(), Option.none(), Option.none()] }
-  ])("says since when it has a lease $given", ({ heard, holderIdentity }) =>
+    { given: "from one that fell silent", holderIdentity: "b", heard: [true, true, true, false] },
+    { given: "that was given back", holderIdentity: "", heard: [false, false, false, false] }
+  ])("says for how long another may be at work when it has a lease $given", ({ heard, holderIdentity }) =>
     Effect.gen(function*() {
       const fake = new FakeLease()
       fake.edit({ spec: { holderIdentity, leaseDurationSeconds: 0 } })
-      const since: Array<Option.Option<number>> = []
-      const election = yield* make({ namespace: "team", name: "leader", identity: "a", heed: (annotations, taken) => Effect.as(Effect.sync(() => since.push(taken)), annotations) }).pipe(Effect.provide(fake.connect({ state: "works" })))
-      yield* Effect.forkChild(election.lead(Effect.never))
+      const a = yield* listener(fake, "a")
+      yield* a.lead
+      yield* TestClock.adjust("7 seconds")
+      expect(a.heard).toEqual(heard)
+    }))
+
+  it.effect("takes one whose lease was deleted to be at work", () =>
+    Effect.gen(function*() {
+      const fake = new FakeLease()
+      const a = yield* listener(fake, "a")
+      fake.edit({ spec: { holderIdentity: "b", leaseDurationSeconds: 15 } })
+      yield* a.lead
+      yield* TestClock.adjust("1 second")
+      fake.lease = undefined
       yield* TestClock.adjust("5 seconds")
-      expect(since).toEqual(heard)
+      expect(a.heard[0]).toBe(true)
+    }))
+
+  it.effect("lets its lease run out while one that fell silent before may be at work, so that the next one hears of that", () =>
+    Effect.gen(function*() {
+      const fake = new FakeLease()
+      fake.edit({ spec: { holderIdentity: "silent", leaseDurationSeconds: 0 } })
+      const [a, b] = [yield* listener(fake, "a"), yield* listener(fake, "b")]
+      const first = yield* a.lead
+      yield* TestClock.adjust("3 seconds")
+      yield* Fiber.interrupt(first)
+      expect(fake.lease).toMatchObject({ spec: { holderIdentity: "a" } })
+      yield* b.lead
+      yield* TestClock.adjust("20 seconds")
+      expect(b.heard[0]).toBe(true)
     }))
 
   it.effect("ends with what it leads, and answers with its result", () =>
