@@ -10,9 +10,9 @@ import { spreadMillis } from "./fingerprint.ts"
 import { jobName } from "./job-name.ts"
 import { askAgainMillis } from "./observed.ts"
 import { delayMillis, hadToGo } from "./plan-again.ts"
-import { endOf, isPodOver, type Trouble, troubleOfStart } from "./pod-trouble.ts"
+import { endOf, isPodOver, type Trouble, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import { sentence } from "./sentence.ts"
-import { jobGoesOn, millisSince, millisSinceEnd, mostLaunches, patienceMillis, type Situation } from "./situation.ts"
+import { jobGoesOn, millisSince, millisSinceEnd, mostLaunches, patienceMillis, quotaPatienceMillis, type Situation } from "./situation.ts"
 import { acknowledged, advance, finished, fitting, running } from "./status.ts"
 import { resultOf } from "./task-result.ts"
 import { epochOf, nextEpoch } from "./workspace-lease.ts"
@@ -199,19 +199,29 @@ export const clearAwayOrFail: Respond = (_) => {
   return soonest > 0 ? later(tell(_, news), soonest) : unchanged(_, deleteJob(_).actions)
 }
 
+/** What a start waits for, or that nothing is known to keep it. */
+const startNews = (_: Situation): News =>
+  Option.match(troubleOfStart(_.observed), { onNone: () => jobMade(_), onSome: ({ message, reason }) => ({ phase: "Starting", reason, message }) })
+
+/** Said first as well; the next launch knows by it that it is none more. */
+export const makeAnew: Respond = (_) => {
+  const news = startNews(_)
+  return sameNews(_, news) ? deleteJob(_) : later(launched(_, tell(_, news)), 0)
+}
+
+/** Its last Job waited for a quota for too long, or another was refused for it since. */
+const isMadeAnew = ({ observed: { task: { status: { phase, reason } } } }: Situation): boolean => phase === "Starting" && reason === "QuotaExceeded"
+
 export const finishVanished: Respond = (_) => end(_, "Failed", "Lost", "Its Job was deleted before the worker took the task. Nothing was run.")
 
 export const showStarting: Respond = (_) => {
-  const trouble = troubleOfStart(_.observed)
   const age = jobAgeMillis(_)
-  if (isFresh(_) && Option.isNone(trouble) && age < quietMillis) return later(unchanged(_), Math.min(quietMillis - age, quietMillis) + spreadMillis(_.observed.task.metadata.uid))
-  const news = Option.match(trouble, {
-    onNone: () => jobMade(_),
-    onSome: ({ message, reason }): News => ({ phase: "Starting", reason, message })
-  })
-  const left = _.policy.startupTimeoutSeconds * 1000 - _.observed.startingMillis
+  const quiet = isFresh(_) ? quietMillis : isMadeAnew(_) ? lookAgainMillis : 0
+  if (age < quiet && Option.isNone(troubleOfStart(_.observed))) return later(unchanged(_), Math.min(quiet - age, quiet) + spreadMillis(_.observed.task.metadata.uid))
+  const { jobKnownMillis, startingMillis } = _.observed
+  const left = waitsForQuota(_.observed) ? quotaPatienceMillis - jobKnownMillis : _.policy.startupTimeoutSeconds * 1000 - startingMillis
   const again = lookAgainAfter(age)
-  return later(launched(_, tell(_, news)), left > 0 ? Math.min(left, again) : again)
+  return later(launched(_, tell(_, startNews(_))), left > 0 ? Math.min(left, again) : again)
 }
 
 const waitFor = (_: Situation, reason: WaitReason, message: string, position: number, blockedBy?: string): Response => {
@@ -269,12 +279,15 @@ export const nameJob: Respond = (_) => {
 
 /** A first launch needs no status of its own: the Job's name is derived, so it is found again without one. */
 const launchIn = (_: Situation, epoch: number, before: ReadonlyArray<Action> = []): Response => {
-  const response = tell(_, jobMade(_), [...before, Action.CreateJob({ epoch })])
+  const { launches = 0, message = "" } = _.observed.task.status
+  const isAnew = isMadeAnew(_)
+  const news: News = isAnew ? { phase: "Starting", reason: "QuotaExceeded", message } : jobMade(_) // most likely it still waits
+  const response = tell(_, news, [...before, Action.CreateJob({ epoch })])
   if (isFresh(_)) return later({ ...response, status: _.observed.task.status }, quietMillis)
   return later(
     {
       ...response,
-      status: { ...response.status, job: { name: ourJob(_) }, launches: (_.observed.task.status.launches ?? 0) + 1, configHash: _.policy.configHash }
+      status: { ...response.status, job: { name: ourJob(_) }, launches: launches + (isAnew ? 0 : 1), configHash: _.policy.configHash }
     },
     _.policy.startupTimeoutSeconds * 1000
   )

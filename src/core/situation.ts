@@ -48,6 +48,11 @@ const podOver: Holds = ({ observed: { pod } }) => Option.exists(pod, isPodOver)
 const makesWay: Holds = (_) => jobGoesOn(_) && Option.exists(_.observed.pod, ({ worker }) => Option.contains(Option.flatMap(worker, ({ exitCode }) => exitCode), claimLostExitCode))
 const mutates: Holds = ({ observed: { task } }) => task.spec.stage !== "plan"
 
+/** For how long a Job may wait for a quota: its deadline runs meanwhile, and what is left after more than that may not be enough for its stage. */
+export const quotaPatienceMillis = 60_000
+const mayBeShort: Holds = ({ observed: { job, jobKnownMillis } }) =>
+  Option.exists(job, ({ deleting, reason, state }) => !deleting && (state === "active" ? jobKnownMillis >= quotaPatienceMillis : reason === "DeadlineExceeded"))
+
 /** Whatever our clock says: the whole time a start may take has been seen to go by. */
 const overdue: Holds = ({ observed: { job, startingMillis }, policy }) => Option.isSome(job) && startingMillis >= policy.startupTimeoutSeconds * 1000
 
@@ -69,6 +74,7 @@ export const holds = {
   cancelled: ({ observed: { task } }) => task.spec.cancel === true,
   refusedForGood: ({ observed: { refusal } }) => Option.exists(refusal, ({ kind }) => kind === "NameTaken" || kind === "Denied"),
   foreignJob,
+  quotaOutlasted: (_) => Option.isNone(_.observed.pod) && waitsForQuota(_.observed) && mayBeShort(_),
   launchFailed: (_) => jobThere(_) && (jobEnded(_) || (podOver(_) && !makesWay(_))),
   launchesSpent: (_) => Option.isNone(_.observed.job) && (_.observed.task.status.launches ?? 0) >= mostLaunches(_, _.observed.task.status.reason),
   cannotStart: (_) => jobThere(_) && Option.exists(troubleOfStart(_.observed), ({ final }) => final),

@@ -37,7 +37,7 @@ const failureRulesHaveContainers: Rule = ({ task: { job: { podFailurePolicy: { r
     { path: ["task", "job", "podFailurePolicy", "rules", index, "onExitCodes", "containerName"], issue: `"${containerName}" is no container of a task's Pod; it has ${names.join(", ")}` })
 }
 
-/** Seconds of a Job beside its stage: its start, its orderly end, and what both may take longer. */
+/** Seconds of a Job beside its stage: its start, its orderly end, and what both may take longer, such as a minute for a quota. */
 export const secondsBesideStage = ({ startupTimeoutSeconds, terminationGracePeriodSeconds }: Pick<Sections["task"], "startupTimeoutSeconds" | "terminationGracePeriodSeconds">): number =>
   startupTimeoutSeconds + terminationGracePeriodSeconds + 120
 

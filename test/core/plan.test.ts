@@ -61,7 +61,9 @@ const cases: ReadonlyArray<Case> = [
   { given: "an image whose name is none", seed: { life: "starting", job: "active", pod: "Pending", worker: "InvalidImageName" }, situation: "its Pod cannot start, ever", actions: ["Emit"], phase: "Failed", reason: "ImagePull" },
   { given: "a Secret that is missing, too long", seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "Pending", worker: "CreateContainerConfigError" }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "InvalidConfiguration" },
   { given: "a Pod that no node can take, too long", seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "unschedulable" }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "StartupTimeout" },
-  { given: "a Pod that a quota refuses, however long", seed: { life: "starting", job: "active", jobAgeSeconds: 4000, warning: "quota" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "QuotaExceeded" },
+  { given: "a Pod that a quota refuses", seed: { life: "starting", job: "active", jobAgeSeconds: 10, warning: "quota" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "QuotaExceeded" },
+  { given: "a Pod that a quota refuses for long", seed: { life: "starting", job: "active", jobAgeSeconds: 4000, warning: "quota" }, situation: "its Job has waited for a quota for a minute", actions: [], phase: "Starting", reason: "QuotaExceeded" },
+  { given: "a Job that was made anew while a quota refuses its Pod", seed: { life: "outlasted", job: "active" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "QuotaExceeded" },
   { given: "a Pod that policy refuses", seed: { life: "starting", job: "active", warning: "FailedCreate" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "Refused" },
   { given: "a Pod that policy refuses, too long", seed: { life: "starting", job: "active", jobAgeSeconds: 180, warning: "FailedCreate" }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "Denied" },
   { given: "a volume that is missing, too long", seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "Pending", warning: "FailedMount" }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "InvalidConfiguration" },
@@ -151,6 +153,25 @@ describe("plan", () => {
     const world = worldOf(whole)
     const later = { ...world, task: { ...world.task, metadata: { ...world.task.metadata, generation: 7 } } }
     expect(plan(policyOf(whole), later, noon)).toMatchObject({ situation, actions: [], status: { ...world.task.status, observedGeneration: 7 } })
+  })
+
+  it.each([
+    { given: "after a minute of it", job: { state: "active", reason: "" }, jobKnownMillis: 60_000 },
+    { given: "whose deadline went by meanwhile", job: { state: "failed", reason: "DeadlineExceeded" }, jobKnownMillis: 0 }
+  ] as const)("makes a Job anew that waits for a quota, $given, and counts no launch for that", ({ job, jobKnownMillis }) => {
+    const whole: Seed = { ...plainSeed, life: "outlasted", stage: "apply", holder: "mine", job: "active", warning: "quota" }
+    const waits = { ...worldOf(whole), job: Option.map(worldOf(whole).job, (seen) => ({ ...seen, ...job })), jobKnownMillis }
+    const deleted = plan(policyOf(whole), waits, noon)
+    expect([deleted.situation, deleted.actions.map(({ _tag }) => _tag), deleted.status]).toEqual(["its Job has waited for a quota for a minute", ["DeleteJob"], waits.task.status])
+    const made = plan(policyOf(whole), perform(waits, deleted), noon)
+    expect([made.actions.map(({ _tag }) => _tag), made.status.reason, made.status.launches]).toEqual([["CreateJob"], "QuotaExceeded", 1])
+    expect(plan(policyOf(whole), { ...perform(perform(waits, deleted), made), warning: Option.none() }, noon)).toMatchObject({ situation: "its Job is there", status: made.status })
+  })
+
+  it("looks at a Job that waits for a quota when the minute is over", () => {
+    const whole: Seed = { ...plainSeed, life: "outlasted", job: "active", warning: "quota" }
+    const again = (jobKnownMillis: number) => plan(policyOf(whole), { ...worldOf(whole), jobKnownMillis }, noon).requeueAfterMillis
+    expect([again(10_000), again(40_000)]).toEqual([Option.some(10_000), Option.some(20_000)])
   })
 
   it("leaves a start that goes well to the claim, and looks again when that is late: not at all those of a second at once", () => {

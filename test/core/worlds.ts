@@ -37,7 +37,7 @@ export const Seed = Schema.Struct({
   pool: Schema.Boolean,
   cancel: Schema.Boolean,
   deleted: Schema.Boolean,
-  life: Schema.Literals(["new", "queued", "starting", "evicted", "claimed", "unsaved", "succeeded", "failed", "cancelled", "lost"]),
+  life: Schema.Literals(["new", "queued", "starting", "evicted", "outlasted", "claimed", "unsaved", "succeeded", "failed", "cancelled", "lost"]),
   reported: Schema.Boolean,
   launches: small,
   maxLaunches: Schema.Literals([1, 2, 3]),
@@ -82,6 +82,7 @@ const statusOf = ({ launches, life, reported }: Seed): AgentTaskStatus => {
     case "queued": return { ...queuedFor("ConcurrencyLimit"), ...(launches > 0 && { launches }) }
     case "starting": return { phase: "Starting", launches: Math.max(launches, 1), job: { name: "agent-job-task" } }
     case "evicted": return { phase: "Starting", reason: "Evicted", message: "It is launched again.", launches: Math.max(launches, 1), job: { name: "agent-job-task" } }
+    case "outlasted": return { phase: "Starting", reason: "QuotaExceeded", message: "Kubernetes cannot make the Pod: exceeded quota: pods", launches: Math.max(launches, 1), job: { name: "agent-job-task" }, configHash: policy.configHash }
     case "claimed": return { phase: "Running", reason: "Claimed", ...claimed }
     case "unsaved": return { phase: "Running", reason: "StateUnsaved", ...claimed }
     case "succeeded": return { phase: "Succeeded", reason: "Completed", ...claimed, result: success, ...reportedAt }
