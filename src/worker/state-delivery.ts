@@ -1,8 +1,8 @@
 // What the worker knows of the state while a stage runs: the lock, and which state the server has not acknowledged yet. Used by state-gateway and pool-backing.
-// Always holds: states go one after another under the lock they were made under; the lock is given back only when the engine did so and none is left over,
+// Always holds: states go one after another under the lock they were made under; the lock is given back only when the engine did so, or never heard of it, and none is left over,
 // since a stage that ends with it is known to the server as one whose state is in doubt.
 import { randomUUID } from "node:crypto"
-import { Context, Data, Duration, Effect, Layer, Option, Schema, Semaphore } from "effect"
+import { Clock, Context, Data, Duration, Effect, Layer, Option, Schema, Semaphore } from "effect"
 import { KeptRefusal, type LockInfo } from "../schema/task-api.ts"
 import { keepCopy, removeCopy } from "./kept-state.ts"
 import { askAgain } from "./patience.ts"
@@ -37,8 +37,8 @@ export class StateDelivery extends Context.Service<StateDelivery, {
   static readonly layer = Layer.effect(StateDelivery, Effect.suspend(() => make()))
 }
 
-/** What an answer that the worker knows already may take. */
-const readPatience = Duration.seconds(10)
+/** What an answer may take that the engine waits for and can do without. */
+const answerPatience = Duration.seconds(10)
 const notLocked = new Declined({ status: 409, message: "The state is not locked, so it may not be written.", body: undefined })
 const saysKept = Schema.is(KeptRefusal)
 /** An older server does not say it: a copy too many does no harm. */
@@ -46,8 +46,9 @@ const isEvidence = (error: PlatformError): boolean => error._tag === "Declined" 
 
 interface Held {
   readonly info: LockInfo
-  readonly lock: StateLock
-  /** The engine has given it back. */
+  /** Absent while it is asked for, and when that came to no answer: the server may have given it all the same. */
+  readonly lock?: StateLock
+  /** The engine has given it back, or never heard that it has it. */
   readonly isOver: boolean
   /** The newest under this lock, which nobody else can have changed; absent before it was read under it. */
   readonly known?: Option.Option<Uint8Array>
@@ -67,15 +68,23 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   let copy = Option.none<SharedCopy>()
   let shared: { readonly digest: string; readonly file: string } | undefined
 
+  /** When the engine was known to be gone, by the monotonic clock. */
+  let goneAt = yield* Clock.monotonicTimeNanos
+
+  const inGrace = <A>(ask: Effect.Effect<A, PlatformError>): Effect.Effect<A, PlatformError> =>
+    Effect.raceFirst(ask, Effect.andThen(tooLate, Effect.fail(new NoAnswer({ detail: "not before the end of the grace period" }))))
   const again = <A>(ask: Effect.Effect<A, PlatformError>, mayHelp: (error: PlatformError) => boolean, limit: Duration.Duration): Effect.Effect<A, PlatformError> =>
-    Effect.tapError(ask, (error) => Effect.logWarning("The pool's server has not got the state yet", error.message)).pipe(
+    Effect.tapError(ask, (error) => Effect.logWarning("The pool's server has not got the state yet, or its lock", error.message)).pipe(
       (told) => askAgain(told, { while: mayHelp, first: "200 millis", spaced: "5 seconds", limit }),
-      Effect.raceFirst(Effect.andThen(tooLate, Effect.fail(new NoAnswer({ detail: "not before the end of the grace period" }))))
+      inGrace
     )
   /** Through an outage, for as long as the engine waits; a token may be renewed meanwhile. */
   const stubbornly = <A>(ask: Effect.Effect<A, PlatformError>) => again(ask, ({ _tag }) => _tag !== "Declined", Duration.infinity)
-  /** The same when the engine is gone: a refusal stays one, and the Pod is not to stay for ever. */
-  const patiently = <A>(ask: Effect.Effect<A, PlatformError>) => again(ask, ({ _tag }) => _tag === "NoAnswer", statePatience)
+  /** The same when the engine is gone: a refusal stays one, and the Pod is not to stay for ever, whatever is asked one after another. */
+  const patiently = <A>(ask: Effect.Effect<A, PlatformError>) =>
+    Effect.flatMap(Clock.monotonicTimeNanos, (now) => again(ask, ({ _tag }) => _tag === "NoAnswer", Duration.subtract(statePatience, Duration.nanos(now - goneAt))))
+  /** While the engine waits for what it can do nothing without. */
+  const shortly = <A>(ask: Effect.Effect<A, PlatformError>) => inGrace(platform.patiently(ask))
 
   /** Once for each state, unless the server has kept it. */
   const share = Effect.fnUntraced(function*(bytes: Uint8Array) {
@@ -106,7 +115,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
 
   const deliver = (bytes: Uint8Array, ask: (push: Effect.Effect<void, PlatformError>) => Effect.Effect<void, PlatformError>) =>
     Effect.gen(function*() {
-      if (held === undefined) return yield* notLocked
+      if (held?.lock === undefined) return yield* notLocked
       const { info, lock } = held
       const digest = sha256(bytes)
       unconfirmed = bytes
@@ -118,32 +127,34 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       yield* removeCopy(privateDirectory)
     })
 
-  /** The server opens the lock itself when the stage is over, so what fails here does no harm. */
-  const giveBack = Effect.gen(function*() {
-    if (held === undefined) return
-    const { info } = held
-    held = undefined
-    yield* platform.patiently(platform.unlockState(info)).pipe(
-      Effect.raceFirst(tooLate),
+  /** At its end the server opens the lock of a stage that succeeded; with that of any other it calls the state in doubt. */
+  const giveBack = (ask: typeof patiently) =>
+    Effect.suspend(() => held === undefined ? Effect.void : Effect.tap(ask(platform.unlockState(held.info)), Effect.sync(() => { held = undefined }))).pipe(
       Effect.catch((error) => Effect.logWarning("The lock of the state was not given back", error.message))
     )
-  })
 
   const sharing = Effect.provide(sharedCopy, yield* Effect.context<Platform | Settings>())
 
-  const lock = (info: LockInfo, ask: typeof patiently = platform.patiently) =>
+  const forgetAsked = () => { if (held?.lock === undefined) held = undefined }
+
+  /** Whatever ends it before the engine has its answer leaves a lock that is over: nothing was changed under it. */
+  const lock = (info: LockInfo, ask: typeof patiently) =>
     Effect.gen(function*() {
-      if (held?.info.ID !== info.ID) yield* giveBack
-      held = { info, lock: yield* ask(platform.lockState(info)), isOver: false }
-      if (Option.isNone(copy)) copy = yield* sharing // now, since it needs the server
+      if (held?.info.ID !== info.ID) {
+        yield* giveBack(ask)
+        held = { info, isOver: true }
+      }
+      const granted = yield* Effect.tapErrorTag(ask(platform.lockState(info)), "Declined", () => Effect.sync(forgetAsked))
+      if (Option.isNone(copy)) copy = Option.flatten(yield* Effect.timeoutOption(sharing, answerPatience)) // now, since it needs the server
+      held = { info, lock: granted, isOver: false }
     })
 
   /** That it may be given back when no state is left over. */
   const note = () => { if (held !== undefined) held = { ...held, isOver: true } }
 
   const rescue = Effect.fnUntraced(function*(bytes: Uint8Array) {
-    if (held === undefined) {
-      yield* lock({ ID: randomUUID(), Operation: "rescue", Who: pod.name }, patiently)
+    if (held?.lock === undefined) {
+      yield* unsavedDuring(lock({ ID: randomUUID(), Operation: "rescue", Who: pod.name }, patiently))
       note()
     }
     yield* deliver(bytes, patiently)
@@ -158,7 +169,8 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   })
 
   const settle = (left: Option.Option<Uint8Array>): Effect.Effect<Settled> =>
-    Effect.suspend((): Effect.Effect<Settled> => {
+    Effect.flatMap(Clock.monotonicTimeNanos, (now): Effect.Effect<Settled> => {
+      goneAt = now
       const wanted = Option.getOrUndefined(Option.filter(left, (bytes) => sha256(bytes) !== confirmed)) ?? unconfirmed
       if (wanted === undefined) return Effect.succeed(confirmed === undefined ? Settled.Unwritten() : Settled.Saved())
       unconfirmed = wanted
@@ -170,17 +182,17 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
     Effect.tap(known === undefined
       ? stubbornly(platform.state)
       : platform.state.pipe(
-        Effect.timeoutOrElse({ duration: readPatience, orElse: () => Effect.succeed(known) }),
+        Effect.timeoutOrElse({ duration: answerPatience, orElse: () => Effect.succeed(known) }),
         Effect.catch((error) => error._tag === "Declined" ? Effect.fail(error) : Effect.succeed(known))
       ), (newest) => Effect.sync(() => learn(info, newest)))
 
   return StateDelivery.of({
-    read: Effect.interruptible(Effect.suspend(() => held === undefined ? platform.patiently(platform.state) : readUnder(held))),
-    lock: (info) => inTurn.withPermit(lock(info)),
+    read: Effect.interruptible(Effect.suspend(() => held?.lock === undefined ? platform.patiently(platform.state) : readUnder(held))),
+    lock: (info) => Effect.interruptible(inTurn.withPermit(lock(info, shortly))),
     push: (bytes) => inTurn.withPermit(deliver(bytes, stubbornly)),
     unlock: ({ ID }) => inTurn.withPermit(Effect.suspend(() =>
       held?.info.ID === ID ? Effect.sync(note) : Effect.fail(new Declined({ status: 409, message: "This command does not hold that lock.", body: undefined })))),
     settle: (left) => inTurn.withPermit(settle(left)),
-    giveBack: inTurn.withPermit(Effect.suspend(() => held?.isOver === true && unconfirmed === undefined ? giveBack : Effect.void))
+    giveBack: inTurn.withPermit(Effect.suspend(() => held?.isOver === true && unconfirmed === undefined ? unsavedDuring(giveBack(patiently)) : Effect.void))
   })
 })

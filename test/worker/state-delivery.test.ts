@@ -1,11 +1,13 @@
-// The worker's way of saving a state against a real server that has given the stage up meanwhile: what comes late is refused, and never lost.
+// The worker's way of saving a state: against a real server that has given the stage up meanwhile, where what comes late is refused, and never lost;
+// and against one that is away, for as long as the time of a last state lasts.
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Fiber, Layer, Option } from "effect"
+import { TestClock } from "effect/testing"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { signalPlan } from "../../src/core/signal-plan.ts"
 import { statePath } from "../../src/schema/state.ts"
-import { Platform } from "../../src/worker/platform.ts"
+import { NoAnswer, Platform } from "../../src/worker/platform.ts"
 import { Settled, StateDelivery } from "../../src/worker/state-delivery.ts"
 import { Stop } from "../../src/worker/stop.ts"
 import { TaskStatus } from "../../src/worker/task-status.ts"
@@ -94,5 +96,60 @@ describe("a state that the server has taken", () => {
       const before = api.requests.length
       expect(yield* delivery.settle(Option.none())).toEqual(Settled.Saved())
       expect(api.requests.slice(before)).toEqual([])
+    }))
+})
+
+/** With a server that does not answer what is among `deaf`, and that has done what is among `done`. */
+const withOutages = Effect.gen(function*() {
+  const deaf = new Set<"lock" | "push" | "unlock">()
+  const done: Array<string> = []
+  const ask = (what: "lock" | "push" | "unlock") => Effect.suspend(() => deaf.has(what) ? Effect.fail(new NoAnswer({ detail: "down" })) : Effect.sync(() => void done.push(what)))
+  const platform = Layer.mock(Platform, { patiently: (ask) => ask, lockState: ({ ID }) => Effect.as(ask("lock"), { id: ID, epoch: 1 }), pushState: () => ask("push"), unlockState: () => ask("unlock") })
+  const parts = StateDelivery.layer.pipe(Layer.provide(Layer.mergeAll(noTaskStatus, platform, podSettings("/none", "/none"), stop)))
+  return { deaf, done, delivery: Context.get(yield* Layer.build(parts), StateDelivery) }
+})
+
+describe("an engine that is gone", () => {
+  it.effect("has its lock given back after an outage of most of an hour, so that its state is in no doubt", () =>
+    Effect.gen(function*() {
+      const { deaf, delivery, done } = yield* withOutages
+      yield* delivery.lock({ ID: "a" })
+      yield* delivery.push(state(1))
+      yield* delivery.unlock({ ID: "a" })
+      expect(yield* delivery.settle(Option.none())).toEqual(Settled.Saved())
+      deaf.add("unlock")
+      const giving = yield* Effect.forkChild(delivery.giveBack)
+      yield* TestClock.adjust("59 minutes")
+      deaf.clear()
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(giving)
+      expect(done).toEqual(["lock", "push", "unlock"])
+    }))
+
+  it.effect("has its lock given back by who asks later, when that hour was not enough", () =>
+    Effect.gen(function*() {
+      const { deaf, delivery, done } = yield* withOutages
+      yield* delivery.lock({ ID: "a" })
+      yield* delivery.unlock({ ID: "a" })
+      deaf.add("unlock")
+      yield* delivery.settle(Option.none())
+      const giving = yield* Effect.forkChild(delivery.giveBack)
+      yield* TestClock.adjust("61 minutes")
+      yield* Fiber.join(giving)
+      deaf.clear()
+      yield* delivery.giveBack
+      expect(done).toEqual(["lock", "unlock"])
+    }))
+
+  it.effect("is waited for no longer than that hour, however many questions it takes", () =>
+    Effect.gen(function*() {
+      const { deaf, delivery, done } = yield* withOutages
+      for (const what of ["lock", "push"] as const) deaf.add(what)
+      const settling = yield* Effect.forkChild(delivery.settle(Option.some(state(1))))
+      yield* TestClock.adjust("50 minutes")
+      deaf.delete("lock")
+      yield* TestClock.adjust("11 minutes")
+      expect(done).toEqual(["lock"])
+      expect(yield* Fiber.join(settling)).toMatchObject({ _tag: "Unsaved" })
     }))
 })

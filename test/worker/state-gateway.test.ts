@@ -34,9 +34,9 @@ const until = (holds: () => boolean) => Effect.repeat(Effect.sleep("10 millis"),
 const settle = (left = Option.none<Uint8Array>()) => Effect.flatMap(StateDelivery, (delivery) => Effect.tap(delivery.settle(left), delivery.giveBack))
 
 /** With the gateway of one writing command open. */
-const withGateway = <A, E>(use: (env: Env, parts: PoolParts) => Effect.Effect<A, E, StateDelivery>, writable = true, statePatience?: string) =>
+const withGateway = <A, E>(use: (env: Env, parts: PoolParts) => Effect.Effect<A, E, StateDelivery>, writable = true, statePatience?: string, patience = "300 millis") =>
   Effect.gen(function*() {
-    const parts = yield* poolParts("300 millis", statePatience)
+    const parts = yield* poolParts(patience, statePatience)
     const context = yield* Layer.build(parts.layer)
     return yield* Effect.gen(function*() {
       const { env } = yield* openGateway(writable)
@@ -236,6 +236,53 @@ describe("the state gateway", () => {
       writeFileSync(tokenFile, api.token)
       expect((yield* Fiber.join(writing)).status).toBe(200)
     })))
+})
+
+describe("a lock that the engine asks for and does not hear of", () => {
+  /** The first time its answer is lost, and from then on nothing answers. */
+  const unheard = ["lose answer", ...Array.from({ length: 100 }, () => "break" as const)] as const
+  const askedTwice = (api: PoolParts["api"]) =>
+    Effect.suspend(() => {
+      let asked = 0
+      api.onRequest = () => void asked++
+      return until(() => asked > 1)
+    })
+
+  it.live("goes back, since nothing was changed under it", () =>
+    withGateway(Effect.fnUntraced(function*(env, { api }) {
+      api.fault("POST /state/lock", ...unheard)
+      expect((yield* lock(env)).status).toBe(503)
+      expect(api.lock).toMatchObject({ ID: "engine-lock" })
+      expect(yield* settle()).toEqual(Settled.Unwritten())
+      expect(api.lock).toBeUndefined()
+    })))
+
+  it.live("goes back when the engine has hung up meanwhile", () =>
+    withGateway(Effect.fnUntraced(function*(env, { api }) {
+      api.fault("POST /state/lock", ...unheard)
+      const locking = yield* Effect.forkChild(lock(env))
+      yield* askedTwice(api)
+      yield* Fiber.interrupt(locking)
+      yield* settle()
+      expect(api.lock).toBeUndefined()
+    }), true, undefined, "1 hour"))
+
+  it.live("is asked for no longer than the command runs", () =>
+    withGateway(Effect.fnUntraced(function*(env, { api }) {
+      api.goDown()
+      const locking = yield* Effect.forkChild(lock(env))
+      yield* askedTwice(api)
+      yield* Fiber.interrupt(locking)
+    }), true, undefined, "1 hour"))
+
+  it.live("is asked for no longer than the grace lasts", () =>
+    withGateway(Effect.fnUntraced(function*(env, { api, endGrace }) {
+      api.goDown()
+      const locking = yield* Effect.forkChild(lock(env))
+      yield* askedTwice(api)
+      yield* endGrace
+      expect((yield* Fiber.join(locking)).status).toBe(503)
+    }), true, undefined, "1 hour"))
 })
 
 describe("what the engine left", () => {
