@@ -115,7 +115,7 @@ export const running = ({ name, node }: Pick<NonNullable<AgentTaskStatus["pod"]>
 export const unsaved: Pick<Step, "phase" | "reason" | "message"> = {
   phase: "Running",
   reason: "StateUnsaved",
-  message: "The pool's server has not taken the newest state yet. The worker keeps it and goes on trying; do not delete its Pod."
+  message: "The pool's server has not taken the newest state yet, what was made last, or the lock. The worker keeps it and goes on trying; do not delete its Pod."
 }
 
 /** The status that takes a task: written by the worker against the resourceVersion it read, and only if `claim` was absent. */

@@ -21,7 +21,7 @@ export const reasons = {
   Unschedulable: "No node can take the Pod; look at the message for what is missing.",
   Claimed: "The worker has taken the task and runs it.",
   NodeUnreachable: "The node does not answer, so the stage may still run there; it is not repeated until that is ruled out.",
-  StateUnsaved: "The pool's server has not taken the state that the engine wrote; the worker keeps it and goes on trying, and the stage waits for that.",
+  StateUnsaved: "The pool's server has not taken the state that the engine wrote, the last words on what it made, or its lock; the worker keeps it and goes on trying, and the stage waits for that.",
   Stopping: "A cancel was asked for; the engine was interrupted once and is given time to save its state.",
   // how it ended
   Completed: "The stage ended with success.",

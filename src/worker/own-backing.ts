@@ -55,6 +55,7 @@ export const ownBacking = Effect.fnUntraced(function*({ spec, status }: Pick<Age
     mayChange: mayChange((jobTemplate?.volumeClaims ?? []).map(({ mountPath }) => mountPath)),
     settleState: () => Effect.succeed("unwritten"),
     giveStateBack: Effect.void,
+    saidDuring: (wait) => wait,
     keepPlan: Option.map(Option.fromUndefinedOr(savePlan), () => keepPlan(workspace))
   }
 })

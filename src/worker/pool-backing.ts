@@ -18,6 +18,7 @@ import { carryKeptStates } from "./shared-state.ts"
 import { invalid, StageFailed } from "./stage-failed.ts"
 import { StateDelivery } from "./state-delivery.ts"
 import { openGateway } from "./state-gateway.ts"
+import { TaskStatus } from "./task-status.ts"
 
 const planFile = "saved-plan.tar"
 /** What the engine leaves in its directory when it could not push its state. */
@@ -31,6 +32,7 @@ const refuse = (message: string) => Effect.fail(invalid(message))
 export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: AgentTaskSpec) {
   const platform = yield* Platform
   const delivery = yield* StateDelivery
+  const { unsavedDuring } = yield* TaskStatus
   const { pod, privateDirectory } = yield* Settings
   if (stage !== "plan" && plan === undefined) return yield* refuse(`spec.plan is missing: the ${stage} of a pool's run applies the plan that was approved, and only that; plan again.`)
   const begun = yield* platform.details
@@ -80,6 +82,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     mayChange: () => Effect.void,
     settleState,
     giveStateBack: delivery.giveBack,
+    saidDuring: unsavedDuring,
     keepPlan: Option.some(Effect.fnUntraced(function*({ directory, root }: Provisioned, seal: Seal) {
       const file = join(privateDirectory, planFile)
       const sha256 = yield* packPlan(root, directory, file, seal)

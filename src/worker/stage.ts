@@ -151,31 +151,33 @@ const perform = Effect.fnUntraced(function*(workplace: Workplace, command: Stage
 
 const tellAfter = Duration.seconds(20)
 
-/** The engine is gone and its state is not saved yet: whoever reads the log is told why nothing happens. */
-const tellWhoWaits = Effect.gen(function*() {
-  const { line } = yield* Log
-  const { statePatience } = yield* Settings
-  yield* Effect.sleep(tellAfter)
-  yield* line(`The engine has ended, but the pool's server has not taken its last state. The worker goes on trying, for ${Duration.format(statePatience)} at most.`)
-  return yield* Effect.never
-})
+/** The engine is gone, and the server has not taken something of it: whoever reads the log is told why nothing happens. */
+const telling = <A, E, R>(what: string, wait: Effect.Effect<A, E, R>) =>
+  Effect.raceFirst(wait, Effect.gen(function*() {
+    const { line } = yield* Log
+    const { statePatience } = yield* Settings
+    yield* Effect.sleep(tellAfter)
+    yield* line(`The engine has ended, but the pool's server has not taken ${what}. The worker goes on trying, for ${Duration.format(statePatience)} at most.`)
+    return yield* Effect.never
+  }))
 
 /**
  * After a command that changes something: its state is saved, and what it made that the state has not got is written down. The lock is given back when nothing more has to be told:
  * a stage that ends with it held is one whose journal and plan the server compares with the state.
  */
-export const settle = Effect.fnUntraced(function*(backing: Pick<Backing, "settleState" | "storedState" | "giveStateBack">, place: Provisioned, done: Done, journal: Journal, facts: Ref.Ref<Facts>) {
-  const { statePatience } = yield* Settings
+export const settle = Effect.fnUntraced(function*(backing: Pick<Backing, "settleState" | "storedState" | "giveStateBack" | "saidDuring">, place: Provisioned, done: Done, journal: Journal, facts: Ref.Ref<Facts>) {
+  const { poolPatience, statePatience } = yield* Settings
+  const givingBack = telling("the lock of its state back", backing.giveStateBack)
   yield* Ref.update(facts, (_) => ({ ..._, changes: changesOf(journal.entries()) }))
   const arriving = yield* Effect.forkChild(journal.flush(statePatience)) // in the same time: the Pod is not to stay for twice that
-  const settled = yield* Effect.exit(Effect.mapError(Effect.raceFirst(backing.settleState(place), tellWhoWaits), withExitCodeOf(done)))
+  const settled = yield* Effect.exit(Effect.mapError(telling("its last state", backing.settleState(place)), withExitCodeOf(done)))
   const known = Exit.isFailure(settled) ? { statePushed: false } : settled.value === "saved" ? { statePushed: true } : {}
   yield* Ref.update(facts, (_) => ({ ..._, ...known }))
   const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...known })
-  if (inOrder) yield* backing.giveStateBack
+  if (inOrder) yield* Exit.isSuccess(done) ? Effect.timeoutOption(givingBack, poolPatience) : givingBack // success opens it by itself at the server
   if (Exit.isFailure(done) || Exit.isFailure(settled)) {
     const isTold = yield* accountFor(backing, done, inOrder, Fiber.join(arriving), journal, facts)
-    if (!inOrder && isTold) yield* backing.giveStateBack
+    if (!inOrder && isTold) yield* givingBack
   }
   yield* settled
 })
@@ -189,10 +191,10 @@ const close = Effect.fnUntraced(function*(done: Done, journal: Journal) {
 })
 
 /** Waits for the journal to arrive, since with the Pod it is gone; gives whether it has, to its end. Nothing here changes how the stage ends. */
-const accountFor = Effect.fnUntraced(function*(backing: Pick<Backing, "storedState">, done: Done, inOrder: boolean, arriving: Effect.Effect<boolean>, journal: Journal, facts: Ref.Ref<Facts>) {
+const accountFor = Effect.fnUntraced(function*(backing: Pick<Backing, "storedState" | "saidDuring">, done: Done, inOrder: boolean, arriving: Effect.Effect<boolean>, journal: Journal, facts: Ref.Ref<Facts>) {
   const { tooLate } = yield* Stop
   const toItsEnd = Effect.flatMap(arriving, (arrived) => inOrder ? Effect.succeed(arrived) : Effect.map(close(done, journal), (closed) => arrived && closed))
-  const arrived = Effect.raceFirst(toItsEnd, Effect.as(tooLate, false))
+  const arrived = backing.saidDuring(telling("the last words on what it made", Effect.raceFirst(toItsEnd, Effect.as(tooLate, false))))
   if (journal.entries().length === 0) return yield* arrived
   const [state, isTold] = yield* Effect.all([Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<string>())), arrived], { concurrency: 2 })
   const left = Option.match(Option.filter(state, (text) => !isEncrypted(text)), {

@@ -1,6 +1,6 @@
 // What a claimed stage waits for, said in the status of its AgentTask: the pool's server, which gets the log, is what it waits for.
 // Always holds: a task of another claim, or one that is over, is left alone; no work waits for the word on it, and one word is written after another.
-// Made by worker/worker.ts, used by worker/state-delivery.
+// Made by worker/worker.ts, used by worker/state-delivery and worker/pool-backing.
 import { Context, DateTime, Duration, Effect, Layer, type Scope, Semaphore } from "effect"
 import { advance, isOver, running, unsaved } from "../core/status.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
@@ -9,7 +9,7 @@ import { Settings } from "./settings.ts"
 import { taskKind, writeTaskStatus } from "./task-kind.ts"
 
 export class TaskStatus extends Context.Service<TaskStatus, {
-  /** While it takes long, the status says that a state is not saved, and no more once it has succeeded. */
+  /** While it takes long, the status says that the server has not got all of the stage, and no more once it has succeeded. */
   readonly unsavedDuring: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }>()("agent-job/worker/TaskStatus") {
   static readonly layer = (claim: Claim) => Layer.effect(TaskStatus, Effect.suspend(() => make(claim)))

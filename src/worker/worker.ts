@@ -43,7 +43,7 @@ const ofPool = (claim: Claim, spec: AgentTaskSpec, url: string, taskUid: string)
     const { patiently, tellResult } = yield* Platform
     yield* finish(claim, spec, poolBacking(spec), Option.some((result) => patiently(tellResult(result))))
   }).pipe(
-    Effect.provide(StateDelivery.layer.pipe(Layer.provide(TaskStatus.layer(claim)), Layer.provideMerge(Platform.layer(url, taskUid)))),
+    Effect.provide(StateDelivery.layer.pipe(Layer.provideMerge(TaskStatus.layer(claim)), Layer.provideMerge(Platform.layer(url, taskUid)))),
     Effect.catchTag("StageFailed", (failure) => finish(claim, spec, Effect.fail(failure), Option.none()))
   )
 

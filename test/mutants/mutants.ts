@@ -111,7 +111,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   { name: "what was planned and nobody saw is in the state, since its predecessor is", file: "src/core/stage-effects.ts", from: "(replaced.has(address) || !hasObject", to: "(!hasObject", test: "core/stage-effects.test.ts" },
   { name: "a lock does not raise the epoch", file: "src/server/state-versions.ts", from: "SET epoch = epoch + 1, lockInfo", to: "SET epoch = epoch, lockInfo", test: "server/state-versions.test.ts" },
   { name: "any success is the server's yes", file: "src/worker/platform.ts", from: "response.status === yes ? Effect.succeed", to: "response.status < 300 ? Effect.succeed", test: "worker/platform.test.ts" },
-  { name: "a lock goes back before the journal has arrived", file: "src/worker/stage.ts", from: "if (inOrder) yield* backing.giveStateBack", to: "yield* backing.giveStateBack", test: "worker/stage.test.ts" },
+  { name: "a lock goes back before the journal has arrived", file: "src/worker/stage.ts", from: "if (inOrder) yield* Exit", to: "yield* Exit", test: "worker/stage.test.ts" },
   { name: "who holds a workspace waits behind an older task of it", file: admit, from: "Number(b.holds) - Number(a.holds) || ", to: "", test: "core/admit.test.ts" },
   { name: "who waits for a quota loses its place", file: "src/controller/world.ts", from: "kind !== undefined && kind !== \"QuotaExceeded\"", to: "kind !== undefined", test: "controller/world.test.ts" },
   { name: "a word that the pool did not hear is never said again", file: "src/controller/reconcile.ts", from: "if (heard && word._tag", to: "if (word._tag", test: "controller/reconcile.test.ts" },

@@ -27,7 +27,7 @@ export interface PoolParts {
   readonly isUnsaved: () => boolean
   /** What is left of the grace is over from now on. */
   readonly endGrace: Effect.Effect<void>
-  readonly layer: Layer.Layer<Platform | Settings | StateDelivery | Stop>
+  readonly layer: Layer.Layer<Platform | Settings | StateDelivery | Stop | TaskStatus>
 }
 
 export const poolParts = (patience = "2 seconds", statePatience = "10 seconds"): Effect.Effect<PoolParts, never, Scope.Scope> =>
@@ -54,6 +54,6 @@ export const poolParts = (patience = "2 seconds", statePatience = "10 seconds"):
     }))
     const settings = podSettings(privateDirectory, privateDirectory, { AGENT_JOB_TOKEN_FILE: tokenFile, AGENT_JOB_POOL_PATIENCE: patience, AGENT_JOB_STATE_PATIENCE: statePatience, AGENT_JOB_CACHE_DIR: join(privateDirectory, "cache") })
     const base = Layer.merge(Layer.orDie(settings), stop)
-    const layer = StateDelivery.layer.pipe(Layer.provide(taskStatus), Layer.provideMerge(Layer.orDie(Platform.layer(api.url, taskUid))), Layer.provideMerge(base))
+    const layer = StateDelivery.layer.pipe(Layer.provideMerge(taskStatus), Layer.provideMerge(Layer.orDie(Platform.layer(api.url, taskUid))), Layer.provideMerge(base))
     return { api, privateDirectory, tokenFile, isUnsaved: () => isUnsaved, endGrace: Effect.asVoid(Deferred.succeed(tooLate, undefined)), layer }
   })

@@ -12,16 +12,18 @@ import { StageFailed } from "../../src/worker/stage-failed.ts"
 import { Stop } from "../../src/worker/stop.ts"
 import { podSettings } from "./pod-settings.ts"
 
-const parts = Layer.mergeAll(
+const parts = (print: (text: string) => void) => Layer.mergeAll(
   podSettings("/none", "/none"),
   Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeedNone, plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, isLeaving: Effect.succeed(false), begin: () => Effect.void })),
-  Log.layer({ secrets: [], ship: Option.none(), print: () => Effect.void })
+  Log.layer({ secrets: [], ship: Option.none(), print: (bytes) => Effect.sync(() => print(Buffer.from(bytes).toString("utf8"))) })
 )
 
 /** What the server hears, in order, after an engine that made one thing and whose last state is saved. */
-const settling = Effect.fnUntraced(function*(failure: ConstructorParameters<typeof StageFailed>[0], settleState: ReturnType<Backing["settleState"]> = Effect.succeed("saved")) {
+const settling = Effect.fnUntraced(function*(failure: ConstructorParameters<typeof StageFailed>[0] | undefined, waits: Partial<Pick<Backing, "giveStateBack" | "settleState">> = {}) {
   const heard: Array<string> = []
+  const told: Array<string> = []
   let isUp = false
+  let isSaid = false
   const send: SendEffects = (entries: ReadonlyArray<JournalEntry>) =>
     Effect.suspend(() => {
       if (!isUp) return Effect.fail({ message: "down" })
@@ -30,14 +32,16 @@ const settling = Effect.fnUntraced(function*(failure: ConstructorParameters<type
     })
   const journal = yield* makeJournal((text) => text, Option.some(send))
   journal.add({ kind: "done", action: "create", address: "a.b" })
-  const backing = { settleState: () => settleState, storedState: Effect.succeedNone, giveStateBack: Effect.sync(() => void heard.push("unlocked")) }
+  const saidDuring: Backing["saidDuring"] = (wait) => Effect.suspend(() => (isSaid = true, Effect.ensuring(wait, Effect.sync(() => { isSaid = false }))))
+  const backing = { settleState: () => Effect.succeed("saved" as const), storedState: Effect.succeedNone, giveStateBack: Effect.sync(() => void heard.push("unlocked")), saidDuring, ...waits }
   const place = { root: 0, directory: [], path: "/none" }
   const facts = yield* Ref.make({})
-  const work = yield* Effect.forkChild(settle(backing, place, Exit.fail(new StageFailed(failure)), journal, facts).pipe(Effect.provide(parts)))
+  const work = yield* Effect.forkChild(settle(backing, place, failure === undefined ? Exit.void : Exit.fail(new StageFailed(failure)), journal, facts).pipe(Effect.provide(parts((text) => void told.push(text)))))
   yield* TestClock.adjust("1 minute")
-  return { heard, goUp: Effect.sync(() => { isUp = true }), work }
+  return { heard, told, isSaid: () => isSaid, goUp: Effect.sync(() => { isUp = true }), work }
 })
 
+const failed = { reason: "ExitCode", message: "Failed.", exitCode: 1 } as const
 const killed = { reason: "OutOfMemory", message: "Killed.", exitCode: 137 } as const
 
 describe("a lock of the state", () => {
@@ -62,7 +66,7 @@ describe("a lock of the state", () => {
   it.effect("is not waited for longer than a state is, where both never arrive", () =>
     Effect.gen(function*() {
       const unsaved = new StageFailed({ reason: "StateNotSaved", message: "Unsaved." })
-      const { work } = yield* settling(killed, Effect.andThen(Effect.sleep("1 hour"), Effect.fail(unsaved)))
+      const { work } = yield* settling(killed, { settleState: () => Effect.andThen(Effect.sleep("1 hour"), Effect.fail(unsaved)) })
       yield* TestClock.adjust("65 minutes")
       expect(work.pollUnsafe()).toEqual(Exit.fail(expect.objectContaining({ reason: "StateNotSaved" })))
     }))
@@ -78,7 +82,36 @@ describe("a lock of the state", () => {
 
   it.effect("is given back at once after an engine that failed in order, since its state has everything", () =>
     Effect.gen(function*() {
-      const { heard } = yield* settling({ reason: "ExitCode", message: "Failed.", exitCode: 1 })
+      const { heard } = yield* settling(failed)
       expect(heard).toEqual(["unlocked"])
+    }))
+
+  it.effect("of an engine that succeeded is not waited for very long, since the server opens it itself", () =>
+    Effect.gen(function*() {
+      const { work } = yield* settling(undefined, { giveStateBack: Effect.never })
+      yield* TestClock.adjust("4 minutes")
+      yield* Fiber.join(work)
+    }))
+})
+
+describe("whoever waits for a stage whose engine has ended", () => {
+  it.effect.each([
+    ["its last state", killed, { settleState: () => Effect.never }],
+    ["the last words on what it made", killed, {}],
+    ["the lock of its state back", failed, { giveStateBack: Effect.never }]
+  ] as const)("is told after 20 seconds that the server has not taken %s", ([what, failure, waits]) =>
+    Effect.gen(function*() {
+      const { told } = yield* settling(failure, waits)
+      expect(told).toEqual([`The engine has ended, but the pool's server has not taken ${what}. The worker goes on trying, for 1h at most.\n`])
+    }))
+
+  it.effect("reads in the AgentTask too that the journal is waited for, until it has arrived", () =>
+    Effect.gen(function*() {
+      const { goUp, isSaid, work } = yield* settling(killed)
+      expect(isSaid()).toBe(true)
+      yield* goUp
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(work)
+      expect(isSaid()).toBe(false)
     }))
 })
