@@ -2,7 +2,7 @@
 // Always holds: an apply runs the approved plan or nothing; what the engine wrote last is confirmed, or the result says it is not.
 // Used by worker/worker.ts.
 import { join } from "node:path"
-import { Effect, Option } from "effect"
+import { Effect, Option, Result } from "effect"
 import type { AgentTaskSpec } from "../schema/agent-task.ts"
 import type { Seal } from "../schema/seal.ts"
 import { stateLimitBytes, type TaskDetails } from "../schema/task-api.ts"
@@ -16,13 +16,15 @@ import { packPlan, unpackPlan } from "./saved-plan.ts"
 import { Settings } from "./settings.ts"
 import { carryKeptStates } from "./shared-state.ts"
 import { invalid, StageFailed } from "./stage-failed.ts"
-import { StateDelivery } from "./state-delivery.ts"
+import { type Settled, StateDelivery } from "./state-delivery.ts"
 import { openGateway } from "./state-gateway.ts"
 import { TaskStatus } from "./task-status.ts"
 
 const planFile = "saved-plan.tar"
 /** What the engine leaves in its directory when it could not push its state. */
 const erroredState = "errored.tfstate"
+
+type Unsaved = Extract<Settled, { readonly _tag: "Unsaved" }>
 
 const markOf = ({ state }: TaskDetails): Seal["state"] => state ?? "none"
 
@@ -38,19 +40,24 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
   const begun = yield* platform.details
   yield* carryKeptStates
 
-  const notSaved = (why: string, where: string, shared = Option.none<string>()) => new StageFailed({
-    reason: "StateNotSaved",
-    message: Option.match(shared, {
-      onNone: () => `The last state is in ${where} of Pod ${pod.name} on node ${pod.node}; save it before the Pod is deleted. The pool's server has not confirmed it (${why})`,
-      onSome: (file) => `The last state is kept, encrypted, as ${file} in the volume that tasks share; the next stage that runs takes it to the server, which has not confirmed it (${why})`
-    })
-  })
+  const notSaved = (message: string) => new StageFailed({ reason: "StateNotSaved", message })
+  const inFile = (where: string, why: string) => notSaved(`The last state is in ${where} of Pod ${pod.name} on node ${pod.node}; save it before the Pod is deleted. The pool's server has not confirmed it (${why})`)
+  /** In the best place that has it: what the worker could not keep may be where the engine left it, and a file of the worker's is then an older one. */
+  const whereabouts = ({ shared, unkept, why }: Unsaved, errored: Option.Option<string>) => {
+    if (Option.isSome(shared)) return notSaved(`The last state is kept, encrypted, as ${shared.value} in the volume that tasks share; the next stage that runs takes it to the server, which has not confirmed it (${why})`)
+    if (Option.isNone(unkept)) return inFile(keptStateFile(privateDirectory), why)
+    if (Option.isSome(errored)) return inFile(errored.value, why)
+    return notSaved(`The last state could be kept nowhere (${unkept.value}), so look for what the stage made before the next run; ${keptStateFile(privateDirectory)} of Pod ${pod.name} on node ${pod.node} is an older one, if it is there. The pool's server has not confirmed the last (${why})`)
+  }
   const settleState = Effect.fnUntraced(function*({ directory, path, root }: Provisioned) {
     const file = [...directory, erroredState]
-    const left = yield* readFile(root, file, stateLimitBytes)
-    const settled = yield* delivery.settle(left)
-    if (settled._tag === "Unsaved") return yield* notSaved(settled.why, keptStateFile(privateDirectory), settled.shared)
-    if (Option.isNone(left) && Option.isSome(yield* Effect.scoped(openFile(root, file)))) return yield* notSaved(`it has more than ${stateLimitBytes / 1024 ** 2} MiB.`, join(path, erroredState))
+    const errored = join(path, erroredState)
+    const read = yield* Effect.result(readFile(root, file, stateLimitBytes))
+    const left = Result.getOrElse(read, () => Option.none<Uint8Array>())
+    const settled = yield* delivery.settle(left) // what the engine pushed before is not to wait for a file that cannot be read
+    if (Result.isFailure(read)) return yield* inFile(errored, read.failure.message)
+    if (settled._tag === "Unsaved") return yield* whereabouts(settled, Option.as(left, errored))
+    if (Option.isNone(left) && Option.isSome(yield* Effect.scoped(openFile(root, file)))) return yield* inFile(errored, `it has more than ${stateLimitBytes / 1024 ** 2} MiB.`)
     return settled._tag === "Saved" ? "saved" : "unwritten"
   })
 

@@ -16,8 +16,8 @@ import { TaskStatus } from "./task-status.ts"
 export type Settled = Data.TaggedEnum<{
   Unwritten: {}
   Saved: {}
-  /** `shared`: where else it is, a file that outlives the Pod. */
-  Unsaved: { readonly why: string; readonly shared: Option.Option<string> }
+  /** `shared`: where else it is, a file that outlives the Pod. `unkept`: why the worker's own volume does not have it. */
+  Unsaved: { readonly why: string; readonly shared: Option.Option<string>; readonly unkept: Option.Option<string> }
 }>
 export const Settled = Data.taggedEnum<Settled>()
 
@@ -163,9 +163,9 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
 
   /** There may have been no time to ask even once. */
   const leave = Effect.fnUntraced(function*(bytes: Uint8Array, why: string) {
-    yield* keepCopy(privateDirectory, bytes).pipe(Effect.catch((error) => Effect.logWarning(error.message)))
+    const unkept = yield* Effect.match(keepCopy(privateDirectory, bytes), { onFailure: ({ message }) => Option.some(message), onSuccess: () => Option.none<string>() })
     yield* share(bytes)
-    return Settled.Unsaved({ why, shared: shared?.digest === sha256(bytes) ? Option.some(shared.file) : Option.none() })
+    return Settled.Unsaved({ why, unkept, shared: shared?.digest === sha256(bytes) ? Option.some(shared.file) : Option.none() })
   })
 
   const settle = (left: Option.Option<Uint8Array>): Effect.Effect<Settled> =>

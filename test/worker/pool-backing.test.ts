@@ -1,6 +1,6 @@
 // What a stage of a pool has behind it, where that is more than its parts: what may be taken for the engine's last state.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, Option, Stream } from "effect"
+import { Context, Effect, Fiber, Layer, Option, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { mkdirSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -8,7 +8,8 @@ import { sealText } from "../../src/core/seal.ts"
 import { RunId, Sha256, WorkspaceName } from "../../src/schema/names.ts"
 import { openFolder } from "../../src/worker/folder.ts"
 import { poolBacking } from "../../src/worker/pool-backing.ts"
-import { sha256, tarGz } from "./fake-task-api.ts"
+import { StateDelivery } from "../../src/worker/state-delivery.ts"
+import { sha256, type TaskApi, tarGz } from "./fake-task-api.ts"
 import { poolParts } from "./pool-parts.ts"
 import { seal } from "./seals.ts"
 
@@ -17,7 +18,7 @@ const savedPlan = Buffer.concat(Effect.runSync(Stream.runCollect(Stream.make(Tar
 
 /** An apply that is about to start, from an archive of these files. */
 const applying = Effect.fnUntraced(function*(files: Readonly<Record<string, string>>) {
-  const { api, layer, privateDirectory } = yield* poolParts()
+  const { api, layer, privateDirectory } = yield* poolParts("300 millis", "1 second")
   api.archive = tarGz(files)
   api.plan = savedPlan
   const path = join(privateDirectory, "work")
@@ -34,8 +35,17 @@ const applying = Effect.fnUntraced(function*(files: Readonly<Record<string, stri
     const place = { root: yield* openFolder(path), directory: [], path }
     yield* Option.getOrThrow(backing.bringSource)(place.root)
     yield* Option.getOrThrow(backing.bringPlan)(place)
-    return { api, path, settle: backing.settleState(place) }
+    return { api, path, privateDirectory, delivery: Context.get(context, StateDelivery), settle: backing.settleState(place), settleIn: (directory: string) => backing.settleState({ ...place, directory: [directory] }) }
   }).pipe(Effect.provide(context))
+})
+
+/** A push that the engine does not wait for to its end. */
+const hungUp = Effect.fnUntraced(function*(delivery: StateDelivery["Service"], api: TaskApi, pushed: string) {
+  let isAsked = false
+  api.onRequest = () => { isAsked = true }
+  const pushing = yield* Effect.forkChild(delivery.push(Buffer.from(pushed)))
+  yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => isAsked }).pipe(Effect.timeout("30 seconds"))
+  yield* Fiber.interrupt(pushing)
 })
 
 describe("the state that the engine left", () => {
@@ -61,5 +71,42 @@ describe("the state that the engine left", () => {
       truncateSync(join(path, "errored.tfstate"), 64 * 1024 ** 2 + 1)
       const { message, reason } = yield* Effect.flip(settle)
       expect([reason, message]).toEqual(["StateNotSaved", expect.stringMatching(new RegExp(`^The last state is in ${path}/errored.tfstate of Pod demo-abcde .* more than 64 MiB`, "u"))])
+    }))
+
+  it.live("holds up what was pushed before no longer, when it cannot be read", () =>
+    Effect.gen(function*() {
+      const { api, delivery, settleIn } = yield* applying({ "main.tf": "" })
+      yield* delivery.lock({ ID: "engine" })
+      const up = api.goDown()
+      yield* hungUp(delivery, api, state(1))
+      up()
+      const { message, reason } = yield* Effect.flip(settleIn("x".repeat(300))) // no such name can be opened
+      expect([reason, message]).toEqual(["StateNotSaved", expect.stringContaining("errored.tfstate of Pod demo-abcde")])
+      expect(api.serials).toEqual([1])
+    }))
+})
+
+describe("a last state that the server has not taken", () => {
+  const full = (directory: string) => mkdirSync(join(directory, "unsaved.tfstate.new"))
+  const copy = "unsaved.tfstate of Pod demo-abcde on node node-1"
+  it.live.each([
+    ["on the shared volume, where there is one", { shared: true, room: false, left: true }, "kept, encrypted, as ", copy],
+    ["in the worker's copy", { shared: false, room: true, left: true }, `The last state is in AT/${copy}; save it`, "errored"],
+    ["where the engine left it, when the worker had no room", { shared: false, room: false, left: true }, "The last state is in AT/work/errored.tfstate of Pod", copy],
+    ["nowhere, when the engine left none either", { shared: false, room: false, left: false }, `could be kept nowhere (The worker cannot use a copy of the state (ERR_FS_EISDIR); check the volumes of the Pod and who owns them.), so look for what the stage made before the next run; AT/${copy} is an older one`, "save it"]
+  ] as const)("is said to be %s", ([, { left, room, shared }, said, unsaid]) =>
+    Effect.gen(function*() {
+      const { api, delivery, path, privateDirectory, settle } = yield* applying({ "main.tf": "" })
+      if (!shared) writeFileSync(join(privateDirectory, "cache"), "")
+      yield* delivery.lock({ ID: "engine" })
+      writeFileSync(join(privateDirectory, "unsaved.tfstate"), state(1)) // of a push before
+      if (!room) full(privateDirectory)
+      api.goDown()
+      if (left) writeFileSync(join(path, "errored.tfstate"), state(2))
+      else yield* hungUp(delivery, api, state(2))
+      const { message, reason } = yield* Effect.flip(settle)
+      expect(reason).toBe("StateNotSaved")
+      expect(message).toContain(said.replaceAll("AT", privateDirectory))
+      expect(message).not.toContain(unsaid)
     }))
 })
