@@ -107,7 +107,7 @@ describe("the log", () => {
       expect(text()).toBe("one\ntwo\n")
     }))
 
-  it.effect("goes on where the server's copy really ends", () =>
+  it.effect("goes on where the server's copy really ends, and is marked there", () =>
     Effect.gen(function*() {
       const { answers, ship, text, truncate } = server()
       const { log } = yield* logTo(Option.some(ship))
@@ -117,7 +117,9 @@ describe("the log", () => {
       answers.push({ _tag: "StoredUpTo", end: 2 })
       yield* using(log, ({ line }) => line("two"))
       yield* TestClock.adjust("1 second")
-      expect(text()).toBe("ontwo\n")
+      yield* using(log, ({ line }) => line("three"))
+      yield* TestClock.adjust("1 second")
+      expect(text()).toBe("on\n[2 bytes of the log are missing here: the server has lost them]\ntwo\nthree\n")
     }))
 
   it.effect("is marked where something had to be dropped, and keeps its end", () =>
