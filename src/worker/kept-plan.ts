@@ -44,16 +44,28 @@ const folderOf = Effect.fnUntraced(function*(workspace: WorkspaceName) {
   )
 })
 
-/** Takes away what is too old, so that there is room for one more; gives when the newest was kept. Other Pods keep and prune in the same folder at the same time. */
+/** Each for itself: one that cannot go keeps no plan from being kept. */
+const takeAway = (path: string): void => {
+  try {
+    rmSync(path, { force: true })
+  } catch {
+    // whether there is room shows when the plan is written
+  }
+}
+
+/** What a worker writes beside a plan, or beside the key. */
+const isAside = (name: string): boolean => name.endsWith(`${suffix}${asideSuffix}`) || name.startsWith(`.${keyName}.`)
+
+/** Takes away what is too old, so that there is room for one more; gives when the newest was kept. Other Pods keep and prune in the same folder at the same time, and the storage may have things of its own there. */
 const makeRoom = (folder: string, now: number): number => {
   const found = readdirSync(folder).flatMap((name) => {
     const path = join(folder, name)
     const stat = statSync(path, { throwIfNoEntry: false })
-    return stat === undefined ? [] : [{ name, path, at: stat.mtimeMs }]
+    return stat === undefined || !stat.isFile() ? [] : [{ name, path, at: stat.mtimeMs }]
   })
   const plans = found.filter(({ name }) => name.endsWith(suffix)).sort((a, b) => b.at - a.at)
-  const halfDone = found.filter(({ at, name }) => (name.endsWith(asideSuffix) || name.startsWith(".")) && at < now - halfDoneForMillis)
-  for (const { path } of [...plans.slice(plansPerWorkspace - 1), ...halfDone]) rmSync(path, { force: true })
+  const halfDone = found.filter(({ at, name }) => isAside(name) && at < now - halfDoneForMillis)
+  for (const { path } of [...plans.slice(plansPerWorkspace - 1), ...halfDone]) takeAway(path)
   return plans[0]?.at ?? 0
 }
 

@@ -142,6 +142,18 @@ describe("a kept plan", () => {
       expect(names).not.toContain("0.tar")
     }))
 
+  it.effect("is kept beside old things that are none of ours, which stay", () =>
+    Effect.gen(function*() {
+      const claim = yield* directoryOf("claim")
+      const others = [".snapshot", "directory.tar.new", ".nfs0001"]
+      for (const name of others.slice(0, 2)) mkdirSync(join(claim, "demo", name), { recursive: true })
+      writeFileSync(join(claim, "demo", ".nfs0001"), "")
+      for (const name of others) utimesSync(join(claim, "demo", name), 0, 0)
+      yield* TestClock.adjust("2 hours")
+      const digest = yield* planned(claim)
+      expect(readdirSync(join(claim, "demo")).sort()).toEqual([...others, `${digest}.tar`].sort())
+    }))
+
   it.effect("is kept beside what another Pod takes away meanwhile", () =>
     Effect.gen(function*() {
       const claim = yield* directoryOf("claim")
