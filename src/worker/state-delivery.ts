@@ -145,7 +145,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
         held = { info, isOver: true }
       }
       const granted = yield* Effect.tapErrorTag(ask(platform.lockState(info)), "Declined", () => Effect.sync(forgetAsked))
-      if (Option.isNone(copy)) copy = Option.flatten(yield* Effect.timeoutOption(sharing, answerPatience)) // now, since it needs the server
+      if (Option.isNone(copy)) copy = Option.flatten(yield* inGrace(Effect.timeoutOption(sharing, answerPatience))) // now, since it needs the server
       held = { info, lock: granted, isOver: false }
     })
 

@@ -99,20 +99,20 @@ describe("a state that the server has taken", () => {
     }))
 })
 
-/** With a server that does not answer what is among `deaf`, and that has done what is among `done`. */
-const withOutages = Effect.gen(function*() {
+/** With a server that does not answer what is among `deaf`, nor what its stage is, and that has done what is among `done`. */
+const withOutages = Effect.fnUntraced(function*(variables: Readonly<Record<string, string>> = {}) {
   const deaf = new Set<"lock" | "push" | "unlock">()
   const done: Array<string> = []
   const ask = (what: "lock" | "push" | "unlock") => Effect.suspend(() => deaf.has(what) ? Effect.fail(new NoAnswer({ detail: "down" })) : Effect.sync(() => void done.push(what)))
-  const platform = Layer.mock(Platform, { patiently: (ask) => ask, lockState: ({ ID }) => Effect.as(ask("lock"), { id: ID, epoch: 1 }), pushState: () => ask("push"), unlockState: () => ask("unlock") })
-  const parts = StateDelivery.layer.pipe(Layer.provide(Layer.mergeAll(noTaskStatus, platform, podSettings("/none", "/none"), stop)))
+  const platform = Layer.mock(Platform, { patiently: (ask) => ask, details: Effect.never, lockState: ({ ID }) => Effect.as(ask("lock"), { id: ID, epoch: 1 }), pushState: () => ask("push"), unlockState: () => ask("unlock") })
+  const parts = StateDelivery.layer.pipe(Layer.provide(Layer.mergeAll(noTaskStatus, platform, podSettings("/none", "/none", variables), stop)))
   return { deaf, done, delivery: Context.get(yield* Layer.build(parts), StateDelivery) }
 })
 
 describe("an engine that is gone", () => {
   it.effect("has its lock given back after an outage of most of an hour, so that its state is in no doubt", () =>
     Effect.gen(function*() {
-      const { deaf, delivery, done } = yield* withOutages
+      const { deaf, delivery, done } = yield* withOutages()
       yield* delivery.lock({ ID: "a" })
       yield* delivery.push(state(1))
       yield* delivery.unlock({ ID: "a" })
@@ -128,7 +128,7 @@ describe("an engine that is gone", () => {
 
   it.effect("has its lock given back by who asks later, when that hour was not enough", () =>
     Effect.gen(function*() {
-      const { deaf, delivery, done } = yield* withOutages
+      const { deaf, delivery, done } = yield* withOutages()
       yield* delivery.lock({ ID: "a" })
       yield* delivery.unlock({ ID: "a" })
       deaf.add("unlock")
@@ -143,7 +143,7 @@ describe("an engine that is gone", () => {
 
   it.effect("is waited for no longer than that hour, however many questions it takes", () =>
     Effect.gen(function*() {
-      const { deaf, delivery, done } = yield* withOutages
+      const { deaf, delivery, done } = yield* withOutages()
       for (const what of ["lock", "push"] as const) deaf.add(what)
       const settling = yield* Effect.forkChild(delivery.settle(Option.some(state(1))))
       yield* TestClock.adjust("50 minutes")
@@ -151,5 +151,15 @@ describe("an engine that is gone", () => {
       yield* TestClock.adjust("11 minutes")
       expect(done).toEqual(["lock"])
       expect(yield* Fiber.join(settling)).toMatchObject({ _tag: "Unsaved" })
+    }))
+})
+
+describe("an engine that asks for the lock", () => {
+  it.effect("waits no longer than 10 seconds for what only a copy on the shared volume needs", () =>
+    Effect.gen(function*() {
+      const { delivery } = yield* withOutages({ AGENT_JOB_CACHE_DIR: "/none" })
+      const locking = yield* Effect.forkChild(delivery.lock({ ID: "a" }))
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(locking)
     }))
 })

@@ -275,9 +275,9 @@ describe("a lock that the engine asks for and does not hear of", () => {
       yield* Fiber.interrupt(locking)
     }), true, undefined, "1 hour"))
 
-  it.live("is asked for no longer than the grace lasts", () =>
+  it.live.each(["POST /state/lock", "GET /assignment"])("is held up by %s no longer than the grace lasts", (request) =>
     withGateway(Effect.fnUntraced(function*(env, { api, endGrace }) {
-      api.goDown()
+      api.fault(request, ...unheard)
       const locking = yield* Effect.forkChild(lock(env))
       yield* askedTwice(api)
       yield* endGrace
