@@ -124,5 +124,10 @@ export const mutants: ReadonlyArray<Mutant> = [
   { name: "all states of one lock are kept", file: "src/server/state-versions.ts", from: "OFFSET ${keptOfLock}", to: "OFFSET ${1000 * keptOfLock}", test: "server/state-versions.test.ts" },
   { name: "a state that arrives after its stage's end opens no rescue", file: "src/server/state-versions.ts", from: "over === undefined ? Effect.void", to: "over?.stage !== \"\" ? Effect.void", test: "server/rescues.test.ts" },
   { name: "another engine applies a sealed plan", file: "src/core/seal.ts", from: "engine: (sealed, now) => shown(\"engine\", engineWords(sealed.engine), engineWords(now.engine))", to: "engine: () => Option.none()", test: "core/seal.test.ts" },
-  { name: "a newer state takes a sealed plan", file: "src/core/seal.ts", from: "`serial ${state.serial}`", to: "`serial`", test: "core/seal.test.ts" }
+  { name: "a newer state takes a sealed plan", file: "src/core/seal.ts", from: "`serial ${state.serial}`", to: "`serial`", test: "core/seal.test.ts" },
+  { name: "an apply that waited in its cluster begins in doubt", file: "src/server/assignments.ts", from: "return stage // since its token was looked up\n      yield* withoutDoubt(stage)\n", to: "return stage // since its token was looked up\n", test: "server/rescues.test.ts" },
+  { name: "an end by force takes its cancellation off the feed", file: "src/server/assignments.ts", from: " OR forced = 1", to: "", test: "server/force-cancel.test.ts" },
+  { name: "what a new offer wiped is not said again", file: "src/controller/pool-intake.ts", from: "Effect.ensuring(pool.acknowledge(id, task.metadata.uid), sayAgain(intake, task))", to: "pool.acknowledge(id, task.metadata.uid)", test: "controller/pool-intake.test.ts" },
+  { name: "a Lease that was deleted was given back", file: "src/kubernetes/lease.ts", from: "if (isKnown) takenOverAt", to: "if (isKnown && asked === undefined) takenOverAt", test: "kubernetes/lease.test.ts" },
+  { name: "a Job made anew counts as another launch", file: "src/core/response.ts", from: "launches + (isAnew ? 0 : 1)", to: "launches + (isAnew ? 1 : 1)", test: "core/plan.test.ts" }
 ]
