@@ -1,6 +1,6 @@
 // Who may start now, and why the others wait: one decision over all tasks at once, so that every answer fits the others.
 // Running tasks never exceed the limits; a slot goes to the workspace that has the fewest, then to the oldest task; who holds a workspace goes before the others of it.
-// Called by controller/world; its laws are in test/core/admit.test.ts.
+// Called by controller/turns; its laws are in test/core/admit.test.ts.
 import { Option } from "effect"
 import type { Stage } from "../schema/agent-task.ts"
 import type { Uid } from "../schema/names.ts"

@@ -1,6 +1,6 @@
 // A cluster that is drained starts nothing new, and what runs goes on: how somebody asks for it, and how the controller answers.
 // Both are annotations on the Lease of the leading controller, so they outlive it, and whoever leads next keeps to them.
-// Used by controller/controller, controller/world and cli/draining.
+// Used by controller/controller, controller/turns and cli/draining.
 import { Option, Record } from "effect"
 import { Turn } from "./observed.ts"
 

@@ -1,6 +1,6 @@
 // What a source of Flux is good for at the moment: its artifact, or the sentence that says why there is none to be used.
 // An artifact of a source that is not ready, or of an older spec of it, is never taken: it may be of another branch.
-// Used by controller/observe, controller/world and core/situation.
+// Used by controller/observe, controller/turns and core/situation.
 import { Option, Schema } from "effect"
 import type { AgentTask } from "../schema/agent-task.ts"
 import type { FluxObject } from "../schema/kubernetes.ts"

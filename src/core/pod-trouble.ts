@@ -1,6 +1,6 @@
 // What a Pod's state says about a stage: why it does not start, and why it ended, in the closed list's words and the kubelet's own.
 // A Pod's phase or exit code never means success here.
-// Used by core/situation, core/response, controller/observe and controller/world.
+// Used by core/situation, core/response, controller/observe and controller/job-ages.
 import { Option } from "effect"
 import type { FailureReason } from "../schema/reason.ts"
 import type { ContainerSeen, JobSeen, Observed, PodSeen, Warning } from "./observed.ts"

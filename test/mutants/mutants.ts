@@ -23,7 +23,7 @@ const crashes = "simulation/crash-points.test.ts"
 export const mutants: ReadonlyArray<Mutant> = [
   // what happens next
   { name: "all starts of one second are looked at again at once", file: "src/core/response.ts", from: " + spreadMillis(_.observed.task.metadata.uid)", to: "", test: "core/plan.test.ts" },
-  { name: "a Job that nobody saw is there for ever", file: "src/controller/world.ts", from: "          fresh.delete(uid)\n", to: "", test: schedules },
+  { name: "a Job that nobody saw is there for ever", file: "src/controller/cache.ts", from: "for (const uid of gone) fresh.delete(uid)", to: "", test: schedules },
   { name: "what is past the history limit stays until it is looked at again", file: "src/controller/mirror.ts", from: "Option.exists(before, (_) => !mayExpire(_)) ?", to: "Option.isNone(before) ?", test: schedules },
   { name: "the newest Pod is the one heard of last", file: "src/controller/observe.ts", from: "Array.sortWith(ofJob, ({ createdAt }) => createdAt, Order.String)", to: "[...ofJob]", test: "controller/observe.test.ts" },
   { name: "a claimed stage counts as unclaimed", file: situation, from: "task.status.claim !== undefined\nconst jobThere", to: "task.status.claim === null\nconst jobThere", test: laws },
@@ -113,11 +113,11 @@ export const mutants: ReadonlyArray<Mutant> = [
   { name: "any success is the server's yes", file: "src/worker/platform.ts", from: "response.status === yes ? Effect.succeed", to: "response.status < 300 ? Effect.succeed", test: "worker/platform.test.ts" },
   { name: "a lock goes back before the journal has arrived", file: "src/worker/stage.ts", from: "if (inOrder) yield* Exit", to: "yield* Exit", test: "worker/stage.test.ts" },
   { name: "who holds a workspace waits behind an older task of it", file: admit, from: "Number(b.holds) - Number(a.holds) || ", to: "", test: "core/admit.test.ts" },
-  { name: "who waits for a quota loses its place", file: "src/controller/world.ts", from: "kind !== undefined && kind !== \"QuotaExceeded\"", to: "kind !== undefined", test: "controller/world.test.ts" },
+  { name: "who waits for a quota loses its place", file: "src/controller/turns.ts", from: "kind !== undefined && kind !== \"QuotaExceeded\"", to: "kind !== undefined", test: "controller/turns.test.ts" },
   { name: "a word that the pool did not hear is never said again", file: "src/controller/reconcile.ts", from: "if (heard && word._tag", to: "if (word._tag", test: "controller/reconcile.test.ts" },
   { name: "each task that waits finds out for itself that the pool is silent", file: execute, from: "(yield* monotonicMillis) < deafUntil", to: "(yield* monotonicMillis) < 0 * deafUntil", test: "controller/reconcile.test.ts" },
   { name: "a task that went while it was looked up is decided upon", file: "src/controller/reconcile.ts", from: "if (Option.isNone(world.taskByUid(task.metadata.uid)))", to: "if (task.metadata.uid.length === 0)", test: "controller/reconcile.test.ts" },
-  { name: "a refused Job is asked for again as soon as its status is written", file: "src/controller/world.ts", from: "Option.filter(({ until }) => at < until)", to: "Option.filter(({ until }) => at < 0 * until)", test: "controller/reconcile.test.ts" },
+  { name: "a refused Job is asked for again as soon as its status is written", file: "src/controller/turns.ts", from: "Option.filter(({ until }) => at < until)", to: "Option.filter(({ until }) => at < 0 * until)", test: "controller/reconcile.test.ts" },
   { name: "files of no record go at once after a restore", file: "src/server/named-blobs.ts", from: "Math.max(yield* unnamedSince(sha256, at), found.value.storedAt)", to: "found.value.storedAt", test: "server/sweep.test.ts" },
   { name: "a row names a file that went before it", file: "src/server/blobs.ts", from: "existsSync(path(sha256)) ? Effect.void", to: "existsSync(directory) ? Effect.void", test: "server/named-blobs.test.ts" },
   { name: "an old run whose state is in doubt is emptied", file: "src/server/retention.ts", from: "(settledAt IS NULL OR settledAt >= ${old})", to: "(settledAt >= ${old})", test: "server/retention.test.ts" },

@@ -1,0 +1,111 @@
+// The tasks, and their Jobs and Pods, as the informers last told of them; a Job that we made is there before they do.
+// It says what there is, never what is to come of it; all of a task goes with it, but Jobs and Pods that outlive it.
+// Used by controller/world and controller/turns.
+import { Option } from "effect"
+import type { JobSeen, PodSeen } from "../core/observed.ts"
+import type { AgentTask } from "../schema/agent-task.ts"
+
+export interface Cache {
+  readonly task: (key: string) => Option.Option<AgentTask>
+  readonly tasks: () => Iterable<readonly [key: string, task: AgentTask]>
+  readonly taskByUid: (uid: string) => Option.Option<AgentTask>
+  readonly keyOf: (taskUid: string) => Option.Option<string>
+  readonly job: (taskUid: string) => Option.Option<JobSeen>
+  readonly pods: (taskUid: string) => ReadonlyArray<PodSeen>
+
+  /** Gives the task that is gone by it: deleted, or made again under its name. */
+  readonly setTask: (key: string, task: Option.Option<AgentTask>) => Option.Option<AgentTask>
+  /** Gives the uid of the task whose it is, or was. */
+  readonly setJob: (key: string, job: Option.Option<Owned<JobSeen>>) => Option.Option<string>
+  readonly setPod: (key: string, pod: Option.Option<Owned<PodSeen>>) => Option.Option<string>
+  readonly created: (taskUid: string, job: JobSeen) => void
+  /** A look at all Jobs begins; what this gives is for its end: the tasks whose Job we had made by then and that is not among them, so it is gone though nobody saw it. */
+  readonly lookAtJobs: () => () => ReadonlyArray<string>
+}
+
+/** What belongs to a task. */
+interface Owned<Seen> { readonly taskUid: string; readonly seen: Seen }
+
+/** Two levels, task → object: what belongs to a task, by the key of its object. */
+const byTask = <Seen>() => {
+  const owners = new Map<string, string>() // object key → task uid
+  const seen = new Map<string, Map<string, Seen>>()
+  return {
+    at: (key: string): Owned<Seen> | undefined => {
+      const taskUid = owners.get(key)
+      const found = taskUid === undefined ? undefined : seen.get(taskUid)?.get(key)
+      return taskUid === undefined || found === undefined ? undefined : { taskUid, seen: found }
+    },
+    of: (taskUid: string): ReadonlyArray<Seen> => [...seen.get(taskUid)?.values() ?? []],
+    set: (key: string, found: Option.Option<Owned<Seen>>): Option.Option<string> => {
+      const before = owners.get(key)
+      const after = Option.getOrUndefined(found)
+      if (before !== undefined && before !== after?.taskUid) {
+        owners.delete(key)
+        const rest = seen.get(before)
+        rest?.delete(key)
+        if (rest?.size === 0) seen.delete(before)
+      }
+      if (after !== undefined) {
+        owners.set(key, after.taskUid)
+        const all = seen.get(after.taskUid) ?? new Map<string, Seen>()
+        seen.set(after.taskUid, all.set(key, after.seen))
+      }
+      return Option.fromUndefinedOr(after?.taskUid ?? before)
+    }
+  }
+}
+
+export const make = (): Cache => {
+  const tasks = new Map<string, AgentTask>()
+  const keys = new Map<string, string>() // task uid → key
+  const jobs = byTask<JobSeen>()
+  const pods = byTask<PodSeen>()
+  const fresh = new Map<string, JobSeen>() // made by us, not seen by the informer yet
+  const goneJobs = new Map<string, string>() // task uid → uid of its last Job that was deleted: the answer that it was made may come later
+
+  return {
+    task: (key) => Option.fromUndefinedOr(tasks.get(key)),
+    tasks: () => tasks,
+    taskByUid: (uid) => Option.flatMap(Option.fromUndefinedOr(keys.get(uid)), (key) => Option.fromUndefinedOr(tasks.get(key))),
+    keyOf: (uid) => Option.fromUndefinedOr(keys.get(uid)),
+    job: (uid) => Option.fromUndefinedOr(jobs.of(uid)[0] ?? fresh.get(uid)),
+    pods: pods.of,
+
+    setTask: (key, task) => {
+      const gone = Option.filter(Option.fromUndefinedOr(tasks.get(key)), (before) => !Option.exists(task, ({ metadata }) => metadata.uid === before.metadata.uid))
+      Option.map(gone, ({ metadata: { uid } }) => {
+        keys.delete(uid)
+        fresh.delete(uid)
+        goneJobs.delete(uid)
+      })
+      Option.match(task, {
+        onNone: () => void tasks.delete(key),
+        onSome: (task) => {
+          tasks.set(key, task)
+          keys.set(task.metadata.uid, key)
+        }
+      })
+      return gone
+    },
+    setJob: (key, found) => {
+      const before = jobs.at(key)
+      if (before !== undefined && Option.isNone(found) && keys.has(before.taskUid)) goneJobs.set(before.taskUid, before.seen.uid) // a task mostly goes before its Job, and is forgotten with all of it
+      const uid = jobs.set(key, found)
+      Option.map(uid, (uid) => fresh.delete(uid))
+      return uid
+    },
+    setPod: pods.set,
+    created: (uid, seen) => {
+      if (keys.has(uid) && jobs.of(uid).length === 0 && goneJobs.get(uid) !== seen.uid) fresh.set(uid, seen)
+    },
+    lookAtJobs: () => {
+      const made = [...fresh]
+      return () => {
+        const gone = made.flatMap(([uid, seen]) => fresh.get(uid) === seen ? [uid] : [])
+        for (const uid of gone) fresh.delete(uid)
+        return gone
+      }
+    }
+  }
+}

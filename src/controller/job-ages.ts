@@ -1,0 +1,29 @@
+// For how long the Job of each task has been known, by the monotonic clock of this process: when it was made is by another's.
+// Always holds: another Job of the task begins anew; the start of its Pod is not counted while it waits for a quota.
+// Used by controller/world.
+import { Option } from "effect"
+import type { JobSeen, Observed } from "../core/observed.ts"
+import { waitsForQuota } from "../core/pod-trouble.ts"
+
+/** A Job's uid, when a pass first saw it, and since when its Pod starts: not while it waits for a quota. */
+interface KnownJob { readonly job: string; readonly at: number; readonly startsAt: number | undefined }
+
+export const jobAges = () => {
+  const known = new Map<string, KnownJob>() // by the task's uid
+  const of = (taskUid: string, job: Option.Option<JobSeen>): KnownJob | undefined => {
+    const found = known.get(taskUid)
+    return Option.exists(job, ({ uid }) => uid === found?.job) ? found : undefined
+  }
+
+  return {
+    knownMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number): number => at - (of(taskUid, job)?.at ?? at),
+    startingMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number): number => at - (of(taskUid, job)?.startsAt ?? at),
+    looked: (taskUid: string, observed: Pick<Observed, "job" | "pod" | "warning">, at: number): void => {
+      const { job } = observed
+      const before = of(taskUid, job)
+      if (Option.isNone(job)) known.delete(taskUid)
+      else known.set(taskUid, { job: job.value.uid, at: before?.at ?? at, startsAt: waitsForQuota(observed) ? undefined : before?.startsAt ?? at })
+    },
+    forget: (taskUid: string): void => void known.delete(taskUid)
+  }
+}

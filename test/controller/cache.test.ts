@@ -1,0 +1,27 @@
+// The cache where the informers and what we did ourselves come in an order that misleads.
+import { describe, expect, it } from "@effect/vitest"
+import { Option } from "effect"
+import { make } from "../../src/controller/cache.ts"
+import { Uid } from "../../src/schema/names.ts"
+import { job, key, task } from "./numbered-tasks.ts"
+
+describe("the cache", () => {
+  it("does not take a Job to be there whose deletion it heard before the answer that it was made", () => {
+    const cache = make()
+    cache.setTask(key(0), Option.some(task(0)))
+    cache.setJob("tasks/job-0", Option.some(job(0)))
+    cache.setJob("tasks/job-0", Option.none())
+    cache.created("uid-0", job(0).seen)
+    expect(cache.job("uid-0")).toEqual(Option.none())
+  })
+
+  it("forgets everything of a task that was deleted and made again under its name", () => {
+    const cache = make()
+    cache.setTask(key(0), Option.some(task(0)))
+    cache.created("uid-0", job(0).seen)
+    cache.setTask(key(0), Option.some({ ...task(0), metadata: { ...task(0).metadata, uid: Uid.make("uid-again") } }))
+    expect(cache.job("uid-0")).toEqual(Option.none())
+    expect(cache.keyOf("uid-0")).toEqual(Option.none())
+    expect(cache.keyOf("uid-again")).toEqual(Option.some(key(0)))
+  })
+})

@@ -1,0 +1,35 @@
+// The age of a Job is from the first look at it on, whatever another clock says.
+import { describe, expect, it } from "@effect/vitest"
+import { Option } from "effect"
+import { jobAges } from "../../src/controller/job-ages.ts"
+import { Uid } from "../../src/schema/names.ts"
+import { plainSeed, worldOf } from "../core/worlds.ts"
+import { job } from "./numbered-tasks.ts"
+
+const nothing = { job: Option.none(), pod: Option.none(), warning: Option.none() }
+
+describe("the ages of Jobs", () => {
+  it("knows a Job from the first look at it on, whatever its creation says, and another of its task from the first look at that", () => {
+    const ages = jobAges()
+    const [first, second] = [job(0).seen, { ...job(0).seen, uid: Uid.make("second") }].map(Option.some)
+    const look = (seen: typeof first, at: number) => {
+      const known = ages.knownMillis("uid-0", seen ?? Option.none(), at)
+      ages.looked("uid-0", { ...nothing, job: seen ?? Option.none() }, at)
+      return known
+    }
+    expect([look(first, 1_000), look(first, 4_000), look(second, 5_000), look(second, 9_000), look(Option.none(), 9_000), look(second, 9_500)]).toEqual([0, 3_000, 0, 4_000, 0, 0])
+  })
+
+  it("counts the time of a start from the first look that finds no quota in its way, and anew if that is in its way once more", () => {
+    const ages = jobAges()
+    const seen = Option.some(job(0).seen)
+    const { warning: quota } = worldOf({ ...plainSeed, warning: "quota" })
+    const look = (warning: typeof quota, at: number) => {
+      const millis = [ages.knownMillis("uid-0", seen, at), ages.startingMillis("uid-0", seen, at)]
+      ages.looked("uid-0", { ...nothing, job: seen, warning }, at)
+      return millis
+    }
+    expect([look(nothing.warning, 0), look(quota, 5_000), look(quota, 200_000), look(nothing.warning, 250_000), look(nothing.warning, 260_000), look(quota, 270_000), look(nothing.warning, 280_000)])
+      .toEqual([[0, 0], [5_000, 5_000], [200_000, 0], [250_000, 0], [260_000, 10_000], [270_000, 20_000], [280_000, 0]])
+  })
+})
