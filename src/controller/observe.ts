@@ -6,9 +6,9 @@ import { follows } from "../core/follow.ts"
 import { isUnpinned, sourceSeen } from "../core/flux-source.ts"
 import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, type Warning } from "../core/observed.ts"
 import { taskUidLabel } from "../core/manifest/labels.ts"
-import { isPodOver, startTrouble } from "../core/pod-trouble.ts"
+import { isPodOver, startTrouble, waitsForQuota } from "../core/pod-trouble.ts"
 import { jobName } from "../core/job-name.ts"
-import { millisSince } from "../core/situation.ts"
+import { millisSince, quotaPatienceMillis } from "../core/situation.ts"
 import { isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
 import { holderOf, leaseName } from "../core/workspace-lease.ts"
@@ -53,14 +53,18 @@ const liveJob = ({ metadata, status }: AgentTask, { basename }: TaskPolicy): Rea
     Option.filter(Option.map(found, jobSeen), ({ owner }) => Option.contains(owner, metadata.uid)))
 }
 
+const hasPods = Effect.fnUntraced(function*(namespace: string, taskUid: string): Effect.fn.Return<boolean, KubernetesError, Kubernetes> {
+  const { items } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${taskUidLabel}=${taskUid}`, limit: 1 })
+  return items.length > 0
+})
+
 /** The name of the task of a Lease, unless it is over or nothing of it is left: a task that the cache lacks is looked up, and so are its Pods. */
 const aliveOf = Effect.fnUntraced(function*(world: World, namespace: string, uid: string, name: string): Effect.fn.Return<Option.Option<string>, KubernetesError, Kubernetes> {
   const cached = world.taskByUid(uid)
   if (Option.isSome(cached)) return isOver(cached.value.status.phase) ? Option.none() : Option.some(cached.value.metadata.name)
   const live = name === "" ? Option.none() : yield* find(holders, { namespace, name })
   if (Option.isSome(live) && live.value.metadata.uid === uid) return isOver(live.value.status?.phase) ? Option.none() : Option.some(name)
-  const { items } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${taskUidLabel}=${uid}`, limit: 1 })
-  return items.length === 0 ? Option.none() : Option.some(name)
+  return (yield* hasPods(namespace, uid)) ? Option.some(name) : Option.none()
 })
 
 /** The world is told who it is: a task whose turn comes after the holder's is not asked again. */
@@ -132,16 +136,20 @@ export interface Asked {
 
 /** `at` is of a monotonic clock. */
 export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentTask, policy: TaskPolicy, now: string, at: number): Effect.fn.Return<Asked, KubernetesError, Kubernetes> {
-  const { metadata: { uid }, spec, status } = task
+  const { metadata, spec, status } = task
+  const { uid } = metadata
   const nothing: Asked = { job: Option.none(), pod: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
   if (isOver(status.phase)) return follows(task) ? { ...nothing, source: yield* source(task) } : nothing
   if (status.claim !== undefined) return Option.isSome(podOf(task, Option.none(), world.pods(uid))) ? nothing : { ...nothing, pod: yield* livePod(task) }
   const job = world.job(uid)
   if (Option.isSome(job)) {
-    const ageMillis = Math.max(millisSince(job.value.createdAt, now), world.jobKnownMillis(uid, job, at)) // an older one is known to be so by either clock
-    return { ...nothing, warning: yield* warningAbout(task, job.value, podOf(task, job, world.pods(uid)), ageMillis) }
+    const knownMillis = world.jobKnownMillis(uid, job, at)
+    const pod = podOf(task, job, world.pods(uid))
+    const warning = yield* warningAbout(task, job.value, pod, Math.max(millisSince(job.value.createdAt, now), knownMillis)) // an older one is known to be so by either clock
+    const mayEnd = Option.isNone(pod) && knownMillis >= quotaPatienceMillis && waitsForQuota({ pod, warning })
+    return mayEnd && (yield* hasPods(metadata.namespace, uid)) ? nothing : { ...nothing, warning } // there was room, and the cache does not know yet
   }
-  if ((status.launches ?? 0) > 0 || world.isReserved(uid)) {
+  if (status.launches !== undefined || world.isReserved(uid)) {
     const live = yield* liveJob(task, policy)
     if (Option.isSome(live)) return { ...nothing, job: live }
     world.giveBack(uid) // taken by an earlier pass, of which nothing came

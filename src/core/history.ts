@@ -7,11 +7,8 @@ import type { Uid } from "../schema/names.ts"
 import { attemptOf } from "./follow.ts"
 import { isOver } from "./status.ts"
 
-/**
- * Later ones sort after; those of one moment by name. An end is by the clock of its node, which may be ahead and fill the history with what is long past:
- * so of a pool's tasks it is when the controller told the pool, and of attempts when they were made, one after the other's end.
- */
-const place = ({ metadata: { creationTimestamp, name }, status: { reportedAt = creationTimestamp } }: AgentTask): string => `${reportedAt} ${name}`
+/** Later ones sort after; those of one moment by name. By the API server's clock: an end is by that of its node, which may be ahead and fill the history with what is long past. */
+const place = ({ metadata: { creationTimestamp, name } }: AgentTask): string => `${creationTimestamp} ${name}`
 
 /** Nobody waits for it any more, and nobody would make it again. */
 export const mayExpire = (task: AgentTask): boolean =>
@@ -25,7 +22,7 @@ const newestAttempts = (tasks: ReadonlyArray<AgentTask>): ReadonlySet<string> =>
     latest === undefined ? [] : [latest.name, latest.apply].filter((name) => name !== undefined).map((name) => placeOf(namespace, name))
   ))
 
-/** Of one workspace's tasks the uids of those that may go: not needed any more, and older than the newest `limit`. */
+/** Of one workspace's tasks the uids of those that may go: not needed any more, and made before the newest `limit`. */
 export const expired = (tasks: ReadonlyArray<AgentTask>, limit: number): ReadonlySet<Uid> => {
   const newest = newestAttempts(tasks)
   const finished = tasks.filter((task) => mayExpire(task) && !newest.has(placeOf(task.metadata.namespace, task.metadata.name)))

@@ -12,7 +12,7 @@ import { askAgainMillis } from "./observed.ts"
 import { delayMillis, hadToGo } from "./plan-again.ts"
 import { endOf, isPodOver, type Trouble, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import { sentence } from "./sentence.ts"
-import { jobGoesOn, millisSince, millisSinceEnd, mostLaunches, patienceMillis, quotaPatienceMillis, type Situation } from "./situation.ts"
+import { isMadeAnew, jobGoesOn, madeAnew, millisSince, millisSinceEnd, mostLaunches, patienceMillis, quotaPatienceMillis, type Situation } from "./situation.ts"
 import { acknowledged, advance, finished, fitting, running } from "./status.ts"
 import { resultOf } from "./task-result.ts"
 import { epochOf, nextEpoch } from "./workspace-lease.ts"
@@ -203,20 +203,21 @@ export const clearAwayOrFail: Respond = (_) => {
 const startNews = (_: Situation): News =>
   Option.match(troubleOfStart(_.observed), { onNone: () => jobMade(_), onSome: ({ message, reason }) => ({ phase: "Starting", reason, message }) })
 
-/** Said first as well; the next launch knows by it that it is none more. */
+/** Said first as well, with its launch taken back; to the pool it is no news. */
 export const makeAnew: Respond = (_) => {
-  const news = startNews(_)
-  return sameNews(_, news) ? deleteJob(_) : later(launched(_, tell(_, news)), 0)
+  if (isMadeAnew(_)) return deleteJob(_)
+  const { message, ...news } = startNews(_)
+  const { status } = launched(_, { ...unchanged(_), status: step(_, { ...news, message: madeAnew + message }) })
+  return later({ ...unchanged(_), status: { ...status, launches: Math.max((status.launches ?? 1) - 1, 0) } }, 0)
 }
 
-/** Its last Job waited for a quota for too long, or another was refused for it since. */
-const isMadeAnew = ({ observed: { task: { status: { phase, reason } } } }: Situation): boolean => phase === "Starting" && reason === "QuotaExceeded"
+const saysQuota = ({ observed: { task: { status: { phase, reason } } } }: Situation): boolean => phase === "Starting" && reason === "QuotaExceeded"
 
 export const finishVanished: Respond = (_) => end(_, "Failed", "Lost", "Its Job was deleted before the worker took the task. Nothing was run.")
 
 export const showStarting: Respond = (_) => {
   const age = jobAgeMillis(_)
-  const quiet = isFresh(_) ? quietMillis : isMadeAnew(_) ? lookAgainMillis : 0
+  const quiet = isFresh(_) ? quietMillis : saysQuota(_) ? lookAgainMillis : 0
   if (age < quiet && Option.isNone(troubleOfStart(_.observed))) return later(unchanged(_), Math.min(quiet - age, quiet) + spreadMillis(_.observed.task.metadata.uid))
   const { jobKnownMillis, startingMillis } = _.observed
   const left = waitsForQuota(_.observed) ? quotaPatienceMillis - jobKnownMillis : _.policy.startupTimeoutSeconds * 1000 - startingMillis
@@ -280,14 +281,13 @@ export const nameJob: Respond = (_) => {
 /** A first launch needs no status of its own: the Job's name is derived, so it is found again without one. */
 const launchIn = (_: Situation, epoch: number, before: ReadonlyArray<Action> = []): Response => {
   const { launches = 0, message = "" } = _.observed.task.status
-  const isAnew = isMadeAnew(_)
-  const news: News = isAnew ? { phase: "Starting", reason: "QuotaExceeded", message } : jobMade(_) // most likely it still waits
+  const news: News = isMadeAnew(_) ? { phase: "Starting", reason: "QuotaExceeded", message: message.slice(madeAnew.length) } : jobMade(_) // most likely it still waits
   const response = tell(_, news, [...before, Action.CreateJob({ epoch })])
   if (isFresh(_)) return later({ ...response, status: _.observed.task.status }, quietMillis)
   return later(
     {
       ...response,
-      status: { ...response.status, job: { name: ourJob(_) }, launches: launches + (isAnew ? 0 : 1), configHash: _.policy.configHash }
+      status: { ...response.status, job: { name: ourJob(_) }, launches: launches + 1, configHash: _.policy.configHash }
     },
     _.policy.startupTimeoutSeconds * 1000
   )

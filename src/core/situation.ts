@@ -50,8 +50,9 @@ const mutates: Holds = ({ observed: { task } }) => task.spec.stage !== "plan"
 
 /** For how long a Job may wait for a quota: its deadline runs meanwhile, and what is left after more than that may not be enough for its stage. */
 export const quotaPatienceMillis = 60_000
-const mayBeShort: Holds = ({ observed: { job, jobKnownMillis } }) =>
-  Option.exists(job, ({ deleting, reason, state }) => !deleting && (state === "active" ? jobKnownMillis >= quotaPatienceMillis : reason === "DeadlineExceeded"))
+/** How the message begins from when its Job is given up for that, and its launch taken back, until there is another Job. */
+export const madeAnew = "Its Job is made anew. "
+export const isMadeAnew: Holds = ({ observed: { task: { status } } }) => status.message?.startsWith(madeAnew) === true
 
 /** Whatever our clock says: the whole time a start may take has been seen to go by. */
 const overdue: Holds = ({ observed: { job, startingMillis }, policy }) => Option.isSome(job) && startingMillis >= policy.startupTimeoutSeconds * 1000
@@ -74,7 +75,7 @@ export const holds = {
   cancelled: ({ observed: { task } }) => task.spec.cancel === true,
   refusedForGood: ({ observed: { refusal } }) => Option.exists(refusal, ({ kind }) => kind === "NameTaken" || kind === "Denied"),
   foreignJob,
-  quotaOutlasted: (_) => Option.isNone(_.observed.pod) && waitsForQuota(_.observed) && mayBeShort(_),
+  quotaOutlasted: (_) => jobGoesOn(_) && Option.isNone(_.observed.pod) && waitsForQuota(_.observed) && (isMadeAnew(_) || _.observed.jobKnownMillis >= quotaPatienceMillis),
   launchFailed: (_) => jobThere(_) && (jobEnded(_) || (podOver(_) && !makesWay(_))),
   launchesSpent: (_) => Option.isNone(_.observed.job) && (_.observed.task.status.launches ?? 0) >= mostLaunches(_, _.observed.task.status.reason),
   cannotStart: (_) => jobThere(_) && Option.exists(troubleOfStart(_.observed), ({ final }) => final),

@@ -5,9 +5,10 @@ import { ask, holderAnnotation, observe } from "../../src/controller/observe.ts"
 import { make } from "../../src/controller/world.ts"
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { Holder, SourceSeen } from "../../src/core/observed.ts"
+import { quotaPatienceMillis } from "../../src/core/situation.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { agentTasks, leases, pods } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, events, leases, pods } from "../../src/kubernetes/kinds.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { before, noon, plainSeed, policy, type Seed, worldOf } from "../core/worlds.ts"
 import { instantCluster } from "./instant-cluster.ts"
@@ -88,6 +89,24 @@ describe("a Job that says nothing", () => {
       yield* look(6_000)
       expect(asked).toBe(1)
     }))
+})
+
+describe("a quota that keeps a Job from its Pod", () => {
+  const look = Effect.fnUntraced(function*(hasPod: boolean) {
+    const { kubernetes, server } = instantCluster()
+    const { job, task } = worldOf({ ...plainSeed, life: "quota", job: "active" })
+    const { uid } = task.metadata
+    const world = make(policy)
+    world.setTask("tasks/task", Option.some(task))
+    world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: uid, seen })))
+    world.looked({ task, job: world.job(uid), pod: Option.none(), warning: Option.none(), turn: world.turn(task) }, 0)
+    server.plant(events, { metadata: { name: "refused", namespace: "tasks", uid: "event", resourceVersion: "" }, regarding: { uid: "job-uid" }, type: "Warning", reason: "FailedCreate", note: "exceeded quota: pods" })
+    if (hasPod) server.plant(pods, { metadata: { name: "pod", namespace: "tasks", uid: "pod-uid", resourceVersion: "", labels: { [taskUidLabel]: uid } }, status: { phase: "Pending" } })
+    return (yield* ask(world, task, policy, noon, quotaPatienceMillis).pipe(Effect.provideService(Kubernetes, kubernetes))).warning
+  })
+
+  it.effect("is what the task waits for", () => Effect.map(look(false), (warning) => expect(warning).toEqual(Option.some({ reason: "FailedCreate", message: "exceeded quota: pods" }))))
+  it.effect("is none any more once the Pod is there, though its event is on the way", () => Effect.map(look(true), (warning) => expect(warning).toEqual(Option.none())))
 })
 
 describe("a workspace whose holder is not in the cache", () => {

@@ -7,21 +7,20 @@ import { plainSeed, type Seed, worldOf } from "./worlds.ts"
 
 const at = (minute: number): string => `2026-01-01T12:0${minute}:00Z`
 
-/** Over, and made in that minute, or the pool was told of it then. */
+/** Over, and made in that minute. */
 const task = (uid: string, minute: number, workspace: string, seed: Partial<Seed> = {}): AgentTask => {
   const { task } = worldOf({ ...plainSeed, life: "succeeded", pool: true, reported: true, ...seed })
   return {
     ...task,
-    metadata: { ...task.metadata, uid: Uid.make(uid), ...(task.spec.pool === undefined && { creationTimestamp: at(minute) }) },
-    spec: { ...task.spec, workspace: WorkspaceName.make(workspace) },
-    status: { ...task.status, ...(task.status.reportedAt !== undefined && { reportedAt: at(minute) }) }
+    metadata: { ...task.metadata, uid: Uid.make(uid), creationTimestamp: at(minute) },
+    spec: { ...task.spec, workspace: WorkspaceName.make(workspace) }
   }
 }
 
 describe("expired", () => {
   it("names the oldest beyond the limit", () => expect([...expired([task("old", 1, "a"), task("new", 3, "a"), task("middle", 2, "a")], 2)]).toEqual(["old"]))
   it.each([{ says: "an hour ago", finishedAt: "2026-01-01T11:00:00Z" }, { says: "in an hour", finishedAt: "2026-01-01T13:00:00Z" }])("asks no node's clock, by which one ended $says", ({ finishedAt }) => {
-    const skewed = (uid: string, minute: number) => ({ ...task(uid, minute, "a"), status: { ...task(uid, minute, "a").status, finishedAt } })
+    const skewed = (uid: string, minute: number) => ({ ...task(uid, minute, "a"), status: { ...task(uid, minute, "a").status, finishedAt, reportedAt: finishedAt } })
     expect([...expired([skewed("older", 0), task("old", 1, "a"), skewed("just", 3), task("new", 2, "a")], 2)]).toEqual(["old", "older"])
   })
   const attempt = (name: string, minute: number) => {

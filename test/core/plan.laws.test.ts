@@ -51,7 +51,7 @@ describe("plan", () => {
     const { job, task, turn } = worldOf(seed)
     expect(job._tag).toBe("None")
     expect(turn._tag).toBe("Admitted")
-    const hadToGoOrWaits = seed.life === "evicted" || seed.life === "outlasted" || task.status.phase === "Queued"
+    const hadToGoOrWaits = seed.life === "evicted" || seed.life === "quota" || seed.life === "outlasted" || task.status.phase === "Queued"
     expect(task.status.launches ?? 0).toBeLessThan(seed.maxLaunches + (hadToGoOrWaits ? 3 : 0))
   })
 

@@ -63,7 +63,7 @@ const cases: ReadonlyArray<Case> = [
   { given: "a Pod that no node can take, too long", seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "unschedulable" }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "StartupTimeout" },
   { given: "a Pod that a quota refuses", seed: { life: "starting", job: "active", jobAgeSeconds: 10, warning: "quota" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "QuotaExceeded" },
   { given: "a Pod that a quota refuses for long", seed: { life: "starting", job: "active", jobAgeSeconds: 4000, warning: "quota" }, situation: "its Job has waited for a quota for a minute", actions: [], phase: "Starting", reason: "QuotaExceeded" },
-  { given: "a Job that was made anew while a quota refuses its Pod", seed: { life: "outlasted", job: "active" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "QuotaExceeded" },
+  { given: "a Job that was made anew while a quota refuses its Pod", seed: { life: "quota", job: "active" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "QuotaExceeded" },
   { given: "a Pod that policy refuses", seed: { life: "starting", job: "active", warning: "FailedCreate" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "Refused" },
   { given: "a Pod that policy refuses, too long", seed: { life: "starting", job: "active", jobAgeSeconds: 180, warning: "FailedCreate" }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "Denied" },
   { given: "a volume that is missing, too long", seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "Pending", warning: "FailedMount" }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "InvalidConfiguration" },
@@ -155,21 +155,29 @@ describe("plan", () => {
     expect(plan(policyOf(whole), later, noon)).toMatchObject({ situation, actions: [], status: { ...world.task.status, observedGeneration: 7 } })
   })
 
+  it.each([1, 4])("makes a Job anew that has waited for a quota for a minute, which is no further launch: of %i", (launches) => {
+    const whole: Seed = { ...plainSeed, life: "quota", stage: "apply", holder: "mine", job: "active", warning: "quota", jobAgeSeconds: 180, launches, maxLaunches: 1 }
+    const waits = worldOf(whole)
+    const givenUp = plan(policyOf(whole), waits, noon)
+    expect(givenUp).toMatchObject({ situation: "its Job has waited for a quota for a minute", actions: [], words: [], status: { reason: "QuotaExceeded", launches: launches - 1 } })
+    const deleted = plan(policyOf(whole), { ...perform(waits, givenUp), jobKnownMillis: 0 }, noon)
+    expect([deleted.actions.map(({ _tag }) => _tag), deleted.status]).toEqual([["DeleteJob"], givenUp.status])
+    const made = plan(policyOf(whole), perform(perform(waits, givenUp), deleted), noon)
+    expect([made.actions.map(({ _tag }) => _tag), made.status.message, made.status.launches]).toEqual([["CreateJob"], waits.task.status.message, launches])
+  })
+
   it.each([
-    { given: "after a minute of it", job: { state: "active", reason: "" }, jobKnownMillis: 60_000 },
-    { given: "whose deadline went by meanwhile", job: { state: "failed", reason: "DeadlineExceeded" }, jobKnownMillis: 0 }
-  ] as const)("makes a Job anew that waits for a quota, $given, and counts no launch for that", ({ job, jobKnownMillis }) => {
-    const whole: Seed = { ...plainSeed, life: "outlasted", stage: "apply", holder: "mine", job: "active", warning: "quota" }
-    const waits = { ...worldOf(whole), job: Option.map(worldOf(whole).job, (seen) => ({ ...seen, ...job })), jobKnownMillis }
-    const deleted = plan(policyOf(whole), waits, noon)
-    expect([deleted.situation, deleted.actions.map(({ _tag }) => _tag), deleted.status]).toEqual(["its Job has waited for a quota for a minute", ["DeleteJob"], waits.task.status])
-    const made = plan(policyOf(whole), perform(waits, deleted), noon)
-    expect([made.actions.map(({ _tag }) => _tag), made.status.reason, made.status.launches]).toEqual([["CreateJob"], "QuotaExceeded", 1])
-    expect(plan(policyOf(whole), { ...perform(perform(waits, deleted), made), warning: Option.none() }, noon)).toMatchObject({ situation: "its Job is there", status: made.status })
+    { given: "was refused meanwhile", status: { phase: "Queued", reason: "Refused", message: "a webhook does not answer" } },
+    { given: "is refused by a quota on Jobs", status: { phase: "Starting", reason: "QuotaExceeded", message: "exceeded quota: jobs" } }
+  ] as const)("counts a launch for each Job that is made, also for a task that $given", ({ status }) => {
+    const whole: Seed = { ...plainSeed, life: "outlasted", launches: 1, maxLaunches: 3 }
+    const world = worldOf(whole)
+    const { actions, status: { launches } } = plan(policyOf(whole), { ...world, task: { ...world.task, status: { ...world.task.status, ...status } } }, noon)
+    expect([actions.map(({ _tag }) => _tag), launches]).toEqual([["CreateJob"], 2])
   })
 
   it("looks at a Job that waits for a quota when the minute is over", () => {
-    const whole: Seed = { ...plainSeed, life: "outlasted", job: "active", warning: "quota" }
+    const whole: Seed = { ...plainSeed, life: "quota", job: "active", warning: "quota" }
     const again = (jobKnownMillis: number) => plan(policyOf(whole), { ...worldOf(whole), jobKnownMillis }, noon).requeueAfterMillis
     expect([again(10_000), again(40_000)]).toEqual([Option.some(10_000), Option.some(20_000)])
   })

@@ -37,7 +37,7 @@ export const Seed = Schema.Struct({
   pool: Schema.Boolean,
   cancel: Schema.Boolean,
   deleted: Schema.Boolean,
-  life: Schema.Literals(["new", "queued", "starting", "evicted", "outlasted", "claimed", "unsaved", "succeeded", "failed", "cancelled", "lost"]),
+  life: Schema.Literals(["new", "queued", "starting", "evicted", "quota", "outlasted", "claimed", "unsaved", "succeeded", "failed", "cancelled", "lost"]),
   reported: Schema.Boolean,
   launches: small,
   maxLaunches: Schema.Literals([1, 2, 3]),
@@ -73,6 +73,8 @@ export const success: StageResult = { outcome: "succeeded", reason: "Completed",
 
 const queuedFor = (reason: WaitReason): AgentTaskStatus => ({ phase: "Queued", reason, message: "It waits.", queue: { position: 1, reason } })
 
+const quotaMessage = "Kubernetes cannot make the Pod: exceeded quota: pods"
+
 const statusOf = ({ launches, life, reported }: Seed): AgentTaskStatus => {
   const claim = { podUid: Uid.make("pod-uid"), nonce: "n", epoch: 1, at: before(60) }
   const reportedAt = { finishedAt: before(1), ...(reported && { reportedAt: noon }) }
@@ -82,7 +84,8 @@ const statusOf = ({ launches, life, reported }: Seed): AgentTaskStatus => {
     case "queued": return { ...queuedFor("ConcurrencyLimit"), ...(launches > 0 && { launches }) }
     case "starting": return { phase: "Starting", launches: Math.max(launches, 1), job: { name: "agent-job-task" } }
     case "evicted": return { phase: "Starting", reason: "Evicted", message: "It is launched again.", launches: Math.max(launches, 1), job: { name: "agent-job-task" } }
-    case "outlasted": return { phase: "Starting", reason: "QuotaExceeded", message: "Kubernetes cannot make the Pod: exceeded quota: pods", launches: Math.max(launches, 1), job: { name: "agent-job-task" }, configHash: policy.configHash }
+    case "quota": return { phase: "Starting", reason: "QuotaExceeded", message: quotaMessage, launches: Math.max(launches, 1), job: { name: "agent-job-task" }, configHash: policy.configHash }
+    case "outlasted": return { phase: "Starting", reason: "QuotaExceeded", message: `Its Job is made anew. ${quotaMessage}`, launches, job: { name: "agent-job-task" }, configHash: policy.configHash }
     case "claimed": return { phase: "Running", reason: "Claimed", ...claimed }
     case "unsaved": return { phase: "Running", reason: "StateUnsaved", ...claimed }
     case "succeeded": return { phase: "Succeeded", reason: "Completed", ...claimed, result: success, ...reportedAt }
