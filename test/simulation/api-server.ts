@@ -57,13 +57,16 @@ const invalid = (kind: Kind<unknown>, problems: ReadonlyArray<string>, field = "
 
 const modified = "the object has been modified; please apply your changes to the latest version and try again"
 
-export const matches = ({ metadata: { labels = {}, name, namespace } }: KubernetesObject, selection: Selection): boolean =>
-  (selection.namespace === undefined || selection.namespace === namespace)
-  && (selection.labelSelector ?? "").split(",").every((part) => {
+const isSelected = (selector: string | undefined, valueOf: (key: string) => unknown): boolean =>
+  selector === undefined || selector.split(",").every((part) => {
     const [key = "", value] = part.split("=")
-    return key === "" || labels[key] === value
+    return valueOf(key) === value
   })
-  && (selection.fieldSelector ?? "").split(",").every((part) => !part.startsWith("metadata.name=") || part === `metadata.name=${name}`)
+
+export const matches = (object: KubernetesObject, { fieldSelector, labelSelector, namespace }: Selection): boolean =>
+  (namespace === undefined || namespace === object.metadata.namespace)
+  && isSelected(labelSelector, (key) => object.metadata.labels?.[key])
+  && isSelected(fieldSelector, (path) => path.split(".").reduce<unknown>((found, key) => isFields(found) ? found[key] : undefined, object))
 
 export class ApiServer {
   revision = 100

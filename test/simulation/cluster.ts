@@ -3,7 +3,7 @@
 // Used by test/simulation/simulation.
 import type { V1Job, V1Pod, V1PodFailurePolicyRule } from "@kubernetes/client-node"
 import { claimLostExitCode } from "../../src/core/manifest/places.ts"
-import { agentTasks, jobs, type Kind, leases, pods, secrets } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, events, jobs, type Kind, leases, pods, secrets } from "../../src/kubernetes/kinds.ts"
 import type { KubernetesObject } from "../../src/kubernetes/object.ts"
 import type { ApiServer } from "./api-server.ts"
 import { type Engine, killed } from "./engine.ts"
@@ -59,6 +59,10 @@ export class Cluster {
   /** By Pod: every start of its worker. */
   readonly containers = new Map<string, Array<Container>>()
   readonly #parts: Parts
+  /** Else a quota is full, and each Job is told so. */
+  hasRoomForPods = true
+  /** By the task's UID: when a Pod for it was last refused. */
+  readonly refusedAt = new Map<string, number>()
   readonly #counted = new Map<string, Counted>()
   #names = 0
 
@@ -90,6 +94,15 @@ export class Cluster {
   }
 
   // ── Job controller ──
+
+  #makePodIfThereIsRoom(job: Job): void {
+    const { name, namespace, uid } = job.metadata
+    if (this.hasRoomForPods) return this.#makePod(job)
+    this.refusedAt.set(ownerOf(job) ?? "", this.#parts.now())
+    const note = `Error creating: pods "${name}-" is forbidden: exceeded quota: pods`
+    const event = { metadata: { name: `${name}.${this.#names++}`, namespace }, regarding: { kind: "Job", uid }, type: "Warning", reason: "FailedCreate", note, eventTime: this.#server.time }
+    this.#server.create(events, event)
+  }
 
   #makePod(job: Job): void {
     const { metadata, spec } = job.spec.template
@@ -135,7 +148,11 @@ export class Cluster {
     if (counted.succeeded.size > 0) return this.#finish(now as Job, "Complete", "CompletionsReached")
     if (this.#parts.now() - Date.parse(String(job.metadata.creationTimestamp)) > activeDeadlineSeconds * 1000) return this.#finish(now as Job, "Failed", "DeadlineExceeded")
     const staying = active.filter(({ metadata }) => metadata.deletionTimestamp === undefined)
-    if ((podReplacementPolicy === "Failed" ? active : staying).length === 0 || extra) return extra || this.#parts.now() >= counted.waitsUntil ? this.#makePod(job) : undefined
+    if ((podReplacementPolicy === "Failed" ? active : staying).length === 0 || extra) {
+      if (!extra && this.#parts.now() < counted.waitsUntil) return
+      if (!this.hasRoomForPods) counted.waitsUntil = this.#parts.now() + 10_000
+      return this.#makePodIfThereIsRoom(job)
+    }
     const [, ...tooMany] = [...staying].sort((a, b) => Number(isReady(b)) - Number(isReady(a)))
     for (const pod of tooMany) this.deletePod(pod)
   }

@@ -1,5 +1,6 @@
 // Thousands of seeded schedules of crashes, lost answers, lagging caches, doubled Pods and lost nodes: nothing runs twice, all comes to rest.
 import { describe, expect, it } from "@effect/vitest"
+import { judge } from "./invariants.ts"
 import { comeToRest, runSeed, runSteps, told } from "./run.ts"
 import { Simulation } from "./simulation.ts"
 import { schedule, type Step } from "./steps.ts"
@@ -10,6 +11,14 @@ const first = Number(SIMULATION_SEED ?? 1)
 
 const go = (verb: Step["do"], nth = 0, by = 0, fault: Step["fault"] = "none"): Step => ({ do: verb, nth, by, fault })
 const goesWell = (rounds: number): ReadonlyArray<Step> => Array.from({ length: rounds }, () => go("all goes well for a while"))
+/** Everybody goes on for so long; gives what `comeToRest` wants. */
+const comeToWait = (simulation: Simulation, seconds: number): number => {
+  for (let round = 0; round < seconds / 5; round++) {
+    simulation.thread.pass(4_900)
+    simulation.round({ enginesEnd: true })
+  }
+  return judge(simulation, 0)
+}
 
 describe("the simulation", () => {
   it(`keeps all invariants in ${schedules} schedules from seed ${first}`, { timeout: 1_800_000 }, () => {
@@ -55,6 +64,18 @@ describe("what chance seldom comes to", () => {
     simulation.create(2)
     comeToRest(simulation, 0)
     expect(simulation.tasks).toMatchObject([{ status: { phase: "Succeeded" } }])
+  })
+
+  it.each([50, 4000])("an apply whose Pod waited %i s for a quota starts once there is room, by its first launch", (seconds) => {
+    const simulation = new Simulation(2) // of the shortest time to start
+    simulation.start("a")
+    simulation.cluster.hasRoomForPods = false
+    simulation.create(0)
+    const judged = comeToWait(simulation, seconds)
+    expect(simulation.tasks).toMatchObject([{ status: { phase: "Starting", reason: "QuotaExceeded", launches: 1 } }])
+    simulation.cluster.hasRoomForPods = true
+    comeToRest(simulation, judged)
+    expect(simulation.tasks).toMatchObject([{ status: { phase: "Succeeded", launches: 1 } }])
   })
 
   it("what a newer task puts past the history limit goes at once, not when it is looked at again", () => {

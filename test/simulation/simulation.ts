@@ -16,9 +16,9 @@ import { type Container, startWorker, type Truth } from "./worker-process.ts"
 
 export type ControllerName = "a" | "b"
 
-/** Small limits, so that tasks meet; one configuration a number of launches. */
+/** Small limits, so that tasks meet; one configuration a number of launches. A start may take less than a wait for a quota does. */
 const configs: ReadonlyArray<ResolvedConfig> = [0, 1, 2].map((backoffLimit) =>
-  configOf({ agent: { url: "http://pool", tokenExistingSecret: { name: "pool" } }, task: { historyPerWorkspace: 1, limits: { total: 3, perWorkspace: 2 }, startupTimeoutSeconds: 120, terminationGracePeriodSeconds: 60, job: { backoffLimit } } }))
+  configOf({ agent: { url: "http://pool", tokenExistingSecret: { name: "pool" } }, task: { historyPerWorkspace: 1, limits: { total: 3, perWorkspace: 2 }, startupTimeoutSeconds: 120 - 40 * backoffLimit, terminationGracePeriodSeconds: 60, job: { backoffLimit } } }))
 
 const templates = [
   { workspace: "one", stage: "apply" },
@@ -171,6 +171,7 @@ export class Simulation {
   /** Faults are over: nodes and the pool answer. */
   heal(): void {
     this.server.refuses = "nothing"
+    this.cluster.hasRoomForPods = true
     this.pool?.start()
     for (const name of this.cluster.nodes.keys()) {
       this.cluster.setNode(name, "removed")

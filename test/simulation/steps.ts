@@ -61,6 +61,8 @@ const table = {
   "a stranger's Job": { weight: 0.3, trouble: true, perform: (_, { nth }) => _.strangersJob(nth) },
   "garbage in the store": { weight: 0.1, trouble: true, perform: (_) => _.garbage() },
   "a quota is full": { weight: 0.5, trouble: true, perform: (_) => { _.server.refuses = "quota" } },
+  "a quota on Pods is full": { weight: 0.5, trouble: true, perform: (_) => { _.cluster.hasRoomForPods = false } },
+  "there is room for Pods": { weight: 1, perform: (_) => { _.cluster.hasRoomForPods = true } },
   "a policy refuses": { weight: 0.2, trouble: true, perform: (_) => { _.server.refuses = "policy" } },
   "Jobs are taken": { weight: 1, perform: (_) => { _.server.refuses = "nothing" } },
   // controllers
