@@ -1,0 +1,56 @@
+// Whether a base closes all egress: policies add up, so that one that keeps Pods from the metadata service alone would open all the rest again.
+import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { contentsOf } from "../../src/cli/base-contents.ts"
+
+let folder = ""
+beforeEach(() => { folder = mkdtempSync(join(tmpdir(), "base-")) })
+afterEach(() => rmSync(folder, { recursive: true }))
+
+const elsewhere = "https://git.example.com/agent-job//kustomize"
+const listing = (...components: ReadonlyArray<string>) => JSON.stringify({ resources: ["../namespace.yaml"], components })
+
+/** Of an overlay in `out`, beside these files. */
+const isClosed = (reference: string, files: Readonly<Record<string, string>> = {}): boolean => {
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(join(folder, dirname(path)), { recursive: true })
+    writeFileSync(join(folder, path), text)
+  }
+  return contentsOf({ reference, chosen: true }, join(folder, "out")).closed
+}
+
+describe("a base elsewhere", () => {
+  it.each([
+    [true, `${elsewhere}/overlays/production?ref=v0.1.0`],
+    [true, `${elsewhere}/overlays/production/?ref=v0.1.0&timeout=90s`],
+    [true, "git@git.example.com:agent-job//kustomize/overlays/production?ref=v0.1.0"],
+    [false, `${elsewhere}/overlays/agent?ref=v0.1.0`],
+    [false, `${elsewhere}/base?ref=ours/components/restricted-egress`],
+    [false, `${elsewhere}/overlays/production-of-ours?ref=v0.1.0`],
+    [false, "https://git.example.com/ours//overlays/production?ref=main"]
+  ])("closes all egress: %s, by its name %s", (closed, reference) => expect(isClosed(reference)).toBe(closed))
+})
+
+describe("a base on this machine", () => {
+  it.each<{ given: string; closed: boolean; files: Readonly<Record<string, string>> }>([
+    { given: "names the component", closed: true, files: { "mine/kustomization.yaml": listing(`${elsewhere}/components/restricted-egress?ref=v0.1.0`) } },
+    { given: "names another", closed: false, files: { "mine/kustomization.yaml": listing(`${elsewhere}/components/restrict-metadata?ref=v0.1.0`) } },
+    { given: "names it in a comment", closed: false, files: { "mine/kustomization.yaml": `components:\n# - ${elsewhere}/components/restricted-egress?ref=v0.1.0\n` } },
+    { given: "is over the overlay for production", closed: true, files: { "mine/kustomization.yaml": `resources: ["${elsewhere}/overlays/production?ref=v0.1.0"]` } },
+    {
+      given: "is over another that names a copy of it",
+      closed: true,
+      files: { "mine/kustomization.yaml": "resources: [../team]", "team/kustomization.yml": listing("../components/restricted-egress"), "components/restricted-egress/kustomization.yaml": "" }
+    },
+    {
+      given: "has a component that names one beside it",
+      closed: true,
+      files: { "mine/kustomization.yaml": listing("../components/all"), "components/all/Kustomization": listing("../restricted-egress"), "components/restricted-egress/kustomization.yaml": "" }
+    },
+    { given: "is over one for production that does not", closed: false, files: { "mine/kustomization.yaml": "resources: [../kustomize/overlays/production]", "kustomize/overlays/production/kustomization.yaml": listing() } },
+    { given: "is over one that is over itself", closed: false, files: { "mine/kustomization.yaml": "resources: [../team]", "team/kustomization.yaml": "resources: [../mine, .]" } },
+    { given: "is none that kustomize would take", closed: false, files: { "mine/kustomization.yaml": "resources: [" } }
+  ])("closes all egress, $closed, where it $given", ({ closed, files }) => expect(isClosed("../mine", files)).toBe(closed))
+})
