@@ -12,8 +12,8 @@ interface Named {
   readonly sha256: string
 }
 
-/** Of two sweeps, which are a day apart while a server runs. */
-const gapMillis = 2 * 24 * 3600 * 1000
+/** Of two sweeps, which are a day and what one takes apart while a server runs; one of them may fail. */
+const gapMillis = 3 * 24 * 3600 * 1000
 
 const isoOf = (millis: number) => DateTime.formatIso(DateTime.makeUnsafe(millis))
 
@@ -33,11 +33,11 @@ const make = Effect.gen(function*() {
       Effect.catch(({ message }) => Effect.logWarning("what nothing names any more stays on the disk for now", message))
     )
 
-  /** Since when no sweep has seen it named. A gap begins it anew: the database was away, and may be a copy that knows of no row that has named the file since. */
+  /** Since when no sweep has seen it named. A gap begins it anew: the database was away, and may be a copy that knows of no row that has named the file since. So does a clock that was ahead, or it would never be over. */
   const unnamedSince = Effect.fnUntraced(function*(sha256: string, at: number) {
     const seenAt = isoOf(at)
     const known = yield* row(Schema.Struct({ since: Timestamp }))(sql`INSERT INTO unnamed ${sql.insert({ sha256, since: seenAt, seenAt })}
-      ON CONFLICT (sha256) DO UPDATE SET since = iif(seenAt < ${isoOf(at - gapMillis)}, excluded.since, since), seenAt = excluded.seenAt RETURNING since`)
+      ON CONFLICT (sha256) DO UPDATE SET since = iif(seenAt < ${isoOf(at - gapMillis)} OR since > excluded.since, excluded.since, since), seenAt = excluded.seenAt RETURNING since`)
     return known === undefined ? at : Date.parse(known.since)
   })
 

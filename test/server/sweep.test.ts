@@ -67,7 +67,7 @@ describe("the sweep", () => {
     }))
 
   it.effect.each([
-    { given: "the server was away, and may have come back with a copy of its database", meanwhile: () => undefined, days: [100, ...daily(103, 130)] },
+    { given: "the server was away, and may have come back with a copy of its database", meanwhile: () => undefined, days: [100, ...daily(104, 130)] },
     { given: "it was stored again", meanwhile: (made: string) => storedOn(made, 115), days: daily(100, 130) }
   ])("counts anew when $given", ({ days, meanwhile }) =>
     Effect.gen(function*() {
@@ -80,6 +80,19 @@ describe("the sweep", () => {
       yield* sweptOn(made, days.slice(1))
       expect(filesIn(made)).toHaveLength(1)
       yield* sweptOn(made, daily(131, 145))
+      expect(filesIn(made)).toEqual([])
+    }))
+
+  it.effect.each([
+    { given: "a sweep failed, and each takes its time", days: [100, ...daily(102, 130).map((on) => on + 0.1)] },
+    { given: "the clock was a year ahead for one of them", days: [465, ...daily(100, 130)] }
+  ])("takes it after 30 days though $given", ({ days }) =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      yield* sweptOn(made, [])
+      writeFileSync(join(blobsIn(made), sha256("nobody's")), "nobody's")
+      storedOn(made, 60)
+      yield* sweptOn(made, days)
       expect(filesIn(made)).toEqual([])
     }))
 
