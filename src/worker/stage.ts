@@ -152,12 +152,12 @@ const perform = Effect.fnUntraced(function*(workplace: Workplace, command: Stage
 const tellAfter = Duration.seconds(20)
 
 /** The engine is gone, and the server has not taken something of it: whoever reads the log is told why nothing happens. */
-const telling = <A, E, R>(what: string, wait: Effect.Effect<A, E, R>) =>
+const telling = <A, E, R>(what: string, wait: Effect.Effect<A, E, R>, within?: Duration.Duration) =>
   Effect.raceFirst(wait, Effect.gen(function*() {
     const { line } = yield* Log
     const { statePatience } = yield* Settings
     yield* Effect.sleep(tellAfter)
-    yield* line(`The engine has ended, but the pool's server has not taken ${what}. The worker goes on trying, for ${Duration.format(statePatience)} at most.`)
+    yield* line(`The engine has ended, but the pool's server has not taken ${what}. The worker goes on trying, for ${Duration.format(within ?? statePatience)} at most.`)
     return yield* Effect.never
   }))
 
@@ -167,17 +167,17 @@ const telling = <A, E, R>(what: string, wait: Effect.Effect<A, E, R>) =>
  */
 export const settle = Effect.fnUntraced(function*(backing: Pick<Backing, "settleState" | "storedState" | "giveStateBack" | "saidDuring">, place: Provisioned, done: Done, journal: Journal, facts: Ref.Ref<Facts>) {
   const { poolPatience, statePatience } = yield* Settings
-  const givingBack = telling("the lock of its state back", backing.giveStateBack)
+  const givingBack = (patience: Duration.Duration) => Effect.timeoutOption(telling("the lock of its state back", backing.giveStateBack, patience), patience)
   yield* Ref.update(facts, (_) => ({ ..._, changes: changesOf(journal.entries()) }))
   const arriving = yield* Effect.forkChild(journal.flush(statePatience)) // in the same time: the Pod is not to stay for twice that
   const settled = yield* Effect.exit(Effect.mapError(telling("its last state", backing.settleState(place)), withExitCodeOf(done)))
   const known = Exit.isFailure(settled) ? { statePushed: false } : settled.value === "saved" ? { statePushed: true } : {}
   yield* Ref.update(facts, (_) => ({ ..._, ...known }))
   const inOrder = endedInOrder({ ...exitCodeOfDone(done), ...known })
-  if (inOrder) yield* Exit.isSuccess(done) ? Effect.timeoutOption(givingBack, poolPatience) : givingBack // success opens it by itself at the server
+  if (inOrder) yield* givingBack(Exit.isSuccess(done) ? poolPatience : statePatience) // success opens it by itself at the server
   if (Exit.isFailure(done) || Exit.isFailure(settled)) {
     const isTold = yield* accountFor(backing, done, inOrder, Fiber.join(arriving), journal, facts)
-    if (!inOrder && isTold) yield* givingBack
+    if (!inOrder && isTold) yield* givingBack(statePatience)
   }
   yield* settled
 })

@@ -96,13 +96,14 @@ describe("a lock of the state", () => {
 
 describe("whoever waits for a stage whose engine has ended", () => {
   it.effect.each([
-    ["its last state", killed, { settleState: () => Effect.never }],
-    ["the last words on what it made", killed, {}],
-    ["the lock of its state back", failed, { giveStateBack: Effect.never }]
-  ] as const)("is told after 20 seconds that the server has not taken %s", ([what, failure, waits]) =>
+    ["its last state", "1h", killed, { settleState: () => Effect.never }],
+    ["the last words on what it made", "1h", killed, {}],
+    ["the lock of its state back", "1h", failed, { giveStateBack: Effect.never }],
+    ["the lock of its state back", "5m", undefined, { giveStateBack: Effect.never }]
+  ] as const)("is told after 20 seconds that the server has not taken %s, and for how long it is waited: %s", ([what, patience, failure, waits]) =>
     Effect.gen(function*() {
       const { told } = yield* settling(failure, waits)
-      expect(told).toEqual([`The engine has ended, but the pool's server has not taken ${what}. The worker goes on trying, for 1h at most.\n`])
+      expect(told).toEqual([`The engine has ended, but the pool's server has not taken ${what}. The worker goes on trying, for ${patience} at most.\n`])
     }))
 
   it.effect("reads in the AgentTask too that the journal is waited for, until it has arrived", () =>
