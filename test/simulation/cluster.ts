@@ -61,8 +61,6 @@ export class Cluster {
   readonly #parts: Parts
   /** Else a quota is full, and each Job is told so. */
   hasRoomForPods = true
-  /** By the task's UID: when a Pod for it was last refused. */
-  readonly refusedAt = new Map<string, number>()
   readonly #counted = new Map<string, Counted>()
   #names = 0
 
@@ -98,7 +96,6 @@ export class Cluster {
   #makePodIfThereIsRoom(job: Job): void {
     const { name, namespace, uid } = job.metadata
     if (this.hasRoomForPods) return this.#makePod(job)
-    this.refusedAt.set(ownerOf(job) ?? "", this.#parts.now())
     const note = `Error creating: pods "${name}-" is forbidden: exceeded quota: pods`
     const event = { metadata: { name: `${name}.${this.#names++}`, namespace }, regarding: { kind: "Job", uid }, type: "Warning", reason: "FailedCreate", note, eventTime: this.#server.time }
     this.#server.create(events, event)

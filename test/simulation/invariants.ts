@@ -51,10 +51,6 @@ const judgeTask = (simulation: Simulation, { before, object, type }: Change): vo
     demand(to.claim !== undefined && to.result?.outcome === "succeeded" && to.result.exitCode === 0 && same(to.result, known), "I7", () => `${named} is Succeeded, but its worker says ${JSON.stringify(known)}`)
     if (spec.stage !== "plan") demand(isSaved(simulation, object as unknown as AgentTask), "I7", () => `${named} is Succeeded without a confirmed state`)
   }
-  if (to.reason === "StartupTimeout" && from.reason !== to.reason) {
-    const since = simulation.cluster.refusedAt.get(metadata.uid) ?? -Infinity
-    demand(simulation.thread.now - since >= config.policy.startupTimeoutSeconds * 1000, "I11", () => `${named} did not start in time, though a quota was in its way until ${simulation.thread.now - since} ms ago`)
-  }
   if (to.phase === "Queued") {
     demand(to.queue !== undefined && to.queue.position >= 1 && to.reason === to.queue.reason && (to.message ?? "").length > 5, "I11", () => `${named} waits without a word`)
   }

@@ -66,7 +66,7 @@ describe("what chance seldom comes to", () => {
     expect(simulation.tasks).toMatchObject([{ status: { phase: "Succeeded" } }])
   })
 
-  it.each([50, 4000])("an apply whose Pod waited %i s for a quota starts once there is room, by its first launch", (seconds) => {
+  it.each([70, 4000])("an apply whose Pod waited %i s for a quota starts once there is room, by its first launch", (seconds) => {
     const simulation = new Simulation(2) // of the shortest time to start
     simulation.start("a")
     simulation.cluster.hasRoomForPods = false
