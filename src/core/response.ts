@@ -196,7 +196,7 @@ export const clearAwayOrFail: Respond = (_) => {
   // Said first, guarded by the version: a Pod that has claimed the task meanwhile keeps its Job.
   if (!sameNews(_, news)) return later(launched(_, tell(_, news)), 0)
   const soonest = delayMillis(launches) - _.observed.jobKnownMillis
-  return soonest > 0 ? later(tell(_, news), soonest) : unchanged(_, deleteJob(_).actions)
+  return soonest > 0 ? later(tell(_, news), soonest) : deleteJob(_)
 }
 
 /** What a start waits for, or that nothing is known to keep it. */

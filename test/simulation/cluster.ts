@@ -93,9 +93,7 @@ export class Cluster {
 
   // ── Job controller ──
 
-  #makePodIfThereIsRoom(job: Job): void {
-    const { name, namespace, uid } = job.metadata
-    if (this.hasRoomForPods) return this.#makePod(job)
+  #tellOfFullQuota({ metadata: { name, namespace, uid } }: Job): void {
     const note = `Error creating: pods "${name}-" is forbidden: exceeded quota: pods`
     const event = { metadata: { name: `${name}.${this.#names++}`, namespace }, regarding: { kind: "Job", uid }, type: "Warning", reason: "FailedCreate", note, eventTime: this.#server.time }
     this.#server.create(events, event)
@@ -147,8 +145,9 @@ export class Cluster {
     const staying = active.filter(({ metadata }) => metadata.deletionTimestamp === undefined)
     if ((podReplacementPolicy === "Failed" ? active : staying).length === 0 || extra) {
       if (!extra && this.#parts.now() < counted.waitsUntil) return
-      if (!this.hasRoomForPods) counted.waitsUntil = this.#parts.now() + 10_000
-      return this.#makePodIfThereIsRoom(job)
+      if (this.hasRoomForPods) return this.#makePod(job)
+      counted.waitsUntil = this.#parts.now() + 10_000
+      return this.#tellOfFullQuota(job)
     }
     const [, ...tooMany] = [...staying].sort((a, b) => Number(isReady(b)) - Number(isReady(a)))
     for (const pod of tooMany) this.deletePod(pod)
