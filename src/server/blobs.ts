@@ -1,20 +1,22 @@
 // Large things (archives, saved plans, states) as files named by their SHA-256: they stream without passing through SQLite's pages and its WAL.
-// A digest is given out only when its file is complete and on disk (write aside, fsync, rename, fsync of the directory), so a row never names a torn blob.
-// Used by the stores, which commit the digest afterwards; logs are rows instead, since they grow.
+// A file gets its name in the transaction whose row names it, and is complete and on disk by then (write aside, fsync, rename, fsync of the directory), so a row never names a torn blob or one that goes.
+// Used by the stores; logs are rows instead, since they grow.
 import * as NodeStream from "@effect/platform-node/NodeStream"
-import { Context, Duration, Effect, Layer, Option, Schema, Stream } from "effect"
+import { Context, Duration, Effect, Layer, Option, Schema, type Scope, Stream } from "effect"
 import { createHash, randomBytes, randomUUID } from "node:crypto"
-import { createReadStream, existsSync, rmSync, statSync } from "node:fs"
-import { type FileHandle, mkdir, open, opendir, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
+import { closeSync, createReadStream, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs"
+import { type FileHandle, mkdir, open, opendir, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Sha256 } from "../schema/names.ts"
 import { conflict, Refused, tooLarge } from "./refused.ts"
 import { ServerError } from "./settings.ts"
 import { sharedVerdict } from "./shared-verdict.ts"
 
-interface Blob {
+/** Complete and on disk, though nobody can ask for it yet. */
+export interface Received {
   readonly sha256: Sha256
   readonly sizeBytes: number
+  readonly aside: string
 }
 
 interface Limits {
@@ -24,17 +26,18 @@ interface Limits {
 }
 
 export class Blobs extends Context.Service<Blobs, {
-  /** Fails with 413 past the limit, 409 on another digest than expected, 503 when the disk is full. */
-  readonly put: <E>(bytes: Stream.Stream<Uint8Array, E>, limits: Limits) => Effect.Effect<Blob, E | Refused>
+  /** Goes with the scope unless it is stored. Fails with 413 past the limit, 409 on another digest than expected, 503 when the disk is full. */
+  readonly receive: <E>(bytes: Stream.Stream<Uint8Array, E>, limits: Limits) => Effect.Effect<Received, E | Refused, Scope.Scope>
+  /** How it begins. */
+  readonly head: (received: Received, bytes: number) => Effect.Effect<Uint8Array, Refused>
+  /** At once, in the transaction whose row names it. */
+  readonly store: (received: Received) => Effect.Effect<void, Refused>
   readonly stream: (sha256: string) => Stream.Stream<Uint8Array, Refused>
-  readonly head: (sha256: string, bytes: number) => Effect.Effect<Uint8Array, Refused>
   readonly sizeBytes: (sha256: string) => Effect.Effect<number, Refused>
   /** Whole, checked against its digest; 503 when it is damaged. For states. */
   readonly read: (sha256: string) => Effect.Effect<Uint8Array, Refused>
   /** At once, in the transaction that has seen that no row names it. */
   readonly remove: (sha256: string) => Effect.Effect<void, Refused>
-  /** In the transaction whose row is to name it: 503 if it was removed since it was put. */
-  readonly hold: (sha256: string) => Effect.Effect<void, Refused>
   /** All there are, a few at a time. On the way those go that an earlier process did not finish. */
   readonly all: Stream.Stream<Sha256, Refused>
   /** Nothing of one that went meanwhile. */
@@ -56,17 +59,17 @@ const storage = (cause: unknown) => {
   })
 }
 
-const gone = new Refused({ status: 503, error: "storage", message: "What was sent was removed before it was recorded, since nothing else needed it; send it again." })
-
 const onDisk = <A>(use: () => Promise<A>) => Effect.tryPromise({ try: use, catch: storage })
+/** Within a transaction, which is the server's only one. */
+const atOnce = <A>(use: () => A) => Effect.try({ try: use, catch: storage })
 
 /** Without it a new name may be gone after a power cut. */
-export const syncDirectory = async (directory: string) => {
-  const handle = await open(directory, "r")
+export const syncDirectory = (directory: string) => {
+  const opened = openSync(directory, "r")
   try {
-    await handle.sync()
+    fsyncSync(opened)
   } finally {
-    await handle.close()
+    closeSync(opened)
   }
 }
 
@@ -102,22 +105,20 @@ const make = Effect.fnUntraced(function*(directory: string) {
       return { sha256, sizeBytes }
     })
 
-  const put = <E>(bytes: Stream.Stream<Uint8Array, E>, limits: Limits): Effect.Effect<Blob, E | Refused> =>
-    Effect.suspend(() => {
+  const receive = <E>(bytes: Stream.Stream<Uint8Array, E>, limits: Limits) =>
+    Effect.gen(function*() {
       const aside = join(directory, `${unfinished}-${randomUUID()}`)
-      return Effect.acquireUseRelease(
+      yield* Effect.addFinalizer(() => Effect.promise(() => rm(aside, { force: true })))
+      const received = yield* Effect.acquireUseRelease(
         onDisk(() => open(aside, "wx", 0o600)),
         (handle) => fill(handle, bytes, limits),
         (handle) => Effect.promise(() => handle.close())
-      ).pipe(
-        Effect.tap(({ sha256 }) => onDisk(async () => {
-          await rename(aside, path(sha256))
-          await syncDirectory(directory)
-        })),
-        Effect.onExit((exit) => exit._tag === "Success" ? Effect.void : Effect.promise(() => rm(aside, { force: true })))
       )
+      return { ...received, aside }
     })
 
+  /** Who reads it to its end closes it, who is interrupted before does not. */
+  const opened = Effect.acquireRelease(onDisk(() => opendir(directory)), (entries) => Effect.ignore(onDisk(() => entries.close())))
   const isTorn = (name: string) => name.startsWith("new-") && !name.startsWith(unfinished)
 
   const read = Effect.fn("Blobs.read")(function*(sha256: string) {
@@ -137,10 +138,9 @@ const make = Effect.fnUntraced(function*(directory: string) {
   }), Duration.seconds(5))
 
   return Blobs.of({
-    put,
-    stream: (sha256) => NodeStream.fromReadable({ evaluate: () => createReadStream(path(sha256)), onError: storage }),
-    head: (sha256, bytes) => onDisk(async () => {
-      const handle = await open(path(sha256), "r")
+    receive,
+    head: ({ aside }, bytes) => onDisk(async () => {
+      const handle = await open(aside, "r")
       try {
         const { buffer, bytesRead } = await handle.read(new Uint8Array(bytes), 0, bytes, 0)
         return buffer.subarray(0, bytesRead)
@@ -148,17 +148,21 @@ const make = Effect.fnUntraced(function*(directory: string) {
         await handle.close()
       }
     }),
+    store: ({ aside, sha256 }) => atOnce(() => {
+      renameSync(aside, path(sha256))
+      syncDirectory(directory)
+    }),
+    stream: (sha256) => NodeStream.fromReadable({ evaluate: () => createReadStream(path(sha256)), onError: storage }),
     sizeBytes: (sha256) => Effect.map(onDisk(() => stat(path(sha256))), ({ size }) => size),
     read,
-    remove: (sha256) => Effect.try({ try: () => rmSync(path(sha256), { force: true }), catch: storage }),
-    hold: (sha256) => Effect.suspend(() => existsSync(path(sha256)) ? Effect.void : Effect.fail(gone)),
-    all: Stream.unwrap(Effect.map(onDisk(() => opendir(directory)), (entries) => Stream.fromAsyncIterable(entries, storage))).pipe(
+    remove: (sha256) => atOnce(() => rmSync(path(sha256), { force: true })),
+    all: Stream.unwrap(Effect.map(opened, (entries) => Stream.fromAsyncIterable(entries, storage))).pipe(
       Stream.tap(({ name }) => isTorn(name) ? onDisk(() => rm(join(directory, name), { force: true })) : Effect.void),
       Stream.map(({ name }) => name),
       Stream.filter(isDigest)
     ),
     about: (sha256) => Effect.map(
-      Effect.try({ try: () => Option.fromUndefinedOr(statSync(path(sha256), { throwIfNoEntry: false })), catch: storage }),
+      atOnce(() => Option.fromUndefinedOr(statSync(path(sha256), { throwIfNoEntry: false }))),
       Option.map(({ mtimeMs, size }) => ({ storedAt: mtimeMs, sizeBytes: size }))
     ),
     probe

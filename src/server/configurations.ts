@@ -9,7 +9,6 @@ import { archiveLimitBytes } from "../schema/task-api.ts"
 import { Blobs } from "./blobs.ts"
 import { row } from "./database.ts"
 import { newId } from "./ids.ts"
-import { NamedBlobs } from "./named-blobs.ts"
 import { conflict, invalid, orNotFound } from "./refused.ts"
 import { now } from "./workspaces.ts"
 
@@ -42,7 +41,6 @@ const isTarHeader = (block: Uint8Array): boolean => {
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const blobs = yield* Blobs
-  const { removeUnnamed } = yield* NamedBlobs
   const one = row(ConfigurationVersion)
 
   const get = (id: string) =>
@@ -61,16 +59,18 @@ const make = Effect.gen(function*() {
 
   const upload = Effect.fn("Configurations.upload")(function*<E>(id: string, bytes: Stream.Stream<Uint8Array, E>) {
     yield* get(id)
-    const blob = yield* blobs.put(bytes, { limitBytes: archiveLimitBytes })
-    const usable = yield* looksLikeArchive(yield* blobs.head(blob.sha256, 64 * 1024))
-    const kept = usable ? blob : { sha256: null, sizeBytes: null }
-    const stored = yield* sql.withTransaction(Effect.andThen(blobs.hold(blob.sha256), sql`UPDATE configurationVersions SET ${sql.update({ status: usable ? "uploaded" : "errored", ...kept, uploadedAt: yield* now, removedAt: null })}
-      WHERE id = ${id} AND (status <> 'uploaded' OR sha256 = ${blob.sha256}) RETURNING id`)) // decided here, since another upload may have come meanwhile
-    if (usable && stored.length > 0) return
-    yield* removeUnnamed([blob])
-    if (stored.length === 0) return yield* conflict("already-uploaded", "This configuration version has another archive already; create a new version.")
-    return yield* invalid("The body is not a gzipped tar archive; upload what `tar -cz` makes of the configuration's directory.")
-  })
+    const received = yield* blobs.receive(bytes, { limitBytes: archiveLimitBytes })
+    const { sha256, sizeBytes } = received
+    const usable = yield* looksLikeArchive(yield* blobs.head(received, 64 * 1024))
+    const kept = usable ? { sha256, sizeBytes } : { sha256: null, sizeBytes: null }
+    yield* sql.withTransaction(Effect.gen(function*() {
+      const taken = yield* sql`UPDATE configurationVersions SET ${sql.update({ status: usable ? "uploaded" : "errored", ...kept, uploadedAt: yield* now, removedAt: null })}
+        WHERE id = ${id} AND (status <> 'uploaded' OR sha256 = ${sha256}) RETURNING id` // decided here, since another upload may have come meanwhile
+      if (taken.length === 0) return yield* conflict("already-uploaded", "This configuration version has another archive already; create a new version.")
+      if (usable) yield* blobs.store(received)
+    }))
+    if (!usable) return yield* invalid("The body is not a gzipped tar archive; upload what `tar -cz` makes of the configuration's directory.")
+  }, Effect.scoped)
 
   return { get, create, latest, upload }
 })

@@ -4,7 +4,7 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Sha256, Timestamp } from "../schema/names.ts"
-import { Blobs } from "./blobs.ts"
+import { Blobs, type Received } from "./blobs.ts"
 import { row, rows } from "./database.ts"
 import { newId } from "./ids.ts"
 import { NamedBlobs } from "./named-blobs.ts"
@@ -26,7 +26,9 @@ const KeptState = Schema.Struct({
   receivedAt: Timestamp
 })
 type KeptState = typeof KeptState.Type
-export type Refusal = Omit<KeptState, "id" | "receivedAt">
+export interface Refusal extends Omit<KeptState, "id" | "receivedAt" | "sha256" | "sizeBytes"> {
+  readonly received: Received
+}
 
 const Gone = Schema.Struct({ sha256: Sha256 })
 
@@ -52,19 +54,19 @@ const make = Effect.gen(function*() {
     return [...ofStage, ...ofWorkspace]
   })
 
-  /** The same state of a stage is kept once, and `ifNew` done in the same transaction. Nothing if it is one too many. The caller lets no other state be stored meanwhile. */
+  /** The same state of a stage is kept once, and `ifNew` done in the same transaction. Nothing if it is one too many. */
   const keep = Effect.fn("Evidence.keep")(function*(refused: Refusal, ifNew: Effect.Effect<void, SqlError.SqlError>) {
+    const { sha256, sizeBytes } = refused.received
     const id = yield* newId("ev")
     const gone = yield* sql.withTransaction(Effect.gen(function*() {
-      yield* blobs.hold(refused.sha256)
       const made = yield* sql`INSERT INTO evidence (id, seq, workspaceId, stageId, serial, lineage, sha256, sizeBytes, why, receivedAt)
-        SELECT ${id}, COALESCE(MAX(seq), 0) + 1, ${refused.workspaceId}, ${refused.stageId}, ${refused.serial}, ${refused.lineage}, ${refused.sha256}, ${refused.sizeBytes}, ${refused.why}, ${yield* now}
+        SELECT ${id}, COALESCE(MAX(seq), 0) + 1, ${refused.workspaceId}, ${refused.stageId}, ${refused.serial}, ${refused.lineage}, ${sha256}, ${sizeBytes}, ${refused.why}, ${yield* now}
         FROM evidence WHERE true ON CONFLICT DO NOTHING RETURNING id`
-      if (made.length > 0) yield* ifNew
+      if (made.length > 0) yield* Effect.andThen(blobs.store(refused.received), ifNew)
       return yield* prune(refused)
     }))
     yield* removeUnnamed(gone)
-    return yield* ofStage(refused.stageId, refused.sha256)
+    return yield* ofStage(refused.stageId, sha256)
   })
 
   return { find, list, ofStage, keep, read: ({ sha256 }: KeptState) => blobs.read(sha256) }

@@ -46,7 +46,7 @@ const make = Effect.gen(function*() {
     const path = directory === "" ? fileName : `${directory.replace(/\/+$/u, "")}/${fileName}`
     const blocks = importBlocks({ unsaved: found, unsavedCount: found.length, unknown: [], unknownCount: 0 })
     const bytes = Stream.concat(Stream.fromEffect(beginning(path, blocks)), blobs.stream(sha256))
-    return yield* blobs.put(bytes, { limitBytes: archiveLimitBytes })
+    return yield* blobs.receive(bytes, { limitBytes: archiveLimitBytes })
   })
 
   /** What the stage of a rescue made that a run can import. */
@@ -79,11 +79,11 @@ const make = Effect.gen(function*() {
     if (next === undefined) return yield* conflict("nothing-to-import", `Nothing with an id that can be imported is missing in the state of ${name}.`)
     const { found, rescue } = next
     const before = yield* runs.get((yield* stages.get(rescue.stageId)).runId)
-    const { sha256 } = yield* archiveWith(before.configurationVersionId, workspace.workingDirectory, found)
+    const archive = yield* archiveWith(before.configurationVersionId, workspace.workingDirectory, found)
     const create = runs.create({
       workspaceId: workspace.id,
       configurationVersionId: before.configurationVersionId,
-      archiveSha256: sha256,
+      archiveSha256: archive.sha256,
       planOnly: false,
       autoApply: false,
       destroy: false,
@@ -93,8 +93,8 @@ const make = Effect.gen(function*() {
       variables: before.variables,
       rescueId: rescue.id
     })
-    return yield* sql.withTransaction(Effect.andThen(noneRuns(pending), create)) // another may have begun while the archive was made
-  })
+    return yield* sql.withTransaction(Effect.andThen(Effect.andThen(noneRuns(pending), blobs.store(archive)), create)) // another may have begun while the archive was made
+  }, Effect.scoped)
 
   return { start }
 })

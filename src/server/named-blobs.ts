@@ -1,5 +1,5 @@
 // Which blobs a row names: all that must stay on the disk, and the way to remove one that nothing names any more.
-// Invariant: every column that holds a blob's digest is in `names`, for as long as anybody may ask for it; a row names a file, and a file goes, only in a transaction that has looked at the other.
+// Invariant: every column that holds a blob's digest is in `names`, for as long as anybody may ask for it; a file comes with its row, and goes only in a transaction that has seen no row of it.
 // Used by upkeep, and by the stores when they let something go.
 import { Clock, Context, DateTime, Effect, Layer, Option, Schema, Stream } from "effect"
 import { SqlClient } from "effect/sql"

@@ -1,14 +1,14 @@
 // Runs: each step of core/run-machine, and all that follows from it, in one transaction.
 // Invariant: a workspace is held by one run that may apply, from its turn to its end; the others wait as pending, oldest first.
 // Used by the TFE routes (a person's wishes) and by assignments and stage-ends (an agent's words).
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { isFinal, move, type RunEvent } from "../core/run-machine.ts"
 import { Engine, PlanOptions } from "../schema/agent-task.ts"
 import { RunId, Sha256, Timestamp, WorkspaceName } from "../schema/names.ts"
 import { Approval, RunStatus } from "../schema/run.ts"
 import { Changes } from "../schema/stage-result.ts"
-import { Blobs } from "./blobs.ts"
+import { Blobs, type Received } from "./blobs.ts"
 import { Commits } from "./commits.ts"
 import { row, rows } from "./database.ts"
 import { Effects } from "./effects.ts"
@@ -127,7 +127,7 @@ const make = Effect.gen(function*() {
     }
     const noArchive = invalid("The archive of the run's configuration version is not stored any more; upload it again, or a new version.")
     yield* sql.withTransaction(Effect.gen(function*() {
-      yield* Effect.mapError(blobs.hold(asked.archiveSha256), () => noArchive)
+      if (Option.isNone(yield* blobs.about(asked.archiveSha256))) return yield* noArchive
       const [last] = yield* rows(Schema.Struct({ seq: Schema.Int }))(sql`SELECT COALESCE(MAX(seq), 0) AS seq FROM runs`)
       yield* sql`INSERT INTO runs ${sql.insert({ ...made, seq: (last?.seq ?? 0) + 1 })}`
       yield* asked.planOnly || asked.rescueId !== undefined ? stages.create(id, "plan") : dispatch(asked.workspaceId)
@@ -176,14 +176,15 @@ const make = Effect.gen(function*() {
   )
 
   /** The saved plan of a stage, once: the same again is success. The stage may have ended while its plan was on the way. */
-  const savePlan = Effect.fn("Runs.savePlan")(function*(id: RunId, stageId: string, sha256: Sha256) {
-    const stored = yield* sql.withTransaction(Effect.andThen(blobs.hold(sha256), sql`UPDATE runs SET planSha256 = ${sha256} WHERE id = ${id} AND (planSha256 IS NULL OR planSha256 = ${sha256})
-      AND EXISTS (SELECT 1 FROM stages WHERE stages.id = ${stageId} AND stages.endedAt IS NULL) RETURNING id`))
-    if (stored.length > 0) return
-    yield* removeUnnamed([{ sha256 }])
-    const { endedAt } = yield* stages.get(stageId)
-    return yield* endedAt === null ? conflict("plan-exists", `The run ${id} has another saved plan already; it is kept.`) : unauthorized()
-  })
+  const savePlan = Effect.fn("Runs.savePlan")((id: RunId, stageId: string, received: Received) =>
+    sql.withTransaction(Effect.gen(function*() {
+      const { endedAt } = yield* stages.get(stageId)
+      if (endedAt !== null) return yield* unauthorized()
+      const { planSha256 } = yield* get(id)
+      if (planSha256 !== null && planSha256 !== received.sha256) return yield* conflict("plan-exists", `The run ${id} has another saved plan already; it is kept.`)
+      yield* blobs.store(received)
+      yield* sql`UPDATE runs SET planSha256 = ${received.sha256} WHERE id = ${id}`
+    })))
 
   /** What an attempt stored that came to no result is nobody's plan. */
   const forgetPlan = (run: Run) => Effect.andThen(sql`UPDATE runs SET planSha256 = NULL WHERE id = ${run.id}`, letPlanGo(run))

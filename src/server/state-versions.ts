@@ -1,14 +1,14 @@
 // States of workspaces: every accepted body is a version, taken only under the current lock; a stage's that is refused is kept as evidence.
 // Invariants: each lock raises the workspace's epoch; the lineage stays; the serial never falls; what was answered is on disk, until more of the same lock are.
 // Used by the task API (workers), the state API (people), the rescues and the TFE routes (outputs).
-import { Context, Effect, Layer, Option, Result, Schema, Semaphore, Stream } from "effect"
+import { Context, Effect, Layer, Option, Result, Schema, Stream } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { jsonExcess } from "../core/json-depth.ts"
 import { stateHead } from "../core/state-head.ts"
 import { Stage } from "../schema/agent-task.ts"
 import { RunId, Sha256, Timestamp } from "../schema/names.ts"
 import { type KeptRefusal, LockInfo, stateLimitBytes } from "../schema/task-api.ts"
-import { Blobs } from "./blobs.ts"
+import { Blobs, type Received } from "./blobs.ts"
 import { row, rows } from "./database.ts"
 import { Evidence, type Refusal } from "./evidence.ts"
 import { newId } from "./ids.ts"
@@ -126,8 +126,6 @@ const make = Effect.gen(function*() {
   const read = (version: StateVersion) => blobs.read(version.sha256)
   /** Newest first. */
   const forcedUnlocks = (workspaceId: string, limit: number) => rows(ForcedUnlock)(sql`SELECT * FROM forcedUnlocks WHERE workspaceId = ${workspaceId} ORDER BY seq DESC LIMIT ${limit}`)
-  /** One state after another from its file to its row, so that none goes in between. */
-  const inTurn = Semaphore.makeUnsafe(1)
 
   /** Gives the epoch. Who has the lock gets it again with the same id, since the answer may have been lost. */
   const lock = Effect.fn("StateVersions.lock")((workspaceId: string, info: LockInfo, holder: string) =>
@@ -180,10 +178,10 @@ const make = Effect.gen(function*() {
   /** Frees what a stage held when it ended: its token is over, so nothing of it can come any more. */
   const release = (holder: string) => Effect.asVoid(sql`UPDATE workspaces SET lockInfo = NULL, lockHolder = NULL WHERE lockHolder = ${holder}`)
 
-  const insert = Effect.fnUntraced(function*(workspace: Workspace, version: Omit<StateVersion, "id" | "createdAt" | "workspaceId">) {
-    yield* blobs.hold(version.sha256)
+  const insert = Effect.fnUntraced(function*(workspace: Workspace, version: Omit<StateVersion, "id" | "createdAt" | "workspaceId" | "sha256" | "sizeBytes">, received: Received) {
+    yield* blobs.store(received)
     const id = yield* newId("sv")
-    const made = { ...version, id, workspaceId: workspace.id, epoch: workspace.epoch, createdAt: yield* now }
+    const made = { ...version, ...received, id, workspaceId: workspace.id, epoch: workspace.epoch, createdAt: yield* now }
     yield* sql`INSERT INTO stateVersions (id, seq, workspaceId, runId, serial, lineage, sha256, sizeBytes, epoch, createdAt)
       SELECT ${made.id}, COALESCE(MAX(seq), 0) + 1, ${made.workspaceId}, ${made.runId}, ${made.serial}, ${made.lineage}, ${made.sha256}, ${made.sizeBytes}, ${made.epoch}, ${made.createdAt}
       FROM stateVersions`
@@ -196,7 +194,7 @@ const make = Effect.gen(function*() {
       SELECT id FROM stateVersions WHERE workspaceId = ${id} AND epoch = ${epoch} ORDER BY seq DESC LIMIT -1 OFFSET ${keptOfLock}) RETURNING sha256`)
   })
 
-  const put = (bytes: Uint8Array, expected?: string) => blobs.put(Stream.succeed(bytes), { limitBytes: stateLimitBytes, expected })
+  const receive = (bytes: Uint8Array, expected?: string) => blobs.receive(Stream.succeed(bytes), { limitBytes: stateLimitBytes, expected })
 
   const endOf = (stageId: string) => row(Over)(sql`SELECT stage, runId FROM stages WHERE id = ${stageId} AND endedAt IS NOT NULL`)
 
@@ -208,7 +206,7 @@ const make = Effect.gen(function*() {
   /** Keeps a state of a stage as evidence, for which a rescue is open if the stage is over. Nothing if the stage is over and the state was stored before. */
   const keep = Effect.fnUntraced(function*(state: Refusal): Effect.fn.Return<Left | undefined, Refused | SqlError.SqlError> {
     if ((yield* endOf(state.stageId)) !== undefined) {
-      const stored = yield* sql`SELECT id FROM stateVersions WHERE workspaceId = ${state.workspaceId} AND sha256 = ${state.sha256}`
+      const stored = yield* sql`SELECT id FROM stateVersions WHERE workspaceId = ${state.workspaceId} AND sha256 = ${state.received.sha256}`
       if (stored.length > 0) return undefined
     }
     const kept = yield* evidence.keep(state, openIfOver(state))
@@ -221,7 +219,7 @@ const make = Effect.gen(function*() {
   const accept = Effect.fn("StateVersions.accept")(function*(workspaceId: string, { by, bytes, lockId, sha256 }: NewState) {
     const { excess, lineage, serial } = yield* know(bytes)
     if (excess !== undefined && by === undefined) return yield* excess
-    const blob = yield* put(bytes, sha256)
+    const received = yield* receive(bytes, sha256)
     const superseded = yield* sql.withTransaction(Effect.gen(function*() {
       if (excess !== undefined) return yield* excess
       const workspace = yield* workspaces.get(workspaceId)
@@ -230,41 +228,41 @@ const make = Effect.gen(function*() {
       if (workspace.lockInfo.ID !== lockId || !isOwn) return yield* locked(workspace)
       const before = yield* current(workspaceId)
       if (before !== undefined) {
-        if (before.serial === serial && before.sha256 === blob.sha256) return []
+        if (before.serial === serial && before.sha256 === received.sha256) return []
         yield* Effect.fromResult(mayFollow(before, { lineage, serial }))
       }
-      yield* insert(workspace, { ...blob, lineage, serial, runId: by?.runId ?? null })
+      yield* insert(workspace, { lineage, serial, runId: by?.runId ?? null }, received)
       return yield* supersede(workspace)
     })).pipe(Effect.catchTag("Refused", (refused): Effect.Effect<ReadonlyArray<Superseded>, Refused | SqlError.SqlError> =>
       by === undefined || !(isRefusal(refused) || refused === excess) ? Effect.fail(refused) : Effect.flatMap(
-        keep({ workspaceId, stageId: by.holder, lineage, serial, ...blob, why: refused.message }),
+        keep({ workspaceId, stageId: by.holder, lineage, serial, received, why: refused.message }),
         (left) => left === undefined ? Effect.succeed([]) : Effect.fail(new Refused({ ...refused, message: `${refused.message} ${left.sentence}`, details: { ...refused.details, ...left.details } }))
       )))
     yield* removeUnnamed(superseded)
-  }, inTurn.withPermit)
+  }, Effect.scoped)
 
   /** A state of a stage that is over can only be left as evidence, for which a rescue is open then. Nothing if the state was stored before. */
   const leave = Effect.fn("StateVersions.leave")(function*(stageId: string, workspaceId: string, { bytes, sha256, why }: { readonly bytes: Uint8Array; readonly sha256?: string | undefined; readonly why: string }) {
     const { excess, lineage, serial } = yield* know(bytes)
-    const blob = yield* put(bytes, sha256)
-    return yield* keep({ workspaceId, stageId, lineage, serial, ...blob, why: excess === undefined ? why : `${why} ${excess.message}` })
-  }, inTurn.withPermit)
+    const received = yield* receive(bytes, sha256)
+    return yield* keep({ workspaceId, stageId, lineage, serial, received, why: excess === undefined ? why : `${why} ${excess.message}` })
+  }, Effect.scoped)
 
   /** Makes a state the next version, where nobody has the lock, and does what belongs to it in the same transaction. */
   const adopt = Effect.fn("StateVersions.adopt")(function*<E>(workspaceId: string, bytes: Uint8Array, runId: RunId, also: Effect.Effect<void, E>) {
     const { excess, lineage, serial } = yield* know(bytes)
     if (excess !== undefined) return yield* excess
-    const blob = yield* put(bytes)
+    const received = yield* receive(bytes)
     yield* sql.withTransaction(Effect.gen(function*() {
       const workspace = yield* workspaces.get(workspaceId)
       if (workspace.lockInfo !== null) return yield* locked(workspace)
       const before = yield* current(workspaceId)
       if (before !== undefined) yield* Effect.fromResult(mayFollow(before, { lineage, serial }))
       yield* sql`UPDATE workspaces SET epoch = epoch + 1 WHERE id = ${workspaceId}`
-      yield* insert({ ...workspace, epoch: workspace.epoch + 1 }, { ...blob, lineage, serial, runId })
+      yield* insert({ ...workspace, epoch: workspace.epoch + 1 }, { lineage, serial, runId }, received)
       yield* also
     }))
-  }, inTurn.withPermit)
+  }, Effect.scoped)
 
   return { find, current, read, forcedUnlocks, lock, unlock, forceUnlock, standing, release, accept, leave, adopt }
 })

@@ -90,10 +90,9 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
         if (stage.stage !== "plan") return yield* conflict("wrong-stage", "Only the plan stage stores a saved plan.")
         const expected = request.headers[taskHeader.digest]
         if (expected === undefined) return yield* invalid(`A saved plan needs its SHA-256 in the header ${taskHeader.digest}.`)
-        const { sha256 } = yield* blobs.put(request.stream, { limitBytes: planLimitBytes, expected })
-        yield* runs.savePlan(run.id, stage.id, sha256)
+        yield* runs.savePlan(run.id, stage.id, yield* blobs.receive(request.stream, { limitBytes: planLimitBytes, expected }))
         return noContent
-      })),
+      }).pipe(Effect.scoped)),
     task("POST", taskPath.log, (request, stage) =>
       Effect.gen(function*() {
         const offset = yield* countOf(request, "offset", 0)

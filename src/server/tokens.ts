@@ -93,7 +93,7 @@ const newKey = async (file: string) => {
   const key = randomBytes(keyBytes)
   await writeFile(`${file}.new`, key, { mode: 0o600, flush: true })
   await rename(`${file}.new`, file)
-  await syncDirectory(dirname(file))
+  syncDirectory(dirname(file))
   return key
 }
 

@@ -27,7 +27,7 @@ interface Offering {
 const offering = Effect.gen(function*() {
   const { id: workspaceId } = yield* Effect.flatMap(Workspaces, (workspaces) => workspaces.ensure(WorkspaceName.make("demo")))
   const version = yield* Effect.flatMap(Configurations, (configurations) => configurations.create(workspaceId, false))
-  const { sha256: archiveSha256 } = yield* Effect.flatMap(Blobs, (blobs) => blobs.put(Stream.empty, { limitBytes: 0 }))
+  const { sha256: archiveSha256 } = yield* Effect.flatMap(Blobs, (blobs) => Effect.scoped(Effect.tap(blobs.receive(Stream.empty, { limitBytes: 0 }), blobs.store)))
   const runs = yield* Runs
   const { id } = yield* runs.create({
     workspaceId, configurationVersionId: version.id, archiveSha256, planOnly: false, autoApply: false, destroy: false, message: "", engine: undefined, options: {}, variables: []

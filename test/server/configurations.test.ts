@@ -98,6 +98,21 @@ describe("a body that was stored before it was refused", () =>
       expect((yield* planner.savePlan("the plan")).status).toBe(204)
     })))
 
+describe("the same bytes", () =>
+  it.live("sent many times at once are answered each as if alone, though the refused ones are removed meanwhile", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const me = person(url)
+      yield* me.start("demo")
+      const planner = worker(url, yield* agent(url).take)
+      yield* planner.savePlan("the plan")
+      const workspaceId = yield* me.workspace("demo")
+      const atOnce = <A, E, R>(send: (index: number) => Effect.Effect<A, E, R>) => Effect.all(Array.from({ length: 40 }, (_, index) => send(index)), { concurrency: 8 })
+      const uploads = yield* atOnce(() => me.upload(workspaceId, Buffer.from("not an archive")))
+      const plans = yield* atOnce(() => planner.savePlan("another"))
+      expect([...new Set(uploads.map(({ status }) => status)), ...new Set(plans.map(({ status }) => status))]).toEqual([422, 409])
+    })))
+
 describe("a request that is not as expected", () =>
   it.live("is told which field, never its value", () =>
     Effect.gen(function*() {

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, Stream } from "effect"
+import { Effect, Layer, Option, type Scope, Stream } from "effect"
+import { readdirSync } from "node:fs"
+import { join } from "node:path"
 import { Sha256, WorkspaceName } from "../../src/schema/names.ts"
 import { Blobs } from "../../src/server/blobs.ts"
 import { Configurations } from "../../src/server/configurations.ts"
-import { Evidence } from "../../src/server/evidence.ts"
 import { NamedBlobs } from "../../src/server/named-blobs.ts"
 import { Runs } from "../../src/server/runs.ts"
 import { stores } from "../../src/server/server.ts"
@@ -11,7 +12,7 @@ import { Stages } from "../../src/server/stages.ts"
 import { Workspaces } from "../../src/server/workspaces.ts"
 import { archiveOf, directory, optionsIn } from "./live-server.ts"
 
-const inStores = <A, E>(use: Effect.Effect<A, E, Layer.Success<ReturnType<typeof stores>>>) =>
+const inStores = <A, E>(use: Effect.Effect<A, E, Layer.Success<ReturnType<typeof stores>> | Scope.Scope>) =>
   Effect.flatMap(directory, (made) => Effect.flatMap(Layer.build(stores(optionsIn(made))), (context) => Effect.provide(use, context)))
 
 /** A run, the stage of its plan, and its archive, which is on the disk. */
@@ -27,27 +28,30 @@ const waitingRun = Effect.gen(function*() {
   return { run, stageId: stage?.id ?? expect.fail("it has a stage"), archiveSha256 }
 })
 
-/** Put, and removed before its row: as nothing named it then. */
-const lost = Effect.gen(function*() {
-  const { sha256 } = yield* (yield* Blobs).put(Stream.succeed(Buffer.from("lost")), { limitBytes: 10 })
-  yield* (yield* NamedBlobs).removeUnnamed([{ sha256 }])
-  return sha256
-})
+const received = (text: string) => Effect.flatMap(Blobs, (blobs) => blobs.receive(Stream.succeed(Buffer.from(text)), { limitBytes: 100 }))
 
-describe("a file that went before its row was written", () => {
-  it.live("is no saved plan: whoever sent it hears that it is to be sent again", () =>
+describe("a body", () => {
+  it.live("is nobody's until a row names it, and gone from the disk if none does", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const files = () => readdirSync(join(made, "data", "blobs"))
+      yield* Effect.gen(function*() {
+        const { about } = yield* Blobs
+        yield* Effect.scoped(Effect.gen(function*() {
+          const { sha256 } = yield* received("unwanted")
+          expect([files().length, yield* about(sha256)]).toEqual([1, Option.none()])
+        }))
+        expect(files()).toEqual([])
+      }).pipe(Effect.provide(yield* Layer.build(stores(optionsIn(made)))))
+    }))
+
+  it.live("that another sender's refusal takes from the disk is there again with its row", () =>
     inStores(Effect.gen(function*() {
       const { run, stageId } = yield* waitingRun
-      expect(yield* Effect.flip((yield* Runs).savePlan(run.id, stageId, yield* lost))).toMatchObject({ status: 503 })
-      expect((yield* (yield* Runs).get(run.id)).planSha256).toBeNull()
-    })))
-
-  it.live("is no evidence", () =>
-    inStores(Effect.gen(function*() {
-      const { run: { workspaceId }, stageId } = yield* waitingRun
-      const refused = { workspaceId, stageId, serial: 1, lineage: "l", sha256: yield* lost, sizeBytes: 4, why: "" }
-      expect(yield* Effect.flip((yield* Evidence).keep(refused, Effect.void))).toMatchObject({ status: 503 })
-      expect(yield* (yield* Evidence).list(workspaceId)).toEqual([])
+      const plan = yield* received("the plan")
+      yield* (yield* NamedBlobs).removeUnnamed([plan])
+      yield* (yield* Runs).savePlan(run.id, stageId, plan)
+      expect(String(yield* Effect.map((yield* Blobs).read(plan.sha256), Buffer.from))).toBe("the plan")
     })))
 })
 

@@ -194,7 +194,8 @@ describe("an archive", () => {
   it.effect("stays with a kept run that has one of its own beside it, as an import has", () =>
     inStores((made) => Effect.gen(function*() {
       const of = yield* version("base")
-      const { sha256: archiveSha256 } = yield* (yield* Blobs).put(Stream.succeed(archive("base and import blocks")), { limitBytes: 10_000 })
+      const { receive, store } = yield* Blobs
+      const { sha256: archiveSha256 } = yield* Effect.scoped(Effect.tap(receive(Stream.succeed(archive("base and import blocks")), { limitBytes: 10_000 }), store))
       yield* create(of, { archiveSha256 })
       yield* stage(succeeded({ hasChanges: false }))
       yield* version("newest")

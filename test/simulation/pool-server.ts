@@ -40,20 +40,20 @@ const archiveSha256 = Sha256.make("a".repeat(64))
 export const planSha256 = Sha256.make("c".repeat(64))
 
 const unused = () => Effect.die(new Error("the simulation has no such file"))
-/** The directory of files, which outlives a crash. */
+/** The directory of files, which outlives a crash. What is aside is the body itself. */
 const blobsIn = (files: Map<string, Uint8Array>) => Layer.succeed(Blobs, {
-  put: (stream, { expected }) => Effect.flatMap(Stream.runCollect(stream), (chunks) => {
+  receive: (stream, { expected }) => Effect.flatMap(Stream.runCollect(stream), (chunks) => {
     const bytes = Buffer.concat(chunks)
     const sha256 = Sha256.make(createHash("sha256").update(bytes).digest("hex"))
     if (expected !== undefined && expected !== sha256) return Effect.fail(conflict("digest-mismatch", "another digest"))
-    files.set(sha256, bytes)
-    return Effect.succeed({ sha256, sizeBytes: bytes.length })
+    return Effect.succeed({ sha256, sizeBytes: bytes.length, aside: bytes.toString("latin1") })
   }),
+  store: ({ aside, sha256 }) => Effect.sync(() => void files.set(sha256, Buffer.from(aside, "latin1"))),
   read: (sha256) => Effect.suspend(() => Effect.succeed(files.get(sha256) ?? new Uint8Array())),
   remove: (sha256) => Effect.sync(() => void files.delete(sha256)),
   stream: () => { throw new Error("the simulation streams no file") },
-  hold: () => Effect.void,
-  head: unused, sizeBytes: unused, about: unused, all: Stream.empty, probe: Effect.void
+  about: () => Effect.succeed(Option.some({ storedAt: 0, sizeBytes: 0 })),
+  head: unused, sizeBytes: unused, all: Stream.empty, probe: Effect.void
 })
 
 const stores = Layer.mergeAll(Assignments.layer, StageStates.layer, StateRescue.layer).pipe(
@@ -207,7 +207,7 @@ export class PoolServer {
     const mayPush = stageThat((stage) => Effect.flatMap(StageStates, (_) => _.mayPush(stage)))
     return {
       details: ask("the assignment", Effect.asVoid(open)),
-      storePlan: ask("the saved plan", Effect.flatMap(open, (found) => Effect.flatMap(Runs, (runs) => runs.savePlan(found.runId, found.id, planSha256)))),
+      storePlan: ask("the saved plan", Effect.flatMap(open, (found) => Effect.flatMap(Runs, (runs) => runs.savePlan(found.runId, found.id, { sha256: planSha256, sizeBytes: 0, aside: "" })))),
       result: (result: StageResult) => ask("the result", Effect.flatMap(stageThat(({ endedAt, result }) => Effect.succeed(endedAt === null || result !== null)), (found) =>
         Effect.flatMap(Assignments, (_) => _.end(found.id, Option.some(taskUid), result)))),
       states: {
