@@ -1,7 +1,6 @@
 // Runs, their stages and AgentTasks as rows of tables.
 // Pure: the time is an argument.
 // Used by get.
-import { rescueAdvice } from "../core/state-doubt.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
 import type { AuditEntry } from "../schema/audit.ts"
 import type { RunView, StageView } from "../schema/run.ts"
@@ -12,10 +11,10 @@ import { fit, table } from "./table.ts"
 
 const widestReason = 60
 
-/** Why it waits, or why it ended as it did; in one cell. A state in doubt, also that which a run left as it ended, is told by what settles it, which is at the end of the long message. */
-const reasonOf = ({ failure, queue, stages, status, workspace }: RunView): string => {
+/** Why it waits, or why it ended as it did; in one cell. A state in doubt, also that which a run left as it ended, is told by what settles it. */
+const reasonOf = ({ failure, inDoubt, queue, stages, status, workspace }: RunView): string => {
   if (status === "planned") return "waits for a decision"
-  if (queue?.reason === "StateRescuePending" || failure?.endsWith(rescueAdvice(workspace)) === true) return `agent-job state rescue ${workspace}`
+  if (queue?.reason === "StateRescuePending" || inDoubt === true) return `agent-job state rescue ${workspace}`
   return fit(queue?.message ?? failure ?? stages.at(-1)?.result?.reason ?? stages.at(-1)?.reason ?? "", widestReason)
 }
 

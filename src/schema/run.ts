@@ -54,6 +54,7 @@ export const RunView = Schema.Struct({
   final: Schema.Boolean,
   cancelAsked: Schema.Boolean,
   failure: Schema.optionalKey(Schema.String.annotate({ description: "Why it ended as errored, in one sentence." })),
+  inDoubt: Schema.optionalKey(Schema.Literal(true).annotate({ description: "What it left waits for a person: agent-job state rescue." })),
   message: Schema.optionalKey(Schema.String),
   planOnly: Schema.Boolean,
   autoApply: Schema.Boolean,

@@ -79,6 +79,7 @@ export const makeRunViews = Effect.gen(function*() {
     const rows = yield* stages.ofRun(run.id)
     const queue = yield* queueOf(run, rows.findLast(({ endedAt }) => endedAt === null))
     const failure = run.status === "errored" ? failureOf(run, rows) : undefined
+    const unsettled = isFinal(run.status) ? yield* rescues.pending(run.workspaceId) : []
     const view: RunView = {
       id: run.id,
       workspace: run.workspace,
@@ -87,6 +88,7 @@ export const makeRunViews = Effect.gen(function*() {
       cancelAsked: run.cancelAsked,
       ...(run.message !== "" && { message: run.message }),
       ...(failure !== undefined && { failure }),
+      ...(unsettled.some(({ stageId }) => rows.some(({ id }) => id === stageId)) && { inDoubt: true as const }),
       planOnly: run.planOnly,
       autoApply: run.autoApply,
       destroy: run.destroy,

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { auditTable, runDetails, runTable, taskTable } from "../../src/cli/rows.ts"
-import { rescueAdvice } from "../../src/core/state-doubt.ts"
 import { AgentTask } from "../../src/schema/agent-task.ts"
 import { Sha256 } from "../../src/schema/names.ts"
 import { applied, failed, pending, planned, run, sealed } from "./run-views.ts"
@@ -37,11 +36,17 @@ describe("a run that waits for a state in doubt", () =>
     expect(row).toMatch(/ agent-job state rescue demo$/u)
   }))
 
-describe("a run that left its state in doubt", () =>
-  it("names that command too, since nobody may wait yet", () => {
-    const [, row] = runTable([{ ...failed, failure: `The worker is gone: ${"long ".repeat(20)} The state is in doubt; ${rescueAdvice("demo")}` }], now)
-    expect(row).toMatch(/ errored .* agent-job state rescue demo$/u)
-  }))
+describe("a run that left its state in doubt", () => {
+  it.each(["errored", "canceled"] as const)("names that command too when it is %s, since nobody may wait yet", (status) => {
+    const [, row] = runTable([{ ...failed, status, failure: `The worker is gone: ${"long ".repeat(20)}`, inDoubt: true }], now)
+    expect(row).toMatch(new RegExp(` ${status} .* agent-job state rescue demo$`, "u"))
+  })
+
+  it("names what it ended with once that is settled", () => {
+    const [, row] = runTable([{ ...failed, failure: "The worker is gone." }], now)
+    expect(row).toMatch(/ The worker is gone\.$/u)
+  })
+})
 
 describe("one run", () => {
   it("is told with its stages", () =>

@@ -54,7 +54,7 @@ describe("a rescue", () => {
       expect(queue).toMatchObject({ position: 1, reason: "StateRescuePending" })
       expect(queue?.message).toContain(`The apply of ${id} ended with Lost`)
       expect(queue?.message).toContain("agent-job state rescue demo")
-      expect((yield* person(url).view(id)).failure).toContain("agent-job state rescue demo")
+      expect(yield* person(url).view(id)).toMatchObject({ failure: expect.stringContaining("agent-job state rescue demo"), inDoubt: true })
     }))
 
   it.live("does not keep other workspaces from theirs", () =>
@@ -76,7 +76,7 @@ describe("a rescue", () => {
     Effect.gen(function*() {
       const made = yield* directory
       const scope = yield* Scope.make()
-      const { apply, looked, settle, url } = yield* applyingIn(made).pipe(Scope.provide(scope))
+      const { apply, id, looked, settle, url } = yield* applyingIn(made).pipe(Scope.provide(scope))
       expect((yield* settle({})).json.error).toBe("nothing-pending")
       yield* agent(url).report(apply.id, lost)
       const next = yield* person(url).start("demo")
@@ -86,6 +86,7 @@ describe("a rescue", () => {
       expect([settled.status, settled.json.pending]).toEqual([200, []])
       expect((yield* Effect.timeout(Fiber.join(waiting), "20 seconds")).map(({ runId }) => runId)).toEqual([next])
       expect((yield* settle({})).status).toBe(409)
+      expect((yield* person(url).view(id)).inDoubt).toBeUndefined()
       const before = yield* looked
       expect(before.settled).toMatchObject([{ stage: apply.id, reason: "Lost", settledBy: expect.stringMatching(/^[0-9a-f]{8}, me@here$/u), how: "the stored state is kept" }])
       expect(before.version.serial).toBe(1)
