@@ -62,8 +62,10 @@ const make = Effect.gen(function*() {
       const made = yield* sql`INSERT INTO evidence (id, seq, workspaceId, stageId, serial, lineage, sha256, sizeBytes, why, receivedAt)
         SELECT ${id}, COALESCE(MAX(seq), 0) + 1, ${refused.workspaceId}, ${refused.stageId}, ${refused.serial}, ${refused.lineage}, ${sha256}, ${sizeBytes}, ${refused.why}, ${yield* now}
         FROM evidence WHERE true ON CONFLICT DO NOTHING RETURNING id`
-      if (made.length > 0) yield* Effect.andThen(blobs.store(refused.received), ifNew)
-      return yield* prune(refused)
+      if (made.length > 0) yield* ifNew
+      const gone = yield* prune(refused)
+      yield* blobs.store(refused.received) // also again: its file may be damaged
+      return gone
     }))
     yield* removeUnnamed(gone)
     return yield* ofStage(refused.stageId, sha256)

@@ -182,8 +182,8 @@ const make = Effect.gen(function*() {
       if (endedAt !== null) return yield* unauthorized()
       const { planSha256 } = yield* get(id)
       if (planSha256 !== null && planSha256 !== received.sha256) return yield* conflict("plan-exists", `The run ${id} has another saved plan already; it is kept.`)
-      yield* blobs.store(received)
       yield* sql`UPDATE runs SET planSha256 = ${received.sha256} WHERE id = ${id}`
+      yield* blobs.store(received)
     })))
 
   /** What an attempt stored that came to no result is nobody's plan. */

@@ -179,13 +179,13 @@ const make = Effect.gen(function*() {
   const release = (holder: string) => Effect.asVoid(sql`UPDATE workspaces SET lockInfo = NULL, lockHolder = NULL WHERE lockHolder = ${holder}`)
 
   const insert = Effect.fnUntraced(function*(workspace: Workspace, version: Omit<StateVersion, "id" | "createdAt" | "workspaceId" | "sha256" | "sizeBytes">, received: Received) {
-    yield* blobs.store(received)
     const id = yield* newId("sv")
     const made = { ...version, ...received, id, workspaceId: workspace.id, epoch: workspace.epoch, createdAt: yield* now }
     yield* sql`INSERT INTO stateVersions (id, seq, workspaceId, runId, serial, lineage, sha256, sizeBytes, epoch, createdAt)
       SELECT ${made.id}, COALESCE(MAX(seq), 0) + 1, ${made.workspaceId}, ${made.runId}, ${made.serial}, ${made.lineage}, ${made.sha256}, ${made.sizeBytes}, ${made.epoch}, ${made.createdAt}
       FROM stateVersions`
     yield* sql`UPDATE workspaces SET stateVersionId = ${id} WHERE id = ${workspace.id}`
+    yield* blobs.store(received)
   })
 
   /** Of those of one lock; gives the digests of the bodies that need no longer be there. */
@@ -228,7 +228,7 @@ const make = Effect.gen(function*() {
       if (workspace.lockInfo.ID !== lockId || !isOwn) return yield* locked(workspace)
       const before = yield* current(workspaceId)
       if (before !== undefined) {
-        if (before.serial === serial && before.sha256 === received.sha256) return []
+        if (before.serial === serial && before.sha256 === received.sha256) return yield* Effect.as(blobs.store(received), []) // its file may be damaged
         yield* Effect.fromResult(mayFollow(before, { lineage, serial }))
       }
       yield* insert(workspace, { lineage, serial, runId: by?.runId ?? null }, received)
@@ -259,8 +259,8 @@ const make = Effect.gen(function*() {
       const before = yield* current(workspaceId)
       if (before !== undefined) yield* Effect.fromResult(mayFollow(before, { lineage, serial }))
       yield* sql`UPDATE workspaces SET epoch = epoch + 1 WHERE id = ${workspaceId}`
-      yield* insert({ ...workspace, epoch: workspace.epoch + 1 }, { lineage, serial, runId }, received)
       yield* also
+      yield* insert({ ...workspace, epoch: workspace.epoch + 1 }, { lineage, serial, runId }, received)
     }))
   }, Effect.scoped)
 

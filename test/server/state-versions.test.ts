@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { readdirSync } from "node:fs"
+import { readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { statePath } from "../../src/schema/state.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
@@ -45,6 +45,24 @@ describe("a state of a stage", () => {
       expect(yield* push(state(6, "l-2"))).toBe("other-lineage")
       expect(yield* push(state(6))).toBe(204)
       expect((yield* applier.as("GET", taskPath.state)).json.serial).toBe(6)
+    }))
+
+  it.live("puts its damaged file right when it is sent again, also where it is kept as evidence", () =>
+    Effect.gen(function*() {
+      const { applier, made, url } = yield* applying()
+      const { epoch } = (yield* applier.lock("a")).json
+      const push = (lockId: string) => Effect.map(applier.pushState(state(1), lockId, epoch), ({ status }) => status)
+      const damage = Effect.sync(() => writeFileSync(join(made, "data", "blobs", sha256(JSON.stringify(state(1)))), "damaged"))
+      expect(yield* push("a stranger's")).toBe(409)
+      yield* damage
+      expect(yield* push("a stranger's")).toBe(409)
+      const { evidence } = (yield* person(url).as("GET", statePath.state("demo"))).json
+      expect((yield* person(url).as("GET", statePath.evidence("demo", evidence[0].id))).json).toEqual(state(1))
+      expect(yield* push("a")).toBe(204)
+      yield* damage
+      expect((yield* applier.as("GET", taskPath.state)).status).toBe(503)
+      expect(yield* push("a")).toBe(204)
+      expect((yield* applier.as("GET", taskPath.state)).json).toEqual(state(1))
     }))
 
   it.live("is refused when the body is not what its digest says, or no state at all", () =>
