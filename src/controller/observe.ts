@@ -8,7 +8,7 @@ import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, type War
 import { taskUidLabel } from "../core/manifest/labels.ts"
 import { isPodOver, startTrouble, waitsForQuota } from "../core/pod-trouble.ts"
 import { jobName } from "../core/job-name.ts"
-import { millisSince, quotaPatienceMillis } from "../core/situation.ts"
+import { isOutOfPatience, millisSince } from "../core/situation.ts"
 import { isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
 import { holderOf, leaseName } from "../core/workspace-lease.ts"
@@ -27,6 +27,9 @@ const holders = decoding(agentTasks, Schema.Struct({ metadata: Schema.Struct({ u
 const workspaceLeases = decoding(leases, WorkspaceLease)
 /** On a workspace's Lease: the name of the task that holds it. */
 export const holderAnnotation = "scalr.io/holder"
+
+/** Kubernetes' own, on a Job's Pods: a task may have some of a former Job that is still on its way out. */
+const jobUidLabel = "batch.kubernetes.io/controller-uid"
 
 type Read<A> = Effect.Effect<A, KubernetesError, Kubernetes>
 
@@ -53,8 +56,8 @@ const liveJob = ({ metadata, status }: AgentTask, { basename }: TaskPolicy): Rea
     Option.filter(Option.map(found, jobSeen), ({ owner }) => Option.contains(owner, metadata.uid)))
 }
 
-const hasPods = Effect.fnUntraced(function*(namespace: string, taskUid: string): Effect.fn.Return<boolean, KubernetesError, Kubernetes> {
-  const { items } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${taskUidLabel}=${taskUid}`, limit: 1 })
+const hasPods = Effect.fnUntraced(function*(namespace: string, label: string, uid: string): Effect.fn.Return<boolean, KubernetesError, Kubernetes> {
+  const { items } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${label}=${uid}`, limit: 1 })
   return items.length > 0
 })
 
@@ -64,7 +67,7 @@ const aliveOf = Effect.fnUntraced(function*(world: World, namespace: string, uid
   if (Option.isSome(cached)) return isOver(cached.value.status.phase) ? Option.none() : Option.some(cached.value.metadata.name)
   const live = name === "" ? Option.none() : yield* find(holders, { namespace, name })
   if (Option.isSome(live) && live.value.metadata.uid === uid) return isOver(live.value.status?.phase) ? Option.none() : Option.some(name)
-  return (yield* hasPods(namespace, uid)) ? Option.some(name) : Option.none()
+  return (yield* hasPods(namespace, taskUidLabel, uid)) ? Option.some(name) : Option.none()
 })
 
 /** The world is told who it is: a task whose turn comes after the holder's is not asked again. */
@@ -146,8 +149,8 @@ export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentT
     const knownMillis = world.jobKnownMillis(uid, job, at)
     const pod = podOf(task, job, world.pods(uid))
     const warning = yield* warningAbout(task, job.value, pod, Math.max(millisSince(job.value.createdAt, now), knownMillis)) // an older one is known to be so by either clock
-    const mayEnd = Option.isNone(pod) && knownMillis >= quotaPatienceMillis && waitsForQuota({ pod, warning })
-    return mayEnd && (yield* hasPods(metadata.namespace, uid)) ? nothing : { ...nothing, warning } // there was room, and the cache does not know yet
+    const mayEnd = Option.isNone(pod) && isOutOfPatience(task, job.value, knownMillis) && waitsForQuota({ pod, warning })
+    return mayEnd && (yield* hasPods(metadata.namespace, jobUidLabel, job.value.uid)) ? nothing : { ...nothing, warning } // there was room, and the cache does not know yet
   }
   if (status.launches !== undefined || world.isReserved(uid)) {
     const live = yield* liveJob(task, policy)

@@ -12,7 +12,7 @@ import { askAgainMillis } from "./observed.ts"
 import { delayMillis, hadToGo } from "./plan-again.ts"
 import { endOf, isPodOver, type Trouble, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import { sentence } from "./sentence.ts"
-import { isMadeAnew, jobGoesOn, madeAnew, millisSince, millisSinceEnd, mostLaunches, patienceMillis, quotaPatienceMillis, type Situation } from "./situation.ts"
+import { isGivenUp, isMadeAnew, jobGoesOn, madeAnew, millisSince, millisSinceEnd, mostLaunches, patienceMillis, quotaPatienceMillis, type Situation } from "./situation.ts"
 import { acknowledged, advance, finished, fitting, running } from "./status.ts"
 import { resultOf } from "./task-result.ts"
 import { epochOf, nextEpoch } from "./workspace-lease.ts"
@@ -154,10 +154,14 @@ const ourJob = ({ observed: { task } , policy }: Situation): string => jobName(p
 
 const jobMade = (_: Situation): News => ({ phase: "Starting", reason: "JobCreated", message: `Job ${ourJob(_)} is made; its Pod starts.` })
 
-/** The first launch is recorded with the first word on it. */
+/** Counts the Job that is there, once, with the first word on it: the first one, one whose maker ended before it could say so, and one that was given up and goes on. */
 const launched = (_: Situation, response: Response): Response => {
-  const configHash = Option.match(_.observed.job, { onNone: () => _.policy.configHash, onSome: (job) => job.configHash || _.policy.configHash })
-  return { ...response, status: { job: { name: ourJob(_) }, launches: 1, configHash, ...response.status } }
+  const { job, task } = _.observed
+  if (Option.isNone(job)) return response
+  const { configHash, uid } = job.value
+  const { job: before, launches = 0 } = task.status
+  const isCounted = launches > 0 && !isMadeAnew(task) && (before?.uid ?? uid) === uid
+  return { ...response, status: { ...response.status, job: { name: ourJob(_), uid }, launches: isCounted ? launches : launches + 1, configHash: configHash || _.policy.configHash } }
 }
 
 export const finishNameTaken: Respond = (_) =>
@@ -190,7 +194,7 @@ export const finishNotStarted: Respond = (_) => {
 
 export const clearAwayOrFail: Respond = (_) => {
   const { message, reason } = notStarted(_)
-  const { launches = 1 } = _.observed.task.status
+  const { launches = 1 } = launched(_, unchanged(_)).status
   if (launches >= mostLaunches(_, reason)) return finishNotStarted(_)
   const news: News = { phase: "Starting", reason, message: andThen(message, "It is launched again.") }
   // Said first, guarded by the version: a Pod that has claimed the task meanwhile keeps its Job.
@@ -205,10 +209,11 @@ const startNews = (_: Situation): News =>
 
 /** Said first as well, with its launch taken back; to the pool it is no news. */
 export const makeAnew: Respond = (_) => {
-  if (isMadeAnew(_)) return deleteJob(_)
+  const { job, task } = _.observed
+  if (Option.exists(job, (job) => isGivenUp(task, job))) return deleteJob(_)
   const { message, ...news } = startNews(_)
   const { status } = launched(_, { ...unchanged(_), status: step(_, { ...news, message: madeAnew + message }) })
-  return later({ ...unchanged(_), status: { ...status, launches: Math.max((status.launches ?? 1) - 1, 0) } }, 0)
+  return later({ ...unchanged(_), status: { ...status, launches: (status.launches ?? 1) - 1 } }, 0)
 }
 
 const saysQuota = ({ observed: { task: { status: { phase, reason } } } }: Situation): boolean => phase === "Starting" && reason === "QuotaExceeded"
@@ -281,7 +286,7 @@ export const nameJob: Respond = (_) => {
 /** A first launch needs no status of its own: the Job's name is derived, so it is found again without one. */
 const launchIn = (_: Situation, epoch: number, before: ReadonlyArray<Action> = []): Response => {
   const { launches = 0, message = "" } = _.observed.task.status
-  const news: News = isMadeAnew(_) ? { phase: "Starting", reason: "QuotaExceeded", message: message.slice(madeAnew.length) } : jobMade(_) // most likely it still waits
+  const news: News = isMadeAnew(_.observed.task) ? { phase: "Starting", reason: "QuotaExceeded", message: message.slice(madeAnew.length) } : jobMade(_) // most likely it still waits
   const response = tell(_, news, [...before, Action.CreateJob({ epoch })])
   if (isFresh(_)) return later({ ...response, status: _.observed.task.status }, quietMillis)
   return later(

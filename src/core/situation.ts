@@ -2,11 +2,12 @@
 // They are put in the table's order, so each may assume that those above it did not hold.
 // Used by core/plan alone.
 import { Equal, Option, Schema } from "effect"
+import type { AgentTask } from "../schema/agent-task.ts"
 import { WaitReason } from "../schema/reason.ts"
 import { isUnpinned, waitsForSource } from "./flux-source.ts"
 import { isPlain } from "./job-name.ts"
 import { claimLostExitCode } from "./manifest/places.ts"
-import type { Observed } from "./observed.ts"
+import type { JobSeen, Observed } from "./observed.ts"
 import { hadToGo, mostAgain } from "./plan-again.ts"
 import { isEngineOver, isPodOver, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import { isOfNewerVersion, isOver } from "./status.ts"
@@ -52,7 +53,11 @@ const mutates: Holds = ({ observed: { task } }) => task.spec.stage !== "plan"
 export const quotaPatienceMillis = 60_000
 /** How the message begins from when its Job is given up for that, and its launch taken back, until there is another Job. */
 export const madeAnew = "Its Job is made anew. "
-export const isMadeAnew: Holds = ({ observed: { task: { status } } }) => status.message?.startsWith(madeAnew) === true
+export const isMadeAnew = ({ status }: AgentTask): boolean => status.message?.startsWith(madeAnew) === true
+/** It is this Job that goes: one that was made since has its minute before it. */
+export const isGivenUp = (task: AgentTask, job: JobSeen): boolean => isMadeAnew(task) && task.status.job?.uid === job.uid
+/** Of a Job that still waits for a quota. */
+export const isOutOfPatience = (task: AgentTask, job: JobSeen, knownMillis: number): boolean => isGivenUp(task, job) || knownMillis >= quotaPatienceMillis
 
 /** Whatever our clock says: the whole time a start may take has been seen to go by. */
 const overdue: Holds = ({ observed: { job, startingMillis }, policy }) => Option.isSome(job) && startingMillis >= policy.startupTimeoutSeconds * 1000
@@ -75,7 +80,10 @@ export const holds = {
   cancelled: ({ observed: { task } }) => task.spec.cancel === true,
   refusedForGood: ({ observed: { refusal } }) => Option.exists(refusal, ({ kind }) => kind === "NameTaken" || kind === "Denied"),
   foreignJob,
-  quotaOutlasted: (_) => jobGoesOn(_) && Option.isNone(_.observed.pod) && waitsForQuota(_.observed) && (isMadeAnew(_) || _.observed.jobKnownMillis >= quotaPatienceMillis),
+  quotaOutlasted: (_) => {
+    const { job, jobKnownMillis, pod, task } = _.observed
+    return Option.isNone(pod) && Option.exists(job, (job) => job.deleting ? isGivenUp(task, job) : jobGoesOn(_) && waitsForQuota(_.observed) && isOutOfPatience(task, job, jobKnownMillis))
+  },
   launchFailed: (_) => jobThere(_) && (jobEnded(_) || (podOver(_) && !makesWay(_))),
   launchesSpent: (_) => Option.isNone(_.observed.job) && (_.observed.task.status.launches ?? 0) >= mostLaunches(_, _.observed.task.status.reason),
   cannotStart: (_) => jobThere(_) && Option.exists(troubleOfStart(_.observed), ({ final }) => final),

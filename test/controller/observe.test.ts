@@ -92,21 +92,26 @@ describe("a Job that says nothing", () => {
 })
 
 describe("a quota that keeps a Job from its Pod", () => {
-  const look = Effect.fnUntraced(function*(hasPod: boolean) {
+  const patient = { life: "quota", knownMillis: quotaPatienceMillis } as const
+  const look = Effect.fnUntraced(function*({ knownMillis, life }: { readonly life: Seed["life"]; readonly knownMillis: number }, podOfJob?: string) {
     const { kubernetes, server } = instantCluster()
-    const { job, task } = worldOf({ ...plainSeed, life: "quota", job: "active" })
+    const { job, task } = worldOf({ ...plainSeed, life, job: "active" })
     const { uid } = task.metadata
     const world = make(policy)
     world.setTask("tasks/task", Option.some(task))
     world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: uid, seen })))
     world.looked({ task, job: world.job(uid), pod: Option.none(), warning: Option.none(), turn: world.turn(task) }, 0)
     server.plant(events, { metadata: { name: "refused", namespace: "tasks", uid: "event", resourceVersion: "" }, regarding: { uid: "job-uid" }, type: "Warning", reason: "FailedCreate", note: "exceeded quota: pods" })
-    if (hasPod) server.plant(pods, { metadata: { name: "pod", namespace: "tasks", uid: "pod-uid", resourceVersion: "", labels: { [taskUidLabel]: uid } }, status: { phase: "Pending" } })
-    return (yield* ask(world, task, policy, noon, quotaPatienceMillis).pipe(Effect.provideService(Kubernetes, kubernetes))).warning
+    if (podOfJob !== undefined) server.plant(pods, { metadata: { name: "pod", namespace: "tasks", uid: "pod-uid", resourceVersion: "", labels: { [taskUidLabel]: uid, "batch.kubernetes.io/controller-uid": podOfJob } }, status: { phase: "Pending" } })
+    return (yield* ask(world, task, policy, before(-60), knownMillis).pipe(Effect.provideService(Kubernetes, kubernetes))).warning
   })
 
-  it.effect("is what the task waits for", () => Effect.map(look(false), (warning) => expect(warning).toEqual(Option.some({ reason: "FailedCreate", message: "exceeded quota: pods" }))))
-  it.effect("is none any more once the Pod is there, though its event is on the way", () => Effect.map(look(true), (warning) => expect(warning).toEqual(Option.none())))
+  const quota = Option.some({ reason: "FailedCreate", message: "exceeded quota: pods" })
+  it.effect("is what the task waits for", () => Effect.map(look(patient), (warning) => expect(warning).toEqual(quota)))
+  it.effect("is so though a Pod of a former Job is still on its way out", () => Effect.map(look(patient, "former-uid"), (warning) => expect(warning).toEqual(quota)))
+  it.effect("is none any more once its Pod is there, though its event is on the way", () => Effect.map(look(patient, "job-uid"), (warning) => expect(warning).toEqual(Option.none())))
+  it.effect("is none for a Job that another controller gave up, which this one has hardly seen", () =>
+    Effect.map(look({ life: "outlasted", knownMillis: 0 }, "job-uid"), (warning) => expect(warning).toEqual(Option.none())))
 })
 
 describe("a workspace whose holder is not in the cache", () => {

@@ -176,6 +176,30 @@ describe("plan", () => {
     expect([actions.map(({ _tag }) => _tag), launches]).toEqual([["CreateJob"], 2])
   })
 
+  const outlasted: Seed = { ...plainSeed, life: "outlasted", job: "active", launches: 1, maxLaunches: 3, jobAgeSeconds: 10 }
+  it.each<{ readonly given: string; readonly seed: Partial<Seed>; readonly jobUid?: string; readonly launches: number; readonly actions: ReadonlyArray<string> }>([
+    { given: "that was given up, and got its Pod all the same", seed: { pod: "Pending" }, launches: 2, actions: [] },
+    { given: "that was given up, and whose quota has room now", seed: {}, launches: 2, actions: [] },
+    { given: "that was given up and fails", seed: { job: "failed", maxLaunches: 2 }, launches: 2, actions: [] },
+    { given: "that was given up and waits on", seed: { warning: "quota" }, launches: 1, actions: ["DeleteJob"] },
+    { given: "that came after the one which was given up, though its maker ended before it could say so", seed: { warning: "quota" }, jobUid: "next", launches: 2, actions: [] },
+    { given: "that came after the one which was counted, though its maker ended before it could say so", seed: { life: "starting", warning: "quota" }, jobUid: "next", launches: 2, actions: [] },
+    { given: "that is counted", seed: { life: "starting", warning: "quota" }, launches: 1, actions: [] }
+  ])("counts each Job once: one $given", ({ actions, jobUid, launches, seed }) => {
+    const whole: Seed = { ...outlasted, ...seed }
+    const world = worldOf(whole)
+    const task = { ...world.task, status: { ...world.task.status, job: { name: "agent-job-task", uid: Uid.make("job-uid") } } }
+    const job = Option.map(world.job, (seen) => ({ ...seen, uid: Uid.make(jobUid ?? "job-uid") }))
+    const planned = plan(policyOf(whole), { ...world, task, job }, noon)
+    expect([planned.status.launches, planned.actions.map(({ _tag }) => _tag)]).toEqual([launches, actions])
+  })
+
+  it("takes no launch back, nor counts one, while the Job that was given up goes", () => {
+    const world = worldOf({ ...outlasted, warning: "quota" })
+    const going = { ...world, job: Option.map(world.job, (seen) => ({ ...seen, deleting: true })) }
+    expect(plan(policyOf(outlasted), going, noon)).toMatchObject({ actions: [], status: world.task.status })
+  })
+
   it("looks at a Job that waits for a quota when the minute is over", () => {
     const whole: Seed = { ...plainSeed, life: "quota", job: "active", warning: "quota" }
     const again = (jobKnownMillis: number) => plan(policyOf(whole), { ...worldOf(whole), jobKnownMillis }, noon).requeueAfterMillis

@@ -85,7 +85,7 @@ const statusOf = ({ launches, life, reported }: Seed): AgentTaskStatus => {
     case "starting": return { phase: "Starting", launches: Math.max(launches, 1), job: { name: "agent-job-task" } }
     case "evicted": return { phase: "Starting", reason: "Evicted", message: "It is launched again.", launches: Math.max(launches, 1), job: { name: "agent-job-task" } }
     case "quota": return { phase: "Starting", reason: "QuotaExceeded", message: quotaMessage, launches: Math.max(launches, 1), job: { name: "agent-job-task" }, configHash: policy.configHash }
-    case "outlasted": return { phase: "Starting", reason: "QuotaExceeded", message: `Its Job is made anew. ${quotaMessage}`, launches, job: { name: "agent-job-task" }, configHash: policy.configHash }
+    case "outlasted": return { phase: "Starting", reason: "QuotaExceeded", message: `Its Job is made anew. ${quotaMessage}`, launches, job: { name: "agent-job-task", uid: Uid.make("job-uid") }, configHash: policy.configHash }
     case "claimed": return { phase: "Running", reason: "Claimed", ...claimed }
     case "unsaved": return { phase: "Running", reason: "StateUnsaved", ...claimed }
     case "succeeded": return { phase: "Succeeded", reason: "Completed", ...claimed, result: success, ...reportedAt }

@@ -113,6 +113,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   { name: "any success is the server's yes", file: "src/worker/platform.ts", from: "response.status === yes ? Effect.succeed", to: "response.status < 300 ? Effect.succeed", test: "worker/platform.test.ts" },
   { name: "a lock goes back before the journal has arrived", file: "src/worker/stage.ts", from: "if (inOrder) yield* givingBack", to: "yield* givingBack", test: "worker/stage.test.ts" },
   { name: "who holds a workspace waits behind an older task of it", file: admit, from: "Number(b.holds) - Number(a.holds) || ", to: "", test: "core/admit.test.ts" },
+  { name: "a Job that was given up for a quota and goes on is not counted again", file: "src/core/response.ts", from: "launches > 0 && !isMadeAnew(task) &&", to: "launches > 0 &&", test: "core/plan.test.ts" },
+  { name: "a Pod of a former Job passes for one of this Job", file: "src/controller/observe.ts", from: "jobUidLabel, job.value.uid)", to: "taskUidLabel, uid)", test: "controller/observe.test.ts" },
   { name: "who waits for a quota loses its place", file: "src/controller/turns.ts", from: "kind !== undefined && kind !== \"QuotaExceeded\"", to: "kind !== undefined", test: "controller/turns.test.ts" },
   { name: "a word that the pool did not hear is never said again", file: "src/controller/reconcile.ts", from: "if (heard && word._tag", to: "if (word._tag", test: "controller/reconcile.test.ts" },
   { name: "each task that waits finds out for itself that the pool is silent", file: execute, from: "(yield* monotonicMillis) < deafUntil", to: "(yield* monotonicMillis) < 0 * deafUntil", test: "controller/reconcile.test.ts" },

@@ -1,9 +1,10 @@
 // What must never break, asked after every step: of each change that was written, and of what really happened.
 // Numbers as in the list of invariants of the design: I1 one execution, I2 one writer a workspace, I6 … I18.
 // Used by test/simulation/run.
+import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { mostAgain } from "../../src/core/plan-again.ts"
 import { isOver, mayFollow } from "../../src/core/status.ts"
-import { agentTasks, jobs, leases } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, jobs, leases, pods } from "../../src/kubernetes/kinds.ts"
 import type { AgentTask, AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { assignmentId } from "../../src/schema/pool-api.ts"
 import { reasons } from "../../src/schema/reason.ts"
@@ -45,6 +46,7 @@ const judgeTask = (simulation: Simulation, { before, object, type }: Change): vo
   if (isOver(from.phase)) demand(from.reason === to.reason && from.message === to.message, "I8", () => `the end of ${named} changed`)
   demand(to.reason === undefined || to.reason in reasons, "I18", () => `${named} has the reason ${to.reason}`)
   demand((to.launches ?? 0) <= config.policy.maxLaunches + mostAgain, "I17", () => `${named} was launched ${to.launches} times`)
+  if (to.phase === "Failed" && to.claim === undefined && !isOver(from.phase)) demand((to.launches ?? 0) >= (simulation.launched.get(metadata.uid)?.size ?? 0), "I17", () => `${named} failed after ${to.launches} launches, it says, but ${simulation.launched.get(metadata.uid)?.size} Jobs of it had a Pod`)
   if (to.claim !== undefined && from.claim === undefined) demand(spec.cancel !== true, "I6", () => `${named} was claimed after its cancel`)
   if (to.phase === "Succeeded") {
     const known = truth.results.get(metadata.uid)
@@ -54,6 +56,15 @@ const judgeTask = (simulation: Simulation, { before, object, type }: Change): vo
   if (to.phase === "Queued") {
     demand(to.queue !== undefined && to.queue.position >= 1 && to.reason === to.queue.reason && (to.message ?? "").length > 5, "I11", () => `${named} waits without a word`)
   }
+}
+
+/** A task starts no oftener than it may, whatever its status says of that: by the Jobs of it that had a Pod. */
+const judgePod = ({ config, launched }: Simulation, { before, object: { metadata } }: Change): void => {
+  const task = metadata.labels?.[taskUidLabel]
+  if (before !== undefined || task === undefined) return
+  const ofTask = launched.get(task) ?? new Set()
+  launched.set(task, ofTask.add(metadata.ownerReferences?.[0]?.uid ?? ""))
+  demand(ofTask.size <= config.policy.maxLaunches + mostAgain, "I17", () => `${task} was started by ${ofTask.size} Jobs`)
 }
 
 const leaseOf = ({ spec }: Change["object"]) => spec as { readonly holderIdentity: string; readonly leaseTransitions: number }
@@ -167,6 +178,7 @@ export const judge = (simulation: Simulation, from: number): number => {
   const { history } = simulation.server
   for (const change of history.slice(from)) {
     if (change.kind === agentTasks.plural) judgeTask(simulation, change)
+    if (change.kind === pods.plural) judgePod(simulation, change)
     if (change.kind === jobs.plural && change.before !== undefined) {
       demand((change.before.metadata.ownerReferences ?? []).length > 0, "I13", () => `the stranger's Job ${change.object.metadata.name} was touched`)
     }

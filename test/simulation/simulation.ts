@@ -34,6 +34,8 @@ const workspaceAt = (nth: number): string => nth % 2 === 0 ? "one" : "two"
 export class Simulation {
   readonly thread = new OneThread()
   readonly server = new ApiServer(() => this.thread.now)
+  /** Of each task, the Jobs that had a Pod: for the invariants. */
+  readonly launched = new Map<string, Set<string>>()
   readonly truth: Truth = { engines: [], results: new Map(), states: new Set() }
   readonly cluster: Cluster
   readonly config: ResolvedConfig
