@@ -25,16 +25,16 @@ const listedIn = (kustomization: string): ReadonlyArray<string> =>
 
 const closesByName = (reference: string): boolean => /^[^?]*\/(components\/restricted-egress|kustomize\/overlays\/production)\/?(\?|$)/u.test(reference)
 
-/** Whether it, or what it is made of, closes all egress; `seen` are the folders above it and before. */
+/** Whether it, or what it is made of, closes all egress; `seen` are the folders above it and before. Where links lead is where kustomize goes on from. */
 const closes = (reference: string, from: string, seen = new Set<string>()): boolean => {
   const folder = resolve(from, reference)
   const kustomization = kustomizationIn(folder)
   if (kustomization === undefined) return closesByName(reference)
-  if (folder.endsWith("/components/restricted-egress")) return true
   const place = realpathSync(folder)
+  if ([folder, place].some((path) => path.endsWith("/components/restricted-egress"))) return true
   if (seen.has(place)) return false
   seen.add(place)
-  return listedIn(kustomization).some((listed) => closes(listed, folder, seen))
+  return listedIn(kustomization).some((listed) => closes(listed, place, seen))
 }
 
 /** For an overlay in `out`. */

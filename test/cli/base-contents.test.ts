@@ -1,6 +1,6 @@
 // Whether a base closes all egress: policies add up, so that one that keeps Pods from the metadata service alone would open all the rest again.
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { contentsOf } from "../../src/cli/base-contents.ts"
@@ -12,12 +12,20 @@ afterEach(() => rmSync(folder, { recursive: true }))
 const elsewhere = "https://git.example.com/agent-job//kustomize"
 const listing = (...components: ReadonlyArray<string>) => JSON.stringify({ resources: ["../namespace.yaml"], components })
 
-/** Of an overlay in `out`, beside these files. */
-const isClosed = (reference: string, files: Readonly<Record<string, string>> = {}): boolean => {
-  for (const [path, text] of Object.entries(files)) {
+type ByPath = Readonly<Record<string, string>>
+
+/** `put` gets an absolute path, in a folder that is there. */
+const each = (all: ByPath, put: (path: string, what: string) => void): void => {
+  for (const [path, what] of Object.entries(all)) {
     mkdirSync(join(folder, dirname(path)), { recursive: true })
-    writeFileSync(join(folder, path), text)
+    put(join(folder, path), what)
   }
+}
+
+/** Of an overlay in `out`, beside these files, and links by what they lead to. */
+const isClosed = (reference: string, files: ByPath = {}, links: ByPath = {}): boolean => {
+  each(files, (path, text) => writeFileSync(path, text))
+  each(links, (path, target) => symlinkSync(target, path))
   return contentsOf({ reference, chosen: true }, join(folder, "out")).closed
 }
 
@@ -34,7 +42,7 @@ describe("a base elsewhere", () => {
 })
 
 describe("a base on this machine", () => {
-  it.each<{ given: string; closed: boolean; files: Readonly<Record<string, string>> }>([
+  it.each<{ given: string; closed: boolean; files: ByPath }>([
     { given: "names the component", closed: true, files: { "mine/kustomization.yaml": listing(`${elsewhere}/components/restricted-egress?ref=v0.1.0`) } },
     { given: "names another", closed: false, files: { "mine/kustomization.yaml": listing(`${elsewhere}/components/restrict-metadata?ref=v0.1.0`) } },
     { given: "names it in a comment", closed: false, files: { "mine/kustomization.yaml": `components:\n# - ${elsewhere}/components/restricted-egress?ref=v0.1.0\n` } },
@@ -53,4 +61,29 @@ describe("a base on this machine", () => {
     { given: "is over one that is over itself", closed: false, files: { "mine/kustomization.yaml": "resources: [../team]", "team/kustomization.yaml": "resources: [../mine, .]" } },
     { given: "is none that kustomize would take", closed: false, files: { "mine/kustomization.yaml": "resources: [" } }
   ])("closes all egress, $closed, where it $given", ({ closed, files }) => expect(isClosed("../mine", files)).toBe(closed))
+})
+
+describe("a base behind a link", () => {
+  const egress: ByPath = { "kustomize/components/restricted-egress/kustomization.yaml": "" }
+  it.each<{ given: string; closed: boolean; files: ByPath; links: ByPath }>([
+    {
+      given: "lists what is beside the place where the link leads",
+      closed: true,
+      files: { "real/mine/kustomization.yaml": "resources: [../team]", "real/team/kustomization.yaml": listing("../../kustomize/components/restricted-egress"), ...egress },
+      links: { mine: "real/mine" }
+    },
+    {
+      given: "has a namesake of that beside the link",
+      closed: false,
+      files: { "real/mine/kustomization.yaml": "resources: [../team]", "real/team/kustomization.yaml": listing(), "team/kustomization.yaml": listing("../kustomize/components/restricted-egress"), ...egress },
+      links: { mine: "real/mine" }
+    },
+    { given: "lists a link to the component", closed: true, files: { "mine/kustomization.yaml": listing("../closed"), ...egress }, links: { closed: "kustomize/components/restricted-egress" } },
+    {
+      given: "lists the component in a folder that is a link",
+      closed: true,
+      files: { "mine/kustomization.yaml": listing("../components/restricted-egress"), "ours/restricted-egress/kustomization.yaml": "" },
+      links: { components: "ours" }
+    }
+  ])("closes all egress, $closed, where it $given", ({ closed, files, links }) => expect(isClosed("../mine", files, links)).toBe(closed))
 })
