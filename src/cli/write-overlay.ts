@@ -26,7 +26,7 @@ const again = ({ base, namespace, withoutCrd }: Wanted, name: string): string =>
 /** What was written, where its objects go, and the Secret that is missing because the values carry the token itself. */
 export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) {
   const { base, more, name, namespace, out, values, withoutCrd = false } = wanted
-  const made = overlay(values, { name, namespace, version: appVersion }, { ...contentsOf(base, out), withoutCrd })
+  const made = overlay(values, { name, namespace, version: appVersion }, { ...(yield* contentsOf(base, out)), withoutCrd })
   const files = { ...overlayFiles(made, base.reference, again(wanted, made.to.config.name)), ...more }
   yield* writeFolder(out, files)
   return { files: Object.keys(files), namespaces: [...new Set([made.to.config.namespace, made.to.config.taskNamespace])], secret: missingSecret(made) }

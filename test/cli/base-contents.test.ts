@@ -1,5 +1,6 @@
 // Whether a base closes all egress: policies add up, so that one that keeps Pods from the metadata service alone would open all the rest again.
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
@@ -22,12 +23,15 @@ const each = (all: ByPath, put: (path: string, what: string) => void): void => {
   }
 }
 
-/** Of an overlay in `out`, beside these files, and links by what they lead to. */
-const isClosed = (reference: string, files: ByPath = {}, links: ByPath = {}): boolean => {
+/** For an overlay in `out`, beside these files, and links by what they lead to. */
+const contents = (reference: string, files: ByPath, links: ByPath) => {
   each(files, (path, text) => writeFileSync(path, text))
   each(links, (path, target) => symlinkSync(target, path))
-  return contentsOf({ reference, chosen: true }, join(folder, "out")).closed
+  return contentsOf({ reference, chosen: true }, join(folder, "out"))
 }
+
+const isClosed = (reference: string, files: ByPath = {}, links: ByPath = {}): boolean => Effect.runSync(contents(reference, files, links)).closed
+const refusal = (reference: string, files: ByPath, links: ByPath): string => Effect.runSync(Effect.flip(contents(reference, files, links))).message
 
 describe("a base elsewhere", () => {
   it.each([
@@ -59,6 +63,13 @@ describe("a base on this machine", () => {
     },
     { given: "is over one for production that does not", closed: false, files: { "mine/kustomization.yaml": "resources: [../kustomize/overlays/production]", "kustomize/overlays/production/kustomization.yaml": listing() } },
     { given: "is over one that is over itself", closed: false, files: { "mine/kustomization.yaml": "resources: [../team]", "team/kustomization.yaml": "resources: [../mine, .]" } },
+    {
+      given: "lists a folder with a folder of the name of a kustomization beside the file",
+      closed: true,
+      files: { "mine/kustomization.yaml": "resources: [../team]", "team/kustomization.yaml/a.md": "", "team/Kustomization": listing(`${elsewhere}/components/restricted-egress?ref=v0.1.0`) }
+    },
+    { given: "lists a folder with only a folder of that name", closed: false, files: { "mine/kustomization.yaml": "resources: [../team]", "team/Kustomization/a.md": "" } },
+    { given: "lists files", closed: false, files: { "mine/kustomization.yaml": "resources: [a.yaml, missing.yaml]", "mine/a.yaml": "" } },
     { given: "is none that kustomize would take", closed: false, files: { "mine/kustomization.yaml": "resources: [" } }
   ])("closes all egress, $closed, where it $given", ({ closed, files }) => expect(isClosed("../mine", files)).toBe(closed))
 })
@@ -86,4 +97,22 @@ describe("a base behind a link", () => {
       links: { components: "ours" }
     }
   ])("closes all egress, $closed, where it $given", ({ closed, files, links }) => expect(isClosed("../mine", files, links)).toBe(closed))
+})
+
+describe("a base that cannot be read", () => {
+  it.each<{ given: string; at: string; why: string; files: ByPath; links: ByPath }>([
+    { given: "its own kustomization leads to itself", at: "mine", why: "too many symbolic links encountered", files: {}, links: { "mine/kustomization.yaml": "kustomization.yaml" } },
+    {
+      given: "that of what it lists leads to itself",
+      at: "team",
+      why: "too many symbolic links encountered",
+      files: { "mine/kustomization.yaml": "resources: [../team]" },
+      links: { "team/kustomization.yaml": "kustomization.yaml" }
+    },
+    { given: "that of what it lists is there but gives nothing", at: "team", why: "EIO: i/o error, read", files: { "mine/kustomization.yaml": "resources: [../team]" }, links: { "team/kustomization.yml": "/proc/self/mem" } }
+  ])("is refused, with the place and what to do, where $given", ({ at, why, files, links }) =>
+    expect(refusal("../mine", files, links)).toBe(`Cannot read the kustomization in ${join(folder, at)} (${why}); correct that, or name another base with --base.`))
+
+  it("is refused as well for a component beside it", () =>
+    expect(refusal("../base", { "base/kustomization.yaml": "" }, { "components/persistence/kustomization.yaml": "kustomization.yaml" })).toContain(join(folder, "components/persistence")))
 })

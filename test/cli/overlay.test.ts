@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, relative, resolve } from "node:path"
 import { parse } from "yaml"
@@ -98,4 +98,14 @@ describe("agent-job overlay", () => {
     { args: ["--base", "https://git.example.com/agent-job//kustomize/base"], says: "--base https://git.example.com/agent-job//kustomize/base names no version, so that it may be another one tomorrow; add one, such as ?ref=v0.1.0." },
     { args: ["--base", "docs"], says: "There is no kustomization.yaml in docs; name the base with --base: a directory, or https://HOST/OWNER/agent-job//kustomize/base?ref=v0.1.0." }
   ])("refuses $args", ({ args, says }) => Effect.map(overlay({}, ...args), ({ code, error }) => expect([code, error]).toEqual([2, `error: ${says}\n`])))
+
+  it.live("refuses a base that lists what cannot be read, and writes nothing", () =>
+    Effect.gen(function*() {
+      for (const name of ["base", "team"]) mkdirSync(join(folder, name))
+      writeFileSync(join(folder, "base/kustomization.yaml"), "resources: [../team]")
+      symlinkSync("kustomization.yaml", join(folder, "team/kustomization.yaml"))
+      const { code, error } = yield* overlay({}, "--base", join(folder, "base"))
+      expect([code, error]).toEqual([2, `error: Cannot read the kustomization in ${join(folder, "team")} (too many symbolic links encountered); correct that, or name another base with --base.\n`])
+      expect(readdirSync(folder)).not.toContain("out")
+    }))
 })
