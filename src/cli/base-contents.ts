@@ -1,21 +1,15 @@
 // What is in a base and beside it, as far as this machine has it: what is elsewhere is known by its name alone, if it is one of ours.
 // Used by cli/write-overlay.ts.
 import { Effect, Option, Schema } from "effect"
-import { readFileSync, realpathSync, statSync } from "node:fs"
-import { join, resolve } from "node:path"
+import { readFileSync, realpathSync } from "node:fs"
+import { resolve } from "node:path"
 import { parse } from "yaml"
 import { wordsOf } from "../controller/values-files.ts"
 import type { Options } from "../core/overlay/overlay.ts"
 import { shippedComponents } from "../core/overlay/shipped.ts"
-import { type Base, isRemote, shown } from "./base-reference.ts"
+import { type Base, isRemote, kustomizationIn, shown } from "./base-reference.ts"
 import { BadInput } from "./failure.ts"
 import { componentBeside } from "./overlay-files.ts"
-
-/** A folder of that name is none for kustomize either. */
-const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true
-
-/** Throws where nobody may look. */
-const kustomizationIn = (folder: string): string | undefined => ["kustomization.yaml", "kustomization.yml", "Kustomization"].map((name) => join(folder, name)).find(isFile)
 
 /** What cannot be read might close all egress, so it is refused rather than taken for nothing. */
 const reading = <A>(folder: string, read: () => A): Effect.Effect<A, BadInput> =>

@@ -1,9 +1,9 @@
 // Where an overlay goes, and where it finds its base: what --base names, or else the checkout that this program runs from.
 // Invariant: a remote base is pinned to a version, and a local one is named from the overlay's own folder.
 // Used by cli/overlay.ts, cli/migrate.ts and cli/base-contents.ts.
-import { Effect, Option } from "effect"
+import { Effect, Option, Predicate } from "effect"
 import { Flag } from "effect/cli"
-import { existsSync } from "node:fs"
+import { statSync } from "node:fs"
 import { dirname, join, relative, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { BadInput } from "./failure.ts"
@@ -25,7 +25,13 @@ export const shown = (path: string): string => {
 
 const example = "https://HOST/OWNER/agent-job//kustomize/base?ref=v0.1.0"
 
-const isBase = (path: string): boolean => existsSync(join(path, "kustomization.yaml"))
+/** A folder of that name is none for kustomize either. */
+const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true
+
+/** The file that makes a folder one for kustomize. Throws where nobody may look. */
+export const kustomizationIn = (folder: string): string | undefined => ["kustomization.yaml", "kustomization.yml", "Kustomization"].map((name) => join(folder, name)).find(isFile)
+
+const isBase = (path: string): boolean => Option.exists(Option.liftThrowable(kustomizationIn)(path), Predicate.isNotUndefined)
 
 /** Above the sources, or above the bundle. */
 const ofCheckout = (): string | undefined => ["..", "../.."].map((up) => join(dirname(fileURLToPath(import.meta.url)), up, "kustomize", "base")).find(isBase)
@@ -52,5 +58,5 @@ export const baseReference = (base: Option.Option<string>, out: string): Effect.
     if (path === undefined) return Effect.fail(new BadInput({ message: `This program runs from no checkout that has kustomize/base; name the base with --base: a directory, or ${example}.` }))
     return isBase(path)
       ? Effect.succeed({ reference: relative(resolve(out), path), chosen: given !== undefined })
-      : Effect.fail(new BadInput({ message: `There is no kustomization.yaml in ${given}; name the base with --base: a directory, or ${example}.` }))
+      : Effect.fail(new BadInput({ message: `There is no kustomization.yaml that can be read in ${given}; name the base with --base: a directory, or ${example}.` }))
   })

@@ -96,7 +96,7 @@ describe("agent-job overlay", () => {
 
   it.live.each([
     { args: ["--base", "https://git.example.com/agent-job//kustomize/base"], says: "--base https://git.example.com/agent-job//kustomize/base names no version, so that it may be another one tomorrow; add one, such as ?ref=v0.1.0." },
-    { args: ["--base", "docs"], says: "There is no kustomization.yaml in docs; name the base with --base: a directory, or https://HOST/OWNER/agent-job//kustomize/base?ref=v0.1.0." }
+    { args: ["--base", "docs"], says: "There is no kustomization.yaml that can be read in docs; name the base with --base: a directory, or https://HOST/OWNER/agent-job//kustomize/base?ref=v0.1.0." }
   ])("refuses $args", ({ args, says }) => Effect.map(overlay({}, ...args), ({ code, error }) => expect([code, error]).toEqual([2, `error: ${says}\n`])))
 
   it.live("refuses a base that lists what cannot be read, and writes nothing", () =>

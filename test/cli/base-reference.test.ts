@@ -1,0 +1,54 @@
+// Which directories --base takes: those that kustomize takes, by the file in them.
+import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
+import { Effect, Option } from "effect"
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { baseReference } from "../../src/cli/base-reference.ts"
+
+let folder = ""
+beforeEach(() => { folder = mkdtempSync(join(tmpdir(), "base-")) })
+afterEach(() => rmSync(folder, { recursive: true }))
+
+/** For an overlay beside it. */
+const reference = () => baseReference(Option.some(join(folder, "mine")), join(folder, "out"))
+
+/** Each makes what it is called by at this path. */
+const made = {
+  "a file": (path: string) => writeFileSync(path, ""),
+  "a link to a file": (path: string) => { writeFileSync(join(folder, "file"), ""); symlinkSync(join(folder, "file"), path) },
+  "a folder": (path: string) => mkdirSync(path),
+  "a link to itself": (path: string) => symlinkSync(path, path)
+}
+
+interface Case { readonly what: keyof typeof made; readonly name: string }
+
+const put = ({ what, name }: Case): void => {
+  mkdirSync(join(folder, "mine"))
+  made[what](join(folder, "mine", name))
+}
+
+describe("a directory as base", () => {
+  it.each<Case>([
+    { what: "a file", name: "kustomization.yaml" },
+    { what: "a file", name: "kustomization.yml" },
+    { what: "a file", name: "Kustomization" },
+    { what: "a link to a file", name: "Kustomization" }
+  ])("is taken with $what $name, and named from the overlay's folder", (given) => {
+    put(given)
+    expect(Effect.runSync(reference())).toEqual({ reference: "../mine", chosen: true })
+  })
+
+  it.each<Case>([
+    { what: "a file", name: "kustomize.yaml" },
+    { what: "a folder", name: "kustomization.yaml" },
+    { what: "a folder", name: "Kustomization" },
+    { what: "a link to itself", name: "kustomization.yaml" }
+  ])("is refused with $what $name", (given) => {
+    put(given)
+    expect(Effect.runSync(Effect.flip(reference()))).toMatchObject({
+      _tag: "BadInput",
+      message: `There is no kustomization.yaml that can be read in ${join(folder, "mine")}; name the base with --base: a directory, or https://HOST/OWNER/agent-job//kustomize/base?ref=v0.1.0.`
+    })
+  })
+})
