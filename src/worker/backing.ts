@@ -54,7 +54,7 @@ export interface Backing {
   readonly settleState: (place: Provisioned) => Effect.Effect<"unwritten" | "saved", StageFailed>
   /** After that, when no word of what the engine made is on its way any more: gives back the lock of the state, if the engine did and its last state is saved. */
   readonly giveStateBack: Effect.Effect<void>
-  /** While this takes long, the AgentTask says that the server has not got all of the stage. */
+  /** While this takes long, the AgentTask says that the server has not got all of the stage, and no more once it has succeeded. */
   readonly saidDuring: <A, E, R>(wait: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Stores the plan that a plan stage made, with its seal; gives the digest of both. */
   readonly keepPlan: Option.Option<(place: Provisioned, seal: Seal) => Effect.Effect<Sha256, StageFailed, Settings>>

@@ -161,13 +161,20 @@ const telling = <A, E, R>(what: string, wait: Effect.Effect<A, E, R>, within?: D
     return yield* Effect.never
   }))
 
+/** The AgentTask says that it takes long, and goes on saying so until the result unless it came to `true`, and the state is saved: no other wait takes back the word on that. */
+const said = Effect.fnUntraced(function*<R>({ saidDuring }: Pick<Backing, "saidDuring">, facts: Ref.Ref<Facts>, wait: Effect.Effect<boolean, never, R>) {
+  const { statePushed } = yield* Ref.get(facts)
+  return yield* Effect.catch(saidDuring(Effect.filterOrFail(wait, (isDone) => isDone && statePushed !== false, (isDone) => isDone)), Effect.succeed)
+})
+
 /**
  * After a command that changes something: its state is saved, and what it made that the state has not got is written down. The lock is given back when nothing more has to be told:
  * a stage that ends with it held is one whose journal and plan the server compares with the state.
  */
 export const settle = Effect.fnUntraced(function*(backing: Pick<Backing, "settleState" | "storedState" | "giveStateBack" | "saidDuring">, place: Provisioned, done: Done, journal: Journal, facts: Ref.Ref<Facts>) {
   const { poolPatience, statePatience } = yield* Settings
-  const givingBack = (patience: Duration.Duration) => Effect.timeoutOption(telling("the lock of its state back", backing.giveStateBack, patience), patience)
+  /** Once it is given up there is nothing in the Pod that the lock needs. */
+  const givingBack = (patience: Duration.Duration) => said(backing, facts, Effect.as(Effect.timeoutOption(telling("the lock of its state back", backing.giveStateBack, patience), patience), true))
   yield* Ref.update(facts, (_) => ({ ..._, changes: changesOf(journal.entries()) }))
   const arriving = yield* Effect.forkChild(journal.flush(statePatience)) // in the same time: the Pod is not to stay for twice that
   const settled = yield* Effect.exit(Effect.mapError(telling("its last state", backing.settleState(place)), withExitCodeOf(done)))
@@ -194,7 +201,7 @@ const close = Effect.fnUntraced(function*(done: Done, journal: Journal) {
 const accountFor = Effect.fnUntraced(function*(backing: Pick<Backing, "storedState" | "saidDuring">, done: Done, inOrder: boolean, arriving: Effect.Effect<boolean>, journal: Journal, facts: Ref.Ref<Facts>) {
   const { tooLate } = yield* Stop
   const toItsEnd = Effect.flatMap(arriving, (arrived) => inOrder ? Effect.succeed(arrived) : Effect.map(close(done, journal), (closed) => arrived && closed))
-  const arrived = backing.saidDuring(telling("the last words on what it made", Effect.raceFirst(toItsEnd, Effect.as(tooLate, false))))
+  const arrived = said(backing, facts, telling("the last words on what it made", Effect.raceFirst(toItsEnd, Effect.as(tooLate, false))))
   if (journal.entries().length === 0) return yield* arrived
   const [state, isTold] = yield* Effect.all([Effect.raceFirst(backing.storedState, Effect.as(tooLate, Option.none<string>())), arrived], { concurrency: 2 })
   const left = Option.match(Option.filter(state, (text) => !isEncrypted(text)), {

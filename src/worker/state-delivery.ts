@@ -122,7 +122,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       yield* keepCopy(privateDirectory, bytes).pipe(Effect.catch((error) => Effect.logWarning(error.message))) // the server is asked all the same
       const told = Effect.tapError(platform.pushState(bytes, digest, lock), (error) => notTaken(bytes, error))
       // An engine may hang up: its request is not interruptible by itself, and from here on the state is not lost with it.
-      yield* Effect.interruptible(unsavedDuring(ask(Effect.tap(told, confirm(bytes, digest, info)))))
+      yield* Effect.interruptible(ask(Effect.tap(told, confirm(bytes, digest, info))))
       yield* unshare
       yield* removeCopy(privateDirectory)
     })
@@ -152,14 +152,15 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   /** That it may be given back when no state is left over. */
   const note = () => { if (held !== undefined) held = { ...held, isOver: true } }
 
+  /** Unsaved all that time, also when it has its lock. */
   const rescue = Effect.fnUntraced(function*(bytes: Uint8Array) {
     if (held?.lock === undefined) {
-      yield* unsavedDuring(lock({ ID: randomUUID(), Operation: "rescue", Who: pod.name }, patiently))
+      yield* lock({ ID: randomUUID(), Operation: "rescue", Who: pod.name }, patiently)
       note()
     }
     yield* deliver(bytes, patiently)
     return Settled.Saved()
-  })
+  }, unsavedDuring)
 
   /** There may have been no time to ask even once. */
   const leave = Effect.fnUntraced(function*(bytes: Uint8Array, why: string) {
@@ -189,10 +190,10 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   return StateDelivery.of({
     read: Effect.interruptible(Effect.suspend(() => held?.lock === undefined ? platform.patiently(platform.state) : readUnder(held))),
     lock: (info) => Effect.interruptible(inTurn.withPermit(lock(info, shortly))),
-    push: (bytes) => inTurn.withPermit(deliver(bytes, stubbornly)),
+    push: (bytes) => inTurn.withPermit(deliver(bytes, (push) => unsavedDuring(stubbornly(push)))),
     unlock: ({ ID }) => inTurn.withPermit(Effect.suspend(() =>
       held?.info.ID === ID ? Effect.sync(note) : Effect.fail(new Declined({ status: 409, message: "This command does not hold that lock.", body: undefined })))),
     settle: (left) => inTurn.withPermit(settle(left)),
-    giveBack: inTurn.withPermit(Effect.suspend(() => held?.isOver === true && unconfirmed === undefined ? unsavedDuring(giveBack(patiently)) : Effect.void))
+    giveBack: inTurn.withPermit(Effect.suspend(() => held?.isOver === true && unconfirmed === undefined ? giveBack(patiently) : Effect.void))
   })
 })

@@ -112,6 +112,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   { name: "a lock does not raise the epoch", file: "src/server/state-versions.ts", from: "SET epoch = epoch + 1, lockInfo", to: "SET epoch = epoch, lockInfo", test: "server/state-versions.test.ts" },
   { name: "any success is the server's yes", file: "src/worker/platform.ts", from: "response.status === yes ? Effect.succeed", to: "response.status < 300 ? Effect.succeed", test: "worker/platform.test.ts" },
   { name: "a lock goes back before the journal has arrived", file: "src/worker/stage.ts", from: "if (inOrder) yield* givingBack", to: "yield* givingBack", test: "worker/stage.test.ts" },
+  { name: "a state that is given up is said of no more", file: "src/worker/stage.ts", from: "isDone && statePushed !== false", to: "isDone || statePushed !== null", test: "worker/stage.test.ts" },
   { name: "who holds a workspace waits behind an older task of it", file: admit, from: "Number(b.holds) - Number(a.holds) || ", to: "", test: "core/admit.test.ts" },
   { name: "a Job that was given up for a quota and goes on is not counted again", file: "src/core/response.ts", from: "launches > 0 && !isMadeAnew(task) &&", to: "launches > 0 &&", test: "core/plan.test.ts" },
   { name: "a Pod of a former Job passes for one of this Job", file: "src/controller/observe.ts", from: "jobUidLabel, job.value.uid)", to: "taskUidLabel, uid)", test: "controller/observe.test.ts" },

@@ -23,7 +23,7 @@ export interface PoolParts {
   readonly api: TaskApi
   readonly privateDirectory: string
   readonly tokenFile: string
-  /** A state is on its way, which the AgentTask would say if that took long. */
+  /** A state is on its way, which the AgentTask would say if that took long, or was given up. */
   readonly isUnsaved: () => boolean
   /** What is left of the grace is over from now on. */
   readonly endGrace: Effect.Effect<void>
@@ -41,7 +41,7 @@ export const poolParts = (patience = "2 seconds", statePatience = "10 seconds"):
     writeFileSync(tokenFile, api.token)
     let isUnsaved = false
     const mark = (now: boolean) => Effect.sync(() => { isUnsaved = now })
-    const taskStatus = Layer.succeed(TaskStatus, { unsavedDuring: (work) => Effect.andThen(mark(true), Effect.ensuring(work, mark(false))) })
+    const taskStatus = Layer.succeed(TaskStatus, { unsavedDuring: (work) => Effect.andThen(mark(true), Effect.tap(work, mark(false))) })
     const tooLate = Deferred.makeUnsafe<void>()
     const stop = Layer.succeed(Stop, Stop.of({
       asked: Effect.never,

@@ -10,6 +10,7 @@ import { Log } from "../../src/worker/log-shipper.ts"
 import { settle } from "../../src/worker/stage.ts"
 import { StageFailed } from "../../src/worker/stage-failed.ts"
 import { Stop } from "../../src/worker/stop.ts"
+import { claimedTask } from "./claimed-task.ts"
 import { podSettings } from "./pod-settings.ts"
 
 const parts = (print: (text: string) => void) => Layer.mergeAll(
@@ -19,11 +20,10 @@ const parts = (print: (text: string) => void) => Layer.mergeAll(
 )
 
 /** What the server hears, in order, after an engine that made one thing and whose last state is saved. */
-const settling = Effect.fnUntraced(function*(failure: ConstructorParameters<typeof StageFailed>[0] | undefined, waits: Partial<Pick<Backing, "giveStateBack" | "settleState">> = {}) {
+const settling = Effect.fnUntraced(function*(failure: ConstructorParameters<typeof StageFailed>[0] | undefined, waits: Partial<Pick<Backing, "giveStateBack" | "settleState" | "storedState">> = {}) {
   const heard: Array<string> = []
   const told: Array<string> = []
   let isUp = false
-  let isSaid = false
   const send: SendEffects = (entries: ReadonlyArray<JournalEntry>) =>
     Effect.suspend(() => {
       if (!isUp) return Effect.fail({ message: "down" })
@@ -32,13 +32,13 @@ const settling = Effect.fnUntraced(function*(failure: ConstructorParameters<type
     })
   const journal = yield* makeJournal((text) => text, Option.some(send))
   journal.add({ kind: "done", action: "create", address: "a.b" })
-  const saidDuring: Backing["saidDuring"] = (wait) => Effect.suspend(() => (isSaid = true, Effect.ensuring(wait, Effect.sync(() => { isSaid = false }))))
+  const { status, unsavedDuring: saidDuring } = yield* claimedTask()
   const backing = { settleState: () => Effect.succeed("saved" as const), storedState: Effect.succeedNone, giveStateBack: Effect.sync(() => void heard.push("unlocked")), saidDuring, ...waits }
   const place = { root: 0, directory: [], path: "/none" }
   const facts = yield* Ref.make({})
   const work = yield* Effect.forkChild(settle(backing, place, failure === undefined ? Exit.void : Exit.fail(new StageFailed(failure)), journal, facts).pipe(Effect.provide(parts((text) => void told.push(text)))))
   yield* TestClock.adjust("1 minute")
-  return { heard, told, isSaid: () => isSaid, goUp: Effect.sync(() => { isUp = true }), work }
+  return { heard, told, reason: () => status().reason, goUp: Effect.sync(() => { isUp = true }), work }
 })
 
 const failed = { reason: "ExitCode", message: "Failed.", exitCode: 1 } as const
@@ -108,11 +108,42 @@ describe("whoever waits for a stage whose engine has ended", () => {
 
   it.effect("reads in the AgentTask too that the journal is waited for, until it has arrived", () =>
     Effect.gen(function*() {
-      const { goUp, isSaid, work } = yield* settling(killed)
-      expect(isSaid()).toBe(true)
+      const { goUp, reason, work } = yield* settling(killed)
+      expect(reason()).toBe("StateUnsaved")
       yield* goUp
       yield* TestClock.adjust("1 minute")
       yield* Fiber.join(work)
-      expect(isSaid()).toBe(false)
+      expect(reason()).toBe("Claimed")
+    }))
+
+  it.effect("reads it there until the result when the journal is given up, also while the state is asked for", () =>
+    Effect.gen(function*() {
+      const { reason, work } = yield* settling(killed, { storedState: Effect.delay(Effect.succeedNone, "2 hours") })
+      yield* TestClock.adjust("70 minutes")
+      expect([reason(), work.pollUnsafe()]).toEqual(["StateUnsaved", undefined])
+      yield* TestClock.adjust("1 hour")
+      yield* Fiber.join(work)
+      expect(reason()).toBe("StateUnsaved")
+    }))
+
+  it.effect("reads it there until the result when the state is not saved, though the journal arrives and the lock goes back", () =>
+    Effect.gen(function*() {
+      const unsaved = new StageFailed({ reason: "StateNotSaved", message: "Unsaved." })
+      const { goUp, heard, reason, work } = yield* settling(killed, { settleState: () => Effect.fail(unsaved), storedState: Effect.delay(Effect.succeedNone, "1 hour") })
+      yield* goUp
+      yield* TestClock.adjust("30 minutes")
+      expect([heard, reason()]).toEqual([["done", "closed"], "StateUnsaved"])
+      yield* TestClock.adjust("30 minutes")
+      yield* Effect.flip(Fiber.join(work))
+      expect([heard, reason()]).toEqual([["done", "closed", "unlocked"], "StateUnsaved"])
+    }))
+
+  it.effect("reads nothing of it there any more when only the lock is given up, and the stage goes on", () =>
+    Effect.gen(function*() {
+      const { reason, work } = yield* settling(undefined, { giveStateBack: Effect.never })
+      expect(reason()).toBe("StateUnsaved")
+      yield* TestClock.adjust("4 minutes")
+      yield* Fiber.join(work)
+      expect(reason()).toBe("Claimed")
     }))
 })

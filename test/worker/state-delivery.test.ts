@@ -13,6 +13,7 @@ import { Stop } from "../../src/worker/stop.ts"
 import { TaskStatus } from "../../src/worker/task-status.ts"
 import { agent, directory, failed, person, planWith, serve, taskUid } from "../server/live-server.ts"
 import { podSettings } from "./pod-settings.ts"
+import { claimedTask } from "./claimed-task.ts"
 import { noTaskStatus, poolParts } from "./pool-parts.ts"
 
 const state = (serial: number) => Buffer.from(JSON.stringify({ version: 4, serial, lineage: "l", outputs: {}, resources: [{ serial }] }))
@@ -105,8 +106,9 @@ const withOutages = Effect.fnUntraced(function*(variables: Readonly<Record<strin
   const done: Array<string> = []
   const ask = (what: "lock" | "push" | "unlock") => Effect.suspend(() => deaf.has(what) ? Effect.fail(new NoAnswer({ detail: "down" })) : Effect.sync(() => void done.push(what)))
   const platform = Layer.mock(Platform, { patiently: (ask) => ask, details: Effect.never, lockState: ({ ID }) => Effect.as(ask("lock"), { id: ID, epoch: 1 }), pushState: () => ask("push"), unlockState: () => ask("unlock") })
-  const parts = StateDelivery.layer.pipe(Layer.provide(Layer.mergeAll(noTaskStatus, platform, podSettings("/none", "/none", variables), stop)))
-  return { deaf, done, delivery: Context.get(yield* Layer.build(parts), StateDelivery) }
+  const { status, unsavedDuring } = yield* claimedTask()
+  const parts = StateDelivery.layer.pipe(Layer.provide(Layer.mergeAll(Layer.succeed(TaskStatus, { unsavedDuring }), platform, podSettings("/none", "/none", variables), stop)))
+  return { deaf, done, reason: () => status().reason, delivery: Context.get(yield* Layer.build(parts), StateDelivery) }
 })
 
 describe("an engine that is gone", () => {
@@ -151,6 +153,20 @@ describe("an engine that is gone", () => {
       yield* TestClock.adjust("11 minutes")
       expect(done).toEqual(["lock"])
       expect(yield* Fiber.join(settling)).toMatchObject({ _tag: "Unsaved" })
+    }))
+
+  it.effect("has a state that is unsaved, as its AgentTask says, until the server has it, and not only its lock", () =>
+    Effect.gen(function*() {
+      const { deaf, delivery, done, reason } = yield* withOutages()
+      for (const what of ["lock", "push"] as const) deaf.add(what)
+      const settling = yield* Effect.forkChild(delivery.settle(Option.some(state(1))))
+      yield* TestClock.adjust("1 minute")
+      deaf.delete("lock")
+      yield* TestClock.adjust("10 seconds")
+      expect([done, reason()]).toEqual([["lock"], "StateUnsaved"])
+      deaf.clear()
+      yield* TestClock.adjust("10 seconds")
+      expect([yield* Fiber.join(settling), reason()]).toEqual([Settled.Saved(), "Claimed"])
     }))
 })
 

@@ -180,7 +180,7 @@ describe("the state gateway", () => {
       expect((yield* Fiber.join(writing)).status).toBe(503)
       const settled = yield* settle()
       expect(settled).toMatchObject({ _tag: "Unsaved", why: expect.stringMatching(/gives no answer/u) })
-      expect(existsSync(kept(parts))).toBe(true)
+      expect([existsSync(kept(parts)), parts.isUnsaved()]).toEqual([true, true])
     })))
 
   it.live("gives a lock back before it takes another one", () =>

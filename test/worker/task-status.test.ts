@@ -1,27 +1,16 @@
 // A wait for the pool's server is said where it can be read while that server is away, and never instead of what matters more.
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Fiber, Layer } from "effect"
+import { Deferred, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { running } from "../../src/core/status.ts"
-import type { AgentTaskStatus, Claim } from "../../src/schema/agent-task.ts"
-import { Uid } from "../../src/schema/names.ts"
-import { TaskStatus } from "../../src/worker/task-status.ts"
-import { fakeKubernetes } from "./fake-kubernetes.ts"
-import { podSettings } from "./pod-settings.ts"
-
-const claim: Claim = { podUid: Uid.make("pod-uid"), nonce: "nonce", epoch: 1, at: "2026-01-01T00:00:00Z" }
-const claimed: AgentTaskStatus = { ...running({ name: "demo-abcde", node: "node-1" }), startedAt: claim.at, claim }
-const spec = { workspace: "demo", stage: "apply", source: { inline: {} } }
+import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
+import { claim, claimed, claimedTask } from "./claimed-task.ts"
 
 /** Some work that takes until `finish`, with the status of its task beside it. */
-const working = (before: AgentTaskStatus = claimed) =>
+const working = (before?: AgentTaskStatus) =>
   Effect.gen(function*() {
-    const kubernetes = fakeKubernetes(spec, before)
-    const context = yield* Layer.build(TaskStatus.layer(claim).pipe(Layer.provide(Layer.merge(kubernetes.layer, podSettings("/none", "/none")))))
+    const { kubernetes, status, unsavedDuring } = yield* claimedTask(before)
     const done = Deferred.makeUnsafe<string, string>()
-    const { unsavedDuring } = Context.get(context, TaskStatus)
     const work = yield* Effect.forkChild(unsavedDuring(Deferred.await(done)))
-    const status = () => kubernetes.task().status
     return { kubernetes, status, unsavedDuring, finish: Effect.andThen(Deferred.succeed(done, "stored"), Fiber.join(work)), fail: Effect.andThen(Deferred.fail(done, "refused"), Effect.flip(Fiber.join(work))) }
   })
 
