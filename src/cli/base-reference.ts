@@ -3,8 +3,8 @@
 // Used by cli/overlay.ts, cli/migrate.ts and cli/base-contents.ts.
 import { Effect, Option, Predicate } from "effect"
 import { Flag } from "effect/cli"
-import { statSync } from "node:fs"
-import { dirname, join, relative, resolve } from "node:path"
+import { existsSync, realpathSync, statSync } from "node:fs"
+import { basename, dirname, join, relative, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { BadInput } from "./failure.ts"
 import { pathFlag } from "./settings.ts"
@@ -45,6 +45,9 @@ export interface Base {
   readonly chosen: boolean
 }
 
+/** Where a folder is that may not be there yet: kustomize goes from there, whatever links led to it. */
+const place = (path: string): string => existsSync(path) ? realpathSync(path) : join(place(dirname(path)), basename(path))
+
 /** For a kustomization in `out`. */
 export const baseReference = (base: Option.Option<string>, out: string): Effect.Effect<Base, BadInput> =>
   Effect.suspend(() => {
@@ -57,6 +60,6 @@ export const baseReference = (base: Option.Option<string>, out: string): Effect.
     const path = given === undefined ? ofCheckout() : resolve(given)
     if (path === undefined) return Effect.fail(new BadInput({ message: `This program runs from no checkout that has kustomize/base; name the base with --base: a directory, or ${example}.` }))
     return isBase(path)
-      ? Effect.succeed({ reference: relative(resolve(out), path), chosen: given !== undefined })
+      ? Effect.succeed({ reference: relative(place(resolve(out)), path), chosen: given !== undefined })
       : Effect.fail(new BadInput({ message: `There is no kustomization.yaml that can be read in ${given}; name the base with --base: a directory, or ${example}.` }))
   })

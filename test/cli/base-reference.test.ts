@@ -1,9 +1,9 @@
 // Which directories --base takes: those that kustomize takes, by the file in them.
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { join, resolve } from "node:path"
 import { baseReference } from "../../src/cli/base-reference.ts"
 
 let folder = ""
@@ -11,7 +11,7 @@ beforeEach(() => { folder = mkdtempSync(join(tmpdir(), "base-")) })
 afterEach(() => rmSync(folder, { recursive: true }))
 
 /** For an overlay beside it. */
-const reference = () => baseReference(Option.some(join(folder, "mine")), join(folder, "out"))
+const reference = (out = "out") => baseReference(Option.some(join(folder, "mine")), join(folder, out))
 
 /** Each makes what it is called by at this path. */
 const made = {
@@ -37,6 +37,14 @@ describe("a directory as base", () => {
   ])("is taken with $what $name, and named from the overlay's folder", (given) => {
     put(given)
     expect(Effect.runSync(reference())).toEqual({ reference: "../mine", chosen: true })
+  })
+
+  it("is named from where the overlay's folder really is, since kustomize goes from there", () => {
+    put({ what: "a file", name: "kustomization.yaml" })
+    mkdirSync(join(folder, "deep/place"), { recursive: true })
+    symlinkSync(join(folder, "deep/place"), join(folder, "link"))
+    const { reference: named } = Effect.runSync(reference("link/new/out"))
+    expect(resolve(realpathSync(folder), "deep/place/new/out", named)).toBe(join(realpathSync(folder), "mine"))
   })
 
   it.each<Case>([
