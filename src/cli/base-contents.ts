@@ -7,7 +7,7 @@ import { parse } from "yaml"
 import { wordsOf } from "../controller/values-files.ts"
 import type { Options } from "../core/overlay/overlay.ts"
 import { shippedComponents } from "../core/overlay/shipped.ts"
-import { type Base, isRemote, kustomizationIn, shown } from "./base-reference.ts"
+import { type Base, isRemote, kustomizationIn, placeOf, shown } from "./base-reference.ts"
 import { BadInput } from "./failure.ts"
 import { componentBeside } from "./overlay-files.ts"
 
@@ -48,12 +48,13 @@ const closes = (reference: string, from: string, seen = new Set<string>()): Effe
 
 const isIn = (folder: string): Effect.Effect<boolean, BadInput> => reading(folder, () => kustomizationIn(folder) !== undefined)
 
-/** For an overlay in `out`. */
+/** For an overlay in `out`, the same folder that the reference goes from. */
 export const contentsOf = ({ reference }: Base, out: string): Effect.Effect<Required<Pick<Options, "available" | "closed">>, BadInput> => {
+  const from = placeOf(resolve(out))
   const isThere = (component: string | undefined): Effect.Effect<boolean, BadInput> =>
-    component === undefined ? Effect.succeed(false) : isRemote(reference) ? Effect.succeed(true) : isIn(resolve(out, component))
+    component === undefined ? Effect.succeed(false) : isRemote(reference) ? Effect.succeed(true) : isIn(resolve(from, component))
   return Effect.all({
     available: Effect.filter(shippedComponents, ({ name }) => isThere(componentBeside(reference, name))),
-    closed: closes(reference, out)
+    closed: closes(reference, from)
   })
 }

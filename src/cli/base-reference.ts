@@ -46,7 +46,7 @@ export interface Base {
 }
 
 /** Where a folder is that may not be there yet: kustomize goes from there, whatever links led to it. */
-const place = (path: string): string => existsSync(path) ? realpathSync(path) : join(place(dirname(path)), basename(path))
+export const placeOf = (path: string): string => existsSync(path) ? realpathSync(path) : join(placeOf(dirname(path)), basename(path))
 
 /** For a kustomization in `out`. */
 export const baseReference = (base: Option.Option<string>, out: string): Effect.Effect<Base, BadInput> =>
@@ -60,6 +60,6 @@ export const baseReference = (base: Option.Option<string>, out: string): Effect.
     const path = given === undefined ? ofCheckout() : resolve(given)
     if (path === undefined) return Effect.fail(new BadInput({ message: `This program runs from no checkout that has kustomize/base; name the base with --base: a directory, or ${example}.` }))
     return isBase(path)
-      ? Effect.succeed({ reference: relative(place(resolve(out)), path), chosen: given !== undefined })
+      ? Effect.succeed({ reference: relative(placeOf(resolve(out)), path), chosen: given !== undefined })
       : Effect.fail(new BadInput({ message: `There is no kustomization.yaml that can be read in ${given}; name the base with --base: a directory, or ${example}.` }))
   })

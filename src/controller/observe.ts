@@ -8,7 +8,7 @@ import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, type War
 import { taskUidLabel } from "../core/manifest/labels.ts"
 import { isPodOver, startTrouble, waitsForQuota } from "../core/pod-trouble.ts"
 import { jobName } from "../core/job-name.ts"
-import { isOutOfPatience, millisSince } from "../core/situation.ts"
+import { isGivenUp, isOutOfPatience, millisSince } from "../core/situation.ts"
 import { isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
 import { holderOf, leaseName } from "../core/workspace-lease.ts"
@@ -55,6 +55,10 @@ const liveJob = ({ metadata, status }: AgentTask, { basename }: TaskPolicy): Rea
   return Effect.map(find(decoding(jobs, Job), { namespace: metadata.namespace, name }), (found) =>
     Option.filter(Option.map(found, jobSeen), ({ owner }) => Option.contains(owner, metadata.uid)))
 }
+
+/** Of a Job that is being deleted: the cache may have its Pod already, and not yet that it goes. */
+const whatIsLeft = (task: AgentTask, policy: TaskPolicy, job: JobSeen): Read<Option.Option<JobSeen>> =>
+  Effect.map(liveJob(task, policy), (live) => Option.some({ ...job, deleting: !Option.exists(live, ({ deleting, uid }) => uid === job.uid && !deleting) }))
 
 const hasPods = Effect.fnUntraced(function*(namespace: string, label: string, uid: string): Effect.fn.Return<boolean, KubernetesError, Kubernetes> {
   const { items } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${label}=${uid}`, limit: 1 })
@@ -148,6 +152,7 @@ export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentT
   if (Option.isSome(job)) {
     const knownMillis = world.jobKnownMillis(uid, job, at)
     const pod = podOf(task, job, world.pods(uid))
+    if (Option.isSome(pod) && isGivenUp(task, job.value)) return { ...nothing, job: yield* whatIsLeft(task, policy, job.value) }
     const warning = yield* warningAbout(task, job.value, pod, Math.max(millisSince(job.value.createdAt, now), knownMillis)) // an older one is known to be so by either clock
     const mayEnd = Option.isNone(pod) && isOutOfPatience(task, job.value, knownMillis) && waitsForQuota({ pod, warning })
     return mayEnd && (yield* hasPods(metadata.namespace, jobUidLabel, job.value.uid)) ? nothing : { ...nothing, warning } // there was room, and the cache does not know yet
@@ -166,7 +171,7 @@ export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentT
 export const observe = (world: World, task: AgentTask, asked: Asked, at: number): Observed => {
   const { metadata: { namespace, uid }, status } = task
   const named = (name: string | undefined) => Option.flatMap(Option.fromUndefinedOr(name), (name) => world.task(keyOf({ namespace, name })))
-  const job = Option.orElse(world.job(uid), () => asked.job)
+  const job = Option.orElse(Option.filter(asked.job, ({ deleting }) => deleting), () => Option.orElse(world.job(uid), () => asked.job))
   return {
     task,
     job,

@@ -12,7 +12,7 @@ import { askAgainMillis } from "./observed.ts"
 import { delayMillis, hadToGo } from "./plan-again.ts"
 import { endOf, isPodOver, type Trouble, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import { sentence } from "./sentence.ts"
-import { isGivenUp, isMadeAnew, jobGoesOn, madeAnew, millisSince, millisSinceEnd, mostLaunches, patienceMillis, quotaPatienceMillis, type Situation } from "./situation.ts"
+import { isCounted, isGivenUp, isMadeAnew, jobGoesOn, madeAnew, millisSince, millisSinceEnd, mostLaunches, patienceMillis, quotaPatienceMillis, type Situation } from "./situation.ts"
 import { acknowledged, advance, finished, fitting, running } from "./status.ts"
 import { resultOf } from "./task-result.ts"
 import { epochOf, nextEpoch } from "./workspace-lease.ts"
@@ -154,14 +154,14 @@ const ourJob = ({ observed: { task } , policy }: Situation): string => jobName(p
 
 const jobMade = (_: Situation): News => ({ phase: "Starting", reason: "JobCreated", message: `Job ${ourJob(_)} is made; its Pod starts.` })
 
-/** Counts the Job that is there, once, with the first word on it: the first one, one whose maker ended before it could say so, and one that was given up and goes on. */
+const isJobCounted = ({ observed: { job, task } }: Situation): boolean => Option.exists(job, (job) => isCounted(task, job))
+
+/** Counts the Job that is there, once, with the first word on it. */
 const launched = (_: Situation, response: Response): Response => {
-  const { job, task } = _.observed
+  const { job, task: { status: { launches = 0 } } } = _.observed
   if (Option.isNone(job)) return response
-  const { configHash, uid } = job.value
-  const { job: before, launches = 0 } = task.status
-  const isCounted = launches > 0 && !isMadeAnew(task) && (before?.uid ?? uid) === uid
-  return { ...response, status: { ...response.status, job: { name: ourJob(_), uid }, launches: isCounted ? launches : launches + 1, configHash: configHash || _.policy.configHash } }
+  const { configHash, name, uid } = job.value
+  return { ...response, status: { ...response.status, job: { name, uid }, launches: isJobCounted(_) ? launches : launches + 1, configHash: configHash || _.policy.configHash } }
 }
 
 export const finishNameTaken: Respond = (_) =>
@@ -198,7 +198,7 @@ export const clearAwayOrFail: Respond = (_) => {
   if (launches >= mostLaunches(_, reason)) return finishNotStarted(_)
   const news: News = { phase: "Starting", reason, message: andThen(message, "It is launched again.") }
   // Said first, guarded by the version: a Pod that has claimed the task meanwhile keeps its Job.
-  if (!sameNews(_, news)) return later(launched(_, tell(_, news)), 0)
+  if (!sameNews(_, news) || !isJobCounted(_)) return later(launched(_, tell(_, news)), 0)
   const soonest = delayMillis(launches) - _.observed.jobKnownMillis
   return soonest > 0 ? later(tell(_, news), soonest) : deleteJob(_)
 }
@@ -227,7 +227,9 @@ export const showStarting: Respond = (_) => {
   const { jobKnownMillis, startingMillis } = _.observed
   const left = waitsForQuota(_.observed) ? quotaPatienceMillis - jobKnownMillis : _.policy.startupTimeoutSeconds * 1000 - startingMillis
   const again = lookAgainAfter(age)
-  return later(launched(_, tell(_, startNews(_))), left > 0 ? Math.min(left, again) : again)
+  const news = startNews(_)
+  const told = tell(_, news)
+  return later(sameNews(_, news) && isJobCounted(_) ? told : launched(_, told), left > 0 ? Math.min(left, again) : again)
 }
 
 const waitFor = (_: Situation, reason: WaitReason, message: string, position: number, blockedBy?: string): Response => {

@@ -56,6 +56,11 @@ export const madeAnew = "Its Job is made anew. "
 export const isMadeAnew = ({ status }: AgentTask): boolean => status.message?.startsWith(madeAnew) === true
 /** It is this Job that goes: one that was made since has its minute before it. */
 export const isGivenUp = (task: AgentTask, job: JobSeen): boolean => isMadeAnew(task) && task.status.job?.uid === job.uid
+/** Whether `launches` has this Job in it: not the first one before the first word on it, one whose maker ended before it could say so, and one that was given up and goes on. */
+export const isCounted = (task: AgentTask, { uid }: JobSeen): boolean => {
+  const { job, launches = 0 } = task.status
+  return launches > 0 && !isMadeAnew(task) && (job?.uid ?? uid) === uid
+}
 /** Of a Job that still waits for a quota. */
 export const isOutOfPatience = (task: AgentTask, job: JobSeen, knownMillis: number): boolean => isGivenUp(task, job) || knownMillis >= quotaPatienceMillis
 
@@ -82,7 +87,7 @@ export const holds = {
   foreignJob,
   quotaOutlasted: (_) => {
     const { job, jobKnownMillis, pod, task } = _.observed
-    return Option.isNone(pod) && Option.exists(job, (job) => job.deleting ? isGivenUp(task, job) : jobGoesOn(_) && waitsForQuota(_.observed) && isOutOfPatience(task, job, jobKnownMillis))
+    return Option.exists(job, (job) => job.deleting ? isGivenUp(task, job) : Option.isNone(pod) && jobGoesOn(_) && waitsForQuota(_.observed) && isOutOfPatience(task, job, jobKnownMillis))
   },
   launchFailed: (_) => jobThere(_) && (jobEnded(_) || (podOver(_) && !makesWay(_))),
   launchesSpent: (_) => Option.isNone(_.observed.job) && (_.observed.task.status.launches ?? 0) >= mostLaunches(_, _.observed.task.status.reason),

@@ -30,7 +30,7 @@ export class Blobs extends Context.Service<Blobs, {
   readonly receive: <E>(bytes: Stream.Stream<Uint8Array, E>, limits: Limits) => Effect.Effect<Received, E | Refused, Scope.Scope>
   /** How it begins. */
   readonly head: (received: Received, bytes: number) => Effect.Effect<Uint8Array, Refused>
-  /** At once and last in the transaction whose row names it, so that a refusal leaves no file. Puts right one that is damaged. */
+  /** At once, in the transaction whose row names it and after what may refuse it, so that a refusal leaves no file. Puts right one that is damaged. */
   readonly store: (received: Received) => Effect.Effect<void, Refused>
   readonly stream: (sha256: string) => Stream.Stream<Uint8Array, Refused>
   readonly sizeBytes: (sha256: string) => Effect.Effect<number, Refused>

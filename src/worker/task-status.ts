@@ -1,7 +1,7 @@
 // What a claimed stage waits for, said in the status of its AgentTask: the pool's server, which gets the log, is what it waits for.
 // Always holds: a task of another claim, or one that is over, is left alone; no work waits for the word on it, and one word is written after another.
 // Made by worker/worker.ts, used by worker/state-delivery and worker/pool-backing.
-import { Context, DateTime, Duration, Effect, Layer, type Scope, Semaphore } from "effect"
+import { Context, DateTime, Duration, Effect, Layer, Schedule, type Scope, Semaphore } from "effect"
 import { advance, isOver, running, unsaved } from "../core/status.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { Claim } from "../schema/agent-task.ts"
@@ -37,20 +37,25 @@ const make = Effect.fnUntraced(function*({ nonce }: Claim): Effect.fn.Return<Tas
     return true
   }, Effect.retry({ while: ({ _tag }) => _tag === "Conflict", times: 3 }), Effect.timeout(patience), Effect.catch((error) => Effect.as(Effect.logWarning("What the stage waits for could not be written to its AgentTask", error.message), false)))
 
-  /** Until it was taken back, which later work sees to if the API server was away as well. */
+  /** Until it was taken back, which may take a while if the API server was away as well. */
   let isSaid = false
   const sayUnsaved = Effect.suspend(() => {
     isSaid = true
     return say(unsaved)
   })
-  const takeBack = Effect.suspend(() => isSaid ? Effect.map(say(running(pod)), (done) => { isSaid = !done }) : Effect.void)
+  const takeBack = inTurn.withPermit(Effect.suspend(() => isSaid ? Effect.map(say(running(pod)), (done) => { isSaid = !done }) : Effect.void))
+  /** Waits that are not over. */
+  let open = 0
+  /** Until it is heard, or something else waits, which says so and takes it back itself. */
+  const takeBackAtLast = Effect.repeat(takeBack, { schedule: Schedule.spaced(tellEvery), while: () => isSaid && open === 0 })
   /** Beside the work, and not broken off when that ends: a write on its way might come after the next. */
-  const inItsTurn = (word: Effect.Effect<unknown>) => Effect.forkIn(inTurn.withPermit(word), scope, { startImmediately: true })
+  const beside = (words: Effect.Effect<unknown>) => Effect.forkIn(words, scope, { startImmediately: true })
 
   return TaskStatus.of({
     unsavedDuring: (work) => {
-      const keepSaying = Effect.sleep(tellEvery).pipe(Effect.andThen(inItsTurn(sayUnsaved)), Effect.forever)
-      return Effect.tap(Effect.raceFirst(work, keepSaying), inItsTurn(takeBack))
+      const keepSaying = Effect.sleep(tellEvery).pipe(Effect.andThen(beside(inTurn.withPermit(sayUnsaved))), Effect.forever)
+      const waiting = Effect.acquireUseRelease(Effect.sync(() => { open++ }), () => Effect.raceFirst(work, keepSaying), () => Effect.sync(() => { open-- }))
+      return Effect.tap(waiting, beside(takeBackAtLast))
     }
   })
 })

@@ -24,10 +24,10 @@ const each = (all: ByPath, put: (path: string, what: string) => void): void => {
 }
 
 /** For an overlay in `out`, beside these files, and links by what they lead to. */
-const contents = (reference: string, files: ByPath, links: ByPath) => {
+const contents = (reference: string, files: ByPath, links: ByPath, out = "out") => {
   each(files, (path, text) => writeFileSync(path, text))
   each(links, (path, target) => symlinkSync(target, path))
-  return contentsOf({ reference, chosen: true }, join(folder, "out"))
+  return contentsOf({ reference, chosen: true }, join(folder, out))
 }
 
 const isClosed = (reference: string, files: ByPath = {}, links: ByPath = {}): boolean => Effect.runSync(contents(reference, files, links)).closed
@@ -97,6 +97,11 @@ describe("a base behind a link", () => {
       links: { components: "ours" }
     }
   ])("closes all egress, $closed, where it $given", ({ closed, files, links }) => expect(isClosed("../mine", files, links)).toBe(closed))
+
+  it("is looked into from where the overlay's folder really is, from which it is named", () => {
+    const files = { "mine/kustomization.yaml": listing("../kustomize/components/restricted-egress"), "deep/place/a.md": "", ...egress }
+    expect(Effect.runSync(contents("../../../mine", files, { link: "deep/place" }, "link/out")).closed).toBe(true)
+  })
 })
 
 describe("a base that cannot be read", () => {

@@ -75,6 +75,8 @@ describe("one run", () => {
     expect(runDetails({ ...failed, stages: failed.stages.map((stage) => ({ ...stage, effects: { unsaved: [{ action: "create" as const, address: "a.b" }], unsavedCount: 1, unknown: [], unknownCount: 0 } })) }, now).slice(-3))
       .toEqual(["", "Made, but not in the state:", "  a.b"]))
   it("is told with why it failed", () => expect(runDetails(failed, now)[1]).toBe("Failed: tofu ended with exit code 1."))
+  it("is told with what settles the state that it left in doubt, though it was cancelled", () =>
+    expect(runDetails(run({ status: "canceled", final: true, inDoubt: true }), now)[1]).toBe("In doubt: what it left; look at it and settle it with: agent-job state rescue demo"))
 })
 
 describe("the table of AgentTasks", () => {

@@ -8,7 +8,7 @@ import { Holder, SourceSeen } from "../../src/core/observed.ts"
 import { quotaPatienceMillis } from "../../src/core/situation.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { agentTasks, events, leases, pods } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, events, jobs, leases, pods } from "../../src/kubernetes/kinds.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { before, noon, plainSeed, policy, type Seed, worldOf } from "../core/worlds.ts"
 import { instantCluster } from "./instant-cluster.ts"
@@ -112,6 +112,27 @@ describe("a quota that keeps a Job from its Pod", () => {
   it.effect("is none any more once its Pod is there, though its event is on the way", () => Effect.map(look(patient, "job-uid"), (warning) => expect(warning).toEqual(Option.none())))
   it.effect("is none for a Job that another controller gave up, which this one has hardly seen", () =>
     Effect.map(look({ life: "outlasted", knownMillis: 0 }, "job-uid"), (warning) => expect(warning).toEqual(Option.none())))
+})
+
+describe("a Job that was given up, and whose Pod the cache has", () => {
+  it.effect.each([
+    { is: "goes, if it is being deleted", live: { uid: "job-uid", deletionTimestamp: noon }, deleting: true },
+    { is: "goes, if it is gone", live: undefined, deleting: true },
+    { is: "goes, if there is another one by now", live: { uid: "next" }, deleting: true },
+    { is: "stays otherwise", live: { uid: "job-uid" }, deleting: false }
+  ])("$is", ({ deleting, live }) =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = instantCluster()
+      const { job, pod, task } = worldOf({ ...plainSeed, life: "outlasted", job: "active", pod: "Pending" })
+      const { uid } = task.metadata
+      const world = make(policy)
+      world.setTask("tasks/task", Option.some(task))
+      world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: uid, seen })))
+      world.setPod("tasks/pod", Option.map(pod, (seen) => ({ taskUid: uid, seen })))
+      if (live !== undefined) server.plant(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", resourceVersion: "", creationTimestamp: noon, ownerReferences: [{ apiVersion: "scalr.io/v1", kind: "AgentTask", name: "task", uid, controller: true }], ...live }, spec: {} })
+      const answer = yield* ask(world, task, policy, noon, 0).pipe(Effect.provideService(Kubernetes, kubernetes))
+      expect(Option.map(observe(world, task, answer, 0).job, (seen) => seen.deleting)).toEqual(Option.some(deleting))
+    }))
 })
 
 describe("a workspace whose holder is not in the cache", () => {

@@ -12,7 +12,7 @@ const starts = (seed: Seed): boolean => decide(seed).actions.some(({ _tag }) => 
 describe("plan", () => {
   it.prop("comes to rest: after a few passes of its own, nothing is left to do or to write", [Seed], ([seed]) => {
     let world = worldOf(seed)
-    for (let pass = 0; pass < 6; pass++) world = perform(world, plan(policyOf(seed), world, noon))
+    for (let pass = 0; pass < 8; pass++) world = perform(world, plan(policyOf(seed), world, noon))
     const last = plan(policyOf(seed), world, noon)
     const quiet = last.actions.filter(({ _tag }) => _tag !== "Release") // in the model an object that was let go is still there
     expect([...quiet, ...last.words]).toEqual([])

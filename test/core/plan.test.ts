@@ -177,21 +177,28 @@ describe("plan", () => {
   })
 
   const outlasted: Seed = { ...plainSeed, life: "outlasted", job: "active", launches: 1, maxLaunches: 3, jobAgeSeconds: 10 }
-  it.each<{ readonly given: string; readonly seed: Partial<Seed>; readonly jobUid?: string; readonly launches: number; readonly actions: ReadonlyArray<string> }>([
+  it.each<{ readonly given: string; readonly seed: Partial<Seed>; readonly jobUid?: string; readonly deleting?: boolean; readonly launches: number; readonly actions: ReadonlyArray<string> }>([
     { given: "that was given up, and got its Pod all the same", seed: { pod: "Pending" }, launches: 2, actions: [] },
     { given: "that was given up, and whose quota has room now", seed: {}, launches: 2, actions: [] },
     { given: "that was given up and fails", seed: { job: "failed", maxLaunches: 2 }, launches: 2, actions: [] },
+    { given: "that was given up, and got its Pod while it goes", seed: { pod: "Pending" }, deleting: true, launches: 1, actions: [] },
+    { given: "that fails for the reason of the one before, though its maker ended before it could say so", seed: { life: "evicted", job: "failed", pod: "Evicted" }, jobUid: "next", launches: 2, actions: [] },
     { given: "that was given up and waits on", seed: { warning: "quota" }, launches: 1, actions: ["DeleteJob"] },
     { given: "that came after the one which was given up, though its maker ended before it could say so", seed: { warning: "quota" }, jobUid: "next", launches: 2, actions: [] },
     { given: "that came after the one which was counted, though its maker ended before it could say so", seed: { life: "starting", warning: "quota" }, jobUid: "next", launches: 2, actions: [] },
     { given: "that is counted", seed: { life: "starting", warning: "quota" }, launches: 1, actions: [] }
-  ])("counts each Job once: one $given", ({ actions, jobUid, launches, seed }) => {
+  ])("counts each Job once: one $given", ({ actions, deleting = false, jobUid, launches, seed }) => {
     const whole: Seed = { ...outlasted, ...seed }
     const world = worldOf(whole)
     const task = { ...world.task, status: { ...world.task.status, job: { name: "agent-job-task", uid: Uid.make("job-uid") } } }
-    const job = Option.map(world.job, (seen) => ({ ...seen, uid: Uid.make(jobUid ?? "job-uid") }))
+    const job = Option.map(world.job, (seen) => ({ ...seen, deleting, uid: Uid.make(jobUid ?? "job-uid") }))
     const planned = plan(policyOf(whole), { ...world, task, job }, noon)
     expect([planned.status.launches, planned.actions.map(({ _tag }) => _tag)]).toEqual([launches, actions])
+  })
+
+  it("names the Job that is there, though one of today's values would have another name", () => {
+    const whole: Seed = { ...plainSeed, job: "active", jobAgeSeconds: 10 }
+    expect(plan({ ...policyOf(whole), basename: "renamed" }, worldOf(whole), noon).status.job).toEqual({ name: "agent-job-task", uid: "job-uid" })
   })
 
   it("takes no launch back, nor counts one, while the Job that was given up goes", () => {

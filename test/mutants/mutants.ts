@@ -49,7 +49,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   { name: "workspaces take no turns", file: admit, from: "a.round - b.round || ", to: "", test: "core/admit.test.ts" },
   { name: "two that wait for a workspace overtake each other", file: admit, from: "if (mutates(task.stage) && holder === undefined) changing.set", to: "if (task.name === \"\") changing.set", test: "core/admit.test.ts" },
   { name: "another's workspace is one's own", file: "src/core/workspace-lease.ts", from: "holder === self ?", to: "holder !== \"\" ?", test: "core/workspace-lease.test.ts" },
-  { name: "the holder of a workspace is over as soon as its task is gone, its Pods not asked about", file: "src/controller/observe.ts", from: "(yield* hasPods(namespace, uid)) ? Option.some(name)", to: "(yield* hasPods(namespace, uid)) ? Option.none()", test: schedules },
+  { name: "the holder of a workspace is over as soon as its task is gone, its Pods not asked about", file: "src/controller/observe.ts", from: "(yield* hasPods(namespace, taskUidLabel, uid)) ? Option.some(name)", to: "(yield* hasPods(namespace, taskUidLabel, uid)) ? Option.none()", test: schedules },
   { name: "a Pod that the cache lacks is not looked up", file: "src/controller/observe.ts", from: "{ ...nothing, pod: yield* livePod(task) }", to: "nothing", test: "controller/observe.test.ts" },
   { name: "another Pod of its name is the one that claimed", file: "src/controller/observe.ts", from: "Option.filter(Option.map(found, podSeen), ({ uid }) => uid === claim.podUid)", to: "Option.map(found, podSeen)", test: "controller/observe.test.ts" },
   { name: "a slot is not taken until its Job is seen", file: "src/controller/reconcile.ts", from: "world.reserve(task.metadata.uid)", to: "void 0", test: "controller/reconcile.test.ts" },
@@ -114,7 +114,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   { name: "a lock goes back before the journal has arrived", file: "src/worker/stage.ts", from: "if (inOrder) yield* givingBack", to: "yield* givingBack", test: "worker/stage.test.ts" },
   { name: "a state that is given up is said of no more", file: "src/worker/stage.ts", from: "isDone && statePushed !== false", to: "isDone || statePushed !== null", test: "worker/stage.test.ts" },
   { name: "who holds a workspace waits behind an older task of it", file: admit, from: "Number(b.holds) - Number(a.holds) || ", to: "", test: "core/admit.test.ts" },
-  { name: "a Job that was given up for a quota and goes on is not counted again", file: "src/core/response.ts", from: "launches > 0 && !isMadeAnew(task) &&", to: "launches > 0 &&", test: "core/plan.test.ts" },
+  { name: "a Job that was given up for a quota and goes on is not counted again", file: situation, from: "launches > 0 && !isMadeAnew(task) &&", to: "launches > 0 &&", test: "core/plan.test.ts" },
   { name: "a Pod of a former Job passes for one of this Job", file: "src/controller/observe.ts", from: "jobUidLabel, job.value.uid)", to: "taskUidLabel, uid)", test: "controller/observe.test.ts" },
   { name: "who waits for a quota loses its place", file: "src/controller/turns.ts", from: "kind !== undefined && kind !== \"QuotaExceeded\"", to: "kind !== undefined", test: "controller/turns.test.ts" },
   { name: "a word that the pool did not hear is never said again", file: "src/controller/reconcile.ts", from: "if (heard && word._tag", to: "if (word._tag", test: "controller/reconcile.test.ts" },
@@ -132,5 +132,5 @@ export const mutants: ReadonlyArray<Mutant> = [
   { name: "an end by force takes its cancellation off the feed", file: "src/server/assignments.ts", from: " OR forced = 1", to: "", test: "server/force-cancel.test.ts" },
   { name: "what a new offer wiped is not said again", file: "src/controller/pool-intake.ts", from: "Effect.ensuring(pool.acknowledge(id, task.metadata.uid), sayAgain(intake, task))", to: "pool.acknowledge(id, task.metadata.uid)", test: "controller/pool-intake.test.ts" },
   { name: "a Lease that was deleted was given back", file: "src/kubernetes/lease.ts", from: "if (isKnown) takenOverAt", to: "if (isKnown && asked === undefined) takenOverAt", test: "kubernetes/lease.test.ts" },
-  { name: "a Job made anew counts as another launch", file: "src/core/response.ts", from: "Math.max((status.launches ?? 1) - 1, 0)", to: "status.launches ?? 1", test: "core/plan.test.ts" }
+  { name: "a Job made anew counts as another launch", file: "src/core/response.ts", from: "launches: (status.launches ?? 1) - 1", to: "launches: status.launches ?? 1", test: "core/plan.test.ts" }
 ]

@@ -46,7 +46,10 @@ const judgeTask = (simulation: Simulation, { before, object, type }: Change): vo
   if (isOver(from.phase)) demand(from.reason === to.reason && from.message === to.message, "I8", () => `the end of ${named} changed`)
   demand(to.reason === undefined || to.reason in reasons, "I18", () => `${named} has the reason ${to.reason}`)
   demand((to.launches ?? 0) <= config.policy.maxLaunches + mostAgain, "I17", () => `${named} was launched ${to.launches} times`)
-  if (to.phase === "Failed" && to.claim === undefined && !isOver(from.phase)) demand((to.launches ?? 0) >= (simulation.launched.get(metadata.uid)?.size ?? 0), "I17", () => `${named} failed after ${to.launches} launches, it says, but ${simulation.launched.get(metadata.uid)?.size} Jobs of it had a Pod`)
+  if (to.phase === "Failed" && to.claim === undefined && !isOver(from.phase)) {
+    const had = [...simulation.launched.get(metadata.uid) ?? []].filter((job) => !simulation.takenAway.has(job)).length
+    demand((to.launches ?? 0) >= had, "I17", () => `${named} failed after ${to.launches} launches, it says, but ${had} Jobs of it had a Pod`)
+  }
   if (to.claim !== undefined && from.claim === undefined) demand(spec.cancel !== true, "I6", () => `${named} was claimed after its cancel`)
   if (to.phase === "Succeeded") {
     const known = truth.results.get(metadata.uid)

@@ -5,6 +5,7 @@ import { Option } from "effect"
 import { isOver } from "../../src/core/status.ts"
 import type { ResolvedConfig } from "../../src/core/resolve.ts"
 import { agentTasks, jobs } from "../../src/kubernetes/kinds.ts"
+import type { Place } from "../../src/kubernetes/object.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
 import { configOf } from "../core/configs.ts"
 import { ApiServer } from "./api-server.ts"
@@ -36,6 +37,8 @@ export class Simulation {
   readonly server = new ApiServer(() => this.thread.now)
   /** Of each task, the Jobs that had a Pod: for the invariants. */
   readonly launched = new Map<string, Set<string>>()
+  /** Jobs that a person deleted, perhaps before anybody said a word on them. */
+  readonly takenAway = new Set<string>()
   readonly truth: Truth = { engines: [], results: new Map(), states: new Set() }
   readonly cluster: Cluster
   readonly config: ResolvedConfig
@@ -115,6 +118,10 @@ export class Simulation {
   cancel(nth: number): void {
     const task = this.tasks[nth % this.tasks.length]
     if (task !== undefined) this.server.apply(agentTasks, { metadata: { name: task.metadata.name, namespace: task.metadata.namespace, uid: task.metadata.uid }, spec: { cancel: true } })
+  }
+  deleteJob(job: Place & { readonly uid: string }): void {
+    this.takenAway.add(job.uid)
+    this.server.remove(jobs, job)
   }
   deleteTask(nth: number): void {
     const task = this.tasks[nth % this.tasks.length]

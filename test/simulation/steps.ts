@@ -4,7 +4,6 @@
 import { type Fault, randomOf } from "./one-thread.ts"
 import type { ControllerName, Simulation } from "./simulation.ts"
 import { Gone, Unreachable } from "../../src/kubernetes/errors.ts"
-import { jobs } from "../../src/kubernetes/kinds.ts"
 
 
 export interface Step {
@@ -51,7 +50,7 @@ const table = {
   "create a task": { weight: 6, perform: (_, { nth }) => _.create(nth) },
   "cancel a task": { weight: 2, trouble: true, perform: (_, { nth }) => _.cancel(nth) },
   "delete a task": { weight: 1, trouble: true, perform: (_, { nth }) => _.deleteTask(nth) },
-  "delete a Job": { weight: 1, trouble: true, perform: ofJob((_, job) => _.server.remove(jobs, job.metadata)) },
+  "delete a Job": { weight: 1, trouble: true, perform: ofJob((_, job) => _.deleteJob(job.metadata)) },
   "delete a Pod": { weight: 1, trouble: true, perform: ofPod((_, pod) => _.cluster.deletePod(pod)) },
   "start a run": { weight: 3, perform: (_, { by, nth }) => _.startRun(nth, by) },
   "cancel a run": { weight: 1, trouble: true, perform: (_, { nth }) => _.pool?.cancelRun(nth) },

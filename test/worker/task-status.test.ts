@@ -54,6 +54,32 @@ describe("a state that is not saved", () => {
       expect(kubernetes.writes()).toBe(2)
     }))
 
+  it.effect("is taken back once the API server is there again, though no other state comes", () =>
+    Effect.gen(function*() {
+      const { finish, kubernetes, status } = yield* working()
+      yield* TestClock.adjust("20 seconds")
+      kubernetes.disturb("drop")
+      yield* finish
+      yield* TestClock.adjust("19 seconds")
+      expect(status().reason).toBe("StateUnsaved")
+      yield* TestClock.adjust("1 second")
+      expect([status().reason, kubernetes.writes()]).toEqual(["Claimed", 2])
+      yield* TestClock.adjust("1 hour")
+      expect(kubernetes.writes()).toBe(2)
+    }))
+
+  it.effect("is not taken back later while something else waits", () =>
+    Effect.gen(function*() {
+      const { finish, kubernetes, status, unsavedDuring } = yield* working()
+      yield* TestClock.adjust("20 seconds")
+      kubernetes.disturb("drop")
+      yield* finish
+      const next = yield* Effect.forkChild(unsavedDuring(Effect.never))
+      yield* TestClock.adjust("10 minutes")
+      expect(status().reason).toBe("StateUnsaved")
+      yield* Fiber.interrupt(next)
+    }))
+
   it.effect("stays said when it is given up, for the result to replace it", () =>
     Effect.gen(function*() {
       const { fail, status } = yield* working()
