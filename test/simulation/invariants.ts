@@ -61,10 +61,10 @@ const judgeTask = (simulation: Simulation, { before, object, type }: Change): vo
   }
 }
 
-/** A task starts no oftener than it may, whatever its status says of that: by the Jobs of it that had a Pod. */
-const judgePod = ({ config, launched }: Simulation, { before, object: { metadata } }: Change): void => {
+/** A task starts no oftener than it may, whatever its status says of that: by the Jobs of it that had a Pod. One that is gone starts nothing: its Jobs go as soon as they are made. */
+const judgePod = ({ config, launched, tasks }: Simulation, { before, object: { metadata } }: Change): void => {
   const task = metadata.labels?.[taskUidLabel]
-  if (before !== undefined || task === undefined) return
+  if (before !== undefined || task === undefined || !tasks.some(({ metadata: { uid } }) => uid === task)) return
   const ofTask = launched.get(task) ?? new Set()
   launched.set(task, ofTask.add(metadata.ownerReferences?.[0]?.uid ?? ""))
   demand(ofTask.size <= config.policy.maxLaunches + mostAgain, "I17", () => `${task} was started by ${ofTask.size} Jobs`)
