@@ -34,7 +34,7 @@ export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => 
   ...(run.cancelAsked && !run.final ? [`Stops: once its state is safe; only if its AgentTask is gone (agent-job get tasks), end it with: agent-job cancel ${run.id} --force`] : []),
   ...(run.queue === undefined ? [] : [`Waits: ${run.queue.message}`]),
   ...(run.failure === undefined ? [] : [`Failed: ${run.failure}`]),
-  ...(run.inDoubt === true && run.failure === undefined ? [`In doubt: what it left; ${rescueAdvice(run.workspace)}`] : []),
+  ...(run.inDoubt === true && run.failure?.includes(rescueAdvice(run.workspace)) !== true ? [`In doubt: what it left; ${rescueAdvice(run.workspace)}`] : []),
   ...(run.removedAt === undefined ? [] : [`Its archive and logs were removed ${age(run.removedAt, now)} ago, as it is old.`]),
   ...(run.stages.length === 0 ? [] : ["", ...table(
     ["STAGE", "STATUS", "CONTROLLER", "TOOK", "REASON"],

@@ -56,7 +56,7 @@ const liveJob = ({ metadata, status }: AgentTask, { basename }: TaskPolicy): Rea
     Option.filter(Option.map(found, jobSeen), ({ owner }) => Option.contains(owner, metadata.uid)))
 }
 
-/** Of a Job that is being deleted: the cache may have its Pod already, and not yet that it goes. */
+/** Of a Job that was given up: there may be a Pod of it, and the cache not know yet that it goes. */
 const whatIsLeft = (task: AgentTask, policy: TaskPolicy, job: JobSeen): Read<Option.Option<JobSeen>> =>
   Effect.map(liveJob(task, policy), (live) => Option.some({ ...job, deleting: !Option.exists(live, ({ deleting, uid }) => uid === job.uid && !deleting) }))
 
@@ -155,7 +155,8 @@ export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentT
     if (Option.isSome(pod) && isGivenUp(task, job.value)) return { ...nothing, job: yield* whatIsLeft(task, policy, job.value) }
     const warning = yield* warningAbout(task, job.value, pod, Math.max(millisSince(job.value.createdAt, now), knownMillis)) // an older one is known to be so by either clock
     const mayEnd = Option.isNone(pod) && isOutOfPatience(task, job.value, knownMillis) && waitsForQuota({ pod, warning })
-    return mayEnd && (yield* hasPods(metadata.namespace, jobUidLabel, job.value.uid)) ? nothing : { ...nothing, warning } // there was room, and the cache does not know yet
+    if (!mayEnd || !(yield* hasPods(metadata.namespace, jobUidLabel, job.value.uid))) return { ...nothing, warning }
+    return isGivenUp(task, job.value) ? { ...nothing, job: yield* whatIsLeft(task, policy, job.value) } : nothing // there was room, and the cache does not know yet
   }
   if (status.launches !== undefined || world.isReserved(uid)) {
     const live = yield* liveJob(task, policy)

@@ -2,7 +2,7 @@
 // The decision and the slot it takes are one synchronous step; a conflict means somebody was faster, and the task is looked at again.
 // Run by the keyed queue in controller/controller, never twice at once for one task.
 import { Context, DateTime, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
-import type { Word } from "../core/action.ts"
+import { Action, type Word } from "../core/action.ts"
 import type { Observed, Refusal } from "../core/observed.ts"
 import { plan, type Plan } from "../core/plan.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
@@ -77,10 +77,14 @@ const make = Effect.fnUntraced(function*(world: World) {
       if (version !== metadata.resourceVersion) replaced.set(keyOf(metadata), metadata.resourceVersion)
     })
 
-  const settle = (task: AgentTask, { status, requeueAfterMillis }: Plan) =>
-    (Equal.equals(status, task.status) ? Effect.void : write(task, status)).pipe(
+  /** With the UID of a Job that was just made, by which it is known for counted. */
+  const settle = (task: AgentTask, { actions, requeueAfterMillis, status: planned }: Plan) => {
+    const made = actions.some(Action.$is("CreateJob")) ? world.job(task.metadata.uid) : Option.none()
+    const status = Option.isSome(made) && planned.launches !== undefined ? { ...planned, job: { name: made.value.name, uid: made.value.uid } } : planned
+    return (Equal.equals(status, task.status) ? Effect.void : write(task, status)).pipe(
       Effect.as(Option.map(requeueAfterMillis, Duration.millis))
     )
+  }
 
   const say = (task: AgentTask, word: Word, pass: Pass) => Effect.tap(executor.say(task, word, pass), (heard) => Effect.sync(() => {
     if (heard && word._tag === "ReportWait") world.tell(task.metadata.uid, word)

@@ -87,7 +87,7 @@ export const holds = {
   foreignJob,
   quotaOutlasted: (_) => {
     const { job, jobKnownMillis, pod, task } = _.observed
-    return Option.exists(job, (job) => job.deleting ? isGivenUp(task, job) : Option.isNone(pod) && jobGoesOn(_) && waitsForQuota(_.observed) && isOutOfPatience(task, job, jobKnownMillis))
+    return Option.exists(job, (job) => job.deleting ? isGivenUp(task, job) && !overdue(_) : Option.isNone(pod) && jobGoesOn(_) && waitsForQuota(_.observed) && isOutOfPatience(task, job, jobKnownMillis))
   },
   launchFailed: (_) => jobThere(_) && (jobEnded(_) || (podOver(_) && !makesWay(_))),
   launchesSpent: (_) => Option.isNone(_.observed.job) && (_.observed.task.status.launches ?? 0) >= mostLaunches(_, _.observed.task.status.reason),

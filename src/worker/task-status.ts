@@ -37,25 +37,32 @@ const make = Effect.fnUntraced(function*({ nonce }: Claim): Effect.fn.Return<Tas
     return true
   }, Effect.retry({ while: ({ _tag }) => _tag === "Conflict", times: 3 }), Effect.timeout(patience), Effect.catch((error) => Effect.as(Effect.logWarning("What the stage waits for could not be written to its AgentTask", error.message), false)))
 
-  /** Until it was taken back, which may take a while if the API server was away as well. */
+  let isWanted = false
+  /** As far as is known: a write whose answer was lost may have been taken. */
   let isSaid = false
-  const sayUnsaved = Effect.suspend(() => {
+  let isTrying = false
+  const word = inTurn.withPermit(Effect.suspend(() => {
+    if (!isWanted) return isSaid ? Effect.map(say(running(pod)), (done) => { isSaid = !done }) : Effect.void
     isSaid = true
     return say(unsaved)
+  }))
+  /** The API server may be away as well. One at a time: each wait that succeeds meanwhile asks for it. */
+  const takeBack = Effect.suspend(() => {
+    if (isTrying) return word
+    isTrying = true
+    return Effect.ensuring(Effect.repeat(word, { schedule: Schedule.spaced(tellEvery), while: () => isSaid && !isWanted }), Effect.sync(() => { isTrying = false }))
   })
-  const takeBack = inTurn.withPermit(Effect.suspend(() => isSaid ? Effect.map(say(running(pod)), (done) => { isSaid = !done }) : Effect.void))
-  /** Waits that are not over. */
-  let open = 0
-  /** Until it is heard, or something else waits, which says so and takes it back itself. */
-  const takeBackAtLast = Effect.repeat(takeBack, { schedule: Schedule.spaced(tellEvery), while: () => isSaid && open === 0 })
   /** Beside the work, and not broken off when that ends: a write on its way might come after the next. */
   const beside = (words: Effect.Effect<unknown>) => Effect.forkIn(words, scope, { startImmediately: true })
+  const want = (wanted: boolean) => Effect.sync(() => { isWanted = wanted })
 
   return TaskStatus.of({
     unsavedDuring: (work) => {
-      const keepSaying = Effect.sleep(tellEvery).pipe(Effect.andThen(beside(inTurn.withPermit(sayUnsaved))), Effect.forever)
-      const waiting = Effect.acquireUseRelease(Effect.sync(() => { open++ }), () => Effect.raceFirst(work, keepSaying), () => Effect.sync(() => { open-- }))
-      return Effect.tap(waiting, beside(takeBackAtLast))
+      const keepSaying = Effect.sleep(tellEvery).pipe(Effect.andThen(want(true)), Effect.andThen(beside(word)), Effect.forever)
+      return Effect.raceFirst(work, keepSaying).pipe(
+        Effect.tap(Effect.andThen(want(false), beside(takeBack))),
+        Effect.tapError(() => Effect.suspend(() => want(isSaid))) // what is said already stays
+      )
     }
   })
 })

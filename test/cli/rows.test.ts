@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
+import { rescueAdvice } from "../../src/core/state-doubt.ts"
 import { Schema } from "effect"
 import { auditTable, runDetails, runTable, taskTable } from "../../src/cli/rows.ts"
 import { AgentTask } from "../../src/schema/agent-task.ts"
@@ -75,8 +76,12 @@ describe("one run", () => {
     expect(runDetails({ ...failed, stages: failed.stages.map((stage) => ({ ...stage, effects: { unsaved: [{ action: "create" as const, address: "a.b" }], unsavedCount: 1, unknown: [], unknownCount: 0 } })) }, now).slice(-3))
       .toEqual(["", "Made, but not in the state:", "  a.b"]))
   it("is told with why it failed", () => expect(runDetails(failed, now)[1]).toBe("Failed: tofu ended with exit code 1."))
-  it("is told with what settles the state that it left in doubt, though it was cancelled", () =>
-    expect(runDetails(run({ status: "canceled", final: true, inDoubt: true }), now)[1]).toBe("In doubt: what it left; look at it and settle it with: agent-job state rescue demo"))
+  it("is told with what settles the state that it left in doubt, unless its failure says so", () => {
+    const advice = "In doubt: what it left; look at it and settle it with: agent-job state rescue demo"
+    expect(runDetails(run({ status: "canceled", final: true, inDoubt: true }), now)[1]).toBe(advice)
+    expect(runDetails({ ...failed, inDoubt: true }, now)[2]).toBe(advice)
+    expect(runDetails({ ...failed, inDoubt: true, failure: `The worker is gone. The state is in doubt; ${rescueAdvice("demo")}` }, now)).not.toContain(advice)
+  })
 })
 
 describe("the table of AgentTasks", () => {

@@ -114,13 +114,13 @@ describe("a quota that keeps a Job from its Pod", () => {
     Effect.map(look({ life: "outlasted", knownMillis: 0 }, "job-uid"), (warning) => expect(warning).toEqual(Option.none())))
 })
 
-describe("a Job that was given up, and whose Pod the cache has", () => {
+describe("a Job that was given up, and has a Pod", () => {
   it.effect.each([
     { is: "goes, if it is being deleted", live: { uid: "job-uid", deletionTimestamp: noon }, deleting: true },
     { is: "goes, if it is gone", live: undefined, deleting: true },
     { is: "goes, if there is another one by now", live: { uid: "next" }, deleting: true },
     { is: "stays otherwise", live: { uid: "job-uid" }, deleting: false }
-  ])("$is", ({ deleting, live }) =>
+  ].flatMap((given) => [{ ...given, knows: true }, { ...given, knows: false }]))("$is (the cache knows of the Pod: $knows)", ({ deleting, knows, live }) =>
     Effect.gen(function*() {
       const { kubernetes, server } = instantCluster()
       const { job, pod, task } = worldOf({ ...plainSeed, life: "outlasted", job: "active", pod: "Pending" })
@@ -128,9 +128,11 @@ describe("a Job that was given up, and whose Pod the cache has", () => {
       const world = make(policy)
       world.setTask("tasks/task", Option.some(task))
       world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: uid, seen })))
-      world.setPod("tasks/pod", Option.map(pod, (seen) => ({ taskUid: uid, seen })))
+      if (knows) world.setPod("tasks/pod", Option.map(pod, (seen) => ({ taskUid: uid, seen })))
+      server.plant(pods, { metadata: { name: "pod", namespace: "tasks", uid: "pod-uid", resourceVersion: "", labels: { "batch.kubernetes.io/controller-uid": "job-uid" } }, status: { phase: "Pending" } })
+      server.plant(events, { metadata: { name: "refused", namespace: "tasks", uid: "event", resourceVersion: "" }, regarding: { uid: "job-uid" }, type: "Warning", reason: "FailedCreate", note: "exceeded quota: pods" })
       if (live !== undefined) server.plant(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", resourceVersion: "", creationTimestamp: noon, ownerReferences: [{ apiVersion: "scalr.io/v1", kind: "AgentTask", name: "task", uid, controller: true }], ...live }, spec: {} })
-      const answer = yield* ask(world, task, policy, noon, 0).pipe(Effect.provideService(Kubernetes, kubernetes))
+      const answer = yield* ask(world, task, policy, before(-60), 0).pipe(Effect.provideService(Kubernetes, kubernetes))
       expect(Option.map(observe(world, task, answer, 0).job, (seen) => seen.deleting)).toEqual(Option.some(deleting))
     }))
 })

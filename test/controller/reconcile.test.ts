@@ -90,6 +90,26 @@ it.effect("decides nothing while the cache is behind its own status, and again o
     expect(passes).toBe(2)
   }).pipe(Effect.scoped))
 
+it.effect.each([
+  { given: "that waited for its turn", life: "queued", written: [{ launches: 1, job: { name: "agent-job-task", uid: "job-uid" } }] },
+  { given: "that starts at once, to which no word is said", life: "new", written: [] }
+] as const)("counts the Job that it made by its UID, of a task $given", ({ life, written }) =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const { task } = worldOf({ ...plainSeed, life })
+    world.setTask("tasks/task", Option.some(task))
+    const statuses: Array<AgentTaskStatus> = []
+    const made = Option.getOrThrow(worldOf({ ...plainSeed, job: "active" }).job)
+    const executor = Layer.succeed(Executor, Executor.of({
+      say: heard,
+      all: () => Effect.sync(() => world.created(task.metadata.uid, made)),
+      writeStatus: (_, status) => Effect.sync(() => String(statuses.push(status) + 1))
+    }))
+    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))))
+    yield* Context.get(parts, Reconciler).reconcile("tasks/task")
+    expect(statuses).toMatchObject(written)
+  }).pipe(Effect.scoped))
+
 it.effect("tells of a Job whose creation a webhook answers with 404, instead of asking again each second without a word", () =>
   Effect.gen(function*() {
     const { kubernetes, server } = instantCluster()

@@ -1,6 +1,6 @@
 // What the table of situations answers, case by case: what was seen, what is done, what the status says.
 import { describe, expect, it } from "@effect/vitest"
-import { Option } from "effect"
+import { Equal, Option } from "effect"
 import { plan, rows } from "../../src/core/plan.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { before, noon, perform, plainSeed, policyOf, type Seed, success, worldOf } from "./worlds.ts"
@@ -182,7 +182,6 @@ describe("plan", () => {
     { given: "that was given up, and whose quota has room now", seed: {}, launches: 2, actions: [] },
     { given: "that was given up and fails", seed: { job: "failed", maxLaunches: 2 }, launches: 2, actions: [] },
     { given: "that was given up, and got its Pod while it goes", seed: { pod: "Pending" }, deleting: true, launches: 1, actions: [] },
-    { given: "that fails for the reason of the one before, though its maker ended before it could say so", seed: { life: "evicted", job: "failed", pod: "Evicted" }, jobUid: "next", launches: 2, actions: [] },
     { given: "that was given up and waits on", seed: { warning: "quota" }, launches: 1, actions: ["DeleteJob"] },
     { given: "that came after the one which was given up, though its maker ended before it could say so", seed: { warning: "quota" }, jobUid: "next", launches: 2, actions: [] },
     { given: "that came after the one which was counted, though its maker ended before it could say so", seed: { life: "starting", warning: "quota" }, jobUid: "next", launches: 2, actions: [] },
@@ -196,6 +195,25 @@ describe("plan", () => {
     expect([planned.status.launches, planned.actions.map(({ _tag }) => _tag)]).toEqual([launches, actions])
   })
 
+  it.each<{ readonly given: string; readonly seed: Partial<Seed> }>([
+    { given: "fails as the one before", seed: { job: "failed", pod: "Evicted" } },
+    { given: "waits for the quota as the one before", seed: { warning: "quota" } }
+  ])("counts a Job that $given, and whose maker ended before it could say so; and says nothing twice", ({ seed }) => {
+    const whole: Seed = { ...outlasted, life: "starting", maxLaunches: 3, ...seed }
+    const world = worldOf(whole)
+    const told = perform(world, plan(policyOf(whole), world, noon))
+    const again = plan(policyOf(whole), { ...told, jobKnownMillis: 0 }, noon)
+    expect([told.task.status.launches, Equal.equals(again.status, told.task.status)]).toEqual([1, true])
+    const next = plan(policyOf(whole), { ...told, job: Option.map(told.job, (job) => ({ ...job, uid: Uid.make("next") })) }, noon)
+    expect([next.status.launches, next.status.job?.uid, next.status.message, next.actions]).toEqual([2, "next", told.task.status.message, []])
+  })
+
+  it("leaves a status of an earlier release as it is, which names no UID of the Job that it counts", () => {
+    const whole: Seed = { ...plainSeed, life: "quota", job: "active", warning: "quota", jobAgeSeconds: 10 }
+    const world = worldOf(whole)
+    expect(plan(policyOf(whole), world, noon).status.job).toEqual(world.task.status.job)
+  })
+
   it("names the Job that is there, though one of today's values would have another name", () => {
     const whole: Seed = { ...plainSeed, job: "active", jobAgeSeconds: 10 }
     expect(plan({ ...policyOf(whole), basename: "renamed" }, worldOf(whole), noon).status.job).toEqual({ name: "agent-job-task", uid: "job-uid" })
@@ -205,6 +223,8 @@ describe("plan", () => {
     const world = worldOf({ ...outlasted, warning: "quota" })
     const going = { ...world, job: Option.map(world.job, (seen) => ({ ...seen, deleting: true })) }
     expect(plan(policyOf(outlasted), going, noon)).toMatchObject({ actions: [], status: world.task.status })
+    const stuck = { ...going, warning: Option.none(), pod: worldOf({ ...outlasted, pod: "Pending" }).pod, startingMillis: 4_000_000 } // by somebody's finalizer
+    expect(plan(policyOf(outlasted), stuck, noon).status).toMatchObject({ phase: "Failed", reason: "StartupTimeout" })
   })
 
   it("looks at a Job that waits for a quota when the minute is over", () => {

@@ -68,16 +68,29 @@ describe("a state that is not saved", () => {
       expect(kubernetes.writes()).toBe(2)
     }))
 
-  it.effect("is not taken back later while something else waits", () =>
+  it.effect("is not taken back any more once something else could not be saved", () =>
     Effect.gen(function*() {
       const { finish, kubernetes, status, unsavedDuring } = yield* working()
       yield* TestClock.adjust("20 seconds")
       kubernetes.disturb("drop")
       yield* finish
-      const next = yield* Effect.forkChild(unsavedDuring(Effect.never))
+      yield* Effect.ignore(unsavedDuring(Effect.fail("refused")))
       yield* TestClock.adjust("10 minutes")
+      expect([status().reason, kubernetes.writes()]).toEqual(["StateUnsaved", 1])
+    }))
+
+  it.effect("is taken back by one write at a time, however many states were saved meanwhile", () =>
+    Effect.gen(function*() {
+      const { finish, kubernetes, status, unsavedDuring } = yield* working()
+      yield* TestClock.adjust("20 seconds")
+      kubernetes.disturb(...Array.from({ length: 12 }, () => "drop" as const))
+      yield* finish
+      for (let saved = 0; saved < 9; saved++) yield* unsavedDuring(Effect.void)
+      yield* TestClock.adjust("20 seconds")
+      yield* TestClock.adjust("20 seconds")
       expect(status().reason).toBe("StateUnsaved")
-      yield* Fiber.interrupt(next)
+      yield* TestClock.adjust("20 seconds")
+      expect([status().reason, kubernetes.writes()]).toEqual(["Claimed", 2])
     }))
 
   it.effect("stays said when it is given up, for the result to replace it", () =>
