@@ -140,7 +140,7 @@ export const schedule = (seed: number, { withPool = false } = {}): ReadonlyArray
     for (const [verb, { weight }] of mine) if ((left -= weight) < 0) return verb
     return "time goes by"
   }
-  const begin = [step("a controller starts"), ...withPool && random() < 0.7 ? underWay(below(10)) : []]
+  const begin = [step("a controller starts"), ...withPool && random() < 0.7 ? [...underWay(below(10)), ...random() < 0.3 ? [step("a state is locked by force")] : []] : []]
   return [...begin, ...Array.from({ length }, (): Step => {
     const verb = draw()
     const nth = verb === "create a task" ? (offset + below(tasks)) % 5 : below(8)
