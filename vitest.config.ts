@@ -7,13 +7,15 @@ import { join } from "node:path"
 import { defineConfig } from "vitest/config"
 import { BaseSequencer, type TestSpecification } from "vitest/node"
 
-const cache = process.env.CLUSTER_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "agent-job-cluster")
+const { XDG_CACHE_HOME = "" } = process.env
+const caches = XDG_CACHE_HOME === "" ? join(homedir(), ".cache") : XDG_CACHE_HOME // as the scripts have it
+const cache = process.env.CLUSTER_CACHE ?? join(caches, "agent-job-cluster")
 const state = process.env.CLUSTER_STATE ?? (process.getuid?.() === 0 ? "/var/lib/agent-job-cluster" : join(cache, "state"))
 const env = { KUBECONFIG: process.env.TEST_KUBECONFIG ?? join(state, "kubeconfig"), PATH: `${join(cache, "bin")}:${process.env.PATH}` }
 const withCluster = ["cluster", "faults", "node", "alone", "kills", "gitops", "long"].map((kind) => `test/**/*.${kind}.test.ts`)
 
 // What these do to CRDs and policies would disturb every other test, and on somebody's cluster another Flux.
-const gitopsCache = process.env.GITOPS_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "agent-job-gitops")
+const gitopsCache = process.env.GITOPS_CACHE ?? join(caches, "agent-job-gitops")
 const ownState = process.env.GITOPS_STATE ?? join(gitopsCache, "state")
 const ownCluster = {
   CLUSTER_STATE: ownState,
