@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import { rescueAdvice } from "../../src/core/state-doubt.ts"
 import { Schema } from "effect"
 import { auditTable, runDetails, runTable, taskTable } from "../../src/cli/rows.ts"
+import { rescueAdvice } from "../../src/core/state-doubt.ts"
 import { AgentTask } from "../../src/schema/agent-task.ts"
 import { Sha256 } from "../../src/schema/names.ts"
 import { applied, failed, pending, planned, run, sealed } from "./run-views.ts"

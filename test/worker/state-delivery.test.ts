@@ -12,8 +12,8 @@ import { Settled, StateDelivery } from "../../src/worker/state-delivery.ts"
 import { Stop } from "../../src/worker/stop.ts"
 import { TaskStatus } from "../../src/worker/task-status.ts"
 import { agent, directory, failed, person, planWith, serve, taskUid } from "../server/live-server.ts"
-import { podSettings } from "./pod-settings.ts"
 import { claimedTask } from "./claimed-task.ts"
+import { podSettings } from "./pod-settings.ts"
 import { noTaskStatus, poolParts } from "./pool-parts.ts"
 
 const state = (serial: number) => Buffer.from(JSON.stringify({ version: 4, serial, lineage: "l", outputs: {}, resources: [{ serial }] }))
