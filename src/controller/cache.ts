@@ -37,6 +37,7 @@ const byTask = <Seen>() => {
       return taskUid === undefined || found === undefined ? undefined : { taskUid, seen: found }
     },
     of: (taskUid: string): ReadonlyArray<Seen> => [...seen.get(taskUid)?.values() ?? []],
+    first: (taskUid: string): Seen | undefined => seen.get(taskUid)?.values().next().value,
     set: (key: string, found: Option.Option<Owned<Seen>>): Option.Option<string> => {
       const before = owners.get(key)
       const after = Option.getOrUndefined(found)
@@ -69,7 +70,7 @@ export const make = (): Cache => {
     tasks: () => tasks,
     taskByUid: (uid) => Option.flatMap(Option.fromUndefinedOr(keys.get(uid)), (key) => Option.fromUndefinedOr(tasks.get(key))),
     keyOf: (uid) => Option.fromUndefinedOr(keys.get(uid)),
-    job: (uid) => Option.fromUndefinedOr(jobs.of(uid)[0] ?? fresh.get(uid)),
+    job: (uid) => Option.fromUndefinedOr(jobs.first(uid) ?? fresh.get(uid)),
     pods: pods.of,
 
     setTask: (key, task) => {
@@ -97,7 +98,7 @@ export const make = (): Cache => {
     },
     setPod: pods.set,
     created: (uid, seen) => {
-      if (keys.has(uid) && jobs.of(uid).length === 0 && goneJobs.get(uid) !== seen.uid) fresh.set(uid, seen)
+      if (keys.has(uid) && jobs.first(uid) === undefined && goneJobs.get(uid) !== seen.uid) fresh.set(uid, seen)
     },
     lookAtJobs: () => {
       const made = [...fresh]

@@ -94,24 +94,23 @@ export const make = (cache: Pick<Cache, "job" | "keyOf" | "task" | "taskByUid" |
       behind.add(uid)
     }
   }
-  const candidate = (task: AgentTask): Candidate => ({
-    uid: task.metadata.uid,
-    name: task.metadata.name,
-    workspace: task.spec.workspace,
-    stage: task.spec.stage,
-    createdAt: task.metadata.creationTimestamp,
-    occupies: occupies(task),
-    holds: holders.get(task.spec.workspace) === task.metadata.uid,
-    refused: isPassedOver(task.metadata.uid) && !occupies(task)
-  })
+  const candidate = (task: AgentTask): Candidate => {
+    const { metadata: { creationTimestamp, name, uid }, spec: { stage, workspace } } = task
+    const has = occupies(task)
+    return { uid, name, workspace, stage, createdAt: creationTimestamp, occupies: has, holds: holders.get(workspace) === uid, refused: !has && isPassedOver(uid) }
+  }
   const isOpen = (task: AgentTask): boolean =>
     !isOver(task.status.phase) && (task.spec.cancel !== true || task.status.claim !== undefined || isOfNewerVersion(task.status.phase)) && (!waitsForSource(task) || occupies(task))
-  const open = (): ReadonlyArray<AgentTask> => [...cache.tasks()].flatMap(([, task]) => isOpen(task) ? [task] : [])
+  const candidates = (): ReadonlyArray<Candidate> => {
+    const found: Array<Candidate> = []
+    for (const [, task] of cache.tasks()) if (isOpen(task)) found.push(candidate(task)) // for each task that comes or goes, so nothing is made on the way
+    return found
+  }
   const turn = (task: AgentTask): Turn => {
     if (drained && !hasBegun(task)) return heldBack
     if (policy().requireProvenIsolation === true && !proven && !hasBegun(task)) return waitsForProof
     if (occupies(task)) return Turn.Admitted() // most passes are over such a task, and all others need no look for it
-    turns ??= admit(open().map(candidate), policy().limits)
+    turns ??= admit(candidates(), policy().limits)
     return turns.get(task.metadata.uid) ?? Turn.Admitted()
   }
   const mayStart = (key: string): boolean => Option.exists(cache.task(key), (task) => isOpen(task) && turn(task)._tag === "Admitted")

@@ -47,6 +47,8 @@ export const shownPosition = (position: number): number => position <= 4 ? posit
 
 const count = (counts: Map<string, number>, key: string): void => void counts.set(key, (counts.get(key) ?? 0) + 1)
 
+const admitted = Turn.Admitted()
+
 /** A turn for every task that is not over. */
 export const admit = (tasks: ReadonlyArray<Candidate>, limits: TaskPolicy["limits"]): ReadonlyMap<Uid, Turn> => {
   const turns = new Map<Uid, Turn>()
@@ -57,7 +59,7 @@ export const admit = (tasks: ReadonlyArray<Candidate>, limits: TaskPolicy["limit
     total++
     count(perWorkspace, task.workspace)
     if (mutates(task.stage)) changing.set(task.workspace, task.name)
-    turns.set(task.uid, Turn.Admitted())
+    turns.set(task.uid, admitted)
   }
   for (const task of tasks) if (task.occupies) take(task)
   for (const { holds, name, workspace } of tasks) if (holds && !changing.has(workspace)) changing.set(workspace, name)
