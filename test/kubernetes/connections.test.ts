@@ -1,13 +1,29 @@
 // How the client connects to an API server that offers more than it should take.
 import { expect, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
+import { execFile } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { createSecureServer } from "node:http2"
+import { createServer } from "node:https"
+import type { Server } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { promisify } from "node:util"
+import { rolldown } from "rolldown"
+import bundling from "../../scripts/rolldown.config.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { jobs } from "../../src/kubernetes/kinds.ts"
 import { authority } from "../http/certificates.ts"
+
+const job = JSON.stringify({ metadata: { name: "demo", namespace: "team", uid: "u", resourceVersion: "7" } })
+
+const listening = (server: Server) =>
+  Effect.acquireRelease(Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))), () => Effect.sync(() => server.close())).pipe(
+    Effect.map(() => {
+      const address = server.address()
+      return `https://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`
+    })
+  )
 
 const place = Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "api-server-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
 
@@ -17,13 +33,27 @@ it.live("speaks HTTP/1.1 to a server that would rather have HTTP/2, whose reques
     const versions: Array<string> = []
     const server = createSecureServer({ ...ca.sign("api-server"), allowHTTP1: true }, ({ httpVersion }, response) => {
       versions.push(httpVersion)
-      response.writeHead(200).end(JSON.stringify({ metadata: { name: "demo", namespace: "team", uid: "u", resourceVersion: "7" } }))
+      response.writeHead(200).end(job)
     })
-    yield* Effect.acquireRelease(Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))), () => Effect.sync(() => server.close()))
-    const address = server.address()
-    const port = typeof address === "object" && address !== null ? address.port : 0
-    const credentials = { server: `https://127.0.0.1:${port}`, namespace: "team", tls: { ca: ca.cert }, headers: Effect.succeed({}), refresh: Effect.void }
+    const credentials = { server: yield* listening(server), namespace: "team", tls: { ca: ca.cert }, headers: Effect.succeed({}), refresh: Effect.void }
     const kubernetes = Context.get(yield* Layer.build(Kubernetes.layer(Effect.succeed(credentials))), Kubernetes)
     yield* kubernetes.create(jobs, { metadata: { name: "demo", namespace: "team" } })
     expect(versions).toEqual(["1.1"])
+  }).pipe(Effect.scoped))
+
+it.live("uses a connection again, also when an answer comes before Node has looked whether the question was sent", () =>
+  Effect.gen(function*() {
+    const directory = yield* place
+    const ca = authority(directory)
+    const program = join(directory, "many-calls.cjs")
+    yield* Effect.promise(async () => {
+      await using bundle = await rolldown({ ...bundling, input: "test/kubernetes/many-calls.ts" })
+      await bundle.write({ ...bundling.output, file: program })
+    })
+    let connections = 0
+    const server = createServer(ca.sign("api-server"), (request, response) => void request.resume().on("end", () => response.writeHead(201).end(job)))
+    server.on("connection", () => void connections++)
+    const env = { ...process.env, SERVER: yield* listening(server), CA: ca.cert }
+    yield* Effect.promise(() => promisify(execFile)(process.execPath, [program], { env }))
+    expect(connections).toBeLessThanOrEqual(8) // four at a time, each perhaps begun before the connection of the one before is free
   }).pipe(Effect.scoped))
