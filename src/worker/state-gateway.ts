@@ -3,7 +3,8 @@
 // Used by worker/pool-backing.ts.
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { randomBytes, timingSafeEqual } from "node:crypto"
-import { createServer } from "node:http"
+import { createServer, type Server } from "node:http"
+import type { Socket } from "node:net"
 import { Effect, Option, Schema, Stream } from "effect"
 import { type HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { LockInfo, stateLimitBytes } from "../schema/task-api.ts"
@@ -66,6 +67,20 @@ const answer = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServer
   return text(405, "This command may not do that with the state.")
 })
 
+/** For what an engine that is gone has still sent. */
+const lastWords = "1 second"
+
+/** A request cannot be broken off while its body comes or its answer goes, so whoever stops half-way would hold up the stage's end; nor does the server know a connection any more that asked for another protocol. */
+const closing = (server: Server) => {
+  const open = new Set<Socket>()
+  server.on("connection", (socket) => {
+    open.add(socket)
+    socket.once("close", () => open.delete(socket))
+  })
+  const closed = Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
+  return Effect.andThen(Effect.timeoutOption(closed, lastWords), Effect.sync(() => open.forEach((socket) => socket.destroy())))
+}
+
 /**
  * Listens until the scope closes; gives what the command's environment has to say of it. Unless `writable`, the state can only be read.
  * By environment and not by configuration, so that nothing of it comes into a saved plan.
@@ -74,7 +89,9 @@ export const openGateway = Effect.fn("StateGateway.open")(function*(writable: bo
   const place = `/${secret()}`
   const password = secret()
   const expected = `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`
-  const server = yield* NodeHttpServer.make(() => createServer(), { port: 0, host: "127.0.0.1", gracefulShutdownTimeout: "1 second" }).pipe(
+  const listener = createServer()
+  const close = closing(listener)
+  const server = yield* NodeHttpServer.make(() => listener, { port: 0, host: "127.0.0.1", disablePreemptiveShutdown: true }).pipe(
     Effect.mapError(() => invalid("The worker cannot listen on 127.0.0.1 for the engine's state; the Pod's network needs a loopback address."))
   )
   yield* server.serve(Effect.gen(function*() {
@@ -91,6 +108,7 @@ export const openGateway = Effect.fn("StateGateway.open")(function*(writable: bo
       HttpServerError: () => Effect.succeed(text(400, "The request broke off."))
     })
   ))
+  yield* Effect.addFinalizer(() => close) // before the server's own, which waits for its requests
   if (server.address._tag === "UnixPathAddress") return yield* Effect.die(new Error("not a TCP address"))
   const address = `http://127.0.0.1:${server.address.port}${place}`
   return {

@@ -1,7 +1,8 @@
 // The engine's state through the worker: acknowledged only when the server has it, whatever happens on the way.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option } from "effect"
+import { Effect, Exit, Fiber, Layer, Option, Scope } from "effect"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { connect, type Socket } from "node:net"
 import { join } from "node:path"
 import { openGateway } from "../../src/worker/state-gateway.ts"
 import { Settled, StateDelivery } from "../../src/worker/state-delivery.ts"
@@ -34,7 +35,7 @@ const until = (holds: () => boolean) => Effect.repeat(Effect.sleep("10 millis"),
 const settle = (left = Option.none<Uint8Array>()) => Effect.flatMap(StateDelivery, (delivery) => Effect.tap(delivery.settle(left), delivery.giveBack))
 
 /** With the gateway of one writing command open. */
-const withGateway = <A, E>(use: (env: Env, parts: PoolParts) => Effect.Effect<A, E, StateDelivery>, writable = true, statePatience?: string, patience = "300 millis") =>
+const withGateway = <A, E>(use: (env: Env, parts: PoolParts) => Effect.Effect<A, E, StateDelivery | Scope.Scope>, writable = true, statePatience?: string, patience = "300 millis") =>
   Effect.gen(function*() {
     const parts = yield* poolParts(patience, statePatience)
     const context = yield* Layer.build(parts.layer)
@@ -43,6 +44,30 @@ const withGateway = <A, E>(use: (env: Env, parts: PoolParts) => Effect.Effect<A,
       return yield* use(env, parts)
     }).pipe(Effect.provide(context))
   }).pipe(Effect.scoped)
+
+/** A connection that sends these words and nothing more by itself; nobody reads what it is answered. */
+const saying = (env: Env, ...words: ReadonlyArray<string>) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const socket = connect(Number(new URL(env.TF_HTTP_ADDRESS ?? "").port), "127.0.0.1")
+      socket.on("error", () => {})
+      socket.write(words.join("\r\n"))
+      return socket
+    }),
+    (socket) => Effect.sync(() => socket.destroy())
+  )
+const first = (env: Env, method: string) => [
+  `${method} ${new URL(env.TF_HTTP_ADDRESS ?? "").pathname} HTTP/1.1`,
+  "Host: 127.0.0.1",
+  `Authorization: Basic ${Buffer.from(`${env.TF_HTTP_USERNAME}:${env.TF_HTTP_PASSWORD}`).toString("base64")}`
+]
+const answered = (socket: Socket) => until(() => socket.readableLength > 0 || socket.destroyed)
+/** A push of which the gateway has begun to read the body: that is when it says that it may come. */
+const halfSent = (env: Env, size: number, part: string) =>
+  Effect.tap(saying(env, ...first(env, "POST"), `Content-Length: ${size}`, "Expect: 100-continue", "", part), (socket) => {
+    socket.resume().pause()
+    return answered(socket)
+  })
 
 describe("the state gateway", () => {
   it.live("is read, locked, written and unlocked like a server", () =>
@@ -344,5 +369,35 @@ describe("what the engine left", () => {
       yield* write(env, 1)
       expect(yield* settle()).toEqual(Settled.Saved())
       expect(api.lock).toMatchObject({ ID: "engine-lock" })
+    })))
+})
+
+describe("the end of a command", () => {
+  it.live.each([
+    { beside: "a request of which half the head has come", hold: (env: Env) => Effect.tap(saying(env, "GET / HTTP/1.1", "Host: "), (socket) => until(() => !socket.connecting)) },
+    { beside: "a push of which half the body has come", hold: (env: Env) => halfSent(env, state(1).length, state(1).slice(0, 9)) },
+    { beside: "an answer that nobody reads, before another request", hold: (env: Env) => Effect.tap(saying(env, ...first(env, "GET"), "", "GET"), answered) },
+    { beside: "a connection that is to speak something else", hold: (env: Env) => Effect.tap(saying(env, ...first(env, "GET"), "Connection: Upgrade", "Upgrade: other", "", ""), answered) }
+  ])("is not held up by $beside", ({ hold }) =>
+    withGateway(Effect.fnUntraced(function*(_, { api }) {
+      api.state = Buffer.alloc(32 * 1024 ** 2, " ")
+      const longer = yield* Effect.scope
+      const command = Effect.scoped(Effect.flatMap(openGateway(true), ({ env }) => Effect.andThen(lock(env), Scope.provide(hold(env), longer))))
+      const settling = yield* Effect.forkDetach(Effect.andThen(command, settle()))
+      expect(yield* Fiber.join(settling).pipe(Effect.timeout("20 seconds"))).toEqual(Settled.Unwritten())
+      expect(api.serials).toEqual([])
+    })))
+
+  it.live("does not break off a last push that still comes", () =>
+    withGateway(Effect.fnUntraced(function*(_, { api }) {
+      const command = yield* Scope.make()
+      const { env } = yield* Scope.provide(openGateway(true), command)
+      yield* lock(env)
+      const socket = yield* halfSent(env, state(1).length, state(1).slice(0, 9))
+      const ending = yield* Effect.forkDetach(Scope.close(command, Exit.void))
+      yield* Effect.repeat(Effect.exit(Effect.tryPromise(() => fetch(env.TF_HTTP_ADDRESS))), { until: Exit.isFailure }) // it takes no other connection
+      socket.write(state(1).slice(9))
+      yield* Fiber.join(ending)
+      expect(api.serials).toEqual([1])
     })))
 })
