@@ -2,7 +2,7 @@
 // Invariant: loopback is never asked through a proxy, a proxy never sees the client certificate, and nothing speaks HTTP/2 (see kubernetes/client).
 // Used by controller/pool, worker/platform and worker/archive-url; the Kubernetes API is always asked directly.
 import { Dispatcher, layerUndiciNoDispatcher } from "@effect/platform-node/NodeHttpClient"
-import { Config, Effect, Layer } from "effect"
+import { Config, Data, Effect, Layer } from "effect"
 import type { HttpClient } from "effect/http"
 import { lookup, type LookupAddress, type LookupOptions } from "node:dns"
 import { readFileSync } from "node:fs"
@@ -20,6 +20,13 @@ export interface ConnectionOptions {
 interface Certificate {
   readonly cert: string
   readonly key: string
+}
+
+/** By the environment's word there is a proxy, but not by what it is. That stays unsaid, since a password may be in it. */
+export class ProxyUnusable extends Data.TaggedError("ProxyUnusable")<{ readonly variable: string }> {
+  override get message() {
+    return `The proxy in ${this.variable} (or ${this.variable.toLowerCase()}) cannot be used, since it is no URL such as http://proxy.example.com:3128; correct it in global.proxy, or in what global.extraEnv and global.extraEnvFrom name, and write a % of its password as %25.`
+  }
 }
 
 const loopback = ["localhost", "127.0.0.1", "::1"]
@@ -70,7 +77,10 @@ const dispatcher = ({ connections, lookup }: ConnectionOptions, certificates: Co
   Effect.gen(function*() {
     const settings = yield* Effect.orDie(proxies)
     const directory = yield* Effect.orDie(certificates)
-    const { default: { EnvHttpProxyAgent } } = yield* Effect.promise(() => import("@effect/platform-node/Undici")) // a bundle has no other name of it
+    const { default: { EnvHttpProxyAgent, ProxyAgent } } = yield* Effect.promise(() => import("@effect/platform-node/Undici")) // a bundle has no other name of it
+    for (const [variable, url] of [["HTTP_PROXY", settings.httpProxy], ["HTTPS_PROXY", settings.httpsProxy]] as const) {
+      if (url !== "") yield* Effect.try({ try: () => new ProxyAgent(url), catch: () => new ProxyUnusable({ variable }) }) // connects to nothing yet
+    }
     const opened: Array<Undici.Dispatcher> = []
     const open: Open = (certificate) => {
       const made = new EnvHttpProxyAgent({ connections, ...settings, allowH2: false, connect: { ...certificate, ...(lookup !== undefined && { lookup }) }, ...(certificate !== undefined && { requestTls: { ...certificate } }) })
@@ -81,7 +91,7 @@ const dispatcher = ({ connections, lookup }: ConnectionOptions, certificates: Co
     return directory === "" ? open() : renewing(open, directory, open())
   })
 
-const connections = (options: ConnectionOptions, certificates: Config.Config<string>): Layer.Layer<HttpClient.HttpClient> =>
+const connections = (options: ConnectionOptions, certificates: Config.Config<string>): Layer.Layer<HttpClient.HttpClient, ProxyUnusable> =>
   Layer.fresh(Layer.provide(layerUndiciNoDispatcher, Layer.effect(Dispatcher, dispatcher(options, certificates))))
 
 /** To anybody. */

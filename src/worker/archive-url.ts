@@ -77,6 +77,7 @@ export const fetchArchive = Effect.fn("Archive.fetch")(function*(text: string, s
   )
   yield* askAgain(once, { while: ({ _tag }) => _tag === "NotNow", first: "500 millis", spaced: "30 seconds", limit: "1 minute" }).pipe(
     Effect.catchTag("NotNow", ({ failure }) => Effect.fail(failure)),
-    Effect.provide(toAnybody({ connections: 1, lookup: lookupBut(yield* Forbidden) }))
+    Effect.provide(toAnybody({ connections: 1, lookup: lookupBut(yield* Forbidden) })),
+    Effect.catchTag("ProxyUnusable", ({ message }) => Effect.fail(invalid(message)))
   )
 })

@@ -69,7 +69,10 @@ export class Platform extends Context.Service<Platform, {
   readonly patiently: <A, E extends { readonly _tag: string; readonly message: string }>(ask: Effect.Effect<A, E>) => Effect.Effect<A, E>
 }>()("agent-job/worker/Platform") {
   /** For the server at `url`, `https:` or `http:`, in the name of the AgentTask with this UID. */
-  static readonly layer = (url: string, taskUid: string) => Layer.effect(Platform, make(url, taskUid)).pipe(Layer.provide(toServer({ connections: 16 })))
+  static readonly layer = (url: string, taskUid: string) => Layer.effect(Platform, make(url, taskUid)).pipe(
+    Layer.provide(toServer({ connections: 16 })),
+    Layer.catchTag("ProxyUnusable", ({ message }) => Layer.effect(Platform, Effect.fail(invalid(message))))
+  )
 }
 
 /** The innermost reason of a failed request, such as ECONNREFUSED: what wraps it says only that it failed. */

@@ -1,7 +1,7 @@
 // The worker of a Pod: claims its AgentTask, runs the stage, and gives the result on three roads.
 // Always holds: without the claim nothing is begun; with it there is a result, whatever stops the worker in between.
 // Run by the command `agent-job worker`.
-import { Cause, Data, DateTime, Duration, Effect, Exit, Fiber, Layer, Option, Runtime } from "effect"
+import { Cause, Context, Data, DateTime, Duration, Effect, Exit, Fiber, Layer, Option, Runtime } from "effect"
 import { type AgentTaskSpec, type Claim, defaultTimeoutSeconds } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import type { Backing } from "./backing.ts"
@@ -37,15 +37,13 @@ const claimed = Effect.gen(function*() {
   yield* spec.pool === undefined ? finish(claim, spec, ownBacking(task), Option.none()) : ofPool(claim, spec, spec.pool.url, metadata.uid)
 })
 
-/** A pool that cannot even be asked is a failure of the stage like any other, but the pool does not hear of it. */
-const ofPool = (claim: Claim, spec: AgentTaskSpec, url: string, taskUid: string) =>
-  Effect.gen(function*() {
-    const { patiently, tellResult } = yield* Platform
-    yield* finish(claim, spec, poolBacking(spec), Option.some((result) => patiently(tellResult(result))))
-  }).pipe(
-    Effect.provide(StateDelivery.layer.pipe(Layer.provideMerge(TaskStatus.layer(claim)), Layer.provideMerge(Platform.layer(url, taskUid)))),
-    Effect.catchTag("StageFailed", (failure) => finish(claim, spec, Effect.fail(failure), Option.none()))
-  )
+/** A pool that cannot even be asked, whatever the cause, is a failure of the stage like any other, but the pool does not hear of it. */
+const ofPool = Effect.fnUntraced(function*(claim: Claim, spec: AgentTaskSpec, url: string, taskUid: string) {
+  const parts = yield* Effect.exit(Layer.build(StateDelivery.layer.pipe(Layer.provideMerge(TaskStatus.layer(claim)), Layer.provideMerge(Platform.layer(url, taskUid)))))
+  if (Exit.isFailure(parts)) return yield* finish(claim, spec, Effect.failCause(parts.cause), Option.none())
+  const { patiently, tellResult } = Context.get(parts.value, Platform)
+  yield* Effect.provide(finish(claim, spec, poolBacking(spec), Option.some((result) => patiently(tellResult(result)))), parts.value)
+})
 
 const finish = Effect.fnUntraced(function*<R>(claim: Claim, spec: AgentTaskSpec, backing: Effect.Effect<Backing, StageFailed, R>, tellPool: Option.Option<TellPool>) {
   const { flushLog, outcome } = yield* runStage(spec, backing)

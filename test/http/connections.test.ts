@@ -11,6 +11,7 @@ import { join } from "node:path"
 import { getCACertificates, setDefaultCACertificates, type TLSSocket } from "node:tls"
 import { afterAll } from "vitest"
 import { toAnybody, toServer } from "../../src/http/connections.ts"
+import { causeOf } from "../../src/worker/platform.ts"
 import { configOf } from "../core/configs.ts"
 import { authority } from "./certificates.ts"
 import { forwardProxy, listening } from "./forward-proxy.ts"
@@ -65,8 +66,14 @@ describe("a proxy of the environment", () => {
   it.live("that cannot be reached is what the error says", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(ask(`https://${host}:1`, { HTTPS_PROXY: "http://127.0.0.1:1" }))
-      expect(JSON.stringify(error.reason, Object.getOwnPropertyNames(error.reason))).toContain("ECONNREFUSED")
+      expect(causeOf(error)).toBe("ECONNREFUSED")
     }).pipe(Effect.scoped))
+
+  it.live.each([toServer, toAnybody])("that is none is an error which says where, and not what, it is", (connections) =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(ask(`https://${host}`, { HTTP_PROXY: "http://127.0.0.1:1", HTTPS_PROXY: "user:s3cret@127.0.0.1:1" }, connections))
+      expect([error._tag, error.message]).toEqual(["ProxyUnusable", expect.stringMatching(/^The proxy in HTTPS_PROXY (?!.*s3cret)/u)])
+    }))
 })
 
 describe("a client certificate", () => {
