@@ -78,5 +78,16 @@ describe("what is to be sent", () => {
       expect([asked, isRefused(), yield* flush("1 hour")]).toEqual([["refused"], true, false])
     }))
 
+  it.effect("is tried again also after a mistake of ours, which may not hold up who waits for the end", () =>
+    Effect.gen(function*() {
+      let tries = 0
+      const once = Effect.suspend(() => tries++ === 0 ? Effect.die(new Error("a mistake")) : Effect.succeed<Sent>("taken"))
+      const { flush, wake } = yield* startSending({ once, isLeft: () => tries < 2, pause: Duration.millis(20) })
+      wake()
+      const flushing = yield* Effect.forkChild(flush("1 hour"))
+      yield* TestClock.adjust("200 millis")
+      expect([flushing.pollUnsafe() === undefined, tries]).toEqual([false, 2])
+    }))
+
   it.effect("is nothing without a server", () => Effect.map(toNobody.flush("1 hour"), (isSent) => expect([isSent, toNobody.isRefused()]).toEqual([true, true])))
 })
