@@ -5,7 +5,7 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { randomBytes, timingSafeEqual } from "node:crypto"
 import { createServer, type Server } from "node:http"
 import type { Socket } from "node:net"
-import { Effect, Option, Schema, Stream } from "effect"
+import { Effect, Option, Schema, Semaphore, Stream } from "effect"
 import { type HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { LockInfo, stateLimitBytes } from "../schema/task-api.ts"
 import type { CommandEnv } from "./engine.ts"
@@ -23,14 +23,24 @@ const equal = (a: string, b: string): boolean => {
   return left.length === right.length && timingSafeEqual(left, right)
 }
 
-class TooLarge extends Schema.TaggedError<TooLarge>()("TooLarge", {}) {}
+/** An engine has one, and perhaps one that it has hung up. Each may have a whole state on its way, and the worker has the memory for these. */
+const mostConnections = 8
 
-const bodyOf = (request: HttpServerRequest.HttpServerRequest, limit: number): Effect.Effect<Uint8Array, TooLarge | HttpServerError.HttpServerError> =>
+/** From an engine that has its state ready this is a copy in memory, so also on a busy node a minute is long. One that is refused leaves the state in a file, which is settled. */
+const bodyPatience = "1 minute"
+
+class TooLarge extends Schema.TaggedError<TooLarge>()("TooLarge", {}) {}
+class TooSlow extends Schema.TaggedError<TooSlow>()("TooSlow", {}) {}
+
+const bodyOf = (request: HttpServerRequest.HttpServerRequest, limit: number): Effect.Effect<Uint8Array, TooLarge | TooSlow | HttpServerError.HttpServerError> =>
   Stream.runFoldEffect(request.stream, (): { readonly size: number; readonly chunks: Array<Uint8Array> } => ({ size: 0, chunks: [] }), ({ chunks, size }, chunk) => {
     if (size + chunk.length > limit) return Effect.fail(new TooLarge())
     chunks.push(chunk)
     return Effect.succeed({ size: size + chunk.length, chunks })
-  }).pipe(Effect.map(({ chunks }) => Buffer.concat(chunks)))
+  }).pipe(
+    Effect.map(({ chunks }) => Buffer.concat(chunks)),
+    Effect.timeoutOrElse({ duration: bodyPatience, orElse: () => Effect.fail(new TooSlow()) })
+  )
 
 const decodeLock = Schema.decodeUnknownEffect(Schema.fromJsonString(LockInfo))
 const text = (status: number, message: string) => HttpServerResponse.text(message, { status })
@@ -41,7 +51,7 @@ const refusal = (error: PlatformError) =>
     ? error.body === undefined ? text(error.status, error.message) : HttpServerResponse.jsonUnsafe(error.body, { status: error.status })
     : text(503, error.message)
 
-const answer = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest, place: string, writable: boolean) {
+const answer = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest, place: string, writable: boolean, inTurn: Semaphore.Semaphore) {
   const delivery = yield* StateDelivery
   const lockInfo = Effect.flatMap(bodyOf(request, lockLimitBytes), (bytes) => decodeLock(new TextDecoder().decode(bytes)))
   const { pathname } = new URL(request.url, "http://127.0.0.1")
@@ -53,7 +63,7 @@ const answer = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServer
       })
     case "POST ":
       if (!writable) break
-      yield* delivery.push(yield* bodyOf(request, stateLimitBytes))
+      yield* inTurn.withPermit(Effect.flatMap(bodyOf(request, stateLimitBytes), delivery.push)) // else each would be in memory while it waits
       return HttpServerResponse.empty({ status: 200 })
     case "POST /lock":
       if (!writable) break
@@ -89,7 +99,9 @@ export const openGateway = Effect.fn("StateGateway.open")(function*(writable: bo
   const place = `/${secret()}`
   const password = secret()
   const expected = `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`
+  const inTurn = Semaphore.makeUnsafe(1)
   const listener = createServer()
+  listener.maxConnections = mostConnections
   const close = closing(listener)
   const server = yield* NodeHttpServer.make(() => listener, { port: 0, host: "127.0.0.1", disablePreemptiveShutdown: true }).pipe(
     Effect.mapError(() => invalid("The worker cannot listen on 127.0.0.1 for the engine's state; the Pod's network needs a loopback address."))
@@ -97,13 +109,14 @@ export const openGateway = Effect.fn("StateGateway.open")(function*(writable: bo
   yield* server.serve(Effect.gen(function*() {
     const request = yield* HttpServerRequest.HttpServerRequest
     if (!equal(request.headers.authorization ?? "", expected)) return text(401, "This is the state of another command.")
-    return yield* answer(request, place, writable)
+    return yield* answer(request, place, writable, inTurn)
   }).pipe(
     Effect.catchTags({
       NoAnswer: (error) => Effect.succeed(refusal(error)),
       TokenRefused: (error) => Effect.succeed(refusal(error)),
       Declined: (error) => Effect.succeed(refusal(error)),
       TooLarge: () => Effect.succeed(text(413, `A state may have ${stateLimitBytes / 1024 ** 2} MiB at most.`)),
+      TooSlow: () => Effect.succeed(text(408, `The request did not come whole in ${bodyPatience}.`)),
       SchemaError: () => Effect.succeed(text(400, "This is no lock.")),
       HttpServerError: () => Effect.succeed(text(400, "The request broke off."))
     })

@@ -1,6 +1,7 @@
 // The engine's state through the worker: acknowledged only when the server has it, whatever happens on the way.
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Option, Scope } from "effect"
+import { TestClock } from "effect/testing"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { connect, type Socket } from "node:net"
 import { join } from "node:path"
@@ -369,6 +370,30 @@ describe("what the engine left", () => {
       yield* write(env, 1)
       expect(yield* settle()).toEqual(Settled.Saved())
       expect(api.lock).toMatchObject({ ID: "engine-lock" })
+    })))
+})
+
+describe("a runner that sends more than an engine does", () => {
+  it.effect("has one push read at a time, and a minute for each", () =>
+    withGateway(Effect.fnUntraced(function*(env, { api }) {
+      yield* lock(env)
+      const slow = yield* TestClock.withLive(halfSent(env, state(1).length, state(1).slice(0, 9)))
+      const next = yield* saying(env, ...first(env, "POST"), `Content-Length: ${state(2).length}`, "Expect: 100-continue", "", state(2))
+      yield* ask(env, "read")
+      yield* TestClock.adjust("59 seconds")
+      expect([String(next.read()), String(slow.read())]).toEqual(["null", expect.stringContaining("100 Continue")])
+      yield* TestClock.adjust("1 second")
+      yield* TestClock.withLive(Effect.andThen(answered(slow), until(() => api.serials.length > 0)))
+      expect([String(slow.read()), api.serials]).toEqual([expect.stringContaining("408"), [2]])
+    })))
+
+  it.live("has no more than eight connections", () =>
+    withGateway(Effect.fnUntraced(function*(env) {
+      const sockets = yield* Effect.forEach(Array.from({ length: 9 }), () => Effect.tap(saying(env, "GET "), (socket) => until(() => !socket.connecting)))
+      const isEnded = (socket: Socket) => socket.readableEnded || socket.destroyed
+      for (const socket of sockets) socket.resume()
+      yield* until(() => sockets.some(isEnded))
+      expect(sockets.map(isEnded)).toEqual([...Array<boolean>(8).fill(false), true])
     })))
 })
 
