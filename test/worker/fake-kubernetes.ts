@@ -13,11 +13,15 @@ export interface Stored extends KubernetesObject {
   readonly status: AgentTaskStatus
 }
 
+type Disturbance = "lose answer" | "drop" | "conflict" | "hold"
+
 export interface FakeKubernetes {
   readonly layer: Layer.Layer<Kubernetes>
   readonly task: () => Stored
-  /** What the server does next to the next write of a status; in order, one a write. */
-  readonly disturb: (...next: ReadonlyArray<"lose answer" | "drop" | "conflict">) => void
+  /** What the server does next to the next write of a status; in order, one a write. One that is held has no answer, and comes with `land`. */
+  readonly disturb: (...next: ReadonlyArray<Disturbance>) => void
+  /** What is held is taken now, unless the task has changed meanwhile. */
+  readonly land: Effect.Effect<void>
   /** Every write of a status takes this long until the returned function is called. */
   readonly slow: (duration: Duration.Input) => () => void
   readonly change: (next: (task: Stored) => Partial<Stored>) => Effect.Effect<void>
@@ -35,7 +39,8 @@ export const fakeKubernetes = (spec: Record<string, unknown>, status: AgentTaskS
   }
   let writes = 0
   let takes: Duration.Input | undefined
-  const disturbances: Array<"lose answer" | "drop" | "conflict"> = []
+  const disturbances: Array<Disturbance> = []
+  let held = Effect.void
   const changes = Effect.runSync(PubSub.unbounded<WatchEvent>())
 
   const change: FakeKubernetes["change"] = (next) =>
@@ -47,20 +52,28 @@ export const fakeKubernetes = (spec: Record<string, unknown>, status: AgentTaskS
   const decode = <A>(kind: Kind<A>): Effect.Effect<A, KubernetesError> =>
     Effect.suspend(() => Effect.fromResult(Result.getOrThrowWith(Result.succeed(kind.decode(task)), () => new Error()))).pipe(Effect.orDie)
 
+  const take = (status: AgentTaskStatus) => {
+    writes++
+    return change(() => ({ status: JSON.parse(JSON.stringify(status)) }))
+  }
+
   const updateStatus: Kubernetes["Service"]["updateStatus"] = (kind, object) =>
     Effect.gen(function*() {
       const next = (object as unknown as Stored).status
       if (takes !== undefined) yield* Effect.sleep(takes)
       const disturbance = disturbances.shift()
       if (disturbance === "drop") return yield* new Unreachable({ ...call, detail: "connection reset" })
+      if (disturbance === "hold") {
+        held = Effect.suspend(() => object.metadata.resourceVersion === task.metadata.resourceVersion ? take(next) : Effect.void)
+        return yield* new Unreachable({ ...call, detail: "no answer" })
+      }
       if (disturbance === "conflict") yield* change(() => ({}))
       if (object.metadata.resourceVersion !== task.metadata.resourceVersion) {
         return yield* new Conflict({ ...call, code: 409, reason: "Conflict", detail: "the object has been modified" })
       }
       const rewritten = (task.status.claim !== undefined && JSON.stringify(next.claim) !== JSON.stringify(task.status.claim)) || task.status.result !== undefined
       if (rewritten) return yield* new Invalid({ ...call, code: 422, reason: "Invalid", detail: "written once", causes: [] })
-      writes++
-      yield* change(() => ({ status: JSON.parse(JSON.stringify(next)) }))
+      yield* take(next)
       if (disturbance === "lose answer") return yield* new Unreachable({ ...call, detail: "connection reset" })
       return yield* decode(kind)
     })
@@ -79,6 +92,7 @@ export const fakeKubernetes = (spec: Record<string, unknown>, status: AgentTaskS
     }),
     task: () => task,
     disturb: (...next) => void disturbances.push(...next),
+    land: Effect.suspend(() => held),
     slow: (duration) => {
       takes = duration
       return () => { takes = undefined }

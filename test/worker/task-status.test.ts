@@ -41,20 +41,7 @@ describe("a state that is not saved", () => {
       expect([status().reason, kubernetes.writes()]).toEqual(["StateUnsaved", 2])
     }))
 
-  it.effect("is taken back by the next state when the API server was away as well", () =>
-    Effect.gen(function*() {
-      const { finish, kubernetes, status, unsavedDuring } = yield* working()
-      yield* TestClock.adjust("20 seconds")
-      kubernetes.disturb("drop")
-      yield* finish
-      expect(status().reason).toBe("StateUnsaved")
-      yield* unsavedDuring(Effect.void)
-      expect(status().reason).toBe("Claimed")
-      yield* unsavedDuring(Effect.void)
-      expect(kubernetes.writes()).toBe(2)
-    }))
-
-  it.effect("is taken back once the API server is there again, though no other state comes", () =>
+  it.effect("is taken back once the API server is there again, and then no more", () =>
     Effect.gen(function*() {
       const { finish, kubernetes, status } = yield* working()
       yield* TestClock.adjust("20 seconds")
@@ -83,10 +70,9 @@ describe("a state that is not saved", () => {
     Effect.gen(function*() {
       const { finish, kubernetes, status, unsavedDuring } = yield* working()
       yield* TestClock.adjust("20 seconds")
-      kubernetes.disturb(...Array.from({ length: 12 }, () => "drop" as const))
+      kubernetes.disturb("drop", "drop")
       yield* finish
       for (let saved = 0; saved < 9; saved++) yield* unsavedDuring(Effect.void)
-      yield* TestClock.adjust("20 seconds")
       yield* TestClock.adjust("20 seconds")
       expect(status().reason).toBe("StateUnsaved")
       yield* TestClock.adjust("20 seconds")
@@ -98,6 +84,51 @@ describe("a state that is not saved", () => {
       const { fail, status } = yield* working()
       yield* TestClock.adjust("1 minute")
       expect([yield* fail, status().reason]).toEqual(["refused", "StateUnsaved"])
+    }))
+
+  it.effect("stays said through what the controller says meanwhile, also when it is given up", () =>
+    Effect.gen(function*() {
+      const { fail, kubernetes, status } = yield* working()
+      yield* TestClock.adjust("1 minute")
+      yield* fail
+      for (const reason of ["NodeUnreachable", "Claimed"]) {
+        yield* kubernetes.change(({ status }) => ({ status: { ...status, reason } }))
+        yield* TestClock.adjust("20 seconds")
+        expect(status().reason).toBe("StateUnsaved")
+      }
+    }))
+
+  it.effect("is said after it was given up, when the API server was away before", () =>
+    Effect.gen(function*() {
+      const { fail, kubernetes, status } = yield* working()
+      kubernetes.disturb("drop", "drop")
+      yield* TestClock.adjust("21 seconds")
+      yield* fail
+      yield* TestClock.adjust("1 minute")
+      expect([status().reason, kubernetes.writes()]).toEqual(["StateUnsaved", 1])
+    }))
+
+  it.effect("is taken back also when the word on it comes only after it was looked for", () =>
+    Effect.gen(function*() {
+      const { finish, kubernetes, status } = yield* working()
+      kubernetes.disturb("hold")
+      yield* TestClock.adjust("20 seconds")
+      yield* finish
+      yield* TestClock.adjust("10 seconds")
+      yield* kubernetes.land
+      expect(status().reason).toBe("StateUnsaved")
+      yield* TestClock.adjust("10 seconds")
+      expect([status().reason, kubernetes.writes()]).toEqual(["Claimed", 2])
+    }))
+
+  it.effect.each(["NodeUnreachable", "Stopping"])("leaves %s when it is saved, which the controller has said since", (reason) =>
+    Effect.gen(function*() {
+      const { finish, kubernetes, status } = yield* working()
+      yield* TestClock.adjust("20 seconds")
+      yield* kubernetes.change(({ status }) => ({ status: { ...status, reason } }))
+      yield* finish
+      yield* TestClock.adjust("10 minutes")
+      expect([status().reason, kubernetes.writes()]).toEqual([reason, 1])
     }))
 
   it.effect("holds up nothing while the API server is slow to hear that it is saved, and is said in order", () =>
