@@ -60,6 +60,8 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
   const { unsavedDuring } = yield* TaskStatus
   const platform = yield* Platform
   const inTurn = Semaphore.makeUnsafe(1)
+  /** By itself: an engine may read while another push waits for the server. One, since each has a whole state in memory. */
+  const reading = Semaphore.makeUnsafe(1)
   let held: Held | undefined
   let unconfirmed: Uint8Array | undefined
   let confirmed: string | undefined
@@ -188,7 +190,7 @@ const make = Effect.fnUntraced(function*(): Effect.fn.Return<StateDelivery["Serv
       ), (newest) => Effect.sync(() => learn(info, newest)))
 
   return StateDelivery.of({
-    read: Effect.interruptible(Effect.suspend(() => held?.lock === undefined ? platform.patiently(platform.state) : readUnder(held))),
+    read: Effect.interruptible(reading.withPermit(Effect.suspend(() => held?.lock === undefined ? platform.patiently(platform.state) : readUnder(held)))),
     lock: (info) => Effect.interruptible(inTurn.withPermit(lock(info, shortly))),
     push: (bytes) => inTurn.withPermit(deliver(bytes, (push) => unsavedDuring(stubbornly(push)))),
     unlock: ({ ID }) => inTurn.withPermit(Effect.suspend(() =>

@@ -24,7 +24,7 @@ const equal = (a: string, b: string): boolean => {
 }
 
 /** An engine has one, and perhaps one that it has hung up. Each may have a whole state on its way, and the worker has the memory for these. */
-const mostConnections = 8
+const mostConnections = 4
 
 /** From an engine that has its state ready this is a copy in memory, so also on a busy node a minute is long. One that is refused leaves the state in a file, which is settled. */
 const bodyPatience = "1 minute"

@@ -111,6 +111,27 @@ const withOutages = Effect.fnUntraced(function*(variables: Readonly<Record<strin
   return { deaf, done, reason: () => status().reason, delivery: Context.get(yield* Layer.build(parts), StateDelivery) }
 })
 
+describe("a state that is read", () => {
+  it.effect("is fetched once at a time, and for the next who asks when the first has hung up", () =>
+    Effect.gen(function*() {
+      let fetching = 0
+      const platform = Layer.mock(Platform, { patiently: (ask) => ask, state: Effect.suspend(() => {
+        fetching++
+        return Effect.onInterrupt(Effect.never, () => Effect.sync(() => { fetching-- }))
+      }) })
+      const parts = StateDelivery.layer.pipe(Layer.provide(Layer.mergeAll(noTaskStatus, platform, podSettings("/none", "/none"), stop)))
+      const { read } = Context.get(yield* Layer.build(parts), StateDelivery)
+      const [first, second] = [yield* Effect.forkChild(read), yield* Effect.forkChild(read)]
+      yield* TestClock.adjust(0)
+      expect(fetching).toBe(1)
+      yield* Fiber.interrupt(first)
+      yield* TestClock.adjust(0)
+      expect(fetching).toBe(1)
+      yield* Fiber.interrupt(second)
+      expect(fetching).toBe(0)
+    }))
+})
+
 describe("an engine that is gone", () => {
   it.effect("has its lock given back after an outage of most of an hour, so that its state is in no doubt", () =>
     Effect.gen(function*() {

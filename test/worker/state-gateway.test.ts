@@ -387,13 +387,13 @@ describe("a runner that sends more than an engine does", () => {
       expect([String(slow.read()), api.serials]).toEqual([expect.stringContaining("408"), [2]])
     })))
 
-  it.live("has no more than eight connections", () =>
+  it.live("has no more than four connections", () =>
     withGateway(Effect.fnUntraced(function*(env) {
-      const sockets = yield* Effect.forEach(Array.from({ length: 9 }), () => Effect.tap(saying(env, "GET "), (socket) => until(() => !socket.connecting)))
+      const sockets = yield* Effect.forEach(Array.from({ length: 5 }), () => Effect.tap(saying(env, "GET "), (socket) => until(() => !socket.connecting)))
       const isEnded = (socket: Socket) => socket.readableEnded || socket.destroyed
       for (const socket of sockets) socket.resume()
       yield* until(() => sockets.some(isEnded))
-      expect(sockets.map(isEnded)).toEqual([...Array<boolean>(8).fill(false), true])
+      expect(sockets.map(isEnded)).toEqual([...Array<boolean>(4).fill(false), true])
     })))
 })
 
