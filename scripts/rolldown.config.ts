@@ -21,6 +21,7 @@ const rulesOnDemand: Plugin = {
 
 // Effect gives up the sending of a request when its answer is over, and its connection with it. Over TLS, Node tells that a request was sent one turn of its loop
 // later, and a busy controller may have the answer by then: at 20 tasks a second one request in eight cost both sides a new handshake.
+// A server that answers early and reads no further is given 5 s.
 const destroyUnsent = /Effect\.onError\(\(\) => Effect\.sync\(\(\) => nodeRequest\.destroy\(\)\)\)(?=, Effect\.forkDetach)/u
 const keptConnections: Plugin = {
   name: "kept-connections",
@@ -28,7 +29,7 @@ const keptConnections: Plugin = {
     filter: { id: /@effect\/platform-node\/dist\/NodeHttpClient\.js$/u },
     handler: (code) => {
       if (!destroyUnsent.test(code)) throw new Error("@effect/platform-node/NodeHttpClient sends its requests in another way now; fit or remove this plugin")
-      return code.replace(destroyUnsent, "Effect.onError(() => Effect.sync(() => { if (!nodeRequest.writableEnded || !nodeRequest.res?.complete) nodeRequest.destroy() }))")
+      return code.replace(destroyUnsent, "Effect.onError(() => Effect.sync(() => { nodeRequest.writableEnded && nodeRequest.res?.complete ? setTimeout(() => { if (!nodeRequest.writableFinished) nodeRequest.destroy() }, 5000).unref() : nodeRequest.destroy() }))")
     }
   }
 }

@@ -77,7 +77,8 @@ const codesOfOthers: Readonly<Record<string, number>> = {
   Unauthorized: exitCode.tokenRefused,
   Forbidden: exitCode.tokenRefused,
   Invalid: exitCode.usage,
-  ConfigError: exitCode.usage
+  ConfigError: exitCode.usage,
+  ProxyUnusable: exitCode.usage
 }
 
 const tagOf = (error: unknown): string => typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : ""

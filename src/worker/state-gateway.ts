@@ -26,6 +26,9 @@ const equal = (a: string, b: string): boolean => {
 /** An engine has one, and perhaps one that it has hung up. Each may have a whole state on its way, and the worker has the memory for these. */
 const mostConnections = 4
 
+/** For the head of a request. An engine connects when it has something to ask, and whoever only holds a connection keeps it from one. */
+const headerMillis = 5000
+
 /** From an engine that has its state ready this is a copy in memory, so also on a busy node a minute is long. One that is refused leaves the state in a file, which is settled. */
 const bodyPatience = "1 minute"
 
@@ -100,8 +103,9 @@ export const openGateway = Effect.fn("StateGateway.open")(function*(writable: bo
   const password = secret()
   const expected = `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`
   const inTurn = Semaphore.makeUnsafe(1)
-  const listener = createServer()
+  const listener = createServer({ headersTimeout: headerMillis, connectionsCheckingInterval: headerMillis / 5 })
   listener.maxConnections = mostConnections
+  listener.maxRequestsPerSocket = 1 // all that one connection sends at once would be answered at once, each answer a state that waits in memory to be read
   const close = closing(listener)
   const server = yield* NodeHttpServer.make(() => listener, { port: 0, host: "127.0.0.1", disablePreemptiveShutdown: true }).pipe(
     Effect.mapError(() => invalid("The worker cannot listen on 127.0.0.1 for the engine's state; the Pod's network needs a loopback address."))

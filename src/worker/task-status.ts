@@ -61,7 +61,8 @@ const make = Effect.fnUntraced(function*({ nonce }: Claim): Effect.fn.Return<Tas
     return next(wanted, had)
   }).pipe(
     Effect.map((now) => { has = now }),
-    Effect.catch((error) => Effect.logWarning("What the stage waits for could not be written to its AgentTask", error.message))
+    Effect.catch((error) => Effect.logWarning("What the stage waits for could not be written to its AgentTask", error.message)),
+    Effect.catchDefect((defect) => Effect.logError("What the stage waits for was not written to its AgentTask, by a mistake", defect))
   )
   const due = Effect.suspend(() => isWanted || has !== "unsaid" ? Effect.asVoid(Effect.timeoutOption(changed.await, tellEvery)) : changed.await)
   // Beside the work, and not broken off when that ends: a write on its way might come after the next.

@@ -13,12 +13,12 @@ export interface Stored extends KubernetesObject {
   readonly status: AgentTaskStatus
 }
 
-type Disturbance = "lose answer" | "drop" | "conflict" | "hold"
+type Disturbance = "lose answer" | "drop" | "conflict" | "hold" | "mistake"
 
 export interface FakeKubernetes {
   readonly layer: Layer.Layer<Kubernetes>
   readonly task: () => Stored
-  /** What the server does next to the next write of a status; in order, one a write. One that is held has no answer, and comes with `land`. */
+  /** What the server does next to the next write of a status; in order, one a write. One that is held has no answer, and comes with `land`; a mistake is one of the client, not of the server. */
   readonly disturb: (...next: ReadonlyArray<Disturbance>) => void
   /** What is held is taken now, unless the task has changed meanwhile. */
   readonly land: Effect.Effect<void>
@@ -62,6 +62,7 @@ export const fakeKubernetes = (spec: Record<string, unknown>, status: AgentTaskS
       const next = (object as unknown as Stored).status
       if (takes !== undefined) yield* Effect.sleep(takes)
       const disturbance = disturbances.shift()
+      if (disturbance === "mistake") return yield* Effect.die(new Error("a mistake"))
       if (disturbance === "drop") return yield* new Unreachable({ ...call, detail: "connection reset" })
       if (disturbance === "hold") {
         held = Effect.suspend(() => object.metadata.resourceVersion === task.metadata.resourceVersion ? take(next) : Effect.void)

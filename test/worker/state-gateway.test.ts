@@ -387,6 +387,24 @@ describe("a runner that sends more than an engine does", () => {
       expect([String(slow.read()), api.serials]).toEqual([expect.stringContaining("408"), [2]])
     })))
 
+  it.live("is answered once on each connection, so that no second state waits in memory until it is read", () =>
+    withGateway(Effect.fnUntraced(function*(env, { api }) {
+      api.state = Buffer.from(state(1))
+      const socket = yield* saying(env, ...first(env, "GET"), "", ...first(env, "GET"), "", ...first(env, "GET"), "", "")
+      let answers = ""
+      socket.on("data", (part) => void (answers += part))
+      yield* until(() => answers.includes("HTTP/1.1 503 "))
+      expect(answers).toMatch(/^HTTP\/1.1 200 /u)
+      expect(api.requests).toEqual(["GET /state 200"])
+    })))
+
+  it.live("loses a connection that it holds and asks nothing on", () =>
+    withGateway(Effect.fnUntraced(function*(env) {
+      const [half, nothing] = [yield* saying(env, ...first(env, "GET")), yield* saying(env, "")]
+      for (const socket of [half, nothing]) socket.resume()
+      yield* until(() => half.destroyed && nothing.destroyed)
+    })))
+
   it.live("has no more than four connections", () =>
     withGateway(Effect.fnUntraced(function*(env) {
       const sockets = yield* Effect.forEach(Array.from({ length: 5 }), () => Effect.tap(saying(env, "GET "), (socket) => until(() => !socket.connecting)))

@@ -55,6 +55,16 @@ describe("a state that is not saved", () => {
       expect(kubernetes.writes()).toBe(2)
     }))
 
+  it.effect("is said after a mistake of ours", () =>
+    Effect.gen(function*() {
+      const { kubernetes, status } = yield* working()
+      kubernetes.disturb("mistake")
+      yield* TestClock.adjust("20 seconds")
+      expect(status().reason).not.toBe("StateUnsaved")
+      yield* TestClock.adjust("20 seconds")
+      expect(status().reason).toBe("StateUnsaved")
+    }))
+
   it.effect("is not taken back any more once something else could not be saved", () =>
     Effect.gen(function*() {
       const { finish, kubernetes, status, unsavedDuring } = yield* working()
