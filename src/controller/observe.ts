@@ -1,14 +1,14 @@
 // Gathers what `plan` needs to know of one task: from the caches, and live where a cache that lags could do harm.
 // An absence that leads to an end or a take-over is always asked of the API server itself.
 // Called by controller/reconcile.
-import { Array, Effect, Option, Order, Schema } from "effect"
+import { Array, Data, Effect, Option, Order, Schema } from "effect"
 import { follows } from "../core/follow.ts"
 import { isUnpinned, sourceSeen } from "../core/flux-source.ts"
 import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, type Warning } from "../core/observed.ts"
 import { taskUidLabel } from "../core/manifest/labels.ts"
 import { isPodOver, startTrouble, waitsForQuota } from "../core/pod-trouble.ts"
 import { jobName } from "../core/job-name.ts"
-import { isGivenUp, isOutOfPatience, millisSince } from "../core/situation.ts"
+import { isClearedAway, isGivenUp, isOutOfPatience, millisSince } from "../core/situation.ts"
 import { isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
 import { holderOf, leaseName } from "../core/workspace-lease.ts"
@@ -31,7 +31,14 @@ export const holderAnnotation = "scalr.io/holder"
 /** Kubernetes' own, on a Job's Pods: a task may have some of a former Job that is still on its way out. */
 const jobUidLabel = "batch.kubernetes.io/controller-uid"
 
-type Read<A> = Effect.Effect<A, KubernetesError, Kubernetes>
+/** A cache has what is gone, or is another by now: nothing is decided before it has heard of that. */
+export class Behind extends Data.TaggedError("Behind")<{ readonly object: string }> {
+  override get message() {
+    return `${this.object} is not what the cache has of it; its task is looked at again when the cache has heard more.`
+  }
+}
+
+type Read<A, E = never> = Effect.Effect<A, KubernetesError | E, Kubernetes>
 
 /** The Pod of the claim, or of its Job's the newest of those that may still take it, else of all; of several that belong to one Job, at most one holds the claim. */
 const podOf = (task: AgentTask, job: Option.Option<JobSeen>, seen: ReadonlyArray<PodSeen>): Option.Option<PodSeen> => {
@@ -56,9 +63,17 @@ const liveJob = ({ metadata, status }: AgentTask, { basename }: TaskPolicy): Rea
     Option.filter(Option.map(found, jobSeen), ({ owner }) => Option.contains(owner, metadata.uid)))
 }
 
-/** Of a Job that was given up: there may be a Pod of it, and the cache not know yet that it goes. */
-const whatIsLeft = (task: AgentTask, policy: TaskPolicy, job: JobSeen): Read<Option.Option<JobSeen>> =>
-  Effect.map(liveJob(task, policy), (live) => Option.some({ ...job, deleting: !Option.exists(live, ({ deleting, uid }) => uid === job.uid && !deleting) }))
+/** The Job of the cache as it is now. */
+const stillThere = ({ metadata: { namespace } }: AgentTask, { name, uid }: JobSeen): Read<JobSeen, Behind> =>
+  Effect.flatMap(find(decoding(jobs, Job), { namespace, name }), (found) =>
+    Option.match(Option.filter(Option.map(found, jobSeen), (_) => _.uid === uid), {
+      onNone: () => Effect.fail(new Behind({ object: `Job ${keyOf({ namespace, name })}` })),
+      onSome: Effect.succeed
+    }))
+
+/** By what is said of it, it goes: at once, or when it has a Pod after all. */
+const mayBeGone = (task: AgentTask, job: JobSeen, pod: Option.Option<PodSeen>): boolean =>
+  isClearedAway({ job: Option.some(job), pod, task }) || (isGivenUp(task, job) && Option.isSome(pod))
 
 const hasPods = Effect.fnUntraced(function*(namespace: string, label: string, uid: string): Effect.fn.Return<boolean, KubernetesError, Kubernetes> {
   const { items } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${label}=${uid}`, limit: 1 })
@@ -142,28 +157,29 @@ export interface Asked {
 }
 
 /** `at` is of a monotonic clock. */
-export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentTask, policy: TaskPolicy, now: string, at: number): Effect.fn.Return<Asked, KubernetesError, Kubernetes> {
+export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentTask, policy: TaskPolicy, now: string, at: number): Effect.fn.Return<Asked, KubernetesError | Behind, Kubernetes> {
   const { metadata, spec, status } = task
   const { uid } = metadata
   const nothing: Asked = { job: Option.none(), pod: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
   if (isOver(status.phase)) return follows(task) ? { ...nothing, source: yield* source(task) } : nothing
   if (status.claim !== undefined) return Option.isSome(podOf(task, Option.none(), world.pods(uid))) ? nothing : { ...nothing, pod: yield* livePod(task) }
+  if (spec.cancel === true || metadata.deletionTimestamp !== undefined) return nothing
   const job = world.job(uid)
   if (Option.isSome(job)) {
     const knownMillis = world.jobKnownMillis(uid, job, at)
     const pod = podOf(task, job, world.pods(uid))
-    if (Option.isSome(pod) && isGivenUp(task, job.value)) return { ...nothing, job: yield* whatIsLeft(task, policy, job.value) }
+    if (mayBeGone(task, job.value, pod)) return { ...nothing, job: Option.some(yield* stillThere(task, job.value)) }
     const warning = yield* warningAbout(task, job.value, pod, Math.max(millisSince(job.value.createdAt, now), knownMillis)) // an older one is known to be so by either clock
     const mayEnd = Option.isNone(pod) && isOutOfPatience(task, job.value, knownMillis) && waitsForQuota({ pod, warning })
     if (!mayEnd || !(yield* hasPods(metadata.namespace, jobUidLabel, job.value.uid))) return { ...nothing, warning }
-    return isGivenUp(task, job.value) ? { ...nothing, job: yield* whatIsLeft(task, policy, job.value) } : nothing // there was room, and the cache does not know yet
+    return isGivenUp(task, job.value) ? { ...nothing, job: Option.some(yield* stillThere(task, job.value)) } : nothing // there was room, and the cache does not know yet
   }
   if (status.launches !== undefined || world.isReserved(uid)) {
     const live = yield* liveJob(task, policy)
     if (Option.isSome(live)) return { ...nothing, job: live }
     world.giveBack(uid) // taken by an earlier pass, of which nothing came
   }
-  if (spec.cancel === true || world.isRefused(uid)) return nothing
+  if (world.isRefused(uid)) return nothing
   const held = mayHold(world, task) ? { ...nothing, holder: yield* holder(world, task) } : nothing
   return world.turn(task)._tag === "Admitted" && isUnpinned(task) ? { ...held, source: yield* source(task) } : held
 })

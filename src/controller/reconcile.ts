@@ -13,7 +13,7 @@ import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
 import { makeBackoff } from "../queue/backoff.ts"
 import { Configuration } from "./configuration.ts"
 import { Executor, type Pass, type Refused, type Unsure } from "./execute.ts"
-import { ask, type Asked, observe } from "./observe.ts"
+import { ask, type Asked, type Behind, observe } from "./observe.ts"
 import type { PoolError } from "./pool.ts"
 import type { World } from "./world.ts"
 
@@ -28,7 +28,7 @@ export class Reconciler extends Context.Service<Reconciler, {
 
 /** Somebody wrote the task meanwhile; its event usually comes before this is over. */
 const afterConflict = Duration.millis(200)
-/** It was not, twice: the cache is behind, and may be so for minutes. */
+/** It was not, twice: a cache is behind, and may be so for minutes. */
 const whileBehind = Duration.seconds(5)
 /** Something that was there is gone: the task itself, which the cache will say soon, or a Job or Lease of others, which no event of ours says. */
 const afterLoss = Duration.seconds(1)
@@ -59,7 +59,7 @@ const make = Effect.fnUntraced(function*(world: World) {
   /** By key: the version that a status of ours took the place of. As long as the caches still have it, the event of that write is on its way. */
   const replaced = new Map<string, string>()
 
-  /** By key: the version that a write last met a conflict with. */
+  /** By key: the version that a write last met a conflict with, or that a cache was last found behind at. */
   const conflicted = new Map<string, string>()
 
   const metConflict = (key: string, { metadata: { resourceVersion } }: AgentTask): Duration.Duration => {
@@ -115,7 +115,7 @@ const make = Effect.fnUntraced(function*(world: World) {
       Effect.flatMap((asked) => refused(task, asked, pass, { kind: "Refused", message, againInMillis: Duration.toMillis(backoff.failed(keyOf(task.metadata)).delay) }))
     )
 
-  const once = Effect.fnUntraced(function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | Refused> {
+  const once = Effect.fnUntraced(function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | Refused | Behind> {
     const now = DateTime.formatIso(yield* DateTime.now)
     const pass: Pass = { config: yield* configuration.current, now }
     world.mayAsk(task.metadata.uid, yield* monotonicMillis)
@@ -145,7 +145,7 @@ const make = Effect.fnUntraced(function*(world: World) {
       const { uid } = task.value.metadata
       if (Option.isSome(world.job(uid))) backoff.ended(key)
       return yield* once(task.value).pipe(
-        Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.sync(() => Option.some(metConflict(key, task.value)))),
+        Effect.catchTag(["Conflict", "AlreadyExists", "Behind"], () => Effect.sync(() => Option.some(metConflict(key, task.value)))),
         Effect.catchTag("NotFound", () => Effect.succeedSome(afterLoss)),
         Effect.catchTag("Refused", ({ message }) => Effect.logWarning(message).pipe(Effect.as(Option.some(Duration.seconds(10))))),
         Effect.ensuring(Effect.sync(() => world.passed(uid)))

@@ -48,6 +48,7 @@ export const rows: ReadonlyArray<Row> = [
   { situation: "cancelled before the claim", means: "end it; it never starts", holds: holds.cancelled, respond: respond.finishCancelled },
   { situation: "the API server refused its Job for good", means: "fail with the server's words", holds: holds.refusedForGood, respond: respond.finishRefused },
   { situation: "a stranger's Job has its name", means: "fail; never adopt it", holds: holds.foreignJob, respond: respond.finishNameTaken },
+  { situation: "its Job is to make way for another launch, and has no Pod any more", means: "clear it away when that is due, and say nothing else of it", holds: holds.clearedAway, respond: respond.clearAway },
   { situation: "its Job has waited for a quota for a minute", means: "delete it and, once it is gone, make it anew, which is no further launch: its deadline runs, and its stage may need all of it", holds: holds.quotaOutlasted, respond: respond.makeAnew },
   { situation: "its Job ended before the claim", means: "clear it away for another launch within the limit, 5, 20 and then 80 s after the one before, else fail with the Pod's reason; one that was evicted may have three more", holds: holds.launchFailed, respond: respond.clearAwayOrFail },
   { situation: "its Pod cannot start, ever", means: "fail at once", holds: holds.cannotStart, respond: respond.finishNotStarted },

@@ -192,6 +192,14 @@ export const finishNotStarted: Respond = (_) => {
   return launched(_, end(_, "Failed", reason, andThen(message, "Nothing was run.")))
 }
 
+/** Of a launch that is said to have come to nothing: the next comes no sooner than it is due. */
+const clearAwayWhenDue = (_: Situation, told: Response): Response => {
+  const soonest = delayMillis(_.observed.task.status.launches ?? 1) - _.observed.jobKnownMillis
+  return soonest > 0 ? later(told, soonest) : later(deleteJob(_), lookAgainMillis) // somebody's finalizer may keep it
+}
+
+export const clearAway: Respond = (_) => clearAwayWhenDue(_, unchanged(_))
+
 export const clearAwayOrFail: Respond = (_) => {
   const { message, reason } = notStarted(_)
   const { launches = 1 } = launched(_, unchanged(_)).status
@@ -199,8 +207,7 @@ export const clearAwayOrFail: Respond = (_) => {
   const news: News = { phase: "Starting", reason, message: andThen(message, "It is launched again.") }
   // Said first, guarded by the version: a Pod that has claimed the task meanwhile keeps its Job.
   if (!sameNews(_, news) || !isJobCounted(_)) return later(launched(_, tell(_, news)), 0)
-  const soonest = delayMillis(launches) - _.observed.jobKnownMillis
-  return soonest > 0 ? later(tell(_, news), soonest) : deleteJob(_)
+  return clearAwayWhenDue(_, tell(_, news))
 }
 
 /** What a start waits for, or that nothing is known to keep it. */

@@ -61,6 +61,9 @@ export const isCounted = (task: AgentTask, { uid }: JobSeen): boolean => {
   const { job, launches = 0 } = task.status
   return launches > 0 && !isMadeAnew(task) && (job?.uid ?? uid) === uid
 }
+/** It is said that another launch comes after this one, and no Pod of it is left: its Job goes, though that may not be heard of yet. */
+export const isClearedAway = ({ job, pod, task }: Pick<Observed, "job" | "pod" | "task">): boolean =>
+  hadToGo(task.status.reason) && Option.isNone(pod) && Option.exists(job, (job) => isCounted(task, job))
 /** Of a Job that still waits for a quota. */
 export const isOutOfPatience = (task: AgentTask, job: JobSeen, knownMillis: number): boolean => isGivenUp(task, job) || knownMillis >= quotaPatienceMillis
 
@@ -85,6 +88,7 @@ export const holds = {
   cancelled: ({ observed: { task } }) => task.spec.cancel === true,
   refusedForGood: ({ observed: { refusal } }) => Option.exists(refusal, ({ kind }) => kind === "NameTaken" || kind === "Denied"),
   foreignJob,
+  clearedAway: (_) => isClearedAway(_.observed) && !overdue(_),
   quotaOutlasted: (_) => {
     const { job, jobKnownMillis, pod, task } = _.observed
     return Option.exists(job, (job) => job.deleting ? isGivenUp(task, job) && !overdue(_) : Option.isNone(pod) && jobGoesOn(_) && waitsForQuota(_.observed) && isOutOfPatience(task, job, jobKnownMillis))
