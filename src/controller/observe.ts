@@ -19,7 +19,7 @@ import { agentTasks, decoding, events, fluxSources, jobs, leases, pods } from ".
 import { keyOf } from "../kubernetes/object.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
 import { FluxObject, Job, Pod, WarningEvent, WorkspaceLease } from "../schema/kubernetes.ts"
-import { jobSeen, podSeen } from "./project.ts"
+import { jobSeen, podSeen, projectPod } from "./project.ts"
 import type { World } from "./world.ts"
 
 /** A task as far as a Lease asks for it, which may be one that this version cannot read. */
@@ -49,6 +49,14 @@ const podOf = (task: AgentTask, job: Option.Option<JobSeen>, seen: ReadonlyArray
   return Option.fromUndefinedOr(byAge.findLast((pod) => !isPodOver(pod) && !pod.deleting) ?? byAge.at(-1))
 }
 
+const hasEnded = ({ state }: JobSeen): boolean => state !== "active"
+
+/** Of a Job that has ended: the Pod says why, of which the cache may have heard less than of its Job. */
+const podsOf = Effect.fnUntraced(function*({ metadata: { namespace } }: AgentTask, { uid }: JobSeen): Effect.fn.Return<ReadonlyArray<PodSeen>, KubernetesError, Kubernetes> {
+  const { items } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${jobUidLabel}=${uid}` })
+  return Array.getSuccesses(items.map(projectPod)).map(({ seen }) => seen)
+})
+
 const livePod = (task: AgentTask): Read<Option.Option<PodSeen>> => {
   const { claim, pod } = task.status
   if (claim === undefined || pod === undefined) return Effect.succeedNone
@@ -71,9 +79,9 @@ const stillThere = ({ metadata: { namespace } }: AgentTask, { name, uid }: JobSe
       onSome: Effect.succeed
     }))
 
-/** By what is said of it, it goes: at once, or when it has a Pod after all. */
+/** Its Pods would say why it ended; or it goes, by what is said of it: at once, or when it has a Pod after all. */
 const mayBeGone = (task: AgentTask, job: JobSeen, pod: Option.Option<PodSeen>): boolean =>
-  isClearedAway({ job: Option.some(job), pod, task }) || (isGivenUp(task, job) && Option.isSome(pod))
+  (hasEnded(job) && Option.isNone(pod)) || isClearedAway({ job: Option.some(job), pod, task }) || (isGivenUp(task, job) && Option.isSome(pod))
 
 const hasPods = Effect.fnUntraced(function*(namespace: string, label: string, uid: string): Effect.fn.Return<boolean, KubernetesError, Kubernetes> {
   const { items } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${label}=${uid}`, limit: 1 })
@@ -150,30 +158,38 @@ const mayHold = (world: World, task: AgentTask): boolean => {
  */
 export interface Asked {
   readonly job: Option.Option<JobSeen>
-  readonly pod: Option.Option<PodSeen>
+  /** Those among which its Pod is, where the cache may be behind. */
+  readonly pods: Option.Option<ReadonlyArray<PodSeen>>
   readonly holder: Holder
   readonly source: SourceSeen
   readonly warning: Option.Option<Warning>
 }
 
+const nothing: Asked = { job: Option.none(), pods: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
+
+/** Of the Job that the cache has. */
+const askOfJob = Effect.fnUntraced(function*(world: World, task: AgentTask, job: JobSeen, now: string, at: number): Effect.fn.Return<Asked, KubernetesError | Behind, Kubernetes> {
+  const { namespace, uid } = task.metadata
+  const knownMillis = world.jobKnownMillis(uid, Option.some(job), at)
+  const cached = podOf(task, Option.some(job), world.pods(uid))
+  const pods = hasEnded(job) && !Option.exists(cached, isPodOver) ? Option.some(yield* podsOf(task, job)) : Option.none()
+  const pod = Option.match(pods, { onNone: () => cached, onSome: (live) => podOf(task, Option.some(job), live) })
+  const asked = { ...nothing, pods, job: mayBeGone(task, job, pod) ? Option.some(yield* stillThere(task, job)) : Option.none() }
+  const warning = yield* warningAbout(task, job, pod, Math.max(millisSince(job.createdAt, now), knownMillis)) // an older one is known to be so by either clock
+  const mayEnd = Option.isNone(pod) && isOutOfPatience(task, job, knownMillis) && waitsForQuota({ pod, warning })
+  if (!mayEnd || !(yield* hasPods(namespace, jobUidLabel, job.uid))) return { ...asked, warning }
+  return isGivenUp(task, job) ? { ...asked, job: Option.some(yield* stillThere(task, job)) } : asked // there was room, and the cache does not know yet
+})
+
 /** `at` is of a monotonic clock. */
 export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentTask, policy: TaskPolicy, now: string, at: number): Effect.fn.Return<Asked, KubernetesError | Behind, Kubernetes> {
   const { metadata, spec, status } = task
   const { uid } = metadata
-  const nothing: Asked = { job: Option.none(), pod: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
   if (isOver(status.phase)) return follows(task) ? { ...nothing, source: yield* source(task) } : nothing
-  if (status.claim !== undefined) return Option.isSome(podOf(task, Option.none(), world.pods(uid))) ? nothing : { ...nothing, pod: yield* livePod(task) }
+  if (status.claim !== undefined) return Option.isSome(podOf(task, Option.none(), world.pods(uid))) ? nothing : { ...nothing, pods: Option.some(Option.toArray(yield* livePod(task))) }
   if (spec.cancel === true || metadata.deletionTimestamp !== undefined) return nothing
   const job = world.job(uid)
-  if (Option.isSome(job)) {
-    const knownMillis = world.jobKnownMillis(uid, job, at)
-    const pod = podOf(task, job, world.pods(uid))
-    if (mayBeGone(task, job.value, pod)) return { ...nothing, job: Option.some(yield* stillThere(task, job.value)) }
-    const warning = yield* warningAbout(task, job.value, pod, Math.max(millisSince(job.value.createdAt, now), knownMillis)) // an older one is known to be so by either clock
-    const mayEnd = Option.isNone(pod) && isOutOfPatience(task, job.value, knownMillis) && waitsForQuota({ pod, warning })
-    if (!mayEnd || !(yield* hasPods(metadata.namespace, jobUidLabel, job.value.uid))) return { ...nothing, warning }
-    return isGivenUp(task, job.value) ? { ...nothing, job: Option.some(yield* stillThere(task, job.value)) } : nothing // there was room, and the cache does not know yet
-  }
+  if (Option.isSome(job)) return yield* askOfJob(world, task, job.value, now, at)
   if (status.launches !== undefined || world.isReserved(uid)) {
     const live = yield* liveJob(task, policy)
     if (Option.isSome(live)) return { ...nothing, job: live }
@@ -194,7 +210,7 @@ export const observe = (world: World, task: AgentTask, asked: Asked, at: number)
     job,
     jobKnownMillis: world.jobKnownMillis(uid, job, at),
     startingMillis: world.startingMillis(uid, job, at),
-    pod: Option.orElse(podOf(task, job, world.pods(uid)), () => asked.pod),
+    pod: podOf(task, job, Option.getOrElse(asked.pods, () => world.pods(uid))),
     turn: world.turn(task),
     holder: asked.holder,
     source: asked.source,

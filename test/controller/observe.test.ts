@@ -5,6 +5,7 @@ import { ask, holderAnnotation, observe } from "../../src/controller/observe.ts"
 import { make } from "../../src/controller/world.ts"
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { Holder, SourceSeen } from "../../src/core/observed.ts"
+import { plan } from "../../src/core/plan.ts"
 import { quotaPatienceMillis } from "../../src/core/situation.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
@@ -30,13 +31,13 @@ describe("the Pod of a claim", () => {
 
   it.effect("is there, though its event is on the way", () =>
     Effect.gen(function*() {
-      const { pod } = yield* asked(withPod("pod-uid"), { life: "claimed" })
-      expect(Option.map(pod, ({ uid }) => uid)).toEqual(Option.some("pod-uid"))
+      const { pods } = yield* asked(withPod("pod-uid"), { life: "claimed" })
+      expect(Option.map(pods, (found) => found.map(({ uid }) => uid))).toEqual(Option.some(["pod-uid"]))
     }))
 
   it.effect("is gone when another has its name", () =>
     Effect.gen(function*() {
-      expect((yield* asked(withPod("later-uid"), { life: "claimed" })).pod).toEqual(Option.none())
+      expect((yield* asked(withPod("later-uid"), { life: "claimed" })).pods).toEqual(Option.some([]))
     }))
 })
 
@@ -51,7 +52,7 @@ describe("the Pod of a task that nobody claimed", () => {
       const [phase, createdAt, owner = "job-uid"] = typeof given === "string" ? [given, noon] : given
       world.setPod(`tasks/pod-${at}`, Option.map(pod, (seen) => ({ taskUid, seen: { ...seen, name: `pod-${at}`, owner: Option.some(Uid.make(owner)), phase, createdAt } })))
     }
-    const nothing = { job: Option.none(), pod: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
+    const nothing = { job: Option.none(), pods: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
     return Option.map(observe(world, task, nothing, 0).pod, ({ name }) => name)
   }
 
@@ -144,6 +145,42 @@ describe("a Job of which it is said that it goes", () => {
         Effect.provideService(Kubernetes, kubernetes)
       )
       expect(deleting).toBe(answer)
+    }))
+})
+
+describe("a Job that has ended before the claim", () => {
+  it.effect.each([
+    { given: "the cache still has it waiting", cached: "Pending" as const, live: { phase: "Failed", reason: "Evicted" }, reason: "Evicted", lists: 1 },
+    { given: "the cache still has it running", cached: "Running" as const, live: { phase: "Failed", reason: "Evicted" }, reason: "Evicted", lists: 1 },
+    { given: "the cache has not heard of it", cached: "none" as const, live: { phase: "Failed", containerStatuses: [{ name: "worker", state: { terminated: { exitCode: 1, reason: "Error" } } }] }, reason: "Lost", lists: 1 },
+    { given: "it is gone, whatever the cache has of it", cached: "Running" as const, live: undefined, reason: "NodeLost", lists: 1 },
+    { given: "the cache knows why", cached: "Evicted" as const, live: undefined, reason: "Evicted", lists: 0 }
+  ])("is ended for what its Pod says, of which the Pods' own watch may not have told yet: $given", ({ cached, lists, live, reason }) =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = instantCluster()
+      const { job, pod, task } = worldOf({ ...plainSeed, life: "starting", job: "failed", pod: cached })
+      const { uid } = task.metadata
+      const world = make(policy)
+      world.setTask("tasks/task", Option.some(task))
+      world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: uid, seen })))
+      world.setPod("tasks/pod", Option.map(pod, (seen) => ({ taskUid: uid, seen })))
+      server.plant(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", uid: "job-uid", resourceVersion: "", creationTimestamp: noon }, spec: {} })
+      const ownerReferences = [{ apiVersion: "batch/v1", kind: "Job", name: "agent-job-task", uid: "job-uid", controller: true }]
+      if (live !== undefined) server.plant(pods, { metadata: { name: "pod", namespace: "tasks", uid: "pod-uid", resourceVersion: "", creationTimestamp: noon, labels: { "batch.kubernetes.io/controller-uid": "job-uid" }, ownerReferences }, status: live })
+      let listed = 0
+      const list: typeof kubernetes.list = (...of) => Effect.andThen(Effect.sync(() => void listed++), kubernetes.list(...of))
+      const answer = yield* ask(world, task, policy, noon, 0).pipe(Effect.provideService(Kubernetes, { ...kubernetes, list }))
+      expect([plan(policy, observe(world, task, answer, 0), noon).status.reason, listed]).toEqual([reason, lists])
+    }))
+
+  it.effect("decides nothing when no Pod says why, since the Job itself is gone", () =>
+    Effect.gen(function*() {
+      const { kubernetes } = instantCluster()
+      const { job, task } = worldOf({ ...plainSeed, life: "starting", job: "failed" })
+      const world = make(policy)
+      world.setTask("tasks/task", Option.some(task))
+      world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: task.metadata.uid, seen })))
+      expect(yield* Effect.flip(ask(world, task, policy, noon, 0).pipe(Effect.provideService(Kubernetes, kubernetes)))).toMatchObject({ _tag: "Behind" })
     }))
 })
 
