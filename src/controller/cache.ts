@@ -11,6 +11,8 @@ export interface Cache {
   readonly taskByUid: (uid: string) => Option.Option<AgentTask>
   readonly keyOf: (taskUid: string) => Option.Option<string>
   readonly job: (taskUid: string) => Option.Option<JobSeen>
+  /** Whether one of its Jobs was there in the time of this process, and is gone. */
+  readonly hadJob: (taskUid: string) => boolean
   readonly pods: (taskUid: string) => ReadonlyArray<PodSeen>
 
   /** Gives the task that is gone by it: deleted, or made again under its name. */
@@ -63,7 +65,7 @@ export const make = (): Cache => {
   const jobs = byTask<JobSeen>()
   const pods = byTask<PodSeen>()
   const fresh = new Map<string, JobSeen>() // made by us, not seen by the informer yet
-  const goneJobs = new Map<string, string>() // task uid → uid of its last Job that was deleted: the answer that it was made may come later
+  const goneJobs = new Map<string, string>() // task uid → uid of its last Job that is gone: the answer that it was made may come later
 
   return {
     task: (key) => Option.fromUndefinedOr(tasks.get(key)),
@@ -71,6 +73,7 @@ export const make = (): Cache => {
     taskByUid: (uid) => Option.flatMap(Option.fromUndefinedOr(keys.get(uid)), (key) => Option.fromUndefinedOr(tasks.get(key))),
     keyOf: (uid) => Option.fromUndefinedOr(keys.get(uid)),
     job: (uid) => Option.fromUndefinedOr(jobs.first(uid) ?? fresh.get(uid)),
+    hadJob: (uid) => goneJobs.has(uid),
     pods: pods.of,
 
     setTask: (key, task) => {
@@ -103,9 +106,12 @@ export const make = (): Cache => {
     lookAtJobs: () => {
       const made = [...fresh]
       return () => {
-        const gone = made.flatMap(([uid, seen]) => fresh.get(uid) === seen ? [uid] : [])
-        for (const uid of gone) fresh.delete(uid)
-        return gone
+        const gone = made.filter(([uid, seen]) => fresh.get(uid) === seen)
+        for (const [uid, seen] of gone) {
+          fresh.delete(uid)
+          goneJobs.set(uid, seen.uid)
+        }
+        return gone.map(([uid]) => uid)
       }
     }
   }

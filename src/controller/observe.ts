@@ -79,9 +79,14 @@ const stillThere = ({ metadata: { namespace } }: AgentTask, { name, uid }: JobSe
       onSome: Effect.succeed
     }))
 
-/** Its Pods would say why it ended; or it goes, by what is said of it: at once, or when it has a Pod after all. */
+/** A Job of it went: with its task, perhaps, or with a claim or an end that is not heard of yet. */
+const upToDate = ({ metadata: { name, namespace, resourceVersion, uid } }: AgentTask): Read<void, Behind> =>
+  Effect.flatMap(find(agentTasks, { namespace, name }), (found) =>
+    Option.exists(found, ({ metadata }) => metadata.uid === uid && metadata.resourceVersion === resourceVersion) ? Effect.void : Effect.fail(new Behind({ object: `AgentTask ${keyOf({ namespace, name })}` })))
+
+/** Its Pods would say why it ended; it may have come before the one that is counted; or it goes, by what is said of it: at once, or when it has a Pod after all. */
 const mayBeGone = (task: AgentTask, job: JobSeen, pod: Option.Option<PodSeen>): boolean =>
-  (hasEnded(job) && Option.isNone(pod)) || isClearedAway({ job: Option.some(job), pod, task }) || (isGivenUp(task, job) && Option.isSome(pod))
+  (hasEnded(job) && Option.isNone(pod)) || (task.status.job?.uid ?? job.uid) !== job.uid || isClearedAway({ job: Option.some(job), pod, task }) || (isGivenUp(task, job) && Option.isSome(pod))
 
 const hasPods = Effect.fnUntraced(function*(namespace: string, label: string, uid: string): Effect.fn.Return<boolean, KubernetesError, Kubernetes> {
   const { items } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${label}=${uid}`, limit: 1 })
@@ -190,6 +195,7 @@ export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentT
   if (spec.cancel === true || metadata.deletionTimestamp !== undefined) return nothing
   const job = world.job(uid)
   if (Option.isSome(job)) return yield* askOfJob(world, task, job.value, now, at)
+  if (world.hadJob(uid)) yield* upToDate(task)
   if (status.launches !== undefined || world.isReserved(uid)) {
     const live = yield* liveJob(task, policy)
     if (Option.isSome(live)) return { ...nothing, job: live }
@@ -208,6 +214,7 @@ export const observe = (world: World, task: AgentTask, asked: Asked, at: number)
   return {
     task,
     job,
+    hadJob: world.hadJob(uid),
     jobKnownMillis: world.jobKnownMillis(uid, job, at),
     startingMillis: world.startingMillis(uid, job, at),
     pod: podOf(task, job, Option.getOrElse(asked.pods, () => world.pods(uid))),

@@ -111,6 +111,8 @@ export interface Warning {
 export interface Observed {
   readonly task: AgentTask
   readonly job: Option.Option<JobSeen>
+  /** One of its Jobs is gone, of which perhaps nothing was said: a start that goes well is told by the claim alone. */
+  readonly hadJob: boolean
   /** For how long this process has known its Job, by a clock that nobody sets: when it was made is by the API server's, which may be far from ours. */
   readonly jobKnownMillis: number
   /** For how long its Pod may have been starting, by that clock: not while a quota leaves no room for it. */

@@ -12,7 +12,7 @@ import { askAgainMillis } from "./observed.ts"
 import { delayMillis, hadToGo } from "./plan-again.ts"
 import { endOf, isPodOver, type Trouble, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import { sentence } from "./sentence.ts"
-import { isCounted, isGivenUp, isMadeAnew, jobGoesOn, madeAnew, millisSince, millisSinceEnd, mostLaunches, patienceMillis, quotaPatienceMillis, type Situation } from "./situation.ts"
+import { isCounted, isGivenUp, isMadeAnew, jobGoesOn, launchesOf, madeAnew, millisSince, millisSinceEnd, mostLaunches, patienceMillis, quotaPatienceMillis, type Situation } from "./situation.ts"
 import { acknowledged, advance, finished, fitting, running } from "./status.ts"
 import { resultOf } from "./task-result.ts"
 import { epochOf, nextEpoch } from "./workspace-lease.ts"
@@ -158,7 +158,8 @@ const isJobCounted = ({ observed: { job, task } }: Situation): boolean => Option
 
 /** Counts the Job that is there, once, with the first word on it. */
 const launched = (_: Situation, response: Response): Response => {
-  const { job, task: { status: { launches = 0 } } } = _.observed
+  const { job } = _.observed
+  const launches = launchesOf(_)
   if (Option.isNone(job)) return response
   const { configHash, name, uid } = job.value
   return { ...response, status: { ...response.status, job: { name, uid }, launches: isJobCounted(_) ? launches : launches + 1, configHash: configHash || _.policy.configHash } }
@@ -294,14 +295,14 @@ export const nameJob: Respond = (_) => {
 
 /** A first launch needs no status of its own: the Job's name is derived, so it is found again without one. */
 const launchIn = (_: Situation, epoch: number, before: ReadonlyArray<Action> = []): Response => {
-  const { launches = 0, message = "" } = _.observed.task.status
+  const { message = "" } = _.observed.task.status
   const news: News = isMadeAnew(_.observed.task) ? { phase: "Starting", reason: "QuotaExceeded", message: message.slice(madeAnew.length) } : jobMade(_) // most likely it still waits
   const response = tell(_, news, [...before, Action.CreateJob({ epoch })])
-  if (isFresh(_)) return later({ ...response, status: _.observed.task.status }, quietMillis)
+  if (isFresh(_) && !_.observed.hadJob) return later({ ...response, status: _.observed.task.status }, quietMillis)
   return later(
     {
       ...response,
-      status: { ...response.status, job: { name: ourJob(_) }, launches: launches + 1, configHash: _.policy.configHash }
+      status: { ...response.status, job: { name: ourJob(_) }, launches: launchesOf(_) + 1, configHash: _.policy.configHash }
     },
     _.policy.startupTimeoutSeconds * 1000
   )

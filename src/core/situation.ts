@@ -64,6 +64,8 @@ export const isCounted = (task: AgentTask, { uid }: JobSeen): boolean => {
 /** It is said that another launch comes after this one, and no Pod of it is left: its Job goes, though that may not be heard of yet. */
 export const isClearedAway = ({ job, pod, task }: Pick<Observed, "job" | "pod" | "task">): boolean =>
   hadToGo(task.status.reason) && Option.isNone(pod) && Option.exists(job, (job) => isCounted(task, job))
+/** Those that are told of; one, if a Job went before a word was said on it. */
+export const launchesOf = ({ observed: { hadJob, task } }: Situation): number => task.status.launches ?? (hadJob ? 1 : 0)
 /** Of a Job that still waits for a quota. */
 export const isOutOfPatience = (task: AgentTask, job: JobSeen, knownMillis: number): boolean => isGivenUp(task, job) || knownMillis >= quotaPatienceMillis
 
@@ -94,7 +96,7 @@ export const holds = {
     return Option.exists(job, (job) => job.deleting ? isGivenUp(task, job) && !overdue(_) : Option.isNone(pod) && jobGoesOn(_) && waitsForQuota(_.observed) && isOutOfPatience(task, job, jobKnownMillis))
   },
   launchFailed: (_) => jobThere(_) && (jobEnded(_) || (podOver(_) && !makesWay(_))),
-  launchesSpent: (_) => Option.isNone(_.observed.job) && (_.observed.task.status.launches ?? 0) >= mostLaunches(_, _.observed.task.status.reason),
+  launchesSpent: (_) => Option.isNone(_.observed.job) && launchesOf(_) >= mostLaunches(_, _.observed.task.status.reason),
   cannotStart: (_) => jobThere(_) && Option.exists(troubleOfStart(_.observed), ({ final }) => final),
   startOverdue: (_) => overdue(_) && !waitsForQuota(_.observed),
   starting: jobThere,

@@ -15,6 +15,17 @@ describe("the cache", () => {
     expect(cache.job("uid-0")).toEqual(Option.none())
   })
 
+  it("knows that a task had a Job, also one that was made and deleted before any watch told of it, and nothing of a task that is gone", () => {
+    const cache = make()
+    cache.setTask(key(0), Option.some(task(0)))
+    cache.created("uid-0", job(0).seen)
+    expect(cache.hadJob("uid-0")).toBe(false)
+    expect(cache.lookAtJobs()()).toEqual(["uid-0"])
+    expect(cache.hadJob("uid-0")).toBe(true)
+    cache.setTask(key(0), Option.none())
+    expect(cache.hadJob("uid-0")).toBe(false)
+  })
+
   it("forgets everything of a task that was deleted and made again under its name", () => {
     const cache = make()
     cache.setTask(key(0), Option.some(task(0)))

@@ -4,7 +4,7 @@ import { Effect, Option } from "effect"
 import { ask, holderAnnotation, observe } from "../../src/controller/observe.ts"
 import { make } from "../../src/controller/world.ts"
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
-import { Holder, SourceSeen } from "../../src/core/observed.ts"
+import { Holder, type JobSeen, type Observed, SourceSeen } from "../../src/core/observed.ts"
 import { plan } from "../../src/core/plan.ts"
 import { quotaPatienceMillis } from "../../src/core/situation.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
@@ -145,6 +145,56 @@ describe("a Job of which it is said that it goes", () => {
         Effect.provideService(Kubernetes, kubernetes)
       )
       expect(deleting).toBe(answer)
+    }))
+})
+
+/** What is asked of this server for the task, all of which the caches know, its Job, and that it had one. */
+const askedOf = ({ kubernetes, server }: ReturnType<typeof instantCluster>, { hadJob, job, task }: Pick<Observed, "hadJob" | "job" | "task">, live: string | undefined) => {
+  const { namespace, uid } = task.metadata
+  const world = make(policy)
+  const known = (seen: Option.Option<JobSeen>) => world.setJob("tasks/agent-job-task", Option.map(seen, (seen) => ({ taskUid: uid, seen })))
+  world.setTask("tasks/task", Option.some(task))
+  if (hadJob) known(worldOf({ ...plainSeed, job: "active" }).job)
+  known(job)
+  if (live !== undefined) server.plant(jobs, { metadata: { name: "agent-job-task", namespace, uid: live, resourceVersion: "", creationTimestamp: noon }, spec: {} })
+  return ask(world, task, policy, noon, 0).pipe(
+    Effect.map((asked) => observe(world, task, asked, 0)),
+    Effect.provideService(Kubernetes, kubernetes)
+  )
+}
+
+describe("a Job that is not the one which is counted", () => {
+  it.effect.each([
+    { is: "came after it, if it is there", live: "job-uid", launches: 3 },
+    { is: "came before it, if it is gone", live: undefined, launches: undefined },
+    { is: "came before it, if that one is there", live: "counted", launches: undefined }
+  ])("$is", ({ launches, live }) =>
+    Effect.gen(function*() {
+      const seen = worldOf({ ...plainSeed, life: "starting", launches: 2, maxLaunches: 3, job: "active", jobAgeSeconds: 10 })
+      const task = { ...seen.task, status: { ...seen.task.status, job: { name: "agent-job-task", uid: Uid.make("counted") } } }
+      const counted = yield* askedOf(instantCluster(), { ...seen, task }, live).pipe(
+        Effect.map((observed) => plan({ ...policy, maxLaunches: 3 }, observed, noon).status.launches),
+        Effect.catchTag("Behind", () => Effect.succeed(undefined))
+      )
+      expect(counted).toBe(launches)
+    }))
+})
+
+describe("a task that had a Job", () => {
+  it.effect.each([
+    { given: "it is as the cache has it", live: "task-uid", behind: false },
+    { given: "it was claimed meanwhile, or is over", live: "task-uid", known: "1", behind: true },
+    { given: "it is gone", live: undefined, behind: true },
+    { given: "another has its name", live: "another", behind: true }
+  ])("gets another only if it is as the cache has it: $given", ({ behind, known, live }) =>
+    Effect.gen(function*() {
+      const cluster = instantCluster()
+      const { server } = cluster
+      const seen = worldOf({ ...plainSeed, hadJob: true })
+      if (live !== undefined) server.plant(agentTasks, { metadata: { name: "task", namespace: "tasks", uid: live, resourceVersion: "" } })
+      const task = { ...seen.task, metadata: { ...seen.task.metadata, resourceVersion: known ?? String(server.revision) } }
+      const hadJob = yield* askedOf(cluster, { ...seen, task }, undefined).pipe(Effect.map((observed) => observed.hadJob), Effect.catchTag("Behind", ({ _tag }) => Effect.succeed(_tag)))
+      expect(hadJob).toBe(behind ? "Behind" : true)
     }))
 })
 

@@ -52,15 +52,15 @@ describe("plan", () => {
     expect(job._tag).toBe("None")
     expect(turn._tag).toBe("Admitted")
     const hadToGoOrWaits = seed.life === "evicted" || seed.life === "quota" || seed.life === "outlasted" || task.status.phase === "Queued"
-    expect(task.status.launches ?? 0).toBeLessThan(seed.maxLaunches + (hadToGoOrWaits ? 3 : 0))
+    expect(task.status.launches ?? Number(seed.hadJob)).toBeLessThan(seed.maxLaunches + (hadToGoOrWaits ? 3 : 0))
   })
 
   it.prop("starts what may start, and nothing that one thing alone keeps from it", [Seed], ([seed]) => {
-    const ready: Seed = { ...seed, dotted: false, life: "new", launches: 0, deleted: false, cancel: false, job: "none", pod: "none", turn: "admitted", holder: "free", refusal: "none", source: "none" }
+    const ready: Seed = { ...seed, dotted: false, life: "new", launches: 0, deleted: false, cancel: false, job: "none", hadJob: false, pod: "none", turn: "admitted", holder: "free", refusal: "none", source: "none" }
     expect(starts(ready)).toBe(true)
     const obstacles: ReadonlyArray<Partial<Seed>> = [
       { cancel: true }, { deleted: true }, { turn: "busy" }, { turn: "limit" }, { stage: "apply", holder: "taken" }, { job: "active" }, { job: "foreign" },
-      { refusal: "Denied" }, { refusal: "QuotaExceeded" }, { life: "claimed" }, { life: "failed" }, { life: "starting", launches: 3, maxLaunches: 3 }
+      { hadJob: true, maxLaunches: 1 }, { refusal: "Denied" }, { refusal: "QuotaExceeded" }, { life: "claimed" }, { life: "failed" }, { life: "starting", launches: 3, maxLaunches: 3 }
     ]
     expect(obstacles.filter((obstacle) => starts({ ...ready, ...obstacle }))).toEqual([])
   })

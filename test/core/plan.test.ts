@@ -83,6 +83,8 @@ const cases: ReadonlyArray<Case> = [
   { given: "a Pod that was evicted for the fourth time", seed: { life: "starting", launches: 4, job: "failed", pod: "Evicted" }, situation: "its Job ended before the claim", actions: ["Emit"], phase: "Failed", reason: "Evicted" },
   { given: "a Job deleted before the claim, one more to go", seed: { life: "starting", launches: 1, maxLaunches: 2 }, situation: "its turn", actions: ["CreateJob"], phase: "Starting" },
   { given: "a Job deleted before the claim, none to go", seed: { life: "starting", launches: 1 }, situation: "its last Job vanished before the claim", actions: ["Emit"], phase: "Failed", reason: "Lost" },
+  { given: "a Job that went before a word was said on it, one more to go", seed: { hadJob: true, maxLaunches: 2 }, situation: "its turn", actions: ["CreateJob"], phase: "Starting", reason: "JobCreated" },
+  { given: "a Job that went before a word was said on it, none to go", seed: { hadJob: true }, situation: "its last Job vanished before the claim", actions: ["Emit"], phase: "Failed", reason: "Lost" },
   { given: "a cancel before the claim", seed: { life: "starting", job: "active", cancel: true }, situation: "cancelled before the claim", actions: ["Emit"], phase: "Cancelled", reason: "Cancelled" },
   { given: "a cancelled task whose Job still starts", seed: { life: "cancelled", job: "active", cancel: true }, situation: "over, but its Job goes on", actions: ["DeleteJob"], phase: "Cancelled" },
   { given: "a stranger's Job under the name of a task that is over", seed: { life: "failed", job: "foreign" }, situation: "over", actions: [], phase: "Failed" },
@@ -249,6 +251,14 @@ describe("plan", () => {
     })
     expect([Math.min(...times) >= 3000, Math.max(...times) < 4000]).toEqual([true, true])
     expect(new Set(times.map((time) => Math.floor(time / 100))).size).toBe(10) // some in each tenth
+  })
+
+  it("counts a Job that went before a word was said on it, also where the one after it was not told of either", () => {
+    const launched = (seed: Partial<Seed>) => {
+      const whole: Seed = { ...plainSeed, maxLaunches: 3, hadJob: true, ...seed }
+      return plan(policyOf(whole), worldOf(whole), noon).status.launches
+    }
+    expect([launched({}), launched({ job: "active", jobAgeSeconds: 10 })]).toEqual([2, 2])
   })
 
   it("counts a first launch that failed before it was told of", () => {

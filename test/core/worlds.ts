@@ -43,6 +43,8 @@ export const Seed = Schema.Struct({
   maxLaunches: Schema.Literals([1, 2, 3]),
   job: Schema.Literals(["none", "active", "complete", "failed", "foreign"]),
   jobDeleting: Schema.Boolean,
+  /** One of its Jobs is gone. */
+  hadJob: Schema.Boolean,
   jobAgeSeconds: Schema.Literals([0, 10, 179, 180, 4000]),
   pod: Schema.Literals(["none", "Pending", "Running", "Failed", "Succeeded", "silent", "unschedulable", "Evicted"]),
   worker: containers,
@@ -63,7 +65,7 @@ export const Seed = Schema.Struct({
 export type Seed = typeof Seed.Type
 
 export const plainSeed: Seed = {
-  stage: "plan", dotted: false, pool: false, cancel: false, deleted: false, life: "new", reported: false, launches: 0, maxLaunches: 1, job: "none", jobDeleting: false,
+  stage: "plan", dotted: false, pool: false, cancel: false, deleted: false, life: "new", reported: false, launches: 0, maxLaunches: 1, job: "none", jobDeleting: false, hadJob: false,
   jobAgeSeconds: 0, pod: "none", worker: "none", runner: "none", lastWords: false, turn: "admitted", holder: "free", refusal: "none", warning: "none", expired: false,
   source: "none", waitsForSource: false, follows: "no", latest: "none", latestApply: "none"
 }
@@ -163,6 +165,7 @@ export const policyOf = ({ maxLaunches }: Seed): TaskPolicy => ({ ...policy, max
 export const worldOf = (seed: Seed): Observed => ({
   task: taskOf(seed),
   job: job(seed),
+  hadJob: seed.hadJob,
   jobKnownMillis: seed.job === "none" ? 0 : seed.jobAgeSeconds * 1000,
   startingMillis: seed.job === "none" || (seed.warning === "quota" && seed.pod === "none") ? 0 : seed.jobAgeSeconds * 1000,
   pod: pod(seed),
@@ -181,7 +184,7 @@ const after = (world: Observed, action: Action): Observed => {
   switch (action._tag) {
     case "TakeWorkspace": return { ...world, holder: Holder.Mine({ epoch: 1 }) }
     case "CreateJob": return { ...world, job: job({ ...plainSeed, job: "active" }), jobKnownMillis: 0, startingMillis: 0, pod: Option.none() }
-    case "DeleteJob": return { ...world, job: Option.none(), jobKnownMillis: 0, startingMillis: 0, pod: Option.none() }
+    case "DeleteJob": return { ...world, job: Option.none(), hadJob: true, jobKnownMillis: 0, startingMillis: 0, pod: Option.none() }
     case "CreateTask": {
       const made = Option.some({ ...world.task, spec: action.spec, metadata: { ...world.task.metadata, name: action.name }, status: {} })
       return action.spec.stage === "plan" ? { ...world, latest: made, latestApply: Option.none() } : { ...world, latest: Option.orElse(world.latest, () => Option.some(world.task)), latestApply: made }

@@ -46,6 +46,8 @@ const judgeTask = (simulation: Simulation, { before, object, type }: Change): vo
   if (isOver(from.phase)) demand(from.reason === to.reason && from.message === to.message, "I8", () => `the end of ${named} changed`)
   demand(to.reason === undefined || to.reason in reasons, "I18", () => `${named} has the reason ${to.reason}`)
   demand((to.launches ?? 0) <= config.policy.maxLaunches + mostAgain, "I17", () => `${named} was launched ${to.launches} times`)
+  const made = simulation.made.get(metadata.uid) ?? 0
+  demand((to.launches ?? 0) <= made, "I17", () => `${named} says ${to.launches} launches, but ${made} Jobs were made for it`)
   if (to.phase === "Failed" && to.claim === undefined && !isOver(from.phase)) {
     const had = [...simulation.launched.get(metadata.uid) ?? []].filter((job) => !simulation.takenAway.has(job)).length
     demand((to.launches ?? 0) >= had, "I17", () => `${named} failed after ${to.launches} launches, it says, but ${had} Jobs of it had a Pod`)
@@ -68,6 +70,17 @@ const judgePod = ({ config, launched, tasks }: Simulation, { before, object: { m
   const ofTask = launched.get(task) ?? new Set()
   launched.set(task, ofTask.add(metadata.ownerReferences?.[0]?.uid ?? ""))
   demand(ofTask.size <= config.policy.maxLaunches + mostAgain, "I17", () => `${task} was started by ${ofTask.size} Jobs`)
+}
+
+/** Who has not heard that a task is gone makes one Job for it, and no other when that one goes as well. */
+const judgeJob = ({ leads, made, madeForGone }: Simulation, { before, object: { metadata } }: Change): void => {
+  const task = metadata.labels?.[taskUidLabel]
+  if (before !== undefined || task === undefined) return
+  made.set(task, (made.get(task) ?? 0) + 1)
+  const forGone = madeForGone.get(task)
+  if (forGone === undefined) return
+  madeForGone.set(task, forGone + 1)
+  demand(forGone < leads, "I17", () => `${forGone + 1} Jobs were made for ${task}, which is gone, by ${leads} controllers`)
 }
 
 const leaseOf = ({ spec }: Change["object"]) => spec as { readonly holderIdentity: string; readonly leaseTransitions: number }
@@ -181,6 +194,8 @@ export const judge = (simulation: Simulation, from: number): number => {
   const { history } = simulation.server
   for (const change of history.slice(from)) {
     if (change.kind === agentTasks.plural) judgeTask(simulation, change)
+    if (change.kind === agentTasks.plural && change.type === "DELETED") simulation.madeForGone.set(change.object.metadata.uid, 0)
+    if (change.kind === jobs.plural) judgeJob(simulation, change)
     if (change.kind === pods.plural) judgePod(simulation, change)
     if (change.kind === jobs.plural && change.before !== undefined) {
       demand((change.before.metadata.ownerReferences ?? []).length > 0, "I13", () => `the stranger's Job ${change.object.metadata.name} was touched`)

@@ -37,6 +37,12 @@ export class Simulation {
   readonly server = new ApiServer(() => this.thread.now)
   /** Of each task, the Jobs that had a Pod: for the invariants. */
   readonly launched = new Map<string, Set<string>>()
+  /** Of each task, how many Jobs were made. */
+  readonly made = new Map<string, number>()
+  /** Of each task that is gone, how many Jobs were made since. */
+  readonly madeForGone = new Map<string, number>()
+  /** Controllers that were started. */
+  leads = 0
   /** Jobs that a person deleted, perhaps before anybody said a word on them. */
   readonly takenAway = new Set<string>()
   readonly truth: Truth = { engines: [], results: new Map(), states: new Set() }
@@ -85,6 +91,7 @@ export class Simulation {
   start(name: ControllerName, skew = 0): void {
     if (this.controllers.get(name)?.process.alive === true) return
     if ([...this.controllers.values()].some(({ process }) => process.alive)) this.crowded = true
+    this.leads++
     this.controllers.set(name, startController({ thread: this.thread, server: this.server, config: this.config, name, seed: this.#seed++, skew, pool: Option.map(Option.fromUndefinedOr(this.pool), (pool) => (process: Process) => pool.forAgent(process)) }))
   }
   crash(name: ControllerName): void {
