@@ -1,11 +1,11 @@
 // For how long the Job of each task has been known, by the monotonic clock of this process: when it was made is by another's.
-// Always holds: another Job of the task begins anew; the start of its Pod is not counted while it waits for a quota.
+// Always holds: another Job of the task begins anew; the start of its Pod is not counted while it waits for a quota, unless the Job goes.
 // Used by controller/world.
 import { Option } from "effect"
 import type { JobSeen, Observed } from "../core/observed.ts"
 import { waitsForQuota } from "../core/pod-trouble.ts"
 
-/** A Job's uid, when a pass first saw it, and since when its Pod starts: not while it waits for a quota. */
+/** A Job's uid, when a pass first saw it, and since when its Pod starts, or it goes. */
 interface KnownJob { readonly job: string; readonly at: number; readonly startsAt: number | undefined }
 
 export const jobAges = () => {
@@ -22,7 +22,7 @@ export const jobAges = () => {
       const { job } = observed
       const before = of(taskUid, job)
       if (Option.isNone(job)) known.delete(taskUid)
-      else known.set(taskUid, { job: job.value.uid, at: before?.at ?? at, startsAt: waitsForQuota(observed) ? undefined : before?.startsAt ?? at })
+      else known.set(taskUid, { job: job.value.uid, at: before?.at ?? at, startsAt: waitsForQuota(observed) && !job.value.deleting ? undefined : before?.startsAt ?? at })
     },
     forget: (taskUid: string): void => void known.delete(taskUid)
   }

@@ -193,10 +193,13 @@ export const finishNotStarted: Respond = (_) => {
   return launched(_, end(_, "Failed", reason, andThen(message, "Nothing was run.")))
 }
 
+/** Somebody's finalizer may keep it. */
+const deleteAndLook: Respond = (_) => later(deleteJob(_), lookAgainMillis)
+
 /** Of a launch that is said to have come to nothing: the next comes no sooner than it is due. */
 const clearAwayWhenDue = (_: Situation, told: Response): Response => {
   const soonest = delayMillis(_.observed.task.status.launches ?? 1) - _.observed.jobKnownMillis
-  return soonest > 0 ? later(told, soonest) : later(deleteJob(_), lookAgainMillis) // somebody's finalizer may keep it
+  return soonest > 0 ? later(told, soonest) : deleteAndLook(_)
 }
 
 export const clearAway: Respond = (_) => clearAwayWhenDue(_, unchanged(_))
@@ -218,7 +221,7 @@ const startNews = (_: Situation): News =>
 /** Said first as well, with its launch taken back; to the pool it is no news. */
 export const makeAnew: Respond = (_) => {
   const { job, task } = _.observed
-  if (Option.exists(job, (job) => isGivenUp(task, job))) return deleteJob(_)
+  if (Option.exists(job, (job) => isGivenUp(task, job))) return deleteAndLook(_)
   const { message, ...news } = startNews(_)
   const { status } = launched(_, { ...unchanged(_), status: step(_, { ...news, message: madeAnew + message }) })
   return later({ ...unchanged(_), status: { ...status, launches: (status.launches ?? 1) - 1 } }, 0)

@@ -32,4 +32,15 @@ describe("the ages of Jobs", () => {
     expect([look(nothing.warning, 0), look(quota, 5_000), look(quota, 200_000), look(nothing.warning, 250_000), look(nothing.warning, 260_000), look(quota, 270_000), look(nothing.warning, 280_000)])
       .toEqual([[0, 0], [5_000, 5_000], [200_000, 0], [250_000, 0], [260_000, 10_000], [270_000, 20_000], [280_000, 0]])
   })
+
+  it("counts the time that a Job takes to go, whatever it waited for before", () => {
+    const ages = jobAges()
+    const { warning } = worldOf({ ...plainSeed, warning: "quota" })
+    const look = (deleting: boolean, at: number) => {
+      const seen = Option.some({ ...job(0).seen, deleting })
+      ages.looked("uid-0", { ...nothing, job: seen, warning }, at)
+      return ages.startingMillis("uid-0", seen, at)
+    }
+    expect([look(false, 0), look(false, 60_000), look(true, 61_000), look(true, 241_000)]).toEqual([0, 0, 0, 180_000])
+  })
 })

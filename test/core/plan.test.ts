@@ -230,6 +230,8 @@ describe("plan", () => {
     expect(plan(policyOf(outlasted), going, noon)).toMatchObject({ actions: [], status: world.task.status })
     const stuck = { ...going, warning: Option.none(), pod: worldOf({ ...outlasted, pod: "Pending" }).pod, startingMillis: 4_000_000 } // by somebody's finalizer
     expect(plan(policyOf(outlasted), stuck, noon).status).toMatchObject({ phase: "Failed", reason: "StartupTimeout" })
+    expect(plan(policyOf(outlasted), { ...going, startingMillis: 179_999 }, noon)).toMatchObject({ status: world.task.status, requeueAfterMillis: Option.some(5_000) })
+    expect(plan(policyOf(outlasted), { ...going, startingMillis: 180_000 }, noon).status).toMatchObject({ phase: "Failed", reason: "StartupTimeout" }) // whose quota is still full
   })
 
   it("looks at a Job that waits for a quota when the minute is over", () => {
