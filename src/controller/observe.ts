@@ -181,7 +181,7 @@ const askOfJob = Effect.fnUntraced(function*(world: World, task: AgentTask, job:
   const pod = Option.match(pods, { onNone: () => cached, onSome: (live) => podOf(task, Option.some(job), live) })
   const asked = { ...nothing, pods, job: mayBeGone(task, job, pod) ? Option.some(yield* stillThere(task, job)) : Option.none() }
   const warning = yield* warningAbout(task, job, pod, Math.max(millisSince(job.createdAt, now), knownMillis)) // an older one is known to be so by either clock
-  const mayEnd = Option.isNone(pod) && isOutOfPatience(task, job, knownMillis) && waitsForQuota({ pod, warning })
+  const mayEnd = Option.isNone(pod) && waitsForQuota({ pod, warning }) && (world.jobHadPod(uid, Option.some(job)) || isOutOfPatience(task, job, knownMillis))
   if (!mayEnd || !(yield* hasPods(namespace, jobUidLabel, job.uid))) return { ...asked, warning }
   return isGivenUp(task, job) ? { ...asked, job: Option.some(yield* stillThere(task, job)) } : asked // there was room, and the cache does not know yet
 })
@@ -218,6 +218,7 @@ export const observe = (world: World, task: AgentTask, asked: Asked, at: number)
     jobKnownMillis: world.jobKnownMillis(uid, job, at),
     startingMillis: world.startingMillis(uid, job, at),
     pod: podOf(task, job, Option.getOrElse(asked.pods, () => world.pods(uid))),
+    hadPod: world.jobHadPod(uid, job),
     turn: world.turn(task),
     holder: asked.holder,
     source: asked.source,

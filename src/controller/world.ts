@@ -16,6 +16,8 @@ export interface World extends Cache.Cache, Turns.Turns {
   readonly jobKnownMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number) => number
   /** The same, from the first pass on that did not see it wait for a quota any more. */
   readonly startingMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number) => number
+  /** Whether a pass saw a Pod of it. */
+  readonly jobHadPod: (taskUid: string, job: Option.Option<JobSeen>) => boolean
   readonly isExpired: (task: AgentTask) => boolean
   /** Keys of the workspace's finished tasks that are past its history limit. */
   readonly pastHistory: (workspace: WorkspaceName) => ReadonlyArray<string>
@@ -24,7 +26,7 @@ export interface World extends Cache.Cache, Turns.Turns {
 
   /** Limits and history by which turns are given from now on. */
   readonly setPolicy: (policy: TaskPolicy) => void
-  /** What a pass over the task saw, at this monotonic time: whether it was told to wait for its turn, its Job, and whether that waits for a quota. */
+  /** What a pass over the task saw, at this monotonic time: whether it was told to wait for its turn, its Job, and whether that has a Pod or waits for a quota. */
   readonly looked: (observed: Pick<Observed, "task" | "turn" | "job" | "pod" | "warning">, at: number) => void
   /** The pool has taken it, or never will. */
   readonly tell: (taskUid: string, told: Told) => void
@@ -52,6 +54,7 @@ export const make = (initial: TaskPolicy): World => {
     ...turns,
     jobKnownMillis: ages.knownMillis,
     startingMillis: ages.startingMillis,
+    jobHadPod: ages.hadPod,
     isExpired: history.has,
     pastHistory: history.keysIn,
     told: (uid) => Option.fromUndefinedOr(told.get(uid)),

@@ -50,7 +50,7 @@ export const rows: ReadonlyArray<Row> = [
   { situation: "a stranger's Job has its name", means: "fail; never adopt it", holds: holds.foreignJob, respond: respond.finishNameTaken },
   { situation: "its Job is to make way for another launch, and has no Pod any more", means: "clear it away when that is due, and say nothing else of it", holds: holds.clearedAway, respond: respond.clearAway },
   { situation: "its Job has waited for a quota for a minute", means: "delete it and, once it is gone, make it anew, which is no further launch: its deadline runs, and its stage may need all of it", holds: holds.quotaOutlasted, respond: respond.makeAnew },
-  { situation: "its Job ended before the claim", means: "clear it away for another launch within the limit, 5, 20 and then 80 s after the one before, else fail with the Pod's reason; one that was evicted may have three more", holds: holds.launchFailed, respond: respond.clearAwayOrFail },
+  { situation: "its Job ended before the claim", means: "clear it away for another launch within the limit, 5, 20 and then 80 s after the one before, else fail with the Pod's reason; one that was evicted, or whose Pod is gone and a quota leaves no room for another, may have three more", holds: holds.launchFailed, respond: respond.clearAwayOrFail },
   { situation: "its Pod cannot start, ever", means: "fail at once", holds: holds.cannotStart, respond: respond.finishNotStarted },
   { situation: "its Pod did not start in time", means: "fail with the last word of the kubelet", holds: holds.startOverdue, respond: respond.finishNotStarted },
   { situation: "its Job is there", means: "wait for the claim and show what the Pod waits for", holds: holds.starting, respond: respond.showStarting },

@@ -12,7 +12,7 @@ import { askAgainMillis } from "./observed.ts"
 import { delayMillis, hadToGo } from "./plan-again.ts"
 import { endOf, isPodOver, type Trouble, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import { sentence } from "./sentence.ts"
-import { isCounted, isGivenUp, isMadeAnew, jobGoesOn, launchesOf, madeAnew, millisSince, millisSinceEnd, mostLaunches, patienceMillis, quotaPatienceMillis, type Situation } from "./situation.ts"
+import { isCounted, isGivenUp, isMadeAnew, jobGoesOn, launchesOf, madeAnew, millisSince, millisSinceEnd, mostLaunches, patienceMillis, podWent, quotaPatienceMillis, type Situation } from "./situation.ts"
 import { acknowledged, advance, finished, fitting, running } from "./status.ts"
 import { resultOf } from "./task-result.ts"
 import { epochOf, nextEpoch } from "./workspace-lease.ts"
@@ -177,8 +177,10 @@ const finalReason = (reason: Trouble["reason"]): FailureReason =>
   reason === "Refused" ? "Denied" : reason === "Unschedulable" || reason === "QuotaExceeded" ? "StartupTimeout" : reason
 
 /** Why the launch came to nothing, in one reason and sentence. */
-const notStarted = ({ observed }: Situation): { readonly reason: FailureReason; readonly message: string } => {
+const notStarted = (_: Situation): { readonly reason: FailureReason; readonly message: string } => {
+  const { observed } = _
   const { job, pod } = observed
+  if (podWent(_)) return { reason: "Evicted", message: "The Pod is gone, and a quota leaves no room for another." }
   const isOver = Option.exists(job, ({ state }) => state !== "active") || Option.exists(pod, isPodOver)
   const end = endOf(pod, job)
   if (isOver && Option.isSome(pod) && hadToGo(end.reason)) return end // whatever it waited for

@@ -48,6 +48,8 @@ const jobEnded: Holds = ({ observed: { job } }) => Option.exists(job, (_) => _.s
 const podOver: Holds = ({ observed: { pod } }) => Option.exists(pod, isPodOver)
 /** It left before it had the claim, and Kubernetes makes another Pod of its Job, if there is not one already. */
 const makesWay: Holds = (_) => jobGoesOn(_) && Option.exists(_.observed.pod, ({ worker }) => Option.contains(Option.flatMap(worker, ({ exitCode }) => exitCode), claimLostExitCode))
+/** And a quota keeps Kubernetes from making another. That one may have begun to start, so this was a launch, and no Job that only waited. */
+export const podWent: Holds = (_) => jobGoesOn(_) && _.observed.hadPod && Option.isNone(_.observed.pod) && waitsForQuota(_.observed)
 const mutates: Holds = ({ observed: { task } }) => task.spec.stage !== "plan"
 
 /** For how long a Job may wait for a quota: its deadline runs meanwhile, and what is left after more than that may not be enough for its stage. */
@@ -94,9 +96,9 @@ export const holds = {
   clearedAway: (_) => isClearedAway(_.observed) && !overdue(_),
   quotaOutlasted: (_) => {
     const { job, jobKnownMillis, pod, task } = _.observed
-    return Option.exists(job, (job) => job.deleting ? isGivenUp(task, job) && !overdue(_) : Option.isNone(pod) && jobGoesOn(_) && waitsForQuota(_.observed) && isOutOfPatience(task, job, jobKnownMillis))
+    return Option.exists(job, (job) => job.deleting ? isGivenUp(task, job) && !overdue(_) : Option.isNone(pod) && jobGoesOn(_) && !podWent(_) && waitsForQuota(_.observed) && isOutOfPatience(task, job, jobKnownMillis))
   },
-  launchFailed: (_) => jobThere(_) && (jobEnded(_) || (podOver(_) && !makesWay(_))),
+  launchFailed: (_) => jobThere(_) && (jobEnded(_) || podWent(_) || (podOver(_) && !makesWay(_))),
   launchesSpent: (_) => Option.isNone(_.observed.job) && launchesOf(_) >= mostLaunches(_, _.observed.task.status.reason),
   cannotStart: (_) => jobThere(_) && Option.exists(troubleOfStart(_.observed), ({ final }) => final),
   startOverdue: (_) => overdue(_) && (goes(_) || !waitsForQuota(_.observed)),

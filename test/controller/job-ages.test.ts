@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
 import { jobAges } from "../../src/controller/job-ages.ts"
+import type { Observed } from "../../src/core/observed.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { plainSeed, worldOf } from "../core/worlds.ts"
 import { job } from "./numbered-tasks.ts"
@@ -31,6 +32,17 @@ describe("the ages of Jobs", () => {
     }
     expect([look(nothing.warning, 0), look(quota, 5_000), look(quota, 200_000), look(nothing.warning, 250_000), look(nothing.warning, 260_000), look(quota, 270_000), look(nothing.warning, 280_000)])
       .toEqual([[0, 0], [5_000, 5_000], [200_000, 0], [250_000, 0], [260_000, 10_000], [270_000, 20_000], [280_000, 0]])
+  })
+
+  it("remembers that a Job had a Pod, and not that the one before it had", () => {
+    const ages = jobAges()
+    const [first, second] = [job(0).seen, { ...job(0).seen, uid: Uid.make("second") }].map(Option.some)
+    const { pod } = worldOf({ ...plainSeed, job: "active", pod: "Pending" })
+    const look = (seen: typeof first, pod: Observed["pod"]) => {
+      ages.looked("uid-0", { ...nothing, job: seen ?? Option.none(), pod }, 0)
+      return ages.hadPod("uid-0", seen ?? Option.none())
+    }
+    expect([look(first, Option.none()), look(first, pod), look(first, Option.none()), look(second, Option.none())]).toEqual([false, true, true, false])
   })
 
   it("counts the time that a Job takes to go, whatever it waited for before", () => {

@@ -94,14 +94,14 @@ describe("a Job that says nothing", () => {
 
 describe("a quota that keeps a Job from its Pod", () => {
   const patient = { life: "quota", knownMillis: quotaPatienceMillis } as const
-  const look = Effect.fnUntraced(function*({ knownMillis, life }: { readonly life: Seed["life"]; readonly knownMillis: number }, podOfJob?: string) {
+  const look = Effect.fnUntraced(function*({ hadPod = false, knownMillis, life }: { readonly life: Seed["life"]; readonly knownMillis: number; readonly hadPod?: boolean }, podOfJob?: string) {
     const { kubernetes, server } = instantCluster()
-    const { job, task } = worldOf({ ...plainSeed, life, job: "active" })
+    const { job, pod, task } = worldOf({ ...plainSeed, life, job: "active", pod: hadPod ? "Pending" : "none" })
     const { uid } = task.metadata
     const world = make(policy)
     world.setTask("tasks/task", Option.some(task))
     world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: uid, seen })))
-    world.looked({ task, job: world.job(uid), pod: Option.none(), warning: Option.none(), turn: world.turn(task) }, 0)
+    world.looked({ task, job: world.job(uid), pod, warning: Option.none(), turn: world.turn(task) }, 0)
     server.plant(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", uid: "job-uid", resourceVersion: "", creationTimestamp: noon }, spec: {} })
     server.plant(events, { metadata: { name: "refused", namespace: "tasks", uid: "event", resourceVersion: "" }, regarding: { uid: "job-uid" }, type: "Warning", reason: "FailedCreate", note: "exceeded quota: pods" })
     if (podOfJob !== undefined) server.plant(pods, { metadata: { name: "pod", namespace: "tasks", uid: "pod-uid", resourceVersion: "", labels: { [taskUidLabel]: uid, "batch.kubernetes.io/controller-uid": podOfJob } }, status: { phase: "Pending" } })
@@ -112,6 +112,7 @@ describe("a quota that keeps a Job from its Pod", () => {
   it.effect("is what the task waits for", () => Effect.map(look(patient), (warning) => expect(warning).toEqual(quota)))
   it.effect("is so though a Pod of a former Job is still on its way out", () => Effect.map(look(patient, "former-uid"), (warning) => expect(warning).toEqual(quota)))
   it.effect("is none any more once its Pod is there, though its event is on the way", () => Effect.map(look(patient, "job-uid"), (warning) => expect(warning).toEqual(Option.none())))
+  it.effect("is none any more once another Pod is there, for a Job that had one before", () => Effect.map(look({ life: "quota", knownMillis: 10_000, hadPod: true }, "job-uid"), (warning) => expect(warning).toEqual(Option.none())))
   it.effect("is none for a Job that another controller gave up, which this one has hardly seen", () =>
     Effect.map(look({ life: "outlasted", knownMillis: 0 }, "job-uid"), (warning) => expect(warning).toEqual(Option.none())))
 })

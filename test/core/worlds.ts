@@ -47,6 +47,8 @@ export const Seed = Schema.Struct({
   hadJob: Schema.Boolean,
   jobAgeSeconds: Schema.Literals([0, 10, 179, 180, 4000]),
   pod: Schema.Literals(["none", "Pending", "Running", "Failed", "Succeeded", "silent", "unschedulable", "Evicted"]),
+  /** Its Job had one. */
+  hadPod: Schema.Boolean,
   worker: containers,
   runner: containers,
   lastWords: Schema.Boolean,
@@ -66,7 +68,7 @@ export type Seed = typeof Seed.Type
 
 export const plainSeed: Seed = {
   stage: "plan", dotted: false, pool: false, cancel: false, deleted: false, life: "new", reported: false, launches: 0, maxLaunches: 1, job: "none", jobDeleting: false, hadJob: false,
-  jobAgeSeconds: 0, pod: "none", worker: "none", runner: "none", lastWords: false, turn: "admitted", holder: "free", refusal: "none", warning: "none", expired: false,
+  jobAgeSeconds: 0, pod: "none", hadPod: false, worker: "none", runner: "none", lastWords: false, turn: "admitted", holder: "free", refusal: "none", warning: "none", expired: false,
   source: "none", waitsForSource: false, follows: "no", latest: "none", latestApply: "none"
 }
 
@@ -169,6 +171,7 @@ export const worldOf = (seed: Seed): Observed => ({
   jobKnownMillis: seed.job === "none" ? 0 : seed.jobAgeSeconds * 1000,
   startingMillis: seed.job === "none" || (seed.warning === "quota" && seed.pod === "none") ? 0 : seed.jobAgeSeconds * 1000,
   pod: pod(seed),
+  hadPod: seed.hadPod || seed.pod !== "none",
   turn: seed.turn === "admitted" ? Turn.Admitted() : seed.turn === "drained" ? heldBack : seed.turn === "unproven" ? waitsForProof : Turn.Waiting({ reason: seed.turn === "busy" ? "WorkspaceBusy" : "ConcurrencyLimit", position: 1, blockedBy: seed.turn === "busy" ? Option.some("other") : Option.none() }),
   holder: seed.stage === "plan" ? Holder.NotAsked() : holders[seed.holder],
   source: sources[seed.source],
@@ -183,8 +186,8 @@ export const worldOf = (seed: Seed): Observed => ({
 const after = (world: Observed, action: Action): Observed => {
   switch (action._tag) {
     case "TakeWorkspace": return { ...world, holder: Holder.Mine({ epoch: 1 }) }
-    case "CreateJob": return { ...world, job: job({ ...plainSeed, job: "active" }), jobKnownMillis: 0, startingMillis: 0, pod: Option.none() }
-    case "DeleteJob": return { ...world, job: Option.none(), hadJob: true, jobKnownMillis: 0, startingMillis: 0, pod: Option.none() }
+    case "CreateJob": return { ...world, job: job({ ...plainSeed, job: "active" }), jobKnownMillis: 0, startingMillis: 0, pod: Option.none(), hadPod: false }
+    case "DeleteJob": return { ...world, job: Option.none(), hadJob: true, jobKnownMillis: 0, startingMillis: 0, pod: Option.none(), hadPod: false }
     case "CreateTask": {
       const made = Option.some({ ...world.task, spec: action.spec, metadata: { ...world.task.metadata, name: action.name }, status: {} })
       return action.spec.stage === "plan" ? { ...world, latest: made, latestApply: Option.none() } : { ...world, latest: Option.orElse(world.latest, () => Option.some(world.task)), latestApply: made }

@@ -35,7 +35,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   { name: "a silent node is no reason to wait", file: situation, from: "(pod) => !pod.nodeAnswers", to: "(pod) => pod.nodeAnswers", test: laws },
   { name: "last words are not read", file: situation, from: "Option.isSome(pod.lastWords)", to: "Option.isNone(pod.lastWords) && pod.name === \"\"", test: "core/plan.test.ts" },
   { name: "a stage is lost as soon as its worker is over, though its engine goes on", file: situation, from: "onNone: () => true, onSome: isEngineOver", to: "onNone: () => true, onSome: isPodOver", test: "core/plan.test.ts" },
-  { name: "a Job that failed to launch stays", file: situation, from: "jobThere(_) && (jobEnded(_) || (podOver(_) && !makesWay(_)))", to: "jobThere(_) && podOver(_) && jobEnded(_) && _.now === \"\"", test: crashes },
+  { name: "a Job that failed to launch stays", file: situation, from: "jobThere(_) && (jobEnded(_) || podWent(_) || (podOver(_) && !makesWay(_)))", to: "jobThere(_) && podOver(_) && jobEnded(_) && _.now === \"\"", test: crashes },
   { name: "what is over keeps its Job", file: situation, from: "leftover: (_) => taskOver(_) && jobGoesOn(_)", to: "leftover: (_) => taskOver(_) && !jobGoesOn(_)", test: "core/plan.test.ts" },
   { name: "a Pod that exited with 0 is a success", file: "src/core/response.ts", from: "end(_, \"Failed\", reason, andThen(message, next))", to: "({ ...end(_, \"Failed\", reason, andThen(message, next)), status: { ..._.observed.task.status, phase: \"Succeeded\" } })", test: laws },
   // how a status goes on

@@ -78,6 +78,24 @@ describe("what chance seldom comes to", () => {
     expect(simulation.tasks).toMatchObject([{ status: { phase: "Succeeded", launches: 1 } }])
   })
 
+  it("Pods that are deleted before the claim, each while a quota is full, are launched again no oftener than others", () => {
+    const simulation = new Simulation(1)
+    simulation.start("a")
+    simulation.create(0)
+    const { cluster } = simulation
+    for (let launch = 0; launch < 8; launch++) {
+      cluster.hasRoomForPods = true
+      for (let round = 0; round < 200 && cluster.pods.length === 0; round++) {
+        simulation.thread.pass(900)
+        simulation.round({ enginesEnd: true, containersStart: false })
+      }
+      cluster.hasRoomForPods = false
+      for (const pod of cluster.pods) cluster.deletePod(pod)
+      comeToWait(simulation, 120)
+    }
+    expect(simulation.tasks).toMatchObject([{ status: { phase: "Failed", reason: "Evicted", launches: 5 } }])
+  })
+
   it("what a newer task puts past the history limit goes at once, not when it is looked at again", () => {
     const simulation = new Simulation(0, { withPool: true })
     simulation.start("a")
