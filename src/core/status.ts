@@ -125,8 +125,8 @@ export const claimed = (
   { configHash, job, node, pod }: Launch,
   generation: number
 ): AgentTaskStatus => ({
-  launches: 1,
   ...advance(status, { ...running({ name: pod, node }), generation, now: claim.at }),
+  launches: Math.max(status.launches ?? 1, 1), // also of a Job that was given up, or whose maker died before it counted it
   claim,
   job: { name: job },
   pod: { name: pod, uid: claim.podUid, node },

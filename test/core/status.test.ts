@@ -10,6 +10,9 @@ const claim = { podUid: Uid.make("pod-uid"), nonce: "nonce", epoch: 0, at: befor
 const running = claimed({ phase: "Starting", launches: 1 }, claim, { job: "job", configHash: "c0ffee", pod: "pod", node: "node" }, 1)
 const says = (type: string) => running.conditions?.find((_) => _.type === type)?.status
 
+it.each([[undefined, 1], [0, 1], [1, 1], [3, 3]])("is of one launch at least once it is claimed, also of one that was taken back: of %s", (launches, said) =>
+  expect(claimed({ phase: "Starting", ...(launches !== undefined && { launches }) }, claim, { job: "job", configHash: "c0ffee", pod: "pod", node: "node" }, 1).launches).toBe(said))
+
 describe("advance", () => {
   it.prop("never goes back, whatever step it is given", [Phase, Phase], ([from, to]) => {
     const { phase } = advance({ phase: from }, { phase: to, reason: "Lost", message: "", generation: 1, now: noon })

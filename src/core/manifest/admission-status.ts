@@ -41,7 +41,7 @@ export const statusPolicy = (config: ResolvedConfig): Policy => ({
       expression: [
         "!variables.claims || (object.status.phase == 'Running' && object.status.?reason.orValue('') == 'Claimed' && object.status.?job.?name.orValue('') == variables.job",
         "object.status.?pod.?name.orValue('') == variables.pod && object.status.?pod.?uid.orValue('') == variables.podUid",
-        "object.status.?launches.orValue(0) == variables.was.?launches.orValue(1)",
+        "(object.status.?launches.orValue(0) == variables.was.?launches.orValue(1) || (object.status.?launches.orValue(0) == 1 && variables.was.?launches.orValue(1) == 0))", // the first alone by earlier workers
         `!has(object.status.result) && !has(object.status.finishedAt) && ${unchanged("changes", "reportedAt")})`
       ].join(" && "),
       message: "a claim says which Pod of which Job runs the task, and nothing of its end"

@@ -81,6 +81,17 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
         const { status } = yield* (yield* Kubernetes).get(tasks, good.task.metadata)
         expect(status).toMatchObject({ phase: "Failed", reason: "ExitCode", result, claim: { podUid: good.pod.uid } })
       }))
+
+    it.effect("a claim of a launch that was taken back as one, or as it was written by earlier workers, and as no other", () =>
+      Effect.gen(function*() {
+        const kubernetes = yield* Kubernetes
+        const tried = yield* Effect.forEach([0, 1, 2], (launches) => Effect.gen(function*() {
+          const anew = yield* begun(`anew-${launches}`)
+          yield* kubernetes.updateStatus(agentTasks, { metadata: anew.task.metadata, spec: anew.task.spec, status: advance({ launches: 0 }, { phase: "Starting", reason: "QuotaExceeded", message: "It waits.", generation: 1, now: at }) })
+          return yield* refusal(write(anew.worker, anew.task, (now) => ({ ...claimBy(anew, now), launches })))
+        }))
+        expect(tried).toEqual(["it was taken", "it was taken", expect.stringMatching(policy)])
+      }))
   })
 
   describe("lets a task's token write", () => {
