@@ -39,13 +39,11 @@ export interface Pass {
 export interface Settings {
   /** Names this controller in events. */
   readonly identity: string
-  /** Told of every Job that was made, before an informer sees it. */
-  readonly created: (taskUid: string, job: JobSeen) => void
 }
 
 export class Executor extends Context.Service<Executor, {
-  /** Carries the actions out in their order and stops at the first that fails. */
-  readonly all: (task: AgentTask, actions: ReadonlyArray<Action>, pass: Pass) => Effect.Effect<void, Failure>
+  /** Carries the actions out in their order and stops at the first that fails; gives the Job that was made, before an informer sees it. */
+  readonly all: (task: AgentTask, actions: ReadonlyArray<Action>, pass: Pass) => Effect.Effect<Option.Option<JobSeen>, Failure>
   /** Best effort: whether it was heard, or never will be, so that it need not be said again. */
   readonly say: (task: AgentTask, word: Word, pass: Pass) => Effect.Effect<boolean>
   /** Gives the version that the task has from now on. */
@@ -114,7 +112,7 @@ const leaseRefusalOr = (error: KubernetesError): Refused | KubernetesError => er
 /** It answered that it failed, which says nothing of what it did. */
 const orUnsure = <E extends Refused | KubernetesError>(error: E): E | Unsure => error._tag === "Unreachable" && error.answered === true ? new Unsure({ because: error }) : error
 
-const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
+const make = Effect.fnUntraced(function*({ identity }: Settings) {
   const kubernetes = yield* Kubernetes
   const pool = yield* Effect.serviceOption(Pool)
   const withPool = (use: (pool: Pool["Service"]) => Effect.Effect<void, PoolError>, otherwise: Effect.Effect<void, PoolError> = Effect.void) =>
@@ -130,9 +128,6 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
     )
   }
 
-  const note = (task: AgentTask, object: KubernetesObject): void =>
-    Result.match(projectJob(object), { onFailure: () => undefined, onSuccess: ({ seen }) => created(task.metadata.uid, seen) })
-
   /** Makes an object that the task owns, under its derived name; one that is there is the same if the task owns it: made by an earlier try, whose answer was lost. */
   const makeOwned = <O extends Writable & { readonly metadata: Place }>(kind: Kind<KubernetesObject>, task: AgentTask, object: O): Effect.Effect<KubernetesObject, Refused | KubernetesError> =>
     kubernetes.create(kind, object).pipe(Effect.catch((error): Effect.Effect<KubernetesObject, Refused | KubernetesError> =>
@@ -146,7 +141,7 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
     const wanted = job(task, config, epoch)
     const place = { name: wanted.metadata?.name ?? "", namespace: task.metadata.namespace }
     return makeOwned(jobs, task, { ...wanted, metadata: { ...wanted.metadata, ...place } }).pipe(
-      Effect.map((made) => note(task, made)),
+      Effect.map((made) => Option.map(Result.getSuccess(projectJob(made)), ({ seen }) => seen)),
       Effect.mapError(orUnsure)
     )
   }
@@ -204,8 +199,11 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
       found.metadata.uid !== task.metadata.uid ? Effect.void : kubernetes.update(agentTasks, { ...found, metadata: { ...found.metadata, finalizers: (found.metadata.finalizers ?? []).filter((_) => _ !== poolFinalizer) } })
     )
 
+  /** Of an action that makes no Job, */
+  const done = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<Option.Option<JobSeen>, E> => Effect.as(effect, Option.none())
+  /** and that has nothing to do once its object is gone. */
   const gone = <A, E extends { readonly _tag: string }>(effect: Effect.Effect<A, E | KubernetesError>) =>
-    Effect.catchTag(Effect.asVoid(effect), "NotFound", () => Effect.void)
+    Effect.catchTag(done(effect), "NotFound", () => Effect.succeedNone)
 
   const deletion = (task: AgentTask, { name, uid }: Extract<Action, { readonly _tag: "DeleteJob" }>) =>
     kubernetes.delete(jobs, { name, namespace: task.metadata.namespace }, { uid })
@@ -217,18 +215,18 @@ const make = Effect.fnUntraced(function*({ created, identity }: Settings) {
 
   const execute = (task: AgentTask, { config, now }: Pass) =>
     Action.$match({
-      TakeWorkspace: (action): Effect.Effect<unknown, Failure> => Effect.mapError(takeWorkspace(task, action, now), (error) => orUnsure(leaseRefusalOr(error))),
+      TakeWorkspace: (action): Effect.Effect<Option.Option<JobSeen>, Failure> => done(Effect.mapError(takeWorkspace(task, action, now), (error) => orUnsure(leaseRefusalOr(error)))),
       CreateJob: ({ epoch }) => createJob(task, config, epoch),
       DeleteJob: (action) => gone(deleteJob(task, action)),
-      CreateTask: ({ name, spec }) => createTask(task, name, spec),
+      CreateTask: ({ name, spec }) => done(createTask(task, name, spec)),
       Cancel: () => gone(cancelTask(kubernetes, task)),
-      ReportResult: (action) => report(task, action),
+      ReportResult: (action) => done(report(task, action)),
       Release: () => gone(release(task)),
       DeleteTask: () => gone(kubernetes.delete(agentTasks, placeOf(task), { uid: task.metadata.uid }))
     })
 
   return Executor.of({
-    all: Effect.fn("Executor.all")((task, actions, pass) => Effect.forEach(actions, execute(task, pass), { discard: true })),
+    all: Effect.fn("Executor.all")((task, actions, pass) => Effect.map(Effect.forEach(actions, execute(task, pass)), Option.firstSomeOf)),
     say: (task, word, { now }) => word._tag === "Emit" ? emit(task, word, now) : reportWait(task, word),
     writeStatus: Effect.fn("Executor.writeStatus")((task, status) => {
       const { name, namespace, resourceVersion, uid } = task.metadata

@@ -2,8 +2,8 @@
 // The decision and the slot it takes are one synchronous step; a conflict means somebody was faster, and the task is looked at again.
 // Run by the keyed queue in controller/controller, never twice at once for one task.
 import { Context, DateTime, Duration, Effect, Equal, Layer, Metric, Option } from "effect"
-import { Action, type Word } from "../core/action.ts"
-import type { Observed, Refusal } from "../core/observed.ts"
+import type { Word } from "../core/action.ts"
+import type { JobSeen, Observed, Refusal } from "../core/observed.ts"
 import { plan, type Plan } from "../core/plan.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import type { KubernetesError } from "../kubernetes/errors.ts"
@@ -78,8 +78,7 @@ const make = Effect.fnUntraced(function*(world: World) {
     })
 
   /** With the UID of a Job that was just made, by which it is known for counted. */
-  const settle = (task: AgentTask, { actions, requeueAfterMillis, status: planned }: Plan) => {
-    const made = actions.some(Action.$is("CreateJob")) ? world.job(task.metadata.uid) : Option.none()
+  const settle = (task: AgentTask, { requeueAfterMillis, status: planned }: Plan, made: Option.Option<JobSeen>) => {
     const status = Option.isSome(made) && planned.launches !== undefined ? { ...planned, job: { name: made.value.name, uid: made.value.uid } } : planned
     return (Equal.equals(status, task.status) ? Effect.void : write(task, status)).pipe(
       Effect.as(Option.map(requeueAfterMillis, Duration.millis))
@@ -91,8 +90,9 @@ const make = Effect.fnUntraced(function*(world: World) {
   }))
 
   const carryOut = Effect.fnUntraced(function*(observed: Observed, decision: Plan, pass: Pass) {
-    yield* executor.all(observed.task, decision.actions, pass)
-    const again = yield* settle(observed.task, decision)
+    const made = yield* executor.all(observed.task, decision.actions, pass)
+    Option.map(made, (job) => world.created(observed.task.metadata.uid, job))
+    const again = yield* settle(observed.task, decision, made)
     const heard = yield* Effect.forEach(decision.words, (word) => say(observed.task, word, pass))
     return heard.every((_) => _) ? again : Option.some(Option.match(again, { onNone: () => untilHeard, onSome: (delay) => Duration.min(delay, untilHeard) }))
   })

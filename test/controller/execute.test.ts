@@ -26,7 +26,7 @@ const makesTask = Action.CreateTask({ name: "task-2", spec: world.task.spec })
 /** Carries out an action that creates something, which the API server answers with an error. */
 const refused = Effect.fnUntraced(function*(action: Action, answer: KubernetesError) {
   const kubernetes = Layer.mock(Kubernetes, { namespace: "tasks", create: () => Effect.fail(answer) })
-  const parts = yield* Layer.build(Executor.layer({ identity: "test", created: () => undefined }).pipe(Layer.provide(kubernetes)))
+  const parts = yield* Layer.build(Executor.layer({ identity: "test" }).pipe(Layer.provide(kubernetes)))
   return yield* Effect.flip(Context.get(parts, Executor).all(world.task, [action], { config: configOf(), now: noon }))
 }, Effect.scoped)
 
@@ -77,7 +77,7 @@ it.effect.each([
 it.effect("fails to report to a pool that the values do not name, with what a person can do, and holds up no wait for that", () =>
   Effect.gen(function*() {
     const { task } = worldOf({ ...plainSeed, life: "failed", pool: true })
-    const parts = yield* Layer.build(Executor.layer({ identity: "test", created: () => undefined }).pipe(Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
+    const parts = yield* Layer.build(Executor.layer({ identity: "test" }).pipe(Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
     const { all, say } = Context.get(parts, Executor)
     const carryOut = (action: Action) => all(task, [action], { config: configOf(), now: noon })
     const { message } = yield* Effect.flip(carryOut(Action.ReportResult({ assignment: "run-1.plan.1", result: success })))
@@ -94,7 +94,7 @@ it.live("does not take a result for told because another pool than its own knows
     const tokenFile = join(yield* directory, "token")
     writeFileSync(tokenFile, "a-token")
     const around = Layer.merge(Layer.mock(Kubernetes, { namespace: "tasks" }), Pool.layer(url, tokenFile))
-    const { all } = Context.get(yield* Layer.build(Executor.layer({ identity: "test", created: () => undefined }).pipe(Layer.provide(around))), Executor)
+    const { all } = Context.get(yield* Layer.build(Executor.layer({ identity: "test" }).pipe(Layer.provide(around))), Executor)
     const { task } = worldOf({ ...plainSeed, life: "failed", pool: true })
     const reportOf = (from: string) => {
       const pool = Option.getOrThrow(Option.fromUndefinedOr(task.spec.pool))
@@ -113,7 +113,7 @@ it.effect.each([
 ])("tells of a task $given in an event that the API server takes", ({ message, name }) =>
   Effect.gen(function*() {
     const { kubernetes, server } = instantCluster()
-    const parts = yield* Layer.build(Executor.layer({ identity: "test", created: () => undefined }).pipe(Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
+    const parts = yield* Layer.build(Executor.layer({ identity: "test" }).pipe(Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
     yield* Context.get(parts, Executor).say({ ...world.task, metadata: { ...world.task.metadata, name } }, Word.Emit({ type: "Warning", reason: "Lost", message }), { config: configOf(), now: noon })
     const [event] = server.all(events)
     expect(event?.metadata.name.length).toBeLessThanOrEqual(253)
@@ -130,7 +130,7 @@ describe("a write that comes late", () => {
   /** A cluster, and the executor that writes to it. */
   const writing = Effect.gen(function*() {
     const { kubernetes, server } = instantCluster()
-    const parts = yield* Layer.build(Executor.layer({ identity: "test", created: () => undefined }).pipe(Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
+    const parts = yield* Layer.build(Executor.layer({ identity: "test" }).pipe(Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
     const { all, writeStatus } = Context.get(parts, Executor)
     return { server, writeStatus, carryOut: (action: Action, task = world.task) => all(task, [action], { config: configOf(), now: noon }) }
   })

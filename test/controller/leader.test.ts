@@ -88,7 +88,7 @@ it.effect("calls up who was told to wait for a slot that is given back, though n
     const refusal = new Refused({ kind: "Refused", message: "no", againInMillis: 10_000 })
     const asked: Array<string> = []
     const all: Executor["Service"]["all"] = ({ metadata: { name } }, actions) =>
-      Effect.suspend(() => actions.some(Action.$is("CreateJob")) && asked.push(name) > 0 && name === "first" ? Effect.andThen(Effect.sleep("1 second"), Effect.fail(refusal)) : Effect.void)
+      Effect.suspend(() => actions.some(Action.$is("CreateJob")) && asked.push(name) > 0 && name === "first" ? Effect.andThen(Effect.sleep("1 second"), Effect.fail(refusal)) : Effect.succeedNone)
     for (const name of ["first", "second"]) {
       world.setTask(`tasks/${name}`, Option.some({ ...task, metadata: { ...task.metadata, name, uid: Uid.make(name) } }))
     }

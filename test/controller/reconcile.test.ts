@@ -48,7 +48,7 @@ it.effect("answers a drain when no pass can make a Job any more, also one that h
     const asked = draining.drained({}, noon)
     const silence = new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail: "no answer in 30s" })
     const made: Array<unknown> = []
-    const all: Executor["Service"]["all"] = (_, actions) => actions.length === 0 ? Effect.void : Effect.flatMap(answer(asked, false), (during) => {
+    const all: Executor["Service"]["all"] = (_, actions) => actions.length === 0 ? Effect.succeedNone : Effect.flatMap(answer(asked, false), (during) => {
       made.push(...actions, draining.isAnswered(during))
       return Effect.fail(silence)
     })
@@ -77,7 +77,10 @@ it.effect("decides nothing while the cache is behind its own status, and again o
     const { task } = worldOf({ ...plainSeed, life: "queued" })
     const at = (resourceVersion: string) => world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion } }))
     let passes = 0
-    const all = () => Effect.sync(() => void passes++)
+    const all = () => Effect.sync(() => {
+      passes++
+      return Option.none()
+    })
     const executor = Layer.succeed(Executor, Executor.of({ say: heard, all, writeStatus: () => Effect.succeed("2") }))
     const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))))
     const { reconcile } = Context.get(parts, Reconciler)
@@ -91,9 +94,10 @@ it.effect("decides nothing while the cache is behind its own status, and again o
   }).pipe(Effect.scoped))
 
 it.effect.each([
-  { given: "that waited for its turn", life: "queued", written: [{ launches: 1, job: { name: "agent-job-task", uid: "job-uid" } }] },
-  { given: "that starts at once, to which no word is said", life: "new", written: [] }
-] as const)("counts the Job that it made by its UID, of a task $given", ({ life, written }) =>
+  { given: "that waited for its turn", life: "queued", goes: false, written: [{ launches: 1, job: { name: "agent-job-task", uid: "job-uid" } }] },
+  { given: "whose Job is heard to be gone before the answer that it was made", life: "queued", goes: true, written: [{ launches: 1, job: { name: "agent-job-task", uid: "job-uid" } }] },
+  { given: "that starts at once, to which no word is said", life: "new", goes: false, written: [] }
+] as const)("counts the Job that it made by its UID, of a task $given", ({ goes, life, written }) =>
   Effect.gen(function*() {
     const world = make(policy)
     const { task } = worldOf({ ...plainSeed, life })
@@ -102,7 +106,10 @@ it.effect.each([
     const made = Option.getOrThrow(worldOf({ ...plainSeed, job: "active" }).job)
     const executor = Layer.succeed(Executor, Executor.of({
       say: heard,
-      all: () => Effect.sync(() => world.created(task.metadata.uid, made)),
+      all: () => Effect.sync(() => {
+        if (goes) for (const seen of [Option.some(made), Option.none()]) world.setJob("tasks/agent-job-task", Option.map(seen, (seen) => ({ taskUid: task.metadata.uid, seen })))
+        return Option.some(made)
+      }),
       writeStatus: (_, status) => Effect.sync(() => String(statuses.push(status) + 1))
     }))
     const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))))
@@ -119,7 +126,7 @@ it.effect("tells of a Job whose creation a webhook answers with 404, instead of 
     world.setTask("tasks/task", Option.some({ ...task, metadata: { ...task.metadata, resourceVersion: String(server.revision) } }))
     const answers = new NotFound({ verb: "create", object: "Job tasks/agent-job-task", code: 404, reason: "NotFound", detail: "admission webhook \"check.example\" denied the request" })
     const cluster = Layer.succeed(Kubernetes, { ...kubernetes, create: () => Effect.fail(answers) })
-    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(Executor.layer({ identity: "test", created: world.created })), Layer.provide(configuration), Layer.provide(cluster)))
+    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(Executor.layer({ identity: "test" })), Layer.provide(configuration), Layer.provide(cluster)))
     expect(yield* Context.get(parts, Reconciler).reconcile("tasks/task")).toEqual(Option.some(Duration.seconds(10)))
     expect(server.all(agentTasks)).toMatchObject([{ status: { phase: "Queued", reason: "Refused", message: expect.stringContaining("check.example") } }])
   }).pipe(Effect.scoped))
@@ -163,7 +170,7 @@ describe("a Job that the API server failed to make", () => {
       for (const ownerReferences of there ?? []) server.create(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", ownerReferences }, spec: {} })
       const silence = new Unreachable({ verb: "get", object: "Job tasks/agent-job-task", detail: "no answer in 30s" })
       const because = new Unreachable({ verb: "create", object: "Job tasks/agent-job-task", detail: "HTTP 500 InternalError: failed calling webhook \"check.example\"", answered: true })
-      const all: Executor["Service"]["all"] = (_, actions) => actions.some(Action.$is("CreateJob")) ? Effect.fail(new Unsure({ because })) : Effect.void
+      const all: Executor["Service"]["all"] = (_, actions) => actions.some(Action.$is("CreateJob")) ? Effect.fail(new Unsure({ because })) : Effect.succeedNone
       const { look, world, written } = yield* driven(all, there === undefined ? { ...kubernetes, get: () => Effect.fail(silence) } : kubernetes)
       expect(written).toMatchObject(told ? [{ phase: "Queued", reason: "Refused", message: expect.stringContaining("failed calling webhook \"check.example\"") }] : [])
       yield* look
@@ -182,7 +189,7 @@ it.effect.each<{ readonly given: string; readonly pauses: readonly [number, numb
 ])("leaves a Job alone for a while that the API server $given, though its words differ each time", ({ pauses: [first, second], refusal }) =>
   Effect.gen(function*() {
     let asked = 0
-    const all: Executor["Service"]["all"] = (_, actions) => Effect.suspend(() => actions.some(Action.$is("CreateJob")) ? Effect.fail(refusal(`port ${++asked}`)) : Effect.void)
+    const all: Executor["Service"]["all"] = (_, actions) => Effect.suspend(() => actions.some(Action.$is("CreateJob")) ? Effect.fail(refusal(`port ${++asked}`)) : Effect.succeedNone)
     const { written } = yield* driven(all)
     yield* TestClock.adjust(first - 1)
     expect([asked, written.length]).toEqual([1, 1])
@@ -210,7 +217,7 @@ it.effect.each([
       seen()
       return Effect.fail(conflict)
     })
-    const executor = Layer.succeed(Executor, Executor.of({ say: heard, all: () => Effect.void, writeStatus }))
+    const executor = Layer.succeed(Executor, Executor.of({ say: heard, all: () => Effect.succeedNone, writeStatus }))
     const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, instantCluster().kubernetes))))
     seen()
     const { add } = yield* KeyedQueue.make({ concurrency: 1, work: Context.get(parts, Reconciler).reconcile, backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5)) })
@@ -225,7 +232,10 @@ it.effect("takes the slot in the step that decides, before anybody has seen the 
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     const { task } = worldOf(plainSeed)
     const started: Array<string> = []
-    const all: Executor["Service"]["all"] = (task, actions) => Effect.sync(() => void started.push(...actions.filter(Action.$is("CreateJob")).map(() => task.metadata.name)))
+    const all: Executor["Service"]["all"] = (task, actions) => Effect.sync(() => {
+      started.push(...actions.filter(Action.$is("CreateJob")).map(() => task.metadata.name))
+      return Option.none()
+    })
     const executor = Layer.succeed(Executor, Executor.of({ say: heard, all, writeStatus: () => Effect.succeed("2") }))
     const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.mock(Kubernetes, { namespace: "tasks" }))))
     for (const [name, creationTimestamp] of [["one", before(60)], ["two", before(600)]] as const) { // the older one comes later, and would have gone first
@@ -245,7 +255,7 @@ it.effect("says why a task waits before the pool has heard it, and waits for a p
     const heard: Array<string> = []
     const pool = Layer.mock(Pool, { wait: (_, __, reason) => Effect.andThen(Effect.sync(() => void heard.push(reason)), Effect.never) })
     const around = Layer.mergeAll(pool, configuration, Layer.succeed(Kubernetes, kubernetes))
-    const executor = Executor.layer({ identity: "test", created: () => undefined }).pipe(Layer.provide(around))
+    const executor = Executor.layer({ identity: "test" }).pipe(Layer.provide(around))
     const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(around)))
     const pass = yield* Effect.forkChild(Context.get(parts, Reconciler).reconcile("tasks/task"))
     yield* TestClock.adjust("1 second")
@@ -262,7 +272,7 @@ const waiting = Effect.fnUntraced(function*(names: ReadonlyArray<string>, wait: 
   const { kubernetes, server } = instantCluster()
   const { task } = worldOf({ ...plainSeed, pool: true })
   const around = Layer.mergeAll(Layer.mock(Pool, { wait }), configuration, Layer.succeed(Kubernetes, kubernetes))
-  const executor = Executor.layer({ identity: "test", created: () => undefined }).pipe(Layer.provide(around))
+  const executor = Executor.layer({ identity: "test" }).pipe(Layer.provide(around))
   const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(around)))
   const { add } = yield* KeyedQueue.make({ concurrency: 1, work: Context.get(parts, Reconciler).reconcile, backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5)) })
   for (const name of names) server.plant(agentTasks, { ...task, metadata: { name, namespace: "tasks", uid: name, resourceVersion: "" } })
@@ -338,7 +348,7 @@ it.effect("lets the apply that holds the workspace start, though it has no Job a
     const { kubernetes, server } = instantCluster()
     const world = make(policy)
     const cluster = Layer.succeed(Kubernetes, kubernetes)
-    const executor = Executor.layer({ identity: "test", created: world.created })
+    const executor = Executor.layer({ identity: "test" })
     const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(cluster)))
     const { reconcile } = Context.get(parts, Reconciler)
     const { task } = worldOf({ ...plainSeed, stage: "apply" })
