@@ -231,7 +231,7 @@ export const makeAnew: Respond = (_) => {
 
 const saysQuota = ({ observed: { task: { status: { phase, reason } } } }: Situation): boolean => phase === "Starting" && reason === "QuotaExceeded"
 
-export const finishVanished: Respond = (_) => end(_, "Failed", "Lost", "Its Job was deleted before the worker took the task. Nothing was run.")
+export const finishVanished: Respond = (_) => end(_, "Failed", "Lost", "Its Job is gone, and the worker had not taken the task: it was deleted, or it ended and its time to live was over. Nothing was run.")
 
 export const showStarting: Respond = (_) => {
   const age = jobAgeMillis(_)

@@ -29,6 +29,7 @@ const cases: ReadonlyArray<Case> = [
   { given: "a source that is not ready", seed: { source: "notReady" }, situation: "its source has nothing to run", actions: [], phase: "Queued", reason: "SourceNotReady" },
   { given: "a source with another artifact", seed: { source: "new" }, situation: "its source has another artifact than it knows", actions: [], phase: "Pending", reason: "Accepted" },
   { given: "a source that is ready after all, whose turn is not known", seed: { life: "queued", source: "known", waitsForSource: true }, situation: "its source has another artifact than it knows", actions: [], phase: "Queued", reason: "Accepted" },
+  { given: "another artifact for a task that has been launched with the one it knows", seed: { life: "evicted", launches: 1, source: "new" }, situation: "its turn", actions: ["CreateJob"], phase: "Starting", reason: "JobCreated" },
   { given: "a task whose name has a dot", seed: { dotted: true }, situation: "its Job's name does not follow from its own", actions: [], phase: "Pending", reason: "Accepted" },
   { given: "a task whose name has a dot, once that is written down", seed: { dotted: true, life: "starting" }, situation: "its last Job vanished before the claim", actions: ["Emit"], phase: "Failed" },
   { given: "a source whose artifact is written down", seed: { source: "known" }, situation: "its turn", actions: ["CreateJob"] },
@@ -326,6 +327,11 @@ describe("plan", () => {
   it("ends Kubernetes' words as a sentence before it goes on", () => {
     const whole: Seed = { ...plainSeed, life: "starting", job: "active", jobAgeSeconds: 180, pod: "unschedulable" }
     expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe("No node can take the Pod: 0/1 nodes are available. Nothing was run.")
+  })
+
+  it("says of a Job that is gone no more than is known: a controller that was away may have missed its end", () => {
+    const whole: Seed = { ...plainSeed, life: "starting", launches: 1 }
+    expect(plan(policyOf(whole), worldOf(whole), noon).status.message).toBe("Its Job is gone, and the worker had not taken the task: it was deleted, or it ended and its time to live was over. Nothing was run.")
   })
 
   it("says in the message of a lost apply what a person should look at", () => {
