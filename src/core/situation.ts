@@ -108,7 +108,7 @@ export const holds = {
   workspaceTaken: (_) => mutates(_) && _.observed.holder._tag === "Taken",
   sourceUnasked: ({ observed: { source, task } }) => source._tag === "NotAsked" && isUnpinned(task),
   sourceNotReady: ({ observed: { source } }) => source._tag === "NotReady",
-  outdated: ({ observed: { source, task } }) => source._tag === "Ready" && (!Equal.equals(task.status.source, source.artifact) || waitsForSource(task)),
+  outdated: ({ observed: { source, task } }) => source._tag === "Ready" && isUnpinned(task) && (!Equal.equals(task.status.source, source.artifact) || waitsForSource(task)),
   jobUnnamed: ({ observed: { task }, policy }) => task.status.job === undefined && !isPlain(policy.basename, task.metadata.name),
   workspaceFree: (_) => mutates(_) && _.observed.holder._tag !== "Mine"
 } satisfies Readonly<Record<string, Holds>>
