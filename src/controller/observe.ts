@@ -192,7 +192,7 @@ export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentT
   const { uid } = metadata
   if (isOver(status.phase)) return follows(task) ? { ...nothing, source: yield* source(task) } : nothing
   if (status.claim !== undefined) return Option.isSome(podOf(task, Option.none(), world.pods(uid))) ? nothing : { ...nothing, pods: Option.some(Option.toArray(yield* livePod(task))) }
-  if (spec.cancel === true || metadata.deletionTimestamp !== undefined) return nothing
+  if (spec.cancel === true) return nothing
   const job = world.job(uid)
   if (Option.isSome(job)) return yield* askOfJob(world, task, job.value, now, at)
   if (world.hadJob(uid)) yield* upToDate(task)
@@ -211,14 +211,15 @@ export const observe = (world: World, task: AgentTask, asked: Asked, at: number)
   const { metadata: { namespace, uid }, status } = task
   const named = (name: string | undefined) => Option.flatMap(Option.fromUndefinedOr(name), (name) => world.task(keyOf({ namespace, name })))
   const job = Option.orElse(Option.filter(asked.job, ({ deleting }) => deleting), () => Option.orElse(world.job(uid), () => asked.job))
+  const pod = podOf(task, job, Option.getOrElse(asked.pods, () => world.pods(uid)))
   return {
     task,
     job,
     hadJob: world.hadJob(uid),
     jobKnownMillis: world.jobKnownMillis(uid, job, at),
     startingMillis: world.startingMillis(uid, job, at),
-    pod: podOf(task, job, Option.getOrElse(asked.pods, () => world.pods(uid))),
-    hadPod: world.jobHadPod(uid, job),
+    pod,
+    hadPod: Option.isSome(pod) || world.jobHadPod(uid, job),
     turn: world.turn(task),
     holder: asked.holder,
     source: asked.source,

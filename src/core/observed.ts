@@ -119,7 +119,7 @@ export interface Observed {
   readonly startingMillis: number
   /** The claiming Pod once there is a claim, else the newest of the Job. */
   readonly pod: Option.Option<PodSeen>
-  /** This process saw a Pod of its Job, whether or not there is one now. */
+  /** There is a Pod of its Job, or was one that this process saw. */
   readonly hadPod: boolean
   /** The newest one about its Job or Pod; asked for only while it does not start and nothing else says why. */
   readonly warning: Option.Option<Warning>

@@ -178,13 +178,12 @@ const finalReason = (reason: Trouble["reason"]): FailureReason =>
 
 /** Why the launch came to nothing, in one reason and sentence. */
 const notStarted = (_: Situation): { readonly reason: FailureReason; readonly message: string } => {
-  const { observed } = _
-  const { job, pod } = observed
+  const { job, pod } = _.observed
   if (podWent(_)) return { reason: "Evicted", message: "The Pod is gone, and a quota leaves no room for another." }
   const isOver = Option.exists(job, ({ state }) => state !== "active") || Option.exists(pod, isPodOver)
   const end = endOf(pod, job)
   if (isOver && Option.isSome(pod) && hadToGo(end.reason)) return end // whatever it waited for
-  return Option.match(troubleOfStart(observed), {
+  return Option.match(troubleOfStart(_.observed), {
     onNone: () => isOver ? end : { reason: "StartupTimeout", message: "The worker did not take the task in time." },
     onSome: ({ message, reason }) => ({ reason: finalReason(reason), message })
   })

@@ -43,7 +43,7 @@ const jobThere: Holds = ({ observed: { job } }) => Option.isSome(job)
 const foreignJob: Holds = ({ observed: { job, task } }) => Option.exists(job, ({ owner }) => !Option.contains(owner, task.metadata.uid))
 /** Its own: a stranger's is none of ours to delete, nor to wait for. */
 export const jobGoesOn: Holds = (_) => !foreignJob(_) && Option.exists(_.observed.job, ({ deleting, state }) => state === "active" && !deleting)
-const goes: Holds = ({ observed: { job } }) => Option.exists(job, ({ deleting }) => deleting)
+const jobDeleting: Holds = ({ observed: { job } }) => Option.exists(job, ({ deleting }) => deleting)
 const jobEnded: Holds = ({ observed: { job } }) => Option.exists(job, (_) => _.state !== "active")
 const podOver: Holds = ({ observed: { pod } }) => Option.exists(pod, isPodOver)
 /** It left before it had the claim, and Kubernetes makes another Pod of its Job, if there is not one already. */
@@ -95,13 +95,13 @@ export const holds = {
   foreignJob,
   clearedAway: (_) => isClearedAway(_.observed) && !overdue(_),
   quotaOutlasted: (_) => {
-    const { job, jobKnownMillis, pod, task } = _.observed
-    return Option.exists(job, (job) => job.deleting ? isGivenUp(task, job) && !overdue(_) : Option.isNone(pod) && jobGoesOn(_) && !podWent(_) && waitsForQuota(_.observed) && isOutOfPatience(task, job, jobKnownMillis))
+    const { hadPod, job, jobKnownMillis, task } = _.observed
+    return Option.exists(job, (job) => job.deleting ? isGivenUp(task, job) && !overdue(_) : !hadPod && jobGoesOn(_) && waitsForQuota(_.observed) && isOutOfPatience(task, job, jobKnownMillis))
   },
   launchFailed: (_) => jobThere(_) && (jobEnded(_) || podWent(_) || (podOver(_) && !makesWay(_))),
   launchesSpent: (_) => Option.isNone(_.observed.job) && launchesOf(_) >= mostLaunches(_, _.observed.task.status.reason),
   cannotStart: (_) => jobThere(_) && Option.exists(troubleOfStart(_.observed), ({ final }) => final),
-  startOverdue: (_) => overdue(_) && (goes(_) || !waitsForQuota(_.observed)),
+  startOverdue: (_) => overdue(_) && (jobDeleting(_) || !waitsForQuota(_.observed)),
   starting: jobThere,
   refusedForNow: ({ observed: { refusal } }) => Option.isSome(refusal),
   waiting: ({ observed: { turn } }) => turn._tag === "Waiting",

@@ -78,6 +78,27 @@ describe("what chance seldom comes to", () => {
     expect(simulation.tasks).toMatchObject([{ status: { phase: "Succeeded", launches: 1 } }])
   })
 
+  it("an evicted launch is made again, though the controller hears of the Pod's end minutes before that of its Job", () => {
+    const simulation = new Simulation(0)
+    simulation.start("a")
+    simulation.create(0)
+    const { cluster } = simulation
+    const until = (what: () => boolean) => {
+      for (let round = 0; round < 100 && !what(); round++) simulation.round({ enginesEnd: true, containersStart: false })
+      expect(what()).toBe(true)
+    }
+    until(() => cluster.pods.some(({ spec }) => spec.nodeName !== undefined))
+    for (const pod of cluster.pods) cluster.evict(pod)
+    until(() => simulation.tasks.some(({ status }) => status.reason === "Evicted"))
+    const watch = simulation.watchesOf("a").find(({ plural }) => plural === "jobs")
+    if (watch !== undefined) watch.deliver = () => undefined
+    comeToWait(simulation, 240)
+    expect([cluster.jobs, cluster.pods, simulation.tasks]).toMatchObject([[], [], [{ status: { phase: "Starting", reason: "Evicted", launches: 1 } }]])
+    watch?.end()
+    comeToRest(simulation, 0)
+    expect(simulation.tasks).toMatchObject([{ status: { phase: "Succeeded", launches: 2 } }])
+  })
+
   it("Pods that are deleted before the claim, each while a quota is full, are launched again no oftener than others", () => {
     const simulation = new Simulation(1)
     simulation.start("a")
