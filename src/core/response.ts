@@ -230,7 +230,10 @@ export const makeAnew: Respond = (_) => {
 
 const saysQuota = ({ observed: { task: { status: { phase, reason } } } }: Situation): boolean => phase === "Starting" && reason === "QuotaExceeded"
 
-export const finishVanished: Respond = (_) => end(_, "Failed", "Lost", "Its Job is gone, and the worker had not taken the task: it was deleted, or it ended and its time to live was over. Nothing was run.")
+export const finishVanished: Respond = (_) => {
+  const ended = end(_, "Failed", "Lost", "Its Job is gone, and the worker had not taken the task: it was deleted, or it ended and its time to live was over. Nothing was run.")
+  return { ...ended, status: { ...ended.status, launches: launchesOf(_) } }
+}
 
 export const showStarting: Respond = (_) => {
   const age = jobAgeMillis(_)

@@ -258,12 +258,12 @@ describe("plan", () => {
     expect(new Set(times.map((time) => Math.floor(time / 100))).size).toBe(10) // some in each tenth
   })
 
-  it("counts a Job that went before a word was said on it, also where the one after it was not told of either", () => {
+  it("counts a Job that went before a word was said on it, also where the one after it was not told of either, or none comes", () => {
     const launched = (seed: Partial<Seed>) => {
       const whole: Seed = { ...plainSeed, maxLaunches: 3, hadJob: true, ...seed }
       return plan(policyOf(whole), worldOf(whole), noon).status.launches
     }
-    expect([launched({}), launched({ job: "active", jobAgeSeconds: 10 })]).toEqual([2, 2])
+    expect([launched({}), launched({ job: "active", jobAgeSeconds: 10 }), launched({ maxLaunches: 1 })]).toEqual([2, 2, 1])
   })
 
   it("counts a first launch that failed before it was told of", () => {

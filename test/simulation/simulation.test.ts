@@ -42,6 +42,11 @@ describe("what a schedule once found", () => {
       go("a controller starts"), go("all goes well for a while"), go("create a task", 4), go("all goes well for a while"), go("time goes by", 0, 5), go("time goes by", 0, 5),
       go("a watch is too old", 7), go("answer a controller"), go("events reach a controller", 3, 2), go("events reach a controller"), go("answer a controller"), go("cancel a task")
     ])).toBeUndefined())
+
+  it("a Job that a controller sees go before it says a word on it is in the count of its launches", () =>
+    expect(runSteps(505410, [
+      go("a controller starts"), go("create a task", 4), ...goesWell(2), go("a worker is killed"), go("a kubelet reports"), go("a controller crashes"), go("the Job controller looks"), go("time goes by", 0, 5)
+    ])).toBeUndefined())
 })
 
 describe("what chance seldom comes to", () => {
