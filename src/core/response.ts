@@ -49,7 +49,11 @@ interface News {
   readonly stalled?: boolean
 }
 
-const step = ({ now, observed: { task } }: Situation, news: News) => advance(task.status, { ...news, generation: task.metadata.generation, now })
+/** With a launch of which no word was said before its Job went: only this process knows of it. */
+const step = (_: Situation, news: News) => {
+  const { metadata: { generation }, status } = _.observed.task
+  return advance({ ...status, ...(_.observed.hadJob && { launches: launchesOf(_) }) }, { ...news, generation, now: _.now })
+}
 
 /** The key the pool knows a stage by. */
 const assignmentOf = ({ observed: { task: { spec } } }: Situation): Option.Option<string> =>
@@ -230,10 +234,7 @@ export const makeAnew: Respond = (_) => {
 
 const saysQuota = ({ observed: { task: { status: { phase, reason } } } }: Situation): boolean => phase === "Starting" && reason === "QuotaExceeded"
 
-export const finishVanished: Respond = (_) => {
-  const ended = end(_, "Failed", "Lost", "Its Job is gone, and the worker had not taken the task: it was deleted, or it ended and its time to live was over. Nothing was run.")
-  return { ...ended, status: { ...ended.status, launches: launchesOf(_) } }
-}
+export const finishVanished: Respond = (_) => end(_, "Failed", "Lost", "Its Job is gone, and the worker had not taken the task: it was deleted, or it ended and its time to live was over. Nothing was run.")
 
 export const showStarting: Respond = (_) => {
   const age = jobAgeMillis(_)
@@ -305,7 +306,7 @@ const launchIn = (_: Situation, epoch: number, before: ReadonlyArray<Action> = [
   const { message = "" } = _.observed.task.status
   const news: News = isMadeAnew(_.observed.task) ? { phase: "Starting", reason: "QuotaExceeded", message: message.slice(madeAnew.length) } : jobMade(_) // most likely it still waits
   const response = tell(_, news, [...before, Action.CreateJob({ epoch })])
-  if (isFresh(_) && !_.observed.hadJob) return later({ ...response, status: _.observed.task.status }, quietMillis)
+  if (isFresh(_) && launchesOf(_) === 0) return later({ ...response, status: _.observed.task.status }, quietMillis)
   return later(
     {
       ...response,

@@ -263,7 +263,8 @@ describe("plan", () => {
       const whole: Seed = { ...plainSeed, maxLaunches: 3, hadJob: true, ...seed }
       return plan(policyOf(whole), worldOf(whole), noon).status.launches
     }
-    expect([launched({}), launched({ job: "active", jobAgeSeconds: 10 }), launched({ maxLaunches: 1 })]).toEqual([2, 2, 1])
+    expect([launched({}), launched({ job: "active", jobAgeSeconds: 10 })]).toEqual([2, 2])
+    expect([launched({ maxLaunches: 1 }), launched({ refusal: "Denied" }), launched({ turn: "busy" })]).toEqual([1, 1, 1])
   })
 
   it("counts a first launch that failed before it was told of", () => {
