@@ -6,9 +6,9 @@ import { follows } from "../core/follow.ts"
 import { isUnpinned, sourceSeen } from "../core/flux-source.ts"
 import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, type Warning } from "../core/observed.ts"
 import { taskUidLabel } from "../core/manifest/labels.ts"
-import { isPodOver, startTrouble, waitsForQuota } from "../core/pod-trouble.ts"
+import { isPodOver, startTrouble } from "../core/pod-trouble.ts"
 import { jobName } from "../core/job-name.ts"
-import { isClearedAway, isGivenUp, isOutOfPatience, millisSince } from "../core/situation.ts"
+import { millisSince } from "../core/situation.ts"
 import { isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
 import { holderOf, leaseName } from "../core/workspace-lease.ts"
@@ -49,9 +49,6 @@ const podOf = (task: AgentTask, job: Option.Option<JobSeen>, seen: ReadonlyArray
   return Option.fromUndefinedOr(byAge.findLast((pod) => !isPodOver(pod) && !pod.deleting) ?? byAge.at(-1))
 }
 
-const hasEnded = ({ state }: JobSeen): boolean => state !== "active"
-
-/** Of a Job that has ended: the Pod says why, of which the cache may have heard less than of its Job. */
 const podsOf = Effect.fnUntraced(function*({ metadata: { namespace } }: AgentTask, { uid }: JobSeen): Effect.fn.Return<ReadonlyArray<PodSeen>, KubernetesError, Kubernetes> {
   const { items } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${jobUidLabel}=${uid}` })
   return Array.getSuccesses(items.map(projectPod)).map(({ seen }) => seen)
@@ -84,12 +81,8 @@ const upToDate = ({ metadata: { name, namespace, resourceVersion, uid } }: Agent
   Effect.flatMap(find(agentTasks, { namespace, name }), (found) =>
     Option.exists(found, ({ metadata }) => metadata.uid === uid && metadata.resourceVersion === resourceVersion) ? Effect.void : Effect.fail(new Behind({ object: `AgentTask ${keyOf({ namespace, name })}` })))
 
-/** Its Pods would say why it ended; it may have come before the one that is counted; or it goes, by what is said of it: at once, or when it has a Pod after all. */
-const mayBeGone = (task: AgentTask, job: JobSeen, pod: Option.Option<PodSeen>): boolean =>
-  (hasEnded(job) && Option.isNone(pod)) || (task.status.job?.uid ?? job.uid) !== job.uid || isClearedAway({ job: Option.some(job), pod, task }) || (isGivenUp(task, job) && Option.isSome(pod))
-
-const hasPods = Effect.fnUntraced(function*(namespace: string, label: string, uid: string): Effect.fn.Return<boolean, KubernetesError, Kubernetes> {
-  const { items } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${label}=${uid}`, limit: 1 })
+const hasPods = Effect.fnUntraced(function*(namespace: string, taskUid: string): Effect.fn.Return<boolean, KubernetesError, Kubernetes> {
+  const { items } = yield* (yield* Kubernetes).list(pods, { namespace, labelSelector: `${taskUidLabel}=${taskUid}`, limit: 1 })
   return items.length > 0
 })
 
@@ -99,7 +92,7 @@ const aliveOf = Effect.fnUntraced(function*(world: World, namespace: string, uid
   if (Option.isSome(cached)) return isOver(cached.value.status.phase) ? Option.none() : Option.some(cached.value.metadata.name)
   const live = name === "" ? Option.none() : yield* find(holders, { namespace, name })
   if (Option.isSome(live) && live.value.metadata.uid === uid) return isOver(live.value.status?.phase) ? Option.none() : Option.some(name)
-  return (yield* hasPods(namespace, taskUidLabel, uid)) ? Option.some(name) : Option.none()
+  return (yield* hasPods(namespace, uid)) ? Option.some(name) : Option.none()
 })
 
 /** The world is told who it is: a task whose turn comes after the holder's is not asked again. */
@@ -172,18 +165,16 @@ export interface Asked {
 
 const nothing: Asked = { job: Option.none(), pods: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
 
-/** Of the Job that the cache has. */
-const askOfJob = Effect.fnUntraced(function*(world: World, task: AgentTask, job: JobSeen, now: string, at: number): Effect.fn.Return<Asked, KubernetesError | Behind, Kubernetes> {
-  const { namespace, uid } = task.metadata
-  const knownMillis = world.jobKnownMillis(uid, Option.some(job), at)
-  const cached = podOf(task, Option.some(job), world.pods(uid))
-  const pods = hasEnded(job) && !Option.exists(cached, isPodOver) ? Option.some(yield* podsOf(task, job)) : Option.none()
-  const pod = Option.match(pods, { onNone: () => cached, onSome: (live) => podOf(task, Option.some(job), live) })
-  const asked = { ...nothing, pods, job: mayBeGone(task, job, pod) ? Option.some(yield* stillThere(task, job)) : Option.none() }
-  const warning = yield* warningAbout(task, job, pod, Math.max(millisSince(job.createdAt, now), knownMillis)) // an older one is known to be so by either clock
-  const mayEnd = Option.isNone(pod) && waitsForQuota({ pod, warning }) && (world.jobHadPod(uid, Option.some(job)) || isOutOfPatience(task, job, knownMillis))
-  if (!mayEnd || !(yield* hasPods(namespace, jobUidLabel, job.uid))) return { ...asked, warning }
-  return isGivenUp(task, job) ? { ...asked, job: Option.some(yield* stillThere(task, job)) } : asked // there was room, and the cache does not know yet
+/** What is said about a Job and its Pod, by events alone; an old Job is known to be so by either clock. */
+const warningOf = (world: World, task: AgentTask, job: JobSeen, pods: ReadonlyArray<PodSeen>, now: string, at: number) =>
+  warningAbout(task, job, podOf(task, Option.some(job), pods), Math.max(millisSince(job.createdAt, now), world.jobKnownMillis(task.metadata.uid, Option.some(job), at)))
+
+/** What the API server itself has of the Job that the cache has, and of its Pods; of one that is gone, how it ended is still known. */
+export const askLive = Effect.fn("observe.askLive")(function*(world: World, task: AgentTask, cached: JobSeen, now: string, at: number): Effect.fn.Return<Asked, KubernetesError | Behind, Kubernetes> {
+  const job = yield* stillThere(task, cached)
+  const live = yield* podsOf(task, job)
+  const pods = [...live, ...world.pods(task.metadata.uid).filter((pod) => isPodOver(pod) && !live.some(({ uid }) => uid === pod.uid))]
+  return { ...nothing, job: Option.some(job), pods: Option.some(pods), warning: yield* warningOf(world, task, job, pods, now, at) }
 })
 
 /** `at` is of a monotonic clock. */
@@ -192,11 +183,11 @@ export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentT
   const { uid } = metadata
   if (isOver(status.phase)) return follows(task) ? { ...nothing, source: yield* source(task) } : nothing
   if (status.claim !== undefined) return Option.isSome(podOf(task, Option.none(), world.pods(uid))) ? nothing : { ...nothing, pods: Option.some(Option.toArray(yield* livePod(task))) }
-  if (spec.cancel === true) return nothing
+  if (spec.cancel === true || metadata.deletionTimestamp !== undefined) return nothing
   const job = world.job(uid)
-  if (Option.isSome(job)) return yield* askOfJob(world, task, job.value, now, at)
+  if (Option.isSome(job)) return { ...nothing, warning: yield* warningOf(world, task, job.value, world.pods(uid), now, at) }
   if (world.hadJob(uid)) yield* upToDate(task)
-  if (status.launches !== undefined || world.isReserved(uid)) {
+  if (status.launches !== undefined || world.hadJob(uid) || world.isReserved(uid)) {
     const live = yield* liveJob(task, policy)
     if (Option.isSome(live)) return { ...nothing, job: live }
     world.giveBack(uid) // taken by an earlier pass, of which nothing came
@@ -210,7 +201,8 @@ export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentT
 export const observe = (world: World, task: AgentTask, asked: Asked, at: number): Observed => {
   const { metadata: { namespace, uid }, status } = task
   const named = (name: string | undefined) => Option.flatMap(Option.fromUndefinedOr(name), (name) => world.task(keyOf({ namespace, name })))
-  const job = Option.orElse(Option.filter(asked.job, ({ deleting }) => deleting), () => Option.orElse(world.job(uid), () => asked.job))
+  const cached = world.job(uid)
+  const job = Option.orElse(Option.filter(asked.job, ({ uid }) => Option.getOrElse(cached, () => ({ uid })).uid === uid), () => cached)
   const pod = podOf(task, job, Option.getOrElse(asked.pods, () => world.pods(uid)))
   return {
     task,

@@ -13,7 +13,7 @@ import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
 import { makeBackoff } from "../queue/backoff.ts"
 import { Configuration } from "./configuration.ts"
 import { Executor, type Pass, type Refused, type Unsure } from "./execute.ts"
-import { ask, type Asked, type Behind, observe } from "./observe.ts"
+import { ask, askLive, type Asked, type Behind, observe } from "./observe.ts"
 import type { PoolError } from "./pool.ts"
 import type { World } from "./world.ts"
 
@@ -45,6 +45,9 @@ const make = Effect.fnUntraced(function*(world: World) {
 
   const look = (task: AgentTask, { config, now }: Pass) =>
     Effect.flatMap(monotonicMillis, (at) => Effect.provideService(ask(world, task, config.policy, now, at), Kubernetes, kubernetes))
+
+  const lookLive = (task: AgentTask, job: JobSeen, { now }: Pass) =>
+    Effect.flatMap(monotonicMillis, (at) => Effect.provideService(askLive(world, task, job, now, at), Kubernetes, kubernetes))
 
   /** Nothing on a task that went meanwhile. */
   const decide = (task: AgentTask, asked: Asked, { config, now }: Pass) => Effect.map(monotonicMillis, (at) => {
@@ -104,7 +107,7 @@ const make = Effect.fnUntraced(function*(world: World) {
   const refused = (task: AgentTask, asked: Asked, pass: Pass, refusal: Refusal) =>
     refuse(task, refusal).pipe(
       Effect.andThen(decide(task, asked, pass)),
-      Effect.flatMap(Option.match({ onNone: () => Effect.succeedNone, onSome: ({ decision, observed }) => carryOut(observed, decision, pass) }))
+      Effect.flatMap(Option.match({ onNone: () => Effect.succeedNone, onSome: ({ decision, observed }) => decision.live ? Effect.succeedSome(Duration.zero) : carryOut(observed, decision, pass) }))
     )
 
   /** The Job may be there: its slot stays taken until a look says that it is not. */
@@ -120,7 +123,9 @@ const make = Effect.fnUntraced(function*(world: World) {
     const pass: Pass = { config: yield* configuration.current, now }
     world.mayAsk(task.metadata.uid, yield* monotonicMillis)
     const asked = yield* look(task, pass)
-    const decided = yield* decide(task, asked, pass)
+    const first = yield* decide(task, asked, pass)
+    const job = Option.flatMap(Option.filter(first, ({ decision }) => decision.live), ({ observed }) => observed.job)
+    const decided = Option.isNone(job) ? first : yield* Effect.flatMap(lookLive(task, job.value, pass), (live) => decide(task, live, pass))
     if (Option.isNone(decided)) return Option.none()
     const { decision, observed } = decided.value
     yield* Metric.update(Metric.withAttributes(passes, { situation: decision.situation }), 1)
@@ -145,7 +150,11 @@ const make = Effect.fnUntraced(function*(world: World) {
       const { uid } = task.value.metadata
       if (Option.isSome(world.job(uid))) backoff.ended(key)
       return yield* once(task.value).pipe(
-        Effect.catchTag(["Conflict", "AlreadyExists", "Behind"], () => Effect.sync(() => Option.some(metConflict(key, task.value)))),
+        Effect.catchTag(["Conflict", "AlreadyExists"], () => Effect.sync(() => Option.some(metConflict(key, task.value)))),
+        Effect.catchTag("Behind", ({ message }) => Effect.suspend(() => {
+          const pause = metConflict(key, task.value)
+          return Effect.as(pause === whileBehind ? Effect.logInfo(message) : Effect.void, Option.some(pause))
+        })),
         Effect.catchTag("NotFound", () => Effect.succeedSome(afterLoss)),
         Effect.catchTag("Refused", ({ message }) => Effect.logWarning(message).pipe(Effect.as(Option.some(Duration.seconds(10))))),
         Effect.ensuring(Effect.sync(() => world.passed(uid)))

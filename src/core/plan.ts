@@ -11,6 +11,8 @@ import type { TaskPolicy } from "./task-policy.ts"
 export interface Plan extends respond.Response {
   /** Which row it was, for logs and metrics. */
   readonly situation: string
+  /** It ends a launch, deletes its Job or counts it: to be carried out only if it was decided upon what the API server itself has of Job and Pods. */
+  readonly live: boolean
 }
 
 interface Row {
@@ -18,6 +20,7 @@ interface Row {
   readonly means: string
   readonly holds: (situation: Situation) => boolean
   readonly respond: (situation: Situation) => respond.Response
+  readonly live?: true
 }
 
 export const rows: ReadonlyArray<Row> = [
@@ -48,11 +51,13 @@ export const rows: ReadonlyArray<Row> = [
   { situation: "cancelled before the claim", means: "end it; it never starts", holds: holds.cancelled, respond: respond.finishCancelled },
   { situation: "the API server refused its Job for good", means: "fail with the server's words", holds: holds.refusedForGood, respond: respond.finishRefused },
   { situation: "a stranger's Job has its name", means: "fail; never adopt it", holds: holds.foreignJob, respond: respond.finishNameTaken },
-  { situation: "its Job is to make way for another launch, and has no Pod any more", means: "clear it away when that is due, and say nothing else of it", holds: holds.clearedAway, respond: respond.clearAway },
-  { situation: "its Job has waited for a quota for a minute", means: "delete it and, once it is gone, make it anew, which is no further launch: its deadline runs, and its stage may need all of it", holds: holds.quotaOutlasted, respond: respond.makeAnew },
-  { situation: "its Job ended before the claim", means: "clear it away for another launch within the limit, 5, 20 and then 80 s after the one before, else fail with the Pod's reason; one that was evicted, or whose Pod is gone and a quota leaves no room for another, may have three more", holds: holds.launchFailed, respond: respond.clearAwayOrFail },
-  { situation: "its Pod cannot start, ever", means: "fail at once", holds: holds.cannotStart, respond: respond.finishNotStarted },
-  { situation: "its Pod did not start in time", means: "fail with the last word of the kubelet", holds: holds.startOverdue, respond: respond.finishNotStarted },
+  { situation: "its Job is deleted, and does not go", means: "fail after the time that a start has: somebody's finalizer keeps it", holds: holds.stuck, respond: respond.finishStuck, live: true },
+  { situation: "its Job is to make way for another launch, and has no Pod any more", means: "clear it away when that is due, and say nothing else of it", holds: holds.clearedAway, respond: respond.clearAway, live: true },
+  { situation: "its Job has waited for a quota for a minute", means: "delete it and, once it is gone, make it anew, which is no further launch: its deadline runs, and its stage may need all of it", holds: holds.quotaOutlasted, respond: respond.makeAnew, live: true },
+  { situation: "its Job ended before the claim", means: "clear it away for another launch within the limit, 5, 20 and then 80 s after the one before, else fail with the Pod's reason; one that was evicted, or whose Pod is gone and a quota leaves no room for another, may have three more", holds: holds.launchFailed, respond: respond.clearAwayOrFail, live: true },
+  { situation: "its Pod cannot start, ever", means: "fail at once", holds: holds.cannotStart, respond: respond.finishNotStarted, live: true },
+  { situation: "its Pod did not start in time", means: "fail with the last word of the kubelet", holds: holds.startOverdue, respond: respond.finishNotStarted, live: true },
+  { situation: "its Job is not the one that was told of last", means: "count it, and go on as with every Job that is there", holds: holds.untold, respond: respond.showStarting, live: true },
   { situation: "its Job is there", means: "wait for the claim and show what the Pod waits for", holds: holds.starting, respond: respond.showStarting },
   { situation: "its last Job vanished before the claim", means: "fail; below the limit it is launched again like a new task", holds: holds.launchesSpent, respond: respond.finishVanished },
   { situation: "the API server refused its Job for now", means: "queue it with the server's words, and ask again after a pause, whatever happens meanwhile", holds: holds.refusedForNow, respond: respond.queueRefused },
@@ -66,10 +71,10 @@ export const rows: ReadonlyArray<Row> = [
 ]
 
 /** No row holds: it may start. */
-const otherwise = { situation: "its turn", respond: respond.launch }
+const otherwise = { situation: "its turn", respond: respond.launch, live: undefined }
 
 export const plan = (policy: TaskPolicy, observed: Observed, now: string): Plan => {
   const situation = { observed, policy, now }
-  const row = rows.find((_) => _.holds(situation)) ?? otherwise
-  return { situation: row.situation, ...row.respond(situation) }
+  const { live = false, respond, ...row } = rows.find((_) => _.holds(situation)) ?? otherwise
+  return { situation: row.situation, live, ...respond(situation) }
 }

@@ -1,10 +1,10 @@
 // What each row of the table of situations answers: actions, the status from now on, and when to look again.
 // Ends are written before Jobs are deleted: the status, guarded by its version, is what decides between a cancel and a claim.
 // Used by core/plan alone.
-import { Option } from "effect"
+import { Option, Schema } from "effect"
 import type { AgentTaskStatus, Phase } from "../schema/agent-task.ts"
 import { assignmentId } from "../schema/pool-api.ts"
-import type { FailureReason, Reason, WaitReason } from "../schema/reason.ts"
+import { type FailureReason, Reason, type WaitReason } from "../schema/reason.ts"
 import { Action, Word } from "./action.ts"
 import { spreadMillis } from "./fingerprint.ts"
 import { jobName } from "./job-name.ts"
@@ -12,7 +12,7 @@ import { askAgainMillis } from "./observed.ts"
 import { delayMillis, hadToGo } from "./plan-again.ts"
 import { endOf, isPodOver, type Trouble, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import { sentence } from "./sentence.ts"
-import { isCounted, isGivenUp, isMadeAnew, jobGoesOn, launchesOf, madeAnew, millisSince, millisSinceEnd, mostLaunches, patienceMillis, podWent, quotaPatienceMillis, type Situation } from "./situation.ts"
+import { isCounted, isGivenUp, isMadeAnew, jobGoesOn, launchedAgain, launchesOf, madeAnew, millisSince, millisSinceEnd, mostLaunches, patienceMillis, podWent, quotaPatienceMillis, type Situation } from "./situation.ts"
 import { acknowledged, advance, finished, fitting, running } from "./status.ts"
 import { resultOf } from "./task-result.ts"
 import { epochOf, nextEpoch } from "./workspace-lease.ts"
@@ -60,7 +60,7 @@ const assignmentOf = ({ observed: { task: { spec } } }: Situation): Option.Optio
   Option.map(Option.fromUndefinedOr(spec.pool), ({ runId }) => assignmentId(runId, spec.stage, spec.attempt ?? 1))
 
 /** Until the pool has taken it, whatever the status says already. */
-const wordsToPool = (situation: Situation, { message, reason }: News): ReadonlyArray<Word> => {
+const wordsToPool = (situation: Situation, { message, reason }: Pick<News, "message" | "reason">): ReadonlyArray<Word> => {
   const news = { reason, message: fitting(message) }
   const isTold = Option.exists(situation.observed.told, (told) => told.reason === news.reason && told.message === news.message)
   return isTold ? [] : Option.toArray(assignmentOf(situation)).map((assignment) => Word.ReportWait({ assignment, ...news }))
@@ -198,8 +198,13 @@ export const finishNotStarted: Respond = (_) => {
   return launched(_, end(_, "Failed", reason, andThen(message, "Nothing was run.")))
 }
 
+export const finishStuck: Respond = (_) =>
+  launched(_, end(_, "Failed", "StartupTimeout", `Job ${Option.match(_.observed.job, { onNone: () => ourJob(_), onSome: ({ name }) => name })} was deleted, and a finalizer keeps it; remove what is in its metadata.finalizers, and run the task again. Nothing was run.`))
+
+const isReason = Schema.is(Reason)
+
 /** Somebody's finalizer may keep it. */
-const deleteAndLook: Respond = (_) => later(deleteJob(_), lookAgainMillis)
+const deleteAndLook: Respond = (_) => later(deleteJob(_), lookAgainAfter(jobAgeMillis(_)))
 
 /** Of a launch that is said to have come to nothing: the next comes no sooner than it is due. */
 const clearAwayWhenDue = (_: Situation, told: Response): Response => {
@@ -207,13 +212,17 @@ const clearAwayWhenDue = (_: Situation, told: Response): Response => {
   return soonest > 0 ? later(told, soonest) : deleteAndLook(_)
 }
 
-export const clearAway: Respond = (_) => clearAwayWhenDue(_, unchanged(_))
+/** Its words stand, and are said to a pool that has not heard them. */
+export const clearAway: Respond = (_) => {
+  const { message = "", reason } = _.observed.task.status
+  return clearAwayWhenDue(_, { ...unchanged(_), words: isReason(reason) ? wordsToPool(_, { reason, message }) : [] })
+}
 
 export const clearAwayOrFail: Respond = (_) => {
   const { message, reason } = notStarted(_)
   const { launches = 1 } = launched(_, unchanged(_)).status
   if (launches >= mostLaunches(_, reason)) return finishNotStarted(_)
-  const news: News = { phase: "Starting", reason, message: andThen(message, "It is launched again.") }
+  const news: News = { phase: "Starting", reason, message: andThen(message, launchedAgain) }
   // Said first, guarded by the version: a Pod that has claimed the task meanwhile keeps its Job.
   if (!sameNews(_, news) || !isJobCounted(_)) return later(launched(_, tell(_, news)), 0)
   return clearAwayWhenDue(_, tell(_, news))

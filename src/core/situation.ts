@@ -64,13 +64,15 @@ export const isCounted = (task: AgentTask, { uid }: JobSeen): boolean => {
   const { job, launches = 0 } = task.status
   return launches > 0 && !isMadeAnew(task) && (job?.uid ?? uid) === uid
 }
-/** It is said that another launch comes after this one, and no Pod of it is left: its Job goes, though that may not be heard of yet. */
-export const isClearedAway = ({ job, pod, task }: Pick<Observed, "job" | "pod" | "task">): boolean =>
-  hadToGo(task.status.reason) && Option.isNone(pod) && Option.exists(job, (job) => isCounted(task, job))
+/** How the message ends from when a launch has come to nothing, until there is another Job. */
+export const launchedAgain = "It is launched again."
+/** No Pod of such a launch is left: its Job goes, though that may not be heard of yet. */
+const isClearedAway: Holds = ({ observed: { job, pod, task: { status } } }) =>
+  status.message?.endsWith(launchedAgain) === true && Option.isNone(pod) && Option.exists(job, ({ uid }) => uid === status.job?.uid)
 /** Those that are told of; one, if a Job went before a word was said on it. */
 export const launchesOf = ({ observed: { hadJob, task } }: Situation): number => task.status.launches ?? (hadJob ? 1 : 0)
 /** Of a Job that still waits for a quota. */
-export const isOutOfPatience = (task: AgentTask, job: JobSeen, knownMillis: number): boolean => isGivenUp(task, job) || knownMillis >= quotaPatienceMillis
+const isOutOfPatience = (task: AgentTask, job: JobSeen, knownMillis: number): boolean => isGivenUp(task, job) || knownMillis >= quotaPatienceMillis
 
 /** Whatever our clock says: the whole time a start may take has been seen to go by. */
 const overdue: Holds = ({ observed: { job, startingMillis }, policy }) => Option.isSome(job) && startingMillis >= policy.startupTimeoutSeconds * 1000
@@ -93,15 +95,17 @@ export const holds = {
   cancelled: ({ observed: { task } }) => task.spec.cancel === true,
   refusedForGood: ({ observed: { refusal } }) => Option.exists(refusal, ({ kind }) => kind === "NameTaken" || kind === "Denied"),
   foreignJob,
-  clearedAway: (_) => isClearedAway(_.observed) && !overdue(_),
+  stuck: (_) => jobDeleting(_) && overdue(_),
+  clearedAway: isClearedAway,
   quotaOutlasted: (_) => {
     const { hadPod, job, jobKnownMillis, task } = _.observed
-    return Option.exists(job, (job) => job.deleting ? isGivenUp(task, job) && !overdue(_) : !hadPod && jobGoesOn(_) && waitsForQuota(_.observed) && isOutOfPatience(task, job, jobKnownMillis))
+    return Option.exists(job, (job) => job.deleting ? isGivenUp(task, job) : !hadPod && jobGoesOn(_) && waitsForQuota(_.observed) && isOutOfPatience(task, job, jobKnownMillis))
   },
   launchFailed: (_) => jobThere(_) && (jobEnded(_) || podWent(_) || (podOver(_) && !makesWay(_))),
   launchesSpent: (_) => Option.isNone(_.observed.job) && launchesOf(_) >= mostLaunches(_, _.observed.task.status.reason),
   cannotStart: (_) => jobThere(_) && Option.exists(troubleOfStart(_.observed), ({ final }) => final),
-  startOverdue: (_) => overdue(_) && (jobDeleting(_) || !waitsForQuota(_.observed)),
+  startOverdue: (_) => overdue(_) && !waitsForQuota(_.observed),
+  untold: ({ observed: { job, task } }) => task.status.job?.uid !== undefined && Option.exists(job, (job) => !isCounted(task, job)),
   starting: jobThere,
   refusedForNow: ({ observed: { refusal } }) => Option.isSome(refusal),
   waiting: ({ observed: { turn } }) => turn._tag === "Waiting",

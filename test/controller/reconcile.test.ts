@@ -117,6 +117,27 @@ it.effect.each([
     expect(statuses).toMatchObject(written)
   }).pipe(Effect.scoped))
 
+it.effect.each([
+  { given: "its Job is gone", live: false, again: 200 },
+  { given: "its Job goes on", live: true, again: 10_000 }
+])("ends no launch by what its caches have, whose watch may stand still: $given", ({ again, live }) =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const { job, task } = worldOf({ ...plainSeed, life: "starting", job: "failed" })
+    const { uid } = task.metadata
+    world.setTask("tasks/task", Option.some(task))
+    world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: uid, seen })))
+    const { kubernetes, server } = instantCluster()
+    const metadata = { name: "agent-job-task", namespace: "tasks", uid: "job-uid", resourceVersion: "", creationTimestamp: before(10), ownerReferences: [{ apiVersion: "scalr.io/v1", kind: "AgentTask", name: "task", uid, controller: true }] }
+    if (live) server.plant(jobs, { metadata, spec: {} })
+    const phases: Array<string | undefined> = []
+    const executor = Layer.succeed(Executor, Executor.of({ say: heard, all: () => Effect.succeedNone, writeStatus: (_, { phase }) => Effect.sync(() => String(phases.push(phase))) }))
+    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
+    yield* TestClock.setTime(Date.parse(noon))
+    const pause = yield* Context.get(parts, Reconciler).reconcile("tasks/task")
+    expect([phases.includes("Failed"), Option.map(pause, Duration.toMillis)]).toEqual([false, Option.some(again)])
+  }).pipe(Effect.scoped))
+
 it.effect("tells of a Job whose creation a webhook answers with 404, instead of asking again each second without a word", () =>
   Effect.gen(function*() {
     const { kubernetes, server } = instantCluster()

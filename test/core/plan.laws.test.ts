@@ -46,6 +46,14 @@ describe("plan", () => {
     if (isOver(worldOf(seed).task.status.phase) && seed.follows === "no") expect(requeueAfterMillis).toEqual(Option.none())
   })
 
+  it.prop("deletes no Job before the claim, nor ends the launch or counts one more, but upon what the API server itself has", [Seed], ([seed]) => {
+    const { job, task: { status } } = worldOf({ ...seed, cancel: false, deleted: false, refusal: "none" })
+    if (isOver(status.phase) || status.claim !== undefined || job._tag === "None" || seed.job === "foreign") return
+    const { actions, live, status: next } = decide({ ...seed, cancel: false, deleted: false, refusal: "none" })
+    const isCounted = status.job?.uid !== undefined && next.launches !== status.launches
+    if (actions.some(Action.$is("DeleteJob")) || isOver(next.phase) || isCounted) expect(live).toBe(true)
+  })
+
   it.prop("never makes a Job while one is there, while it waits, or past the limit of launches", [Seed], ([seed]) => {
     if (!starts(seed)) return
     const { job, task, turn } = worldOf(seed)

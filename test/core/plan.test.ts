@@ -67,6 +67,7 @@ const cases: ReadonlyArray<Case> = [
   { given: "a Job whose Pod is gone, and a quota refuses another", seed: { life: "starting", job: "active", jobAgeSeconds: 180, hadPod: true, warning: "quota" }, situation: "its Job ended before the claim", actions: [], phase: "Starting", reason: "Evicted" },
   { given: "such a Job, with no more launches to go", seed: { life: "starting", launches: 4, job: "active", hadPod: true, warning: "quota" }, situation: "its Job ended before the claim", actions: ["Emit"], phase: "Failed", reason: "Evicted" },
   { given: "a Job that was made anew while a quota refuses its Pod", seed: { life: "quota", job: "active" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "QuotaExceeded" },
+  { given: "a Job that was given up for a quota, and has its Pod after all", seed: { life: "outlasted", job: "active", jobAgeSeconds: 10, pod: "Pending" }, situation: "its Job is not the one that was told of last", actions: [], phase: "Starting", reason: "JobCreated" },
   { given: "a Pod that policy refuses", seed: { life: "starting", job: "active", warning: "FailedCreate" }, situation: "its Job is there", actions: [], phase: "Starting", reason: "Refused" },
   { given: "a Pod that policy refuses, too long", seed: { life: "starting", job: "active", jobAgeSeconds: 180, warning: "FailedCreate" }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "Denied" },
   { given: "a volume that is missing, too long", seed: { life: "starting", job: "active", jobAgeSeconds: 180, pod: "Pending", warning: "FailedMount" }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "InvalidConfiguration" },
@@ -82,7 +83,7 @@ const cases: ReadonlyArray<Case> = [
   { given: "a task whose Pod was evicted before the claim, and its Job cleared away", seed: { life: "evicted", stage: "apply", launches: 1, holder: "mine" }, situation: "its turn", actions: ["CreateJob"], phase: "Starting", reason: "JobCreated" },
   { given: "a Pod that was evicted before the claim and is gone, before its Job is heard to be", seed: { life: "evicted", launches: 1, job: "active" }, situation: "its Job is to make way for another launch, and has no Pod any more", actions: [], phase: "Starting", reason: "Evicted" },
   { given: "the Job of a Pod that was evicted and is gone, when the next launch is due", seed: { life: "evicted", launches: 1, job: "active", jobAgeSeconds: 10, warning: "quota" }, situation: "its Job is to make way for another launch, and has no Pod any more", actions: ["DeleteJob"], phase: "Starting", reason: "Evicted" },
-  { given: "such a Job that does not go in all the time a start may take", seed: { life: "evicted", launches: 1, job: "active", jobDeleting: true, jobAgeSeconds: 180 }, situation: "its Pod did not start in time", actions: ["Emit"], phase: "Failed", reason: "StartupTimeout" },
+  { given: "such a Job that does not go in all the time a start may take", seed: { life: "evicted", launches: 1, job: "active", jobDeleting: true, jobAgeSeconds: 180 }, situation: "its Job is deleted, and does not go", actions: ["Emit"], phase: "Failed", reason: "StartupTimeout" },
   { given: "a Pod that was evicted for the fourth time", seed: { life: "starting", launches: 4, job: "failed", pod: "Evicted" }, situation: "its Job ended before the claim", actions: ["Emit"], phase: "Failed", reason: "Evicted" },
   { given: "a Job deleted before the claim, one more to go", seed: { life: "starting", launches: 1, maxLaunches: 2 }, situation: "its turn", actions: ["CreateJob"], phase: "Starting" },
   { given: "a Job deleted before the claim, none to go", seed: { life: "starting", launches: 1 }, situation: "its last Job vanished before the claim", actions: ["Emit"], phase: "Failed", reason: "Lost" },
@@ -233,7 +234,7 @@ describe("plan", () => {
     expect(plan(policyOf(outlasted), going, noon)).toMatchObject({ actions: [], status: world.task.status })
     const stuck = { ...going, warning: Option.none(), pod: worldOf({ ...outlasted, pod: "Pending" }).pod, startingMillis: 4_000_000 } // by somebody's finalizer
     expect(plan(policyOf(outlasted), stuck, noon).status).toMatchObject({ phase: "Failed", reason: "StartupTimeout" })
-    expect(plan(policyOf(outlasted), { ...going, startingMillis: 179_999 }, noon)).toMatchObject({ status: world.task.status, requeueAfterMillis: Option.some(5_000) })
+    expect(plan(policyOf(outlasted), { ...going, startingMillis: 179_999 }, noon)).toMatchObject({ status: world.task.status, requeueAfterMillis: Option.some(10_000) })
     expect(plan(policyOf(outlasted), { ...going, startingMillis: 180_000 }, noon).status).toMatchObject({ phase: "Failed", reason: "StartupTimeout" }) // whose quota is still full
   })
 
@@ -299,7 +300,7 @@ describe("plan", () => {
     const { actions, status, words } = plan(policyOf(whole), unheard, noon)
     expect([actions, status]).toEqual([[], unheard.task.status])
     expect(words).toMatchObject([{ _tag: "ReportWait", reason: "ConcurrencyLimit", message: status.message }])
-    expect(plan(policyOf(whole), perform(unheard, { situation: "", actions, status, words, requeueAfterMillis: Option.none() }), noon).words).toEqual([])
+    expect(plan(policyOf(whole), perform(unheard, { situation: "", live: false, actions, status, words, requeueAfterMillis: Option.none() }), noon).words).toEqual([])
   })
 
   it("tells the pool of a result whose reason only a newer version knows, in a reason that both know", () => {
@@ -317,7 +318,7 @@ describe("plan", () => {
     const whole: Seed = { ...plainSeed, ...seed }
     const world = worldOf(whole)
     const status = { ...world.task.status, phase: "Moonlit" }
-    expect(plan(policyOf(whole), { ...world, task: { ...world.task, status } }, noon)).toEqual({ situation: "in a phase of a newer version", actions: [], status, words: [], requeueAfterMillis: Option.none() })
+    expect(plan(policyOf(whole), { ...world, task: { ...world.task, status } }, noon)).toEqual({ situation: "in a phase of a newer version", live: false, actions: [], status, words: [], requeueAfterMillis: Option.none() })
   })
 
   it("leaves a deleted task without a pool to Kubernetes", () => {

@@ -86,8 +86,8 @@ const statusOf = ({ launches, life, reported }: Seed): AgentTaskStatus => {
   switch (life) {
     case "new": return {}
     case "queued": return { ...queuedFor("ConcurrencyLimit"), ...(launches > 0 && { launches }) }
-    case "starting": return { phase: "Starting", launches: Math.max(launches, 1), job: { name: "agent-job-task" } }
-    case "evicted": return { phase: "Starting", reason: "Evicted", message: "It is launched again.", launches: Math.max(launches, 1), job: { name: "agent-job-task" } }
+    case "starting": return { phase: "Starting", launches: Math.max(launches, 1), job: { name: "agent-job-task", uid: Uid.make("job-uid") } }
+    case "evicted": return { phase: "Starting", reason: "Evicted", message: "It is launched again.", launches: Math.max(launches, 1), job: { name: "agent-job-task", uid: Uid.make("job-uid") } }
     case "quota": return { phase: "Starting", reason: "QuotaExceeded", message: quotaMessage, launches: Math.max(launches, 1), job: { name: "agent-job-task" }, configHash: policy.configHash }
     case "outlasted": return { phase: "Starting", reason: "QuotaExceeded", message: `Its Job is made anew. ${quotaMessage}`, launches, job: { name: "agent-job-task", uid: Uid.make("job-uid") }, configHash: policy.configHash }
     case "claimed": return { phase: "Running", reason: "Claimed", ...claimed }

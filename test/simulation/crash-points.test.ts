@@ -8,8 +8,8 @@ const points: Readonly<Record<ScenarioName, number>> = {
   "an apply": 52,
   "a cancel in an apply": 56,
   "a cancel before the claim": 52,
-  "a launch that fails": 44,
-  "a launch that fails, and another": 92,
+  "a launch that fails": 52,
+  "a launch that fails, and another": 120,
   "two applies to one workspace": 104,
   "a run of the pool": 208
 }
