@@ -1,6 +1,6 @@
 // The questions that the table of situations asks, each a plain predicate over what was observed.
 // They are put in the table's order, so each may assume that those above it did not hold.
-// Used by core/plan alone.
+// Used by core/plan and core/response; controller/observe takes the time between two moments from it.
 import { Equal, Option, Schema } from "effect"
 import type { AgentTask } from "../schema/agent-task.ts"
 import { WaitReason } from "../schema/reason.ts"
