@@ -2,7 +2,7 @@
 // Ends are written before Jobs are deleted: the status, guarded by its version, is what decides between a cancel and a claim.
 // Used by core/plan alone.
 import { Option, Schema } from "effect"
-import type { AgentTaskStatus, Phase } from "../schema/agent-task.ts"
+import { type AgentTaskStatus, longestStatusMessage, type Phase } from "../schema/agent-task.ts"
 import { assignmentId } from "../schema/pool-api.ts"
 import { type FailureReason, Reason, type WaitReason } from "../schema/reason.ts"
 import { Action, Word } from "./action.ts"
@@ -11,7 +11,7 @@ import { jobName } from "./job-name.ts"
 import { askAgainMillis } from "./observed.ts"
 import { delayMillis, hadToGo } from "./plan-again.ts"
 import { endOf, isPodOver, type Trouble, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
-import { sentence } from "./sentence.ts"
+import { sentence, shortened } from "./sentence.ts"
 import { isCounted, isGivenUp, isMadeAnew, jobGoesOn, launchedAgain, launchesOf, madeAnew, millisSince, millisSinceEnd, mostLaunches, patienceMillis, podWent, quotaPatienceMillis, type Situation } from "./situation.ts"
 import { acknowledged, advance, finished, fitting, running } from "./status.ts"
 import { resultOf } from "./task-result.ts"
@@ -105,8 +105,8 @@ export const release: Respond = (_) => unchanged(_, [Action.Release()])
 export const deleteTask: Respond = (_) => unchanged(_, [Action.DeleteTask()])
 export const cancel: Respond = (_) => unchanged(_, [Action.Cancel()])
 
-/** One more sentence after words that may be Kubernetes' own. */
-const andThen = (words: string, next: string): string => `${sentence(words)} ${next}`
+/** One more sentence after words that may be Kubernetes' own, of any length. */
+const andThen = (words: string, next: string): string => `${shortened(sentence(words), longestStatusMessage - next.length - 1)} ${next}`
 
 // ── the worker has it ──
 

@@ -228,6 +228,15 @@ describe("plan", () => {
     expect(plan({ ...policyOf(whole), basename: "renamed" }, worldOf(whole), noon).status.job).toEqual({ name: "agent-job-task", uid: "job-uid" })
   })
 
+  it("says that a launch comes again after words of any length, and knows by that that the Job goes", () => {
+    const whole: Seed = { ...plainSeed, life: "starting", launches: 1, job: "failed", pod: "Evicted" }
+    const world = worldOf(whole)
+    const wordy = { ...world, pod: Option.map(world.pod, (pod) => ({ ...pod, message: "no ".repeat(5000) })) }
+    const told = perform(wordy, plan(policyOf(whole), wordy, noon))
+    expect(told.task.status.message).toMatch(/… It is launched again\.$/u)
+    expect(plan(policyOf(whole), { ...told, pod: Option.none() }, noon).situation).toBe("its Job is to make way for another launch, and has no Pod any more")
+  })
+
   it("takes no launch back, nor counts one, while the Job that was given up goes", () => {
     const world = worldOf({ ...outlasted, warning: "quota" })
     const going = { ...world, job: Option.map(world.job, (seen) => ({ ...seen, deleting: true })) }
