@@ -1,12 +1,12 @@
-// For how long the Job of each task has been known, by the monotonic clock of this process: when it was made is by another's. And whether it had a Pod.
+// For how long the Job of each task has been known, by the monotonic clock of this process: when it was made is by another's. And when its last Pod was made.
 // Always holds: another Job of the task begins anew; the start of its Pod is not counted while it waits for a quota; once the Job goes, that is counted instead.
 // Used by controller/world.
 import { Option } from "effect"
 import type { JobSeen, Observed } from "../core/observed.ts"
 import { waitsForQuota } from "../core/pod-trouble.ts"
 
-/** A Job's uid, when a pass first saw it, since when its Pod starts or, from then on, the Job goes, and whether a pass saw a Pod of it. */
-interface KnownJob { readonly job: string; readonly at: number; readonly startsAt: number | undefined; readonly goes: boolean; readonly hadPod: boolean }
+/** A Job's uid, when a pass first saw it, since when its Pod starts or, from then on, the Job goes, and when the last Pod was made that a pass saw of it, by the API server's clock. */
+interface KnownJob { readonly job: string; readonly at: number; readonly startsAt: number | undefined; readonly goes: boolean; readonly lastPodMadeAt: Option.Option<string> }
 
 export const jobAges = () => {
   const known = new Map<string, KnownJob>() // by the task's uid
@@ -18,7 +18,7 @@ export const jobAges = () => {
   return {
     knownMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number): number => at - (of(taskUid, job)?.at ?? at),
     startingMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number): number => at - (of(taskUid, job)?.startsAt ?? at),
-    hadPod: (taskUid: string, job: Option.Option<JobSeen>): boolean => of(taskUid, job)?.hadPod === true,
+    lastPodMadeAt: (taskUid: string, job: Option.Option<JobSeen>): Option.Option<string> => of(taskUid, job)?.lastPodMadeAt ?? Option.none(),
     looked: (taskUid: string, observed: Pick<Observed, "job" | "pod" | "warning">, at: number): void => {
       const { job, pod } = observed
       const before = of(taskUid, job)
@@ -30,7 +30,7 @@ export const jobAges = () => {
         at: before?.at ?? at,
         startsAt: waitsForQuota(observed) && !goes ? undefined : isAnew ? at : before?.startsAt ?? at,
         goes,
-        hadPod: before?.hadPod === true || Option.isSome(pod)
+        lastPodMadeAt: Option.orElse(Option.map(pod, ({ createdAt }) => createdAt), () => before?.lastPodMadeAt ?? Option.none())
       })
     },
     forget: (taskUid: string): void => void known.delete(taskUid)

@@ -127,17 +127,19 @@ const lastSeen = ({ deprecatedLastTimestamp, eventTime, series }: WarningEvent):
 /** A start that takes this long without a word is asked about. */
 const silentMillis = 5_000
 
-/** The newest warning about a Job without a Pod, or about a Pod that says nothing itself. */
+/** The newest warning about a Job without a Pod, made after the last that it had, or about a Pod that says nothing itself. */
 const warningAbout = Effect.fnUntraced(function*(
   { metadata: { namespace } }: AgentTask,
   job: JobSeen,
   pod: Option.Option<PodSeen>,
+  lastPodMadeAt: Option.Option<string>,
   ageMillis: number
 ): Effect.fn.Return<Option.Option<Warning>, KubernetesError, Kubernetes> {
   if (ageMillis < silentMillis || Option.exists(pod, (_) => Option.isSome(startTrouble(_)) || _.phase === "Running")) return Option.none()
   const uid = Option.match(pod, { onNone: () => job.uid, onSome: (_) => _.uid })
   const { items } = yield* (yield* Kubernetes).list(events, { namespace, fieldSelector: `regarding.uid=${uid},type=Warning`, limit: 50 })
-  const newest = items.flatMap((item) => Option.toArray(decodeWarning(item))).sort((a, b) => lastSeen(a) < lastSeen(b) ? 1 : -1)[0]
+  const isOld = (warning: WarningEvent) => Option.isNone(pod) && Option.exists(lastPodMadeAt, (madeAt) => Date.parse(lastSeen(warning)) <= Date.parse(madeAt))
+  const newest = items.flatMap((item) => Option.toArray(decodeWarning(item))).filter((_) => !isOld(_)).sort((a, b) => lastSeen(a) < lastSeen(b) ? 1 : -1)[0]
   return Option.map(Option.fromUndefinedOr(newest), ({ note, reason }) => ({ reason: reason ?? "", message: note ?? "" }))
 })
 
@@ -166,8 +168,10 @@ export interface Asked {
 const nothing: Asked = { job: Option.none(), pods: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
 
 /** What is said about a Job and its Pod, by events alone; an old Job is known to be so by either clock. */
-const warningOf = (world: World, task: AgentTask, job: JobSeen, pods: ReadonlyArray<PodSeen>, now: string, at: number) =>
-  warningAbout(task, job, podOf(task, Option.some(job), pods), Math.max(millisSince(job.createdAt, now), world.jobKnownMillis(task.metadata.uid, Option.some(job), at)))
+const warningOf = (world: World, task: AgentTask, job: JobSeen, pods: ReadonlyArray<PodSeen>, now: string, at: number) => {
+  const [{ uid }, seen] = [task.metadata, Option.some(job)]
+  return warningAbout(task, job, podOf(task, seen, pods), world.lastPodMadeAt(uid, seen), Math.max(millisSince(job.createdAt, now), world.jobKnownMillis(uid, seen, at)))
+}
 
 /** What the API server itself has of the Job that the cache has, and of its Pods; of one that is gone, how it ended is still known. */
 export const askLive = Effect.fn("observe.askLive")(function*(world: World, task: AgentTask, cached: JobSeen, now: string, at: number): Effect.fn.Return<Asked, KubernetesError | Behind, Kubernetes> {
@@ -211,7 +215,7 @@ export const observe = (world: World, task: AgentTask, asked: Asked, at: number)
     jobKnownMillis: world.jobKnownMillis(uid, job, at),
     startingMillis: world.startingMillis(uid, job, at),
     pod,
-    hadPod: Option.isSome(pod) || world.jobHadPod(uid, job),
+    hadPod: Option.isSome(pod) || Option.isSome(world.lastPodMadeAt(uid, job)),
     turn: world.turn(task),
     holder: asked.holder,
     source: asked.source,

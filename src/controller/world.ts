@@ -16,8 +16,8 @@ export interface World extends Cache.Cache, Turns.Turns {
   readonly jobKnownMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number) => number
   /** The same, from the first pass on that did not see it wait for a quota any more. */
   readonly startingMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number) => number
-  /** Whether a pass saw a Pod of it. */
-  readonly jobHadPod: (taskUid: string, job: Option.Option<JobSeen>) => boolean
+  /** When the last Pod of this Job was made that a pass saw, by the API server. */
+  readonly lastPodMadeAt: (taskUid: string, job: Option.Option<JobSeen>) => Option.Option<string>
   readonly isExpired: (task: AgentTask) => boolean
   /** Keys of the workspace's finished tasks that are past its history limit. */
   readonly pastHistory: (workspace: WorkspaceName) => ReadonlyArray<string>
@@ -54,7 +54,7 @@ export const make = (initial: TaskPolicy): World => {
     ...turns,
     jobKnownMillis: ages.knownMillis,
     startingMillis: ages.startingMillis,
-    jobHadPod: ages.hadPod,
+    lastPodMadeAt: ages.lastPodMadeAt,
     isExpired: history.has,
     pastHistory: history.keysIn,
     told: (uid) => Option.fromUndefinedOr(told.get(uid)),

@@ -34,13 +34,13 @@ describe("the ages of Jobs", () => {
       .toEqual([[0, 0], [5_000, 5_000], [200_000, 0], [250_000, 0], [260_000, 10_000], [270_000, 20_000], [280_000, 0]])
   })
 
-  it("remembers that a Job had a Pod, and not that the one before it had", () => {
+  it("remembers when the last Pod of a Job was made, and not that of the Job before it", () => {
     const ages = jobAges()
     const [first, second] = [job(0).seen, { ...job(0).seen, uid: Uid.make("second") }].map(Option.some)
     const { pod } = worldOf({ ...plainSeed, job: "active", pod: "Pending" })
     const look = (seen: typeof first, pod: Observed["pod"]) => {
       ages.looked("uid-0", { ...nothing, job: seen ?? Option.none(), pod }, 0)
-      return ages.hadPod("uid-0", seen ?? Option.none())
+      return Option.isSome(ages.lastPodMadeAt("uid-0", seen ?? Option.none()))
     }
     expect([look(first, Option.none()), look(first, pod), look(first, Option.none()), look(second, Option.none())]).toEqual([false, true, true, false])
   })

@@ -105,7 +105,7 @@ describe("a Job that says nothing", () => {
 
 describe("a quota that keeps a Job from its Pod", () => {
   const patient = { life: "quota", knownMillis: quotaPatienceMillis } as const
-  const look = Effect.fnUntraced(function*({ hadPod = false, knownMillis, life }: { readonly life: Seed["life"]; readonly knownMillis: number; readonly hadPod?: boolean }, podOfJob?: string) {
+  const look = Effect.fnUntraced(function*({ hadPod = false, knownMillis, life, refusedAt = noon }: { readonly life: Seed["life"]; readonly knownMillis: number; readonly hadPod?: boolean; readonly refusedAt?: string }, podOfJob?: string) {
     const { kubernetes, server } = instantCluster()
     const { job, pod, task } = worldOf({ ...plainSeed, life, job: "active", pod: hadPod ? "Pending" : "none" })
     const { uid } = task.metadata
@@ -114,7 +114,7 @@ describe("a quota that keeps a Job from its Pod", () => {
     world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: uid, seen })))
     world.looked({ task, job: world.job(uid), pod, warning: Option.none(), turn: world.turn(task) }, 0)
     server.plant(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", uid: "job-uid", resourceVersion: "", creationTimestamp: noon, ...ownedBy(uid) }, spec: {} })
-    server.plant(events, { metadata: { name: "refused", namespace: "tasks", uid: "event", resourceVersion: "" }, regarding: { uid: "job-uid" }, type: "Warning", reason: "FailedCreate", note: "exceeded quota: pods" })
+    server.plant(events, { metadata: { name: "refused", namespace: "tasks", uid: "event", resourceVersion: "" }, regarding: { uid: "job-uid" }, type: "Warning", reason: "FailedCreate", note: "exceeded quota: pods", deprecatedLastTimestamp: refusedAt })
     if (podOfJob !== undefined) server.plant(pods, { metadata: { name: "pod", namespace: "tasks", uid: "pod-uid", resourceVersion: "", labels: { [taskUidLabel]: uid, "batch.kubernetes.io/controller-uid": podOfJob }, ownerReferences: [{ apiVersion: "batch/v1", kind: "Job", name: "agent-job-task", uid: podOfJob, controller: true }], creationTimestamp: noon }, status: { phase: "Pending" } })
     return plan(policy, yield* looked(kubernetes, world, task, { at: knownMillis, now: before(-60) }), before(-60)).situation
   })
@@ -124,6 +124,10 @@ describe("a quota that keeps a Job from its Pod", () => {
   it.effect("has it given up though a Pod of a former Job is still on its way out", () => Effect.map(look(patient, "former-uid"), (situation) => expect(situation).toBe(givenUp)))
   it.effect("is over once its Pod is there, though its event is on the way", () => Effect.map(look(patient, "job-uid"), (situation) => expect(situation).toBe("its Job is there")))
   it.effect("is over once another Pod is there, for a Job that had one before", () => Effect.map(look({ life: "quota", knownMillis: 10_000, hadPod: true }, "job-uid"), (situation) => expect(situation).toBe("its Job is there")))
+  it.effect("has the launch made again, for a Job that had a Pod before", () =>
+    Effect.map(look({ life: "quota", knownMillis: 10_000, hadPod: true, refusedAt: before(-1) }), (situation) => expect(situation).toBe("its Job ended before the claim")))
+  it.effect("is over for a Job that had a Pod since, which is gone: Kubernetes makes another in a moment", () =>
+    Effect.map(look({ life: "starting", knownMillis: 10_000, hadPod: true, refusedAt: before(1) }), (situation) => expect(situation).toBe("its Job is there")))
   it.effect("is over for a Job that another controller gave up, which this one has hardly seen", () =>
     Effect.map(look({ life: "outlasted", knownMillis: 0 }, "job-uid"), (situation) => expect(situation).toBe("its Job is not the one that was told of last")))
 })
