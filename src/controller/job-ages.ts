@@ -17,14 +17,18 @@ export const jobAges = () => {
 
   return {
     knownMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number): number => at - (of(taskUid, job)?.at ?? at),
-    startingMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number): number => at - (of(taskUid, job)?.startsAt ?? at),
+    startingMillis: (taskUid: string, job: Option.Option<JobSeen>, at: number): number => {
+      const seen = of(taskUid, job)
+      return seen === undefined || (Option.exists(job, ({ deleting }) => deleting) && !seen.goes) ? 0 : at - (seen.startsAt ?? at)
+    },
     lastPodMadeAt: (taskUid: string, job: Option.Option<JobSeen>): Option.Option<string> => of(taskUid, job)?.lastPodMadeAt ?? Option.none(),
     looked: (taskUid: string, observed: Pick<Observed, "job" | "pod" | "warning">, at: number): void => {
       const { job, pod } = observed
       const before = of(taskUid, job)
       if (Option.isNone(job)) return void known.delete(taskUid)
-      const { deleting: goes, uid } = job.value
-      const isAnew = goes !== (before?.goes ?? false)
+      const { deleting, uid } = job.value
+      const goes = deleting || before?.goes === true // the cache may hear of it later than a pass that asked
+      const isAnew = goes && before?.goes !== true
       known.set(taskUid, {
         job: uid,
         at: before?.at ?? at,

@@ -157,6 +157,8 @@ const mayHold = (world: World, task: AgentTask): boolean => {
  * the caches go on changing while an answer is awaited.
  */
 export interface Asked {
+  /** Whether Job and Pods are what the API server itself has. */
+  readonly live: boolean
   readonly job: Option.Option<JobSeen>
   /** Those among which its Pod is, where the cache may be behind. */
   readonly pods: Option.Option<ReadonlyArray<PodSeen>>
@@ -165,20 +167,22 @@ export interface Asked {
   readonly warning: Option.Option<Warning>
 }
 
-const nothing: Asked = { job: Option.none(), pods: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
+const nothing: Asked = { live: false, job: Option.none(), pods: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
 
 /** What is said about a Job and its Pod, by events alone; an old Job is known to be so by either clock. */
-const warningOf = (world: World, task: AgentTask, job: JobSeen, pods: ReadonlyArray<PodSeen>, now: string, at: number) => {
+const warningOf = (world: World, task: AgentTask, job: JobSeen, now: string, at: number) => {
   const [{ uid }, seen] = [task.metadata, Option.some(job)]
-  return warningAbout(task, job, podOf(task, seen, pods), world.lastPodMadeAt(uid, seen), Math.max(millisSince(job.createdAt, now), world.jobKnownMillis(uid, seen, at)))
+  return warningAbout(task, job, podOf(task, seen, world.pods(uid)), world.lastPodMadeAt(uid, seen), Math.max(millisSince(job.createdAt, now), world.jobKnownMillis(uid, seen, at)))
 }
 
-/** What the API server itself has of the Job that the cache has, and of its Pods; of one that is gone, how it ended is still known. */
-export const askLive = Effect.fn("observe.askLive")(function*(world: World, task: AgentTask, cached: JobSeen, now: string, at: number): Effect.fn.Return<Asked, KubernetesError | Behind, Kubernetes> {
-  const job = yield* stillThere(task, cached)
-  const live = yield* podsOf(task, job)
-  const pods = [...live, ...world.pods(task.metadata.uid).filter((pod) => isPodOver(pod) && !live.some(({ uid }) => uid === pod.uid))]
-  return { ...nothing, job: Option.some(job), pods: Option.some(pods), warning: yield* warningOf(world, task, job, pods, now, at) }
+/** What the API server itself has of the Job that the cache has, and of its Pods, last, since one may come at any time; of one that is gone, how it ended is still known. */
+export const askLive = Effect.fn("observe.askLive")(function*(world: World, task: AgentTask, cached: JobSeen, { warning }: Asked): Effect.fn.Return<Asked, KubernetesError | Behind, Kubernetes> {
+  const job = Option.some(yield* stillThere(task, cached))
+  const live = yield* podsOf(task, cached)
+  const before = world.pods(task.metadata.uid)
+  const pods = [...live, ...before.filter((pod) => isPodOver(pod) && !live.some(({ uid }) => uid === pod.uid))]
+  const uidOf = (seen: ReadonlyArray<PodSeen>) => Option.getOrUndefined(podOf(task, job, seen))?.uid
+  return { ...nothing, live: true, job, pods: Option.some(pods), warning: uidOf(pods) === uidOf(before) ? warning : Option.none() } // it was about that Pod, or that there is none
 })
 
 /** `at` is of a monotonic clock. */
@@ -189,7 +193,10 @@ export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentT
   if (status.claim !== undefined) return Option.isSome(podOf(task, Option.none(), world.pods(uid))) ? nothing : { ...nothing, pods: Option.some(Option.toArray(yield* livePod(task))) }
   if (spec.cancel === true || metadata.deletionTimestamp !== undefined) return nothing
   const job = world.job(uid)
-  if (Option.isSome(job)) return { ...nothing, warning: yield* warningOf(world, task, job.value, world.pods(uid), now, at) }
+  if (Option.isSome(job)) {
+    const warning = yield* warningOf(world, task, job.value, now, at)
+    return Option.isSome(world.job(uid)) ? { ...nothing, warning } : yield* ask(world, task, policy, now, at) // it went meanwhile
+  }
   if (world.hadJob(uid)) yield* upToDate(task)
   if (status.launches !== undefined || world.hadJob(uid) || world.isReserved(uid)) {
     const live = yield* liveJob(task, policy)
@@ -201,17 +208,20 @@ export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentT
   return world.turn(task)._tag === "Admitted" && isUnpinned(task) ? { ...held, source: yield* source(task) } : held
 })
 
+/** Another Job, or one of which the cache has heard more meanwhile. */
+const isFurther = ({ deleting, state, uid }: JobSeen, asked: Option.Option<JobSeen>): boolean => !Option.exists(asked, (_) => _.uid === uid) || deleting || state !== "active"
+
 /** `at` is of a monotonic clock. */
 export const observe = (world: World, task: AgentTask, asked: Asked, at: number): Observed => {
   const { metadata: { namespace, uid }, status } = task
   const named = (name: string | undefined) => Option.flatMap(Option.fromUndefinedOr(name), (name) => world.task(keyOf({ namespace, name })))
   const cached = world.job(uid)
-  const job = Option.orElse(Option.filter(asked.job, ({ uid }) => Option.getOrElse(cached, () => ({ uid })).uid === uid), () => cached)
+  const job = Option.orElse(Option.filter(cached, (job) => isFurther(job, asked.job)), () => asked.job)
   const pod = podOf(task, job, Option.getOrElse(asked.pods, () => world.pods(uid)))
   return {
     task,
     job,
-    hadJob: world.hadJob(uid),
+    hadJob: world.hadJob(uid) && (Option.isSome(cached) || !asked.live), // not the one that is asked about
     jobKnownMillis: world.jobKnownMillis(uid, job, at),
     startingMillis: world.startingMillis(uid, job, at),
     pod,

@@ -46,17 +46,16 @@ const make = Effect.fnUntraced(function*(world: World) {
   const look = (task: AgentTask, { config, now }: Pass) =>
     Effect.flatMap(monotonicMillis, (at) => Effect.provideService(ask(world, task, config.policy, now, at), Kubernetes, kubernetes))
 
-  const lookLive = (task: AgentTask, job: JobSeen, { now }: Pass) =>
-    Effect.flatMap(monotonicMillis, (at) => Effect.provideService(askLive(world, task, job, now, at), Kubernetes, kubernetes))
+  const lookLive = (task: AgentTask, job: JobSeen, asked: Asked) => Effect.provideService(askLive(world, task, job, asked), Kubernetes, kubernetes)
 
-  /** Nothing on a task that went meanwhile. */
+  /** Nothing on a task that went meanwhile. What is decided `maybe` is not to be carried out. */
   const decide = (task: AgentTask, asked: Asked, { config, now }: Pass) => Effect.map(monotonicMillis, (at) => {
     if (Option.isNone(world.taskByUid(task.metadata.uid))) return Option.none()
     const observed = observe(world, task, asked, at)
     const decision = plan(config.policy, observed, now)
     world.looked(observed, at)
     if (decision.actions.some(({ _tag }) => _tag === "CreateJob")) world.reserve(task.metadata.uid)
-    return Option.some({ observed, decision })
+    return Option.some({ observed, decision, maybe: decision.live && !asked.live })
   })
 
   /** By key: the version that a status of ours took the place of. As long as the caches still have it, the event of that write is on its way. */
@@ -107,7 +106,7 @@ const make = Effect.fnUntraced(function*(world: World) {
   const refused = (task: AgentTask, asked: Asked, pass: Pass, refusal: Refusal) =>
     refuse(task, refusal).pipe(
       Effect.andThen(decide(task, asked, pass)),
-      Effect.flatMap(Option.match({ onNone: () => Effect.succeedNone, onSome: ({ decision, observed }) => decision.live ? Effect.succeedSome(Duration.zero) : carryOut(observed, decision, pass) }))
+      Effect.flatMap(Option.match({ onNone: () => Effect.succeedNone, onSome: ({ decision, maybe, observed }) => maybe ? Effect.succeedSome(Duration.zero) : carryOut(observed, decision, pass) }))
     )
 
   /** The Job may be there: its slot stays taken until a look says that it is not. */
@@ -124,8 +123,8 @@ const make = Effect.fnUntraced(function*(world: World) {
     world.mayAsk(task.metadata.uid, yield* monotonicMillis)
     const asked = yield* look(task, pass)
     const first = yield* decide(task, asked, pass)
-    const job = Option.flatMap(Option.filter(first, ({ decision }) => decision.live), ({ observed }) => observed.job)
-    const decided = Option.isNone(job) ? first : yield* Effect.flatMap(lookLive(task, job.value, pass), (live) => decide(task, live, pass))
+    const job = Option.flatMap(Option.filter(first, ({ maybe }) => maybe), ({ observed }) => observed.job)
+    const decided = Option.isNone(job) ? first : yield* Effect.flatMap(lookLive(task, job.value, asked), (live) => decide(task, live, pass))
     if (Option.isNone(decided)) return Option.none()
     const { decision, observed } = decided.value
     yield* Metric.update(Metric.withAttributes(passes, { situation: decision.situation }), 1)

@@ -198,8 +198,15 @@ export const finishNotStarted: Respond = (_) => {
   return launched(_, end(_, "Failed", reason, andThen(message, "Nothing was run.")))
 }
 
-export const finishStuck: Respond = (_) =>
-  launched(_, end(_, "Failed", "StartupTimeout", `Job ${Option.match(_.observed.job, { onNone: () => ourJob(_), onSome: ({ name }) => name })} was deleted, and a finalizer keeps it; remove what is in its metadata.finalizers, and run the task again. Nothing was run.`))
+export const finishStuck: Respond = (_) => {
+  const { job, pod } = _.observed
+  const name = Option.match(job, { onNone: () => ourJob(_), onSome: ({ name }) => name })
+  const because = Option.match(pod, {
+    onNone: () => "a finalizer keeps it; remove what is in its metadata.finalizers",
+    onSome: ({ name, node }) => `its Pod ${name} does not go; look at ${node === "" ? "it" : `node ${node}`}`
+  })
+  return launched(_, end(_, "Failed", "StartupTimeout", `Job ${name} was deleted, and ${because}, and run the task again. Nothing was run.`))
+}
 
 const isReason = Schema.is(Reason)
 

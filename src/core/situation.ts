@@ -8,7 +8,7 @@ import { isUnpinned, waitsForSource } from "./flux-source.ts"
 import { isPlain } from "./job-name.ts"
 import { claimLostExitCode } from "./manifest/places.ts"
 import type { JobSeen, Observed } from "./observed.ts"
-import { hadToGo, mostAgain } from "./plan-again.ts"
+import { delayMillis, hadToGo, mostAgain } from "./plan-again.ts"
 import { isEngineOver, isPodOver, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import { isOfNewerVersion, isOver } from "./status.ts"
 import type { TaskPolicy } from "./task-policy.ts"
@@ -66,16 +66,17 @@ export const isCounted = (task: AgentTask, { uid }: JobSeen): boolean => {
 }
 /** How the message ends from when a launch has come to nothing, until there is another Job. */
 export const launchedAgain = "It is launched again."
+const isSaidToGo: Holds = ({ observed: { job, task: { status } } }) =>
+  status.message?.endsWith(launchedAgain) === true && Option.exists(job, ({ uid }) => uid === status.job?.uid)
 /** No Pod of such a launch is left: its Job goes, though that may not be heard of yet. */
-const isClearedAway: Holds = ({ observed: { job, pod, task: { status } } }) =>
-  status.message?.endsWith(launchedAgain) === true && Option.isNone(pod) && Option.exists(job, ({ uid }) => uid === status.job?.uid)
+const isClearedAway: Holds = (_) => isSaidToGo(_) && Option.isNone(_.observed.pod)
 /** Those that are told of; one, if a Job went before a word was said on it. */
 export const launchesOf = ({ observed: { hadJob, task } }: Situation): number => task.status.launches ?? (hadJob ? 1 : 0)
 /** Of a Job that still waits for a quota. */
 const isOutOfPatience = (task: AgentTask, job: JobSeen, knownMillis: number): boolean => isGivenUp(task, job) || knownMillis >= quotaPatienceMillis
 
 /** Whatever our clock says: the whole time a start may take has been seen to go by. */
-const overdue: Holds = ({ observed: { job, startingMillis }, policy }) => Option.isSome(job) && startingMillis >= policy.startupTimeoutSeconds * 1000
+const overdue = ({ observed: { job, startingMillis }, policy }: Situation, moreMillis = 0): boolean => Option.isSome(job) && startingMillis >= policy.startupTimeoutSeconds * 1000 + moreMillis
 
 export const holds = {
   ofNewerVersion: ({ observed: { task } }) => isOfNewerVersion(task.status.phase),
@@ -96,7 +97,7 @@ export const holds = {
   refusedForGood: ({ observed: { refusal } }) => Option.exists(refusal, ({ kind }) => kind === "NameTaken" || kind === "Denied"),
   foreignJob,
   stuck: (_) => jobDeleting(_) && overdue(_),
-  clearedAway: isClearedAway,
+  clearedAway: (_) => isClearedAway(_) && (jobDeleting(_) || !overdue(_, delayMillis(_.observed.task.status.launches ?? 1))), // it cannot be deleted
   quotaOutlasted: (_) => {
     const { hadPod, job, jobKnownMillis, task } = _.observed
     return Option.exists(job, (job) => job.deleting ? isGivenUp(task, job) : !hadPod && jobGoesOn(_) && waitsForQuota(_.observed) && isOutOfPatience(task, job, jobKnownMillis))
@@ -105,7 +106,7 @@ export const holds = {
   launchesSpent: (_) => Option.isNone(_.observed.job) && launchesOf(_) >= mostLaunches(_, _.observed.task.status.reason),
   cannotStart: (_) => jobThere(_) && Option.exists(troubleOfStart(_.observed), ({ final }) => final),
   startOverdue: (_) => overdue(_) && !waitsForQuota(_.observed),
-  untold: ({ observed: { job, task } }) => task.status.job?.uid !== undefined && Option.exists(job, (job) => !isCounted(task, job)),
+  toldOtherwise: (_) => isSaidToGo(_) || (_.observed.task.status.job?.uid !== undefined && Option.exists(_.observed.job, (job) => !isCounted(_.observed.task, job))),
   starting: jobThere,
   refusedForNow: ({ observed: { refusal } }) => Option.isSome(refusal),
   waiting: ({ observed: { turn } }) => turn._tag === "Waiting",

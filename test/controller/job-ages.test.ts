@@ -55,4 +55,15 @@ describe("the ages of Jobs", () => {
     }
     expect([look(false, 0), look(false, 60_000), look(true, 61_000), look(true, 241_000)]).toEqual([0, 0, 0, 180_000])
   })
+
+  it("counts that time from when a pass was told of it, whatever a cache that is behind says after", () => {
+    const ages = jobAges()
+    const going = (deleting: boolean) => Option.some({ ...job(0).seen, deleting })
+    const look = (deleting: boolean, at: number) => {
+      const millis = ages.startingMillis("uid-0", going(deleting), at)
+      ages.looked("uid-0", { ...nothing, job: going(deleting) }, at)
+      return millis
+    }
+    expect([look(false, 0), look(false, 200_000), look(true, 200_000), look(false, 205_000), look(true, 205_000), look(true, 380_000)]).toEqual([0, 200_000, 0, 5_000, 5_000, 180_000])
+  })
 })

@@ -27,10 +27,11 @@ const ownedBy = (uid: string) => ({ ownerReferences: [{ apiVersion: "scalr.io/v1
 
 /** What a pass decides upon, which asks the API server itself before it ends, deletes or counts a Job. */
 const looked = Effect.fnUntraced(function*(_: Kubernetes["Service"], world: World, task: AgentTask, { at = 0, now = noon, of = policy } = {}) {
-  const first = observe(world, task, yield* ask(world, task, of, now, at), at)
+  const asked = yield* ask(world, task, of, now, at)
+  const first = observe(world, task, asked, at)
   if (!plan(of, first, now).live) return first
   const [job] = Option.toArray(first.job)
-  return job === undefined ? first : observe(world, task, yield* askLive(world, task, job, now, at), at)
+  return job === undefined ? first : observe(world, task, yield* askLive(world, task, job, asked), at)
 }, (effect, kubernetes) => Effect.provideService(effect, Kubernetes, kubernetes))
 
 describe("the Pod of a claim", () => {
@@ -63,7 +64,7 @@ describe("the Pod of a task that nobody claimed", () => {
       const [phase, createdAt, owner = "job-uid"] = typeof given === "string" ? [given, noon] : given
       world.setPod(`tasks/pod-${at}`, Option.map(pod, (seen) => ({ taskUid, seen: { ...seen, name: `pod-${at}`, owner: Option.some(Uid.make(owner)), phase, createdAt } })))
     }
-    const nothing = { job: Option.none(), pods: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
+    const nothing = { live: false, job: Option.none(), pods: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }
     return Option.map(observe(world, task, nothing, 0).pod, ({ name }) => name)
   }
 
@@ -129,7 +130,7 @@ describe("a quota that keeps a Job from its Pod", () => {
   it.effect("is over for a Job that had a Pod since, which is gone: Kubernetes makes another in a moment", () =>
     Effect.map(look({ life: "starting", knownMillis: 10_000, hadPod: true, refusedAt: before(1) }), (situation) => expect(situation).toBe("its Job is there")))
   it.effect("is over for a Job that another controller gave up, which this one has hardly seen", () =>
-    Effect.map(look({ life: "outlasted", knownMillis: 0 }, "job-uid"), (situation) => expect(situation).toBe("its Job is not the one that was told of last")))
+    Effect.map(look({ life: "outlasted", knownMillis: 0 }, "job-uid"), (situation) => expect(situation).toBe("its Job is not as it was told of last")))
 })
 
 describe("a Job of which it is said that it goes", () => {
@@ -189,6 +190,35 @@ describe("a Job that is not the one which is counted", () => {
         Effect.catchTag("Behind", () => Effect.succeed(undefined))
       )
       expect(counted).toBe(launches)
+    }))
+})
+
+describe("a Job that goes while its task is looked at", () => {
+  it.effect("is gone for that pass as well, which asks all that a task without a Job is asked", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = instantCluster()
+      const { job, task } = worldOf({ ...plainSeed, life: "starting", job: "active", jobAgeSeconds: 10 })
+      const world = make(policy)
+      const known = (seen: typeof job) => world.setJob("tasks/agent-job-task", Option.map(seen, (seen) => ({ taskUid: task.metadata.uid, seen })))
+      world.setTask("tasks/task", Option.some(task))
+      known(job)
+      server.plant(agentTasks, { metadata: { name: "task", namespace: "tasks", uid: "another", resourceVersion: "" } })
+      const list: typeof kubernetes.list = (...of) => Effect.andThen(Effect.sync(() => known(Option.none())), kubernetes.list(...of))
+      expect(yield* Effect.flip(looked({ ...kubernetes, list }, world, task))).toMatchObject({ _tag: "Behind" })
+    }))
+
+  it.effect("has gone further than the API server's answer says, if the cache has heard so since", () =>
+    Effect.gen(function*() {
+      const { kubernetes, server } = instantCluster()
+      const { job, task } = worldOf({ ...plainSeed, life: "evicted", job: "active", jobAgeSeconds: 10 })
+      const { uid } = task.metadata
+      const world = make(policy)
+      world.setTask("tasks/task", Option.some(task))
+      world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: uid, seen })))
+      server.plant(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", uid: "job-uid", resourceVersion: "", creationTimestamp: noon, ...ownedBy(uid) }, spec: {} })
+      const live = yield* Effect.provideService(askLive(world, task, Option.getOrThrow(job), yield* Effect.provideService(ask(world, task, policy, noon, 0), Kubernetes, kubernetes)), Kubernetes, kubernetes)
+      world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: uid, seen: { ...seen, deleting: true } })))
+      expect(Option.map(observe(world, task, live, 0).job, ({ deleting }) => deleting)).toEqual(Option.some(true))
     }))
 })
 

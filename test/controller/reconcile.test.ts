@@ -14,7 +14,7 @@ import { ownerReference } from "../../src/core/manifest/owner-reference.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { Conflict, NotFound, Unreachable } from "../../src/kubernetes/errors.ts"
-import { agentTasks, jobs, leases } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, jobs, leases, pods } from "../../src/kubernetes/kinds.ts"
 import { makeBackoff } from "../../src/queue/backoff.ts"
 import * as KeyedQueue from "../../src/queue/keyed-queue.ts"
 import type { AgentTask, AgentTaskStatus } from "../../src/schema/agent-task.ts"
@@ -118,24 +118,33 @@ it.effect.each([
   }).pipe(Effect.scoped))
 
 it.effect.each([
-  { given: "its Job is gone", live: false, again: 200 },
-  { given: "its Job goes on", live: true, again: 10_000 }
-])("ends no launch by what its caches have, whose watch may stand still: $given", ({ again, live }) =>
+  { given: "its Job is gone", live: "nothing", deleted: 0 },
+  { given: "its Job has a Pod again", live: "a Pod", deleted: 0 },
+  { given: "it is as they say", live: "the Job", deleted: 1 }
+] as const)("clears no launch away by what its caches have, whose watches may stand still: $given", ({ deleted, live }) =>
   Effect.gen(function*() {
     const world = make(policy)
-    const { job, task } = worldOf({ ...plainSeed, life: "starting", job: "failed" })
+    const { job, task } = worldOf({ ...plainSeed, life: "evicted", job: "active", jobAgeSeconds: 10 })
     const { uid } = task.metadata
     world.setTask("tasks/task", Option.some(task))
     world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: uid, seen })))
     const { kubernetes, server } = instantCluster()
-    const metadata = { name: "agent-job-task", namespace: "tasks", uid: "job-uid", resourceVersion: "", creationTimestamp: before(10), ownerReferences: [{ apiVersion: "scalr.io/v1", kind: "AgentTask", name: "task", uid, controller: true }] }
-    if (live) server.plant(jobs, { metadata, spec: {} })
-    const phases: Array<string | undefined> = []
-    const executor = Layer.succeed(Executor, Executor.of({ say: heard, all: () => Effect.succeedNone, writeStatus: (_, { phase }) => Effect.sync(() => String(phases.push(phase))) }))
+    const of = (kind: string, name: string, uid: string) => ({ namespace: "tasks", resourceVersion: "", creationTimestamp: before(10), ownerReferences: [{ apiVersion: "v1", kind, name, uid, controller: true }] })
+    if (live !== "nothing") server.plant(jobs, { metadata: { name: "agent-job-task", uid: "job-uid", ...of("AgentTask", "task", uid) }, spec: {} })
+    if (live === "a Pod") server.plant(pods, { metadata: { name: "pod", uid: "pod-uid", labels: { "batch.kubernetes.io/controller-uid": "job-uid" }, ...of("Job", "agent-job-task", "job-uid") }, status: { phase: "Pending" } })
+    const deletions: Array<Action> = []
+    const all: Executor["Service"]["all"] = (_, actions) => Effect.sync(() => {
+      deletions.push(...actions.filter(Action.$is("DeleteJob")))
+      return Option.none()
+    })
+    const executor = Layer.succeed(Executor, Executor.of({ say: heard, all, writeStatus: () => Effect.succeed("2") }))
     const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(configuration), Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
     yield* TestClock.setTime(Date.parse(noon))
-    const pause = yield* Context.get(parts, Reconciler).reconcile("tasks/task")
-    expect([phases.includes("Failed"), Option.map(pause, Duration.toMillis)]).toEqual([false, Option.some(again)])
+    const { reconcile } = Context.get(parts, Reconciler)
+    yield* reconcile("tasks/task") // from here on the Job is known
+    yield* TestClock.adjust("10 seconds")
+    yield* reconcile("tasks/task")
+    expect(deletions).toHaveLength(deleted)
   }).pipe(Effect.scoped))
 
 it.effect("tells of a Job whose creation a webhook answers with 404, instead of asking again each second without a word", () =>

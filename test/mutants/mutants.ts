@@ -115,7 +115,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   { name: "a state that is given up is said of no more", file: "src/worker/stage.ts", from: "isDone && statePushed !== false", to: "isDone || statePushed !== null", test: "worker/stage.test.ts" },
   { name: "who holds a workspace waits behind an older task of it", file: admit, from: "Number(b.holds) - Number(a.holds) || ", to: "", test: "core/admit.test.ts" },
   { name: "a Job that was given up for a quota and goes on is not counted again", file: situation, from: "launches > 0 && !isMadeAnew(task) &&", to: "launches > 0 &&", test: "core/plan.test.ts" },
-  { name: "a launch ends by what a cache has of its Job and Pods", file: "src/controller/reconcile.ts", from: "({ decision }) => decision.live)", to: "({ decision }) => decision.live && decision.actions.length < 0)", test: "controller/reconcile.test.ts" },
+  { name: "a launch ends by what a cache has of its Job and Pods", file: "src/controller/reconcile.ts", from: "maybe: decision.live && !asked.live", to: "maybe: decision.live && asked.live", test: "controller/reconcile.test.ts" },
   { name: "of a Pod that is gone it is forgotten how it ended", file: "src/controller/observe.ts", from: "isPodOver(pod) && !live.some(", to: "isPodOver(pod) && live.some(", test: "controller/observe.test.ts" },
   { name: "who waits for a quota loses its place", file: "src/controller/turns.ts", from: "kind !== undefined && kind !== \"QuotaExceeded\"", to: "kind !== undefined", test: "controller/turns.test.ts" },
   { name: "a word that the pool did not hear is never said again", file: "src/controller/reconcile.ts", from: "if (heard && word._tag", to: "if (word._tag", test: "controller/reconcile.test.ts" },

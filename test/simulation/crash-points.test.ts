@@ -9,7 +9,7 @@ const points: Readonly<Record<ScenarioName, number>> = {
   "a cancel in an apply": 56,
   "a cancel before the claim": 52,
   "a launch that fails": 52,
-  "a launch that fails, and another": 120,
+  "a launch that fails, and another": 116,
   "two applies to one workspace": 104,
   "a run of the pool": 208
 }
