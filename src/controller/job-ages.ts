@@ -28,11 +28,10 @@ export const jobAges = () => {
       if (Option.isNone(job)) return void known.delete(taskUid)
       const { deleting, uid } = job.value
       const goes = deleting || before?.goes === true // the cache may hear of it later than a pass that asked
-      const isAnew = goes && before?.goes !== true
       known.set(taskUid, {
         job: uid,
         at: before?.at ?? at,
-        startsAt: waitsForQuota(observed) && !goes ? undefined : isAnew ? at : before?.startsAt ?? at,
+        startsAt: goes ? (before?.goes === true ? before.startsAt : at) : waitsForQuota(observed) ? undefined : before?.startsAt ?? at,
         goes,
         lastPodMadeAt: Option.orElse(Option.map(pod, ({ createdAt }) => createdAt), () => before?.lastPodMadeAt ?? Option.none())
       })

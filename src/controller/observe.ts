@@ -61,20 +61,20 @@ const livePod = (task: AgentTask): Read<Option.Option<PodSeen>> => {
     Option.filter(Option.map(found, podSeen), ({ uid }) => uid === claim.podUid))
 }
 
+const jobNamed = (place: { readonly namespace: string; readonly name: string }): Read<Option.Option<JobSeen>> => Effect.map(find(decoding(jobs, Job), place), Option.map(jobSeen))
+
 /** One of its name that is another's is none: the API server says so when it is asked to make it. */
 const liveJob = ({ metadata, status }: AgentTask, { basename }: TaskPolicy): Read<Option.Option<JobSeen>> => {
   const name = status.job?.name ?? jobName(basename, metadata.name)
-  return Effect.map(find(decoding(jobs, Job), { namespace: metadata.namespace, name }), (found) =>
-    Option.filter(Option.map(found, jobSeen), ({ owner }) => Option.contains(owner, metadata.uid)))
+  return Effect.map(jobNamed({ namespace: metadata.namespace, name }), Option.filter(({ owner }) => Option.contains(owner, metadata.uid)))
 }
 
 /** The Job of the cache as it is now. */
 const stillThere = ({ metadata: { namespace } }: AgentTask, { name, uid }: JobSeen): Read<JobSeen, Behind> =>
-  Effect.flatMap(find(decoding(jobs, Job), { namespace, name }), (found) =>
-    Option.match(Option.filter(Option.map(found, jobSeen), (_) => _.uid === uid), {
-      onNone: () => Effect.fail(new Behind({ object: `Job ${keyOf({ namespace, name })}` })),
-      onSome: Effect.succeed
-    }))
+  Effect.flatMap(jobNamed({ namespace, name }), (found) => Option.match(Option.filter(found, (_) => _.uid === uid), {
+    onNone: () => Effect.fail(new Behind({ object: `Job ${keyOf({ namespace, name })}` })),
+    onSome: Effect.succeed
+  }))
 
 /** A Job of it went: with its task, perhaps, or with a claim or an end that is not heard of yet. */
 const upToDate = ({ metadata: { name, namespace, resourceVersion, uid } }: AgentTask): Read<void, Behind> =>

@@ -71,10 +71,10 @@ export const rows: ReadonlyArray<Row> = [
 ]
 
 /** No row holds: it may start. */
-const otherwise = { situation: "its turn", respond: respond.launch, live: undefined }
+const otherwise: Omit<Row, "holds" | "means"> = { situation: "its turn", respond: respond.launch }
 
 export const plan = (policy: TaskPolicy, observed: Observed, now: string): Plan => {
-  const situation = { observed, policy, now }
-  const { live = false, respond, ...row } = rows.find((_) => _.holds(situation)) ?? otherwise
-  return { situation: row.situation, live, ...respond(situation) }
+  const seen = { observed, policy, now }
+  const { live = false, respond, situation } = rows.find((_) => _.holds(seen)) ?? otherwise
+  return { situation, live, ...respond(seen) }
 }

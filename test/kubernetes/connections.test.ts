@@ -5,7 +5,6 @@ import { execFile } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { createSecureServer } from "node:http2"
 import { createServer } from "node:https"
-import type { Server } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
@@ -14,16 +13,9 @@ import bundling from "../../scripts/rolldown.config.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { jobs } from "../../src/kubernetes/kinds.ts"
 import { authority } from "../http/certificates.ts"
+import { listening } from "../http/forward-proxy.ts"
 
 const job = JSON.stringify({ metadata: { name: "demo", namespace: "team", uid: "u", resourceVersion: "7" } })
-
-const listening = (server: Server) =>
-  Effect.acquireRelease(Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))), () => Effect.sync(() => server.close())).pipe(
-    Effect.map(() => {
-      const address = server.address()
-      return `https://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`
-    })
-  )
 
 const place = Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "api-server-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
 
@@ -35,7 +27,10 @@ it.live("speaks HTTP/1.1 to a server that would rather have HTTP/2, whose reques
       versions.push(httpVersion)
       response.writeHead(200).end(job)
     })
-    const credentials = { server: yield* listening(server), namespace: "team", tls: { ca: ca.cert }, headers: Effect.succeed({}), refresh: Effect.void }
+    yield* Effect.acquireRelease(Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))), () => Effect.sync(() => server.close()))
+    const address = server.address()
+    const port = typeof address === "object" && address !== null ? address.port : 0
+    const credentials = { server: `https://127.0.0.1:${port}`, namespace: "team", tls: { ca: ca.cert }, headers: Effect.succeed({}), refresh: Effect.void }
     const kubernetes = Context.get(yield* Layer.build(Kubernetes.layer(Effect.succeed(credentials))), Kubernetes)
     yield* kubernetes.create(jobs, { metadata: { name: "demo", namespace: "team" } })
     expect(versions).toEqual(["1.1"])
@@ -53,7 +48,7 @@ it.live("uses a connection again, also when an answer comes before Node has look
     let connections = 0
     const server = createServer(ca.sign("api-server"), (request, response) => void request.resume().on("end", () => response.writeHead(201).end(job)))
     server.on("connection", () => void connections++)
-    const env = { ...process.env, SERVER: yield* listening(server), CA: ca.cert }
+    const env = { ...process.env, SERVER: `https://127.0.0.1:${yield* listening(server)}`, CA: ca.cert }
     yield* Effect.promise(() => promisify(execFile)(process.execPath, [program], { env }))
     expect(connections).toBeLessThanOrEqual(8) // four at a time, each perhaps begun before the connection of the one before is free
   }).pipe(Effect.scoped))
