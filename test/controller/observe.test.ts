@@ -9,11 +9,12 @@ import { plan } from "../../src/core/plan.ts"
 import { quotaPatienceMillis } from "../../src/core/situation.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
-import { agentTasks, events, jobs, leases, pods } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, events, leases, pods } from "../../src/kubernetes/kinds.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { before, noon, plainSeed, policy, type Seed, worldOf } from "../core/worlds.ts"
 import { instantCluster } from "./instant-cluster.ts"
+import { plantJob, plantPod } from "./planted.ts"
 
 /** What is asked for a task that is all its caches know. */
 const asked = ({ kubernetes }: ReturnType<typeof instantCluster>, seed: Partial<Seed>) => {
@@ -23,7 +24,16 @@ const asked = ({ kubernetes }: ReturnType<typeof instantCluster>, seed: Partial<
   return Effect.provideService(ask(world, task, policy, noon, 0), Kubernetes, kubernetes)
 }
 
-const ownedBy = (uid: string) => ({ ownerReferences: [{ apiVersion: "scalr.io/v1", kind: "AgentTask", name: "task", uid, controller: true }] })
+/** A world whose caches know this task, its Job and its Pod. */
+const knowing = ({ job, pod, task }: Pick<Observed, "job" | "task"> & Partial<Pick<Observed, "pod">>) => {
+  const world = make(policy)
+  const ofTask = <Seen>(seen: Option.Option<Seen>) => Option.map(seen, (seen) => ({ taskUid: task.metadata.uid, seen }))
+  const hear = (job: Option.Option<JobSeen>) => world.setJob("tasks/agent-job-task", ofTask(job))
+  world.setTask("tasks/task", Option.some(task))
+  hear(job)
+  if (pod !== undefined) world.setPod("tasks/pod", ofTask(pod))
+  return { world, hear }
+}
 
 /** What a pass decides upon, which asks the API server itself before it ends, deletes or counts a Job. */
 const looked = Effect.fnUntraced(function*(_: Kubernetes["Service"], world: World, task: AgentTask, { at = 0, now = noon, of = policy } = {}) {
@@ -109,14 +119,11 @@ describe("a quota that keeps a Job from its Pod", () => {
   const look = Effect.fnUntraced(function*({ hadPod = false, knownMillis, life, refusedAt = noon }: { readonly life: Seed["life"]; readonly knownMillis: number; readonly hadPod?: boolean; readonly refusedAt?: string }, podOfJob?: string) {
     const { kubernetes, server } = instantCluster()
     const { job, pod, task } = worldOf({ ...plainSeed, life, job: "active", pod: hadPod ? "Pending" : "none" })
-    const { uid } = task.metadata
-    const world = make(policy)
-    world.setTask("tasks/task", Option.some(task))
-    world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: uid, seen })))
-    world.looked({ task, job: world.job(uid), pod, warning: Option.none(), turn: world.turn(task) }, 0)
-    server.plant(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", uid: "job-uid", resourceVersion: "", creationTimestamp: noon, ...ownedBy(uid) }, spec: {} })
+    const { world } = knowing({ job, task })
+    world.looked({ task, job, pod, warning: Option.none(), turn: world.turn(task) }, 0)
+    plantJob(server)
     server.plant(events, { metadata: { name: "refused", namespace: "tasks", uid: "event", resourceVersion: "" }, regarding: { uid: "job-uid" }, type: "Warning", reason: "FailedCreate", note: "exceeded quota: pods", deprecatedLastTimestamp: refusedAt })
-    if (podOfJob !== undefined) server.plant(pods, { metadata: { name: "pod", namespace: "tasks", uid: "pod-uid", resourceVersion: "", labels: { [taskUidLabel]: uid, "batch.kubernetes.io/controller-uid": podOfJob }, ownerReferences: [{ apiVersion: "batch/v1", kind: "Job", name: "agent-job-task", uid: podOfJob, controller: true }], creationTimestamp: noon }, status: { phase: "Pending" } })
+    if (podOfJob !== undefined) plantPod(server, { phase: "Pending" }, podOfJob)
     return plan(policy, yield* looked(kubernetes, world, task, { at: knownMillis, now: before(-60) }), before(-60)).situation
   })
 
@@ -148,14 +155,10 @@ describe("a Job of which it is said that it goes", () => {
     Effect.gen(function*() {
       const { kubernetes, server } = instantCluster()
       const { job, pod, task } = worldOf({ ...plainSeed, life, job: "active", pod: "Pending" })
-      const { uid } = task.metadata
-      const world = make(policy)
-      world.setTask("tasks/task", Option.some(task))
-      world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: uid, seen })))
-      if (knows) world.setPod("tasks/pod", Option.map(pod, (seen) => ({ taskUid: uid, seen })))
-      server.plant(pods, { metadata: { name: "pod", namespace: "tasks", uid: "pod-uid", resourceVersion: "", labels: { "batch.kubernetes.io/controller-uid": "job-uid" } }, status: { phase: "Pending" } })
+      const { world } = knowing({ job, task, ...(knows && { pod }) })
+      if (life !== "evicted") plantPod(server, { phase: "Pending" })
       server.plant(events, { metadata: { name: "refused", namespace: "tasks", uid: "event", resourceVersion: "" }, regarding: { uid: "job-uid" }, type: "Warning", reason: "FailedCreate", note: "exceeded quota: pods" })
-      if (live !== undefined) server.plant(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", resourceVersion: "", creationTimestamp: noon, ...ownedBy(uid), ...live }, spec: {} })
+      if (live !== undefined) plantJob(server, live)
       const deleting = yield* looked(kubernetes, world, task, { now: before(-60) }).pipe(
         Effect.map(({ job }) => Option.exists(job, (seen) => seen.deleting)),
         Effect.catchTag("Behind", ({ _tag }) => Effect.succeed(_tag))
@@ -166,13 +169,9 @@ describe("a Job of which it is said that it goes", () => {
 
 /** What is asked of this server for the task, all of which the caches know, its Job, and that it had one. */
 const askedOf = ({ kubernetes, server }: ReturnType<typeof instantCluster>, { hadJob, job, task }: Pick<Observed, "hadJob" | "job" | "task">, live: string | undefined) => {
-  const { namespace, uid } = task.metadata
-  const world = make(policy)
-  const known = (seen: Option.Option<JobSeen>) => world.setJob("tasks/agent-job-task", Option.map(seen, (seen) => ({ taskUid: uid, seen })))
-  world.setTask("tasks/task", Option.some(task))
-  if (hadJob) known(worldOf({ ...plainSeed, job: "active" }).job)
-  known(job)
-  if (live !== undefined) server.plant(jobs, { metadata: { name: "agent-job-task", namespace, uid: live, resourceVersion: "", creationTimestamp: noon, ...ownedBy(uid) }, spec: {} })
+  const { hear, world } = knowing({ job: hadJob ? worldOf({ ...plainSeed, job: "active" }).job : Option.none(), task })
+  hear(job)
+  if (live !== undefined) plantJob(server, { uid: live })
   return looked(kubernetes, world, task, { of: { ...policy, maxLaunches: 3 } })
 }
 
@@ -198,12 +197,9 @@ describe("a Job that goes while its task is looked at", () => {
     Effect.gen(function*() {
       const { kubernetes, server } = instantCluster()
       const { job, task } = worldOf({ ...plainSeed, life: "starting", job: "active", jobAgeSeconds: 10 })
-      const world = make(policy)
-      const known = (seen: typeof job) => world.setJob("tasks/agent-job-task", Option.map(seen, (seen) => ({ taskUid: task.metadata.uid, seen })))
-      world.setTask("tasks/task", Option.some(task))
-      known(job)
+      const { hear, world } = knowing({ job, task })
       server.plant(agentTasks, { metadata: { name: "task", namespace: "tasks", uid: "another", resourceVersion: "" } })
-      const list: typeof kubernetes.list = (...of) => Effect.andThen(Effect.sync(() => known(Option.none())), kubernetes.list(...of))
+      const list: typeof kubernetes.list = (...of) => Effect.andThen(Effect.sync(() => hear(Option.none())), kubernetes.list(...of))
       expect(yield* Effect.flip(looked({ ...kubernetes, list }, world, task))).toMatchObject({ _tag: "Behind" })
     }))
 
@@ -211,13 +207,10 @@ describe("a Job that goes while its task is looked at", () => {
     Effect.gen(function*() {
       const { kubernetes, server } = instantCluster()
       const { job, task } = worldOf({ ...plainSeed, life: "evicted", job: "active", jobAgeSeconds: 10 })
-      const { uid } = task.metadata
-      const world = make(policy)
-      world.setTask("tasks/task", Option.some(task))
-      world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: uid, seen })))
-      server.plant(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", uid: "job-uid", resourceVersion: "", creationTimestamp: noon, ...ownedBy(uid) }, spec: {} })
+      const { hear, world } = knowing({ job, task })
+      plantJob(server)
       const live = yield* Effect.provideService(askLive(world, task, Option.getOrThrow(job), yield* Effect.provideService(ask(world, task, policy, noon, 0), Kubernetes, kubernetes)), Kubernetes, kubernetes)
-      world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: uid, seen: { ...seen, deleting: true } })))
+      hear(Option.map(job, (seen) => ({ ...seen, deleting: true })))
       expect(Option.map(observe(world, task, live, 0).job, ({ deleting }) => deleting)).toEqual(Option.some(true))
     }))
 })
@@ -251,14 +244,9 @@ describe("a Job that has ended before the claim", () => {
     Effect.gen(function*() {
       const { kubernetes, server } = instantCluster()
       const { job, pod, task } = worldOf({ ...plainSeed, life: "starting", job: "failed", pod: cached })
-      const { uid } = task.metadata
-      const world = make(policy)
-      world.setTask("tasks/task", Option.some(task))
-      world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: uid, seen })))
-      world.setPod("tasks/pod", Option.map(pod, (seen) => ({ taskUid: uid, seen })))
-      server.plant(jobs, { metadata: { name: "agent-job-task", namespace: "tasks", uid: "job-uid", resourceVersion: "", creationTimestamp: noon, ...ownedBy(uid) }, spec: {}, status: { conditions: [{ type: "Failed", status: "True" }] } })
-      const ownerReferences = [{ apiVersion: "batch/v1", kind: "Job", name: "agent-job-task", uid: "job-uid", controller: true }]
-      if (live !== undefined) server.plant(pods, { metadata: { name: "pod", namespace: "tasks", uid: "pod-uid", resourceVersion: "", creationTimestamp: noon, labels: { "batch.kubernetes.io/controller-uid": "job-uid" }, ownerReferences }, status: live })
+      const { world } = knowing({ job, pod, task })
+      plantJob(server, {}, { conditions: [{ type: "Failed", status: "True" }] })
+      if (live !== undefined) plantPod(server, live)
       const observed = yield* looked(kubernetes, world, task)
       expect(plan(policy, observed, noon).status.reason).toBe(reason)
     }))
@@ -267,9 +255,7 @@ describe("a Job that has ended before the claim", () => {
     Effect.gen(function*() {
       const { kubernetes } = instantCluster()
       const { job, task } = worldOf({ ...plainSeed, life: "starting", job: "failed" })
-      const world = make(policy)
-      world.setTask("tasks/task", Option.some(task))
-      world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: task.metadata.uid, seen })))
+      const { world } = knowing({ job, task })
       expect(yield* Effect.flip(looked(kubernetes, world, task))).toMatchObject({ _tag: "Behind" })
     }))
 })

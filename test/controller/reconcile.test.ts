@@ -14,7 +14,7 @@ import { ownerReference } from "../../src/core/manifest/owner-reference.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { Conflict, NotFound, Unreachable } from "../../src/kubernetes/errors.ts"
-import { agentTasks, jobs, leases, pods } from "../../src/kubernetes/kinds.ts"
+import { agentTasks, jobs, leases } from "../../src/kubernetes/kinds.ts"
 import { makeBackoff } from "../../src/queue/backoff.ts"
 import * as KeyedQueue from "../../src/queue/keyed-queue.ts"
 import type { AgentTask, AgentTaskStatus } from "../../src/schema/agent-task.ts"
@@ -22,6 +22,7 @@ import { Uid } from "../../src/schema/names.ts"
 import { configOf } from "../core/configs.ts"
 import { before, noon, plainSeed, policy, worldOf } from "../core/worlds.ts"
 import { instantCluster } from "./instant-cluster.ts"
+import { plantJob, plantPod } from "./planted.ts"
 
 const configuration = Layer.succeed(Configuration, Configuration.of({ current: Effect.succeed(configOf()), changes: Stream.never, outdated: Effect.never }))
 const heard = () => Effect.succeed(true)
@@ -129,9 +130,8 @@ it.effect.each([
     world.setTask("tasks/task", Option.some(task))
     world.setJob("tasks/agent-job-task", Option.map(job, (seen) => ({ taskUid: uid, seen })))
     const { kubernetes, server } = instantCluster()
-    const of = (kind: string, name: string, uid: string) => ({ namespace: "tasks", resourceVersion: "", creationTimestamp: before(10), ownerReferences: [{ apiVersion: "v1", kind, name, uid, controller: true }] })
-    if (live !== "nothing") server.plant(jobs, { metadata: { name: "agent-job-task", uid: "job-uid", ...of("AgentTask", "task", uid) }, spec: {} })
-    if (live === "a Pod") server.plant(pods, { metadata: { name: "pod", uid: "pod-uid", labels: { "batch.kubernetes.io/controller-uid": "job-uid" }, ...of("Job", "agent-job-task", "job-uid") }, status: { phase: "Pending" } })
+    if (live !== "nothing") plantJob(server)
+    if (live === "a Pod") plantPod(server, { phase: "Pending" })
     const deletions: Array<Action> = []
     const all: Executor["Service"]["all"] = (_, actions) => Effect.sync(() => {
       deletions.push(...actions.filter(Action.$is("DeleteJob")))
