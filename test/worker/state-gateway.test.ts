@@ -1,74 +1,10 @@
 // The engine's state through the worker: acknowledged only when the server has it, whatever happens on the way.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Option, Scope } from "effect"
-import { TestClock } from "effect/testing"
+import { Effect, Fiber, Option } from "effect"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
-import { connect, type Socket } from "node:net"
-import { join } from "node:path"
-import { openGateway } from "../../src/worker/state-gateway.ts"
-import { Settled, StateDelivery } from "../../src/worker/state-delivery.ts"
-import { type PoolParts, poolParts } from "./pool-parts.ts"
-
-type Env = Readonly<Record<string, string>>
-const lockInfo = { ID: "engine-lock", Operation: "OperationTypeApply", Who: "somebody" }
-const state = (serial: number) => JSON.stringify({ version: 4, serial, lineage: "one", resources: [] })
-
-/** One request as the engine's `http` backend makes it. */
-const ask = (env: Env, what: "read" | "write" | "lock" | "unlock", body?: string, authorization?: string) =>
-  Effect.promise(async (signal) => {
-    const url = { read: env.TF_HTTP_ADDRESS, write: env.TF_HTTP_ADDRESS, lock: env.TF_HTTP_LOCK_ADDRESS, unlock: env.TF_HTTP_UNLOCK_ADDRESS }[what] ?? ""
-    const response = await fetch(url, {
-      method: what === "read" ? "GET" : "POST",
-      headers: { authorization: authorization ?? `Basic ${Buffer.from(`${env.TF_HTTP_USERNAME}:${env.TF_HTTP_PASSWORD}`).toString("base64")}` },
-      ...(body !== undefined && { body }),
-      signal
-    })
-    return { status: response.status, text: await response.text() }
-  })
-const lock = (env: Env) => ask(env, "lock", JSON.stringify(lockInfo))
-const unlock = (env: Env) => ask(env, "unlock", JSON.stringify(lockInfo))
-const write = (env: Env, serial: number) => ask(env, "write", state(serial))
-
-const kept = ({ privateDirectory }: PoolParts) => join(privateDirectory, "unsaved.tfstate")
-const until = (holds: () => boolean) => Effect.repeat(Effect.sleep("10 millis"), { until: holds }).pipe(Effect.timeout("30 seconds"))
-
-/** As after an engine that ended in order. */
-const settle = (left = Option.none<Uint8Array>()) => Effect.flatMap(StateDelivery, (delivery) => Effect.tap(delivery.settle(left), delivery.giveBack))
-
-/** With the gateway of one writing command open. */
-const withGateway = <A, E>(use: (env: Env, parts: PoolParts) => Effect.Effect<A, E, StateDelivery | Scope.Scope>, writable = true, statePatience?: string, patience = "300 millis") =>
-  Effect.gen(function*() {
-    const parts = yield* poolParts(patience, statePatience)
-    const context = yield* Layer.build(parts.layer)
-    return yield* Effect.gen(function*() {
-      const { env } = yield* openGateway(writable)
-      return yield* use(env, parts)
-    }).pipe(Effect.provide(context))
-  }).pipe(Effect.scoped)
-
-/** A connection that sends these words and nothing more by itself; nobody reads what it is answered. */
-const saying = (env: Env, ...words: ReadonlyArray<string>) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const socket = connect(Number(new URL(env.TF_HTTP_ADDRESS ?? "").port), "127.0.0.1")
-      socket.on("error", () => {})
-      socket.write(words.join("\r\n"))
-      return socket
-    }),
-    (socket) => Effect.sync(() => socket.destroy())
-  )
-const first = (env: Env, method: string) => [
-  `${method} ${new URL(env.TF_HTTP_ADDRESS ?? "").pathname} HTTP/1.1`,
-  "Host: 127.0.0.1",
-  `Authorization: Basic ${Buffer.from(`${env.TF_HTTP_USERNAME}:${env.TF_HTTP_PASSWORD}`).toString("base64")}`
-]
-const answered = (socket: Socket) => until(() => socket.readableLength > 0 || socket.destroyed)
-/** A push of which the gateway has begun to read the body: that is when it says that it may come. */
-const halfSent = (env: Env, size: number, part: string) =>
-  Effect.tap(saying(env, ...first(env, "POST"), `Content-Length: ${size}`, "Expect: 100-continue", "", part), (socket) => {
-    socket.resume().pause()
-    return answered(socket)
-  })
+import { Settled } from "../../src/worker/state-delivery.ts"
+import { ask, kept, lock, lockInfo, settle, state, unlock, until, withGateway, write } from "./gateway.ts"
+import type { PoolParts } from "./pool-parts.ts"
 
 describe("the state gateway", () => {
   it.live("is read, locked, written and unlocked like a server", () =>
@@ -370,77 +306,5 @@ describe("what the engine left", () => {
       yield* write(env, 1)
       expect(yield* settle()).toEqual(Settled.Saved())
       expect(api.lock).toMatchObject({ ID: "engine-lock" })
-    })))
-})
-
-describe("a runner that sends more than an engine does", () => {
-  it.effect("has one push read at a time, and a minute for each", () =>
-    withGateway(Effect.fnUntraced(function*(env, { api }) {
-      yield* lock(env)
-      const slow = yield* TestClock.withLive(halfSent(env, state(1).length, state(1).slice(0, 9)))
-      const next = yield* saying(env, ...first(env, "POST"), `Content-Length: ${state(2).length}`, "Expect: 100-continue", "", state(2))
-      yield* ask(env, "read")
-      yield* TestClock.adjust("59 seconds")
-      expect([String(next.read()), String(slow.read())]).toEqual(["null", expect.stringContaining("100 Continue")])
-      yield* TestClock.adjust("1 second")
-      yield* TestClock.withLive(Effect.andThen(answered(slow), until(() => api.serials.length > 0)))
-      expect([String(slow.read()), api.serials]).toEqual([expect.stringContaining("408"), [2]])
-    })))
-
-  it.live("is answered once on each connection, so that no second state waits in memory until it is read", () =>
-    withGateway(Effect.fnUntraced(function*(env, { api }) {
-      api.state = Buffer.from(state(1))
-      const socket = yield* saying(env, ...first(env, "GET"), "", ...first(env, "GET"), "", ...first(env, "GET"), "", "")
-      let answers = ""
-      socket.on("data", (part) => void (answers += part))
-      yield* until(() => answers.includes("HTTP/1.1 503 "))
-      expect(answers).toMatch(/^HTTP\/1.1 200 /u)
-      expect(api.requests).toEqual(["GET /state 200"])
-    })))
-
-  it.live("loses a connection that it holds and asks nothing on", () =>
-    withGateway(Effect.fnUntraced(function*(env) {
-      const [half, nothing] = [yield* saying(env, ...first(env, "GET")), yield* saying(env, "")]
-      for (const socket of [half, nothing]) socket.resume()
-      yield* until(() => half.destroyed && nothing.destroyed)
-    })))
-
-  it.live("has no more than four connections", () =>
-    withGateway(Effect.fnUntraced(function*(env) {
-      const sockets = yield* Effect.forEach(Array.from({ length: 5 }), () => Effect.tap(saying(env, "GET "), (socket) => until(() => !socket.connecting)))
-      const isEnded = (socket: Socket) => socket.readableEnded || socket.destroyed
-      for (const socket of sockets) socket.resume()
-      yield* until(() => sockets.some(isEnded))
-      expect(sockets.map(isEnded)).toEqual([...Array<boolean>(4).fill(false), true])
-    })))
-})
-
-describe("the end of a command", () => {
-  it.live.each([
-    { beside: "a request of which half the head has come", hold: (env: Env) => Effect.tap(saying(env, "GET / HTTP/1.1", "Host: "), (socket) => until(() => !socket.connecting)) },
-    { beside: "a push of which half the body has come", hold: (env: Env) => halfSent(env, state(1).length, state(1).slice(0, 9)) },
-    { beside: "an answer that nobody reads, before another request", hold: (env: Env) => Effect.tap(saying(env, ...first(env, "GET"), "", "GET"), answered) },
-    { beside: "a connection that is to speak something else", hold: (env: Env) => Effect.tap(saying(env, ...first(env, "GET"), "Connection: Upgrade", "Upgrade: other", "", ""), answered) }
-  ])("is not held up by $beside", ({ hold }) =>
-    withGateway(Effect.fnUntraced(function*(_, { api }) {
-      api.state = Buffer.alloc(32 * 1024 ** 2, " ")
-      const longer = yield* Effect.scope
-      const command = Effect.scoped(Effect.flatMap(openGateway(true), ({ env }) => Effect.andThen(lock(env), Scope.provide(hold(env), longer))))
-      const settling = yield* Effect.forkDetach(Effect.andThen(command, settle()))
-      expect(yield* Fiber.join(settling).pipe(Effect.timeout("20 seconds"))).toEqual(Settled.Unwritten())
-      expect(api.serials).toEqual([])
-    })))
-
-  it.live("does not break off a last push that still comes", () =>
-    withGateway(Effect.fnUntraced(function*(_, { api }) {
-      const command = yield* Scope.make()
-      const { env } = yield* Scope.provide(openGateway(true), command)
-      yield* lock(env)
-      const socket = yield* halfSent(env, state(1).length, state(1).slice(0, 9))
-      const ending = yield* Effect.forkDetach(Scope.close(command, Exit.void))
-      yield* Effect.repeat(Effect.exit(Effect.tryPromise(() => fetch(env.TF_HTTP_ADDRESS))), { until: Exit.isFailure }) // it takes no other connection
-      socket.write(state(1).slice(9))
-      yield* Fiber.join(ending)
-      expect(api.serials).toEqual([1])
     })))
 })
