@@ -142,9 +142,15 @@ const kustomization = Effect.fnUntraced(function*(name: string) {
   return yield* (yield* Kubernetes).get(kustomizations, { name, namespace: fluxNamespace })
 })
 
-/** Waits until Flux says this of a Kustomization: of the revision, when one is given. */
+/**
+ * Waits until Flux says this of a Kustomization: of the revision, when one is given.
+ * Flux writes conditions first and the rest of its status by a second request: a Kustomization that goes between the two leaves all that it applied.
+ */
 export const becomes = (name: string, reason: string, applied?: string) =>
-  until(`${name} becoming ${reason}`, Effect.map(kustomization(name), readyOf), (_) => _.reason === reason && (applied === undefined || _.applied === applied))
+  until(`${name} becoming ${reason}`, Effect.map(kustomization(name), readyOf), (seen) => {
+    const isWhole = seen.ready !== "True" || (seen.applied !== undefined && seen.message.endsWith(seen.applied))
+    return seen.reason === reason && isWhole && (applied === undefined || seen.applied === applied)
+  })
 
 /** As `flux reconcile kustomization` does: asks for it now. Patches are merged, annotations too. */
 export const reconcile = (name: string): void => void kubectl(["-n", fluxNamespace, "annotate", "--overwrite", `kustomization/${name}`, `reconcile.fluxcd.io/requestedAt=${new Date().toISOString()}`])
