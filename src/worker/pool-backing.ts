@@ -1,13 +1,15 @@
 // What a stage of a pool has behind it: archive, variables and saved plan by the task's token, and its state through the gateway.
-// Always holds: an apply runs the approved plan or nothing; what the engine wrote last is confirmed, or the result says it is not.
+// Always holds: an apply runs the approved plan or nothing; its state goes nowhere but through the gateway; what the engine wrote last is confirmed, or the result says it is not.
 // Used by worker/worker.ts.
 import { join } from "node:path"
 import { Effect, Option, Result } from "effect"
+import { poolStateTrouble } from "../core/state-place.ts"
 import type { AgentTaskSpec } from "../schema/agent-task.ts"
 import type { Seal } from "../schema/seal.ts"
 import { stateLimitBytes, type TaskDetails } from "../schema/task-api.ts"
 import { archiveFile } from "./archive-url.ts"
 import { unpack } from "./archive.ts"
+import { heedNote } from "./backend-note.ts"
 import type { Backing, Provisioned } from "./backing.ts"
 import { openFile, readFile, removeFile } from "./folder.ts"
 import { keptStateFile } from "./kept-state.ts"
@@ -86,7 +88,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
       return seal
     })),
     openFor: ({ mutates }) => Effect.provideService(openGateway(mutates), StateDelivery, delivery),
-    mayChange: () => Effect.void,
+    mayRun: (_, engineDirectory) => heedNote(engineDirectory, poolStateTrouble), // before a plan too, so that nobody approves one whose apply is refused
     settleState,
     giveStateBack: delivery.giveBack,
     saidDuring: unsavedDuring,

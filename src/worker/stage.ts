@@ -93,7 +93,8 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
   const journal = yield* makeJournal((yield* Log).redact, backing.sendEffects)
   const commands = stageCommands({ stage: spec.stage, options: spec.options, savedPlan: Option.isSome(approved), events: tellsEvents(name, version) })
   for (const command of commands) {
-    if (command.mutates) yield* Effect.andThen(backing.mayChange(folders.data), asApproved) // again: init had the directory, and somebody else the state
+    if (command.subcommand !== "init") yield* backing.mayRun(command, folders.data)
+    if (command.mutates) yield* asApproved // again: init had the directory, and somebody else the state
     const done = yield* Effect.exit(perform(workplace, command, [mirrors, backing], journal))
     if (command.mutates) yield* settle(backing, place, done, journal, facts)
     const captured = yield* done

@@ -35,7 +35,7 @@ const applying = Effect.fnUntraced(function*(files: Readonly<Record<string, stri
     const place = { root: yield* openFolder(path), directory: [], path }
     yield* Option.getOrThrow(backing.bringSource)(place.root)
     yield* Option.getOrThrow(backing.bringPlan)(place)
-    return { api, path, privateDirectory, delivery: Context.get(context, StateDelivery), settle: backing.settleState(place), settleIn: (directory: string) => backing.settleState({ ...place, directory: [directory] }) }
+    return { api, path, privateDirectory, delivery: Context.get(context, StateDelivery), mayRun: backing.mayRun, settle: backing.settleState(place), settleIn: (directory: string) => backing.settleState({ ...place, directory: [directory] }) }
   }).pipe(Effect.provide(context))
 })
 
@@ -46,6 +46,16 @@ const hungUp = Effect.fnUntraced(function*(delivery: StateDelivery["Service"], a
   const pushing = yield* Effect.forkChild(delivery.push(Buffer.from(pushed)))
   yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => isAsked }).pipe(Effect.timeout("30 seconds"))
   yield* Fiber.interrupt(pushing)
+})
+
+describe("the backend that the engine was initialised with", () => {
+  it.live.each([["local", "plan"], ["local", "apply"]] as const)("lets nothing be run when it is %s: %s", ([type, subcommand]) =>
+    Effect.gen(function*() {
+      const { mayRun, path } = yield* applying({ "main.tf": "" })
+      writeFileSync(join(path, "terraform.tfstate"), JSON.stringify({ backend: { type, config: { path: null } } }))
+      const refused = yield* Effect.flip(mayRun({ subcommand, args: [subcommand], output: "printed", mutates: subcommand === "apply" }, path))
+      expect([refused.reason, refused.message]).toEqual(["InvalidConfiguration", expect.stringContaining("The state would go to the backend local")])
+    }))
 })
 
 describe("the state that the engine left", () => {
