@@ -33,12 +33,14 @@ export type StateObjects = ReadonlyMap<string, ReadonlyArray<StateObject>>
 const indexOf = ({ index_key: key }: typeof Instance.Type): string => key === undefined || key === null ? "" : typeof key === "number" ? `[${key}]` : `[${quoted(key)}]`
 
 export const stateObjects = (text: string): StateObjects => {
-  const found = new Map<string, ReadonlyArray<StateObject>>()
+  const found = new Map<string, Array<StateObject>>()
   for (const { instances, mode, module, name, type } of Option.getOrUndefined(decode(text))?.resources ?? []) {
     if (mode !== "managed") continue
     for (const instance of instances) {
       const address = `${module === undefined || module === "" ? "" : `${module}.`}${type}.${name}${indexOf(instance)}`
-      found.set(address, [...found.get(address) ?? [], instance])
+      const here = found.get(address)
+      if (here === undefined) found.set(address, [instance])
+      else here.push(instance) // in place: a hostile engine may have all of its instances at one address
     }
   }
   return found

@@ -1,7 +1,8 @@
 // Whether the state of a configuration outlives its Pod, from the engine's own note of which backend it was initialised with.
-// Always holds: a state in the Pod's own files is found out before anything is changed.
-// Used by worker/own-backing.ts for tasks without a pool.
+// Always holds: a state in the Pod's own files, or of a pool elsewhere than at its server, is found out before anything is changed.
+// Used by worker/own-backing.ts and worker/pool-backing.ts.
 import { Option, Schema } from "effect"
+import { backendFileName } from "./hcl.ts"
 
 const Note = Schema.Struct({
   backend: Schema.optionalKey(Schema.Struct({
@@ -10,7 +11,10 @@ const Note = Schema.Struct({
   }))
 })
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Note))
+const backendIn = (note: Option.Option<string>) => Option.getOrUndefined(Option.flatMap(note, decode))?.backend
 
+/** OpenTofu reads it instead of the file of that name that ends in `.tf`. */
+const overtaking = backendFileName.replace(/\.tf$/u, ".tofu")
 const remedy = "so it would be deleted with the Pod; give the configuration a backend, or set spec.backend."
 
 const isBelow = (path: string, directory: string): boolean => path === directory || path.startsWith(`${directory.replace(/\/+$/u, "")}/`)
@@ -21,9 +25,23 @@ const outlives = (path: unknown, mounts: ReadonlyArray<string>): boolean =>
 
 /** Why nothing may be changed; `mounts` are where the task's claims are, and `note` is the content of `terraform.tfstate` in the engine's data directory, which is not there without a backend. */
 export const stateTrouble = (note: Option.Option<string>, mounts: ReadonlyArray<string>): Option.Option<string> => {
-  const backend = Option.getOrUndefined(Option.flatMap(note, decode))?.backend
+  const backend = backendIn(note)
   if (backend === undefined) return Option.some(`The configuration has no backend for its state, ${remedy}`)
   if (backend.type === "inmem") return Option.some(`The backend inmem keeps the state in memory, ${remedy}`)
   if (backend.type !== "local" || outlives(backend.config?.["path"], mounts)) return Option.none()
   return Option.some(`The backend local keeps the state in the Pod's own files, ${remedy} A path on a claim of spec.jobTemplate.volumeClaims is such a backend.`)
 }
+
+/** Where the state would go instead; nothing when it goes through the environment of the command, which no configuration can know beforehand. */
+const elsewhere = (note: Option.Option<string>): string | undefined => {
+  const backend = backendIn(note)
+  if (backend === undefined) return "no backend"
+  if (backend.type !== "http") return `the backend ${backend.type}`
+  const address = backend.config?.["address"] ?? undefined
+  return address === undefined ? undefined : "another address of the backend http"
+}
+
+/** Why nothing of a pool may be planned or changed: an override file that is read after ours, or takes its place, wins over it, and so does what is said to `init`. */
+export const poolStateTrouble = (note: Option.Option<string>): Option.Option<string> =>
+  Option.map(Option.fromUndefinedOr(elsewhere(note)), (found) =>
+    `The state would go to ${found} instead of the pool's server; take the backend or cloud block out of the override file that wins over ${backendFileName} (its name sorts after that, or is ${overtaking}), and any -backend out of TF_CLI_ARGS_init.`)

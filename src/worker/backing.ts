@@ -9,7 +9,7 @@ import type { Seal } from "../schema/seal.ts"
 import type { CommandEnv } from "./engine.ts"
 import type { Segments } from "./folder.ts"
 import type { SendEffects } from "./journal.ts"
-import type { Ship } from "./log-shipper.ts"
+import type { Log, Ship } from "./log-shipper.ts"
 import type { Settings } from "./settings.ts"
 import type { StageFailed } from "./stage-failed.ts"
 
@@ -48,10 +48,10 @@ export interface Backing {
   readonly bringPlan: Option.Option<(place: Provisioned) => Effect.Effect<Seal, StageFailed, Settings>>
   /** What a command gets beside the environment of all. */
   readonly openFor: (command: StageCommand) => Effect.Effect<CommandEnv, StageFailed, Scope.Scope>
-  /** After `init` and before the first command that changes something; `engineDirectory` is the engine's own (TF_DATA_DIR). */
-  readonly mayChange: (engineDirectory: string) => Effect.Effect<void, StageFailed, Settings>
-  /** After that command, however it ended: whether it wrote a state. The last one is saved by then; fails if it is not. */
-  readonly settleState: (place: Provisioned) => Effect.Effect<"unwritten" | "saved", StageFailed>
+  /** After `init` and before any other command; `engineDirectory` is the engine's own (TF_DATA_DIR). Fails when the state would have no place that outlives the Pod, or another than the pool's. */
+  readonly mayRun: (command: StageCommand, engineDirectory: string) => Effect.Effect<void, StageFailed>
+  /** After a command that changes something, however it ended: whether it wrote a state. The last one is saved by then; fails if it is not. */
+  readonly settleState: (place: Provisioned) => Effect.Effect<"unwritten" | "saved", StageFailed, Log>
   /** After that, when no word of what the engine made is on its way any more: gives back the lock of the state, if the engine did and its last state is saved. */
   readonly giveStateBack: Effect.Effect<void>
   /** While this takes long, the AgentTask says that the server has not got all of the stage, and no more once it has succeeded. */

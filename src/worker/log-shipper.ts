@@ -1,6 +1,6 @@
 // The log of a stage: what the engine prints, without secrets, to the worker's own output and, with a pool, to the server by offset.
 // Always holds: nothing unredacted leaves this file, the engine never waits for the server, and what had to be dropped, or the server lost, is marked.
-// Used by worker/stage.ts and worker/engine.ts.
+// Used by worker/stage.ts and worker/engine.ts; worker/container-output.ts marks its gaps alike.
 import { Context, Duration, Effect, Layer, Option, type Scope, Stream } from "effect"
 import { begin, type Redaction, redactor } from "../core/redact.ts"
 import type { Output } from "./exec-loop.ts"
@@ -38,7 +38,7 @@ const tailBytes = 64 * 1024
 /** Chunks are put together up to this size, so that there are never very many of them. */
 const smallBytes = 4096
 
-const gapMark = (bytes: number, why: string) => Buffer.from(`\n[${bytes} bytes of the log are missing here: the server ${why}]\n`)
+export const gapMark = (bytes: number, why: string): Uint8Array => Buffer.from(`\n[${bytes} bytes of the log are missing here: ${why}]\n`)
 
 const make = Effect.fnUntraced(function*({ print, secrets, ship }: Options): Effect.fn.Return<Log["Service"], never, Scope.Scope> {
   const shipping = yield* Option.match(ship, { onNone: () => Effect.succeed<Shipping>({ add: () => {}, flush: () => Effect.void }), onSome: startShipping })
@@ -120,7 +120,7 @@ class Buffered {
 
   /** The next piece, with a mark for what is missing before it. */
   take(): Uint8Array {
-    const parts: Array<Uint8Array> = this.dropped > 0 ? [gapMark(this.dropped, "did not take them in time")] : []
+    const parts: Array<Uint8Array> = this.dropped > 0 ? [gapMark(this.dropped, "the server did not take them in time")] : []
     this.dropped = 0
     let room = pieceBytes
     while (room > 0) {
@@ -160,7 +160,7 @@ const startShipping = Effect.fnUntraced(function*(ship: Ship): Effect.fn.Return<
         Refused: () => Effect.succeed("refused" as const),
         StoredUpTo: ({ end }) => Effect.sync(() => {
           const stored = end - offset
-          piece = stored < 0 ? Buffer.concat([gapMark(-stored, "has lost them"), piece]) : piece.subarray(Math.min(stored, piece.length))
+          piece = stored < 0 ? Buffer.concat([gapMark(-stored, "the server has lost them"), piece]) : piece.subarray(Math.min(stored, piece.length))
           offset = end
           return stored > 0 ? "taken" : "failed"
         })

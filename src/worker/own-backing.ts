@@ -8,20 +8,12 @@ import type { AgentTask, AgentTaskSpec } from "../schema/agent-task.ts"
 import type { Artifact } from "../schema/source.ts"
 import { archiveFile, fetchArchive } from "./archive-url.ts"
 import { unpack } from "./archive.ts"
+import { heedNote } from "./backend-note.ts"
 import type { Backing } from "./backing.ts"
 import { noCommandEnv } from "./engine.ts"
-import { openFolder, readFile } from "./folder.ts"
 import { bringKeptPlan, bringPlannedSource, keepPlan, sealingKey } from "./kept-plan.ts"
 import { Settings } from "./settings.ts"
 import { invalid, type StageFailed } from "./stage-failed.ts"
-
-const backendLimitBytes = 1024 * 1024
-
-const mayChange = (mounts: ReadonlyArray<string>) => Effect.fnUntraced(function*(engineDirectory: string) {
-  const found = yield* Effect.flatMap(openFolder(engineDirectory), (directory) => readFile(directory, ["terraform.tfstate"], backendLimitBytes))
-  const trouble = stateTrouble(Option.map(found, (bytes) => new TextDecoder().decode(bytes)), mounts)
-  if (Option.isSome(trouble)) return yield* invalid(trouble.value)
-}, Effect.scoped)
 
 /** The archive of the task's own source; of a source of Flux it is the one that was written down before the Job was made. */
 const archiveOf = ({ archive, fluxSource }: AgentTaskSpec["source"], pinned: Artifact | undefined): Effect.Effect<Option.Option<Pick<Artifact, "url" | "sha256">>, StageFailed> =>
@@ -42,6 +34,7 @@ export const ownBacking = Effect.fnUntraced(function*({ spec, status }: Pick<Age
   if (plan !== undefined) return yield* invalid("spec.plan needs spec.pool, which keeps the saved plan; a plan that is kept on a claim is source.savedPlan.")
   const archive = yield* archiveOf(source, status.source)
   const savedPlan = Option.fromUndefinedOr(source.savedPlan)
+  const mounts = (jobTemplate?.volumeClaims ?? []).map(({ mountPath }) => mountPath)
   return {
     variables: [],
     secrets: [],
@@ -52,7 +45,7 @@ export const ownBacking = Effect.fnUntraced(function*({ spec, status }: Pick<Age
     sealing: { key: sealingKey(workspace, stage === "plan"), state: Effect.succeed("engine") },
     bringPlan: Option.map(savedPlan, () => bringKeptPlan),
     openFor: () => Effect.succeed(noCommandEnv),
-    mayChange: mayChange((jobTemplate?.volumeClaims ?? []).map(({ mountPath }) => mountPath)),
+    mayRun: ({ mutates }, engineDirectory) => mutates ? heedNote(engineDirectory, (note) => stateTrouble(note, mounts)) : Effect.void, // a plan alone needs no place for a state
     settleState: () => Effect.succeed("unwritten"),
     giveStateBack: Effect.void,
     saidDuring: (wait) => wait,

@@ -1,16 +1,19 @@
 // What a stage of a pool has behind it: archive, variables and saved plan by the task's token, and its state through the gateway.
-// Always holds: an apply runs the approved plan or nothing; what the engine wrote last is confirmed, or the result says it is not.
+// Always holds: an apply runs the approved plan or nothing; its state goes nowhere but through the gateway; what the engine wrote last is confirmed, or the result says it is not.
 // Used by worker/worker.ts.
 import { join } from "node:path"
-import { Effect, Option, Result } from "effect"
+import { Clock, Duration, Effect, Option, Result } from "effect"
+import { poolStateTrouble } from "../core/state-place.ts"
 import type { AgentTaskSpec } from "../schema/agent-task.ts"
 import type { Seal } from "../schema/seal.ts"
 import { stateLimitBytes, type TaskDetails } from "../schema/task-api.ts"
 import { archiveFile } from "./archive-url.ts"
 import { unpack } from "./archive.ts"
+import { heedNote } from "./backend-note.ts"
 import type { Backing, Provisioned } from "./backing.ts"
 import { openFile, readFile, removeFile } from "./folder.ts"
 import { keptStateFile } from "./kept-state.ts"
+import { Log } from "./log-shipper.ts"
 import { Platform } from "./platform.ts"
 import { packPlan, unpackPlan } from "./saved-plan.ts"
 import { Settings } from "./settings.ts"
@@ -18,6 +21,7 @@ import { carryKeptStates } from "./shared-state.ts"
 import { invalid, StageFailed } from "./stage-failed.ts"
 import { type Settled, StateDelivery } from "./state-delivery.ts"
 import { openGateway } from "./state-gateway.ts"
+import { Stop } from "./stop.ts"
 import { TaskStatus } from "./task-status.ts"
 
 const planFile = "saved-plan.tar"
@@ -35,7 +39,8 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
   const platform = yield* Platform
   const delivery = yield* StateDelivery
   const { unsavedDuring } = yield* TaskStatus
-  const { pod, privateDirectory } = yield* Settings
+  const { namespace, pod, privateDirectory, statePatience } = yield* Settings
+  const { tooLate } = yield* Stop
   if (stage !== "plan" && plan === undefined) return yield* refuse(`spec.plan is missing: the ${stage} of a pool's run applies the plan that was approved, and only that; plan again.`)
   const begun = yield* platform.details
   yield* carryKeptStates
@@ -49,15 +54,24 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
     if (Option.isSome(errored)) return inFile(errored.value, why)
     return notSaved(`The last state could be kept nowhere (${unkept.value}), so look for what the stage made before the next run; ${keptStateFile(privateDirectory)} of Pod ${pod.name} on node ${pod.node} is an older one, if it is there. The pool's server has not confirmed the last (${why})`)
   }
+  /** One that no server takes is saved by somebody's hand or not at all, so its Pod stays for as long as for a server that is away. */
+  const byHand = Effect.fnUntraced(function*(file: string, why: string, since: bigint) {
+    const { line } = yield* Log
+    const left = Duration.subtract(statePatience, Duration.nanos((yield* Clock.monotonicTimeNanos) - since))
+    const staysFor = Duration.format(Duration.seconds(Math.max(0, Math.round(Duration.toSeconds(left)))))
+    yield* line(`The engine left its last state in ${file}, which the pool's server does not get (${why}) The Pod stays for ${staysFor}, so save it now, and then cancel the run: kubectl -n ${namespace} exec ${pod.name} -c runner -- cat ${file} >${erroredState}`)
+    yield* unsavedDuring(Effect.andThen(Effect.raceFirst(Effect.sleep(left), tooLate), inFile(file, why)))
+  })
   const settleState = Effect.fnUntraced(function*({ directory, path, root }: Provisioned) {
+    const since = yield* Clock.monotonicTimeNanos
     const file = [...directory, erroredState]
     const errored = join(path, erroredState)
     const read = yield* Effect.result(readFile(root, file, stateLimitBytes))
     const left = Result.getOrElse(read, () => Option.none<Uint8Array>())
     const settled = yield* delivery.settle(left) // what the engine pushed before is not to wait for a file that cannot be read
-    if (Result.isFailure(read)) return yield* inFile(errored, read.failure.message)
+    if (Result.isFailure(read)) yield* byHand(errored, read.failure.message, since)
     if (settled._tag === "Unsaved") return yield* whereabouts(settled, Option.as(left, errored))
-    if (Option.isNone(left) && Option.isSome(yield* Effect.scoped(openFile(root, file)))) return yield* inFile(errored, `it has more than ${stateLimitBytes / 1024 ** 2} MiB.`)
+    if (Option.isNone(left) && Option.isSome(yield* Effect.scoped(openFile(root, file)))) yield* byHand(errored, `it has more than ${stateLimitBytes / 1024 ** 2} MiB.`, since)
     return settled._tag === "Saved" ? "saved" : "unwritten"
   })
 
@@ -86,7 +100,7 @@ export const poolBacking = Effect.fnUntraced(function*({ plan, source, stage }: 
       return seal
     })),
     openFor: ({ mutates }) => Effect.provideService(openGateway(mutates), StateDelivery, delivery),
-    mayChange: () => Effect.void,
+    mayRun: (_, engineDirectory) => heedNote(engineDirectory, poolStateTrouble), // before a plan too, so that nobody approves one whose apply is refused
     settleState,
     giveStateBack: delivery.giveBack,
     saidDuring: unsavedDuring,

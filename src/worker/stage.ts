@@ -14,6 +14,7 @@ import { isEncrypted, stateObjects } from "../core/state-objects.ts"
 import { type AgentTaskSpec, defaultTimeoutSeconds } from "../schema/agent-task.ts"
 import type { StageResult } from "../schema/stage-result.ts"
 import type { Backing, Provisioned } from "./backing.ts"
+import { printed } from "./container-output.ts"
 import { Engine, execLoopFailure, StageStopped, type Workplace } from "./engine.ts"
 import { ExecLoop } from "./exec-loop.ts"
 import { type Journal, makeJournal } from "./journal.ts"
@@ -36,8 +37,6 @@ interface Facts extends Pick<StageResult, "changes" | "hasChanges" | "planDigest
 
 /** How a command ended. */
 type Done = Exit.Exit<unknown, StageFailed | StageStopped>
-
-const printed = (bytes: Uint8Array) => Effect.callback<void>((resume) => void process.stdout.write(bytes, () => resume(Effect.void)))
 
 /** What the stage came to, and how to wait for the end of its log. */
 export interface Ended {
@@ -93,7 +92,8 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
   const journal = yield* makeJournal((yield* Log).redact, backing.sendEffects)
   const commands = stageCommands({ stage: spec.stage, options: spec.options, savedPlan: Option.isSome(approved), events: tellsEvents(name, version) })
   for (const command of commands) {
-    if (command.mutates) yield* Effect.andThen(backing.mayChange(folders.data), asApproved) // again: init had the directory, and somebody else the state
+    if (command.subcommand !== "init") yield* backing.mayRun(command, folders.data)
+    if (command.mutates) yield* asApproved // again: init had the directory, and somebody else the state
     const done = yield* Effect.exit(perform(workplace, command, [mirrors, backing], journal))
     if (command.mutates) yield* settle(backing, place, done, journal, facts)
     const captured = yield* done

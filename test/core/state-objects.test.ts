@@ -18,6 +18,10 @@ describe("stateObjects", () => {
     expect(["new", "old", "other"].map((id) => hasObject(replaced, "time_sleep.a", "id", id))).toEqual([true, true, false])
     expect(hasObject(replaced, "time_sleep.a", undefined, undefined)).toBe(true)
   })
+  it("is found in one pass, however many objects an engine that means harm puts at one address", () => {
+    const many = Array.from({ length: 300_000 }, () => ({}))
+    expect(state(resource({ instances: many })).get("time_sleep.a")).toHaveLength(many.length)
+  })
   it("knows what a failed creation left", () => {
     expect(hasTainted(state(resource({ instances: [{ status: "tainted", attributes: { id: "1" } }] })), "time_sleep.a")).toBe(true)
     expect(hasTainted(state(resource({})), "time_sleep.a")).toBe(false)

@@ -1,7 +1,7 @@
 // Which notes of the engine mean that a state would go with its Pod.
 import { describe, expect, it } from "@effect/vitest"
 import { Option } from "effect"
-import { stateTrouble } from "../../src/core/state-place.ts"
+import { poolStateTrouble, stateTrouble } from "../../src/core/state-place.ts"
 
 const note = (type: string, config: object | null = {}) => Option.some(JSON.stringify({ version: 3, backend: { type, config, hash: 1 } }))
 
@@ -27,4 +27,24 @@ describe("stateTrouble", () => {
     { given: "cloud", found: note("cloud", null) },
     { given: "local on a claim", found: note("local", { path: "/mnt/state/x.tfstate" }) }
   ])("accepts $given", ({ found }) => expect(stateTrouble(found, ["/mnt/state"])).toEqual(Option.none()))
+})
+
+describe("poolStateTrouble", () => {
+  it.each([
+    { given: "local, as a later override file makes it", found: note("local", { path: null }), says: /to the backend local instead/u },
+    { given: "cloud", found: note("cloud", null), says: /to the backend cloud instead/u },
+    { given: "http at an address of its own", found: note("http", { address: "http://user:secret@elsewhere.example/state" }), says: /to another address of the backend http instead/u },
+    { given: "no backend", found: Option.none(), says: /to no backend instead/u },
+    { given: "a note that cannot be read", found: Option.some("{"), says: /to no backend instead/u }
+  ])("refuses $given, and says what to take out", ({ found, says }) => {
+    const trouble = Option.getOrElse(poolStateTrouble(found), () => "nothing")
+    expect(trouble).toMatch(says)
+    expect(trouble).toMatch(/wins over zzzz_agent_job_override\.tf \(its name sorts after that, or is zzzz_agent_job_override\.tofu\)/u)
+    expect(trouble).not.toContain("secret")
+  })
+  it.each([
+    { given: "no address", config: { address: null, retry_max: null } },
+    { given: "a setting that leads nowhere else", config: { address: null, retry_max: 5 } },
+    { given: "nothing", config: null }
+  ])("lets http go on that says $given by itself, since the environment has the address", ({ config }) => expect(poolStateTrouble(note("http", config))).toEqual(Option.none()))
 })

@@ -38,6 +38,31 @@ describe("a stage of a pool", () => {
       expect(log()).toBe("")
     }))
 
+  const own = "terraform {\n  backend \"local\" {}\n}\n"
+  it.live.each([
+    { given: "an override file that sorts after ours", files: { "übungs_override.tf": own }, found: "the backend local" },
+    { given: "the file that OpenTofu reads instead of ours", files: { "zzzz_agent_job_override.tofu": own }, found: "the backend local" },
+    { given: "an init without a backend", files: {}, env: { TF_CLI_ARGS_init: "-backend=false" }, found: "no backend" }
+  ])("is not even planned when its state would go elsewhere by $given", ({ env = {}, files, found }) =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      api.archive = tarGz({ "main.tf": `resource "terraform_data" "a" {}\n`, ...files })
+      const variables = Object.entries(env).map(([name, value]) => ({ name, value, category: "env" }))
+      const { log, status } = yield* ran(poolTask(api, "plan", { variables }), {}, (here) => token(here, api))
+      expect(status, log()).toMatchObject({ phase: "Failed", reason: "InvalidConfiguration", message: expect.stringContaining(`The state would go to ${found} instead of the pool's server`) })
+      expect([log().includes("$ tofu plan"), api.plan]).toEqual([false, undefined])
+    }))
+
+  it.live("keeps its state at the server, whatever backend or cloud block the configuration has elsewhere", () =>
+    Effect.gen(function*() {
+      const api = yield* taskApi
+      const cloud = `terraform {\n  cloud {\n    organization = "o"\n    workspaces {\n      name = "w"\n    }\n  }\n}\n`
+      const digest = yield* planned(api, { "main.tf": `resource "terraform_data" "a" {}\n`, "backend.tf": cloud, "backend_override.tf": own })
+      const { log, status } = yield* ran(poolTask(api, "apply", { plan: { sha256: digest } }), {}, (here) => token(here, api))
+      expect(status.result, log()).toMatchObject({ outcome: "succeeded", statePushed: true })
+      expect(addresses(api)).toEqual(["terraform_data.a"])
+    }))
+
   it.live.each(["archive", "plan"] as const)("starts nothing when the %s is not the approved one", (changed) =>
     Effect.gen(function*() {
       const api = yield* taskApi

@@ -7,6 +7,7 @@ import { join } from "node:path"
 import { sealText } from "../../src/core/seal.ts"
 import { RunId, Sha256, WorkspaceName } from "../../src/schema/names.ts"
 import { openFolder } from "../../src/worker/folder.ts"
+import { Log } from "../../src/worker/log-shipper.ts"
 import { poolBacking } from "../../src/worker/pool-backing.ts"
 import { StateDelivery } from "../../src/worker/state-delivery.ts"
 import { sha256, type TaskApi, tarGz } from "./fake-task-api.ts"
@@ -17,8 +18,10 @@ const state = (serial: number) => JSON.stringify({ version: 4, serial, lineage: 
 const savedPlan = Buffer.concat(Effect.runSync(Stream.runCollect(Stream.make(Tar.file("seal.json", sealText(seal())), Tar.file("plan.tfplan", "the plan")).pipe(Stream.pipeThroughChannel(Tar.encode())))))
 
 /** An apply that is about to start, from an archive of these files. */
-const applying = Effect.fnUntraced(function*(files: Readonly<Record<string, string>>) {
-  const { api, layer, privateDirectory } = yield* poolParts("300 millis", "1 second")
+const applying = Effect.fnUntraced(function*(files: Readonly<Record<string, string>>, statePatience = "1 second") {
+  const { api, endGrace, isUnsaved, layer, privateDirectory } = yield* poolParts("300 millis", statePatience)
+  const told: Array<string> = []
+  const log = Log.layer({ secrets: [], ship: Option.none(), print: (bytes) => Effect.sync(() => void told.push(Buffer.from(bytes).toString("utf8"))) })
   api.archive = tarGz(files)
   api.plan = savedPlan
   const path = join(privateDirectory, "work")
@@ -35,7 +38,8 @@ const applying = Effect.fnUntraced(function*(files: Readonly<Record<string, stri
     const place = { root: yield* openFolder(path), directory: [], path }
     yield* Option.getOrThrow(backing.bringSource)(place.root)
     yield* Option.getOrThrow(backing.bringPlan)(place)
-    return { api, path, privateDirectory, delivery: Context.get(context, StateDelivery), settle: backing.settleState(place), settleIn: (directory: string) => backing.settleState({ ...place, directory: [directory] }) }
+    const settleIn = (...directory: ReadonlyArray<string>) => Effect.provide(backing.settleState({ ...place, directory }), log)
+    return { api, endGrace, isUnsaved, told, path, privateDirectory, delivery: Context.get(context, StateDelivery), mayRun: backing.mayRun, settle: settleIn(), settleIn }
   }).pipe(Effect.provide(context))
 })
 
@@ -46,6 +50,16 @@ const hungUp = Effect.fnUntraced(function*(delivery: StateDelivery["Service"], a
   const pushing = yield* Effect.forkChild(delivery.push(Buffer.from(pushed)))
   yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => isAsked }).pipe(Effect.timeout("30 seconds"))
   yield* Fiber.interrupt(pushing)
+})
+
+describe("the backend that the engine was initialised with", () => {
+  it.live.each([["local", "plan"], ["local", "apply"]] as const)("lets nothing be run when it is %s: %s", ([type, subcommand]) =>
+    Effect.gen(function*() {
+      const { mayRun, path } = yield* applying({ "main.tf": "" })
+      writeFileSync(join(path, "terraform.tfstate"), JSON.stringify({ backend: { type, config: { path: null } } }))
+      const refused = yield* Effect.flip(mayRun({ subcommand, args: [subcommand], output: "printed", mutates: subcommand === "apply" }, path))
+      expect([refused.reason, refused.message]).toEqual(["InvalidConfiguration", expect.stringContaining("The state would go to the backend local")])
+    }))
 })
 
 describe("the state that the engine left", () => {
@@ -83,6 +97,27 @@ describe("the state that the engine left", () => {
       const { message, reason } = yield* Effect.flip(settleIn("x".repeat(300))) // no such name can be opened
       expect([reason, message]).toEqual(["StateNotSaved", expect.stringContaining("errored.tfstate of Pod demo-abcde")])
       expect(api.serials).toEqual([1])
+    }))
+
+  it.live.each([
+    ["is too large to be sent", false, "it has more than 64 MiB."],
+    ["cannot be read", true, "The worker cannot use"]
+  ] as const)("keeps its Pod when it %s, until somebody who has saved it cancels the run", ([, unreadable, why]) =>
+    Effect.gen(function*() {
+      const { endGrace, isUnsaved, path, settleIn, told } = yield* applying({ "main.tf": "" }, "1 hour")
+      const directory = unreadable ? ["x".repeat(300)] : []
+      const file = join(path, "errored.tfstate")
+      if (!unreadable) {
+        writeFileSync(file, state(3))
+        truncateSync(file, 64 * 1024 ** 2 + 1)
+      }
+      const settling = yield* Effect.forkChild(settleIn(...directory))
+      yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => told.length > 0 && isUnsaved() }).pipe(Effect.timeout("30 seconds"))
+      expect(told.join("")).toContain(`The engine left its last state in ${file}, which the pool's server does not get (${why}`)
+      expect(told.join("")).toContain(`The Pod stays for 1h, so save it now, and then cancel the run: kubectl -n tasks exec demo-abcde -c runner -- cat ${file} >errored.tfstate`)
+      expect(settling.pollUnsafe()).toBeUndefined()
+      yield* endGrace
+      expect((yield* Effect.flip(Fiber.join(settling))).reason).toBe("StateNotSaved")
     }))
 })
 

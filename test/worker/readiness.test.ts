@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
+import { type AddressInfo, connect, type Socket } from "node:net"
 import { serveReadiness } from "../../src/worker/readiness.ts"
 
 /** A port that was free a moment ago. */
@@ -14,6 +14,15 @@ const freePort = Effect.callback<number>((resume) => {
 })
 
 const status = (port: number, path = "/readyz") => Effect.promise(async () => (await fetch(`http://127.0.0.1:${port}${path}`)).status)
+
+/** A connection with half a request on it; `closed` completes when the other side has had enough. */
+const half = (port: number, head = "GET /readyz HTTP/1.1\r\n") => Effect.callback<{ readonly socket: Socket; readonly closed: Effect.Effect<void>; readonly said: () => string }>((resume) => {
+  let said = ""
+  const socket = connect(port, "127.0.0.1")
+  const closed = new Promise<void>((done) => void socket.on("error", () => {}).once("close", () => done()))
+  socket.on("data", (bytes) => { said += bytes.toString() })
+  socket.write(head, () => resume(Effect.succeed({ socket, closed: Effect.promise(() => closed), said: () => said })))
+})
 
 describe("readiness", () => {
   it.live("is answered with yes only after the claim", () =>
@@ -31,5 +40,41 @@ describe("readiness", () => {
       const port = yield* freePort
       yield* serveReadiness(port)
       expect(yield* Effect.flip(serveReadiness(port))).toMatchObject({ message: expect.stringContaining(`Port ${port}`) })
+    }))
+
+  it.live("is answered however many connections are held, of which the oldest go", () =>
+    Effect.gen(function*() {
+      const port = yield* freePort
+      yield* yield* serveReadiness(port)
+      const held = yield* Effect.forEach(Array.from({ length: 200 }), () => half(port))
+      expect(yield* status(port)).toBe(200)
+      yield* Effect.forEach(held.slice(0, 136), ({ closed }) => closed, { discard: true })
+      expect(held.slice(-60).some(({ socket }) => socket.destroyed)).toBe(false)
+    }))
+
+  it.live("is given to nobody with a long head", () =>
+    Effect.gen(function*() {
+      const port = yield* freePort
+      yield* serveReadiness(port)
+      const { closed, said } = yield* half(port, `GET /readyz HTTP/1.1\r\nx: ${"a".repeat(5000)}\r\n`)
+      yield* closed
+      expect(said()).toMatch(/^HTTP\/1\.1 431 /u)
+    }))
+
+  it.live("is given to nobody who takes long to ask", () =>
+    Effect.gen(function*() {
+      const port = yield* freePort
+      yield* serveReadiness(port)
+      const { closed, said } = yield* half(port)
+      yield* closed
+      expect(said()).toMatch(/^HTTP\/1\.1 408 /u)
+    }))
+
+  it.live("holds up the end of the process for nobody who asks", () =>
+    Effect.gen(function*() {
+      const port = yield* freePort
+      const { closed, said } = yield* Effect.scoped(Effect.andThen(serveReadiness(port), half(port)))
+      yield* closed
+      expect(said()).toBe("")
     }))
 })

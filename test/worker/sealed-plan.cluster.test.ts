@@ -23,7 +23,7 @@ show) echo '{"resource_changes": [{"mode": "managed", "change": {"actions": ["cr
 *) echo "$*" >> ${calls} ;;
 esac
 case $1 in
-init) ${onInit === "" ? ":" : onInit} ;;
+init) echo '{"backend": {"type": "http"}}' > $TF_DATA_DIR/terraform.tfstate; ${onInit === "" ? ":" : onInit} ;;
 plan) printf 'the plan' > plan.tfplan; printf '# provider' > .terraform.lock.hcl ;;
 esac
 `
