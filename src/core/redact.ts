@@ -1,6 +1,6 @@
 // Takes secrets out of a stream of bytes, in the forms in which programs print them, coloured or not, wherever the stream is cut into chunks.
 // Always holds: every byte that belongs to an occurrence of a form is masked, and bytes are held back only while they may begin one.
-// Used by worker/log-shipper.ts and worker/variables.ts.
+// Used by worker/log-shipper.ts, worker/variables.ts and core/secret-parts.ts.
 import { Base64, Base64Url, Hex } from "effect/encoding"
 import { plainOf } from "./escapes.ts"
 
@@ -8,7 +8,8 @@ import { plainOf } from "./escapes.ts"
 export const shortestSecret = 4
 
 const mask = "***"
-const shortestLine = 6
+/** Lines of a longer secret, and texts within one, have to be longer: more of them are words. */
+export const shortestPart = 6
 /** Longer forms are looked for in pieces of this size, so that little is held back and a part of a long secret is hidden too. */
 const pieceBytes = 64
 
@@ -33,7 +34,7 @@ const jsonForHtml = (text: string): string => json(text).replace(/[<>&\u2028\u20
 const hcl = (text: string): string => json(text).replaceAll("${", "$${").replaceAll("%{", "%%{")
 
 const lines = (secret: string): ReadonlyArray<string> =>
-  secret.includes("\n") ? secret.split(/\r?\n/u).map((line) => line.trim()).filter((line) => line.length >= shortestLine) : []
+  secret.includes("\n") ? secret.split(/\r?\n/u).map((line) => line.trim()).filter((line) => line.length >= shortestPart) : []
 
 /** Every spelling of a secret that is looked for. */
 export const forms = (secret: string): ReadonlyArray<string> => {
