@@ -17,11 +17,17 @@ export const nextEntry = (count: number, told: Told): Option.Option<JournalEntry
 /** The engine is gone, and nothing more will come. */
 export const closing: Told = { kind: "closed", action: "create", address: "" }
 
-/** What an apply of the plan will make. What has the address before is there too, as what is to be destroyed. */
-export const plannedEntries = (creations: ReadonlyArray<Creation>): ReadonlyArray<Told> =>
-  creations.flatMap(({ address: planned, replaces }): ReadonlyArray<Told> => {
-    const address = writtenAddress(planned)
-    return [...(replaces ? [{ kind: "planned", action: "delete", address } as const] : []), { kind: "planned", action: "create", address }]
+/** An apply will make more than could be told. */
+const untold: Told = { kind: "full", action: "create", address: "" }
+
+/** What an apply of the plan will make, if that is known. What has the address before is there too, as what is to be destroyed. */
+export const plannedEntries = (creations: Option.Option<ReadonlyArray<Creation>>): ReadonlyArray<Told> =>
+  Option.match(creations, {
+    onNone: () => [untold],
+    onSome: (known) => known.flatMap(({ address: planned, replaces }): ReadonlyArray<Told> => {
+      const address = writtenAddress(planned)
+      return [...(replaces ? [{ kind: "planned", action: "delete", address } as const] : []), { kind: "planned", action: "create", address }]
+    })
   })
 
 /** What the engine said that it was done with; what was only begun does not count. */

@@ -1,6 +1,6 @@
 // How deeply JSON text is nested and how many values it has, told from its bytes before anything parses it:
 // a parser or a printer that calls itself would run out of stack, and small values take many times their bytes of memory. Whether it is JSON at all is not asked here.
-// Used by server/answer.ts and server/state-versions.ts.
+// Used by core/plan-changes.ts, server/answer.ts and server/state-versions.ts.
 
 const quote = 0x22
 const backslash = 0x5c

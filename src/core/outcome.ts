@@ -31,9 +31,14 @@ export const plainText = (text: string): string => text.replace(escapeSequence, 
 
 const longestSummary = 300
 
+// What the log says is the runner's own choice, so each pattern here looks at no place of it twice.
+
+/** The lines of a log without colours, and without the bars that the engine draws beside an error. */
+const plainLines = (log: string): ReadonlyArray<string> => plainText(log).split("\n").map((line) => line.replace(/^[\s│╷|]+/u, "").trimEnd())
+
 /** The engine's own summary of its last error, from the end of its log. */
 export const errorSummary = (log: string): Option.Option<string> => {
-  const found = [...plainText(log).matchAll(/^[\s│╷|]*Error: +(.+)$/gmu)].at(-1)?.[1]?.trim().replace(/[.:]+$/u, "")
+  const found = plainLines(log).findLast((line) => line.startsWith("Error: "))?.slice("Error: ".length).trim().replace(/(?<![.:])[.:]+$/u, "")
   return Option.map(Option.fromUndefinedOr(found), (summary) => shortened(summary, longestSummary))
 }
 
@@ -42,7 +47,7 @@ const providerTrouble = [
   /Failed to query available provider packages/u,
   /Failed to install provider/u,
   /Failed to resolve provider packages/u,
-  /provider registry .* does not have a provider named/u,
+  /provider registry \S+ does not have a provider named/u,
   /Could not retrieve the list of available versions for provider/u,
   /no available releases match the given constraints/u,
   /Error while installing/u
@@ -53,13 +58,13 @@ const because = (log: string): string => Option.match(errorSummary(log), { onNon
 
 /** The provider that an error speaks of, such as hashicorp/aws. */
 const providerIn = (text: string): string => {
-  const name = /Error: .*?provider ([a-z0-9.-]+(?:\/[A-Za-z0-9_-]+){1,2})/u.exec(text)?.[1]
+  const name = /provider ([a-z0-9.-]+(?:\/[A-Za-z0-9_-]+){1,2})/u.exec(text.slice(text.indexOf("Error: ")))?.[1]
   return name === undefined ? "a provider" : `the provider ${name}`
 }
 
 /** What a failing `init` means: a provider that cannot be had, or a configuration that is wrong. */
 const initFailure = (engine: string, log: string): Omit<Failure, "exitCode"> => {
-  const text = plainText(log).replace(/\s*\n[\s│╷|]*/gu, " ")
+  const text = plainLines(log).filter((line) => line !== "").join(" ")
   return providerTrouble.some((pattern) => pattern.test(text))
     ? { reason: "ProviderMissing", message: `${engine} init cannot install ${providerIn(text)}; put it in the runner's mirror, or let the Pod reach its registry.` }
     : { reason: "InvalidConfiguration", message: `${engine} init failed${because(log)}; correct the configuration, the log has the details.` }

@@ -3,6 +3,7 @@
 // Used by worker/stage.ts.
 import { Option, Schema } from "effect"
 import type { Changes } from "../schema/stage-result.ts"
+import { jsonExcess } from "./json-depth.ts"
 
 const change = Schema.Struct({ actions: Schema.Array(Schema.String), importing: Schema.optionalKey(Schema.Unknown) })
 
@@ -13,6 +14,10 @@ const PlanJson = Schema.Struct({
   applyable: Schema.optionalKey(Schema.Boolean)
 })
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(PlanJson))
+
+/** The runner wrote it: 32 MiB of empty objects would take more than a GiB of the worker's memory, and all of its time. That of ten thousand resources has fewer. */
+const parsable = { levels: 500, values: 2_000_000 }
+const isParsable = (json: string): boolean => jsonExcess(parsable, new TextEncoder().encode(json)) === undefined
 
 /** Something that an apply will make. */
 export interface Creation {
@@ -34,9 +39,9 @@ const isTakenOver = ({ change: { importing }, previous_address: before }: { read
 
 const does = ({ actions }: typeof change.Type): boolean => actions.some((action) => action !== "no-op" && action !== "read")
 
-/** Nothing when the text is not such a JSON, as for a version of the engine that has another one. */
+/** Nothing when the text is not such a JSON, as for a version of the engine that has another one, or has too much in it. */
 export const plannedChanges = (json: string, refreshOnly: boolean): Option.Option<PlannedChanges> =>
-  Option.map(decode(json), (plan) => {
+  Option.map(isParsable(json) ? decode(json) : Option.none(), (plan) => {
     const managed = (plan.resource_changes ?? []).filter(({ mode }) => mode !== "data")
     const resources = managed.map((_) => _.change)
     const left = new Set([...plan.resource_changes ?? [], ...plan.resource_drift ?? []].flatMap(({ address, change: { actions } }) => actions.includes("delete") || actions.includes("forget") ? [address] : []))

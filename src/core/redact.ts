@@ -1,6 +1,6 @@
 // Takes secrets out of a stream of bytes, in the forms in which programs print them, coloured or not, wherever the stream is cut into chunks.
 // Always holds: every byte that belongs to an occurrence of a form is masked, and bytes are held back only while they may begin one.
-// Used by worker/log-shipper.ts and worker/variables.ts.
+// Used by worker/log-shipper.ts, worker/variables.ts and core/secret-parts.ts.
 import { Base64, Base64Url, Hex } from "effect/encoding"
 import { plainOf } from "./escapes.ts"
 
@@ -8,7 +8,8 @@ import { plainOf } from "./escapes.ts"
 export const shortestSecret = 4
 
 const mask = "***"
-const shortestLine = 6
+/** Lines of a longer secret, and texts within one, have to be longer: more of them are words. */
+export const shortestPart = 6
 /** Longer forms are looked for in pieces of this size, so that little is held back and a part of a long secret is hidden too. */
 const pieceBytes = 64
 
@@ -30,25 +31,35 @@ const lowercasePercent = (text: string): string => text.replace(/%[0-9A-F]{2}/gu
 
 const json = (text: string): string => JSON.stringify(text).slice(1, -1)
 const jsonForHtml = (text: string): string => json(text).replace(/[<>&\u2028\u2029]/gu, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`)
+/** As Python writes it. */
+const jsonInAscii = (text: string): string =>
+  json(text).replace(/[^\u0000-\u007f]/gu, (found) => found.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join(""))
 const hcl = (text: string): string => json(text).replaceAll("${", "$${").replaceAll("%{", "%%{")
 
 const lines = (secret: string): ReadonlyArray<string> =>
-  secret.includes("\n") ? secret.split(/\r?\n/u).map((line) => line.trim()).filter((line) => line.length >= shortestLine) : []
+  secret.includes("\n") ? secret.split(/\r?\n/u).map((line) => line.trim()).filter((line) => line.length >= shortestPart) : []
+
+/** Base64 as programs print it in lines: of 76 columns, or of 64 as in PEM. */
+const wrapped = (text: string): ReadonlyArray<string> => [/.{6,76}/gu, /.{6,64}/gu].flatMap((line) => text.match(line) ?? [])
 
 /** Every spelling of a secret that is looked for. */
 export const forms = (secret: string): ReadonlyArray<string> => {
   const bytes = encoder.encode(secret)
-  const texts = [secret, secret.trim(), ...lines(secret)]
+  const inLines = lines(secret)
+  const texts = [secret, secret.trim(), ...inLines]
+  const documents = texts.flatMap((text) => [json(text), jsonForHtml(text), jsonInAscii(text)])
   return [...new Set([
-    ...texts.flatMap((text) => [text, json(text), jsonForHtml(text), hcl(text)]),
+    ...texts.flatMap((text) => [text, hcl(text)]),
+    ...documents,
+    ...documents.map(json), // a document within a document
     percent(secret),
     lowercasePercent(percent(secret)),
     percent(secret).replaceAll("%20", "+"),
     encodeURIComponent(secret.toWellFormed()),
     Hex.encode(bytes),
     Hex.encode(bytes).toUpperCase(),
-    ...base64(bytes, Base64.encode),
-    ...base64(bytes, Base64Url.encode)
+    ...wrapped(Base64.encode(bytes).replaceAll("=", "")),
+    ...[bytes, ...inLines.map((line) => encoder.encode(line))].flatMap((part) => [...base64(part, Base64.encode), ...base64(part, Base64Url.encode)])
   ])].filter((form) => form.length >= shortestSecret)
 }
 

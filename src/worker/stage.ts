@@ -98,9 +98,9 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
     if (command.mutates) yield* settle(backing, place, done, journal, facts)
     const captured = yield* done
     if (command.subcommand === "show") {
-      const { creations, ...planned } = Option.getOrElse(plannedOf(spec, captured), () => ({ creations: [] }))
-      yield* Ref.update(facts, (_) => ({ ..._, ...planned }))
-      if (Option.isSome(backing.sendEffects)) yield* untilStopped(tellPlanned(creations, journal))
+      const planned = plannedOf(spec, captured)
+      yield* Ref.update(facts, (_) => ({ ..._, ...Option.match(planned, { onNone: () => ({}), onSome: ({ changes, hasChanges }) => ({ changes, hasChanges }) }) }))
+      yield* untilStopped(tellPlanned(Option.map(planned, ({ creations }) => creations), journal, Option.isSome(backing.sendEffects)))
     }
   }
   if (spec.stage === "plan" && Option.isSome(backing.keepPlan)) {
@@ -112,8 +112,10 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
 }, Effect.scoped)
 
 /** So that the server knows what an apply was to make, should its worker vanish with what it saw. Best effort: a plan is worth having without. */
-const tellPlanned = Effect.fnUntraced(function*(creations: ReadonlyArray<Creation>, journal: Journal) {
+export const tellPlanned = Effect.fnUntraced(function*(creations: Option.Option<ReadonlyArray<Creation>>, journal: Journal, hasServer: boolean) {
   const { poolPatience } = yield* Settings
+  if (Option.isNone(creations)) yield* (yield* Log).line("What this plan changes is not counted: its JSON is larger than the worker reads, or of a form that it does not know. Split the workspace, or look at the plan above.")
+  if (!hasServer) return
   for (const told of plannedEntries(creations)) journal.add(told)
   yield* journal.flush(poolPatience)
 })

@@ -4,6 +4,7 @@
 import { Effect, Redacted } from "effect"
 import type { InputValue } from "../core/hcl.ts"
 import { shortestSecret } from "../core/redact.ts"
+import { secretParts } from "../core/secret-parts.ts"
 import type { Variable } from "../schema/agent-task.ts"
 import { referencedValue } from "./settings.ts"
 import { invalid, type StageFailed } from "./stage-failed.ts"
@@ -11,6 +12,7 @@ import { invalid, type StageFailed } from "./stage-failed.ts"
 export interface Variables {
   readonly inputs: ReadonlyArray<InputValue>
   readonly env: Readonly<Record<string, string>>
+  /** Each with what it has inside, if it is a document. */
   readonly secrets: ReadonlyArray<string>
   /** Names of secrets that are too short to be taken out of a log. */
   readonly shown: ReadonlyArray<string>
@@ -45,7 +47,7 @@ export const variablesOf = Effect.fnUntraced(function*(spec: ReadonlyArray<Varia
   return {
     inputs: forEngine.map(({ value, variable }) => ({ name: variable.name, value, hcl: variable.hcl === true })),
     env: Object.fromEntries(all.filter(({ variable }) => variable.category === "env").map(({ value, variable }) => [variable.name, value])),
-    secrets: secrets.map(({ value }) => value),
+    secrets: secrets.flatMap(({ value, variable }) => secretParts(value, variable.hcl === true)),
     shown: secrets.filter(({ value }) => value.length < shortestSecret && value !== "").map(({ variable }) => variable.name)
   }
 })

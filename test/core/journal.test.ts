@@ -16,9 +16,10 @@ describe("nextEntry", () => {
 
 describe("plannedEntries", () => {
   it("say what will be made, and that it takes another's place", () =>
-    expect(plannedEntries([{ address: "a.b", replaces: false }, { address: "a.c", replaces: true }]).map(({ action, address, kind }) => `${kind} ${action} ${address}`)).toEqual([
+    expect(plannedEntries(Option.some([{ address: "a.b", replaces: false }, { address: "a.c", replaces: true }])).map(({ action, address, kind }) => `${kind} ${action} ${address}`)).toEqual([
       "planned create a.b", "planned delete a.c", "planned create a.c"
     ]))
+  it("say that there is more than they say when the plan could not be read", () => expect(plannedEntries(Option.none())).toEqual([{ kind: "full", action: "create", address: "" }]))
 })
 
 describe("changesOf", () => {

@@ -37,6 +37,12 @@ describe("commandFailure", () => {
     expect(Option.map(failure, ({ message }) => /^[^\n\u001b]+\.$/u.test(message))).toEqual(Option.some(true))
   })
 
+  it("names the provider of the first error that names one", () =>
+    expect(failureOf(init, exited(1), "provider a/b\nError: Failed to install provider\n\n  Error while installing\n  provider hashicorp/aws v1\nError: provider c/d\n")).toMatchObject(Option.some({ message: expect.stringContaining("the provider hashicorp/aws;") })))
+
+  it.each(["\n", "│\n", " ", "\u2028", "Error: ", "Error: provider a", "provider registry "])("takes no longer for an end of the log full of %j", (filling) =>
+    expect(failureOf(init, exited(1), `Error: Failed to install provider\n${filling.repeat(65_536 / filling.length)}x`)).toMatchObject(Option.some({ reason: "ProviderMissing" })))
+
   it("keeps the engine's exit code", () => expect(failureOf(plan, exited(3))).toMatchObject(Option.some({ exitCode: 3 })))
 })
 
@@ -44,6 +50,10 @@ describe("errorSummary", () => {
   it("is the engine's last error, without colours", () => expect(errorSummary(printed.moduleMissing)).toEqual(Option.some("Unreadable module directory")))
   it("is nothing when no error was printed", () => expect(errorSummary("all is well\n")).toEqual(Option.none()))
   it("is not taken from the middle of a line", () => expect(errorSummary("message: Error: no\n")).toEqual(Option.none()))
+  it("ends without the engine's own full stop", () => expect(errorSummary("│ Error:  it failed...: \n")).toEqual(Option.some("it failed")))
+  it.each(["\n", "│\n", "\u2028", "."])("takes no longer for an end of the log full of %j", (filling) =>
+    expect(errorSummary(`Error: it failed\n${filling.repeat(65_536 / filling.length)}x`)).toEqual(Option.some("it failed")))
+  it("takes no longer for dots before its end", () => expect(errorSummary(`Error: ${".".repeat(65_536)}x`)).toEqual(Option.some(`${".".repeat(299)}…`)))
   it("is cut when it is very long", () => expect(Option.map(errorSummary(`Error: ${"x".repeat(5000)}\n`), (_) => _.length)).toEqual(Option.some(300)))
 })
 

@@ -8,6 +8,12 @@ const json = (plan: object) => JSON.stringify({ format_version: "1.2", ...plan }
 
 describe("plannedChanges", () => {
   it.each([
+    { given: "more values than the worker has memory for", before: "[", one: "{},", times: 1_000_000, after: "{}]" },
+    { given: "more levels than are ever printed", before: "", one: `{"a":`, times: 501, after: `1${"}".repeat(501)}` }
+  ])("are none where there are $given", ({ after, before, one, times }) =>
+    expect(plannedChanges(`{"applyable":true,"resource_changes":[],"more":${before}${one.repeat(times)}${after}}`, false)).toEqual(Option.none()))
+
+  it.each([
     { given: "nothing", plan: {}, counts: [0, 0, 0], hasChanges: false },
     { given: "resources to create, update and delete", plan: { resource_changes: [managed("create"), managed("update"), managed("delete"), managed("no-op")] }, counts: [1, 1, 1], hasChanges: true },
     { given: "a replacement", plan: { resource_changes: [managed("delete", "create")] }, counts: [1, 0, 1], hasChanges: true },

@@ -1,6 +1,6 @@
 // A journal held against the stored state: everything that was made is in one of the two.
 import { describe, expect, it } from "@effect/vitest"
-import { Arbitrary, Schema } from "effect"
+import { Arbitrary, Option, Schema } from "effect"
 import { closing, plannedEntries } from "../../src/core/journal.ts"
 import { endedInOrder, needRescue, stageEffects } from "../../src/core/stage-effects.ts"
 import { stateObjects } from "../../src/core/state-objects.ts"
@@ -54,7 +54,7 @@ describe("stageEffects", () => {
   })
 
   const unseen = (entries: ReadonlyArray<Entry>, state: ReturnType<typeof stored>, inOrder = false) =>
-    stageEffects(numbered(entries), state, inOrder, namedLimit.run, numbered(plannedEntries([{ address: "t.a", replaces: false }, { address: "t.b", replaces: true }]))).unseen?.map(({ address }) => address)
+    stageEffects(numbered(entries), state, inOrder, namedLimit.run, numbered(plannedEntries(Option.some([{ address: "t.a", replaces: false }, { address: "t.b", replaces: true }])))).unseen?.map(({ address }) => address)
 
   it.each([
     { given: "nothing", entries: [], state: [], names: ["t.a", "t.b"] },
@@ -128,7 +128,7 @@ describe("stageEffects of an apply that went on unseen", () => {
     const end = Math.min(diesAt, journal.length)
     const flat = (world: ReadonlyMap<string, ReadonlyArray<string>> = old) => [...world].flatMap(([address, ids]) => ids.map((id) => [address, id] as const))
     const saved = stored(flat(worlds[Math.min(storesAt, end)]))
-    const planned = numbered(plannedEntries(resources.map(({ before }, at) => ({ address: `t.a${at}`, replaces: before }))))
+    const planned = numbered(plannedEntries(Option.some(resources.map(({ before }, at) => ({ address: `t.a${at}`, replaces: before })))))
     const { unknown, unsaved, unseen = [] } = stageEffects(numbered(journal.slice(0, Math.min(heardTo, end))), saved, false, namedLimit.run, planned)
     for (const [address, id] of flat(worlds[end])) {
       const inState = saved.get(address)?.some(({ attributes }) => JSON.stringify(attributes) === JSON.stringify({ id })) === true

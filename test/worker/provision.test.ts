@@ -94,6 +94,12 @@ describe("provision", () => {
       expect(result).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringMatching(says) })
     }))
 
+  it.effect("treats what is inside a secret as one too", () =>
+    Effect.gen(function*() {
+      const { variables } = yield* provisioned(spec({ variables: [{ name: "tokens", value: `["first-token"]`, hcl: true, sensitive: true }, { name: "CLOUD", value: `{"key":"cloud-key"}`, category: "env", sensitive: true }, { name: "names", value: `["a name"]`, hcl: true }] }))
+      expect(variables.secrets).toEqual([`["first-token"]`, "first-token", `{"key":"cloud-key"}`, "cloud-key"])
+    }))
+
   it.effect("takes the values of Secrets from the Pod, and treats them as secret", () =>
     Effect.gen(function*() {
       const reference = { secretKeyRef: { name: "creds", key: "token" } }

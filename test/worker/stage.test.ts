@@ -7,7 +7,7 @@ import type { JournalEntry } from "../../src/schema/effects.ts"
 import type { Backing } from "../../src/worker/backing.ts"
 import { makeJournal, type SendEffects } from "../../src/worker/journal.ts"
 import { Log } from "../../src/worker/log-shipper.ts"
-import { settle } from "../../src/worker/stage.ts"
+import { settle, tellPlanned } from "../../src/worker/stage.ts"
 import { StageFailed } from "../../src/worker/stage-failed.ts"
 import { Stop } from "../../src/worker/stop.ts"
 import { claimedTask } from "./claimed-task.ts"
@@ -43,6 +43,23 @@ const settling = Effect.fnUntraced(function*(failure: ConstructorParameters<type
 
 const failed = { reason: "ExitCode", message: "Failed.", exitCode: 1 } as const
 const killed = { reason: "OutOfMemory", message: "Killed.", exitCode: 137 } as const
+
+describe("a plan that is too large to be read", () => {
+  it.effect("says so in its log, and to the server that its apply makes more than it knows", () =>
+    Effect.gen(function*() {
+      const heard: Array<string> = []
+      const told: Array<string> = []
+      const journal = yield* makeJournal((text) => text, Option.some((entries) => Effect.sync(() => {
+        heard.push(...entries.map(({ kind }) => kind))
+        return { _tag: "StoredUpTo", end: entries.at(-1)?.number ?? 0 } as const
+      })))
+      const telling = yield* Effect.forkChild(tellPlanned(Option.none(), journal, true).pipe(Effect.provide(parts((text) => void told.push(text)))))
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(telling)
+      expect(heard).toEqual(["full"])
+      expect(told.join("")).toContain("larger than the worker reads")
+    }))
+})
 
 describe("a lock of the state", () => {
   it.effect("is given back only when the journal of an engine that was killed has come to its end", () =>

@@ -1,0 +1,84 @@
+// What of a secret is one by itself: all of it, and the texts inside a value that is a document, HCL or JSON, since programs print these without what is around them.
+// Always holds: every text of a document is among them, but short ones and those whose key says that they open nothing (`openNothing`).
+// Used by worker/variables.ts.
+import { Option, Schema } from "effect"
+import { shortestPart } from "./redact.ts"
+
+/** Of one value: more would make every line of a log slow. */
+const mostParts = 1000
+
+/**
+ * Keys of documents such as GOOGLE_CREDENTIALS or a database's secret whose values say where something is or what it is called.
+ * They are in addresses, ids and lines of every resource: hidden, they would make a log unreadable and what was made impossible to import.
+ */
+const openNothing = new Set([
+  "type", "kind", "engine", "name", "region", "location", "zone", "host", "hostname", "user", "username", "email", "clientemail", "database", "dbname", "dbinstanceidentifier", "dbclusteridentifier",
+  "project", "projectid", "quotaprojectid", "universedomain", "accountid", "subscriptionid", "tenantid"
+])
+
+interface Text {
+  /** What the value is called where it stands; nothing within a list. */
+  readonly key: string
+  readonly text: string
+}
+
+const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
+
+const isNode = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === "object" && value !== null
+
+/** The strings of a JSON object or array, however deep it is; none of any other text. */
+const inJson = (document: string): ReadonlyArray<Text> => {
+  if (!/^\s*[{[]/u.test(document)) return []
+  const found: Array<Text> = []
+  const nodes = [Option.getOrUndefined(decode(document))]
+  for (const node of nodes) { // which grows meanwhile
+    if (!isNode(node)) continue
+    for (const [key, value] of Object.entries(node)) {
+      if (typeof value === "string") found.push({ key: Array.isArray(node) ? "" : key, text: value })
+      else nodes.push(value)
+    }
+  }
+  return found
+}
+
+// Each takes all to the end where its own end is missing, so that no place is looked at twice.
+const blank = String.raw`(?:#|\/\/)[^\n]*|\/\*(?:[^*]|\*(?!\/))*(?:\*\/)?|\s+`
+const heredoc = String.raw`<<-?([\w-]+)[^\n]*\n([^]*?)(?:^[ \t]*\1[ \t]*\r?$|$(?![^]))`
+const token = new RegExp(`${blank}|${heredoc}|"((?:[^"\\\\]+|\\\\[^])*)"?|([\\p{ID_Start}_][\\p{ID_Continue}-]*)|(\\d[\\d.]*)|==|[^]`, "gmu")
+
+const escapes: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t" }
+const template = (text: string): string => text.replaceAll("$${", "${").replaceAll("%%{", "%{")
+const unquoted = (literal: string): string =>
+  template(literal.replace(/\\(?:u([0-9A-Fa-f]{4})|U(0[0-9A-Fa-f]{7})|([^]))/gu, (_, short?: string, long?: string, letter = "") => {
+    const code = Number.parseInt(short ?? long ?? "", 16)
+    return Number.isNaN(code) ? escapes[letter] ?? letter : code <= 0x10ffff ? String.fromCodePoint(code) : ""
+  }))
+
+/** The string literals of an HCL expression and its numbers, but no key. */
+const inHcl = (expression: string): ReadonlyArray<Text> => {
+  const tokens = [...expression.matchAll(token)].flatMap(([all, , body, literal, name, number]) => {
+    const text = body === undefined ? literal === undefined ? number : unquoted(literal) : template(body)
+    return text === undefined && name === undefined && /^(?:\s|#|\/\/|\/\*)/u.test(all) ? [] : [{ all, text, name }]
+  })
+  const assigns = (at: number): boolean => tokens[at]?.all === "=" || tokens[at]?.all === ":"
+  return tokens.flatMap(({ text }, at) => {
+    if (text === undefined || (assigns(at + 1) && tokens[at - 1]?.all !== "?")) return []
+    const before = assigns(at - 1) ? tokens[at - 2] : undefined
+    return [{ key: before?.text ?? before?.name ?? "", text }]
+  })
+}
+
+const isPart = ({ key, text }: Text): boolean => text.trim().length >= shortestPart && !openNothing.has(key.replaceAll(/[_-]/gu, "").toLowerCase())
+
+/** The value, and what it has inside: as JSON whatever it is declared as, and also as HCL if it is that. A document within a document is opened too. */
+export const secretParts = (value: string, hcl: boolean): ReadonlyArray<string> => {
+  const parts = new Set([value])
+  const documents = [...inJson(value), ...(hcl ? inHcl(value) : [])]
+  for (const document of documents) { // which grows meanwhile
+    if (parts.size > mostParts) break
+    const inner = inJson(document.text)
+    if (inner.length > 0) documents.push(...inner)
+    if (isPart(document)) parts.add(document.text)
+  }
+  return [...parts]
+}
