@@ -9,7 +9,7 @@ import { taskUidLabel } from "../core/manifest/labels.ts"
 import { isPodOver, startTrouble } from "../core/pod-trouble.ts"
 import { jobName } from "../core/job-name.ts"
 import { millisSince } from "../core/situation.ts"
-import { isOver } from "../core/status.ts"
+import { isCalledOff, isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
 import { holderOf, leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
@@ -187,11 +187,10 @@ export const askLive = Effect.fn("observe.askLive")(function*(world: World, task
 
 /** `at` is of a monotonic clock. */
 export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentTask, policy: TaskPolicy, now: string, at: number): Effect.fn.Return<Asked, KubernetesError | Behind, Kubernetes> {
-  const { metadata, spec, status } = task
-  const { uid } = metadata
+  const { metadata: { uid }, status } = task
   if (isOver(status.phase)) return follows(task) ? { ...nothing, source: yield* source(task) } : nothing
   if (status.claim !== undefined) return Option.isSome(podOf(task, Option.none(), world.pods(uid))) ? nothing : { ...nothing, pods: Option.some(Option.toArray(yield* livePod(task))) }
-  if (spec.cancel === true || metadata.deletionTimestamp !== undefined) return nothing
+  if (isCalledOff(task)) return nothing
   const job = world.job(uid)
   if (Option.isSome(job)) {
     const warning = yield* warningOf(world, task, job.value, now, at)

@@ -7,7 +7,7 @@ import { heldBack } from "../core/draining.ts"
 import { waitsForSource } from "../core/flux-source.ts"
 import { waitsForProof } from "../core/isolation.ts"
 import { type Refusal, Turn } from "../core/observed.ts"
-import { isOfNewerVersion, isOver } from "../core/status.ts"
+import { isCalledOff, isOfNewerVersion, isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
 import type { Uid, WorkspaceName } from "../schema/names.ts"
@@ -100,7 +100,7 @@ export const make = (cache: Pick<Cache, "job" | "keyOf" | "task" | "taskByUid" |
     return { uid, name, workspace, stage, createdAt: creationTimestamp, occupies: has, holds: holders.get(workspace) === uid, refused: !has && isPassedOver(uid) }
   }
   const isOpen = (task: AgentTask): boolean =>
-    !isOver(task.status.phase) && (task.spec.cancel !== true || task.status.claim !== undefined || isOfNewerVersion(task.status.phase)) && (!waitsForSource(task) || occupies(task))
+    !isOver(task.status.phase) && (!isCalledOff(task) || isOfNewerVersion(task.status.phase)) && (!waitsForSource(task) || occupies(task))
   const candidates = (): ReadonlyArray<Candidate> => {
     const found: Array<Candidate> = []
     for (const [, task] of cache.tasks()) if (isOpen(task)) found.push(candidate(task)) // for each task that comes or goes, so nothing is made on the way

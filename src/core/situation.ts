@@ -10,7 +10,7 @@ import { claimLostExitCode } from "./manifest/places.ts"
 import type { JobSeen, Observed } from "./observed.ts"
 import { delayMillis, hadToGo, mostAgain } from "./plan-again.ts"
 import { isEngineOver, isPodOver, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
-import { isOfNewerVersion, isOver } from "./status.ts"
+import { isCalledOff, isOfNewerVersion, isOver } from "./status.ts"
 import type { TaskPolicy } from "./task-policy.ts"
 
 /** What every predicate and response gets: the observation, the policy and the time, in RFC 3339. */
@@ -86,14 +86,13 @@ export const holds = {
   expired: (_) => taskOver(_) && _.observed.expired && !deleted(_),
   final: taskOver,
   deletedUncancelled: (_) => deleted(_) && fromPool(_) && _.observed.task.spec.cancel !== true,
-  deletedByGit: (_) => deleted(_) && !fromPool(_),
   lastWords: (_) => isClaimed(_) && Option.exists(_.observed.pod, (pod) => Option.isSome(pod.lastWords)),
   lost: (_) => isClaimed(_) && Option.match(_.observed.pod, { onNone: () => true, onSome: isEngineOver }),
   unreachable: (_) => isClaimed(_) && Option.exists(_.observed.pod, (pod) => !pod.nodeAnswers),
   unsaved: (_) => isClaimed(_) && _.observed.task.status.reason === "StateUnsaved",
   stopping: (_) => isClaimed(_) && _.observed.task.spec.cancel === true,
   running: isClaimed,
-  cancelled: ({ observed: { task } }) => task.spec.cancel === true,
+  calledOff: ({ observed: { task } }) => isCalledOff(task),
   refusedForGood: ({ observed: { refusal } }) => Option.exists(refusal, ({ kind }) => kind === "NameTaken" || kind === "Denied"),
   foreignJob,
   stuck: (_) => jobDeleting(_) && overdue(_),

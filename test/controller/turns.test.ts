@@ -37,6 +37,19 @@ describe("turns", () => {
     expect(world.turn(task(1))._tag).toBe("Waiting")
   })
 
+  it.each([{ stage: "plan", waits: "ConcurrencyLimit" }, { stage: "apply", waits: "WorkspaceBusy" }] as const)("keeps neither slot nor workspace for a task that was deleted before its claim, whatever finalizer keeps it: $stage", ({ stage, waits }) => {
+    const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
+    const [first, second] = [0, 1].map((index): AgentTask => ({ ...task(index), spec: { ...task(index).spec, stage } }))
+    if (first === undefined || second === undefined) return expect.fail()
+    const deleted = { ...first, metadata: { ...first.metadata, deletionTimestamp: "2026-01-01T00:01:00Z" } }
+    for (const [index, each] of [first, second].entries()) world.setTask(key(index), Option.some(each))
+    expect(world.turn(second)).toMatchObject({ reason: waits })
+    world.setTask(key(0), Option.some(deleted))
+    expect(world.turn(second)._tag).toBe("Admitted")
+    world.setTask(key(0), Option.some({ ...deleted, status: worldOf({ ...plainSeed, life: "claimed" }).task.status })) // in time
+    expect(world.turn(second)).toMatchObject({ reason: waits })
+  })
+
   it("gives the slot back when the Job was refused, and when the task is over", () => {
     const world = make({ ...policy, limits: { total: 1, perWorkspace: 1 } })
     for (const index of [0, 1]) world.setTask(key(index), Option.some(task(index)))

@@ -55,6 +55,19 @@ describe("what chance seldom comes to", () => {
       go("a controller starts"), go("create a task"), ...goesWell(8), go("delete a task"), go("create a task", 1), ...goesWell(14)
     ])).toBeUndefined())
 
+  it.each([{ when: "before it starts", rounds: 0, phase: "Cancelled" }, { when: "while its Pod starts", rounds: 1, phase: "Cancelled" }, { when: "while it runs", rounds: 12, phase: "Succeeded" }])("a task that is deleted $when, and kept by somebody's finalizer, comes to its end and lets the next one start", ({ phase, rounds }) => {
+    const simulation = new Simulation(0)
+    simulation.start("a")
+    for (let round = 0; round < 3; round++) simulation.round({ enginesEnd: false })
+    simulation.create(0)
+    simulation.keepTask(0)
+    for (let round = 0; round < rounds; round++) simulation.round({ enginesEnd: false })
+    simulation.deleteTask(0)
+    simulation.create(1)
+    comeToRest(simulation, 0)
+    expect(simulation.tasks.map(({ status }) => status.phase)).toEqual([phase, "Succeeded"])
+  })
+
   it("a stranger's Job of the derived name stays as it is", () =>
     expect(runSteps(0, [go("a stranger's Job"), go("create a task"), go("a controller starts"), ...goesWell(8)])).toBeUndefined())
 
