@@ -23,7 +23,7 @@ const crashes = "simulation/crash-points.test.ts"
 export const mutants: ReadonlyArray<Mutant> = [
   // what happens next
   { name: "all starts of one second are looked at again at once", file: "src/core/response.ts", from: " + spreadMillis(_.observed.task.metadata.uid)", to: "", test: "core/plan.test.ts" },
-  { name: "a Job that nobody saw is there for ever", file: "src/controller/cache.ts", from: "          fresh.delete(uid)\n          goneJobs", to: "          goneJobs", test: "controller/cache.test.ts" },
+  { name: "a Job that nobody saw is there for ever", file: "src/controller/cache.ts", from: "    fresh.delete(uid)\n    goneJobs", to: "    goneJobs", test: "controller/cache.test.ts" },
   { name: "what is past the history limit stays until it is looked at again", file: "src/controller/mirror.ts", from: "Option.exists(before, (_) => !mayExpire(_)) ?", to: "Option.isNone(before) ?", test: schedules },
   { name: "the newest Pod is the one heard of last", file: "src/controller/observe.ts", from: "Array.sortWith(ofJob, ({ createdAt }) => createdAt, Order.String)", to: "[...ofJob]", test: "controller/observe.test.ts" },
   { name: "a claimed stage counts as unclaimed", file: situation, from: "task.status.claim !== undefined\nconst jobThere", to: "task.status.claim === null\nconst jobThere", test: laws },
