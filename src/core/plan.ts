@@ -65,7 +65,7 @@ export const rows: ReadonlyArray<Row> = [
   { situation: "its source was not asked yet", means: "look again at once", holds: holds.sourceUnasked, respond: respond.askSource },
   { situation: "its source has nothing to run", means: "queue it with what the source lacks; it takes no turn from others", holds: holds.sourceNotReady, respond: respond.waitForSource },
   { situation: "its source has another artifact than it knows", means: "write down which artifact it runs; once claimed, that stays", holds: holds.outdated, respond: respond.pin },
-  { situation: "its Job's name does not follow from its own", means: "write down what the Job will be called, so that the API server knows its Pod by the name", holds: holds.jobUnnamed, respond: respond.nameJob },
+  { situation: "its Job's name is to be written down", means: "write down what the Job will be called where that does not follow from its own name, or was written under other values, so that the API server knows its Pod by the name", holds: holds.jobUnnamed, respond: respond.nameJob },
   { situation: "its turn, and the workspace is free", means: "take the workspace, then make the Job", holds: holds.workspaceFree, respond: respond.takeAndLaunch }
 ]
 

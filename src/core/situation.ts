@@ -5,7 +5,7 @@ import { Equal, Option, Schema } from "effect"
 import type { AgentTask } from "../schema/agent-task.ts"
 import { WaitReason } from "../schema/reason.ts"
 import { isUnpinned, waitsForSource } from "./flux-source.ts"
-import { isPlain } from "./job-name.ts"
+import { isPlain, jobName } from "./job-name.ts"
 import { claimLostExitCode } from "./manifest/places.ts"
 import type { JobSeen, Observed } from "./observed.ts"
 import { delayMillis, hadToGo, mostAgain } from "./plan-again.ts"
@@ -113,6 +113,7 @@ export const holds = {
   sourceUnasked: ({ observed: { source, task } }) => source._tag === "NotAsked" && isUnpinned(task),
   sourceNotReady: ({ observed: { source } }) => source._tag === "NotReady",
   outdated: ({ observed: { source, task } }) => source._tag === "Ready" && isUnpinned(task) && (!Equal.equals(task.status.source, source.artifact) || waitsForSource(task)),
-  jobUnnamed: ({ observed: { task }, policy }) => task.status.job === undefined && !isPlain(policy.basename, task.metadata.name),
+  jobUnnamed: ({ observed: { task: { metadata: { name }, status: { job, launches = 0 } } }, policy: { basename } }) =>
+    job === undefined ? !isPlain(basename, name) : launches === 0 && job.uid === undefined && job.name !== jobName(basename, name),
   workspaceFree: (_) => mutates(_) && _.observed.holder._tag !== "Mine"
 } satisfies Readonly<Record<string, Holds>>

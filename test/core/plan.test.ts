@@ -1,6 +1,7 @@
 // What the table of situations answers, case by case: what was seen, what is done, what the status says.
 import { describe, expect, it } from "@effect/vitest"
 import { Equal, Option } from "effect"
+import { jobName } from "../../src/core/job-name.ts"
 import { plan, rows } from "../../src/core/plan.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { before, noon, perform, plainSeed, policyOf, type Seed, success, worldOf } from "./worlds.ts"
@@ -30,7 +31,7 @@ const cases: ReadonlyArray<Case> = [
   { given: "a source with another artifact", seed: { source: "new" }, situation: "its source has another artifact than it knows", actions: [], phase: "Pending", reason: "Accepted" },
   { given: "a source that is ready after all, whose turn is not known", seed: { life: "queued", source: "known", waitsForSource: true }, situation: "its source has another artifact than it knows", actions: [], phase: "Queued", reason: "Accepted" },
   { given: "another artifact for a task that has been launched with the one it knows", seed: { life: "evicted", launches: 1, source: "new" }, situation: "its turn", actions: ["CreateJob"], phase: "Starting", reason: "JobCreated" },
-  { given: "a task whose name has a dot", seed: { dotted: true }, situation: "its Job's name does not follow from its own", actions: [], phase: "Pending", reason: "Accepted" },
+  { given: "a task whose name has a dot", seed: { dotted: true }, situation: "its Job's name is to be written down", actions: [], phase: "Pending", reason: "Accepted" },
   { given: "a task whose name has a dot, once that is written down", seed: { dotted: true, life: "starting" }, situation: "its last Job vanished before the claim", actions: ["Emit"], phase: "Failed" },
   { given: "a source whose artifact is written down", seed: { source: "known" }, situation: "its turn", actions: ["CreateJob"] },
   { given: "the same artifact under another URL, since Flux deletes the old one", seed: { source: "moved" }, situation: "its source has another artifact than it knows", actions: [], phase: "Pending", reason: "Accepted" },
@@ -234,6 +235,19 @@ describe("plan", () => {
   it("names the Job that is there, though one of today's values would have another name", () => {
     const whole: Seed = { ...plainSeed, job: "active", jobAgeSeconds: 10 }
     expect(plan({ ...policyOf(whole), basename: "renamed" }, worldOf(whole), noon).status.job).toEqual({ name: "agent-job-task", uid: "job-uid" })
+  })
+
+  it.each([
+    { given: "no Job was made", dotted: true, status: {}, situation: "its Job's name is to be written down" },
+    { given: "no Job was made, whose name follows from its own now", dotted: false, status: {}, situation: "its Job's name is to be written down" },
+    { given: "its last Job had that name", dotted: true, status: { phase: "Starting", launches: 1 }, situation: "its turn" }
+  ] as const)("writes down again what the Job will be called, where other values gave it another name: $given", ({ dotted, situation, status }) => {
+    const whole: Seed = { ...plainSeed, dotted, maxLaunches: 2 }
+    const world = worldOf(whole)
+    const former = { ...world, task: { ...world.task, status: { ...status, job: { name: "renamed-task" } } } }
+    const decision = plan(policyOf(whole), former, noon)
+    expect([decision.situation, decision.status.job?.name]).toEqual([situation, jobName(policyOf(whole).basename, world.task.metadata.name)])
+    expect(plan(policyOf(whole), perform(former, decision), noon).situation).not.toBe("its Job's name is to be written down")
   })
 
   it("says that a launch comes again after words of any length, and knows by that that the Job goes", () => {
