@@ -4,6 +4,7 @@
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { mostAgain } from "../../src/core/plan-again.ts"
 import { isCalledOff, isOver, mayFollow } from "../../src/core/status.ts"
+import { leaseName } from "../../src/core/workspace-lease.ts"
 import { agentTasks, jobs, leases, pods } from "../../src/kubernetes/kinds.ts"
 import type { AgentTask, AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { assignmentId } from "../../src/schema/pool-api.ts"
@@ -109,6 +110,17 @@ const judgeLimits = ({ cluster, config: { policy: { limits } }, crowded, tasks }
   const open = new Set<string>(tasks.filter((task) => !isOver(task.status.phase) && !isCalledOff(task)).map(({ metadata }) => metadata.uid))
   const live = cluster.jobs.filter(({ metadata }) => open.has(metadata.ownerReferences?.[0]?.uid ?? ""))
   demand(live.length <= limits.total, "I10", () => `${live.length} tasks have Jobs, but ${limits.total} may run`)
+}
+
+/** Who waits for nobody while no Job is there: neither called off nor claimed, and what holds its workspace neither runs nor has a Pod left. */
+export const waitForNobody = ({ cluster, server, tasks }: Simulation): ReadonlyArray<AgentTask> => {
+  if (server.refuses !== "nothing" || cluster.jobs.some(({ spec }) => spec.template !== undefined)) return []
+  const busy = new Set<string | undefined>([
+    ...tasks.filter(({ status }) => !isOver(status.phase) && status.claim !== undefined).map(({ metadata }) => metadata.uid),
+    ...cluster.pods.map(({ metadata }) => metadata.labels?.[taskUidLabel])
+  ])
+  const held = new Set(server.all(leases).filter((lease) => busy.has(leaseOf(lease).holderIdentity)).map(({ metadata }) => metadata.name))
+  return tasks.filter((task) => !isOver(task.status.phase) && !isCalledOff(task) && !busy.has(task.metadata.uid) && (task.spec.stage === "plan" || !held.has(leaseName(task.spec.workspace))))
 }
 
 const stageOf = ({ task: { spec } }: Engine): string => spec.pool === undefined ? "" : assignmentId(spec.pool.runId, spec.stage, spec.attempt ?? 1)
