@@ -21,6 +21,8 @@ export interface Cache {
   readonly setJob: (key: string, job: Option.Option<Owned<JobSeen>>) => Option.Option<string>
   readonly setPod: (key: string, pod: Option.Option<Owned<PodSeen>>) => Option.Option<string>
   readonly created: (taskUid: string, job: JobSeen) => void
+  /** The API server was asked for this Job and does not have it: if we made it, and no informer has told of it, none will. */
+  readonly missed: (taskUid: string, jobUid: string) => void
   /** A look at all Jobs begins; what this gives is for its end: the tasks whose Job we had made by then and that is not among them, so it is gone though nobody saw it. */
   readonly lookAtJobs: () => () => ReadonlyArray<string>
 }
@@ -66,6 +68,10 @@ export const make = (): Cache => {
   const pods = byTask<PodSeen>()
   const fresh = new Map<string, JobSeen>() // made by us, not seen by the informer yet
   const goneJobs = new Map<string, string>() // task uid → uid of its last Job that is gone: the answer that it was made may come later
+  const lose = (uid: string, seen: JobSeen): void => {
+    fresh.delete(uid)
+    goneJobs.set(uid, seen.uid)
+  }
 
   return {
     task: (key) => Option.fromUndefinedOr(tasks.get(key)),
@@ -103,14 +109,15 @@ export const make = (): Cache => {
     created: (uid, seen) => {
       if (keys.has(uid) && jobs.first(uid) === undefined && goneJobs.get(uid) !== seen.uid) fresh.set(uid, seen)
     },
+    missed: (uid, jobUid) => {
+      const seen = fresh.get(uid)
+      if (seen?.uid === jobUid) lose(uid, seen)
+    },
     lookAtJobs: () => {
       const made = [...fresh]
       return () => {
         const gone = made.filter(([uid, seen]) => fresh.get(uid) === seen)
-        for (const [uid, seen] of gone) {
-          fresh.delete(uid)
-          goneJobs.set(uid, seen.uid)
-        }
+        for (const [uid, seen] of gone) lose(uid, seen)
         return gone.map(([uid]) => uid)
       }
     }

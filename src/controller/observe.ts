@@ -9,7 +9,7 @@ import { taskUidLabel } from "../core/manifest/labels.ts"
 import { isPodOver, startTrouble } from "../core/pod-trouble.ts"
 import { jobName } from "../core/job-name.ts"
 import { millisSince } from "../core/situation.ts"
-import { isOver } from "../core/status.ts"
+import { isCalledOff, isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
 import { holderOf, leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
@@ -69,12 +69,14 @@ const liveJob = ({ metadata, status }: AgentTask, { basename }: TaskPolicy): Rea
   return Effect.map(jobNamed({ namespace: metadata.namespace, name }), Option.filter(({ owner }) => Option.contains(owner, metadata.uid)))
 }
 
-/** The Job of the cache as it is now. */
-const stillThere = ({ metadata: { namespace } }: AgentTask, { name, uid }: JobSeen): Read<JobSeen, Behind> =>
-  Effect.flatMap(jobNamed({ namespace, name }), (found) => Option.match(Option.filter(found, (_) => _.uid === uid), {
-    onNone: () => Effect.fail(new Behind({ object: `Job ${keyOf({ namespace, name })}` })),
+/** The Job of the cache as it is now. That it is gone is told to the world, which may never hear of it otherwise. */
+const stillThere = (world: World, task: AgentTask, { name, uid }: JobSeen): Read<JobSeen, Behind> => {
+  const place = { namespace: task.metadata.namespace, name }
+  return Effect.flatMap(jobNamed(place), (found) => Option.match(Option.filter(found, (_) => _.uid === uid), {
+    onNone: () => Effect.andThen(Effect.sync(() => world.missed(task.metadata.uid, uid)), new Behind({ object: `Job ${keyOf(place)}` })),
     onSome: Effect.succeed
   }))
+}
 
 /** A Job of it went: with its task, perhaps, or with a claim or an end that is not heard of yet. */
 const upToDate = ({ metadata: { name, namespace, resourceVersion, uid } }: AgentTask): Read<void, Behind> =>
@@ -177,7 +179,7 @@ const warningOf = (world: World, task: AgentTask, job: JobSeen, now: string, at:
 
 /** What the API server itself has of the Job that the cache has, and of its Pods, last, since one may come at any time; of one that is gone, how it ended is still known. */
 export const askLive = Effect.fn("observe.askLive")(function*(world: World, task: AgentTask, cached: JobSeen, { warning }: Asked): Effect.fn.Return<Asked, KubernetesError | Behind, Kubernetes> {
-  const job = Option.some(yield* stillThere(task, cached))
+  const job = Option.some(yield* stillThere(world, task, cached))
   const live = yield* podsOf(task, cached)
   const before = world.pods(task.metadata.uid)
   const pods = [...live, ...before.filter((pod) => isPodOver(pod) && !live.some(({ uid }) => uid === pod.uid))]
@@ -187,11 +189,10 @@ export const askLive = Effect.fn("observe.askLive")(function*(world: World, task
 
 /** `at` is of a monotonic clock. */
 export const ask = Effect.fn("observe.ask")(function*(world: World, task: AgentTask, policy: TaskPolicy, now: string, at: number): Effect.fn.Return<Asked, KubernetesError | Behind, Kubernetes> {
-  const { metadata, spec, status } = task
-  const { uid } = metadata
+  const { metadata: { uid }, status } = task
   if (isOver(status.phase)) return follows(task) ? { ...nothing, source: yield* source(task) } : nothing
   if (status.claim !== undefined) return Option.isSome(podOf(task, Option.none(), world.pods(uid))) ? nothing : { ...nothing, pods: Option.some(Option.toArray(yield* livePod(task))) }
-  if (spec.cancel === true || metadata.deletionTimestamp !== undefined) return nothing
+  if (isCalledOff(task)) return nothing
   const job = world.job(uid)
   if (Option.isSome(job)) {
     const warning = yield* warningOf(world, task, job.value, now, at)

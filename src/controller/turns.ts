@@ -7,7 +7,7 @@ import { heldBack } from "../core/draining.ts"
 import { waitsForSource } from "../core/flux-source.ts"
 import { waitsForProof } from "../core/isolation.ts"
 import { type Refusal, Turn } from "../core/observed.ts"
-import { isOfNewerVersion, isOver } from "../core/status.ts"
+import { isCalledOff, isOfNewerVersion, isOver } from "../core/status.ts"
 import type { TaskPolicy } from "../core/task-policy.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
 import type { Uid, WorkspaceName } from "../schema/names.ts"
@@ -97,10 +97,13 @@ export const make = (cache: Pick<Cache, "job" | "keyOf" | "task" | "taskByUid" |
   const candidate = (task: AgentTask): Candidate => {
     const { metadata: { creationTimestamp, name, uid }, spec: { stage, workspace } } = task
     const has = occupies(task)
-    return { uid, name, workspace, stage, createdAt: creationTimestamp, occupies: has, holds: holders.get(workspace) === uid, refused: !has && isPassedOver(uid) }
+    const holder = holders.get(workspace)
+    return { uid, name, workspace, stage, createdAt: creationTimestamp, occupies: has, holds: holder === uid, refused: !has && isPassedOver(uid), shutOut: !has && stage !== "plan" && isOutside(holder) }
   }
   const isOpen = (task: AgentTask): boolean =>
-    !isOver(task.status.phase) && (task.spec.cancel !== true || task.status.claim !== undefined || isOfNewerVersion(task.status.phase)) && (!waitsForSource(task) || occupies(task))
+    !isOver(task.status.phase) && (!isCalledOff(task) || isOfNewerVersion(task.status.phase)) && (!waitsForSource(task) || occupies(task))
+  /** That it is over, or may start, is told by no event of ours: whoever waits for it asks. */
+  const isOutside = (holder: string | undefined): boolean => holder !== undefined && !Option.exists(cache.taskByUid(holder), isOpen)
   const candidates = (): ReadonlyArray<Candidate> => {
     const found: Array<Candidate> = []
     for (const [, task] of cache.tasks()) if (isOpen(task)) found.push(candidate(task)) // for each task that comes or goes, so nothing is made on the way

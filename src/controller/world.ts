@@ -81,6 +81,10 @@ export const make = (initial: TaskPolicy): World => {
       cache.created(uid, job)
       turns.changed()
     },
+    missed: (uid, jobUid) => {
+      cache.missed(uid, jobUid)
+      if (Option.isNone(cache.job(uid))) turns.giveBack(uid)
+    },
     lookAtJobs: () => {
       const over = cache.lookAtJobs()
       return () => {

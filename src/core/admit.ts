@@ -19,17 +19,20 @@ export interface Candidate {
   readonly holds: boolean
   /** The API server does not make its Job for now, for what is its own alone, so that others go first. */
   readonly refused: boolean
+  /** It would change a workspace whose Lease one has that is none of these, such as a task that is gone and whose Pod is on a silent node. */
+  readonly shutOut: boolean
 }
 
 const mutates = (stage: Stage): boolean => stage !== "plan"
 const byAge = (a: Candidate, b: Candidate): number =>
   a.createdAt < b.createdAt ? -1 : a.createdAt > b.createdAt ? 1 : a.uid < b.uid ? -1 : a.uid > b.uid ? 1 : 0
 
-const byRefusal = (a: Candidate, b: Candidate): number => Number(a.refused) - Number(b.refused)
+const goesLast = ({ refused, shutOut }: Candidate): boolean => refused || shutOut
+const byRefusal = (a: Candidate, b: Candidate): number => Number(goesLast(a)) - Number(goesLast(b))
 /** Within one workspace. */
 const byRank = (a: Candidate, b: Candidate): number => Number(b.holds) - Number(a.holds) || byRefusal(a, b) || byAge(a, b)
 
-/** The order of the queue: each workspace's first, then each one's second …, counting what already runs; among equals the oldest; at the end those that were refused. */
+/** The order of the queue: each workspace's first, then each one's second …, counting what already runs; among equals the oldest; at the end those that were refused, or are shut out. */
 const inTurn = (waiting: ReadonlyArray<Candidate>, running: ReadonlyMap<string, number>): ReadonlyArray<Candidate> => {
   const seen = new Map(running)
   return [...waiting].sort(byRank).map((task) => {
@@ -69,6 +72,11 @@ export const admit = (tasks: ReadonlyArray<Candidate>, limits: TaskPolicy["limit
     const other = mutates(task.stage) ? changing.get(task.workspace) : undefined
     const holder = other === task.name ? undefined : other
     const full = total >= limits.total || (perWorkspace.get(task.workspace) ?? 0) >= limits.perWorkspace
+    if (holder === undefined && task.shutOut) {
+      turns.set(task.uid, admitted) // without a slot: it looks at the Lease from time to time, and says who has it
+      changing.set(task.workspace, task.name)
+      continue
+    }
     if (holder === undefined && !full) {
       take(task)
       continue

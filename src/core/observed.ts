@@ -59,7 +59,7 @@ export interface PodSeen {
   readonly lastWords: Option.Option<StageResult>
 }
 
-/** May the task start now, as `admit` decided it together with all others. */
+/** May the task start now, as `admit` decided it together with all others: an apply or destroy with its workspace in hand, else it may look who has that. */
 export type Turn = Data.TaggedEnum<{
   Admitted: {}
   Waiting: { readonly reason: WaitReason; readonly position: number; readonly blockedBy: Option.Option<string> }

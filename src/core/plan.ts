@@ -39,16 +39,15 @@ export const rows: ReadonlyArray<Row> = [
   { situation: "over", means: "keep it as it is, for ever", holds: holds.final, respond: respond.keepOver },
   // somebody wants it away
   { situation: "deleted, not cancelled yet", means: "cancel it first, so that its stage ends in order", holds: holds.deletedUncancelled, respond: respond.cancel },
-  { situation: "deleted, without a pool", means: "nothing: Kubernetes removes Job and Pod, the worker stops in order", holds: holds.deletedByGit, respond: respond.keep },
   // the worker has it
   { situation: "claimed, and the worker left its last words", means: "take the result from the termination message", holds: holds.lastWords, respond: respond.finishWithLastWords },
   { situation: "claimed, and the worker is over without a result", means: "fail as lost and say why; never start it again", holds: holds.lost, respond: respond.finishLost },
   { situation: "claimed, and its node does not answer", means: "wait for evidence, keep the workspace, say so", holds: holds.unreachable, respond: respond.stall },
   { situation: "claimed, and its newest state is not saved", means: "leave it to the worker, which says so itself and takes it back", holds: holds.unsaved, respond: respond.keep },
   { situation: "claimed, and to be cancelled", means: "the worker interrupts the engine once and saves the state", holds: holds.stopping, respond: respond.showStopping },
-  { situation: "claimed", means: "leave it to the worker", holds: holds.running, respond: respond.showRunning },
+  { situation: "claimed", means: "leave it to the worker, which stops in order when Kubernetes removes Job and Pod of a deleted task", holds: holds.running, respond: respond.showRunning },
   // nobody has it
-  { situation: "cancelled before the claim", means: "end it; it never starts", holds: holds.cancelled, respond: respond.finishCancelled },
+  { situation: "cancelled or deleted before the claim", means: "end it; it never starts, and a finalizer that keeps it keeps nothing from others", holds: holds.calledOff, respond: respond.finishCalledOff },
   { situation: "the API server refused its Job for good", means: "fail with the server's words", holds: holds.refusedForGood, respond: respond.finishRefused },
   { situation: "a stranger's Job has its name", means: "fail; never adopt it", holds: holds.foreignJob, respond: respond.finishNameTaken },
   { situation: "its Job is deleted, and does not go", means: "fail after the time that a start has, and say what keeps it: a Pod, or somebody's finalizer", holds: holds.stuck, respond: respond.finishStuck, live: true },
@@ -66,7 +65,7 @@ export const rows: ReadonlyArray<Row> = [
   { situation: "its source was not asked yet", means: "look again at once", holds: holds.sourceUnasked, respond: respond.askSource },
   { situation: "its source has nothing to run", means: "queue it with what the source lacks; it takes no turn from others", holds: holds.sourceNotReady, respond: respond.waitForSource },
   { situation: "its source has another artifact than it knows", means: "write down which artifact it runs; once claimed, that stays", holds: holds.outdated, respond: respond.pin },
-  { situation: "its Job's name does not follow from its own", means: "write down what the Job will be called, so that the API server knows its Pod by the name", holds: holds.jobUnnamed, respond: respond.nameJob },
+  { situation: "its Job's name is to be written down", means: "write down what the Job will be called where that does not follow from its own name, or was written under other values, so that the API server knows its Pod by the name", holds: holds.jobUnnamed, respond: respond.nameJob },
   { situation: "its turn, and the workspace is free", means: "take the workspace, then make the Job", holds: holds.workspaceFree, respond: respond.takeAndLaunch }
 ]
 

@@ -143,7 +143,8 @@ export const showRunning: Respond = (_) => {
 
 // ── nobody has it ──
 
-export const finishCancelled: Respond = (_) => end(_, "Cancelled", "Cancelled", "Cancelled before it started; nothing was run.")
+export const finishCalledOff: Respond = (_) =>
+  end(_, "Cancelled", "Cancelled", `${_.observed.task.spec.cancel === true ? "Cancelled" : "Deleted"} before it started; nothing was run.`)
 
 export const finishRefused: Respond = (_) =>
   Option.match(_.observed.refusal, {

@@ -5,12 +5,12 @@ import { Equal, Option, Schema } from "effect"
 import type { AgentTask } from "../schema/agent-task.ts"
 import { WaitReason } from "../schema/reason.ts"
 import { isUnpinned, waitsForSource } from "./flux-source.ts"
-import { isPlain } from "./job-name.ts"
+import { isPlain, jobName } from "./job-name.ts"
 import { claimLostExitCode } from "./manifest/places.ts"
 import type { JobSeen, Observed } from "./observed.ts"
 import { delayMillis, hadToGo, mostAgain } from "./plan-again.ts"
 import { isEngineOver, isPodOver, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
-import { isOfNewerVersion, isOver } from "./status.ts"
+import { isCalledOff, isOfNewerVersion, isOver } from "./status.ts"
 import type { TaskPolicy } from "./task-policy.ts"
 
 /** What every predicate and response gets: the observation, the policy and the time, in RFC 3339. */
@@ -86,14 +86,13 @@ export const holds = {
   expired: (_) => taskOver(_) && _.observed.expired && !deleted(_),
   final: taskOver,
   deletedUncancelled: (_) => deleted(_) && fromPool(_) && _.observed.task.spec.cancel !== true,
-  deletedByGit: (_) => deleted(_) && !fromPool(_),
   lastWords: (_) => isClaimed(_) && Option.exists(_.observed.pod, (pod) => Option.isSome(pod.lastWords)),
   lost: (_) => isClaimed(_) && Option.match(_.observed.pod, { onNone: () => true, onSome: isEngineOver }),
   unreachable: (_) => isClaimed(_) && Option.exists(_.observed.pod, (pod) => !pod.nodeAnswers),
   unsaved: (_) => isClaimed(_) && _.observed.task.status.reason === "StateUnsaved",
   stopping: (_) => isClaimed(_) && _.observed.task.spec.cancel === true,
   running: isClaimed,
-  cancelled: ({ observed: { task } }) => task.spec.cancel === true,
+  calledOff: ({ observed: { task } }) => isCalledOff(task),
   refusedForGood: ({ observed: { refusal } }) => Option.exists(refusal, ({ kind }) => kind === "NameTaken" || kind === "Denied"),
   foreignJob,
   stuck: (_) => jobDeleting(_) && overdue(_),
@@ -114,6 +113,7 @@ export const holds = {
   sourceUnasked: ({ observed: { source, task } }) => source._tag === "NotAsked" && isUnpinned(task),
   sourceNotReady: ({ observed: { source } }) => source._tag === "NotReady",
   outdated: ({ observed: { source, task } }) => source._tag === "Ready" && isUnpinned(task) && (!Equal.equals(task.status.source, source.artifact) || waitsForSource(task)),
-  jobUnnamed: ({ observed: { task }, policy }) => task.status.job === undefined && !isPlain(policy.basename, task.metadata.name),
+  jobUnnamed: ({ observed: { task: { metadata: { name }, status: { job, launches = 0 } } }, policy: { basename } }) =>
+    job === undefined ? !isPlain(basename, name) : launches === 0 && job.uid === undefined && job.name !== jobName(basename, name),
   workspaceFree: (_) => mutates(_) && _.observed.holder._tag !== "Mine"
 } satisfies Readonly<Record<string, Holds>>

@@ -14,6 +14,10 @@ const isPhase = Schema.is(Phase)
 /** A phase that this version does not know: whether such a task is over, or runs, is for a newer one to say. */
 export const isOfNewerVersion = (phase: string | undefined): boolean => phase !== undefined && !isPhase(phase)
 
+/** Cancelled or deleted before the claim, so that no worker takes it any more: its Job may go, and its slot. Somebody's finalizer may keep what is deleted. */
+export const isCalledOff = ({ metadata, spec, status }: AgentTask): boolean =>
+  status.claim === undefined && (spec.cancel === true || metadata.deletionTimestamp !== undefined)
+
 const rank: Readonly<Record<Phase, number>> = { Pending: 0, Queued: 1, Starting: 2, Running: 3, Succeeded: 4, Failed: 4, Cancelled: 4 }
 /** After a phase of a newer version comes nothing but the end. */
 const rankOf = (phase: string): number => isPhase(phase) ? rank[phase] : rank.Running

@@ -25,7 +25,7 @@ export const reasons = {
   Stopping: "A cancel was asked for; the engine was interrupted once and is given time to save its state.",
   // how it ended
   Completed: "The stage ended with success.",
-  Cancelled: "The task was cancelled.",
+  Cancelled: "The task was cancelled, or deleted before a worker took it.",
   ExitCode: "The engine ended with an error; its log says which.",
   InvalidConfiguration: "The configuration or the task cannot run as it is; the message names what to change.",
   InvalidArchive: "The configuration archive is damaged, too large or holds a forbidden entry.",

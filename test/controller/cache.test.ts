@@ -26,6 +26,16 @@ describe("the cache", () => {
     expect(cache.hadJob("uid-0")).toBe(false)
   })
 
+  it("takes a Job that it made to be gone when the API server does not have it, though no watch tells of it; not one that a watch tells of, nor another", () => {
+    const cache = make()
+    for (const index of [0, 1, 2]) cache.setTask(key(index), Option.some(task(index)))
+    for (const index of [0, 1, 2]) cache.created(`uid-${index}`, job(index).seen)
+    cache.setJob("tasks/job-1", Option.some(job(1)))
+    for (const index of [0, 1]) cache.missed(`uid-${index}`, job(index).seen.uid)
+    cache.missed("uid-2", "former")
+    expect([0, 1, 2].map((index) => [Option.isSome(cache.job(`uid-${index}`)), cache.hadJob(`uid-${index}`)])).toEqual([[false, true], [true, false], [true, false]])
+  })
+
   it("forgets everything of a task that was deleted and made again under its name", () => {
     const cache = make()
     cache.setTask(key(0), Option.some(task(0)))

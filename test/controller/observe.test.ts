@@ -215,6 +215,22 @@ describe("a Job that goes while its task is looked at", () => {
     }))
 })
 
+describe("a Job that was made and deleted during a look at all Jobs, whose answer came after that", () => {
+  it.effect("is gone as soon as the API server is asked for it, and its slot is free: no watch would ever tell", () =>
+    Effect.gen(function*() {
+      const { kubernetes } = instantCluster()
+      const { job, task } = worldOf({ ...plainSeed, job: "active", jobAgeSeconds: 4000 })
+      const world = make(policy)
+      world.setTask("tasks/task", Option.some(task))
+      world.reserve("task-uid")
+      world.lookAtJobs()()
+      world.created("task-uid", Option.getOrThrow(job))
+      world.looked({ task, job, pod: Option.none(), warning: Option.none(), turn: world.turn(task) }, 0)
+      expect(yield* Effect.flip(looked(kubernetes, world, task, { at: 180_000 }))).toMatchObject({ _tag: "Behind" })
+      expect([world.job("task-uid"), world.hadJob("task-uid"), world.isReserved("task-uid")]).toEqual([Option.none(), true, false])
+    }))
+})
+
 describe("a task that had a Job", () => {
   it.effect.each([
     { given: "it is as the cache has it", live: "task-uid", behind: false },

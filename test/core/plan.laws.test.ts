@@ -40,6 +40,13 @@ describe("plan", () => {
     if (isOver(worldOf(seed).task.status.phase)) expect(starts(seed)).toBe(false)
   })
 
+  it.prop("ends what was cancelled or deleted before the claim, and leaves it to nobody", [Seed], ([seed]) => {
+    const { status } = worldOf(seed).task
+    if (isOver(status.phase) || status.claim !== undefined) return
+    expect(decide({ ...seed, cancel: true }).status.phase).toBe("Cancelled")
+    expect(decide({ ...seed, pool: false, deleted: true }).status.phase).toBe("Cancelled")
+  })
+
   it.prop("never deletes a stranger's Job, nor looks again and again at one", [Seed], ([seed]) => {
     const { actions, requeueAfterMillis } = decide({ ...seed, job: "foreign" })
     expect(actions.filter(Action.$is("DeleteJob"))).toEqual([])
@@ -124,13 +131,13 @@ describe("plan", () => {
 
   it.prop("explains every wait: who is queued has a reason, a position and a sentence", [Seed], ([seed]) => {
     const { message, phase, queue, reason } = decide(seed).status
-    if (phase !== "Queued" || reason === "Accepted" || worldOf(seed).task.metadata.deletionTimestamp !== undefined) return
+    if (phase !== "Queued" || reason === "Accepted" || (seed.deleted && seed.pool && !seed.cancel)) return
     expect(queue).toMatchObject({ reason, position: expect.any(Number) })
     expect(message).toMatch(/\S/u)
   })
 
   it.prop("leaves a claimed stage alone while its node does not answer", [Seed], ([seed]) => {
-    const silent: Seed = { ...seed, life: "claimed", pod: "silent", worker: "running", deleted: false }
+    const silent: Seed = { ...seed, life: "claimed", pod: "silent", worker: "running", deleted: seed.deleted && !seed.pool }
     const { actions, status } = decide(silent)
     expect(status).toMatchObject({ phase: "Running", reason: "NodeUnreachable" })
     expect(actions).toEqual([])

@@ -1,6 +1,7 @@
 // What the table of situations answers, case by case: what was seen, what is done, what the status says.
 import { describe, expect, it } from "@effect/vitest"
 import { Equal, Option } from "effect"
+import { jobName } from "../../src/core/job-name.ts"
 import { plan, rows } from "../../src/core/plan.ts"
 import { Uid } from "../../src/schema/names.ts"
 import { before, noon, perform, plainSeed, policyOf, type Seed, success, worldOf } from "./worlds.ts"
@@ -30,7 +31,7 @@ const cases: ReadonlyArray<Case> = [
   { given: "a source with another artifact", seed: { source: "new" }, situation: "its source has another artifact than it knows", actions: [], phase: "Pending", reason: "Accepted" },
   { given: "a source that is ready after all, whose turn is not known", seed: { life: "queued", source: "known", waitsForSource: true }, situation: "its source has another artifact than it knows", actions: [], phase: "Queued", reason: "Accepted" },
   { given: "another artifact for a task that has been launched with the one it knows", seed: { life: "evicted", launches: 1, source: "new" }, situation: "its turn", actions: ["CreateJob"], phase: "Starting", reason: "JobCreated" },
-  { given: "a task whose name has a dot", seed: { dotted: true }, situation: "its Job's name does not follow from its own", actions: [], phase: "Pending", reason: "Accepted" },
+  { given: "a task whose name has a dot", seed: { dotted: true }, situation: "its Job's name is to be written down", actions: [], phase: "Pending", reason: "Accepted" },
   { given: "a task whose name has a dot, once that is written down", seed: { dotted: true, life: "starting" }, situation: "its last Job vanished before the claim", actions: ["Emit"], phase: "Failed" },
   { given: "a source whose artifact is written down", seed: { source: "known" }, situation: "its turn", actions: ["CreateJob"] },
   { given: "the same artifact under another URL, since Flux deletes the old one", seed: { source: "moved" }, situation: "its source has another artifact than it knows", actions: [], phase: "Pending", reason: "Accepted" },
@@ -91,11 +92,17 @@ const cases: ReadonlyArray<Case> = [
   { given: "a Job deleted before the claim, none to go", seed: { life: "starting", launches: 1 }, situation: "its last Job vanished before the claim", actions: ["Emit"], phase: "Failed", reason: "Lost" },
   { given: "a Job that went before a word was said on it, one more to go", seed: { hadJob: true, maxLaunches: 2 }, situation: "its turn", actions: ["CreateJob"], phase: "Starting", reason: "JobCreated" },
   { given: "a Job that went before a word was said on it, none to go", seed: { hadJob: true }, situation: "its last Job vanished before the claim", actions: ["Emit"], phase: "Failed", reason: "Lost" },
-  { given: "a cancel before the claim", seed: { life: "starting", job: "active", cancel: true }, situation: "cancelled before the claim", actions: ["Emit"], phase: "Cancelled", reason: "Cancelled" },
+  { given: "a cancel before the claim", seed: { life: "starting", job: "active", cancel: true }, situation: "cancelled or deleted before the claim", actions: ["Emit"], phase: "Cancelled", reason: "Cancelled" },
+  { given: "a deleted task that nobody has claimed, whatever keeps it", seed: { deleted: true }, situation: "cancelled or deleted before the claim", actions: ["Emit"], phase: "Cancelled", reason: "Cancelled" },
+  { given: "a deleted task whose Job starts", seed: { life: "starting", job: "active", deleted: true }, situation: "cancelled or deleted before the claim", actions: ["Emit"], phase: "Cancelled", reason: "Cancelled" },
+  { given: "a deleted task that was ended, whose Job still starts", seed: { life: "cancelled", job: "active", deleted: true }, situation: "over, but its Job goes on", actions: ["DeleteJob"], phase: "Cancelled" },
   { given: "a cancelled task whose Job still starts", seed: { life: "cancelled", job: "active", cancel: true }, situation: "over, but its Job goes on", actions: ["DeleteJob"], phase: "Cancelled" },
   { given: "a stranger's Job under the name of a task that is over", seed: { life: "failed", job: "foreign" }, situation: "over", actions: [], phase: "Failed" },
   { given: "a result whose Job is about to end", seed: { life: "succeeded", job: "active" }, situation: "over", actions: [], phase: "Succeeded" },
   { given: "a claimed task that runs", seed: { life: "claimed", job: "active", pod: "Running", worker: "running" }, situation: "claimed", actions: [], phase: "Running", reason: "Claimed" },
+  { given: "a deleted task without a pool that runs", seed: { life: "claimed", deleted: true, job: "active", pod: "Running", worker: "running" }, situation: "claimed", actions: [], phase: "Running", reason: "Claimed" },
+  { given: "a deleted task without a pool whose Pod is gone", seed: { life: "claimed", deleted: true }, situation: "claimed, and the worker is over without a result", actions: ["Emit"], phase: "Failed", reason: "NodeLost" },
+  { given: "a deleted task without a pool whose worker left a result in its termination message", seed: { life: "claimed", deleted: true, job: "complete", pod: "Succeeded", worker: "Completed", lastWords: true }, situation: "claimed, and the worker left its last words", actions: [], phase: "Succeeded", reason: "Completed" },
   { given: "a cancel after the claim", seed: { life: "claimed", job: "active", pod: "Running", worker: "running", cancel: true }, situation: "claimed, and to be cancelled", actions: [], phase: "Running", reason: "Stopping" },
   { given: "a claimed task whose newest state is not saved", seed: { life: "unsaved", job: "active", pod: "Running", worker: "running" }, situation: "claimed, and its newest state is not saved", actions: [], phase: "Running", reason: "StateUnsaved" },
   { given: "a cancel while the newest state is not saved", seed: { life: "unsaved", job: "active", pod: "Running", worker: "running", cancel: true }, situation: "claimed, and its newest state is not saved", actions: [], phase: "Running", reason: "StateUnsaved" },
@@ -123,7 +130,7 @@ describe("plan", () => {
 
   it("has a case for every row of its table", () => {
     const covered = new Set(cases.map(({ situation }) => situation))
-    expect(rows.map(({ situation }) => situation).filter((_) => !covered.has(_))).toEqual(["in a phase of a newer version", "deleted, without a pool"])
+    expect(rows.map(({ situation }) => situation).filter((_) => !covered.has(_))).toEqual(["in a phase of a newer version"])
   })
 
   it.each([
@@ -230,6 +237,19 @@ describe("plan", () => {
     expect(plan({ ...policyOf(whole), basename: "renamed" }, worldOf(whole), noon).status.job).toEqual({ name: "agent-job-task", uid: "job-uid" })
   })
 
+  it.each([
+    { given: "no Job was made", dotted: true, status: {}, situation: "its Job's name is to be written down" },
+    { given: "no Job was made, whose name follows from its own now", dotted: false, status: {}, situation: "its Job's name is to be written down" },
+    { given: "its last Job had that name", dotted: true, status: { phase: "Starting", launches: 1 }, situation: "its turn" }
+  ] as const)("writes down again what the Job will be called, where other values gave it another name: $given", ({ dotted, situation, status }) => {
+    const whole: Seed = { ...plainSeed, dotted, maxLaunches: 2 }
+    const world = worldOf(whole)
+    const former = { ...world, task: { ...world.task, status: { ...status, job: { name: "renamed-task" } } } }
+    const decision = plan(policyOf(whole), former, noon)
+    expect([decision.situation, decision.status.job?.name]).toEqual([situation, jobName(policyOf(whole).basename, world.task.metadata.name)])
+    expect(plan(policyOf(whole), perform(former, decision), noon).situation).not.toBe("its Job's name is to be written down")
+  })
+
   it("says that a launch comes again after words of any length, and knows by that that the Job goes", () => {
     const whole: Seed = { ...plainSeed, life: "starting", launches: 1, job: "failed", pod: "Evicted" }
     const world = worldOf(whole)
@@ -330,11 +350,6 @@ describe("plan", () => {
     const world = worldOf(whole)
     const status = { ...world.task.status, phase: "Moonlit" }
     expect(plan(policyOf(whole), { ...world, task: { ...world.task, status } }, noon)).toEqual({ situation: "in a phase of a newer version", live: false, actions: [], status, words: [], requeueAfterMillis: Option.none() })
-  })
-
-  it("leaves a deleted task without a pool to Kubernetes", () => {
-    const whole: Seed = { ...plainSeed, life: "claimed", deleted: true, job: "active", pod: "Running", worker: "running" }
-    expect(plan(policyOf(whole), worldOf(whole), noon)).toMatchObject({ situation: "deleted, without a pool", actions: [] })
   })
 
   it("ends Kubernetes' words as a sentence before it goes on", () => {

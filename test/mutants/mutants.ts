@@ -23,11 +23,12 @@ const crashes = "simulation/crash-points.test.ts"
 export const mutants: ReadonlyArray<Mutant> = [
   // what happens next
   { name: "all starts of one second are looked at again at once", file: "src/core/response.ts", from: " + spreadMillis(_.observed.task.metadata.uid)", to: "", test: "core/plan.test.ts" },
-  { name: "a Job that nobody saw is there for ever", file: "src/controller/cache.ts", from: "          fresh.delete(uid)\n          goneJobs", to: "          goneJobs", test: "controller/cache.test.ts" },
+  { name: "a Job that nobody saw is there for ever", file: "src/controller/cache.ts", from: "    fresh.delete(uid)\n    goneJobs", to: "    goneJobs", test: "controller/cache.test.ts" },
   { name: "what is past the history limit stays until it is looked at again", file: "src/controller/mirror.ts", from: "Option.exists(before, (_) => !mayExpire(_)) ?", to: "Option.isNone(before) ?", test: schedules },
   { name: "the newest Pod is the one heard of last", file: "src/controller/observe.ts", from: "Array.sortWith(ofJob, ({ createdAt }) => createdAt, Order.String)", to: "[...ofJob]", test: "controller/observe.test.ts" },
   { name: "a claimed stage counts as unclaimed", file: situation, from: "task.status.claim !== undefined\nconst jobThere", to: "task.status.claim === null\nconst jobThere", test: laws },
-  { name: "a cancel before the claim is not seen", file: situation, from: "cancelled: ({ observed: { task } }) => task.spec.cancel === true", to: "cancelled: () => false", test: laws },
+  { name: "a cancel before the claim is not seen", file: situation, from: "calledOff: ({ observed: { task } }) => isCalledOff(task)", to: "calledOff: () => false", test: laws },
+  { name: "a deleted task that a finalizer keeps has its slot for ever", file: "src/core/status.ts", from: "spec.cancel === true || metadata.deletionTimestamp !== undefined", to: "spec.cancel === true", test: "controller/turns.test.ts" },
   { name: "a stranger's Job is adopted", file: situation, from: "!Option.contains(owner, task.metadata.uid)", to: "Option.isNone(owner) && task.metadata.uid === \"\"", test: "core/plan.test.ts" },
   { name: "launches are not counted", file: situation, from: "launchesSpent: (_) => Option.isNone", to: "launchesSpent: (_) => _.now === \"\" && Option.isNone", test: laws },
   { name: "a workspace that is taken is no reason to wait", file: situation, from: "workspaceTaken: (_) => mutates(_) && ", to: "workspaceTaken: (_) => !mutates(_) && ", test: laws },

@@ -3,7 +3,8 @@
 // Used by test/simulation/run.
 import { taskUidLabel } from "../../src/core/manifest/labels.ts"
 import { mostAgain } from "../../src/core/plan-again.ts"
-import { isOver, mayFollow } from "../../src/core/status.ts"
+import { isCalledOff, isOver, mayFollow } from "../../src/core/status.ts"
+import { leaseName } from "../../src/core/workspace-lease.ts"
 import { agentTasks, jobs, leases, pods } from "../../src/kubernetes/kinds.ts"
 import type { AgentTask, AgentTaskStatus } from "../../src/schema/agent-task.ts"
 import { assignmentId } from "../../src/schema/pool-api.ts"
@@ -52,7 +53,7 @@ const judgeTask = (simulation: Simulation, { before, object, type }: Change): vo
     const had = [...simulation.launched.get(metadata.uid) ?? []].filter((job) => !simulation.takenAway.has(job)).length
     demand((to.launches ?? 0) >= had, "I17", () => `${named} failed after ${to.launches} launches, it says, but ${had} Jobs of it had a Pod`)
   }
-  if (to.claim !== undefined && from.claim === undefined) demand(spec.cancel !== true, "I6", () => `${named} was claimed after its cancel`)
+  if (to.claim !== undefined && from.claim === undefined) demand(spec.cancel !== true && metadata.deletionTimestamp === undefined, "I6", () => `${named} was claimed after its cancel or deletion`)
   if (to.phase === "Succeeded") {
     const known = truth.results.get(metadata.uid)
     demand(to.claim !== undefined && to.result?.outcome === "succeeded" && to.result.exitCode === 0 && same(to.result, known), "I7", () => `${named} is Succeeded, but its worker says ${JSON.stringify(known)}`)
@@ -103,12 +104,23 @@ const judgeTruth = ({ truth: { engines } }: Simulation): void => {
   }
 }
 
-/** Slots are derived from objects, so one controller alone never gives more than there are. Who was cancelled before the claim never runs. */
+/** Slots are derived from objects, so one controller alone never gives more than there are. Who was cancelled or deleted before the claim never runs. */
 const judgeLimits = ({ cluster, config: { policy: { limits } }, crowded, tasks }: Simulation): void => {
   if (crowded) return
-  const open = new Set<string>(tasks.filter(({ spec, status }) => !isOver(status.phase) && (spec.cancel !== true || status.claim !== undefined)).map(({ metadata }) => metadata.uid))
+  const open = new Set<string>(tasks.filter((task) => !isOver(task.status.phase) && !isCalledOff(task)).map(({ metadata }) => metadata.uid))
   const live = cluster.jobs.filter(({ metadata }) => open.has(metadata.ownerReferences?.[0]?.uid ?? ""))
   demand(live.length <= limits.total, "I10", () => `${live.length} tasks have Jobs, but ${limits.total} may run`)
+}
+
+/** Who waits for nobody while no Job is there: neither called off nor claimed, and what holds its workspace neither runs nor has a Pod left. */
+export const waitForNobody = ({ cluster, server, tasks }: Simulation): ReadonlyArray<AgentTask> => {
+  if (server.refuses !== "nothing" || cluster.jobs.some(({ spec }) => spec.template !== undefined)) return []
+  const busy = new Set<string | undefined>([
+    ...tasks.filter(({ status }) => !isOver(status.phase) && status.claim !== undefined).map(({ metadata }) => metadata.uid),
+    ...cluster.pods.map(({ metadata }) => metadata.labels?.[taskUidLabel])
+  ])
+  const held = new Set(server.all(leases).filter((lease) => busy.has(leaseOf(lease).holderIdentity)).map(({ metadata }) => metadata.name))
+  return tasks.filter((task) => !isOver(task.status.phase) && !isCalledOff(task) && !busy.has(task.metadata.uid) && (task.spec.stage === "plan" || !held.has(leaseName(task.spec.workspace))))
 }
 
 const stageOf = ({ task: { spec } }: Engine): string => spec.pool === undefined ? "" : assignmentId(spec.pool.runId, spec.stage, spec.attempt ?? 1)

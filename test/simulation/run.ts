@@ -2,7 +2,7 @@
 // A schedule that fails is made as short as it gets by leaving steps out and faults away.
 // Used by the tests beside it and by test/simulation/main.
 import { isOver } from "../../src/core/status.ts"
-import { judge, judgeEnd, Violation } from "./invariants.ts"
+import { judge, judgeEnd, Violation, waitForNobody } from "./invariants.ts"
 import { Simulation } from "./simulation.ts"
 import { perform, schedule, type Step } from "./steps.ts"
 
@@ -18,6 +18,21 @@ const hasPool = (seed: number): boolean => seed % poolEvery === 0
 const longestRounds = 600
 /** Rounds of up to 30 s without anything to do: longer than anybody backs off. */
 const longestSilence = 4
+
+/** Whatever is broken still, while no Job is there one of those that may start does, before all have fallen silent. */
+const comeToStart = (simulation: Simulation, judged: number): number => {
+  let from = judged
+  let still = 0
+  for (let round = 0; waitForNobody(simulation).length > 0; round++) {
+    if (still >= longestSilence || round >= longestRounds) throw new Violation("I12", `no Job is there, and nobody starts of ${waitForNobody(simulation).map(({ metadata, status }) => `${metadata.name}, which says: ${status.message}`).join("; ")}`)
+    simulation.keepControlled()
+    const moved = simulation.round({ enginesEnd: false })
+    from = judge(simulation, from)
+    still = moved ? 0 : still + 1
+    if (!moved) simulation.thread.pass(Math.min(Math.max(simulation.thread.untilWake, 0), 30_000))
+  }
+  return from
+}
 
 /** Until everything is over and nothing moves any more; at most a few hours of its time. */
 export const comeToRest = (simulation: Simulation, judged: number): number => {
@@ -67,7 +82,7 @@ export const runSteps = (seed: number, steps: ReadonlyArray<Step>): Violation | 
       perform(simulation, step)
       judged = judge(simulation, judged)
     }
-    comeToRest(simulation, judged)
+    comeToRest(simulation, comeToStart(simulation, judged))
     stayAtRest(simulation)
     return undefined
   } catch (error) {

@@ -55,6 +55,40 @@ describe("what chance seldom comes to", () => {
       go("a controller starts"), go("create a task"), ...goesWell(8), go("delete a task"), go("create a task", 1), ...goesWell(14)
     ])).toBeUndefined())
 
+  it.each([{ when: "before it starts", rounds: 0, phase: "Cancelled" }, { when: "while its Pod starts", rounds: 1, phase: "Cancelled" }, { when: "while it runs", rounds: 12, phase: "Succeeded" }])("a task that is deleted $when, and kept by somebody's finalizer, comes to its end and lets the next one start", ({ phase, rounds }) => {
+    const simulation = new Simulation(0)
+    simulation.start("a")
+    for (let round = 0; round < 3; round++) simulation.round({ enginesEnd: false })
+    simulation.create(0)
+    simulation.keepTask(0)
+    for (let round = 0; round < rounds; round++) simulation.round({ enginesEnd: false })
+    simulation.deleteTask(0)
+    simulation.create(1)
+    comeToRest(simulation, 0)
+    expect(simulation.tasks.map(({ status }) => status.phase)).toEqual([phase, "Succeeded"])
+  })
+
+  it("an apply that waits for a workspace whose holder is gone, with its Pod on a silent node, takes no slot from others and says whom it waits for", () => {
+    const simulation = new Simulation(0) // three slots
+    const goOn = (rounds: number) => {
+      for (let round = 0; round < rounds; round++) simulation.round({ enginesEnd: false })
+    }
+    simulation.start("a")
+    simulation.create(0)
+    goOn(12)
+    simulation.cluster.setNode("node-0", "cut off")
+    simulation.deleteTask(0)
+    goOn(4)
+    simulation.create(1)
+    goOn(4)
+    for (const template of [2, 3, 4]) simulation.create(template)
+    goOn(8)
+    expect(simulation.tasks.map(({ metadata: { name }, status: { message } }) => [name, message])).toContainEqual(["task-1", "Waits for task-0, which holds workspace one."])
+    expect(simulation.cluster.jobs.map(({ metadata }) => metadata.name).sort()).toEqual(["agent-job-task-2", "agent-job-task-3", "agent-job-task-4"])
+    comeToRest(simulation, 0)
+    expect(simulation.tasks.map(({ status }) => status.phase)).toEqual(["Succeeded", "Succeeded", "Succeeded", "Succeeded"])
+  })
+
   it("a stranger's Job of the derived name stays as it is", () =>
     expect(runSteps(0, [go("a stranger's Job"), go("create a task"), go("a controller starts"), ...goesWell(8)])).toBeUndefined())
 

@@ -134,6 +134,14 @@ export class Simulation {
     const task = this.tasks[nth % this.tasks.length]
     if (task !== undefined) this.server.remove(agentTasks, task.metadata)
   }
+  /** By a finalizer of their own, whatever becomes of it. */
+  keepTask(nth: number): void {
+    const task = this.tasks[nth % this.tasks.length]
+    const found = task === undefined ? undefined : this.server.find(agentTasks, task.metadata)
+    if (found === undefined || found.metadata.deletionTimestamp !== undefined) return
+    const { finalizers = [], labels = {}, name, namespace } = found.metadata
+    this.server.update(agentTasks, { ...found, metadata: { name, namespace, labels, finalizers: [...finalizers, "example.com/keep"] } })
+  }
   lockByForce(nth: number): void {
     this.pool?.lockByForce(workspaceAt(nth))
   }

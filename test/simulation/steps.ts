@@ -50,6 +50,7 @@ const table = {
   "create a task": { weight: 6, perform: (_, { nth }) => _.create(nth) },
   "cancel a task": { weight: 2, trouble: true, perform: (_, { nth }) => _.cancel(nth) },
   "delete a task": { weight: 1, trouble: true, perform: (_, { nth }) => _.deleteTask(nth) },
+  "delete a task that a finalizer keeps": { weight: 1, trouble: true, perform: (_, { nth }) => { _.keepTask(nth); _.deleteTask(nth) } },
   "delete a Job": { weight: 1, trouble: true, perform: ofJob((_, job) => _.deleteJob(job.metadata)) },
   "delete a Pod": { weight: 1, trouble: true, perform: ofPod((_, pod) => _.cluster.deletePod(pod)) },
   "start a run": { weight: 3, perform: (_, { by, nth }) => _.startRun(nth, by) },
