@@ -11,6 +11,7 @@ import { askAgainMillis, type JobSeen, type Refusal } from "../core/observed.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import { shortenedInBytes } from "../core/sentence.ts"
 import { isOver } from "../core/status.ts"
+import { withTextsOf } from "../core/task-spec.ts"
 import { leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import { type Gone, type KubernetesError, type NotFound, Rejected, type TooManyRequests, type Unreachable } from "../kubernetes/errors.ts"
@@ -146,9 +147,13 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
     )
   }
 
-  /** Another task of ours: none of the labels and annotations that a GitOps tool knows its own objects by. */
-  const createTask = (task: AgentTask, name: string, spec: AgentTaskSpec) =>
-    makeOwned(agentTasks, task, { metadata: { name, namespace: task.metadata.namespace, labels: managedByUs, ownerReferences: [{ ...ownerReference(task), controller: true }] }, spec })
+  /** Another task of ours: none of the labels and annotations that a GitOps tool knows its own objects by. The values of its variables are read now, since no cache has them. */
+  const createTask = (task: AgentTask, name: string, cached: AgentTaskSpec) =>
+    Effect.flatMap(kubernetes.get(tasks, placeOf(task)), (stored): Effect.Effect<unknown, Refused | KubernetesError> => {
+      if (stored.metadata.uid !== task.metadata.uid) return Effect.void // another has its name; the status that was to name the attempt is refused too
+      const metadata = { name, namespace: task.metadata.namespace, labels: managedByUs, ownerReferences: [{ ...ownerReference(task), controller: true }] }
+      return makeOwned(agentTasks, task, { metadata, spec: withTextsOf(stored.spec, cached) })
+    })
 
   const takeWorkspace = (task: AgentTask, { epoch, from }: Extract<Action, { readonly _tag: "TakeWorkspace" }>, now: string) => {
     const lease = {
