@@ -11,7 +11,7 @@ import { askAgainMillis, type JobSeen, type Refusal } from "../core/observed.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import { shortenedInBytes } from "../core/sentence.ts"
 import { isOver } from "../core/status.ts"
-import { withTextsOf } from "../core/task-spec.ts"
+import { doesTheSame, withTextsOf } from "../core/task-spec.ts"
 import { leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import { type Gone, type KubernetesError, type NotFound, Rejected, type TooManyRequests, type Unreachable } from "../kubernetes/errors.ts"
@@ -95,6 +95,10 @@ const refusalBy = (kind: Kind<unknown>["kind"], found: KubernetesObject, task: A
     : `${named} is of AgentTask ${owner.name}, whose name gives the same; rename one of the two tasks, or wait until that ${kind} is gone.`))
 }
 
+/** It names the task as its owner, as anybody can write, but is not what would have been made. */
+const impostor = (kind: Kind<unknown>["kind"], found: KubernetesObject, { metadata: { name } }: AgentTask): Refusal =>
+  refusal("NameTaken", `${kind} ${found.metadata.name} says that it is of AgentTask ${name}, but is not what that one makes; see who made it, and delete it.`)
+
 /** What a refusal to create means, where it means anything but an error to try again. */
 const refusalOf = (error: KubernetesError): Option.Option<Refusal> => {
   if (error._tag === "Forbidden") return Option.some(refusal(error.exceedsQuota ? "QuotaExceeded" : "Refused", error.message))
@@ -129,11 +133,11 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
     )
   }
 
-  /** Makes an object that the task owns, under its derived name; one that is there is the same if the task owns it: made by an earlier try, whose answer was lost. */
-  const makeOwned = <O extends Writable & { readonly metadata: Place }>(kind: Kind<KubernetesObject>, task: AgentTask, object: O): Effect.Effect<KubernetesObject, Refused | KubernetesError> =>
+  /** Makes an object that the task owns, under its derived name; one that is there and that the task owns was made by an earlier try, whose answer was lost, if it is the same. */
+  const makeOwned = <O extends Writable & { readonly metadata: Place }>(kind: Kind<KubernetesObject>, task: AgentTask, object: O, isSame: (found: KubernetesObject) => boolean = () => true): Effect.Effect<KubernetesObject, Refused | KubernetesError> =>
     kubernetes.create(kind, object).pipe(Effect.catch((error): Effect.Effect<KubernetesObject, Refused | KubernetesError> =>
       error._tag !== "AlreadyExists" ? Effect.fail(refusalOr(error)) : Effect.flatMap(kubernetes.get(kind, object.metadata), (found) =>
-        Option.match(refusalBy(kind.kind, found, task), {
+        Option.match(Option.orElse(refusalBy(kind.kind, found, task), () => isSame(found) ? Option.none() : Option.some(impostor(kind.kind, found, task))), {
           onSome: (refusal) => Effect.fail(new Refused(refusal)),
           onNone: () => Effect.as(Effect.logInfo("it was made by an earlier try", error), found)
         }))))
@@ -151,8 +155,9 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
   const createTask = (task: AgentTask, name: string, cached: AgentTaskSpec) =>
     Effect.flatMap(kubernetes.get(tasks, placeOf(task)), (stored): Effect.Effect<unknown, Refused | KubernetesError> => {
       if (stored.metadata.uid !== task.metadata.uid) return Effect.void // another has its name; the status that was to name the attempt is refused too
+      const spec = withTextsOf(stored.spec, cached)
       const metadata = { name, namespace: task.metadata.namespace, labels: managedByUs, ownerReferences: [{ ...ownerReference(task), controller: true }] }
-      return makeOwned(agentTasks, task, { metadata, spec: withTextsOf(stored.spec, cached) })
+      return makeOwned(agentTasks, task, { metadata, spec }, (found) => Option.exists(Result.getSuccess(tasks.decode(found)), (of) => doesTheSame(of.spec, spec)))
     })
 
   const takeWorkspace = (task: AgentTask, { epoch, from }: Extract<Action, { readonly _tag: "TakeWorkspace" }>, now: string) => {

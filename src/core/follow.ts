@@ -5,11 +5,11 @@ import { Option } from "effect"
 import type { AgentTask, AgentTaskSpec } from "../schema/agent-task.ts"
 import { agentTaskResource, type Sha256, type Uid } from "../schema/names.ts"
 import { Action, Word } from "./action.ts"
-import type { Observed } from "./observed.ts"
+import type { Observed, Refusal } from "./observed.ts"
 import { planAgainAfterMillis } from "./plan-again.ts"
 import { later, type Respond, unchanged } from "./response.ts"
 import { millisSince, type Situation } from "./situation.ts"
-import { acknowledged, isOver, reflected } from "./status.ts"
+import { acknowledged, isOver, reflected, unattempted } from "./status.ts"
 
 /** How often a followed source is looked at; any change to the task does it at once. */
 const lookMillis = 30_000
@@ -103,8 +103,20 @@ export const applyPlan: Respond = (_) =>
     }
   })
 
-export const tellRefusal: Respond = (_) =>
-  later({ ...unchanged(_), words: Option.toArray(_.observed.refusal).map(({ kind, message }) => Word.Emit({ type: "Warning", reason: kind, message })) }, lookMillis)
+/** For these a person is needed. */
+const isForGood = (kind: Refusal["kind"]): boolean => kind === "NameTaken" || kind === "Denied"
+
+export const tellRefusal: Respond = (_) => {
+  const { refusal, task } = _.observed
+  return later(Option.match(refusal, {
+    onNone: () => unchanged(_),
+    onSome: ({ kind, message }) => ({
+      ...unchanged(_),
+      words: [Word.Emit({ type: "Warning", reason: kind, message })],
+      status: unattempted(task, { reason: kind, message, stalled: isForGood(kind) }, _.now)
+    })
+  }), lookMillis)
+}
 
 /** The conditions are those of the newest attempt or of its apply, so that who waits for this task waits for what the source has now. */
 export const reflect: Respond = (_) => {

@@ -158,6 +158,23 @@ describe("an attempt at a source", () => {
       expect(server.all(agentTasks).at(-1)?.metadata.ownerReferences).toEqual(ownedBy("task", "task-uid"))
     }).pipe(Effect.scoped))
 
+  it.effect.each([
+    { given: "as it would be made", spec: {}, adopted: true },
+    { given: "and cancelled meanwhile", spec: { cancel: true }, adopted: true },
+    { given: "with a plan of its own", spec: { source: { archive: { url: "https://example.com/a.tar.gz", sha256: "e".repeat(64) } }, savePlan: { claimName: "plans" } }, adopted: false },
+    { given: "with other values", spec: { variables: [{ name: "region", value: "us" }] }, adopted: false },
+    { given: "that this version cannot read", spec: { stage: "import" }, adopted: false }
+  ])("that is there already, $given, is taken for the answer of an earlier try: $adopted", ({ adopted, spec }) =>
+    Effect.gen(function*() {
+      const { carryOut, server } = yield* writing
+      plantTask(server, stored)
+      server.plant(agentTasks, { metadata: { name: "task-2", namespace: "tasks", uid: "forged", resourceVersion: "", creationTimestamp: noon, ownerReferences: ownedBy("task", "task-uid") }, spec: { ...stored.spec, attempt: 2, ...spec }, status: {} })
+      const tried = carryOut(makesAttempt, cached)
+      if (adopted) yield* tried
+      else expect(yield* Effect.flip(tried)).toMatchObject({ _tag: "Refused", kind: "NameTaken", message: "AgentTask task-2 says that it is of AgentTask task, but is not what that one makes; see who made it, and delete it." })
+      expect(attempts(server)).toMatchObject([{ uid: "forged" }])
+    }).pipe(Effect.scoped))
+
   it.effect("is not made for another task that has got the name of its own", () =>
     Effect.gen(function*() {
       const { carryOut, server } = yield* writing
