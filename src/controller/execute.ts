@@ -11,6 +11,7 @@ import { askAgainMillis, type JobSeen, type Refusal } from "../core/observed.ts"
 import type { ResolvedConfig } from "../core/resolve.ts"
 import { shortenedInBytes } from "../core/sentence.ts"
 import { isOver } from "../core/status.ts"
+import { doesTheSame, withTextsOf } from "../core/task-spec.ts"
 import { leaseName } from "../core/workspace-lease.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import { type Gone, type KubernetesError, type NotFound, Rejected, type TooManyRequests, type Unreachable } from "../kubernetes/errors.ts"
@@ -19,7 +20,7 @@ import { monotonicMillis } from "../kubernetes/lease.ts"
 import { keyOf, type KubernetesObject, type Place, type Writable } from "../kubernetes/object.ts"
 import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../schema/agent-task.ts"
 import { holderAnnotation } from "./observe.ts"
-import { isNo, isUnknown, Pool, PoolChanged, type PoolError, PoolMissing } from "./pool.ts"
+import { isNo, isUnknown, Pool, PoolChanged, type PoolError, PoolMissing, PoolUnreachable } from "./pool.ts"
 import { projectJob } from "./project.ts"
 
 /** The API server would not make a Job or a task: `plan` is asked again, with this. */
@@ -28,7 +29,10 @@ export class Refused extends Data.TaggedError("Refused")<Refusal> {}
 /** The API server failed while it made a Job, and said why: the Job may be there or not. */
 export class Unsure extends Data.TaggedError("Unsure")<{ readonly because: Unreachable }> {}
 
-type Failure = Refused | Unsure | KubernetesError | PoolError
+/** The pool has not answered another just now, so it was not asked. */
+export class PoolSilent extends Data.TaggedError("PoolSilent")<{ readonly againInMillis: number }> {}
+
+type Failure = Refused | Unsure | PoolSilent | KubernetesError | PoolError
 
 /** What one pass over a task goes by, the same from its look at the task to its last write. */
 export interface Pass {
@@ -56,7 +60,9 @@ const tasks = decoding(agentTasks, AgentTask)
 
 /** For a word on a wait: a pool whose network swallows packets must not hold the few passes that go on at once, */
 const waitLimit = "2 seconds"
-/** nor may each of a thousand waiting tasks find that out for itself. */
+/** nor for a result, which it may take a while to store, */
+const reportLimit = "5 seconds"
+/** nor may each of a thousand tasks find that out for itself. */
 const deafMillis = 30_000
 
 /** An instant as Kubernetes' MicroTime, which has exactly six decimals; to the second. */
@@ -94,10 +100,14 @@ const refusalBy = (kind: Kind<unknown>["kind"], found: KubernetesObject, task: A
     : `${named} is of AgentTask ${owner.name}, whose name gives the same; rename one of the two tasks, or wait until that ${kind} is gone.`))
 }
 
+/** It names the task as its owner, as anybody can write, but is not what would have been made. */
+const impostor = (kind: Kind<unknown>["kind"], found: KubernetesObject, { metadata: { name } }: AgentTask): Refusal =>
+  refusal("NameTaken", `${kind} ${found.metadata.name} says that it is of AgentTask ${name}, but is not what that one makes; see who made it, and delete it.`)
+
 /** What a refusal to create means, where it means anything but an error to try again. */
 const refusalOf = (error: KubernetesError): Option.Option<Refusal> => {
   if (error._tag === "Forbidden") return Option.some(refusal(error.exceedsQuota ? "QuotaExceeded" : "Refused", error.message))
-  if (error._tag === "Rejected") return Option.some(refusal("Refused", error.message)) // such as 400, from a webhook that denies without a code
+  if (error._tag === "Rejected") return Option.some(refusal(error.isUnreadable ? "Denied" : "Refused", error.message)) // such as 400, from a webhook that denies without a code
   if (error._tag === "Unauthorized") return Option.some(refusal("Refused", error.message))
   if (error._tag === "NotFound" || error._tag === "Gone") return Option.some(asDenied(error))
   if (error._tag === "TooManyRequests") return Option.some(asOverload(error))
@@ -115,24 +125,45 @@ const orUnsure = <E extends Refused | KubernetesError>(error: E): E | Unsure => 
 const make = Effect.fnUntraced(function*({ identity }: Settings) {
   const kubernetes = yield* Kubernetes
   const pool = yield* Effect.serviceOption(Pool)
-  const withPool = (use: (pool: Pool["Service"]) => Effect.Effect<void, PoolError>, otherwise: Effect.Effect<void, PoolError> = Effect.void) =>
+  const withPool = <E>(use: (pool: Pool["Service"]) => Effect.Effect<void, PoolError | E>, otherwise: Effect.Effect<void, PoolError> = Effect.void) =>
     Option.match(pool, { onNone: () => otherwise, onSome: use })
+
+  /** Until when, in monotonic milliseconds, no pool is told anything; 0 while it answers. */
+  let deafUntil = 0
+  /** For how long it is left alone. Whoever comes first after that asks it for all the others. */
+  const deafForMillis = Effect.map(monotonicMillis, (at) => {
+    if (at < deafUntil) return deafUntil - at
+    if (deafUntil > 0) deafUntil = at + deafMillis
+    return 0
+  })
+  const goesDeaf = Effect.map(monotonicMillis, (at) => {
+    deafUntil = at + deafMillis
+  })
+  const answers = Effect.sync(() => {
+    deafUntil = 0
+  })
 
   /** That the pool knows is written after this, and lets the task go: so not where there is none to be told. */
   const report = ({ metadata, spec }: AgentTask, { assignment, result }: Extract<Action, { readonly _tag: "ReportResult" }>) => {
     const from = spec.pool?.url ?? ""
     const advice = { task: keyOf(metadata), finalizer: poolFinalizer }
+    const tell = (pool: Pool["Service"]) => pool.report(assignment, Option.some(metadata.uid), result, from).pipe(
+      Effect.catchIf(isUnknown, ({ url }) => Effect.fail(new PoolChanged({ url, from, ...advice }))),
+      Effect.timeoutOrElse({ duration: reportLimit, orElse: () => Effect.andThen(goesDeaf, Effect.fail(new PoolUnreachable({ url: from, detail: `no answer in ${reportLimit}` }))) }),
+      Effect.tap(answers),
+      Effect.tapError(({ _tag }) => _tag === "PoolUnreachable" ? Effect.void : answers)
+    )
     return withPool(
-      (pool) => pool.report(assignment, Option.some(metadata.uid), result, from).pipe(Effect.catchIf(isUnknown, ({ url }) => Effect.fail(new PoolChanged({ url, from, ...advice })))),
+      (pool) => Effect.flatMap(deafForMillis, (millis): Effect.Effect<void, PoolError | PoolSilent> => millis > 0 ? Effect.fail(new PoolSilent({ againInMillis: millis })) : tell(pool)),
       Effect.fail(new PoolMissing({ url: from, ...advice }))
     )
   }
 
-  /** Makes an object that the task owns, under its derived name; one that is there is the same if the task owns it: made by an earlier try, whose answer was lost. */
-  const makeOwned = <O extends Writable & { readonly metadata: Place }>(kind: Kind<KubernetesObject>, task: AgentTask, object: O): Effect.Effect<KubernetesObject, Refused | KubernetesError> =>
+  /** Makes an object that the task owns, under its derived name; one that is there and that the task owns was made by an earlier try, whose answer was lost, if it is the same. */
+  const makeOwned = <O extends Writable & { readonly metadata: Place }>(kind: Kind<KubernetesObject>, task: AgentTask, object: O, isSame: (found: KubernetesObject) => boolean = () => true): Effect.Effect<KubernetesObject, Refused | KubernetesError> =>
     kubernetes.create(kind, object).pipe(Effect.catch((error): Effect.Effect<KubernetesObject, Refused | KubernetesError> =>
       error._tag !== "AlreadyExists" ? Effect.fail(refusalOr(error)) : Effect.flatMap(kubernetes.get(kind, object.metadata), (found) =>
-        Option.match(refusalBy(kind.kind, found, task), {
+        Option.match(Option.orElse(refusalBy(kind.kind, found, task), () => isSame(found) ? Option.none() : Option.some(impostor(kind.kind, found, task))), {
           onSome: (refusal) => Effect.fail(new Refused(refusal)),
           onNone: () => Effect.as(Effect.logInfo("it was made by an earlier try", error), found)
         }))))
@@ -146,9 +177,14 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
     )
   }
 
-  /** Another task of ours: none of the labels and annotations that a GitOps tool knows its own objects by. */
-  const createTask = (task: AgentTask, name: string, spec: AgentTaskSpec) =>
-    makeOwned(agentTasks, task, { metadata: { name, namespace: task.metadata.namespace, labels: managedByUs, ownerReferences: [{ ...ownerReference(task), controller: true }] }, spec })
+  /** Another task of ours: none of the labels and annotations that a GitOps tool knows its own objects by. The values of its variables are read now, since no cache has them. */
+  const createTask = (task: AgentTask, name: string, cached: AgentTaskSpec) =>
+    Effect.flatMap(kubernetes.get(tasks, placeOf(task)), (stored): Effect.Effect<unknown, Refused | KubernetesError> => {
+      if (stored.metadata.uid !== task.metadata.uid) return Effect.void // another has its name; the status that was to name the attempt is refused too
+      const spec = withTextsOf(stored.spec, cached)
+      const metadata = { name, namespace: task.metadata.namespace, labels: managedByUs, ownerReferences: [{ ...ownerReference(task), controller: true }] }
+      return makeOwned(agentTasks, task, { metadata, spec }, (found) => Option.exists(Result.getSuccess(tasks.decode(found)), (of) => doesTheSame(of.spec, spec)))
+    })
 
   const takeWorkspace = (task: AgentTask, { epoch, from }: Extract<Action, { readonly _tag: "TakeWorkspace" }>, now: string) => {
     const lease = {
@@ -165,19 +201,15 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
       : kubernetes.create(leases, lease)
   }
 
-  /** Until when, in monotonic milliseconds, no pool hears of waits. */
-  let deafUntil = 0
-  const notHeard = (words: string) => Effect.map(Effect.andThen(Effect.logWarning(words), monotonicMillis), (at) => {
-    deafUntil = at + deafMillis
-    return false
-  })
+  const notHeard = (words: string) => Effect.as(Effect.andThen(Effect.logWarning(words), goesDeaf), false)
 
   const reportWait = Effect.fnUntraced(function*(task: AgentTask, { assignment, message, reason }: Extract<Word, { readonly _tag: "ReportWait" }>) {
-    if ((yield* monotonicMillis) < deafUntil) return false
+    if ((yield* deafForMillis) > 0) return false
     return yield* withPool((pool) => pool.wait(assignment, Option.some(task.metadata.uid), reason, message)).pipe(
+      Effect.andThen(answers),
       Effect.as(true),
       Effect.timeoutOrElse({ duration: waitLimit, orElse: () => notHeard(`The pool has not answered in ${waitLimit}, so it may not know why AgentTask ${keyOf(task.metadata)} waits; check the server and the network between.`) }),
-      Effect.catch((error) => isNo(error) ? Effect.as(Effect.logWarning(error.message), true) : notHeard(error.message))
+      Effect.catch((error) => isNo(error) ? Effect.as(Effect.andThen(answers, Effect.logWarning(error.message)), true) : notHeard(error.message))
     )
   })
 

@@ -2,7 +2,7 @@
 // An absence that leads to an end or a take-over is always asked of the API server itself.
 // Called by controller/reconcile.
 import { Array, Data, Effect, Option, Order, Schema } from "effect"
-import { follows } from "../core/follow.ts"
+import { attemptOf, follows } from "../core/follow.ts"
 import { isUnpinned, sourceSeen } from "../core/flux-source.ts"
 import { Holder, type JobSeen, type Observed, type PodSeen, SourceSeen, type Warning } from "../core/observed.ts"
 import { taskUidLabel } from "../core/manifest/labels.ts"
@@ -215,7 +215,9 @@ const isFurther = ({ deleting, state, uid }: JobSeen, asked: Option.Option<JobSe
 /** `at` is of a monotonic clock. */
 export const observe = (world: World, task: AgentTask, asked: Asked, at: number): Observed => {
   const { metadata: { namespace, uid }, status } = task
-  const named = (name: string | undefined) => Option.flatMap(Option.fromUndefinedOr(name), (name) => world.task(keyOf({ namespace, name })))
+  const attempt = (name: string | undefined) => Option.flatMap(Option.fromUndefinedOr(name), (name) => world.task(keyOf({ namespace, name }))).pipe(
+    Option.filter((found) => found.metadata.uid === uid || Option.contains(attemptOf(found), uid)) // another may have got the name of one that was deleted
+  )
   const cached = world.job(uid)
   const job = Option.orElse(Option.filter(cached, (job) => isFurther(job, asked.job)), () => asked.job)
   const pod = podOf(task, job, Option.getOrElse(asked.pods, () => world.pods(uid)))
@@ -230,8 +232,8 @@ export const observe = (world: World, task: AgentTask, asked: Asked, at: number)
     turn: world.turn(task),
     holder: asked.holder,
     source: asked.source,
-    latest: named(status.latest?.name),
-    latestApply: named(status.latest?.apply),
+    latest: attempt(status.latest?.name),
+    latestApply: attempt(status.latest?.apply),
     warning: asked.warning,
     refusal: world.refusal(uid, at),
     told: world.told(uid),

@@ -36,7 +36,7 @@ export interface Intake {
 const waitSeconds = 30
 /** The same, while a cancellation is to be tried again. */
 const retrySeconds = 5
-/** Beyond the limit this many may wait here, so that a freed slot is filled at once. */
+/** Beyond the limit this many of the pool may wait here, so that a freed slot is filled at once. */
 const backlog = 100
 const retry = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
 
@@ -116,10 +116,13 @@ const acceptAll = (intake: Intake, assignments: ReadonlyArray<Assignment>) =>
   Effect.forEach(assignments, (assignment) =>
     Effect.catch(accept(intake, assignment), ({ message }) => Effect.logWarning(message).pipe(Effect.annotateLogs({ assignment: assignment.id }))), { concurrency: 8, discard: true })
 
-const room = ({ world }: Intake) =>
+/** Of a pool alone: nothing that Git or a person has waiting here, for whatever it waits, keeps runs from being taken. */
+const waitingOfPool = ({ world }: Intake): number => world.waiting().filter((key) => Option.exists(world.task(key), ({ spec }) => spec.pool !== undefined)).length
+
+const room = (intake: Intake) =>
   Effect.gen(function*() {
     const { policy } = yield* (yield* Configuration).current
-    return policy.limits.total + backlog - world.waiting().length
+    return policy.limits.total + backlog - waitingOfPool(intake)
   })
 
 const untilDrained = ({ drained }: Intake, wanted: boolean) => Stream.runHead(Stream.filter(SubscriptionRef.changes(drained), (is) => is === wanted))

@@ -5,6 +5,7 @@ import { Option, Result, Schema } from "effect"
 import { taskUidLabel } from "../core/manifest/labels.ts"
 import type { ContainerSeen, JobSeen, PodSeen } from "../core/observed.ts"
 import { plainly } from "../core/task-result.ts"
+import { withoutTexts } from "../core/task-spec.ts"
 import { AgentTask } from "../schema/agent-task.ts"
 import { type ContainerStatus, Job, Pod } from "../schema/kubernetes.ts"
 import { agentTaskResource, configHashAnnotation } from "../schema/names.ts"
@@ -77,11 +78,9 @@ export const podSeen = ({ metadata, spec, status }: Pod): PodSeen => {
 
 const decodeTask = Schema.decodeUnknownSync(AgentTask)
 
-/** Without the text of its inline files, which its worker alone reads: many tasks with large ones would be all of the memory. A write of the status leaves the spec as it is. */
 export const projectTask = (object: unknown): AgentTask => {
   const task = decodeTask(object)
-  const { spec: { source } } = task
-  return source.inline === undefined ? task : { ...task, spec: { ...task.spec, source: { ...source, inline: {} } } }
+  return { ...task, spec: withoutTexts(task.spec) }
 }
 
 const taskUidOf = ({ labels }: Job["metadata"]): string => labels?.[taskUidLabel] ?? ""

@@ -12,7 +12,7 @@ import { keyOf } from "../kubernetes/object.ts"
 import type { AgentTask, AgentTaskStatus } from "../schema/agent-task.ts"
 import { makeBackoff } from "../queue/backoff.ts"
 import { Configuration } from "./configuration.ts"
-import { Executor, type Pass, type Refused, type Unsure } from "./execute.ts"
+import { Executor, type Pass, type PoolSilent, type Refused, type Unsure } from "./execute.ts"
 import { ask, askLive, type Asked, type Behind, observe } from "./observe.ts"
 import type { PoolError } from "./pool.ts"
 import type { World } from "./world.ts"
@@ -117,7 +117,7 @@ const make = Effect.fnUntraced(function*(world: World) {
       Effect.flatMap((asked) => refused(task, asked, pass, { kind: "Refused", message, againInMillis: Duration.toMillis(backoff.failed(keyOf(task.metadata)).delay) }))
     )
 
-  const once = Effect.fnUntraced(function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | Refused | Behind> {
+  const once = Effect.fnUntraced(function*(task: AgentTask): Effect.fn.Return<Option.Option<Duration.Duration>, Failure | PoolSilent | Refused | Behind> {
     const now = DateTime.formatIso(yield* DateTime.now)
     const pass: Pass = { config: yield* configuration.current, now }
     world.mayAsk(task.metadata.uid, yield* monotonicMillis)
@@ -155,6 +155,7 @@ const make = Effect.fnUntraced(function*(world: World) {
           return Effect.as(pause === whileBehind ? Effect.logInfo(message) : Effect.void, Option.some(pause))
         })),
         Effect.catchTag("NotFound", () => Effect.succeedSome(afterLoss)),
+        Effect.catchTag("PoolSilent", ({ againInMillis }) => Effect.succeedSome(Duration.millis(againInMillis))),
         Effect.catchTag("Refused", ({ message }) => Effect.logWarning(message).pipe(Effect.as(Option.some(Duration.seconds(10))))),
         Effect.ensuring(Effect.sync(() => world.passed(uid)))
       )

@@ -5,11 +5,11 @@ import { Option } from "effect"
 import type { AgentTask, AgentTaskSpec } from "../schema/agent-task.ts"
 import { agentTaskResource, type Sha256, type Uid } from "../schema/names.ts"
 import { Action, Word } from "./action.ts"
-import type { Observed } from "./observed.ts"
+import type { Observed, Refusal } from "./observed.ts"
 import { planAgainAfterMillis } from "./plan-again.ts"
 import { later, type Respond, unchanged } from "./response.ts"
 import { millisSince, type Situation } from "./situation.ts"
-import { acknowledged, isOver, reflected } from "./status.ts"
+import { acknowledged, isOver, reflected, unattempted } from "./status.ts"
 
 /** How often a followed source is looked at; any change to the task does it at once. */
 const lookMillis = 30_000
@@ -21,6 +21,21 @@ export const follows = ({ metadata, spec, status }: AgentTask): boolean =>
 /** The task that this one is an attempt of. */
 export const attemptOf = ({ metadata: { ownerReferences = [] } }: AgentTask): Option.Option<Uid> =>
   Option.map(Option.fromUndefinedOr(ownerReferences.find(({ controller, kind }) => controller === true && kind === agentTaskResource.kind)), ({ uid }) => uid)
+
+/** Of the 253 characters of a name: an attempt leaves so many that its apply never cuts off its number. */
+const mostOf = { attempt: 230, apply: 245 }
+
+const named = (name: string, most: number, suffix: string): string => `${name.slice(0, most).replace(/[-.]+$/u, "")}-${suffix}`
+const attemptName = (name: string, attempt: number): string => named(name, mostOf.attempt, String(attempt))
+const applyName = (plan: string): string => named(plan, mostOf.apply, "apply")
+
+/** Whether the task is one that `follower` has made, or the apply of one: that it says so, anybody can write. */
+export const isAttemptOf = (follower: AgentTask, task: AgentTask): boolean => {
+  const { metadata: { name, uid }, spec, status: { latest } } = follower
+  const attempt = task.spec.attempt ?? 1
+  const plan = attempt === (spec.attempt ?? 1) ? name : attemptName(name, attempt) // the first is the task itself
+  return Option.contains(attemptOf(task), uid) && attempt <= (latest?.attempt ?? 0) && task.metadata.name === (task.spec.stage === "plan" ? plan : applyName(plan))
+}
 
 /** The newest attempt: the task itself until another was made, and none when that one was deleted. */
 const newest = ({ latest, task }: Observed): Option.Option<AgentTask> => task.status.latest === undefined ? Option.some(task) : latest
@@ -69,17 +84,12 @@ export const following = {
   atRest: ({ observed: { task } }) => follows(task)
 } satisfies Readonly<Record<string, Holds>>
 
-/** Of the 253 characters of a name: an attempt leaves so many that its apply never cuts off its number. */
-const mostOf = { attempt: 230, apply: 245 }
-
-const named = (name: string, most: number, suffix: string): string => `${name.slice(0, most).replace(/[-.]+$/u, "")}-${suffix}`
-
 const makeNext = (_: Situation, again: number) => {
   const { source, task: { metadata: { name }, spec, status } } = _.observed
   if (source._tag !== "Ready" || spec.source.fluxSource === undefined) return unchanged(_)
   const attempt = (status.latest?.attempt ?? spec.attempt ?? 1) + 1
   const { onChange: _onChange, ...fluxSource } = spec.source.fluxSource
-  const next = named(name, mostOf.attempt, String(attempt))
+  const next = attemptName(name, attempt)
   return {
     ...unchanged(_, [Action.CreateTask({ name: next, spec: { ...spec, attempt, source: { fluxSource } } })]),
     status: { ...status, latest: { attempt, name: next, sha256: source.artifact.sha256, ...(again > 0 && { again }) } }
@@ -97,14 +107,26 @@ export const applyPlan: Respond = (_) =>
     onSome: ({ plan, spec }) => {
       const { source, task: { status } } = _.observed
       if (source._tag !== "Ready") return unchanged(_)
-      const apply = named(plan.metadata.name, mostOf.apply, "apply")
+      const apply = applyName(plan.metadata.name)
       const latest = status.latest ?? { attempt: plan.spec.attempt ?? 1, name: plan.metadata.name, sha256: source.artifact.sha256 }
       return { ...unchanged(_, [Action.CreateTask({ name: apply, spec })]), status: { ...status, latest: { ...latest, apply } } }
     }
   })
 
-export const tellRefusal: Respond = (_) =>
-  later({ ...unchanged(_), words: Option.toArray(_.observed.refusal).map(({ kind, message }) => Word.Emit({ type: "Warning", reason: kind, message })) }, lookMillis)
+/** For these a person is needed. */
+const isForGood = (kind: Refusal["kind"]): boolean => kind === "NameTaken" || kind === "Denied"
+
+export const tellRefusal: Respond = (_) => {
+  const { refusal, task } = _.observed
+  return later(Option.match(refusal, {
+    onNone: () => unchanged(_),
+    onSome: ({ kind, message }) => ({
+      ...unchanged(_),
+      words: [Word.Emit({ type: "Warning", reason: kind, message })],
+      status: unattempted(task, { reason: kind, message, stalled: isForGood(kind) }, _.now)
+    })
+  }), lookMillis)
+}
 
 /** The conditions are those of the newest attempt or of its apply, so that who waits for this task waits for what the source has now. */
 export const reflect: Respond = (_) => {

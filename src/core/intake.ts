@@ -1,9 +1,10 @@
 // From an assignment of the pool to the AgentTask that carries it out, and back from the assignment's id to the task's name.
 // The name is derived, so an assignment that is offered again finds its task and makes no second one.
 // Used by controller/pool-intake and core/manifest/admission-references.
-import { Equal, Option } from "effect"
+import { Option } from "effect"
 import type { AgentTaskSpec, Stage } from "../schema/agent-task.ts"
 import { type Assignment, assignmentId } from "../schema/pool-api.ts"
+import { doesTheSame } from "./task-spec.ts"
 
 const nameOf = (runId: string, stage: string, attempt: number): string => attempt === 1 ? `${runId}-${stage}` : `${runId}-${stage}-${attempt}`
 
@@ -39,11 +40,8 @@ export const specOf = (assignment: Assignment, url: string): AgentTaskSpec => {
   }
 }
 
-/** Whether a task of the derived name carries out this very assignment: a name alone can be anybody's. The pool may have got another URL, and a cancel changes nothing of what it is. */
-export const carriesOut = (spec: AgentTaskSpec, assignment: Assignment): boolean => {
-  const { cancel: _, ...rest } = spec
-  return Equal.equals(rest, specOf(assignment, spec.pool?.url ?? ""))
-}
+/** Whether a task of the derived name carries out this very assignment: a name alone can be anybody's. The pool may have got another URL. */
+export const carriesOut = (spec: AgentTaskSpec, assignment: Assignment): boolean => doesTheSame(spec, specOf(assignment, spec.pool?.url ?? ""))
 
 /** Whether a task is of the stage that an assignment's id means. */
 export const isOf = ({ attempt = 1, pool, stage }: AgentTaskSpec, id: string): boolean => pool !== undefined && assignmentId(pool.runId, stage, attempt) === id

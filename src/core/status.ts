@@ -103,6 +103,13 @@ export const reflected = ({ metadata: { generation }, status }: AgentTask, of: A
   return { ...status, observedGeneration: generation, conditions: types.map((type) => condition(status, step, type, says[type])) }
 }
 
+/** The same, while that attempt cannot be made, whose conditions these would be; `stalled` where a person is needed. */
+export const unattempted = ({ metadata: { generation }, status }: AgentTask, { message, reason, stalled }: Pick<Step, "message" | "reason"> & { readonly stalled: boolean }, now: string): AgentTaskStatus => {
+  const says = kstatus("Pending", stalled)
+  const step: Told = { phase: "Pending", reason, message: fitting(`Its next attempt cannot be made. ${message}`), generation, now }
+  return { ...status, observedGeneration: generation, conditions: types.map((type) => condition(status, step, type, says[type])) }
+}
+
 /** Where a task runs, and what its Job was built from. */
 export interface Launch {
   readonly job: string

@@ -130,6 +130,16 @@ layer(TaskCluster, { excludeTestServices: true, timeout: "60 seconds" })("the co
       expect((yield* untilStatus("accountless", ({ reason }) => reason === "Refused")).message).toContain("agent-job-task")
     }).pipe(Effect.scoped))
 
+  it.effect("ends a task whose Job the API server cannot read, with the server's words, and gives its workspace to the next", () =>
+    Effect.gen(function*() {
+      yield* runController()
+      yield* createTask("unreadable", { stage: "apply", ...workspace("unread"), jobTemplate: { runner: { resources: { limits: { memory: "2 GB" } } } } })
+      const status = yield* untilStatus("unreadable", isPhase("Failed"))
+      expect(status).toMatchObject({ reason: "Denied", message: expect.stringContaining("quantities must match") })
+      yield* createTask("readable", { stage: "apply", ...workspace("unread") })
+      yield* untilLaunched("readable")
+    }).pipe(Effect.scoped))
+
   it.effect("never adopts a stranger's Job", () =>
     Effect.gen(function*() {
       const { namespace } = yield* Tasks

@@ -9,24 +9,40 @@ import { Action, Word } from "../../src/core/action.ts"
 import { Executor } from "../../src/controller/execute.ts"
 import { Pool } from "../../src/controller/pool.ts"
 import { Holder } from "../../src/core/observed.ts"
+import { withoutTexts } from "../../src/core/task-spec.ts"
 import { leaseName, nextEpoch } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { Forbidden, Gone, Invalid, type KubernetesError, NotFound, Rejected, TooManyRequests, Unauthorized, Unreachable } from "../../src/kubernetes/errors.ts"
 import { agentTasks, events, jobs, leases } from "../../src/kubernetes/kinds.ts"
+import type { AgentTask } from "../../src/schema/agent-task.ts"
 import { Uid } from "../../src/schema/names.ts"
-import { configOf } from "../core/configs.ts"
+import { configOf, taskOf } from "../core/configs.ts"
 import { noon, plainSeed, success, worldOf } from "../core/worlds.ts"
 import { directory } from "../server/live-server.ts"
+import type { ApiServer } from "../simulation/api-server.ts"
 import { instantCluster } from "./instant-cluster.ts"
 
 const world = worldOf(plainSeed)
 const makesJob = Action.CreateJob({ epoch: 0 })
 const makesTask = Action.CreateTask({ name: "task-2", spec: world.task.spec })
 
+const plantTask = (server: ApiServer, { metadata: { name, namespace, uid }, spec, status }: AgentTask, more: object = {}): void =>
+  server.plant(agentTasks, { metadata: { name, namespace, uid, resourceVersion: "", creationTimestamp: noon, ...more }, spec, status })
+
+/** A cluster, and the executor that writes to it. */
+const writing = Effect.gen(function*() {
+  const { kubernetes, server } = instantCluster()
+  const parts = yield* Layer.build(Executor.layer({ identity: "test" }).pipe(Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
+  const { all, writeStatus } = Context.get(parts, Executor)
+  return { server, writeStatus, carryOut: (action: Action, task = world.task) => all(task, [action], { config: configOf(), now: noon }) }
+})
+
 /** Carries out an action that creates something, which the API server answers with an error. */
 const refused = Effect.fnUntraced(function*(action: Action, answer: KubernetesError) {
-  const kubernetes = Layer.mock(Kubernetes, { namespace: "tasks", create: () => Effect.fail(answer) })
-  const parts = yield* Layer.build(Executor.layer({ identity: "test" }).pipe(Layer.provide(kubernetes)))
+  const { kubernetes, server } = instantCluster()
+  plantTask(server, world.task)
+  const refusing = Layer.succeed(Kubernetes, Kubernetes.of({ ...kubernetes, create: () => Effect.fail(answer) }))
+  const parts = yield* Layer.build(Executor.layer({ identity: "test" }).pipe(Layer.provide(refusing)))
   return yield* Effect.flip(Context.get(parts, Executor).all(world.task, [action], { config: configOf(), now: noon }))
 }, Effect.scoped)
 
@@ -39,6 +55,9 @@ it.effect.each<Action>([makesJob, makesTask])("$_tag that a quota, a right or a 
     expect(yield* refused(action, new Forbidden({ ...said, detail: "exceeded quota: tasks" }))).toMatchObject({ _tag: "Refused", kind: "QuotaExceeded" })
     expect(yield* refused(action, new Forbidden({ ...said, detail: "no such right" }))).toMatchObject({ _tag: "Refused", kind: "Refused" })
     expect(yield* refused(action, new Rejected({ ...said, code: 400, reason: "BadRequest", detail: "admission webhook denied the request" }))).toMatchObject({ _tag: "Refused", kind: "Refused" })
+    const unreadable = "Job in version \"v1\" cannot be handled as a Job: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+    expect(yield* refused(action, new Rejected({ ...said, code: 400, reason: "BadRequest", detail: unreadable }))).toMatchObject({ _tag: "Refused", kind: "Denied", message: expect.stringContaining("quantities must match") })
+    expect(yield* refused(action, new Rejected({ ...said, code: 400, reason: "BadRequest", detail: `admission webhook "w" denied the request: ${unreadable}` }))).toMatchObject({ _tag: "Refused", kind: "Refused" })
     expect(yield* refused(action, new Invalid({ ...said, code: 422, detail: "spec.stage", causes: [] }))).toMatchObject({ _tag: "Refused", kind: "Denied" })
   }))
 
@@ -122,18 +141,53 @@ it.effect.each([
     expect(String(event?.["note"]).slice(0, 9)).toBe(message.slice(0, 9))
   }).pipe(Effect.scoped))
 
+const ownedBy = (name: string, uid: string) => [{ apiVersion: agentTasks.apiVersion, kind: agentTasks.kind, name, uid, controller: true }]
+
+describe("an attempt at a source", () => {
+  const stored = taskOf({ source: { configMap: { name: "a" } }, variables: [{ name: "region", value: "eu" }], backend: { type: "s3", config: { bucket: "states" } } }, { name: "task", namespace: "tasks", uid: "task-uid" })
+  const cached = { ...stored, spec: withoutTexts(stored.spec) }
+  const makesAttempt = Action.CreateTask({ name: "task-2", spec: { ...cached.spec, attempt: 2 } })
+  const attempts = (server: ApiServer) => server.all(agentTasks).filter(({ metadata }) => metadata.name === "task-2").map(({ metadata, spec }) => ({ uid: metadata.uid, spec }))
+
+  it.effect("has the values of its task, of which no cache knows, and belongs to that task", () =>
+    Effect.gen(function*() {
+      const { carryOut, server } = yield* writing
+      plantTask(server, stored)
+      yield* carryOut(makesAttempt, cached)
+      expect(attempts(server)).toMatchObject([{ spec: { ...stored.spec, attempt: 2 } }])
+      expect(server.all(agentTasks).at(-1)?.metadata.ownerReferences).toEqual(ownedBy("task", "task-uid"))
+    }).pipe(Effect.scoped))
+
+  it.effect.each([
+    { given: "as it would be made", spec: {}, adopted: true },
+    { given: "and cancelled meanwhile", spec: { cancel: true }, adopted: true },
+    { given: "with a plan of its own", spec: { source: { archive: { url: "https://example.com/a.tar.gz", sha256: "e".repeat(64) } }, savePlan: { claimName: "plans" } }, adopted: false },
+    { given: "with other values", spec: { variables: [{ name: "region", value: "us" }] }, adopted: false },
+    { given: "that this version cannot read", spec: { stage: "import" }, adopted: false }
+  ])("that is there already, $given, is taken for the answer of an earlier try: $adopted", ({ adopted, spec }) =>
+    Effect.gen(function*() {
+      const { carryOut, server } = yield* writing
+      plantTask(server, stored)
+      server.plant(agentTasks, { metadata: { name: "task-2", namespace: "tasks", uid: "forged", resourceVersion: "", creationTimestamp: noon, ownerReferences: ownedBy("task", "task-uid") }, spec: { ...stored.spec, attempt: 2, ...spec }, status: {} })
+      const tried = carryOut(makesAttempt, cached)
+      if (adopted) yield* tried
+      else expect(yield* Effect.flip(tried)).toMatchObject({ _tag: "Refused", kind: "NameTaken", message: "AgentTask task-2 says that it is of AgentTask task, but is not what that one makes; see who made it, and delete it." })
+      expect(attempts(server)).toMatchObject([{ uid: "forged" }])
+    }).pipe(Effect.scoped))
+
+  it.effect("is not made for another task that has got the name of its own", () =>
+    Effect.gen(function*() {
+      const { carryOut, server } = yield* writing
+      plantTask(server, stored, { uid: "later-uid" })
+      yield* carryOut(makesAttempt, cached)
+      expect(attempts(server)).toEqual([])
+    }).pipe(Effect.scoped))
+})
+
 describe("a write that comes late", () => {
   const claimed = { claim: { podUid: Uid.make("pod-uid"), nonce: "nonce", epoch: 0, at: noon } }
   const lease = (holderIdentity: string) => ({ metadata: { name: leaseName("demo"), namespace: "tasks" }, spec: { holderIdentity, leaseTransitions: 4 } })
   const take = (from: Holder) => Action.TakeWorkspace({ from, epoch: nextEpoch(from) })
-
-  /** A cluster, and the executor that writes to it. */
-  const writing = Effect.gen(function*() {
-    const { kubernetes, server } = instantCluster()
-    const parts = yield* Layer.build(Executor.layer({ identity: "test" }).pipe(Layer.provide(Layer.succeed(Kubernetes, kubernetes))))
-    const { all, writeStatus } = Context.get(parts, Executor)
-    return { server, writeStatus, carryOut: (action: Action, task = world.task) => all(task, [action], { config: configOf(), now: noon }) }
-  })
 
   it.effect("takes a workspace over from the version that was seen, and from no newer one", () =>
     Effect.gen(function*() {
@@ -154,8 +208,6 @@ describe("a write that comes late", () => {
       expect(yield* Effect.flip(carryOut(take(Holder.Free())))).toMatchObject({ _tag: "AlreadyExists" })
       expect(server.all(leases)).toMatchObject([{ spec: { holderIdentity: "faster-uid" } }])
     }).pipe(Effect.scoped))
-
-  const ownedBy = (name: string, uid: string) => [{ apiVersion: agentTasks.apiVersion, kind: agentTasks.kind, name, uid, controller: true }]
 
   it.effect.each([
     { owner: "a stranger", ownerReferences: [], kind: "NameTaken", message: "Job agent-job-task exists, but no AgentTask made it; delete it, or rename the task." },

@@ -11,7 +11,7 @@ import { leaseName } from "../../src/core/workspace-lease.ts"
 import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { agentTasks, events, leases, pods } from "../../src/kubernetes/kinds.ts"
 import type { AgentTask } from "../../src/schema/agent-task.ts"
-import { Uid } from "../../src/schema/names.ts"
+import { Sha256, Uid } from "../../src/schema/names.ts"
 import { before, noon, plainSeed, policy, type Seed, worldOf } from "../core/worlds.ts"
 import { instantCluster } from "./instant-cluster.ts"
 import { plantJob, plantPod } from "./planted.ts"
@@ -304,4 +304,28 @@ describe("a workspace whose holder is deleted", () => {
       server.remove(pods, pod)
       expect((yield* asked(cluster, { stage: "apply" })).holder).toMatchObject({ _tag: "Over", epoch: 4 })
     }))
+})
+
+describe("the newest attempt at a source, and its apply", () => {
+  const followed = { life: "succeeded", source: "known", follows: "planAndApply", latest: "over", latestApply: "over" } as const
+  const seen = (owner: string) => {
+    const { latest, latestApply, task } = worldOf({ ...plainSeed, ...followed })
+    const world = make(policy)
+    for (const of of [...Option.toArray(latest), ...Option.toArray(latestApply)]) {
+      world.setTask(`tasks/${of.metadata.name}`, Option.some({ ...of, metadata: { ...of.metadata, ownerReferences: [{ kind: "AgentTask", uid: Uid.make(owner), controller: true }] } }))
+    }
+    world.setTask("tasks/task", Option.some(task))
+    const observed = observe(world, task, { live: false, job: Option.none(), pods: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }, 0)
+    return [observed.latest, observed.latestApply].map(Option.map(({ metadata }) => metadata.name))
+  }
+  it("are tasks of those names that belong to the task", () => expect(seen("task-uid")).toEqual([Option.some("task-2"), Option.some("task-2-apply")]))
+  it("are none of those names that belong to another, or to nobody", () => expect(seen("other-uid")).toEqual([Option.none(), Option.none()]))
+  it("may be the task itself, whose own plan is applied", () => {
+    const { task } = worldOf({ ...plainSeed, ...followed })
+    const world = make(policy)
+    const first = { ...task, status: { ...task.status, latest: { attempt: 1, name: "task", sha256: Sha256.make("a".repeat(64)) } } }
+    world.setTask("tasks/task", Option.some(first))
+    const { latest } = observe(world, first, { live: false, job: Option.none(), pods: Option.none(), holder: Holder.NotAsked(), source: SourceSeen.NotAsked(), warning: Option.none() }, 0)
+    expect(latest).toEqual(Option.some(first))
+  })
 })

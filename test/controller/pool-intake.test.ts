@@ -11,6 +11,7 @@ import { Kubernetes } from "../../src/kubernetes/client.ts"
 import { Forbidden } from "../../src/kubernetes/errors.ts"
 import { agentTasks } from "../../src/kubernetes/kinds.ts"
 import type { AgentTaskStatus } from "../../src/schema/agent-task.ts"
+import { Uid } from "../../src/schema/names.ts"
 import { Assignment } from "../../src/schema/pool-api.ts"
 import { configOf } from "../core/configs.ts"
 import { noon, plainSeed, policy, success, worldOf } from "../core/worlds.ts"
@@ -110,6 +111,23 @@ it.effect("tells the pool why it cannot make a task of an offer, and goes on wit
     expect(told).toHaveLength(2)
     expect(told).toContainEqual(["wait", assignment.id, null, "Refused", expect.stringContaining("exceeded quota")])
     expect(told).toContainEqual(["acknowledge", other.id])
+  }))
+
+it.effect.each([
+  { given: "of Git, for a source that is away", seed: { source: "notReady", waitsForSource: true }, takes: true },
+  { given: "of the pool, which are a backlog", seed: { pool: true }, takes: false }
+] as const)("takes runs while tasks wait $given: $takes", ({ seed, takes }) =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const { task } = worldOf({ ...plainSeed, life: "queued", ...seed })
+    for (let index = 0; index < configOf().policy.limits.total + 100; index++) world.setTask(`tasks/task-${index}`, Option.some({ ...task, metadata: { ...task.metadata, name: `task-${index}`, uid: Uid.make(`uid-${index}`) } }))
+    let asked = false
+    const pool = Layer.mock(Pool, { acquire: () => Effect.andThen(Effect.sync(() => { asked = true }), Effect.never), cancellations: () => Effect.never })
+    const intake = { url: "http://pool", namespace: "tasks", identity: "test", world, look: () => Effect.void, drained: yield* SubscriptionRef.make(false) }
+    const running = yield* Effect.forkChild(poolIntake(intake).pipe(Effect.provide([pool, configuration, Layer.succeed(Kubernetes, instantCluster().kubernetes)])))
+    yield* TestClock.adjust("1 second")
+    yield* Fiber.interrupt(running)
+    expect(asked).toBe(takes)
   }))
 
 it.effect.each([{ given: "arrives", acknowledge: Effect.void }, { given: "may be lost", acknowledge: Effect.fail(new PoolUnreachable({ url: "http://pool", detail: "connection reset" })) }])(

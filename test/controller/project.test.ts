@@ -42,9 +42,17 @@ describe("projectPod", () => {
 })
 
 describe("projectTask", () => {
-  const task = (source: object) => projectTask({ metadata: { ...metadata, namespace: "tasks", generation: 1 }, spec: { workspace: "demo", stage: "plan", source } }).spec.source
-  it("keeps no text of inline files, which nobody here reads", () => expect(task({ inline: { "main.tf": "x".repeat(200_000) } })).toEqual({ inline: {} }))
-  it("keeps every other source as it is", () => expect(task({ configMap: { name: "a" } })).toEqual({ configMap: { name: "a" } }))
+  const task = (given: object) => projectTask({ metadata: { ...metadata, namespace: "tasks", generation: 1 }, spec: { workspace: "demo", stage: "plan", source: { configMap: { name: "a" } }, ...given } }).spec
+  it("keeps no text that its worker alone reads: of inline files, variables and a backend's configuration", () => {
+    const [long, secret] = ["x".repeat(60_000), { name: "token", valueFrom: { secretKeyRef: { name: "s", key: "k" } } }]
+    const given = { source: { inline: { "main.tf": long } }, variables: [{ name: "a", value: long, sensitive: true }, secret], backend: { type: "s3", config: { bucket: long.slice(0, 4096) } } }
+    expect(task(given)).toMatchObject({ source: { inline: {} }, variables: [{ name: "a", value: "", sensitive: true }, secret], backend: { type: "s3", config: {} } })
+    expect(JSON.stringify(task(given))).not.toContain("xx")
+  })
+  it("keeps all else as it is", () => {
+    expect(task({})).toEqual({ workspace: "demo", stage: "plan", source: { configMap: { name: "a" } } })
+    expect(task({ variables: [], backend: { type: "http" } })).toMatchObject({ variables: [], backend: { type: "http" } })
+  })
 })
 
 describe("projectJob", () => {

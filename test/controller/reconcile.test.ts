@@ -353,6 +353,41 @@ it.effect("asks a silent pool for one of all that wait, and tells it of each whe
     expect(said.toSorted()).toEqual(["one", "one", "two"])
   }).pipe(Effect.scoped))
 
+it.effect("holds up nothing for a pool that swallows what it is told: one result at a time finds out whether it answers again", () =>
+  Effect.gen(function*() {
+    const world = make(policy)
+    const { kubernetes, server } = instantCluster()
+    let silent = true
+    const told: Array<string> = []
+    const pool = Layer.mock(Pool, { report: (_, uid) => Effect.suspend(() => {
+      told.push(Option.getOrThrow(uid))
+      return silent ? Effect.never : Effect.void
+    }) })
+    const around = Layer.mergeAll(pool, configuration, Layer.succeed(Kubernetes, kubernetes))
+    const executor = Executor.layer({ identity: "test" }).pipe(Layer.provide(around))
+    const parts = yield* Layer.build(Reconciler.layer(world).pipe(Layer.provide(executor), Layer.provide(around)))
+    const queue = yield* KeyedQueue.make({ concurrency: 2, work: Context.get(parts, Reconciler).reconcile, backoff: makeBackoff(Duration.seconds(1), Duration.minutes(5)) })
+    const { task: over } = worldOf({ ...plainSeed, life: "failed", pool: true })
+    const { task: plain } = worldOf(plainSeed)
+    const add = (task: AgentTask, name: string) => {
+      const metadata = { ...task.metadata, name, uid: Uid.make(name) }
+      server.plant(agentTasks, { ...task, metadata: { name, namespace: "tasks", uid: name, resourceVersion: "" } })
+      world.setTask(`tasks/${name}`, Option.some({ ...task, metadata: { ...metadata, resourceVersion: String(server.revision) } }))
+      return queue.add(`tasks/${name}`)
+    }
+    for (let index = 0; index < 20; index++) yield* add(over, `over-${index}`)
+    yield* TestClock.adjust("5 seconds")
+    expect([told.length, (yield* queue.depth).running]).toEqual([2, 0])
+    yield* add(plain, "plain")
+    yield* TestClock.adjust(0)
+    expect(server.all(jobs).map(({ metadata }) => metadata.name)).toEqual(["agent-job-plain"])
+    yield* TestClock.adjust("30 seconds")
+    expect([told.length, (yield* queue.depth).running]).toEqual([3, 1])
+    silent = false
+    yield* TestClock.adjust("2 minutes")
+    expect(new Set(told).size).toBe(20)
+  }).pipe(Effect.scoped))
+
 it.effect.each(["looked up", "refused"] as const)("does nothing for a task that went while it was %s, and keeps nothing of it", (while_) =>
   Effect.gen(function*() {
     const world = make(policy)

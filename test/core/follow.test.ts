@@ -58,9 +58,15 @@ describe("an attempt at a new artifact", () => {
     expect(made(world)).not.toEqual(applyOf(name, attemptOf(name)))
   })
 
-  it.each(["QuotaExceeded", "Denied", "NameTaken"] as const)("that was refused is told with the reason (%s)", (refusal) => {
-    const { status, words } = plan(policy, called("infra", { ...followed, refusal }), noon)
-    expect(words).toMatchObject([{ _tag: "Emit", type: "Warning", reason: refusal }])
-    expect(status.latest).toBe(undefined)
-  })
+  it.each([{ refusal: "QuotaExceeded", stalled: false }, { refusal: "Refused", stalled: false }, { refusal: "Denied", stalled: true }, { refusal: "NameTaken", stalled: true }] as const)(
+    "that was refused is told with the reason, in the conditions of its task too ($refusal)", ({ refusal, stalled }) => {
+      const world = called("infra", { ...followed, refusal })
+      const { status, words } = plan(policy, world, noon)
+      expect(words).toMatchObject([{ _tag: "Emit", type: "Warning", reason: refusal }])
+      const said = { reason: refusal, message: "Its next attempt cannot be made. the server's words" }
+      expect(status.conditions).toMatchObject([{ type: "Ready", status: "False", ...said }, { type: "Reconciling", status: stalled ? "False" : "True", ...said }, { type: "Stalled", status: stalled ? "True" : "False", ...said }])
+      expect(status).toMatchObject({ phase: "Succeeded", reason: "Completed" })
+      expect(status.latest).toBe(undefined)
+      expect(plan(policy, { ...world, task: { ...world.task, status } }, "2026-01-01T13:00:00.000Z").status).toEqual(status)
+    })
 })

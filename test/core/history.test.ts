@@ -1,7 +1,7 @@
 // Which finished tasks may go: the oldest of each workspace, and only those that a pool knows the end of.
 import { describe, expect, it } from "@effect/vitest"
 import { expired } from "../../src/core/history.ts"
-import type { AgentTask } from "../../src/schema/agent-task.ts"
+import type { AgentTask, Stage } from "../../src/schema/agent-task.ts"
 import { Sha256, Uid, WorkspaceName } from "../../src/schema/names.ts"
 import { plainSeed, type Seed, worldOf } from "./worlds.ts"
 
@@ -23,18 +23,30 @@ describe("expired", () => {
     const skewed = (uid: string, minute: number) => ({ ...task(uid, minute, "a"), status: { ...task(uid, minute, "a").status, finishedAt, reportedAt: finishedAt } })
     expect([...expired([skewed("older", 0), task("old", 1, "a"), skewed("just", 3), task("new", 2, "a")], 2)]).toEqual(["old", "older"])
   })
-  const attempt = (name: string, minute: number) => {
-    const { metadata, ...rest } = task(name, minute, "a", { pool: false })
-    return { ...rest, metadata: { ...metadata, name, ownerReferences: [{ kind: "AgentTask", uid: Uid.make("followed"), controller: true }] } }
+  const attempt = (name: string, minute: number, number = 1, stage: Stage = "plan", owner = "followed") => {
+    const { metadata, spec, status } = task(name, minute, "a", { pool: false })
+    return { metadata: { ...metadata, name, ownerReferences: [{ kind: "AgentTask", uid: Uid.make(owner), controller: true }] }, spec: { ...spec, attempt: number, stage }, status }
   }
-  it("names attempts at a new revision, which nobody would make again", () => {
-    expect([...expired([attempt("old", 1), attempt("new", 2), task("followed", 0, "a", { pool: false })], 1)]).toEqual(["old"])
+  const followed = (latest: AgentTask["status"]["latest"]) => {
+    const { metadata, spec, status } = task("followed", 0, "a", { pool: false })
+    return { metadata: { ...metadata, name: "followed" }, spec, status: { ...status, ...(latest !== undefined && { latest }) } }
+  }
+  const third = { attempt: 3, name: "followed-3", apply: "followed-3-apply", sha256: Sha256.make("a".repeat(64)) }
+  it("names attempts at a new revision, which nobody would make again, and what applied them", () => {
+    const tasks = [followed(third), attempt("followed-apply", 1, 1, "apply"), attempt("followed-2", 2, 2), attempt("followed-2-apply", 3, 2, "apply")]
+    expect([...expired(tasks, 1)]).toEqual(["followed-2", "followed-apply"])
   })
   it("leaves the newest attempt and its apply, of which the task speaks that they were made for", () => {
-    const { status, ...followed } = task("followed", 0, "a", { pool: false })
-    const latest = { attempt: 3, name: "third", apply: "apply", sha256: Sha256.make("a".repeat(64)) }
-    expect([...expired([attempt("second", 1), attempt("third", 2), attempt("apply", 3), { ...followed, status: { ...status, latest } }], 0)]).toEqual(["second"])
+    expect([...expired([attempt("followed-2", 1, 2), attempt("followed-3", 2, 3), attempt("followed-3-apply", 3, 3, "apply"), followed(third)], 0)]).toEqual(["followed-2"])
   })
+  it.each([
+    { given: "by a task that is not there", forged: attempt("followed-2", 2, 2, "plan", "nobody"), latest: third },
+    { given: "by a task that has made none", forged: attempt("followed-2", 2, 2), latest: undefined },
+    { given: "as a later attempt than there was", forged: attempt("followed-4", 2, 4), latest: third },
+    { given: "under a name of its own", forged: attempt("other", 2, 2), latest: third },
+    { given: "as what applied an attempt, under a name of its own", forged: attempt("other", 2, 2, "apply"), latest: third }
+  ])("lets one that says it was made $given take no place from a record of the pool", ({ forged, latest }) =>
+    expect([...expired([task("record", 1, "a"), forged, followed(latest)], 1)]).toEqual([]))
   it.each([
     { given: "that Git keeps, since it would run again", seed: { pool: false } },
     { given: "whose end the pool does not know", seed: { reported: false } },
