@@ -1,12 +1,12 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer } from "effect"
-import { CliConfig, CliOutput, Command } from "effect/cli"
+import { CliConfig, CliOutput } from "effect/cli"
 import { TestConsole } from "effect/testing"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { agentJob } from "../../src/cli/agent-job.ts"
+import { commandLine } from "../../src/cli/agent-job.ts"
 import { exitCode, exitCodeOf } from "../../src/cli/failure.ts"
 import { builtIns, presenter } from "../../src/cli/help.ts"
 import { directory, person, planWith, serve, sha256, userToken } from "../server/live-server.ts"
@@ -14,7 +14,7 @@ import { directory, person, planWith, serve, sha256, userToken } from "../server
 /** Runs the command line in this process, with these arguments and this environment. */
 const typed = (environment: Record<string, string>, ...args: ReadonlyArray<string>) =>
   Effect.gen(function*() {
-    const exit = yield* Effect.exit(Command.runWith(agentJob, { version: "1.2.3" })(args))
+    const exit = yield* Effect.exit(commandLine("1.2.3")(args))
     const error = exit._tag === "Failure" ? exit.cause.reasons.map((reason) => reason._tag === "Fail" ? reason.error : reason)[0] : undefined
     return {
       code: exit._tag === "Success" ? 0 : exitCodeOf(error),
@@ -36,6 +36,15 @@ describe("what is typed wrong", () => {
     { args: ["frobnicate"], said: "error: There is no command \"frobnicate\"\nSee: agent-job --help" },
     { args: ["run"], said: "error: DIR is missing\nSee: agent-job run --help" },
     { args: ["run", ".", "--auto-aprove"], said: "error: There is no flag --auto-aprove; did you mean \"--auto-approve\"?\nSee: agent-job run --help" },
+    { args: ["run", ".", "-var", "a=b", "--auto-approve"], said: "error: There is no flag -var; did you mean --var?" },
+    { args: ["run", ".", "-var=a=b"], said: "error: There is no flag -var; did you mean --var?" },
+    { args: ["run", ".", "-auto-approve"], said: "error: There is no flag -auto-approve; did you mean --auto-approve?" },
+    { args: ["run", ".", "-verbose"], said: "error: There is no flag -verbose; agent-job run --help lists those there are." },
+    { args: ["state", "show", "demo", "-json"], said: "error: There is no flag -json; agent-job state show --help lists those there are." },
+    { args: ["get", "runs", "-ojson"], said: "error: There is no flag -ojson; did you mean -o json?" },
+    { args: ["-version"], said: "error: There is no flag -version; did you mean --version?" },
+    { args: ["run", ".", "-v"], said: "error: -v is no flag of agent-job run; agent-job --version prints the version." },
+    { args: ["run", ".", "--version"], said: "error: --version is no flag of agent-job run; agent-job --version prints the version." },
     { args: ["run", ".", "--var", "x"], said: "error: --var cannot be \"x\": --var takes key=value, not \"x\"\nSee: agent-job run --help" },
     { args: ["run", ".", "-o", "xml"], said: "error: --output cannot be \"xml\": \"text\" | \"json\"\nSee: agent-job run --help" },
     { args: ["run", "a", "b"], said: "error: \"b\" is one argument too many\nSee: agent-job run --help" },
@@ -163,8 +172,8 @@ describe("the version", () => {
     Effect.gen(function*() {
       expect(JSON.parse((yield* typed({}, "version", "-o", "json")).out)).toEqual({ version: "0.1.0", node: process.versions.node, platform: `${process.platform}/${process.arch}` })
     }))
-  it.effect("is short with --version", () =>
+  it.effect.each(["--version", "-v"])("is short with %s", (flag) =>
     Effect.gen(function*() {
-      expect((yield* typed({}, "--version")).out).toBe("agent-job 1.2.3")
+      expect(yield* typed({}, flag)).toEqual({ code: 0, said: "", out: "agent-job 1.2.3" })
     }))
 })
