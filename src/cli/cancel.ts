@@ -28,7 +28,7 @@ export const cancel = Command.make("cancel", flags, Effect.fn("cancel")(function
   if (force) return yield* new BadInput({ message: `--force ends a run whose AgentTask is gone; ${name} is an AgentTask, which ends in order when it is cancelled.` })
   return yield* lazily(async () => {
     const [{ cancelTask, cluster }, { Screen }] = await Promise.all([import("./tasks.ts"), import("./screen.ts")])
-    return cancelTask(given.namespace, name).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer(forPeople)))
+    return cancelTask(given, name).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer(forPeople)))
   })
 })).pipe(
   Command.withDescription("Stop a run or an AgentTask; what it has done by then is saved in its state."),

@@ -40,10 +40,10 @@ const fromCluster = (given: ClusterFlags, what: string) =>
       const now = yield* Clock.currentTimeMillis
       const { namespace } = given
       if (what !== "tasks") {
-        const { object, task } = yield* getTask(namespace, what)
+        const { object, task } = yield* getTask(given, what)
         return { document: object, lines: taskTable([task], now) } satisfies Answer
       }
-      const { objects, tasks } = yield* listTasks(namespace)
+      const { objects, tasks } = yield* listTasks(given)
       return { document: { apiVersion: "v1", kind: "List", items: objects }, lines: tasks.length === 0 ? [`No AgentTasks in namespace ${namespace}.`] : taskTable(tasks, now) } satisfies Answer
     }).pipe(Effect.provide(cluster(given)))
   })

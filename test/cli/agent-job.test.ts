@@ -1,32 +1,11 @@
-import * as NodeServices from "@effect/platform-node/NodeServices"
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer } from "effect"
-import { CliConfig, CliOutput } from "effect/cli"
-import { TestConsole } from "effect/testing"
+import { Effect } from "effect"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { commandLine } from "../../src/cli/agent-job.ts"
-import { exitCode, exitCodeOf } from "../../src/cli/failure.ts"
-import { builtIns, presenter } from "../../src/cli/help.ts"
+import { exitCode } from "../../src/cli/failure.ts"
 import { directory, person, planWith, serve, sha256, userToken } from "../server/live-server.ts"
-
-/** Runs the command line in this process, with these arguments and this environment. */
-const typed = (environment: Record<string, string>, ...args: ReadonlyArray<string>) =>
-  Effect.gen(function*() {
-    const exit = yield* Effect.exit(commandLine("1.2.3")(args))
-    const error = exit._tag === "Failure" ? exit.cause.reasons.map((reason) => reason._tag === "Fail" ? reason.error : reason)[0] : undefined
-    return {
-      code: exit._tag === "Success" ? 0 : exitCodeOf(error),
-      said: [...(yield* TestConsole.errorLines), ...(error instanceof Error && error.message !== "Help requested" ? [`error: ${error.message}`] : [])].join("\n"),
-      out: (yield* TestConsole.logLines).join("\n")
-    }
-  }).pipe(
-    Effect.provide(Layer.mergeAll(
-      NodeServices.layer, CliConfig.layer({ builtIns }), CliOutput.layerPresenter(presenter), TestConsole.layer,
-      ConfigProvider.layer(ConfigProvider.fromUnknown(environment))
-    ))
-  )
+import { typed } from "./typed.ts"
 
 const nobody = "http://127.0.0.1:1"
 
