@@ -38,13 +38,13 @@ const fromCluster = (given: ClusterFlags, what: string) =>
     const [{ cluster, getTask, listTasks }, { taskTable }] = await Promise.all([import("./tasks.ts"), import("./rows.ts")])
     return Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
-      const { namespace } = given
       if (what !== "tasks") {
         const { object, task } = yield* getTask(given, what)
         return { document: object, lines: taskTable([task], now) } satisfies Answer
       }
       const { objects, tasks } = yield* listTasks(given)
-      return { document: { apiVersion: "v1", kind: "List", items: objects }, lines: tasks.length === 0 ? [`No AgentTasks in namespace ${namespace}.`] : taskTable(tasks, now) } satisfies Answer
+      const lines = objects.length === 0 ? [yield* lazily(async () => (await import("./no-tasks.ts")).noTasks(given.namespace))] : taskTable(tasks, now)
+      return { document: { apiVersion: "v1", kind: "List", items: objects }, lines } satisfies Answer
     }).pipe(Effect.provide(cluster(given)))
   })
 

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Answer, ScriptedServer } from "../kubernetes/scripted-server.ts"
-import { typed } from "./typed.ts"
+import { printed, typed } from "./typed.ts"
 
 /** A cluster that answers by the path it is asked for, reached as through kubectl proxy. */
 const cluster = Effect.fnUntraced(function*(answers: Readonly<Record<string, Answer>>, otherwise: Answer) {
@@ -19,9 +19,42 @@ const cluster = Effect.fnUntraced(function*(answers: Readonly<Record<string, Ans
   return (...args: ReadonlyArray<string>) => typed({ KUBECONFIG: join(directory, "config") }, ...args)
 })
 
+const list = (...items: ReadonlyArray<object>): Answer => ({ body: { metadata: { resourceVersion: "1" }, items } })
+const namespaced = (name: string): Answer => ({ body: { apiVersion: "v1", kind: "Namespace", metadata: { name, uid: "u", resourceVersion: "1", creationTimestamp: "2026-01-01T00:00:00Z" } } })
+const values = (text: string): Answer => ({ body: { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "agent-job-config", namespace: "agent-job", uid: "u", resourceVersion: "1" }, data: { "values.yaml": text } } })
+const none = "/apis/scalr.io/v1/namespaces/agent-job-tasks/atasks"
+const usual = "/api/v1/namespaces/agent-job-tasks"
+const installed = "/api/v1/namespaces/agent-job/configmaps/agent-job-config"
+
 /** As an API server says it of a kind that it does not have. */
 const unknown: Answer = (response) => void response.writeHead(404, { "content-type": "text/plain" }).end("404 page not found\n")
 const status = (code: number, reason: string, message: string): Answer => ({ status: code, body: { kind: "Status", apiVersion: "v1", status: "Failure", code, reason, message } })
+const forbidden = status(403, "Forbidden", "not for you")
+const notThere = status(404, "NotFound", "not found")
+
+describe("an empty list of AgentTasks", () => {
+  const asked = (answers: Readonly<Record<string, Answer>>) => Effect.flatMap(cluster({ [none]: list(), ...answers }, notThere), (agentJob) => agentJob("get", "tasks"))
+  const elsewhere = "the installation in namespace agent-job has its tasks in another one: agent-job get tasks --namespace"
+
+  it.live.each([
+    { given: "no such namespace", answers: { [installed]: forbidden }, said: "error: There is no namespace agent-job-tasks; list those of another one with --namespace." },
+    { given: "no such namespace, and an installation that has its tasks beside the controller", answers: { [installed]: values("{}") }, said: `error: There is no namespace agent-job-tasks; ${elsewhere} agent-job` }
+  ])("is exit code 3 of $given", ({ answers, said }) =>
+    Effect.gen(function*() {
+      expect(yield* asked(answers)).toEqual({ code: 3, out: "", said })
+    }))
+
+  it.live.each([
+    { given: "a namespace that may be seen", answers: { [usual]: namespaced("agent-job-tasks"), [installed]: forbidden }, said: "; list those of another one with --namespace." },
+    { given: "one that may not be", answers: { [usual]: forbidden, [installed]: forbidden }, said: "; list those of another one with --namespace." },
+    { given: "that of the installation", answers: { [usual]: forbidden, [installed]: values("task: { namespace: agent-job-tasks }") }, said: "." },
+    { given: "another than that of the installation", answers: { [usual]: forbidden, [installed]: values("task: { namespace: team }") }, said: `; ${elsewhere} team` }
+  ])("says so of $given", ({ answers, said }) =>
+    Effect.gen(function*() {
+      const agentJob = yield* cluster({ [none]: list(), ...answers }, notThere)
+      expect(yield* printed(agentJob("get", "tasks"))).toBe(`No AgentTasks in namespace agent-job-tasks${said}\n`)
+    }))
+})
 
 describe("AgentTasks", () => {
   it.live("that the cluster does not know are told so, with exit code 3", () =>

@@ -1,9 +1,10 @@
-// The command line in this process: what it says through the console, and how it ends. What a screen prints goes to the stdout of the tests.
+// The command line in this process: what it says through the console and how it ends, and what it prints for programs.
 // Used by the tests of commands.
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { ConfigProvider, Effect, Layer } from "effect"
 import { CliConfig, CliOutput } from "effect/cli"
 import { TestConsole } from "effect/testing"
+import { vi } from "vitest"
 import { commandLine } from "../../src/cli/agent-job.ts"
 import { exitCodeOf } from "../../src/cli/failure.ts"
 import { builtIns, presenter } from "../../src/cli/help.ts"
@@ -23,4 +24,12 @@ export const typed = (environment: Record<string, string>, ...args: ReadonlyArra
       NodeServices.layer, CliConfig.layer({ builtIns }), CliOutput.layerPresenter(presenter), TestConsole.layer,
       ConfigProvider.layer(ConfigProvider.fromUnknown(environment))
     ))
+  )
+
+/** What it writes to stdout meanwhile. */
+export const printed = <A, E, R>(command: Effect.Effect<A, E, R>) =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => vi.spyOn(process.stdout, "write").mockImplementation(() => true)),
+    (write) => Effect.map(command, () => write.mock.calls.map(([text]) => String(text)).join("")),
+    (write) => Effect.sync(() => write.mockRestore())
   )
