@@ -53,6 +53,7 @@ const ofServer = ["runs", "audit"]
 export const get = Command.make("get", flags, Effect.fn("get")(function*(given) {
   const what = given.what === "run" || given.what === "task" ? `${given.what}s` : given.what
   if (!ofServer.includes(what) && !isTaskName(what)) return yield* new BadInput({ message: `${JSON.stringify(what)} is neither "runs", "tasks", "audit", a run's id nor the name of an AgentTask.` })
+  if (what !== "runs" && Option.isSome(given.workspace)) return yield* new BadInput({ message: `--workspace is for the list of runs; it chooses nothing of ${what}.` })
   const answer = yield* ofServer.includes(what) || isRunId(what) ? fromServer(given, what, given.workspace) : fromCluster(given, what)
   return yield* print(given.output, answer)
 })).pipe(
