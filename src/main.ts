@@ -1,10 +1,10 @@
 // The program: the command line on Node, its errors as one sentence each, its exit codes. Layers and run, nothing else.
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Console, Effect, Exit, Layer, References, type Runtime } from "effect"
-import { CliConfig, CliOutput, Command, TerminalCapabilities } from "effect/cli"
+import { Cause, Console, Effect, Exit, Layer, References, type Runtime, Stdio } from "effect"
+import { CliConfig, CliOutput, TerminalCapabilities } from "effect/cli"
 import { HttpClient } from "effect/http"
-import { agentJob } from "./cli/agent-job.ts"
+import { commandLine } from "./cli/agent-job.ts"
 import { exitCodeOf, isPrinted, lastSentence } from "./cli/failure.ts"
 import { builtIns, presenter } from "./cli/help.ts"
 import { programVersion } from "./cli/version.ts"
@@ -21,7 +21,7 @@ const untraced = Layer.merge(Layer.succeed(References.TracerEnabled, false), Lay
 
 const surroundings = Layer.mergeAll(TerminalCapabilities.layer, CliConfig.layer({ builtIns }), CliOutput.layerPresenter(presenter), untraced).pipe(Layer.provideMerge(NodeServices.layer))
 
-Command.run(agentJob, { version: programVersion }).pipe(
+Stdio.Stdio.use(({ args }) => Effect.flatMap(args, commandLine(programVersion))).pipe(
   Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) || isPrinted(Cause.squash(cause)) ? Effect.void : Console.error(lastSentence(cause, process.env.AGENT_JOB_DEBUG !== undefined))),
   Effect.provide(surroundings),
   NodeRuntime.runMain({ teardown, disableErrorReporting: true })

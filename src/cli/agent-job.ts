@@ -1,16 +1,19 @@
 // The command line as a whole: which commands there are, and what a newcomer reads first.
 // Invariant: importing this loads no server, controller, worker or cluster client; each command loads its own.
 // Run by main.ts.
-import { Command } from "effect/cli"
+import { Effect } from "effect"
+import { Command, Completions } from "effect/cli"
 import { approve, discard } from "./approve.ts"
 import { cancel } from "./cancel.ts"
 import { config } from "./config.ts"
 import { controller } from "./controller.ts"
 import { doctor } from "./doctor.ts"
 import { drain } from "./drain.ts"
+import { BadInput } from "./failure.ts"
 import { get } from "./get.ts"
 import { logs } from "./logs.ts"
 import { migrate } from "./migrate.ts"
+import { misread } from "./one-dash.ts"
 import { overlay } from "./overlay.ts"
 import { render } from "./render.ts"
 import { run } from "./run.ts"
@@ -28,7 +31,7 @@ const description = [
   "  Exit codes: 0 success, 1 the run failed, 2 bad input, 3 nothing there, 4 server or cluster unreachable, 5 token refused, 6 cancelled or discarded."
 ].join("\n")
 
-export const agentJob = Command.make("agent-job").pipe(
+const agentJob = Command.make("agent-job").pipe(
   Command.withDescription(description),
   Command.withSubcommands([
     { group: "RUNS", commands: [run, get, logs, approve, discard, cancel, state] },
@@ -41,3 +44,10 @@ export const agentJob = Command.make("agent-job").pipe(
     { command: "agent-job logs -f run-k3v9x2", description: "Watch a run" }
   ])
 )
+
+/** The program, given its arguments. */
+export const commandLine = (version: string) => Effect.fnUntraced(function*(args: ReadonlyArray<string>) {
+  const problem = misread(args, Completions.fromCommand(agentJob))
+  if (problem !== undefined) return yield* new BadInput({ message: problem })
+  return yield* Command.runWith(agentJob, { version })(args)
+})

@@ -2,7 +2,7 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
-import { BadInput } from "./failure.ts"
+import { BadInput, Failed } from "./failure.ts"
 import { lazily } from "./lazily.ts"
 import { isRunId, isTaskName } from "./run-or-task.ts"
 import { clusterFlags, serverFlags, toggle } from "./settings.ts"
@@ -21,14 +21,18 @@ const told = (run: string, force: boolean) =>
 export const cancel = Command.make("cancel", flags, Effect.fn("cancel")(function*(given) {
   const { force, name } = given
   if (isRunId(name)) {
-    return yield* withServer(given, forPeople, ({ screen, server }) =>
-      Effect.andThen(server.act(name, force ? "force-cancel" : "cancel"), screen.line(told(name, force))))
+    return yield* withServer(given, forPeople, Effect.fnUntraced(function*({ screen, server }) {
+      const { final, status } = yield* server.run(name)
+      if (final && !force) return yield* new Failed({ message: `${name} is ${status.replaceAll("_", " ")} already; there is nothing to cancel.` })
+      yield* server.act(name, force ? "force-cancel" : "cancel")
+      yield* screen.line(told(name, force))
+    }))
   }
   if (!isTaskName(name)) return yield* new BadInput({ message: `${JSON.stringify(name)} is neither a run's id nor the name of an AgentTask.` })
   if (force) return yield* new BadInput({ message: `--force ends a run whose AgentTask is gone; ${name} is an AgentTask, which ends in order when it is cancelled.` })
   return yield* lazily(async () => {
     const [{ cancelTask, cluster }, { Screen }] = await Promise.all([import("./tasks.ts"), import("./screen.ts")])
-    return cancelTask(given.namespace, name).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer(forPeople)))
+    return cancelTask(given, name).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer(forPeople)))
   })
 })).pipe(
   Command.withDescription("Stop a run or an AgentTask; what it has done by then is saved in its state."),

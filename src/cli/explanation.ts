@@ -60,10 +60,10 @@ export const branchAnswer = (whole: Explanation, keys: ReadonlyArray<Explanation
   const { description, key } = whole
   const rows = keys.flatMap(({ history: [said], key }) => said === undefined ? [] : [[key, shownValue(said.value), shownPlace(said)]])
   return {
-    document: { ...documentOf({ ...whole, history: [] }), history: undefined, value: undefined, keys: keys.map(documentOf) },
+    document: { ...documentOf({ ...whole, history: [] }), ...(key === "" && { key: undefined }), history: undefined, value: undefined, keys: keys.map(documentOf) },
     lines: [
       ...(description === undefined ? [] : [heading(whole), ""]),
-      ...(rows.length === 0 ? [`No file sets anything in ${key}; docs/values.md has the defaults.`] : table(["KEY", "VALUE", "SET BY"], rows)),
+      ...(rows.length === 0 ? [`No file sets anything${key === "" ? "" : ` in ${key}`}; docs/values.md has the defaults.`] : table(["KEY", "VALUE", "SET BY"], rows)),
       ...comesTo(whole)
     ]
   }

@@ -77,6 +77,7 @@ const codesOfOthers: Readonly<Record<string, number>> = {
   Unauthorized: exitCode.tokenRefused,
   Forbidden: exitCode.tokenRefused,
   Invalid: exitCode.usage,
+  KubeconfigUnusable: exitCode.usage,
   ConfigError: exitCode.usage,
   ProxyUnusable: exitCode.usage
 }

@@ -18,11 +18,13 @@ export interface Followed {
   readonly heading: string | undefined
   /** Whether there was any text yet. */
   begun: boolean
+  /** The run as it was seen last. */
+  run: RunView | undefined
 }
 
 /** An apply's log has three lines in front that stock clients expect and throw away. */
 export const follow = (step: Step, colours: boolean, heading?: string): Followed =>
-  ({ step, text: logText(colours, step === "apply" ? 3 : 0), offset: 0, heading, begun: false })
+  ({ step, text: logText(colours, step === "apply" ? 3 : 0), offset: 0, heading, begun: false, run: undefined })
 
 /** How long the server may keep a question about the log, and how soon to ask again one that does not keep it. */
 const waitSeconds = 1
@@ -68,6 +70,7 @@ export const followStep = Effect.fn("followStep")(function*(runId: string, follo
   let overSince: number | undefined
   while (true) {
     const run = yield* patiently(server.run(runId))
+    followed.run = run
     const stage = stageOf(run, step)
     const over = stepIsOver(run, step)
     if (!over && !followed.begun) yield* screen.status(waiting(run, step))

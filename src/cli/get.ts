@@ -38,13 +38,13 @@ const fromCluster = (given: ClusterFlags, what: string) =>
     const [{ cluster, getTask, listTasks }, { taskTable }] = await Promise.all([import("./tasks.ts"), import("./rows.ts")])
     return Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
-      const { namespace } = given
       if (what !== "tasks") {
-        const { object, task } = yield* getTask(namespace, what)
+        const { object, task } = yield* getTask(given, what)
         return { document: object, lines: taskTable([task], now) } satisfies Answer
       }
-      const { objects, tasks } = yield* listTasks(namespace)
-      return { document: { apiVersion: "v1", kind: "List", items: objects }, lines: tasks.length === 0 ? [`No AgentTasks in namespace ${namespace}.`] : taskTable(tasks, now) } satisfies Answer
+      const { objects, tasks } = yield* listTasks(given)
+      const lines = objects.length === 0 ? [yield* lazily(async () => (await import("./no-tasks.ts")).noTasks(given.namespace))] : taskTable(tasks, now)
+      return { document: { apiVersion: "v1", kind: "List", items: objects }, lines } satisfies Answer
     }).pipe(Effect.provide(cluster(given)))
   })
 
@@ -53,6 +53,7 @@ const ofServer = ["runs", "audit"]
 export const get = Command.make("get", flags, Effect.fn("get")(function*(given) {
   const what = given.what === "run" || given.what === "task" ? `${given.what}s` : given.what
   if (!ofServer.includes(what) && !isTaskName(what)) return yield* new BadInput({ message: `${JSON.stringify(what)} is neither "runs", "tasks", "audit", a run's id nor the name of an AgentTask.` })
+  if (what !== "runs" && Option.isSome(given.workspace)) return yield* new BadInput({ message: `--workspace is for the list of runs; it chooses nothing of ${what}.` })
   const answer = yield* ofServer.includes(what) || isRunId(what) ? fromServer(given, what, given.workspace) : fromCluster(given, what)
   return yield* print(given.output, answer)
 })).pipe(

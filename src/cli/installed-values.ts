@@ -1,5 +1,5 @@
 // The values of an installation, as the ConfigMap of its controller has them.
-// Used by examination and draining.
+// Used by examination, draining and no-tasks.
 import { Effect, Schema } from "effect"
 import { valuesIn } from "../controller/values-files.ts"
 import { Kubernetes } from "../kubernetes/client.ts"

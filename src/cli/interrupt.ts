@@ -30,33 +30,42 @@ const endOf = ({ id, status }: RunView) => {
 /** The run has ended meanwhile: following it tells how. */
 const isLate = (error: ServerFailure): boolean => error._tag === "ServerRefused" && error.status === 409
 
+/** For a program: the run as it was seen last, if it was. */
+type Report = (run: RunView | undefined) => Effect.Effect<void, never, Screen | ServerClient>
+
 /** Cancels the run and follows it to its end. */
-const cancelAndWait = Effect.fnUntraced(function*(runId: string, followed: Followed) {
+const cancelAndWait = Effect.fnUntraced(function*(runId: string, followed: Followed, report: Report) {
   const screen = yield* Screen
   const server = yield* ServerClient
   yield* screen.step(`Cancelling ${runId}; it ends once its state is safe. Ctrl-C again leaves it to the server.`)
   yield* patiently(server.act(runId, "cancel")).pipe(Effect.catchIf(isLate, () => Effect.void))
-  const { code, text } = endOf(yield* followStep(runId, followed))
+  const run = yield* followStep(runId, followed)
+  const { code, text } = endOf(run)
   yield* screen.step(text)
+  yield* report(run)
   return code
 })
 
-const left = Effect.fnUntraced(function*(runId: string) {
+const left = Effect.fnUntraced(function*(runId: string, followed: Followed, report: Report) {
   yield* nextSignal
   const screen = yield* Screen
   yield* screen.step(`Left ${runId} to the server; look after it with: agent-job logs -f ${runId}`)
+  yield* report(followed.run)
   return interrupted
 })
 
-/** Finalizer of a run that is followed; `followed` is undefined while a person is asked, when there is nothing to stop. */
-export const onInterrupt = Effect.fn("onInterrupt")(function*(runId: string, followed: Followed | undefined) {
+/** Finalizer of a run that is followed, or of one that a person is asked about: then there is nothing to stop. */
+export const onInterrupt = Effect.fn("onInterrupt")(function*(runId: string, followed: Followed, asked: boolean, report: Report) {
   const screen = yield* Screen
-  if (followed === undefined) {
+  if (asked) {
     yield* screen.step(`${runId} stays planned and keeps its workspace: agent-job approve ${runId}, or agent-job discard ${runId}`)
+    yield* report(followed.run)
     process.exitCode = interrupted
     return
   }
-  const end = yield* Effect.exit(Effect.raceFirst(Effect.interruptible(cancelAndWait(runId, followed)), Effect.interruptible(left(runId))))
+  const end = yield* Effect.exit(Effect.raceFirst(Effect.interruptible(cancelAndWait(runId, followed, report)), Effect.interruptible(left(runId, followed, report))))
   process.exitCode = Exit.isSuccess(end) ? end.value : exitCode.unreachable
-  if (Exit.isFailure(end)) yield* screen.step(`Cannot cancel ${runId}; try again with: agent-job cancel ${runId}`)
+  if (Exit.isSuccess(end)) return
+  yield* screen.step(`Cannot cancel ${runId}; try again with: agent-job cancel ${runId}`)
+  yield* report(followed.run)
 })

@@ -26,7 +26,7 @@ export const logs = Command.make("logs", flags, Effect.fn("logs")(function*(give
     if (Option.isSome(stage) || Option.isSome(workspace)) return yield* new BadInput({ message: "--stage and --workspace are for runs; an AgentTask is one stage already." })
     return yield* lazily(async () => {
       const [{ cluster, showTaskLog }, { Screen }] = await Promise.all([import("./tasks.ts"), import("./screen.ts")])
-      return showTaskLog(given.namespace, task, follow).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer({ ...forPeople, colours: !noColor })))
+      return showTaskLog(given, task, follow).pipe(Effect.provide(cluster(given)), Effect.provide(Screen.layer({ ...forPeople, colours: !noColor })))
     })
   }
   return yield* withServer(given, { ...forPeople, colours: !noColor }, () =>

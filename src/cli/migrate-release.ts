@@ -50,8 +50,9 @@ export const migrateRelease = Effect.fn("migrateRelease")(function*({ base, name
   const moved = yield* Effect.mapError(Effect.fromResult(move(release, chosen)), (problems) => unusable(`${release.namespace}/${name}`, problems))
   const page = report(moved, shown(out))
   const more = { "MIGRATION.md": `<!-- ${pageMark} -->\n${page}` }
-  yield* writeOverlay({ values: moved.values, name, namespace: release.namespace, base, out, more })
+  const { hints } = yield* writeOverlay({ values: moved.values, name, namespace: release.namespace, base, out, more })
   yield* text(page)
   yield* line("")
   yield* line(`Wrote ${shown(out)}, with this as MIGRATION.md.`)
+  yield* Effect.forEach(hints, (hint) => line(hint))
 })

@@ -23,11 +23,12 @@ export const overlay = Command.make("overlay", flags, Effect.fn("overlay")(funct
     const [{ writeOverlay }, { Screen }] = await Promise.all([import("./write-overlay.ts"), import("./screen.ts")])
     return Effect.gen(function*() {
       const { line } = yield* Screen
-      const { files, namespaces, secret } = yield* writeOverlay({ values, name, namespace, base, out, withoutCrd: given.withoutCrd })
+      const { files, hints, namespaces, secret } = yield* writeOverlay({ values, name, namespace, base, out, withoutCrd: given.withoutCrd })
       yield* line(`Wrote ${shown(out)}: ${files.join(", ")}`)
       if (secret !== undefined) yield* line(`The token is in none of them. Make its Secret, with the token on standard input: kubectl -n ${namespace} create secret generic ${secret.name} --from-file=${secret.key}=/dev/stdin`)
       const first = [`namespace ${namespaces.join(" and ")}`, ...(given.withoutCrd ? ["the CustomResourceDefinition of the newest installation (kustomize/crd)"] : [])]
       yield* line(`Install it, once there is ${first.join(" and ")}, with: kubectl apply --server-side -k ${shown(out)}`)
+      yield* Effect.forEach(hints, (hint) => line(hint))
     }).pipe(Effect.provide(Screen.layer({ colours: true, forProgram: false })))
   })
 })).pipe(

@@ -12,7 +12,7 @@ import { onInterrupt } from "./interrupt.ts"
 import type { GivenVariable } from "./run-variables.ts"
 import { Screen } from "./screen.ts"
 import { type Output, ServerClient } from "./server-client.ts"
-import { applySummary, approvalHint, failure, nextSteps, outputLines, planSummary, size, type Step } from "./summary.ts"
+import { applySummary, approvalHint, failure, nextSteps, outputLines, planSummary, size } from "./summary.ts"
 
 export interface RunRequest {
   readonly directory: string
@@ -25,7 +25,7 @@ export interface RunRequest {
   readonly json: boolean
 }
 
-/** What `-o json` prints, also of a run that failed. */
+/** What `-o json` prints, also of a run that failed or was interrupted. */
 interface Report { readonly run: RunView; readonly outputs: ReadonlyArray<Output>; readonly stateSerial: number | null }
 
 /** Uploads the directory and starts a run of it. */
@@ -44,31 +44,38 @@ const start = Effect.fn("start")(function*({ autoApprove, destroy, directory, pl
   return { runId, workspaceId }
 })
 
-/** Plan, decision, apply. `at` says what is followed now, for an interrupt. */
-const through = Effect.fn("through")(function*(runId: string, at: (followed: Followed | undefined) => void) {
+/** What is followed now, and whether a person is asked meanwhile: for an interrupt. */
+interface Progress { followed: Followed; asked: boolean }
+
+/** Plan, decision, apply. */
+const through = Effect.fn("through")(function*(runId: string, progress: Progress) {
   const screen = yield* Screen
-  const begin = (step: Step) => {
-    const followed = follow(step, screen.colours, step === "plan" ? "Planning" : "Applying")
-    at(followed)
-    return followed
-  }
-  const step = (step: Step) => Effect.suspend(() => followStep(runId, begin(step)))
-  const planned = yield* step("plan")
+  const applying = Effect.sync(() => {
+    progress.followed = { ...follow("apply", screen.colours, "Applying"), run: progress.followed.run }
+    progress.asked = false
+  })
+  const planned = yield* followStep(runId, progress.followed)
   if (planned.status === "errored" || planned.status === "canceled") return planned
   yield* screen.line("")
   yield* screen.line(planSummary(planned), "bold")
-  at(undefined)
-  const decided = planned.status === "planned" ? yield* decide(planned, Effect.sync(() => begin("apply"))) : planned
-  return decided.status === "confirmed" || decided.status === "applying" || decided.status === "applied" ? yield* step("apply") : decided
+  progress.asked = true
+  const decided = planned.status === "planned" ? yield* decide(planned, applying) : planned
+  if (decided.status !== "confirmed" && decided.status !== "applying" && decided.status !== "applied") return decided
+  yield* applying
+  return yield* followStep(runId, progress.followed)
 })
+
+const noOutputs = { outputs: [], stateSerial: null }
 
 const outputsOf = Effect.fnUntraced(function*({ planOnly, status }: RunView, workspaceId: string) {
   const server = yield* ServerClient
   const settled = status === "applied" || (status === "planned_and_finished" && !planOnly)
   return settled
     ? { outputs: yield* patiently(server.outputs(workspaceId)), stateSerial: Option.getOrNull(yield* patiently(server.stateSerial(workspaceId))) }
-    : { outputs: [], stateSerial: null }
+    : noOutputs
 })
+
+const print = (report: Report) => Effect.flatMap(Screen, (screen) => screen.result(JSON.stringify(report, null, 2)))
 
 /** For a person: what was done, the outputs, what to do next. */
 const tell = Effect.fnUntraced(function*({ outputs, run, stateSerial }: Report, directory: string) {
@@ -94,10 +101,12 @@ const tell = Effect.fnUntraced(function*({ outputs, run, stateSerial }: Report, 
 export const runDirectory = Effect.fn("runDirectory")(function*(request: RunRequest) {
   const screen = yield* Screen
   const { runId, workspaceId } = yield* start(request)
-  let at: Followed | undefined
-  const run = yield* through(runId, (followed) => { at = followed }).pipe(Effect.onInterrupt(() => onInterrupt(runId, at)))
+  const progress: Progress = { followed: follow("plan", screen.colours, "Planning"), asked: false }
+  const known = (run: RunView | undefined) =>
+    run === undefined || !request.json ? Effect.void : outputsOf(run, workspaceId).pipe(Effect.orElseSucceed(() => noOutputs), Effect.flatMap((more) => print({ run, ...more })))
+  const run = yield* through(runId, progress).pipe(Effect.onInterrupt(() => onInterrupt(runId, progress.followed, progress.asked, known)))
   const report: Report = { run, ...(yield* outputsOf(run, workspaceId)) }
-  if (request.json) yield* screen.result(JSON.stringify(report, null, 2))
+  if (request.json) yield* print(report)
   else yield* tell(report, request.directory)
   switch (run.status) {
     case "errored": return yield* new Failed({ message: failure(run, run.timestamps.confirmed === undefined ? "plan" : "apply") })

@@ -144,6 +144,9 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
   const jsonApi = (request: Request.HttpClientRequest, data: object) => Request.bodyText(request, JSON.stringify({ data }), "application/vnd.api+json")
   const json = (request: Request.HttpClientRequest, body: object) => Request.bodyText(request, JSON.stringify(body), "application/json")
   const ask = (id: string, action: Parameters<typeof tfePath.action>[1], body: object) => Effect.asVoid(send(authorised(json(Request.post(tfePath.action(id, action)), body)), `run ${id}`))
+  /** What else there is, the state tells. */
+  const noEvidence = (workspace: string, id: string) => <A>(ask: Effect.Effect<A, ServerFailure>): Effect.Effect<A, ServerFailure> =>
+    Effect.catchTag(ask, "NothingThere", () => Effect.fail(new NothingThere({ message: `There is no evidence ${id} of workspace ${workspace} on ${url}; \`agent-job state show ${workspace}\` lists what there is.` })))
   const related = (type: string, id: string) => ({ data: { type, id } })
 
   return ServerClient.of({
@@ -199,15 +202,16 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
       ),
     state: (workspace) => decoded(StateView, Request.get(statePath.state(workspace)), `workspace ${workspace}`),
     evidence: (workspace, id) =>
-      send(authorised(Request.get(statePath.evidence(workspace, id))), `evidence ${id} of workspace ${workspace}`, uploadTimeout).pipe(
+      send(authorised(Request.get(statePath.evidence(workspace, id))), "evidence", uploadTimeout).pipe(
         Effect.flatMap((response) => Effect.mapError(response.arrayBuffer, unreachable)),
-        Effect.map((buffer) => new Uint8Array(buffer))
+        Effect.map((buffer) => new Uint8Array(buffer)),
+        noEvidence(workspace, id)
       ),
     bringEvidence: (workspace, bytes) =>
       decoded(StateView, Request.post(statePath.bring(workspace)).pipe(Request.bodyUint8Array(bytes, "application/octet-stream")), `workspace ${workspace}`),
     settleRescue: (workspace, by, use) => {
-      const what = Option.match(use, { onNone: () => `workspace ${workspace}`, onSome: (id) => `evidence ${id} of workspace ${workspace}` })
-      return decoded(StateView, json(Request.post(statePath.rescue(workspace)), { by, ...(Option.isSome(use) && { use: use.value }) }), what)
+      const settled = decoded(StateView, json(Request.post(statePath.rescue(workspace)), { by, ...(Option.isSome(use) && { use: use.value }) }), `workspace ${workspace}`)
+      return Option.match(use, { onNone: () => settled, onSome: (id) => settled.pipe(noEvidence(workspace, id)) })
     },
     importMissing: (workspace) => decoded(ImportStarted, Request.post(statePath.import(workspace)), `workspace ${workspace}`),
     forceUnlock: (workspace, by) => decoded(StateView, json(Request.post(statePath.unlock(workspace)), { by }), `workspace ${workspace}`)

@@ -27,13 +27,16 @@ export const serverFlags = {
   )
 }
 
+/** Where the shipped values put AgentTasks. */
+export const usualTaskNamespace = "agent-job-tasks"
+
 export const clusterFlags = {
   context: Flag.String("context").pipe(Flag.withMetavar("NAME"), Flag.optional, Flag.withDescription("A context of the kubeconfig (KUBECONFIG); by default the current one.")),
   namespace: Flag.String("namespace").pipe(
     Flag.withAlias("n"),
     Flag.withMetavar("NAME"),
-    Flag.withDefault("agent-job-tasks"),
-    Flag.withDescription("Where the AgentTasks are; agent-job-tasks by default.")
+    Flag.withDefault(usualTaskNamespace),
+    Flag.withDescription(`Where the AgentTasks are; ${usualTaskNamespace} by default.`)
   )
 }
 

@@ -5,10 +5,11 @@ import { Duration, Effect, Option, Result, Schedule, Schema, Stream } from "effe
 import { isOver } from "../core/status.ts"
 import { Kubernetes } from "../kubernetes/client.ts"
 import { discover } from "../kubernetes/credentials.ts"
+import type { NotFound } from "../kubernetes/errors.ts"
 import { agentTasks, decoding } from "../kubernetes/kinds.ts"
 import type { KubernetesObject } from "../kubernetes/object.ts"
 import { AgentTask } from "../schema/agent-task.ts"
-import { Failed } from "./failure.ts"
+import { Failed, NothingThere } from "./failure.ts"
 import { logText } from "./log-text.ts"
 import { Screen } from "./screen.ts"
 import type { ClusterFlags } from "./settings.ts"
@@ -18,23 +19,39 @@ const kind = decoding(agentTasks, AgentTask)
 /** The Kubernetes client for the context that was asked for. */
 export const cluster = ({ context }: Pick<ClusterFlags, "context">) => Kubernetes.layer(discover({ context: Option.getOrUndefined(context) }))
 
+const notKnown = ({ context }: ClusterFlags) =>
+  new NothingThere({ message: `AgentTasks are not known in the cluster of ${Option.match(context, { onNone: () => "the current context", onSome: (name) => `context ${name}` })}: agent-job is not installed there; install it, or name another cluster with --context.` })
+
+/** An API server that has no AgentTasks at all answers 404 to everything about them, without a reason in it. */
+const missing = (at: ClusterFlags, name: string) => ({ reason }: NotFound) =>
+  Effect.fail(reason === "NotFound"
+    ? new NothingThere({ message: `There is no AgentTask ${name} in namespace ${at.namespace}; \`agent-job get tasks -n ${at.namespace}\` lists them.` })
+    : notKnown(at))
+
 /** All tasks of a namespace as the API server has them, and those that are decoded. */
-export const listTasks = Effect.fn("listTasks")(function*(namespace: string) {
+export const listTasks = Effect.fn("listTasks")(function*(at: ClusterFlags) {
   const kubernetes = yield* Kubernetes
-  const objects: ReadonlyArray<KubernetesObject> = yield* Stream.runCollect(kubernetes.listAll(agentTasks, { namespace }))
+  const objects: ReadonlyArray<KubernetesObject> = yield* Stream.runCollect(kubernetes.listAll(agentTasks, { namespace: at.namespace })).pipe(
+    Effect.catchTag("NotFound", () => Effect.fail(notKnown(at)))
+  )
   return { objects, tasks: objects.map((object) => Schema.decodeUnknownResult(AgentTask)(object)).filter(Result.isSuccess).map(({ success }) => success) }
 })
 
+const decoded = (at: ClusterFlags, name: string) =>
+  Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(kind, { namespace: at.namespace, name })).pipe(Effect.catchTag("NotFound", missing(at, name)))
+
 /** One task, as the API server has it and decoded. */
-export const getTask = Effect.fn("getTask")(function*(namespace: string, name: string) {
+export const getTask = Effect.fn("getTask")(function*(at: ClusterFlags, name: string) {
   const kubernetes = yield* Kubernetes
-  return { object: yield* kubernetes.get(agentTasks, { namespace, name }), task: yield* kubernetes.get(kind, { namespace, name }) }
+  const task = yield* decoded(at, name)
+  return { object: yield* kubernetes.get(agentTasks, { namespace: at.namespace, name }), task }
 })
 
-export const cancelTask = Effect.fn("cancelTask")(function*(namespace: string, name: string) {
+export const cancelTask = Effect.fn("cancelTask")(function*(at: ClusterFlags, name: string) {
   const kubernetes = yield* Kubernetes
   const screen = yield* Screen
-  const task = yield* kubernetes.get(kind, { namespace, name })
+  const { namespace } = at
+  const task = yield* decoded(at, name)
   if (isOver(task.status.phase)) return yield* new Failed({ message: `AgentTask ${name} is ${task.status.phase} already; there is nothing to cancel.` })
   yield* kubernetes.apply(agentTasks, { metadata: { name, namespace, uid: task.metadata.uid }, spec: { cancel: true } })
   yield* screen.line(`AgentTask ${name} is asked to stop; see how it ends with: agent-job get ${name} --namespace ${namespace}`)
@@ -45,21 +62,21 @@ const lookEvery = Duration.seconds(1)
 const phaseAndWhy = ({ status }: AgentTask) => [status.phase ?? "Pending", status.message ?? status.reason].filter((part) => part !== undefined).join(": ")
 
 /** The task once its worker has a log, or at its end. */
-const withLog = Effect.fnUntraced(function*(namespace: string, name: string, follow: boolean) {
-  const kubernetes = yield* Kubernetes
+const withLog = Effect.fnUntraced(function*(at: ClusterFlags, name: string, follow: boolean) {
   const screen = yield* Screen
   const hasLog = (task: AgentTask) => task.status.claim !== undefined || isOver(task.status.phase)
-  return yield* kubernetes.get(kind, { namespace, name }).pipe(
+  return yield* decoded(at, name).pipe(
     Effect.tap((task) => hasLog(task) || !follow ? Effect.void : screen.status(phaseAndWhy(task))),
     Effect.repeat({ while: (task) => follow && !hasLog(task), schedule: Schedule.spaced(lookEvery) })
   )
 })
 
 /** The log of the worker's container; `follow` waits for it to begin and stays until it ends. */
-export const showTaskLog = Effect.fn("showTaskLog")(function*(namespace: string, name: string, follow: boolean) {
+export const showTaskLog = Effect.fn("showTaskLog")(function*(at: ClusterFlags, name: string, follow: boolean) {
   const kubernetes = yield* Kubernetes
   const screen = yield* Screen
-  const task = yield* withLog(namespace, name, follow)
+  const { namespace } = at
+  const task = yield* withLog(at, name, follow)
   const { pod } = task.status
   if (pod === undefined || task.status.claim === undefined) return yield* new Failed({ message: `AgentTask ${name} has no log, since nothing ran for it (${phaseAndWhy(task)}); see kubectl -n ${namespace} describe atask ${name}.` })
   const text = logText(screen.colours)

@@ -7,6 +7,7 @@ import { contentsOf } from "./base-contents.ts"
 import type { Base } from "./base-reference.ts"
 import { type Files, overlayFiles } from "./overlay-files.ts"
 import { writeFolder } from "./overlay-folder.ts"
+import { usualTaskNamespace } from "./settings.ts"
 
 export interface Wanted {
   readonly values: Values
@@ -23,11 +24,16 @@ export interface Wanted {
 const again = ({ base, namespace, withoutCrd }: Wanted, name: string): string =>
   `agent-job overlay --values values.yaml --name ${name} --namespace ${namespace}${base.chosen ? ` --base '${base.reference}'` : ""}${withoutCrd === true ? " --without-crd" : ""} --out .`
 
+/** For who looks after tasks, where the commands would look elsewhere. */
+const whereTasksAre = (namespace: string): ReadonlyArray<string> =>
+  namespace === usualTaskNamespace ? [] : [`Its AgentTasks are in namespace ${namespace}; get, logs and cancel find them with --namespace ${namespace}.`]
+
 /** What was written, where its objects go, and the Secret that is missing because the values carry the token itself. */
 export const writeOverlay = Effect.fn("writeOverlay")(function*(wanted: Wanted) {
   const { base, more, name, namespace, out, values, withoutCrd = false } = wanted
   const made = overlay(values, { name, namespace, version: appVersion }, { ...(yield* contentsOf(base, out)), withoutCrd })
   const files = { ...overlayFiles(made, base.reference, again(wanted, made.to.config.name)), ...more }
   yield* writeFolder(out, files)
-  return { files: Object.keys(files), namespaces: [...new Set([made.to.config.namespace, made.to.config.taskNamespace])], secret: missingSecret(made) }
+  const { namespace: ofController, taskNamespace } = made.to.config
+  return { files: Object.keys(files), namespaces: [...new Set([ofController, taskNamespace])], secret: missingSecret(made), hints: whereTasksAre(taskNamespace) }
 })

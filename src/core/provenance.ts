@@ -83,6 +83,7 @@ export interface Source {
 }
 
 export interface Explanation {
+  /** Empty: of all of them. */
   readonly key: string
   readonly description?: string
   /** Absent: it has none, and is not set. */
@@ -101,7 +102,7 @@ export const explainKey = (layers: ReadonlyArray<Layer>, values: Values, { node,
   const value = valueAt(values, path)
   const comesTo = effective(values, path.map(String), version)
   return {
-    key: shown(path),
+    key: path.length === 0 ? "" : shown(path),
     ...(typeof node["description"] === "string" && { description: node["description"] }),
     ...(value !== undefined && { value: withoutSecrets(path, value) }),
     history: history(layers, path),

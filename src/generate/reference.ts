@@ -22,6 +22,8 @@ const reasonsFile = (): GeneratedFile =>
     "    agent-job get RUN                                   # a run: what it waits for, stage by stage",
     "    agent-job doctor                                    # the installation",
     "",
+    "`agent-job-tasks` is where the shipped values put tasks. With values of your own it is `task.namespace` or, without that, the namespace of the controller; `agent-job` finds them there with `--namespace`.",
+    "",
     "A task that stays without any reason has no controller that leads: see `kubectl -n agent-job get pods,leases`, and `kubectl -n agent-job logs deployment/agent-job-controller`.",
     "",
     ...table(["Reason", "What it means, and what to do"], Object.entries(reasons).map(([reason, meaning]) => [`\`${reason}\``, meaning]))

@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises"
 import type { RequestOptions } from "node:https"
 import { homedir } from "node:os"
 import { delimiter, dirname, join, resolve } from "node:path"
-import { NoCredentials } from "./errors.ts"
+import { KubeconfigUnusable, NoCredentials } from "./errors.ts"
 
 /** TLS material for every connection; PEM, not base64. */
 export interface Tls {
@@ -74,11 +74,12 @@ export interface KubeconfigOptions {
   readonly context?: string | undefined
 }
 
+/** `named`: by whoever runs this; otherwise it is where kubectl looks by default. */
 const kubeconfigFiles = Effect.fnUntraced(function*(path: string | undefined) {
-  if (path !== undefined) return [path]
+  if (path !== undefined) return { files: [path], named: true }
   const listed = yield* Config.String("KUBECONFIG").pipe(Effect.orElseSucceed(() => ""))
   const files = listed.split(delimiter).filter((file) => file !== "")
-  return files.length > 0 ? files : [join(homedir(), ".kube", "config")]
+  return files.length > 0 ? { files, named: true } : { files: [join(homedir(), ".kube", "config")], named: false }
 })
 
 const Users = Schema.Struct({
@@ -96,14 +97,13 @@ const tokenFileOf = async (text: string, wanted: string): Promise<string | undef
 
 /** Loads and merges the files that exist, as kubectl does; the first one that names a thing wins. */
 const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
-  const wanted = yield* kubeconfigFiles(path)
+  const { files: wanted, named } = yield* kubeconfigFiles(path)
   const texts = yield* Effect.forEach(wanted, (file) => Effect.option(Effect.tryPromise(async () => ({ file, text: await readFile(file, "utf8") }))))
   const found = texts.flatMap(Option.toArray)
   if (found.length === 0) {
-    return yield* new NoCredentials({
-      problem: `There is no Kubernetes cluster to talk to: no kubeconfig can be read at ${wanted.join(" or ")}`,
-      next: "set KUBECONFIG to one, or run this in a Pod"
-    })
+    return yield* named
+      ? new KubeconfigUnusable({ problem: `No kubeconfig can be read at ${wanted.join(" or ")}`, next: "name one that is there with KUBECONFIG" })
+      : new NoCredentials({ problem: `There is no Kubernetes cluster to talk to: no kubeconfig can be read at ${wanted.join(" or ")}`, next: "set KUBECONFIG to one, or run this in a Pod" })
   }
   return yield* Effect.tryPromise({
     try: async () => {
@@ -126,7 +126,7 @@ const load = Effect.fnUntraced(function*({ path, context }: KubeconfigOptions) {
       }
       return { config, tokenFile: undefined }
     },
-    catch: (error) => new NoCredentials({ problem: `Cannot understand the kubeconfig ${wanted.join(", ")}: ${problem(error)}`, next: "check it with `kubectl config view`" })
+    catch: (error) => new KubeconfigUnusable({ problem: `Cannot understand the kubeconfig ${wanted.join(", ")}: ${problem(error)}`, next: "check it with `kubectl config view`" })
   })
 })
 
@@ -147,22 +147,27 @@ const headersOf = ({ headers }: RequestOptions): Readonly<Record<string, string>
 const tlsOf = ({ ca, cert, key, servername, rejectUnauthorized }: RequestOptions & { readonly servername?: string | undefined }): Tls =>
   Object.fromEntries(Object.entries({ ca, cert, key, servername, rejectUnauthorized }).filter(([, value]) => value !== undefined && value !== null))
 
-/** Credentials of a kubeconfig context: token, token file, client certificate, or exec plugin (TLS material of a plugin is read once). */
+/**
+ * Credentials of a kubeconfig context: token, token file, client certificate, or exec plugin (TLS material of a plugin is read once).
+ * Over plain HTTP, as to `kubectl proxy`, nobody logs in, as for kubectl: a credential would be there for all to read.
+ */
 export const fromKubeconfig = Effect.fn("Credentials.fromKubeconfig")(function*(
   options: KubeconfigOptions = {}
-): Effect.fn.Return<Credentials, NoCredentials> {
+): Effect.fn.Return<Credentials, NoCredentials | KubeconfigUnusable> {
   const first = yield* load(options)
   const { config } = first
   const cluster = config.getCurrentCluster()
   const known = config.getContexts().map(({ name }) => name).join(", ") || "none"
   if (cluster === null) {
-    return yield* new NoCredentials(config.currentContext
+    return yield* new KubeconfigUnusable(config.currentContext
       ? { problem: `The kubeconfig has no usable context ${config.currentContext} (it has: ${known})`, next: "name one of them" }
       : { problem: `The kubeconfig has no current context (it has: ${known})`, next: "name one of them, or run `kubectl config use-context`" })
   }
   if (cluster.proxyUrl) {
-    return yield* new NoCredentials({ problem: `The cluster of context ${config.currentContext} is behind proxy-url, which is not supported`, next: "use a context that reaches it directly" })
+    return yield* new KubeconfigUnusable({ problem: `The cluster of context ${config.currentContext} is behind proxy-url, which is not supported`, next: "use a context that reaches it directly" })
   }
+  const at = { server: cluster.server.replace(/\/+$/u, ""), namespace: config.getContextObject(config.currentContext)?.namespace ?? "default" }
+  if (/^http:/iu.test(at.server)) return { ...at, tls: {}, headers: Effect.succeed({}), refresh: Effect.void }
   let current = config
   const [headers, forget] = yield* forAMinute(
     first.tokenFile === undefined ? Effect.suspend(() => Effect.map(login(current), headersOf)) : bearer(first.tokenFile)
@@ -170,8 +175,7 @@ export const fromKubeconfig = Effect.fn("Credentials.fromKubeconfig")(function*(
   const tls = tlsOf(yield* login(config))
   yield* headers
   return {
-    server: cluster.server.replace(/\/+$/u, ""),
-    namespace: config.getContextObject(config.currentContext)?.namespace ?? "default",
+    ...at,
     tls,
     headers,
     // The files may hold new credentials by now; those that cannot be read leave the old ones in place.
@@ -186,7 +190,7 @@ export const fromKubeconfig = Effect.fn("Credentials.fromKubeconfig")(function*(
 /** In-cluster credentials when run in a Pod and no kubeconfig or context is asked for; else the kubeconfig's. */
 export const discover = Effect.fn("Credentials.discover")(function*(
   options: KubeconfigOptions & { readonly directory?: string | undefined } = {}
-): Effect.fn.Return<Credentials, NoCredentials> {
+): Effect.fn.Return<Credentials, NoCredentials | KubeconfigUnusable> {
   const inPod = yield* Config.String("KUBERNETES_SERVICE_HOST").pipe(Effect.option)
   const asked = options.path !== undefined || options.context !== undefined || Option.isSome(yield* Config.String("KUBECONFIG").pipe(Effect.option))
   return yield* Option.isSome(inPod) && !asked ? inCluster(options) : fromKubeconfig(options)

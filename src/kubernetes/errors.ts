@@ -95,7 +95,14 @@ export class Malformed extends Data.TaggedError("Malformed")<Call & { readonly d
 export type KubernetesError =
   | NotFound | AlreadyExists | Conflict | Gone | TooManyRequests | Forbidden | Unauthorized | Invalid | Rejected | Unreachable | Malformed
 
+interface Problem { readonly problem: string; readonly next: string }
+
 /** There is no cluster to talk to, or no way to log in to it; found before any request is sent. */
-export class NoCredentials extends Data.TaggedError("NoCredentials")<{ readonly problem: string; readonly next: string }> {
+export class NoCredentials extends Data.TaggedError("NoCredentials")<Problem> {
+  override get message() { return `${brief(this.problem)}; ${this.next}.` }
+}
+
+/** The kubeconfig or the context that was named cannot be used as it is. */
+export class KubeconfigUnusable extends Data.TaggedError("KubeconfigUnusable")<Problem> {
   override get message() { return `${brief(this.problem)}; ${this.next}.` }
 }

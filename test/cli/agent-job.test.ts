@@ -1,32 +1,11 @@
-import * as NodeServices from "@effect/platform-node/NodeServices"
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer } from "effect"
-import { CliConfig, CliOutput, Command } from "effect/cli"
-import { TestConsole } from "effect/testing"
+import { Effect } from "effect"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { agentJob } from "../../src/cli/agent-job.ts"
-import { exitCode, exitCodeOf } from "../../src/cli/failure.ts"
-import { builtIns, presenter } from "../../src/cli/help.ts"
+import { exitCode } from "../../src/cli/failure.ts"
 import { directory, person, planWith, serve, sha256, userToken } from "../server/live-server.ts"
-
-/** Runs the command line in this process, with these arguments and this environment. */
-const typed = (environment: Record<string, string>, ...args: ReadonlyArray<string>) =>
-  Effect.gen(function*() {
-    const exit = yield* Effect.exit(Command.runWith(agentJob, { version: "1.2.3" })(args))
-    const error = exit._tag === "Failure" ? exit.cause.reasons.map((reason) => reason._tag === "Fail" ? reason.error : reason)[0] : undefined
-    return {
-      code: exit._tag === "Success" ? 0 : exitCodeOf(error),
-      said: [...(yield* TestConsole.errorLines), ...(error instanceof Error && error.message !== "Help requested" ? [`error: ${error.message}`] : [])].join("\n"),
-      out: (yield* TestConsole.logLines).join("\n")
-    }
-  }).pipe(
-    Effect.provide(Layer.mergeAll(
-      NodeServices.layer, CliConfig.layer({ builtIns }), CliOutput.layerPresenter(presenter), TestConsole.layer,
-      ConfigProvider.layer(ConfigProvider.fromUnknown(environment))
-    ))
-  )
+import { typed } from "./typed.ts"
 
 const nobody = "http://127.0.0.1:1"
 
@@ -36,6 +15,15 @@ describe("what is typed wrong", () => {
     { args: ["frobnicate"], said: "error: There is no command \"frobnicate\"\nSee: agent-job --help" },
     { args: ["run"], said: "error: DIR is missing\nSee: agent-job run --help" },
     { args: ["run", ".", "--auto-aprove"], said: "error: There is no flag --auto-aprove; did you mean \"--auto-approve\"?\nSee: agent-job run --help" },
+    { args: ["run", ".", "-var", "a=b", "--auto-approve"], said: "error: There is no flag -var; did you mean --var?" },
+    { args: ["run", ".", "-var=a=b"], said: "error: There is no flag -var; did you mean --var?" },
+    { args: ["run", ".", "-auto-approve"], said: "error: There is no flag -auto-approve; did you mean --auto-approve?" },
+    { args: ["run", ".", "-verbose"], said: "error: There is no flag -verbose; agent-job run --help lists those there are." },
+    { args: ["state", "show", "demo", "-json"], said: "error: There is no flag -json; agent-job state show --help lists those there are." },
+    { args: ["get", "runs", "-ojson"], said: "error: There is no flag -ojson; did you mean -o json?" },
+    { args: ["-version"], said: "error: There is no flag -version; did you mean --version?" },
+    { args: ["run", ".", "-v"], said: "error: -v is no flag of agent-job run; agent-job --version prints the version." },
+    { args: ["run", ".", "--version"], said: "error: --version is no flag of agent-job run; agent-job --version prints the version." },
     { args: ["run", ".", "--var", "x"], said: "error: --var cannot be \"x\": --var takes key=value, not \"x\"\nSee: agent-job run --help" },
     { args: ["run", ".", "-o", "xml"], said: "error: --output cannot be \"xml\": \"text\" | \"json\"\nSee: agent-job run --help" },
     { args: ["run", "a", "b"], said: "error: \"b\" is one argument too many\nSee: agent-job run --help" },
@@ -48,6 +36,9 @@ describe("what is typed wrong", () => {
     { args: ["run", "nope", "--url", nobody], said: "error: There is no directory nope; name the one that has the configuration." },
     { args: ["run", "docs", "--url", nobody], said: "error: There is no configuration in docs: no file there ends in .tf or .tofu; name the directory that has them." },
     { args: ["get", "Rubbish!"], said: "error: \"Rubbish!\" is neither \"runs\", \"tasks\", \"audit\", a run's id nor the name of an AgentTask." },
+    { args: ["get", "audit", "-w", "demo", "--url", nobody], said: "error: --workspace is for the list of runs; it chooses nothing of audit." },
+    { args: ["get", "task", "-w", "demo"], said: "error: --workspace is for the list of runs; it chooses nothing of tasks." },
+    { args: ["get", "run-a1", "-w", "demo", "--url", nobody], said: "error: --workspace is for the list of runs; it chooses nothing of run-a1." },
     { args: ["logs", "Rubbish!"], said: "error: \"Rubbish!\" is neither a run's id nor the name of an AgentTask." },
     { args: ["logs", "a-task", "--stage", "plan"], said: "error: --stage and --workspace are for runs; an AgentTask is one stage already." },
     { args: ["cancel"], said: "error: RUN|TASK is missing\nSee: agent-job cancel --help" },
@@ -100,7 +91,7 @@ describe("an unreachable", () => {
       }
     }))
 
-  it.live("cluster is exit code 4, and so is none at all", () =>
+  it.live("cluster is exit code 4; a kubeconfig or context that cannot be used is 2", () =>
     Effect.gen(function*() {
       const directory = mkdtempSync(join(tmpdir(), "kubeconfig-"))
       const kubeconfig = join(directory, "config")
@@ -113,9 +104,9 @@ describe("an unreachable", () => {
         expect([answer.code, answer.said]).toEqual([4, expect.stringMatching(/^error: Cannot (?:get|list) .*: the API server gave no usable answer \(https:\/\/127\.0\.0\.1:1: .*ECONNREFUSED.*\); check that the cluster is up and reachable\.$/u)])
       }
       const none = yield* typed({ KUBECONFIG: join(directory, "nope") }, "get", "tasks")
-      expect([none.code, none.said]).toEqual([4, `error: There is no Kubernetes cluster to talk to: no kubeconfig can be read at ${join(directory, "nope")}; set KUBECONFIG to one, or run this in a Pod.`])
+      expect([none.code, none.said]).toEqual([2, `error: No kubeconfig can be read at ${join(directory, "nope")}; name one that is there with KUBECONFIG.`])
       const other = yield* typed({ KUBECONFIG: kubeconfig }, "get", "tasks", "--context", "there")
-      expect([other.code, other.said]).toEqual([4, "error: The kubeconfig has no usable context there (it has: here); name one of them."])
+      expect([other.code, other.said]).toEqual([2, "error: The kubeconfig has no usable context there (it has: here); name one of them."])
       rmSync(directory, { recursive: true })
     }))
 })
@@ -163,8 +154,8 @@ describe("the version", () => {
     Effect.gen(function*() {
       expect(JSON.parse((yield* typed({}, "version", "-o", "json")).out)).toEqual({ version: "0.1.0", node: process.versions.node, platform: `${process.platform}/${process.arch}` })
     }))
-  it.effect("is short with --version", () =>
+  it.effect.each(["--version", "-v"])("is short with %s", (flag) =>
     Effect.gen(function*() {
-      expect((yield* typed({}, "--version")).out).toBe("agent-job 1.2.3")
+      expect(yield* typed({}, flag)).toEqual({ code: 0, said: "", out: "agent-job 1.2.3" })
     }))
 })

@@ -14,4 +14,5 @@ it.live("a run that its cancel does not end says what does, and is ended by forc
     expect((yield* agentJob("get", id)).out).toContain(`agent-job cancel ${id} --force`)
     expect(yield* agentJob("cancel", id, "--force")).toMatchObject({ code: 0, out: `${id} is ended; see what is known of it with: agent-job get ${id}\n` })
     expect((yield* person(url).view(id)).status).toBe("canceled")
+    expect(yield* agentJob("cancel", id)).toEqual({ code: 1, out: "", error: `error: ${id} is canceled already; there is nothing to cancel.\n` })
   }))

@@ -38,6 +38,11 @@ describe("agent-job overlay", () => {
       expect(readdirSync(out()).map(read).join("")).not.toContain("hunter2")
     }))
 
+  it.live("names the namespace of the tasks where the commands for them would look elsewhere", () =>
+    Effect.gen(function*() {
+      expect((yield* overlay({}, "--namespace", "green")).out.split("\n").at(-2)).toBe("Its AgentTasks are in namespace green; get, logs and cancel find them with --namespace green.")
+    }))
+
   it.live("takes a pinned remote base, with its components", () =>
     Effect.gen(function*() {
       yield* overlay({ persistence: { enabled: true } }, "--base", "https://git.example.com/agent-job//kustomize/base?ref=v0.1.0")

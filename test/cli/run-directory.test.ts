@@ -289,6 +289,19 @@ describe("an interrupt", () => {
       expect(screen.of("step").slice(-2)).toEqual([`Cancelling ${id}; it ends once its state is safe. Ctrl-C again leaves it to the server.`, `${id} is cancelled.`])
       expect((yield* person(url).view(id)).status).toBe("canceled")
       expect(process.exitCode).toBe(6)
+      expect(screen.of("result")).toEqual([])
+    }))
+
+  it.live("prints for a program what became of the run", () =>
+    Effect.gen(function*() {
+      yield* exitCode
+      const until = yield* Deferred.make<void>()
+      const screen = toldScreen()
+      const { run } = yield* running(screen, request({ json: true }), { plan: { ...quickstart.plan, until } })
+      const fiber = yield* Effect.forkChild(run)
+      yield* screen.until("Initializing…")
+      yield* Fiber.interrupt(fiber)
+      expect(screen.of("result").map((text) => JSON.parse(text))).toEqual([{ run: expect.objectContaining({ id: runId(screen), status: "canceled" }), outputs: [], stateSerial: null }])
     }))
 
   it.live("while it applies keeps the log going until the state is safe", () =>
@@ -348,12 +361,13 @@ describe("an interrupt", () => {
           Effect.andThen(server.act(id, action))
         )
       }))
-      const { run } = yield* running(screen, request({ autoApprove: true }), { plan: quickstart.plan, apply: { ...quickstart.apply!, until } }, late)
+      const { run } = yield* running(screen, request({ autoApprove: true, json: true }), { plan: quickstart.plan, apply: { ...quickstart.apply!, until } }, late)
       const fiber = yield* Effect.forkChild(run)
       yield* screen.until("card.ada: Creating...")
       yield* Fiber.interrupt(fiber)
       expect(screen.of("step").at(-1)).toBe(`${runId(screen)} was faster than the cancel: it is applied.`)
       expect(screen.transcript()).toContain("Apply complete!")
+      expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([{ run: { status: "applied" }, stateSerial: 7 }])
       expect(process.exitCode).toBe(130)
     }))
 
@@ -363,7 +377,7 @@ describe("an interrupt", () => {
       const screen = toldScreen()
       const url = yield* Effect.flatMap(directory, serve)
       // An agent that took the plan and does not hear of the cancel.
-      const fiber = yield* Effect.forkChild(runDirectory(request()).pipe(Effect.provide(client(url)), Effect.provide(screen.layer)))
+      const fiber = yield* Effect.forkChild(runDirectory(request({ json: true })).pipe(Effect.provide(client(url)), Effect.provide(screen.layer)))
       yield* screen.until("Started run-")
       const taken = yield* agent(url).take
       yield* worker(url, taken).log(0, "busy\n")
@@ -373,6 +387,7 @@ describe("an interrupt", () => {
       process.emit("SIGINT")
       yield* Fiber.join(stopping)
       expect(screen.of("step").at(-1)).toBe(`Left ${runId(screen)} to the server; look after it with: agent-job logs -f ${runId(screen)}`)
+      expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([{ run: { id: runId(screen) } }])
       expect(process.exitCode).toBe(130)
     }))
 
@@ -380,12 +395,13 @@ describe("an interrupt", () => {
     Effect.gen(function*() {
       yield* exitCode
       const screen = toldScreen(Effect.never)
-      const { run, url } = yield* running(screen, request())
+      const { run, url } = yield* running(screen, request({ json: true }))
       const fiber = yield* Effect.forkChild(run)
       yield* screen.until("Apply these changes")
       yield* Fiber.interrupt(fiber)
       const id = runId(screen)
       expect((yield* person(url).view(id)).status).toBe("planned")
+      expect(screen.of("result").map((text) => JSON.parse(text))).toMatchObject([{ run: { id, status: "planned" } }])
       expect(screen.of("step").at(-1)).toBe(`${id} stays planned and keeps its workspace: agent-job approve ${id}, or agent-job discard ${id}`)
       expect(process.exitCode).toBe(130)
     }))

@@ -28,7 +28,7 @@ it.live("a state in doubt is shown, looked into and settled, for a person and fo
     const [id] = /ev-\w+/u.exec(shown.out) ?? []
     expect(shown.out).toContain(`agent-job state rescue demo --use ${id}`)
     expect((yield* agentJob("show", "demo", "--evidence", String(id))).out).toBe(`${refused}\n`)
-    expect(yield* agentJob("show", "demo", "--evidence", "ev-none")).toMatchObject({ code: 3, error: expect.stringContaining("There is no evidence ev-none of workspace demo") })
+    expect(yield* agentJob("show", "demo", "--evidence", "ev-none")).toMatchObject({ code: 3, error: `error: There is no evidence ev-none of workspace demo on ${url}; \`agent-job state show demo\` lists what there is.\n` })
     const brought = join(yield* directory, "brought.tfstate")
     writeFileSync(brought, "{\"version\":4,\"serial\":2,\"lineage\":\"other\"}")
     expect(yield* agentJob("rescue", "demo", "--file", brought)).toMatchObject({ code: 0, out: expect.stringMatching(/ev-\w+ +2 +/u) })

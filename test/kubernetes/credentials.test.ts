@@ -141,6 +141,12 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
       expect(yield* headers).not.toEqual(first)
     }))
 
+  it.effect("are not sent over plain HTTP, as to kubectl proxy", () =>
+    Effect.gen(function*() {
+      const { headers, server, tls } = yield* from(kubeconfig({ user: { token: "t0ken", "client-certificate": "/no/such/cert" }, cluster: { server: "http://127.0.0.1:8001/" } }))
+      expect([server, tls, yield* headers]).toEqual(["http://127.0.0.1:8001", {}, {}])
+    }))
+
   it.effect("merge the files of KUBECONFIG that exist, the first one winning", () =>
     Effect.gen(function*() {
       const directory = yield* directoryWith({ a: kubeconfig({ user: { token: "first" }, current: "" }), b: kubeconfig({ user: { token: "second" }, current: "other" }) })
@@ -157,17 +163,17 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
     }).pipe(inPod))
 
   it.effect.each([
-    { given: "no such context", text: kubeconfig({}), context: "nope", says: "has no usable context nope (it has: main, other); name one of them." },
-    { given: "no current context", text: kubeconfig({ current: "" }), says: "The kubeconfig has no current context (it has: main, other)" },
-    { given: "an empty file", text: "", says: "the kubeconfig" },
-    { given: "not YAML", text: "users: [", says: "Cannot understand the kubeconfig" },
-    { given: "a proxy", text: kubeconfig({ cluster: { "proxy-url": "http://proxy" } }), says: "behind proxy-url, which is not supported" },
-    { given: "a plugin that is not installed", text: kubeconfig({ user: { exec: { command: "/no/such/plugin" } } }), says: "Cannot log in with the context main" },
-    { given: "a missing certificate", text: kubeconfig({ user: { "client-certificate": "/no/such/cert" } }), says: "Cannot log in with the context main" }
-  ])("say what is wrong with $given", ({ context, says, text }) =>
+    { given: "no such context", text: kubeconfig({}), context: "nope", tag: "KubeconfigUnusable", says: "has no usable context nope (it has: main, other); name one of them." },
+    { given: "no current context", text: kubeconfig({ current: "" }), tag: "KubeconfigUnusable", says: "The kubeconfig has no current context (it has: main, other)" },
+    { given: "an empty file", text: "", tag: "KubeconfigUnusable", says: "the kubeconfig" },
+    { given: "not YAML", text: "users: [", tag: "KubeconfigUnusable", says: "Cannot understand the kubeconfig" },
+    { given: "a proxy", text: kubeconfig({ cluster: { "proxy-url": "http://proxy" } }), tag: "KubeconfigUnusable", says: "behind proxy-url, which is not supported" },
+    { given: "a plugin that is not installed", text: kubeconfig({ user: { exec: { command: "/no/such/plugin" } } }), tag: "NoCredentials", says: "Cannot log in with the context main" },
+    { given: "a missing certificate", text: kubeconfig({ user: { "client-certificate": "/no/such/cert" } }), tag: "NoCredentials", says: "Cannot log in with the context main" }
+  ])("say what is wrong with $given", ({ context, says, tag, text }) =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(from(text, context === undefined ? {} : { context }))
-      expect(error._tag).toBe("NoCredentials")
+      expect(error._tag).toBe(tag)
       expect(error.message).toContain(says)
     }))
 
@@ -180,7 +186,7 @@ echo "{\\"apiVersion\\":\\"client.authentication.k8s.io/v1\\",\\"kind\\":\\"Exec
 
   it.effect("say where they were looked for", () =>
     Effect.gen(function*() {
-      const { message } = yield* discover().pipe(environment({ KUBECONFIG: "/no/such/file" }), Effect.flip)
-      expect(message).toBe("There is no Kubernetes cluster to talk to: no kubeconfig can be read at /no/such/file; set KUBECONFIG to one, or run this in a Pod.")
+      const named = yield* discover().pipe(environment({ KUBECONFIG: "/no/such/file" }), Effect.flip)
+      expect([named._tag, named.message]).toEqual(["KubeconfigUnusable", "No kubeconfig can be read at /no/such/file; name one that is there with KUBECONFIG."])
     }))
 })

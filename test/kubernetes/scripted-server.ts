@@ -23,6 +23,8 @@ export class ScriptedServer {
   /** Answers to come, in order; when there are none left, `otherwise` answers. */
   readonly script: Array<Answer> = []
   otherwise: Answer = { status: 200, body: {} }
+  /** Answers by the path instead, where a test says so. */
+  route: ((path: string) => Answer) | undefined
   readonly asked: Array<Asked> = []
   readonly connections = new Set<unknown>()
   readonly #server = createServer((request, response) => void this.#answer(request, response))
@@ -48,7 +50,7 @@ export class ScriptedServer {
     let body = ""
     for await (const chunk of request) body += chunk
     this.asked.push({ method: request.method ?? "", url: request.url ?? "", headers: request.headers, body })
-    const answer = this.script.shift() ?? this.otherwise
+    const answer = this.script.shift() ?? this.route?.((request.url ?? "").split("?")[0] ?? "") ?? this.otherwise
     if (answer === "silence") return
     if (answer === "reset") return void request.socket.destroy()
     if (typeof answer === "function") return answer(response)

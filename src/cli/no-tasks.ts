@@ -1,0 +1,32 @@
+// Why a list of AgentTasks is empty: there is no such namespace, or the tasks are in another one, as far as whoever asks may know.
+// Used by get.
+import { Effect, Option } from "effect"
+import { resolve } from "../core/resolve.ts"
+import { Kubernetes } from "../kubernetes/client.ts"
+import { namespaces } from "../kubernetes/kinds.ts"
+import { appVersion } from "../schema/values.ts"
+import { NothingThere } from "./failure.ts"
+import { installedValues } from "./installed-values.ts"
+
+const installation = { name: "agent-job", namespace: "agent-job" }
+
+/** Where the installation of the usual name has its tasks; few may read its values. */
+const taskNamespace = installedValues(installation.name, installation.namespace, "").pipe(
+  Effect.map((values) => resolve(values, { ...installation, version: appVersion }).taskNamespace),
+  Effect.option
+)
+
+const elsewhere = (namespace: string, found: Option.Option<string>): string => {
+  if (Option.isNone(found)) return "; list those of another one with --namespace."
+  return found.value === namespace ? "." : `; the installation in namespace ${installation.namespace} has its tasks in another one: agent-job get tasks --namespace ${found.value}`
+}
+
+/** Fails when there is no such namespace. */
+export const noTasks = Effect.fn("noTasks")(function*(namespace: string) {
+  const more = elsewhere(namespace, yield* taskNamespace)
+  yield* Effect.flatMap(Kubernetes, (kubernetes) => kubernetes.get(namespaces, { name: namespace })).pipe(Effect.catchTags({
+    NotFound: () => Effect.fail(new NothingThere({ message: `There is no namespace ${namespace}${more}` })),
+    Forbidden: () => Effect.void
+  }))
+  return `No AgentTasks in namespace ${namespace}${more}`
+})

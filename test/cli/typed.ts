@@ -1,0 +1,35 @@
+// The command line in this process: what it says through the console and how it ends, and what it prints for programs.
+// Used by the tests of commands.
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { ConfigProvider, Effect, Layer } from "effect"
+import { CliConfig, CliOutput } from "effect/cli"
+import { TestConsole } from "effect/testing"
+import { vi } from "vitest"
+import { commandLine } from "../../src/cli/agent-job.ts"
+import { exitCodeOf } from "../../src/cli/failure.ts"
+import { builtIns, presenter } from "../../src/cli/help.ts"
+
+/** Runs the command line in this process, with these arguments and this environment. */
+export const typed = (environment: Record<string, string>, ...args: ReadonlyArray<string>) =>
+  Effect.gen(function*() {
+    const exit = yield* Effect.exit(commandLine("1.2.3")(args))
+    const error = exit._tag === "Failure" ? exit.cause.reasons.map((reason) => reason._tag === "Fail" ? reason.error : reason)[0] : undefined
+    return {
+      code: exit._tag === "Success" ? 0 : exitCodeOf(error),
+      said: [...(yield* TestConsole.errorLines), ...(error instanceof Error && error.message !== "Help requested" ? [`error: ${error.message}`] : [])].join("\n"),
+      out: (yield* TestConsole.logLines).join("\n")
+    }
+  }).pipe(
+    Effect.provide(Layer.mergeAll(
+      NodeServices.layer, CliConfig.layer({ builtIns }), CliOutput.layerPresenter(presenter), TestConsole.layer,
+      ConfigProvider.layer(ConfigProvider.fromUnknown(environment))
+    ))
+  )
+
+/** What it writes to stdout meanwhile. */
+export const printed = <A, E, R>(command: Effect.Effect<A, E, R>) =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => vi.spyOn(process.stdout, "write").mockImplementation(() => true)),
+    (write) => Effect.map(command, () => write.mock.calls.map(([text]) => String(text)).join("")),
+    (write) => Effect.sync(() => write.mockRestore())
+  )
