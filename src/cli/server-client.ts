@@ -20,6 +20,7 @@ export interface NewRun {
   readonly destroy: boolean
   readonly autoApply: boolean
   readonly planOnly: boolean
+  readonly engine: Option.Option<"tofu" | "terraform">
   /** Their values are HCL expressions. */
   readonly variables: ReadonlyArray<{ readonly key: string; readonly value: string }>
 }
@@ -169,10 +170,10 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
       yield* send(Request.put(here(data.attributes["upload-url"])).pipe(Request.bodyUint8Array(archive, "application/octet-stream")), "upload", uploadTimeout)
       return data.id
     }),
-    createRun: ({ autoApply, configurationVersionId, destroy, planOnly, variables, workspaceId }) =>
+    createRun: ({ autoApply, configurationVersionId, destroy, engine, planOnly, variables, workspaceId }) =>
       decoded(Identified, jsonApi(Request.post(tfePath.runs), {
         type: "runs",
-        attributes: { "is-destroy": destroy, "auto-apply": autoApply, "plan-only": planOnly, variables },
+        attributes: { "is-destroy": destroy, "auto-apply": autoApply, "plan-only": planOnly, variables, ...(Option.isSome(engine) && { engine: { name: engine.value } }) },
         relationships: { workspace: related("workspaces", workspaceId), "configuration-version": related("configuration-versions", configurationVersionId) }
       }), "workspace").pipe(Effect.map(({ data }) => data.id)),
     run: (id) => decoded(RunView, Request.get(runPath.run(id)), `run ${id}`),

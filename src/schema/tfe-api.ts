@@ -37,7 +37,7 @@ export const CreateRun = request({
   "target-addrs": maybe(addresses),
   "replace-addrs": maybe(addresses),
   variables: maybe(Schema.Array(RunVariable).check(Schema.isMaxLength(128))),
-  engine: maybe(Engine.annotate({ description: "Ours, not in the TFE API." }))
+  engine: maybe(Engine.annotate({ description: "Ours, not in the TFE API; absent: tofu, or terraform where the runner image has no tofu." }))
 }, { workspace: to, "configuration-version": Schema.optionalKey(to) })
 export type CreateRun = typeof CreateRun.Type
 
