@@ -1,6 +1,6 @@
 // The server's user API as the commands of people use it: workspaces, uploads and runs in the TFE shapes, and our own view of a run.
 // Invariant: every call ends within its time limit with a value or one of four errors, and no error holds the token.
-// Used by run, logs, get, cancel, approve, discard and state.
+// Used by run, logs, get, cancel, approve, discard, vars and state.
 import { layerUndici } from "@effect/platform-node/NodeHttpClient"
 import { Context, Duration, Effect, Layer, Option, Predicate, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
@@ -32,6 +32,24 @@ const ConfigurationVersion = document({ "upload-url": Schema.String })
 const StateVersion = document({ serial: Schema.Int })
 const Output = Schema.Struct({ attributes: Schema.Struct({ name: Schema.String, sensitive: Schema.Boolean, value: Schema.Unknown }) })
 export type Output = typeof Output.Type["attributes"]
+const WorkspaceList = Schema.Struct({ data: Schema.Array(Schema.Struct({
+  attributes: Schema.Struct({ name: Schema.String, locked: Schema.Boolean, "created-at": Schema.String }),
+  relationships: Schema.Struct({ "current-run": Schema.Struct({ data: Schema.NullOr(Schema.Struct({ id: Schema.String })) }) })
+})) })
+const VariableList = Schema.Struct({ data: Schema.Array(Schema.Struct({
+  id: Schema.String,
+  attributes: Schema.Struct({ key: Schema.String, value: Schema.NullOr(Schema.String), category: Schema.Literals(["terraform", "env"]), hcl: Schema.Boolean, sensitive: Schema.Boolean })
+})) })
+
+export interface WorkspaceRow {
+  readonly name: string
+  /** That holds it. */
+  readonly run: string | null
+  readonly createdAt: string
+}
+
+/** Of a workspace; the value of a sensitive one is not told. */
+export type WorkspaceVariable = typeof VariableList.Type["data"][number]["attributes"] & { readonly id: string }
 
 /** JSON:API errors of the TFE paths, or the problem of our own. */
 const Refusal = Schema.Union([
@@ -48,6 +66,12 @@ export class ServerClient extends Context.Service<ServerClient, {
   readonly url: string
   /** Makes the workspace when there is none of that name. */
   readonly ensureWorkspace: (name: string) => Effect.Effect<{ readonly id: string; readonly created: boolean }, ServerFailure>
+  readonly workspace: (name: string) => Effect.Effect<{ readonly id: string }, ServerFailure>
+  readonly workspaces: Effect.Effect<ReadonlyArray<WorkspaceRow>, ServerFailure>
+  readonly variables: (workspaceId: string) => Effect.Effect<ReadonlyArray<WorkspaceVariable>, ServerFailure>
+  /** Replaces the one of that name and category. */
+  readonly setVariable: (workspaceId: string, variable: Omit<WorkspaceVariable, "id">) => Effect.Effect<void, ServerFailure>
+  readonly deleteVariable: (workspaceId: string, id: string) => Effect.Effect<void, ServerFailure>
   /** Uploads an archive (tar.gz); gives the id of the configuration version. */
   readonly upload: (workspaceId: string, archive: Uint8Array, options: { readonly speculative: boolean }) => Effect.Effect<string, ServerFailure>
   readonly createRun: (run: NewRun) => Effect.Effect<string, ServerFailure>
@@ -144,26 +168,30 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
     )
   const jsonApi = (request: Request.HttpClientRequest, data: object) => Request.bodyText(request, JSON.stringify({ data }), "application/vnd.api+json")
   const json = (request: Request.HttpClientRequest, body: object) => Request.bodyText(request, JSON.stringify(body), "application/json")
+  const workspace = (name: string) => Effect.map(decoded(Identified, Request.get(tfePath.workspace(organization, name)), `workspace ${name}`), ({ data: { id } }) => ({ id }))
   const ask = (id: string, action: Parameters<typeof tfePath.action>[1], body: object) => Effect.asVoid(send(authorised(json(Request.post(tfePath.action(id, action)), body)), `run ${id}`))
   const related = (type: string, id: string) => ({ data: { type, id } })
 
   return ServerClient.of({
     url,
     ensureWorkspace: Effect.fn("ServerClient.ensureWorkspace")(function*(name) {
-      const get = decoded(Identified, Request.get(tfePath.workspace(organization, name)), `workspace ${name}`)
+      const get = Effect.map(workspace(name), ({ id }) => ({ id, created: false }))
       const create = jsonApi(Request.post(tfePath.workspaces(organization)), { type: "workspaces", attributes: { name } })
       return yield* get.pipe(
-        Effect.map(({ data }) => ({ id: data.id, created: false })),
         Effect.catchTag("NothingThere", () => decoded(Identified, create, "organization").pipe(
           Effect.map(({ data }) => ({ id: data.id, created: true })),
           // Somebody else may have made it in between.
-          Effect.catchTag("ServerRefused", (refusal) => get.pipe(
-            Effect.map(({ data }) => ({ id: data.id, created: false })),
-            Effect.catchTag("NothingThere", () => Effect.fail(refusal))
-          ))
+          Effect.catchTag("ServerRefused", (refusal) => Effect.catchTag(get, "NothingThere", () => Effect.fail(refusal)))
         ))
       )
     }),
+    workspace,
+    workspaces: Effect.map(decoded(WorkspaceList, Request.get(tfePath.workspaces(organization)), "organization"), ({ data }) =>
+      data.map(({ attributes: { "created-at": createdAt, name }, relationships }) => ({ name, run: relationships["current-run"].data?.id ?? null, createdAt }))),
+    variables: (workspaceId) =>
+      Effect.map(decoded(VariableList, Request.get(tfePath.variables(workspaceId)), "workspace"), ({ data }) => data.map(({ attributes, id }) => ({ id, ...attributes }))),
+    setVariable: (workspaceId, attributes) => Effect.asVoid(send(authorised(jsonApi(Request.post(tfePath.variables(workspaceId)), { type: "vars", attributes })), "workspace")),
+    deleteVariable: (workspaceId, id) => Effect.asVoid(send(authorised(Request.delete(tfePath.variable(workspaceId, id))), "variable")),
     upload: Effect.fn("ServerClient.upload")(function*(workspaceId, archive, { speculative }) {
       const request = jsonApi(Request.post(tfePath.configurationVersions(workspaceId)), { type: "configuration-versions", attributes: { speculative, "auto-queue-runs": false } })
       const { data } = yield* decoded(ConfigurationVersion, request, "workspace")

@@ -61,6 +61,8 @@ export const tfePath = {
   workspaces: (organization: string) => `/api/v2/organizations/${encodeURIComponent(organization)}/workspaces`,
   workspace: (organization: string, name: string) => `/api/v2/organizations/${encodeURIComponent(organization)}/workspaces/${encodeURIComponent(name)}`,
   configurationVersions: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/configuration-versions`,
+  variables: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/vars`,
+  variable: (workspaceId: string, id: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/vars/${encodeURIComponent(id)}`,
   runs: "/api/v2/runs",
   action: (id: string, action: "apply" | "discard" | "cancel" | "force-cancel") => `/api/v2/runs/${encodeURIComponent(id)}/actions/${action}`,
   outputs: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/current-state-version-outputs`
