@@ -1,15 +1,15 @@
 // The server's user API as the commands of people use it: workspaces, uploads and runs in the TFE shapes, and our own view of a run.
 // Invariant: every call ends within its time limit with a value or one of four errors, and no error holds the token.
 // Used by run, logs, get, cancel, approve, discard, vars and state.
-import { layerUndici } from "@effect/platform-node/NodeHttpClient"
 import { Context, Duration, Effect, Layer, Option, Predicate, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { toAnybody } from "../http/connections.ts"
 import { type AuditEntry, AuditList, auditPath } from "../schema/audit.ts"
 import type { Sha256 } from "../schema/names.ts"
 import { RunList, runPath, RunView } from "../schema/run.ts"
 import { ImportStarted, statePath, StateView } from "../schema/state.ts"
 import { organization, tfePath } from "../schema/tfe-api.ts"
-import { NothingThere, ServerRefused, ServerUnreachable, TokenRefused } from "./failure.ts"
+import { BadInput, NothingThere, ServerRefused, ServerUnreachable, TokenRefused } from "./failure.ts"
 import type { Connection } from "./settings.ts"
 
 export type ServerFailure = ServerUnreachable | TokenRefused | NothingThere | ServerRefused
@@ -101,9 +101,18 @@ export class ServerClient extends Context.Service<ServerClient, {
   readonly importMissing: (workspace: string) => Effect.Effect<ImportStarted, ServerFailure>
   readonly forceUnlock: (workspace: string, by: string) => Effect.Effect<StateView, ServerFailure>
 }>()("agent-job/cli/ServerClient") {
-  static readonly layer = (connection: Connection): Layer.Layer<ServerClient> =>
-    Layer.effect(ServerClient, Effect.map(HttpClient.HttpClient, (http) => make(connection, http))).pipe(Layer.provide(Layer.fresh(layerUndici)))
+  /** Through the proxy that the environment names, if any. */
+  static readonly layer = (connection: Connection): Layer.Layer<ServerClient, BadInput> =>
+    Layer.effect(ServerClient, Effect.map(HttpClient.HttpClient, (http) => make(connection, http))).pipe(
+      Layer.provide(toAnybody({ connections: 16 })),
+      Layer.catchTag("ProxyUnusable", ({ variable }) => Layer.effect(ServerClient, Effect.fail(new BadInput({
+        message: `The proxy in ${variable} (or ${variable.toLowerCase()}) cannot be used, since it is no URL such as http://proxy.example.com:3128; correct or unset that variable, and write a % of its password as %25.`
+      }))))
+    )
 }
+
+const notTrusted = "its certificate is from an authority that is not trusted here; set NODE_EXTRA_CA_CERTS=ca.pem to the certificate of that authority"
+const noTls = "it does not speak TLS; is it http://?"
 
 const words: Readonly<Record<string, string>> = {
   ECONNREFUSED: "connection refused",
@@ -113,15 +122,24 @@ const words: Readonly<Record<string, string>> = {
   EHOSTUNREACH: "no way to that host",
   ETIMEDOUT: "no answer",
   UND_ERR_CONNECT_TIMEOUT: "no answer",
-  UND_ERR_SOCKET: "the connection was closed"
+  UND_ERR_SOCKET: "the connection was closed",
+  ERR_SSL_WRONG_VERSION_NUMBER: noTls,
+  EPROTO: noTls,
+  DEPTH_ZERO_SELF_SIGNED_CERT: notTrusted,
+  SELF_SIGNED_CERT_IN_CHAIN: notTrusted,
+  UNABLE_TO_GET_ISSUER_CERT: notTrusted,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: notTrusted,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: notTrusted,
+  CERT_HAS_EXPIRED: "its certificate has expired",
+  ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another name than that of the address"
 }
 
-/** The innermost cause in plain words. */
+/** The innermost cause in plain words, on one line. */
 const reasonOf = (error: unknown): string => {
   if (HttpClientError.isHttpClientError(error)) return reasonOf(error.reason)
   if (Predicate.hasProperty(error, "code") && typeof error.code === "string" && words[error.code] !== undefined) return words[error.code] ?? ""
   if (Predicate.hasProperty(error, "cause") && error.cause !== undefined) return reasonOf(error.cause)
-  return error instanceof Error && error.message !== "" ? error.message : String(error)
+  return (error instanceof Error && error.message !== "" ? error.message : String(error)).trim().replace(/\s+/gu, " ")
 }
 
 const saidBy = (text: string): string | undefined => {
