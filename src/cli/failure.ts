@@ -78,7 +78,8 @@ const codesOfOthers: Readonly<Record<string, number>> = {
   Forbidden: exitCode.tokenRefused,
   Invalid: exitCode.usage,
   ConfigError: exitCode.usage,
-  ProxyUnusable: exitCode.usage
+  ProxyUnusable: exitCode.usage,
+  OptionsUnusable: exitCode.usage
 }
 
 const tagOf = (error: unknown): string => typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : ""

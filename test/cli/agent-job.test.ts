@@ -67,6 +67,8 @@ describe("what is typed wrong", () => {
     { args: ["overlay"], said: "error: --out is missing\nSee: agent-job overlay --help" },
     { args: ["migrate", "--out", "x"], said: "error: --release is missing\nSee: agent-job migrate --help" },
     { args: ["server"], said: "error: --data-dir is missing\nSee: agent-job server --help" },
+    { args: ["server", "--data-dir", "d", "--user-token-file", "u", "--pool-token-file", "p", "--port", "99999"], said: "error: --port cannot be \"99999\": it must be a port, 0 to 65535\nSee: agent-job server --help" },
+    { args: ["server", "--data-dir", "d", "--user-token-file", "u", "--pool-token-file", "p", "--public-url", "foo"], said: "error: \"foo\" is not the address of a server; write it like http://127.0.0.1:8080." },
     { args: ["controller", "--values", "v.yaml", "--health-port", "x"], said: "error: --health-port cannot be \"x\": it must be a string representing a finite number\nSee: agent-job controller --help" }
   ])("$args is told in a sentence, with exit code 2", ({ args, said }) =>
     Effect.gen(function*() {
