@@ -36,6 +36,12 @@ progress() {
 # step WHAT COMMAND...: runs it with its output in a log; if it fails, shows why and stops the script.
 step() { try_step "$@" || exit; }
 
+# packages [--no-cluster]: the step that scripts begin with, as scripts/packages; those that a script calls have them then.
+packages() {
+	[[ -n ${HAVE_PACKAGES:-} ]] || step "packages" scripts/packages "$@"
+	export HAVE_PACKAGES=yes
+}
+
 # try_step WHAT COMMAND...: the same, but only gives back the exit status.
 try_step() {
 	local what=$1 log=$step_logs/${1//[^a-z0-9]/-}.log since shown='' told=0 now

@@ -19,7 +19,7 @@ const below: Readonly<Record<string, ReadonlyArray<string>>> = {
   controller: ["schema", "core", "http", "kubernetes", "queue"],
   server: ["schema", "core"],
   worker: ["schema", "core", "http", "kubernetes"],
-  cli: ["schema", "core", "kubernetes", "controller", "server", "worker"],
+  cli: ["schema", "core", "http", "kubernetes", "controller", "server", "worker"],
   generate: ["schema", "core", "server", "cli"],
   "main.ts": ["cli"]
 }

@@ -19,6 +19,7 @@ import { render } from "./render.ts"
 import { run } from "./run.ts"
 import { server } from "./server.ts"
 import { state } from "./state.ts"
+import { vars } from "./vars.ts"
 import { version } from "./version.ts"
 import { install, probe, worker } from "./worker.ts"
 
@@ -34,7 +35,7 @@ const description = [
 const agentJob = Command.make("agent-job").pipe(
   Command.withDescription(description),
   Command.withSubcommands([
-    { group: "RUNS", commands: [run, get, logs, approve, discard, cancel, state] },
+    { group: "RUNS", commands: [run, get, logs, approve, discard, cancel, vars, state] },
     { group: "INSTALLATION", commands: [render, config, overlay, migrate, doctor, drain, server, controller, version] },
     { group: "INSIDE A TASK'S POD", commands: [worker, install, probe] }
   ]),

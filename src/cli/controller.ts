@@ -6,12 +6,13 @@ import { hostname } from "node:os"
 import { controllerHealthPort, place } from "../core/manifest/places.ts"
 import { lazily } from "./lazily.ts"
 import { serve } from "./serve.ts"
+import { portFlag } from "./settings.ts"
 
 const flags = {
   values: Flag.Path("values").pipe(Flag.withAlias("f"), Flag.withMetavar("PATH"), Flag.withDescription("The values file (YAML), or a directory of them: its *.yaml are laid over each other by name, values.yaml last.")),
   name: Flag.String("name").pipe(Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("The name of this installation.")),
   namespace: Flag.String("namespace").pipe(Flag.withAlias("n"), Flag.withMetavar("NAME"), Flag.withDefault("agent-job"), Flag.withDescription("The namespace of this installation.")),
-  healthPort: Flag.Int("health-port").pipe(Flag.withDefault(controllerHealthPort), Flag.withDescription("Serves /healthz, /readyz and /metrics.")),
+  healthPort: portFlag("health-port").pipe(Flag.withDefault(controllerHealthPort), Flag.withDescription("Serves /healthz, /readyz and /metrics.")),
   poolTokenFile: Flag.Path("pool-token-file").pipe(
     Flag.withMetavar("FILE"), Flag.withDefault(`${place.poolToken}/token`),
     Flag.withDescription("The pool token, read anew for every request; wanted only when the values name a server.")

@@ -79,7 +79,8 @@ const codesOfOthers: Readonly<Record<string, number>> = {
   Invalid: exitCode.usage,
   KubeconfigUnusable: exitCode.usage,
   ConfigError: exitCode.usage,
-  ProxyUnusable: exitCode.usage
+  ProxyUnusable: exitCode.usage,
+  OptionsUnusable: exitCode.usage
 }
 
 const tagOf = (error: unknown): string => typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : ""

@@ -1,4 +1,4 @@
-// `agent-job get [runs|tasks|audit|RUN|TASK]`: what runs, what waits and why, and who changed what, as a table or for programs.
+// `agent-job get [runs|workspaces|tasks|audit|RUN|TASK]`: what runs, what waits and why, and who changed what, as a table or for programs.
 // Used by agent-job.ts.
 import { Clock, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
@@ -10,7 +10,7 @@ import { clusterFlags, type ClusterFlags, serverFlags, type ServerFlags } from "
 import { forPrograms, withServer } from "./with-server.ts"
 
 const flags = {
-  what: Argument.String("what").pipe(Argument.withDefault("runs"), Argument.withDescription("runs (of the server), tasks (AgentTasks of the cluster), audit (who changed what on the server), a run's id, or a task's name.")),
+  what: Argument.String("what").pipe(Argument.withDefault("runs"), Argument.withDescription("runs or workspaces (of the server), tasks (AgentTasks of the cluster), audit (who changed what on the server), a run's id, or a task's name.")),
   workspace: Flag.String("workspace").pipe(Flag.withAlias("w"), Flag.withMetavar("NAME"), Flag.optional, Flag.withDescription("Only runs of this workspace.")),
   output: outputFlag,
   ...serverFlags,
@@ -19,12 +19,16 @@ const flags = {
 
 const fromServer = (given: ServerFlags, what: string, workspace: Option.Option<string>) =>
   withServer(given, forPrograms, Effect.fnUntraced(function*({ server }) {
-    const { auditTable, runDetails, runTable } = yield* Effect.promise(() => import("./rows.ts"))
+    const { auditTable, runDetails, runTable, workspaceTable } = yield* Effect.promise(() => import("./rows.ts"))
     if (what === "audit") {
       const entries = yield* server.audit
       return { document: { entries }, lines: entries.length === 0 ? ["Nobody has changed anything yet."] : auditTable(entries) } satisfies Answer
     }
     const now = yield* Clock.currentTimeMillis
+    if (what === "workspaces") {
+      const workspaces = yield* server.workspaces
+      return { document: { workspaces }, lines: workspaces.length === 0 ? ["No workspaces yet; the first run of one makes it."] : workspaceTable(workspaces, now) } satisfies Answer
+    }
     if (isRunId(what)) {
       const run = yield* server.run(what)
       return { document: run, lines: runDetails(run, now) } satisfies Answer
@@ -48,19 +52,20 @@ const fromCluster = (given: ClusterFlags, what: string) =>
     }).pipe(Effect.provide(cluster(given)))
   })
 
-const ofServer = ["runs", "audit"]
+const ofServer = ["runs", "workspaces", "audit"]
 
 export const get = Command.make("get", flags, Effect.fn("get")(function*(given) {
-  const what = given.what === "run" || given.what === "task" ? `${given.what}s` : given.what
-  if (!ofServer.includes(what) && !isTaskName(what)) return yield* new BadInput({ message: `${JSON.stringify(what)} is neither "runs", "tasks", "audit", a run's id nor the name of an AgentTask.` })
+  const what = ["run", "workspace", "task"].includes(given.what) ? `${given.what}s` : given.what
+  if (!ofServer.includes(what) && !isTaskName(what)) return yield* new BadInput({ message: `${JSON.stringify(what)} is neither "runs", "workspaces", "tasks", "audit", a run's id nor the name of an AgentTask.` })
   if (what !== "runs" && Option.isSome(given.workspace)) return yield* new BadInput({ message: `--workspace is for the list of runs; it chooses nothing of ${what}.` })
   const answer = yield* ofServer.includes(what) || isRunId(what) ? fromServer(given, what, given.workspace) : fromCluster(given, what)
   return yield* print(given.output, answer)
 })).pipe(
-  Command.withDescription("List runs, AgentTasks or who changed what, or look at one: its status, its changes, why it waits."),
+  Command.withDescription("List runs, workspaces, AgentTasks or who changed what, or look at one: its status, its changes, why it waits."),
   Command.withExamples([
     { command: "agent-job get runs --workspace demo" },
     { command: "agent-job get run-k3v9x2 -o json" },
+    { command: "agent-job get workspaces" },
     { command: "agent-job get audit" },
     { command: "agent-job get tasks --namespace agent-job-tasks" }
   ])

@@ -1,7 +1,7 @@
 // `agent-job render`: every object that an installation consists of, and with --task the Job of an AgentTask, printed without a cluster.
 // Invariant: the same files print the same bytes, from the builders that the controller and kustomize/base use too.
 // Used by agent-job.ts.
-import { Effect, Option } from "effect"
+import { Effect, Option, Result } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { AgentTask } from "../schema/agent-task.ts"
 import type { BadInput } from "./failure.ts"
@@ -11,17 +11,23 @@ import { givenValues, unusable, valuesFlag } from "./values-flag.ts"
 
 const flags = {
   values: valuesFlag,
-  task: inputFlag("task").pipe(Flag.withMetavar("FILE"), Flag.optional, Flag.withDescription("An AgentTask (YAML), to see its Job too.")),
+  task: inputFlag("task").pipe(Flag.withMetavar("FILE"), Flag.optional, Flag.withDescription("An AgentTask (YAML), to see its Job too; of a file with several objects, the one AgentTask.")),
   ...installationFlags,
   output: Flag.Literals("output", ["yaml", "json"]).pipe(Flag.withAlias("o"), Flag.withDefault("yaml"), Flag.withDescription("yaml: one document an object; json: one List."))
 }
 
 const readTask = (file: string, namespace: string): Effect.Effect<ReadonlyArray<AgentTask>, BadInput> =>
   lazily(async () => {
-    const [{ loadLayers }, { located }, { parseTaskFile }] = await Promise.all([import("../controller/values-files.ts"), import("../schema/explain.ts"), import("../schema/task-file.ts")])
-    return Effect.flatMap(loadLayers([file]), (layers) => Effect.forEach(layers, (layer) => Effect.fromResult(parseTaskFile(namespace)(layer.tree)).pipe(
-      Effect.mapError((mistakes) => ({ files: [file], faults: located([layer], mistakes) }))
-    ))).pipe(Effect.catch(unusable))
+    const [{ readTexts }, { located }, { parseTaskFile }, { onlyOfKind, yamlLayer }, { agentTaskResource }] = await Promise.all([
+      import("../controller/values-files.ts"), import("../schema/explain.ts"), import("../schema/task-file.ts"), import("../schema/yaml-layer.ts"), import("../schema/names.ts")
+    ])
+    const taskIn = (file: string, text: string) => Result.gen(function*() {
+      const own = yield* Result.mapError(onlyOfKind(text, agentTaskResource.kind), (message) => [{ file, message }])
+      const layer = yield* yamlLayer(file, own)
+      return yield* Result.mapError(parseTaskFile(namespace)(layer.tree), (mistakes) => located([layer], mistakes))
+    })
+    return Effect.flatMap(readTexts([file]), (texts) => Effect.forEach(texts, ({ file, text }) =>
+      Effect.mapError(Effect.fromResult(taskIn(file, text)), (faults) => ({ files: [file], faults })))).pipe(Effect.catch(unusable))
   })
 
 const print = (output: "yaml" | "json", objects: ReadonlyArray<object>) =>

@@ -1,11 +1,12 @@
-// Runs, their stages and AgentTasks as rows of tables.
+// Runs, their stages, workspaces, variables and AgentTasks as rows of tables.
 // Pure: the time is an argument.
-// Used by get.
+// Used by get and vars.
 import { rescueAdvice } from "../core/state-doubt.ts"
 import type { AgentTask } from "../schema/agent-task.ts"
 import type { AuditEntry } from "../schema/audit.ts"
 import type { RunView, StageView } from "../schema/run.ts"
 import { age, elapsed } from "./elapsed.ts"
+import type { WorkspaceRow, WorkspaceVariable } from "./server-client.ts"
 import { shortChanges } from "./summary.ts"
 import { leftOver } from "./left-over.ts"
 import { fit, table } from "./table.ts"
@@ -46,6 +47,15 @@ export const runDetails = (run: RunView, now: number): ReadonlyArray<string> => 
 /** Whose token it was, and what was done with it. */
 export const auditTable = (entries: ReadonlyArray<AuditEntry>): ReadonlyArray<string> =>
   table(["AT", "WHO", "ACTION", "OBJECT", "REQUEST"], entries.map(({ action, at, kind, name, object, requestId }) => [at, `${kind} ${name}`, action, object, requestId]))
+
+export const workspaceTable = (workspaces: ReadonlyArray<WorkspaceRow>, now: number): ReadonlyArray<string> =>
+  table(["WORKSPACE", "RUN", "AGE"], workspaces.map(({ createdAt, name, run }) => [name, run ?? "", age(createdAt, now)]))
+
+/** On one line, whatever is in it. */
+const valueCell = ({ value }: WorkspaceVariable): string => value === null ? "(sensitive)" : fit(/^[^\p{Cc}]*$/u.test(value) ? value : JSON.stringify(value), widestReason)
+
+export const variableTable = (variables: ReadonlyArray<WorkspaceVariable>): ReadonlyArray<string> =>
+  table(["NAME", "KIND", "VALUE"], variables.map((variable) => [variable.key, variable.category, valueCell(variable)]))
 
 /** The columns of kubectl. */
 export const taskTable = (tasks: ReadonlyArray<AgentTask>, now: number): ReadonlyArray<string> =>

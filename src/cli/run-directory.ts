@@ -11,8 +11,8 @@ import { follow, type Followed, followStep, patiently } from "./follow-run.ts"
 import { onInterrupt } from "./interrupt.ts"
 import type { GivenVariable } from "./run-variables.ts"
 import { Screen } from "./screen.ts"
-import { type Output, ServerClient } from "./server-client.ts"
-import { applySummary, approvalHint, failure, nextSteps, outputLines, planSummary, size } from "./summary.ts"
+import { type NewRun, type Output, ServerClient } from "./server-client.ts"
+import { applySummary, approvalHint, failure, nextSteps, outputLines, planSummary, size, type Step } from "./summary.ts"
 
 export interface RunRequest {
   readonly directory: string
@@ -20,6 +20,8 @@ export interface RunRequest {
   readonly autoApprove: boolean
   readonly destroy: boolean
   readonly planOnly: boolean
+  /** None: what the runner's image has. */
+  readonly engine: NewRun["engine"]
   readonly variables: ReadonlyArray<GivenVariable>
   /** One JSON document at the end instead of a summary for people. */
   readonly json: boolean
@@ -29,7 +31,7 @@ export interface RunRequest {
 interface Report { readonly run: RunView; readonly outputs: ReadonlyArray<Output>; readonly stateSerial: number | null }
 
 /** Uploads the directory and starts a run of it. */
-const start = Effect.fn("start")(function*({ autoApprove, destroy, directory, planOnly, variables, workspace }: RunRequest) {
+const start = Effect.fn("start")(function*({ autoApprove, destroy, directory, engine, planOnly, variables, workspace }: RunRequest) {
   const screen = yield* Screen
   const server = yield* ServerClient
   const archive = yield* archiveOf(directory)
@@ -39,7 +41,7 @@ const start = Effect.fn("start")(function*({ autoApprove, destroy, directory, pl
   if (created) yield* screen.step(`Made the workspace ${workspace}`)
   yield* screen.status(`Uploading ${size(archive.bytes.length)}`)
   const configurationVersionId = yield* server.upload(workspaceId, archive.bytes, { speculative: planOnly })
-  const runId = yield* server.createRun({ workspaceId, configurationVersionId, destroy, autoApply: autoApprove, planOnly, variables: variables.map(({ key, value }) => ({ key, value: expressionOf(value) })) })
+  const runId = yield* server.createRun({ workspaceId, configurationVersionId, destroy, autoApply: autoApprove, planOnly, engine, variables: variables.map(({ key, value }) => ({ key, value: expressionOf(value) })) })
   yield* screen.step(`Started ${runId} in workspace ${workspace}`)
   return { runId, workspaceId }
 })

@@ -19,6 +19,10 @@ const flags = {
   autoApprove: toggle("auto-approve", "Apply without asking."),
   destroy: toggle("destroy", "Plan to destroy everything in the workspace."),
   planOnly: toggle("plan-only", "Only show what would change."),
+  engine: Flag.Literals("engine", ["tofu", "terraform"]).pipe(
+    Flag.withMetavar("tofu|terraform"), Flag.optional,
+    Flag.withDescription("The engine, and no other; by default tofu, or terraform where the runner's image has no tofu.")
+  ),
   variables: Flag.String("var").pipe(
     Flag.withMetavar("key=value"),
     Flag.filterMap((given) => Result.getSuccess(givenVariable(given)), (given) => Result.match(givenVariable(given), { onFailure: (problem) => problem, onSuccess: () => "" })),
@@ -48,12 +52,12 @@ const workspaceOf = Effect.fnUntraced(function*(given: Option.Option<string>, di
 })
 
 export const run = Command.make("run", flags, Effect.fn("run")(function*(given) {
-  const { autoApprove, destroy, directory, noColor, output, planOnly, variables } = given
+  const { autoApprove, destroy, directory, engine, noColor, output, planOnly, variables } = given
   if (planOnly && autoApprove) return yield* new BadInput({ message: "--plan-only and --auto-approve exclude each other; give one of them." })
   const workspace = yield* workspaceOf(given.workspace, directory)
   const json = output === "json"
   return yield* withServer(given, { colours: !noColor, forProgram: json }, () =>
-    lazily(async () => (await import("./run-directory.ts")).runDirectory({ directory, workspace, autoApprove, destroy, planOnly, variables, json })))
+    lazily(async () => (await import("./run-directory.ts")).runDirectory({ directory, workspace, autoApprove, destroy, planOnly, engine, variables, json })))
 })).pipe(
   Command.withShortDescription("Plan a directory, ask, and apply that very plan."),
   Command.withDescription([

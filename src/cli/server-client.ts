@@ -1,15 +1,15 @@
 // The server's user API as the commands of people use it: workspaces, uploads and runs in the TFE shapes, and our own view of a run.
 // Invariant: every call ends within its time limit with a value or one of four errors, and no error holds the token.
-// Used by run, logs, get, cancel, approve, discard and state.
-import { layerUndici } from "@effect/platform-node/NodeHttpClient"
+// Used by run, logs, get, cancel, approve, discard, vars and state.
 import { Context, Duration, Effect, Layer, Option, Predicate, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientError, HttpClientRequest as Request, type HttpClientResponse } from "effect/http"
+import { toAnybody } from "../http/connections.ts"
 import { type AuditEntry, AuditList, auditPath } from "../schema/audit.ts"
 import type { Sha256 } from "../schema/names.ts"
 import { RunList, runPath, RunView } from "../schema/run.ts"
 import { ImportStarted, statePath, StateView } from "../schema/state.ts"
 import { organization, tfePath } from "../schema/tfe-api.ts"
-import { NothingThere, ServerRefused, ServerUnreachable, TokenRefused } from "./failure.ts"
+import { BadInput, NothingThere, ServerRefused, ServerUnreachable, TokenRefused } from "./failure.ts"
 import type { Connection } from "./settings.ts"
 
 export type ServerFailure = ServerUnreachable | TokenRefused | NothingThere | ServerRefused
@@ -20,6 +20,7 @@ export interface NewRun {
   readonly destroy: boolean
   readonly autoApply: boolean
   readonly planOnly: boolean
+  readonly engine: Option.Option<"tofu" | "terraform">
   /** Their values are HCL expressions. */
   readonly variables: ReadonlyArray<{ readonly key: string; readonly value: string }>
 }
@@ -31,6 +32,24 @@ const ConfigurationVersion = document({ "upload-url": Schema.String })
 const StateVersion = document({ serial: Schema.Int })
 const Output = Schema.Struct({ attributes: Schema.Struct({ name: Schema.String, sensitive: Schema.Boolean, value: Schema.Unknown }) })
 export type Output = typeof Output.Type["attributes"]
+const WorkspaceList = Schema.Struct({ data: Schema.Array(Schema.Struct({
+  attributes: Schema.Struct({ name: Schema.String, locked: Schema.Boolean, "created-at": Schema.String }),
+  relationships: Schema.Struct({ "current-run": Schema.Struct({ data: Schema.NullOr(Schema.Struct({ id: Schema.String })) }) })
+})) })
+const VariableList = Schema.Struct({ data: Schema.Array(Schema.Struct({
+  id: Schema.String,
+  attributes: Schema.Struct({ key: Schema.String, value: Schema.NullOr(Schema.String), category: Schema.Literals(["terraform", "env"]), hcl: Schema.Boolean, sensitive: Schema.Boolean })
+})) })
+
+export interface WorkspaceRow {
+  readonly name: string
+  /** That holds it. */
+  readonly run: string | null
+  readonly createdAt: string
+}
+
+/** Of a workspace; the value of a sensitive one is not told. */
+export type WorkspaceVariable = typeof VariableList.Type["data"][number]["attributes"] & { readonly id: string }
 
 /** JSON:API errors of the TFE paths, or the problem of our own. */
 const Refusal = Schema.Union([
@@ -47,6 +66,12 @@ export class ServerClient extends Context.Service<ServerClient, {
   readonly url: string
   /** Makes the workspace when there is none of that name. */
   readonly ensureWorkspace: (name: string) => Effect.Effect<{ readonly id: string; readonly created: boolean }, ServerFailure>
+  readonly workspace: (name: string) => Effect.Effect<{ readonly id: string }, ServerFailure>
+  readonly workspaces: Effect.Effect<ReadonlyArray<WorkspaceRow>, ServerFailure>
+  readonly variables: (workspaceId: string) => Effect.Effect<ReadonlyArray<WorkspaceVariable>, ServerFailure>
+  /** Replaces the one of that name and category. */
+  readonly setVariable: (workspaceId: string, variable: Omit<WorkspaceVariable, "id">) => Effect.Effect<void, ServerFailure>
+  readonly deleteVariable: (workspaceId: string, id: string) => Effect.Effect<void, ServerFailure>
   /** Uploads an archive (tar.gz); gives the id of the configuration version. */
   readonly upload: (workspaceId: string, archive: Uint8Array, options: { readonly speculative: boolean }) => Effect.Effect<string, ServerFailure>
   readonly createRun: (run: NewRun) => Effect.Effect<string, ServerFailure>
@@ -76,9 +101,18 @@ export class ServerClient extends Context.Service<ServerClient, {
   readonly importMissing: (workspace: string) => Effect.Effect<ImportStarted, ServerFailure>
   readonly forceUnlock: (workspace: string, by: string) => Effect.Effect<StateView, ServerFailure>
 }>()("agent-job/cli/ServerClient") {
-  static readonly layer = (connection: Connection): Layer.Layer<ServerClient> =>
-    Layer.effect(ServerClient, Effect.map(HttpClient.HttpClient, (http) => make(connection, http))).pipe(Layer.provide(Layer.fresh(layerUndici)))
+  /** Through the proxy that the environment names, if any. */
+  static readonly layer = (connection: Connection): Layer.Layer<ServerClient, BadInput> =>
+    Layer.effect(ServerClient, Effect.map(HttpClient.HttpClient, (http) => make(connection, http))).pipe(
+      Layer.provide(toAnybody({ connections: 16 })),
+      Layer.catchTag("ProxyUnusable", ({ variable }) => Layer.effect(ServerClient, Effect.fail(new BadInput({
+        message: `The proxy in ${variable} (or ${variable.toLowerCase()}) cannot be used, since it is no URL such as http://proxy.example.com:3128; correct or unset that variable, and write a % of its password as %25.`
+      }))))
+    )
 }
+
+const notTrusted = "its certificate is from an authority that is not trusted here; set NODE_EXTRA_CA_CERTS=ca.pem to the certificate of that authority"
+const noTls = "it does not speak TLS; is it http://?"
 
 const words: Readonly<Record<string, string>> = {
   ECONNREFUSED: "connection refused",
@@ -88,15 +122,24 @@ const words: Readonly<Record<string, string>> = {
   EHOSTUNREACH: "no way to that host",
   ETIMEDOUT: "no answer",
   UND_ERR_CONNECT_TIMEOUT: "no answer",
-  UND_ERR_SOCKET: "the connection was closed"
+  UND_ERR_SOCKET: "the connection was closed",
+  ERR_SSL_WRONG_VERSION_NUMBER: noTls,
+  EPROTO: noTls,
+  DEPTH_ZERO_SELF_SIGNED_CERT: notTrusted,
+  SELF_SIGNED_CERT_IN_CHAIN: notTrusted,
+  UNABLE_TO_GET_ISSUER_CERT: notTrusted,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: notTrusted,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: notTrusted,
+  CERT_HAS_EXPIRED: "its certificate has expired",
+  ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another name than that of the address"
 }
 
-/** The innermost cause in plain words. */
+/** The innermost cause in plain words, on one line. */
 const reasonOf = (error: unknown): string => {
   if (HttpClientError.isHttpClientError(error)) return reasonOf(error.reason)
   if (Predicate.hasProperty(error, "code") && typeof error.code === "string" && words[error.code] !== undefined) return words[error.code] ?? ""
   if (Predicate.hasProperty(error, "cause") && error.cause !== undefined) return reasonOf(error.cause)
-  return error instanceof Error && error.message !== "" ? error.message : String(error)
+  return (error instanceof Error && error.message !== "" ? error.message : String(error)).trim().replace(/\s+/gu, " ")
 }
 
 const saidBy = (text: string): string | undefined => {
@@ -143,6 +186,7 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
     )
   const jsonApi = (request: Request.HttpClientRequest, data: object) => Request.bodyText(request, JSON.stringify({ data }), "application/vnd.api+json")
   const json = (request: Request.HttpClientRequest, body: object) => Request.bodyText(request, JSON.stringify(body), "application/json")
+  const workspace = (name: string) => Effect.map(decoded(Identified, Request.get(tfePath.workspace(organization, name)), `workspace ${name}`), ({ data: { id } }) => ({ id }))
   const ask = (id: string, action: Parameters<typeof tfePath.action>[1], body: object) => Effect.asVoid(send(authorised(json(Request.post(tfePath.action(id, action)), body)), `run ${id}`))
   /** What else there is, the state tells. */
   const noEvidence = (workspace: string, id: string) => <A>(ask: Effect.Effect<A, ServerFailure>): Effect.Effect<A, ServerFailure> =>
@@ -152,30 +196,33 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
   return ServerClient.of({
     url,
     ensureWorkspace: Effect.fn("ServerClient.ensureWorkspace")(function*(name) {
-      const get = decoded(Identified, Request.get(tfePath.workspace(organization, name)), `workspace ${name}`)
+      const get = Effect.map(workspace(name), ({ id }) => ({ id, created: false }))
       const create = jsonApi(Request.post(tfePath.workspaces(organization)), { type: "workspaces", attributes: { name } })
       return yield* get.pipe(
-        Effect.map(({ data }) => ({ id: data.id, created: false })),
         Effect.catchTag("NothingThere", () => decoded(Identified, create, "organization").pipe(
           Effect.map(({ data }) => ({ id: data.id, created: true })),
           // Somebody else may have made it in between.
-          Effect.catchTag("ServerRefused", (refusal) => get.pipe(
-            Effect.map(({ data }) => ({ id: data.id, created: false })),
-            Effect.catchTag("NothingThere", () => Effect.fail(refusal))
-          ))
+          Effect.catchTag("ServerRefused", (refusal) => Effect.catchTag(get, "NothingThere", () => Effect.fail(refusal)))
         ))
       )
     }),
+    workspace,
+    workspaces: Effect.map(decoded(WorkspaceList, Request.get(tfePath.workspaces(organization)), "organization"), ({ data }) =>
+      data.map(({ attributes: { "created-at": createdAt, name }, relationships }) => ({ name, run: relationships["current-run"].data?.id ?? null, createdAt }))),
+    variables: (workspaceId) =>
+      Effect.map(decoded(VariableList, Request.get(tfePath.variables(workspaceId)), "workspace"), ({ data }) => data.map(({ attributes, id }) => ({ id, ...attributes }))),
+    setVariable: (workspaceId, attributes) => Effect.asVoid(send(authorised(jsonApi(Request.post(tfePath.variables(workspaceId)), { type: "vars", attributes })), "workspace")),
+    deleteVariable: (workspaceId, id) => Effect.asVoid(send(authorised(Request.delete(tfePath.variable(workspaceId, id))), "variable")),
     upload: Effect.fn("ServerClient.upload")(function*(workspaceId, archive, { speculative }) {
       const request = jsonApi(Request.post(tfePath.configurationVersions(workspaceId)), { type: "configuration-versions", attributes: { speculative, "auto-queue-runs": false } })
       const { data } = yield* decoded(ConfigurationVersion, request, "workspace")
       yield* send(Request.put(here(data.attributes["upload-url"])).pipe(Request.bodyUint8Array(archive, "application/octet-stream")), "upload", uploadTimeout)
       return data.id
     }),
-    createRun: ({ autoApply, configurationVersionId, destroy, planOnly, variables, workspaceId }) =>
+    createRun: ({ autoApply, configurationVersionId, destroy, engine, planOnly, variables, workspaceId }) =>
       decoded(Identified, jsonApi(Request.post(tfePath.runs), {
         type: "runs",
-        attributes: { "is-destroy": destroy, "auto-apply": autoApply, "plan-only": planOnly, variables },
+        attributes: { "is-destroy": destroy, "auto-apply": autoApply, "plan-only": planOnly, variables, ...(Option.isSome(engine) && { engine: { name: engine.value } }) },
         relationships: { workspace: related("workspaces", workspaceId), "configuration-version": related("configuration-versions", configurationVersionId) }
       }), "workspace").pipe(Effect.map(({ data }) => data.id)),
     run: (id) => decoded(RunView, Request.get(runPath.run(id)), `run ${id}`),

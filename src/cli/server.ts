@@ -1,10 +1,11 @@
 // `agent-job server`: runs, workspaces, state and logs for people and for the controllers of clusters, in one process with one database.
 // Used by the server's StatefulSet, or by hand.
-import { Layer, Option, Schema } from "effect"
+import { Effect, Layer, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { keptByDefault } from "../schema/keep.ts"
 import { lazily } from "./lazily.ts"
 import { serve } from "./serve.ts"
+import { checkedUrl, portFlag } from "./settings.ts"
 
 const file = (name: string, description: string) => Flag.Path(name).pipe(Flag.withMetavar("FILE"), Flag.withDescription(description))
 
@@ -12,7 +13,7 @@ const keep = (what: keyof typeof keptByDefault, description: string) =>
   Flag.Int(`keep-${what}`).pipe(Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))), Flag.withDefault(keptByDefault[what]), Flag.withDescription(description))
 
 const flags = {
-  port: Flag.Int("port").pipe(Flag.withDefault(8080), Flag.withDescription("Where to listen.")),
+  port: portFlag("port").pipe(Flag.withDefault(8080), Flag.withDescription("Where to listen.")),
   dataDir: Flag.Path("data-dir").pipe(Flag.withMetavar("DIR"), Flag.withDescription("For the database and the archives; made when it is missing.")),
   publicUrl: Flag.String("public-url").pipe(Flag.withMetavar("URL"), Flag.optional, Flag.withDescription("How clients reach it; by default as each request says.")),
   userTokenFile: file("user-token-file", "Tokens of people, one a line."),
@@ -22,9 +23,10 @@ const flags = {
   states: keep("states", "So many states of each workspace stay, however old; 0 keeps all.")
 }
 
-export const server = Command.make("server", flags, ({ days, publicUrl, runs, states, ...given }) =>
-  serve(lazily(async () => {
+export const server = Command.make("server", flags, Effect.fn("server")(function*({ days, publicUrl, runs, states, ...given }) {
+  const address = Option.isSome(publicUrl) ? { publicUrl: yield* checkedUrl(publicUrl.value) } : {}
+  return yield* serve(lazily(async () => {
     const { Server } = await import("../server/server.ts")
-    return Layer.launch(Server({ ...given, keep: { days, runs, states }, ...(Option.isSome(publicUrl) && { publicUrl: publicUrl.value }) }))
+    return Layer.launch(Server({ ...given, ...address, keep: { days, runs, states } }))
   }))
-).pipe(Command.withDescription("Serve runs, logs and state to people and controllers."))
+})).pipe(Command.withDescription("Serve runs, logs and state to people and controllers."))

@@ -18,6 +18,9 @@ export const pathFlag = (name: string) => Flag.String(name).pipe(Flag.withSchema
 /** Of a file to read; as for kubectl and helm, `-` is standard input. */
 export const inputFlag = (name: string) => Flag.String(name).pipe(Flag.withSchema(Given), Flag.map((given) => given === "-" ? "/dev/stdin" : resolve(given)))
 
+/** 0 takes a free one. */
+export const portFlag = (name: string) => Flag.Int(name).pipe(Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }, { expected: "a port, 0 to 65535" }))))
+
 export const serverFlags = {
   url: Flag.String("url").pipe(Flag.withMetavar("URL"), Flag.optional, Flag.withDescription("The server; by default what AGENT_JOB_URL says.")),
   tokenFile: Flag.Path("token-file", { pathType: "either" }).pipe(
@@ -57,7 +60,7 @@ export interface Connection {
   readonly token: Option.Option<Redacted.Redacted>
 }
 
-const checkedUrl = (given: string) =>
+export const checkedUrl = (given: string) =>
   URL.canParse(given) && /^https?:$/u.test(new URL(given).protocol)
     ? Effect.succeed(given.replace(/\/+$/u, ""))
     : Effect.fail(new BadInput({ message: `${JSON.stringify(given)} is not the address of a server; write it like http://127.0.0.1:8080.` }))

@@ -1,5 +1,5 @@
 // Work with the server, told on a screen: both are loaded and made when the command that needs them runs.
-// Used by run, get, logs, approve, discard, cancel and state.
+// Used by run, get, logs, approve, discard, cancel, vars and state.
 import { Effect } from "effect"
 import { lazily } from "./lazily.ts"
 import type { Screen, ScreenOptions } from "./screen.ts"

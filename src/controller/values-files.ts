@@ -44,7 +44,7 @@ const read = async (path: string): Promise<ReadonlyArray<ValuesText>> =>
 export const wordsOf = (error: unknown): string => error instanceof Error ? error.message.replace(/^E[A-Z]+: (.*?),? \w+ '.*'$/u, "$1") : String(error)
 
 /** The texts of all files that the paths mean, in the order in which they are laid over each other. */
-const readTexts = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<ValuesText>, ValuesInvalid> =>
+export const readTexts = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<ValuesText>, ValuesInvalid> =>
   Effect.tryPromise({
     try: async () => (await Promise.all(paths.map(read))).flat(),
     catch: (error) => new ValuesInvalid({ files: paths, faults: [{ file: paths.join(", "), message: `cannot be read: ${wordsOf(error)}` }] })

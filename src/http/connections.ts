@@ -1,6 +1,6 @@
 // The connections of our own requests: through the proxy that the environment names, and to our server with a client certificate if there is one.
 // Invariant: loopback is never asked through a proxy, a proxy never sees the client certificate, and nothing speaks HTTP/2 (see kubernetes/client).
-// Used by controller/pool, worker/platform and worker/archive-url; the Kubernetes API is always asked directly.
+// Used by controller/pool, worker/platform, worker/archive-url and cli/server-client; the Kubernetes API is always asked directly.
 import { Dispatcher, layerUndiciNoDispatcher } from "@effect/platform-node/NodeHttpClient"
 import { Config, Data, Effect, Layer } from "effect"
 import type { HttpClient } from "effect/http"

@@ -73,7 +73,7 @@ export const AgentTaskSpec = Schema.Struct({
   workspace: WorkspaceName.annotate({ description: "One apply or destroy at a time runs in it; free places go first to the workspace with the fewest running tasks." }),
   stage: Stage.annotate({ description: "plan shows what would change; apply and destroy change it." }),
   attempt: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))),
-  engine: Schema.optionalKey(Engine),
+  engine: Schema.optionalKey(Engine.annotate({ description: "Absent: tofu, or terraform where the runner image has no tofu." })),
   source: Schema.Struct(sources).check(exactlyOneOf(sources)).annotate({ description: "Where the configuration comes from; exactly one." }),
   workingDirectory: Schema.optionalKey(text(512).annotate({ description: "Below the root of the source." })),
   options: Schema.optionalKey(PlanOptions),

@@ -37,7 +37,7 @@ export const CreateRun = request({
   "target-addrs": maybe(addresses),
   "replace-addrs": maybe(addresses),
   variables: maybe(Schema.Array(RunVariable).check(Schema.isMaxLength(128))),
-  engine: maybe(Engine.annotate({ description: "Ours, not in the TFE API." }))
+  engine: maybe(Engine.annotate({ description: "Ours, not in the TFE API; absent: tofu, or terraform where the runner image has no tofu." }))
 }, { workspace: to, "configuration-version": Schema.optionalKey(to) })
 export type CreateRun = typeof CreateRun.Type
 
@@ -61,6 +61,8 @@ export const tfePath = {
   workspaces: (organization: string) => `/api/v2/organizations/${encodeURIComponent(organization)}/workspaces`,
   workspace: (organization: string, name: string) => `/api/v2/organizations/${encodeURIComponent(organization)}/workspaces/${encodeURIComponent(name)}`,
   configurationVersions: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/configuration-versions`,
+  variables: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/vars`,
+  variable: (workspaceId: string, id: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/vars/${encodeURIComponent(id)}`,
   runs: "/api/v2/runs",
   action: (id: string, action: "apply" | "discard" | "cancel" | "force-cancel") => `/api/v2/runs/${encodeURIComponent(id)}/actions/${action}`,
   outputs: (workspaceId: string) => `/api/v2/workspaces/${encodeURIComponent(workspaceId)}/current-state-version-outputs`

@@ -1,8 +1,8 @@
 // The text of a values file as a layer: its data, and the line and column of every key.
 // Invariant: what is no plain map of keys, given once each, is no layer; every fault of the text is told with its place.
-// Used by controller/values-files.
+// Used by controller/values-files and cli/render.
 import { Result } from "effect"
-import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, type ScalarTag, visit, type YAMLError } from "yaml"
+import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseAllDocuments, parseDocument, type ScalarTag, visit, type YAMLError } from "yaml"
 import type { Fault } from "./explain.ts"
 import { isTree, type Layer, type Path, type Place, type Tree } from "./layers.ts"
 
@@ -30,6 +30,19 @@ const sentence = ({ code, message }: YAMLError): string => {
   if (code === "TAG_RESOLVE_FAILED") return `${/!\S*/u.exec(message)?.[0] ?? "this"} is a tag that means nothing here; leave it out`
   if (message.startsWith("Maximum call stack")) return "is nested too deeply"
   return code === "MULTIPLE_DOCS" ? "another document begins here; a file has one" : (message.split("\n")[0] ?? message).replace(/ at line \d+, column \d+:?$/u, "")
+}
+
+/** The text with only its document of that kind, or the first that is no YAML, and every line where it was. Fails when there are several documents, and not one such. */
+export const onlyOfKind = (text: string, kind: string): Result.Result<string, string> => {
+  const documents = parseAllDocuments(text)
+  if (!Array.isArray(documents) || documents.length < 2) return Result.succeed(text)
+  const broken = documents.find(({ errors }) => errors.length > 0)
+  const found = broken === undefined ? documents.filter((document) => isMap(document.contents) && document.get("kind") === kind) : [broken]
+  const [only, another] = found
+  if (only === undefined) return Result.fail(`none of its ${documents.length} documents has kind ${kind}; name a file that has one`)
+  if (another !== undefined) return Result.fail(`${found.length} of its ${documents.length} documents have kind ${kind}; name a file that has one`)
+  const [begin, , end] = only.range
+  return Result.succeed(text.slice(0, begin).replace(/[^\n]/gu, " ") + text.slice(begin, end))
 }
 
 /** As Helm and kubectl read it: the file mode 0400 is 256. */

@@ -27,7 +27,7 @@ import { Rescues } from "./rescues.ts"
 import { Retention } from "./retention.ts"
 import { runRoutes } from "./run-routes.ts"
 import { Runs } from "./runs.ts"
-import { ServerError, type ServerOptions, Settings } from "./settings.ts"
+import { type OptionsUnusable, ServerError, type ServerOptions, Settings } from "./settings.ts"
 import { StageEnds } from "./stage-ends.ts"
 import { Stages } from "./stages.ts"
 import { StageStates } from "./stage-states.ts"
@@ -73,7 +73,7 @@ export const stores = (options: ServerOptions) =>
   )
 
 /** The stores, the routes and the port; its HttpServer tells the address. */
-export const ServerWithAddress = (options: ServerOptions): Layer.Layer<HttpServer.HttpServer | Commits, ServerError> =>
+export const ServerWithAddress = (options: ServerOptions): Layer.Layer<HttpServer.HttpServer | Commits, OptionsUnusable | ServerError> =>
   Layer.effectDiscard(Effect.flatMap(Commits, (commits) => Effect.addFinalizer(() => commits.stop))).pipe(
     Layer.merge(upkeep),
     Layer.provideMerge(HttpRouter.serve(Layer.merge(routes, guarded), { disableLogger: true, disableListenLog: true })),
@@ -82,7 +82,7 @@ export const ServerWithAddress = (options: ServerOptions): Layer.Layer<HttpServe
   )
 
 /** The whole server, for as long as the layer lives. */
-export const Server = (options: ServerOptions): Layer.Layer<never, ServerError> =>
+export const Server = (options: ServerOptions): Layer.Layer<never, OptionsUnusable | ServerError> =>
   Layer.effectDiscard(HttpServer.addressFormattedWith((address) => Effect.logInfo("the server listens", { address, dataDir: options.dataDir }))).pipe(
     Layer.provide(ServerWithAddress(options))
   )

@@ -22,5 +22,8 @@ export class Settings extends Context.Service<Settings, {
   readonly keep: Keep
 }>()("agent-job/server/Settings") {}
 
+/** What it is told to start with cannot be used; `message` says what to do. */
+export class OptionsUnusable extends Data.TaggedError("OptionsUnusable")<{ readonly message: string }> {}
+
 /** The server cannot start; `message` says what to do. */
 export class ServerError extends Data.TaggedError("ServerError")<{ readonly message: string }> {}

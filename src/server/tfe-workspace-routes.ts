@@ -3,8 +3,9 @@
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { CreateVariable, CreateWorkspace, tfePath, UpdateWorkspace } from "../schema/tfe-api.ts"
-import { jsonApiErrors, jsonOf, queryOf } from "./answer.ts"
+import { jsonApiErrors, jsonOf, noContent, queryOf } from "./answer.ts"
 import { openRoutes } from "./authorize.ts"
+import { notFound } from "./refused.ts"
 import { Runs } from "./runs.ts"
 import { document, documents, made, makeTfe } from "./tfe-envelope.ts"
 import { entitlements, variableDocument, workspaceDocument } from "./tfe-documents.ts"
@@ -80,6 +81,8 @@ export const tfeWorkspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
           workspaceId, key, value: value ?? "", description: description ?? "", category: category ?? "terraform", hcl: hcl ?? false, sensitive: sensitive ?? false
         })
         return made(`/api/v2/workspaces/${workspaceId}/vars`, variableDocument(stored))
-      }))
+      })),
+    route("DELETE", "/api/v2/workspaces/:id/vars/:variable", (_, { id = "", variable = "" }) =>
+      Effect.flatMap(variables.remove(id, variable), (removed) => removed ? Effect.succeed(noContent) : Effect.fail(notFound())))
   ]
 }))

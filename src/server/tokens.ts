@@ -7,7 +7,7 @@ import { readFile, rename, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { syncDirectory } from "./blobs.ts"
 import { RandomBytes } from "./ids.ts"
-import { ServerError, type ServerOptions } from "./settings.ts"
+import { OptionsUnusable, ServerError, type ServerOptions } from "./settings.ts"
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest()
 
@@ -43,6 +43,9 @@ export class Tokens extends Context.Service<Tokens, {
 }>()("agent-job/server/Tokens") {
   static readonly layer = (options: ServerOptions) => Layer.effect(Tokens, Effect.gen(function*() {
     const known = { user: yield* tokensIn(options.userTokenFile, "user"), pool: yield* tokensIn(options.poolTokenFile, "pool") }
+    if (known.user.some(({ hash }) => known.pool.some((pool) => pool.hash.equals(hash)))) {
+      return yield* new OptionsUnusable({ message: `A token is in ${options.userTokenFile} and in ${options.poolTokenFile}, so who has it would be a person and a controller at once; give each file tokens of its own.` })
+    }
     const key = yield* pathKey(join(options.dataDir, "path.key"))
     const secretOf = (subject: string) => createHmac("sha256", key).update(subject).digest("hex")
     return Tokens.of({
@@ -74,19 +77,22 @@ const knownOf = (line: string): Known => {
 const tokensIn = (file: string, whose: string) =>
   Effect.tryPromise({
     try: () => readFile(file, "utf8"),
-    catch: (cause) => new ServerError({ message: `The ${whose} token file ${file} cannot be read (${cause instanceof Error ? cause.message : cause}); create it, one token a line.` })
+    catch: (cause) => new OptionsUnusable({ message: `The ${whose} token file ${file} cannot be read (${isMissing(cause) ? "it is not there" : wordsOf(cause)}); create it, one token a line.` })
   }).pipe(
     Effect.map((text) => text.split("\n").map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#"))),
     Effect.flatMap((tokens) =>
       tokens.length === 0 || tokens.some((line) => (line.split(/\s/u)[0] ?? "").length < 16)
-        ? Effect.fail(new ServerError({ message: `The ${whose} token file ${file} must hold at least one token, each of 16 characters or more; write a random one into it.` }))
+        ? Effect.fail(new OptionsUnusable({ message: `The ${whose} token file ${file} must hold at least one token, each of 16 characters or more; write a random one into it.` }))
         : Effect.succeed(tokens.map(knownOf))
     )
   )
 
-const keyBytes = 32
-
 const isMissing = (cause: unknown) => cause instanceof Error && "code" in cause && cause.code === "ENOENT"
+
+/** Node's words without its code, its call and the path. */
+const wordsOf = (cause: unknown) => cause instanceof Error ? cause.message.replace(/^E[A-Z]+: (.*?),.*$/u, "$1") : String(cause)
+
+const keyBytes = 32
 
 /** It gets its name when it is whole and on disk: of a start that is cut short nothing is left that looks like a key. */
 const newKey = async (file: string) => {

@@ -46,7 +46,11 @@ const make = Effect.gen(function*() {
     return stored ?? (yield* Effect.die(new Error("a variable was stored and is gone")))
   })
 
-  return { list, set }
+  /** Gives whether there was one. */
+  const remove = (workspaceId: string, id: string) =>
+    Effect.map(sql`DELETE FROM variables WHERE workspaceId = ${workspaceId} AND id = ${id} RETURNING id`, (removed) => removed.length > 0)
+
+  return { list, remove, set }
 })
 
 export class Variables extends Context.Service<Variables>()("agent-job/server/Variables", { make }) {

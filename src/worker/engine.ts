@@ -5,6 +5,7 @@ import { Context, Data, Effect, Fiber, Layer, Option, Ref, Stream } from "effect
 import { linesOf, noLine } from "../core/lines.ts"
 import { commandFailure, type CommandEnd, type Interrupted, type StopCause } from "../core/outcome.ts"
 import type { StageCommand } from "../core/stage-commands.ts"
+import type { Seal } from "../schema/seal.ts"
 import { ExecLoop, type ExecLoopError, type Output, type Running } from "./exec-loop.ts"
 import { Log } from "./log-shipper.ts"
 import { invalid, StageFailed } from "./stage-failed.ts"
@@ -19,7 +20,7 @@ export class StageStopped extends Data.TaggedError("StageStopped")<{
 
 /** Where and as what the engine runs. */
 export interface Workplace {
-  /** `tofu` or `terraform`. */
+  /** `tofu` or `terraform`; while it is looked for, the shell that does. */
   readonly engine: string
   readonly directory: string
   readonly env: Readonly<Record<string, string>>
@@ -47,8 +48,8 @@ export class Engine extends Context.Service<Engine, {
    * Gives what it printed on stdout, if that is captured and not larger than `captureBytes`.
    */
   readonly run: (workplace: Workplace, command: StageCommand, extra?: CommandEnv, listen?: Listen) => Effect.Effect<Option.Option<string>, StageFailed | StageStopped>
-  /** The engine's version, from its own JSON. */
-  readonly version: (workplace: Workplace) => Effect.Effect<string, StageFailed | StageStopped>
+  /** The engine of that name, or else the first of `engines` that the image has; its version is from its own JSON. */
+  readonly find: (name: Option.Option<EngineName>, place: Omit<Workplace, "engine">) => Effect.Effect<Seal["engine"], StageFailed | StageStopped>
 }>()("agent-job/worker/Engine") {
   static readonly layer = Layer.effect(Engine, Effect.gen(function*() {
     const execLoop = yield* ExecLoop
@@ -109,11 +110,29 @@ export class Engine extends Context.Service<Engine, {
       return yield* new StageStopped({ cause: cause.value, during, ...(isTold && { exitCode }) })
     })
 
-    return Engine.of({ run, version: (workplace) => Effect.flatMap(run(workplace, versionCommand), (captured) => versionOf(workplace.engine, captured)) })
+    const named = Effect.fnUntraced(function*(name: EngineName, place: Omit<Workplace, "engine">) {
+      const captured = yield* run({ ...place, engine: name }, versionCommand)
+      return { name, version: yield* versionOf(name, captured) }
+    })
+
+    const first = Effect.fnUntraced(function*(place: Omit<Workplace, "engine">) {
+      const captured = yield* run({ ...place, engine: "/bin/sh" }, firstVersionCommand)
+      const said = Option.getOrElse(captured, () => "")
+      const name = engines.find((name) => said.startsWith(`${name}\n`))
+      if (name === undefined) return yield* new StageFailed({ reason: "EngineMissing", message: `The runner image has neither ${engines.join(" nor ")} in its PATH; use an image that has one of them.` })
+      return { name, version: yield* versionOf(name, captured) }
+    })
+
+    return Engine.of({ run, find: (name, place) => Option.match(name, { onNone: () => first(place), onSome: (name) => named(name, place) }) })
   }))
 }
 
+type EngineName = Seal["engine"]["name"]
+const engines: ReadonlyArray<EngineName> = ["tofu", "terraform"]
+
 const versionCommand: StageCommand = { subcommand: "version", args: ["version", "-json"], output: "captured", mutates: false }
+/** Says which one it is and becomes it, so that the runner is asked once; says nothing when there is none. */
+const firstVersionCommand: StageCommand = { ...versionCommand, args: ["-c", `for engine in ${engines.join(" ")}; do if command -v $engine >/dev/null; then echo $engine; exec $engine version -json; fi; done`] }
 
 const versionOf = (engine: string, captured: Option.Option<string>): Effect.Effect<string, StageFailed> => {
   const found = Option.flatMap(captured, (text) => Option.fromNullishOr(/"terraform_version"\s*:\s*"([^"]{1,64})"/u.exec(text)?.[1]))

@@ -70,7 +70,6 @@ export const runStage = Effect.fn("Stage.run")(
 
 const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing, variables: Variables, facts: Ref.Ref<Facts>) {
   const engine = yield* Engine
-  const name = spec.engine?.name ?? "tofu"
   const folders = yield* makeEngineFolders()
   const env = {
     ...variables.env,
@@ -81,7 +80,7 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
     TF_INPUT: "0",
     CHECKPOINT_DISABLE: "1"
   }
-  const [version, { approved, place }] = yield* Effect.all([engine.version({ engine: name, directory: folders.home, env }), untilStopped(bring(spec, variables, backing))], { concurrency: 2 })
+  const [{ name, version }, { approved, place }] = yield* Effect.all([engine.find(Option.fromUndefinedOr(spec.engine?.name), { directory: folders.home, env }), untilStopped(bring(spec, variables, backing))], { concurrency: 2 })
   yield* introduce(spec, name, version, variables.shown)
   const sealNow = sealOf(place, { name, version }, variables, backing.sealing)
   const asApproved = untilStopped(Option.match(approved, { onNone: () => Effect.void, onSome: (sealed) => Effect.flatMap(sealNow, (now) => unbroken(sealed, now)) }))

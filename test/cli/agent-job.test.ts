@@ -35,7 +35,7 @@ describe("what is typed wrong", () => {
     { args: ["run", ".", "--url", nobody, "--token-file", "/nope"], said: "error: Cannot read the token file /nope; check its name and that you may read it." },
     { args: ["run", "nope", "--url", nobody], said: "error: There is no directory nope; name the one that has the configuration." },
     { args: ["run", "docs", "--url", nobody], said: "error: There is no configuration in docs: no file there ends in .tf or .tofu; name the directory that has them." },
-    { args: ["get", "Rubbish!"], said: "error: \"Rubbish!\" is neither \"runs\", \"tasks\", \"audit\", a run's id nor the name of an AgentTask." },
+    { args: ["get", "Rubbish!"], said: "error: \"Rubbish!\" is neither \"runs\", \"workspaces\", \"tasks\", \"audit\", a run's id nor the name of an AgentTask." },
     { args: ["get", "audit", "-w", "demo", "--url", nobody], said: "error: --workspace is for the list of runs; it chooses nothing of audit." },
     { args: ["get", "task", "-w", "demo"], said: "error: --workspace is for the list of runs; it chooses nothing of tasks." },
     { args: ["get", "run-a1", "-w", "demo", "--url", nobody], said: "error: --workspace is for the list of runs; it chooses nothing of run-a1." },
@@ -48,6 +48,9 @@ describe("what is typed wrong", () => {
     { args: ["state", "rescue", "demo", "--keep", "--use", "ev-1"], said: "error: --use, --keep, --file, --import and --import-blocks exclude each other; give one of them." },
     { args: ["state", "unlock", "demo"], said: "error: Who holds the lock may still write; look with `agent-job state show demo`, and say --force when its holder is surely gone." },
     { args: ["state", "show"], said: "error: WORKSPACE is missing\nSee: agent-job state show --help" },
+    { args: ["vars", "set", "demo", "9x"], said: "error: \"9x\" cannot be the name of a variable; use letters, digits, \"-\" and \"_\", beginning with a letter or \"_\"." },
+    { args: ["vars", "set", "demo", "a-b", "--env"], said: "error: An environment variable is a text, and its name has letters, digits and \"_\" only; a-b has a \"-\"." },
+    { args: ["vars", "set", "demo", "region", "--from-file", "/nope"], said: "error: The value of region cannot be read (ENOENT: no such file or directory, open '/nope'); name a file that you may read, or pipe the value into this command." },
     { args: ["render", "--name", "Blue"], said: "error: --name cannot be \"Blue\": it must be a lowercase DNS name\nSee: agent-job render --help" },
     { args: ["render", "--name", ""], said: "error: --name needs a value (it must be a lowercase DNS name)\nSee: agent-job render --help" },
     { args: ["render", "--name", "a", "--name", "b"], said: "error: --name is given more than once; give it once\nSee: agent-job render --help" },
@@ -55,6 +58,8 @@ describe("what is typed wrong", () => {
     { args: ["overlay"], said: "error: --out is missing\nSee: agent-job overlay --help" },
     { args: ["migrate", "--out", "x"], said: "error: --release is missing\nSee: agent-job migrate --help" },
     { args: ["server"], said: "error: --data-dir is missing\nSee: agent-job server --help" },
+    { args: ["server", "--data-dir", "d", "--user-token-file", "u", "--pool-token-file", "p", "--port", "99999"], said: "error: --port cannot be \"99999\": it must be a port, 0 to 65535\nSee: agent-job server --help" },
+    { args: ["server", "--data-dir", "d", "--user-token-file", "u", "--pool-token-file", "p", "--public-url", "foo"], said: "error: \"foo\" is not the address of a server; write it like http://127.0.0.1:8080." },
     { args: ["controller", "--values", "v.yaml", "--health-port", "x"], said: "error: --health-port cannot be \"x\": it must be a string representing a finite number\nSee: agent-job controller --help" }
   ])("$args is told in a sentence, with exit code 2", ({ args, said }) =>
     Effect.gen(function*() {
@@ -82,7 +87,7 @@ describe("an approval", () => {
 describe("an unreachable", () => {
   it.effect("server is exit code 4, whatever is asked of it", () =>
     Effect.gen(function*() {
-      for (const args of [["run", "examples/quickstart"], ["get", "runs"], ["get", "run-a1"], ["logs", "run-a1"], ["cancel", "run-a1"], ["approve", "run-a1"], ["discard", "run-a1"], ["state", "show", "demo"], ["state", "rescue", "demo", "--keep"], ["state", "unlock", "demo", "--force"]]) {
+      for (const args of [["run", "examples/quickstart"], ["get", "runs"], ["get", "workspaces"], ["get", "run-a1"], ["logs", "run-a1"], ["cancel", "run-a1"], ["approve", "run-a1"], ["discard", "run-a1"], ["vars", "list", "demo"], ["vars", "delete", "demo", "x"], ["state", "show", "demo"], ["state", "rescue", "demo", "--keep"], ["state", "unlock", "demo", "--force"]]) {
         const answer = yield* typed({ AGENT_JOB_URL: nobody }, ...args)
         expect([args.join(" "), answer.code, answer.said]).toEqual([
           args.join(" "), 4,

@@ -39,6 +39,12 @@ describe("agent-job render", () => {
     expect(listOf(stdout).items.at(-1)).toMatchObject({ kind: "Job", metadata: { name: "blue-demo", namespace: "somewhere" } })
   })
 
+  it.each(["apply", "destroy"])("takes the one AgentTask of a file with other objects, such as the sample %s", (stage) => {
+    const { stderr, stdout } = render(["--task", `kustomize/samples/${stage}.yaml`, "-o", "json"])
+    expect(stderr).toBe("")
+    expect(listOf(stdout).items.at(-1)).toMatchObject({ kind: "Job", metadata: { name: `agent-job-sample-${stage}` } })
+  })
+
   it("lays the values of several files over each other, the last on top", () => {
     const below = join(directory, "below.yaml")
     writeFileSync(below, "agent: { image: { repository: example.com/agent, tag: '1' } }")
@@ -57,6 +63,9 @@ describe("agent-job render", () => {
     { given: "a file that is no YAML", flag: "--values", input: "a: [", says: `${file}:1:5 ` },
     { given: "a task with two sources", flag: "--task", input: task("{ inline: {}, configMap: { name: a } }"), says: "spec.source: exactly one of inline, archive, configMap, fluxSource, savedPlan, pool is required" },
     { given: "a task with an unknown key", flag: "--task", input: task("{ inline: {} }, timeout: 5"), says: `spec.timeout: unknown key, did you mean "timeoutSeconds"?` },
+    { given: "two tasks", flag: "--task", input: `${task("{ inline: {} }")}---\n${task("{ inline: {} }")}`, says: `${file} 2 of its 2 documents have kind AgentTask; name a file that has one` },
+    { given: "objects without a task", flag: "--task", input: "kind: Pod\n---\nkind: Job\n", says: `${file} none of its 2 documents has kind AgentTask; name a file that has one` },
+    { given: "a mistake in the second document", flag: "--task", input: `kind: Pod\n---\n${task("{ inline: {} }, timeout: 5")}`, says: `${file}:6:63 spec.timeout: unknown key` },
     { given: "another kind than a task", flag: "--task", input: "kind: Pod", says: "kind: must be \"AgentTask\"" }
   ])("refuses $given, says what to change, and prints no object", ({ flag, input, says }) => {
     const { status, stderr, stdout } = render([flag, file], input)

@@ -13,7 +13,7 @@ import { answers, silence, toldScreen } from "./told-screen.ts"
 const example = "examples/quickstart"
 
 const request = (more: Partial<RunRequest> = {}): RunRequest => ({
-  directory: example, workspace: "demo", autoApprove: false, destroy: false, planOnly: false, variables: [], json: false, ...more
+  directory: example, workspace: "demo", autoApprove: false, destroy: false, planOnly: false, engine: Option.none(), variables: [], json: false, ...more
 })
 
 const client = (url: string) => ServerClient.layer({ url, token: Option.some(Redacted.make(userToken)) })
@@ -109,6 +109,17 @@ describe("a run", () => {
       const { json } = yield* person(url).as("GET", `/api/v2/runs/${view.id}`)
       expect(view.archiveSha256).toBe(sha256((yield* archiveOf(example)).bytes))
       expect(json.data.attributes.variables).toEqual([{ key: "greeting", value: "\"good\\tbye\"" }, { key: "zones", value: "[\"a\"]" }])
+    }))
+
+  it.live.each([
+    { asked: undefined, engine: undefined },
+    { asked: "terraform" as const, engine: { name: "terraform" } }
+  ])("is of the engine that is asked for ($asked), or of any", ({ asked, engine }) =>
+    Effect.gen(function*() {
+      const screen = toldScreen()
+      const { run, url } = yield* running(screen, request({ planOnly: true, engine: Option.fromUndefinedOr(asked) }))
+      yield* run
+      expect((yield* person(url).view(runId(screen))).engine).toEqual(engine)
     }))
 
   it.live("without a terminal stays planned, and says how to go on", () =>

@@ -1,12 +1,16 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Layer, Option, Redacted } from "effect"
+import { ConfigProvider, Context, Effect, Layer, Option, Redacted } from "effect"
+import { createServer as createSecure } from "node:https"
 import { exitCodeOf } from "../../src/cli/failure.ts"
 import { ServerClient } from "../../src/cli/server-client.ts"
+import { authority } from "../http/certificates.ts"
+import { forwardProxy, listening } from "../http/forward-proxy.ts"
 import { ScriptedServer } from "../kubernetes/scripted-server.ts"
 import { agent, directory, person, planWith, serve, userToken } from "../server/live-server.ts"
 
 /** Lives as long as the test. */
 const at = (url: string) => Effect.map(Layer.build(ServerClient.layer({ url, token: Option.some(Redacted.make(userToken)) })), (built) => Context.get(built, ServerClient))
+const environment = (variables: Record<string, string>) => ConfigProvider.layer(ConfigProvider.fromUnknown(variables))
 const document = (id: string, attributes: object = {}) => ({ data: { id, type: "x", attributes } })
 const refusal = (status: number, detail: string) => ({ status, body: { errors: [{ status: String(status), title: "no", detail }] } })
 
@@ -89,6 +93,38 @@ describe("the client of the server", () => {
       const error = yield* Effect.flip(client.run("run-a1"))
       expect([error._tag, exitCodeOf(error), error.message.includes(userToken)]).toEqual([tag, code, false])
       if (tag === "ServerUnreachable" && typeof answer === "object" && answer.status === 503) expect(error.message).toContain("it answers 503: The disk is full.")
+    }))
+
+  it.live("says in words that an https address is of a server without TLS", () =>
+    Effect.gen(function*() {
+      const { url } = yield* scripted
+      const https = url.replace("http:", "https:")
+      const error = yield* Effect.flip(Effect.flatMap(at(https), (client) => client.run("run-a1")))
+      expect(error.message).toBe(`Cannot reach the agent-job server at ${https} (it does not speak TLS; is it http://?); check that it runs and that AGENT_JOB_URL or --url is right.`)
+    }))
+
+  it.live("says how to trust the authority of a certificate", () =>
+    Effect.gen(function*() {
+      const place = yield* directory
+      const port = yield* listening(createSecure(authority(place).sign("localhost", "DNS:localhost")))
+      const error = yield* Effect.flip(Effect.flatMap(at(`https://localhost:${port}`), (client) => client.run("run-a1")))
+      expect(error.message).toContain("(its certificate is from an authority that is not trusted here; set NODE_EXTRA_CA_CERTS=ca.pem to the certificate of that authority)")
+    }))
+
+  it.live("asks through the proxy of the environment", () =>
+    Effect.gen(function*() {
+      const proxy = yield* forwardProxy
+      const { url } = yield* scripted
+      const elsewhere = url.replace("127.0.0.1", "server.example.test")
+      const client = yield* Effect.provide(at(elsewhere), environment({ HTTP_PROXY: proxy.url }))
+      yield* Effect.flip(client.run("run-a1"))
+      expect(proxy.asked).toEqual([`GET ${elsewhere}/api/agent-job/v1/runs/run-a1`])
+    }))
+
+  it.effect("says which variable has a proxy that is no URL", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Effect.provide(at("http://server.example.test"), environment({ HTTPS_PROXY: "10.0.0.1:3128" })))
+      expect([exitCodeOf(error), error.message]).toEqual([2, expect.stringMatching(/^The proxy in HTTPS_PROXY \(or https_proxy\) cannot be used, since it is no URL such as .*; correct or unset that variable,/u)])
     }))
 
   it.live("repeats the server's words when a decision comes at the wrong moment", () =>

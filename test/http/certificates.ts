@@ -1,5 +1,5 @@
 // A certificate authority of a moment, made by openssl, and what it signs.
-// Used by the tests of connections and of mirrors.
+// Used by the tests of connections, of mirrors and of the CLI's client.
 import { execFileSync } from "node:child_process"
 import { mkdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"

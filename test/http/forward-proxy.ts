@@ -1,5 +1,5 @@
 // A forward proxy that resolves every name to this machine, and remembers what it was asked for.
-// Used by test/http/connections.test.ts; test/kubernetes/connections.test.ts has a server listen by it.
+// Used by test/http/connections.test.ts and test/cli/server-client.test.ts; test/kubernetes/connections.test.ts has a server listen by it.
 import { Effect, type Scope } from "effect"
 import { createServer, request, type Server } from "node:http"
 import type { Server as SecureServer } from "node:https"

@@ -143,6 +143,16 @@ describe("a workspace", () => {
       expect(listed.json.data.map((_: Resource) => [_.attributes.key, _.attributes.value])).toEqual([["region", "us"], ["token", null]])
     }))
 
+  it.live("loses a variable that is deleted, and none of another workspace", () =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      const [one, other] = [yield* me.workspace("one"), yield* me.workspace("other")]
+      const { json } = yield* me.as("POST", `/api/v2/workspaces/${one}/vars`, { data: { attributes: { key: "region", value: "eu" } } })
+      const remove = (workspaceId: string) => Effect.map(me.as("DELETE", `/api/v2/workspaces/${workspaceId}/vars/${json.data.id}`), ({ status }) => status)
+      expect([yield* remove(other), yield* remove(one), yield* remove(one)]).toEqual([404, 204, 404])
+      expect((yield* me.as("GET", `/api/v2/workspaces/${one}/vars`)).json.data).toEqual([])
+    }))
+
   it.live("is what stock clients need before anything else", () =>
     Effect.gen(function*() {
       const url = yield* server

@@ -58,6 +58,7 @@ const table: Readonly<Record<string, Opens>> = {
   "PATCH /api/v2/workspaces/:id": "user",
   "GET /api/v2/workspaces/:id/vars": "user",
   "POST /api/v2/workspaces/:id/vars": "user",
+  "DELETE /api/v2/workspaces/:id/vars/:variable": "user",
   "POST /api/v2/workspaces/:id/configuration-versions": "user",
   "GET /api/v2/configuration-versions/:id": "user",
   "PUT /api/v2/uploads/:id/:secret": "link",

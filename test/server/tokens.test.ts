@@ -1,13 +1,14 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Option } from "effect"
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { exitCodeOf } from "../../src/cli/failure.ts"
 import { poolPath } from "../../src/schema/pool-api.ts"
 import { runPath } from "../../src/schema/run.ts"
 import { taskPath } from "../../src/schema/task-api.ts"
 import { ServerWithAddress } from "../../src/server/server.ts"
 import { tokenOf } from "../../src/server/tokens.ts"
-import { agent, ask, directory, optionsIn, person, planWith, serve, userToken, worker } from "./live-server.ts"
+import { agent, ask, directory, optionsIn, person, planWith, poolToken, serve, userToken, worker } from "./live-server.ts"
 
 const server = Effect.flatMap(directory, serve)
 
@@ -41,6 +42,29 @@ describe("a token", () => {
     { given: `Basic ${Buffer.from("me:a:b").toString("base64")}`, expected: Option.some("a:b") },
     { given: "Digest abc", expected: Option.none() }
   ])("is read from the header: $given", ({ expected, given }) => expect(tokenOf(given)).toEqual(expected))
+})
+
+describe("a token file", () => {
+  /** Why a server with these files does not start. */
+  const refused = (files: Readonly<Record<string, string>>) =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      rmSync(join(made, "pool.token"))
+      for (const [name, content] of Object.entries(files)) writeFileSync(join(made, name), content)
+      return { made, error: yield* Effect.flip(Effect.scoped(Layer.build(ServerWithAddress(optionsIn(made))))) }
+    })
+
+  it.live("that is missing is told without the system's own words", () =>
+    Effect.map(refused({}), ({ error, made }) =>
+      expect([exitCodeOf(error), error.message]).toEqual([2, `The pool token file ${made}/pool.token cannot be read (it is not there); create it, one token a line.`])))
+
+  it.live("has a token at least", () =>
+    Effect.map(refused({ "pool.token": "# nobody yet\n" }), ({ error, made }) =>
+      expect([exitCodeOf(error), error.message]).toEqual([2, expect.stringContaining(`The pool token file ${made}/pool.token must hold at least one token`)])))
+
+  it.live("has no token of the other one, which would open what is kept apart", () =>
+    Effect.map(refused({ "pool.token": `${poolToken}\n${userToken} the same again\n` }), ({ error, made }) =>
+      expect([exitCodeOf(error), error.message]).toEqual([2, `A token is in ${made}/user.token and in ${made}/pool.token, so who has it would be a person and a controller at once; give each file tokens of its own.`])))
 })
 
 describe("the key of links and seals", () => {

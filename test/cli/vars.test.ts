@@ -1,0 +1,61 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { directory, person, serve, userToken } from "../server/live-server.ts"
+import { agentJob } from "./program.ts"
+
+/** The command at a server, with this on its standard input. */
+const piped = (url: string) => Effect.fnUntraced(function*(value: string, ...args: ReadonlyArray<string>) {
+  const program = yield* agentJob(args, { AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken })
+  program.child.stdin?.end(value)
+  return yield* program.ended
+})
+
+describe("the variables of a workspace", () => {
+  it.live("are set from standard input or a file, and what is sensitive stays so", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const url = yield* serve(made)
+      const typed = piped(url)
+      expect(yield* typed("eu\n", "vars", "set", "demo", "region")).toEqual({ code: 0, out: "Set the input variable region of demo; runs that begin from now on get it.\n", error: "" })
+      expect(yield* typed("s3cret-one", "vars", "set", "demo", "TOKEN", "--env", "--sensitive")).toMatchObject({ code: 0 })
+      const file = join(made, "key.json")
+      writeFileSync(file, "{\n}\n\n")
+      expect(yield* typed("", "vars", "set", "demo", "TOKEN", "--env", "--from-file", file)).toMatchObject({ code: 0, out: expect.stringMatching(/^Set the sensitive environment variable TOKEN of demo;/u) })
+      expect(yield* typed("", "vars", "set", "demo", "empty")).toMatchObject({ code: 2, error: expect.stringContaining("The value of empty is empty, so nothing was set") })
+      const { json } = yield* person(url).as("GET", `/api/v2/workspaces/${yield* person(url).workspace("demo")}/vars`)
+      expect(json.data.map((_: { readonly attributes: object }) => _.attributes)).toMatchObject([{ key: "TOKEN", category: "env", sensitive: true, value: null }, { key: "region", category: "terraform", sensitive: false, value: "eu" }])
+    }))
+
+  it.live("are listed without what is sensitive, and deleted by name and kind", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const vars = (...args: ReadonlyArray<string>) => piped(url)("", "vars", ...args)
+      const id = yield* person(url).workspace("demo")
+      const set = (attributes: object) => person(url).as("POST", `/api/v2/workspaces/${id}/vars`, { data: { attributes } })
+      yield* set({ key: "TOKEN", value: "s3cret", category: "env", sensitive: true })
+      yield* set({ key: "key", value: "a\nb" })
+      yield* set({ key: "region", value: "eu" })
+      expect((yield* vars("list", "demo")).out.split("\n")).toEqual([
+        "NAME     KIND        VALUE",
+        "TOKEN    env         (sensitive)",
+        "key      terraform   \"a\\nb\"",
+        "region   terraform   eu",
+        ""
+      ])
+      expect(yield* vars("delete", "demo", "TOKEN")).toMatchObject({ code: 3, error: expect.stringContaining("There is no input variable TOKEN in workspace demo;") })
+      expect(yield* vars("delete", "demo", "TOKEN", "--env")).toMatchObject({ code: 0, out: "Deleted the environment variable TOKEN of demo.\n" })
+      const { out } = yield* vars("list", "demo", "-o", "json")
+      expect(JSON.parse(out)).toMatchObject({ workspace: "demo", variables: [{ key: "key", value: "a\nb" }, { key: "region", value: "eu" }] })
+    }))
+})
+
+it.live("the workspaces are listed with the run that holds them", () =>
+  Effect.gen(function*() {
+    const url = yield* Effect.flatMap(directory, serve)
+    yield* person(url).workspace("idle")
+    const id = yield* person(url).start("demo")
+    const { out } = yield* piped(url)("", "get", "workspaces", "-o", "json")
+    expect(JSON.parse(out)).toMatchObject({ workspaces: [{ name: "demo", run: id }, { name: "idle", run: null }] })
+  }))

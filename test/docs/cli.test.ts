@@ -1,0 +1,30 @@
+// What docs/cli.md shows of the commands that need neither server nor cluster is what they print.
+import { afterAll, expect, it } from "@effect/vitest"
+import { spawnSync } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+
+const place = mkdtempSync(join(tmpdir(), "agent-job-docs-"))
+afterAll(() => rmSync(place, { recursive: true }))
+
+/** The indented lines from the one that begins so, to the end of their block. */
+const shown = (begin: string): string => {
+  const lines = readFileSync("docs/cli.md", "utf8").split("\n")
+  const from = lines.findIndex((line) => line.startsWith(`    ${begin}`))
+  const block = lines.slice(from, lines.findIndex((line, index) => index > from && line !== "" && !line.startsWith("    ")))
+  return block.map((line) => line.slice(4)).join("\n").trim()
+}
+
+const base = "{}\n"
+
+it.each([
+  { begin: "error: base.yaml, prod.yaml", args: ["config", "validate"], prod: "agent:\n  imag: {}\n\ntask:\n  limits:\n    total: 0\n" },
+  { begin: "task.worker.image.tag:", args: ["config", "explain"], key: "task.worker.image.tag", prod: "agent:\n  image:\n    tag: \"1.3\"\n" }
+])("shows what $args prints", ({ args, begin, key, prod }) => {
+  writeFileSync(join(place, "base.yaml"), base)
+  writeFileSync(join(place, "prod.yaml"), prod)
+  const program = resolve("src/main.ts")
+  const { stderr, stdout } = spawnSync(process.execPath, [program, ...args, "-f", "base.yaml", "-f", "prod.yaml", ...(key === undefined ? [] : [key])], { cwd: place, encoding: "utf8" })
+  expect((stdout + stderr).trim()).toBe(shown(begin))
+})
