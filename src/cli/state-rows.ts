@@ -44,18 +44,22 @@ export const importLines = ({ addresses, runId }: ImportStarted): ReadonlyArray<
   `  agent-job discard ${runId}   changes nothing`
 ]
 
+/** The refused state with the highest serial, of the stages in doubt alone: of another one, newer states may have been stored since. */
+const offered = ({ evidence, pending }: StateView) =>
+  evidence.filter(({ stage }) => pending.some((rescue) => rescue.stage === stage)).toSorted((one, other) => other.serial - one.serial)[0]
+
 /** What is pending, and the ways out. */
 export const rescueLines = (state: StateView, now: number): ReadonlyArray<string> => {
   const rescue = `agent-job state rescue ${state.workspace}`
   if (state.pending.length === 0) return [`Nothing of ${state.workspace} waits to be settled.`]
-  const [newest] = state.evidence
+  const use = offered(state)
   return [
     ...stateLines(state, now),
     ...state.pending.flatMap(({ effects }) => effects === undefined ? [] : ["", ...leftOver(effects)]),
     "",
     "No stage of the workspace starts before this is settled:",
-    ...(newest === undefined ? [] : [
-      `  ${rescue} --use ${newest.id}   a refused state becomes the next version; to look into it first: agent-job state show ${state.workspace} --evidence ${newest.id}`
+    ...(use === undefined ? [] : [
+      `  ${rescue} --use ${use.id}   a refused state becomes the next version; to look into it first: agent-job state show ${state.workspace} --evidence ${use.id}`
     ]),
     ...(state.pending.every(({ effects }) => effects === undefined) ? [] : [
       `  ${rescue} --import   plans a run that imports what was made and is not in the state, which you then approve`,

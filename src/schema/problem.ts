@@ -22,6 +22,7 @@ export type Word =
   | "no-plan"
   | "no-state"
   | "not-found"
+  | "not-in-doubt"
   | "not-locked"
   | "not-over"
   | "nothing-pending"

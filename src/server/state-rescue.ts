@@ -1,5 +1,5 @@
 // What people do about a state: look at it, settle what left it in doubt, open its lock by force.
-// Invariant: a refused state becomes the next version only in the stored one's line; what is settled, and by whom, is one transaction with it.
+// Invariant: a refused state becomes the next version only while its stage is in doubt, in the stored one's line; what is settled, and by whom, is one transaction with it.
 // Used by the workspace routes.
 import { Context, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
@@ -7,8 +7,8 @@ import { withSerial } from "../core/next-serial.ts"
 import type { StateView } from "../schema/state.ts"
 import { Effects } from "./effects.ts"
 import { Evidence } from "./evidence.ts"
-import { invalid, orNotFound } from "./refused.ts"
-import { nothingPending, Rescues } from "./rescues.ts"
+import { conflict, invalid, orNotFound } from "./refused.ts"
+import { nothingPending, type Rescue, Rescues } from "./rescues.ts"
 import { Stages } from "./stages.ts"
 import { excessOf, StateVersions } from "./state-versions.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
@@ -77,9 +77,12 @@ const make = Effect.gen(function*() {
     return yield* evidence.read(yield* kept((yield* workspaces.named(name)).id, id))
   })
 
-  /** A refused state as it may follow the stored one. */
-  const following = Effect.fnUntraced(function*(workspaceId: string, id: string) {
+  /** A refused state of a stage that is in doubt, as it may follow the stored one. */
+  const following = Effect.fnUntraced(function*({ id: workspaceId, name }: Workspace, pending: ReadonlyArray<Rescue>, id: string) {
     const state = yield* kept(workspaceId, id)
+    if (!pending.some(({ stageId }) => stageId === state.stageId)) {
+      return yield* conflict("not-in-doubt", `The state ${id} is of ${state.stageId}, of which nothing waits to be settled, so newer ones may have been stored since; see what waits with: agent-job state rescue ${name}`)
+    }
     const { runId } = yield* stages.get(state.stageId)
     const bytes = yield* evidence.read(state)
     const excess = excessOf(bytes)
@@ -94,12 +97,13 @@ const make = Effect.gen(function*() {
 
   /** Everything that is pending, with the refused state `use` as the next version, or with the stored one as it is. */
   const settle = Effect.fn("StateRescue.settle")(function*(name: string, by: string, use: string | undefined) {
-    const { id } = yield* workspaces.named(name)
+    const workspace = yield* workspaces.named(name)
+    const { id } = workspace
     const pending = yield* rescues.pending(id)
     if (pending.length === 0) return yield* nothingPending(name)
     const done = (how: string) => Effect.forEach(pending, (rescue) => rescues.settle(rescue.id, by, how), { discard: true })
     if (use === undefined) return yield* sql.withTransaction(done("the stored state is kept"))
-    const { bytes, runId, serial } = yield* following(id, use)
+    const { bytes, runId, serial } = yield* following(workspace, pending, use)
     yield* states.adopt(id, bytes, runId, done(`${use} is the state now, with the serial ${serial}`))
   })
 

@@ -43,6 +43,10 @@ describe("what waits to be settled", () => {
       "  agent-job state rescue demo --use ev-1   a refused state becomes the next version; to look into it first: agent-job state show demo --evidence ev-1",
       "  agent-job state rescue demo --keep   the stored state stays as it is; what is missing in it, import or remove by hand"
     ])
+    const [refused] = doubted.evidence
+    const evidence = [{ ...refused!, id: "ev-4", stage: "run-z.apply.1", serial: 20 }, { ...refused!, id: "ev-3", serial: 8 }, { ...refused!, id: "ev-2", serial: 10 }, refused!]
+    expect(rescueLines({ ...doubted, evidence }, now).filter((line) => line.includes("--use"))).toEqual([expect.stringContaining(" --use ev-2 ")])
+    expect(rescueLines({ ...doubted, evidence: evidence.slice(0, 1) }, now).filter((line) => line.includes("--use"))).toEqual([])
     const effects = { unsaved: [{ action: "create", address: "t.a", idKey: "id", id: "1" }], unsavedCount: 1, unknown: [], unknownCount: 0 } as const
     expect(rescueLines({ ...doubted, evidence: [], pending: doubted.pending.map((rescue) => ({ ...rescue, effects })) }, now).slice(-7)).toEqual([
       "Made, but not in the state:",

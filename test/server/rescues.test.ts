@@ -227,6 +227,23 @@ describe("a state that is refused to a stage", () => {
       expect(yield* agent(url).acquire()).toHaveLength(1)
     }))
 
+  it.live("becomes no state once the rescue of its stage is settled: another run has stored newer ones since", () =>
+    Effect.gen(function*() {
+      const { apply, applier, looked, settle, url } = yield* doubted
+      yield* applier.pushState(state(9), "a", 1)
+      yield* settle({})
+      yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const second = yield* agent(url).take
+      yield* worker(url, second).lock("b")
+      yield* worker(url, second).pushState(state(2), "b", 2)
+      yield* agent(url).report(second.id, lost)
+      const [{ id }] = (yield* looked).evidence
+      const message = `The state ${id} is of ${apply.id}, of which nothing waits to be settled, so newer ones may have been stored since; see what waits with: agent-job state rescue demo`
+      expect(yield* settle({ use: id })).toMatchObject({ status: 409, json: { error: "not-in-doubt", message } })
+      expect(yield* looked).toMatchObject({ version: { serial: 2 }, pending: [{ stage: second.id }] })
+    }))
+
   it.live("becomes no state in another line, or while somebody has the lock, and nothing is settled then", () =>
     Effect.gen(function*() {
       const { apply, applier, looked, settle, url } = yield* applying
