@@ -9,6 +9,7 @@ export type Word =
   | "already-uploaded"
   | "bad-request"
   | "busy"
+  | "changed"
   | "configuration-removed"
   | "damaged"
   | "digest-mismatch"

@@ -4,7 +4,7 @@
 import { Context, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { withSerial } from "../core/next-serial.ts"
-import type { StateView } from "../schema/state.ts"
+import type { SettleRescue, StateView } from "../schema/state.ts"
 import { Effects } from "./effects.ts"
 import { Evidence } from "./evidence.ts"
 import { conflict, invalid, orNotFound } from "./refused.ts"
@@ -14,6 +14,9 @@ import { excessOf, StateVersions } from "./state-versions.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
 
 const shownAtMost = 20
+
+/** What there was when the person looked who decides. */
+type Seen = Pick<SettleRescue, "pending" | "evidence">
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -77,39 +80,52 @@ const make = Effect.gen(function*() {
     return yield* evidence.read(yield* kept((yield* workspaces.named(name)).id, id))
   })
 
+  /** What is pending, if it and the evidence are what the person saw who decides. */
+  const asSeen = Effect.fnUntraced(function*({ id: workspaceId, name }: Workspace, seen: Seen) {
+    const [pending, refused] = [yield* rescues.pending(workspaceId), yield* evidence.list(workspaceId)]
+    if (pending.length === 0) return yield* nothingPending(name)
+    const newest = refused.findIndex(({ id }) => id === seen.evidence)
+    const changes = [
+      ...pending.filter(({ id }) => !seen.pending.includes(id)).map(({ stageId }) => `what ${stageId} left in doubt is new`),
+      ...refused.slice(0, newest === -1 ? undefined : newest).map(({ id, stageId }) => `the state ${id} of ${stageId} is new`),
+      ...seen.pending.filter((id) => pending.every((one) => one.id !== id)).map((id) => `${id} is settled`)
+    ]
+    if (changes.length > 0) return yield* conflict("changed", `Since you looked at ${name}, ${changes.join(", ")}, so nothing was settled now; look again with: agent-job state rescue ${name}`)
+    return pending
+  })
+
   /** A refused state of a stage that is in doubt, as it may follow the stored one. */
   const following = Effect.fnUntraced(function*({ id: workspaceId, name }: Workspace, pending: ReadonlyArray<Rescue>, id: string) {
     const state = yield* kept(workspaceId, id)
-    if (!pending.some(({ stageId }) => stageId === state.stageId)) {
-      return yield* conflict("not-in-doubt", `The state ${id} is of ${state.stageId}, of which nothing waits to be settled, so newer ones may have been stored since; see what waits with: agent-job state rescue ${name}`)
+    const { serial, stageId } = state
+    if (!pending.some((rescue) => rescue.stageId === stageId)) {
+      return yield* conflict("not-in-doubt", `The state ${id} is of ${stageId}, of which nothing waits to be settled, so newer ones may have been stored since; see what waits with: agent-job state rescue ${name}`)
     }
-    const { runId } = yield* stages.get(state.stageId)
+    const { runId } = yield* stages.get(stageId)
     const bytes = yield* evidence.read(state)
     const excess = excessOf(bytes)
     if (excess !== undefined) return yield* excess
     const before = yield* states.current(workspaceId)
-    if (before === undefined || state.serial > before.serial) return { bytes, runId, serial: state.serial }
-    const serial = before.serial + 1
-    const text = withSerial(new TextDecoder().decode(bytes), serial)
+    if (before === undefined || serial > before.serial) return { bytes, runId, serial, stageId }
+    const raised = before.serial + 1
+    const text = withSerial(new TextDecoder().decode(bytes), raised)
     if (Option.isNone(text)) return yield* invalid(`The state ${id} is not written as the engines write one, so its serial cannot be raised; push it by hand under a lock, then settle with --keep.`)
-    return { bytes: new TextEncoder().encode(text.value), runId, serial }
+    return { bytes: new TextEncoder().encode(text.value), runId, serial: raised, stageId }
   })
 
-  /** Everything that is pending, with the refused state `use` as the next version, or with the stored one as it is. */
-  const settle = Effect.fn("StateRescue.settle")(function*(name: string, by: string, use: string | undefined) {
+  /** Everything that is pending, with the stored state as it is; or what one stage left, with its refused state `use` as the next version. */
+  const settle = Effect.fn("StateRescue.settle")(function*(name: string, by: string, { use, ...seen }: Seen & Pick<SettleRescue, "use">) {
     const workspace = yield* workspaces.named(name)
-    const { id } = workspace
-    const pending = yield* rescues.pending(id)
-    if (pending.length === 0) return yield* nothingPending(name)
-    const done = (how: string) => Effect.forEach(pending, (rescue) => rescues.settle(rescue.id, by, how), { discard: true })
-    if (use === undefined) return yield* sql.withTransaction(done("the stored state is kept"))
-    const { bytes, runId, serial } = yield* following(workspace, pending, use)
-    yield* states.adopt(id, bytes, runId, done(`${use} is the state now, with the serial ${serial}`))
+    const settled = (how: string, isMeant: (rescue: Rescue) => boolean) =>
+      Effect.flatMap(asSeen(workspace, seen), (pending) => Effect.forEach(pending.filter(isMeant), ({ id }) => rescues.settle(id, by, how), { discard: true }))
+    if (use === undefined) return yield* sql.withTransaction(settled("the stored state is kept", () => true))
+    const { bytes, runId, serial, stageId } = yield* following(workspace, yield* asSeen(workspace, seen), use)
+    yield* states.adopt(workspace.id, bytes, runId, settled(`${use} is the state now, with the serial ${serial}`, (rescue) => rescue.stageId === stageId))
   })
 
   /** Where there is no lock, nothing is to be done. */
-  const unlock = Effect.fn("StateRescue.unlock")(function*(name: string, by: string) {
-    yield* states.forceUnlock((yield* workspaces.named(name)).id, by)
+  const unlock = Effect.fn("StateRescue.unlock")(function*(name: string, by: string, lockId: string) {
+    yield* states.forceUnlock((yield* workspaces.named(name)).id, lockId, by)
   })
 
   return { view, read, settle, unlock }

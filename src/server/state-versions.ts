@@ -161,10 +161,14 @@ const make = Effect.gen(function*() {
       yield* "stage" in by || isOwn ? open(workspaceId) : breakLock(workspace, by.person)
     })))
 
-  const forceUnlock = Effect.fn("StateVersions.forceUnlock")((workspaceId: string, forcedBy: string) =>
+  /** A lock that is gone already is success; another one is of somebody whom the person did not see. */
+  const forceUnlock = Effect.fn("StateVersions.forceUnlock")((workspaceId: string, lockId: string, forcedBy: string) =>
     sql.withTransaction(Effect.gen(function*() {
       const workspace = yield* workspaces.get(workspaceId)
-      if (workspace.lockInfo !== null) yield* breakLock(workspace, forcedBy)
+      const { lockHolder, lockInfo, name } = workspace
+      if (lockInfo === null) return
+      if (lockInfo.ID !== lockId) return yield* conflict("changed", `The state of ${name} has another lock by now, ${lockInfo.ID} of ${lockHolder}, which was not opened; look again with: agent-job state show ${name}`)
+      yield* breakLock(workspace, forcedBy)
     })))
 
   /** How a stage stands to the state of its workspace, for as long as `release` was not called. */

@@ -156,7 +156,7 @@ describe("the end of a stage", () => {
       const { append, apply, effects, url } = yield* applying
       yield* append(...made.slice(0, 2))
       yield* agent(url).report(apply.id, lost)
-      const settle = person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/rescue", { by: "me" })
+      const settle = person(url).settle("demo")
       expect((yield* settle).json.pending).toEqual([])
       expect((yield* append(...made.slice(0, 2))).status).toBe(200)
       expect((yield* person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state")).json.pending).toEqual([])
@@ -327,7 +327,7 @@ describe("the import of what is missing", () => {
       const { append, apply, url } = yield* applying
       yield* append(...made.slice(0, 2))
       yield* agent(url).report(apply.id, lost)
-      yield* person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/rescue", { by: "me" })
+      yield* person(url).settle("demo")
       yield* person(url).start("demo", { "auto-apply": true })
       yield* planWith(url)
       const second = yield* agent(url).take
