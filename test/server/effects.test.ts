@@ -252,7 +252,7 @@ describe("the import of what is missing", () => {
     yield* applier.pushState(stateWith(["a", "1"]), "a", 1)
     yield* agent(url).report(apply.id, lost)
     const waiting = yield* person(url).start("demo")
-    return { url, id, waiting, import: person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import") }
+    return { url, id, applier, waiting, import: person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import") }
   })
   const pending = (url: string) => Effect.map(person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state"), ({ json }): ReadonlyArray<unknown> => json.pending)
   /** The import, planned and approved, up to its end with this state. */
@@ -320,6 +320,16 @@ describe("the import of what is missing", () => {
       yield* imported(url, (yield* start).json.runId, ["a", "1"], ["b", "2"])
       expect(yield* pending(url)).toMatchObject([{ effects: { unsavedCount: 0, unknown: [{ address: "time_sleep.c" }] } }])
       expect(yield* agent(url).acquire()).toEqual([])
+    }))
+
+  it.live("leaves it to a person when a refused state of the stage has come, which may have more", () =>
+    Effect.gen(function*() {
+      const { applier, import: start, url } = yield* doubted([...made.slice(0, 4), entry(5, "closed", "")])
+      const { runId } = (yield* start).json
+      yield* applier.pushState({ ...stateWith(["a", "1"], ["b", "2"], ["d", "4"]), serial: 9 }, "a", 1)
+      yield* imported(url, runId, ["a", "1"], ["b", "2"])
+      expect(yield* pending(url)).toMatchObject([{ stage: expect.any(String) }])
+      expect((yield* person(url).settle("demo", { use: (yield* person(url).state("demo")).evidence[0].id })).json.version.serial).toBe(9)
     }))
 
   it.live("is for whichever rescue has something to import, though an older one has nothing", () =>
