@@ -4,11 +4,13 @@
 import { Context, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { withSerial } from "../core/next-serial.ts"
+import { isFinal, RunEvent } from "../core/run-machine.ts"
 import type { SettleRescue, StateView } from "../schema/state.ts"
 import { Effects } from "./effects.ts"
 import { Evidence } from "./evidence.ts"
 import { conflict, invalid, orNotFound } from "./refused.ts"
 import { nothingPending, type Rescue, Rescues } from "./rescues.ts"
+import { Runs } from "./runs.ts"
 import { Stages } from "./stages.ts"
 import { excessOf, StateVersions } from "./state-versions.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
@@ -23,6 +25,7 @@ const make = Effect.gen(function*() {
   const effects = yield* Effects
   const evidence = yield* Evidence
   const rescues = yield* Rescues
+  const runs = yield* Runs
   const stages = yield* Stages
   const states = yield* StateVersions
   const workspaces = yield* Workspaces
@@ -113,11 +116,19 @@ const make = Effect.gen(function*() {
     return { bytes: new TextEncoder().encode(text.value), runId, serial: raised, stageId }
   })
 
+  /** What was to be imported for a rescue that is settled now is not wanted any more. An import that is applying may be at work, and no other apply may begin beside it. */
+  const endImports = Effect.fnUntraced(function*({ id, stageId }: Rescue) {
+    const open = (yield* runs.ofRescue(id)).filter(({ status }) => !isFinal(status))
+    const applying = open.find(({ status }) => status === "applying")
+    if (applying !== undefined) return yield* conflict("import-runs", `The run ${applying.id} applies what it imports for ${stageId}, so nothing was settled; wait for its end, or stop it with: agent-job cancel ${applying.id}`)
+    yield* Effect.forEach(open, (run) => runs.step(run.id, RunEvent.Cancel()), { discard: true })
+  })
+
   /** Everything that is pending, with the stored state as it is; or what one stage left, with its refused state `use` as the next version. */
   const settle = Effect.fn("StateRescue.settle")(function*(name: string, by: string, { use, ...seen }: Seen & Pick<SettleRescue, "use">) {
     const workspace = yield* workspaces.named(name)
     const settled = (how: string, isMeant: (rescue: Rescue) => boolean) =>
-      Effect.flatMap(asSeen(workspace, seen), (pending) => Effect.forEach(pending.filter(isMeant), ({ id }) => rescues.settle(id, by, how), { discard: true }))
+      Effect.flatMap(asSeen(workspace, seen), (pending) => Effect.forEach(pending.filter(isMeant), (rescue) => Effect.andThen(endImports(rescue), rescues.settle(rescue.id, by, how)), { discard: true }))
     if (use === undefined) return yield* sql.withTransaction(settled("the stored state is kept", () => true))
     const { bytes, runId, serial, stageId } = yield* following(workspace, yield* asSeen(workspace, seen), use)
     yield* states.adopt(workspace.id, bytes, runId, settled(`${use} is the state now, with the serial ${serial}`, (rescue) => rescue.stageId === stageId))

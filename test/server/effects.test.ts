@@ -332,6 +332,52 @@ describe("the import of what is missing", () => {
       expect((yield* person(url).settle("demo", { use: (yield* person(url).state("demo")).evidence[0].id })).json.version.serial).toBe(9)
     }))
 
+  it.live("ends with its rescue, wherever it is by then: no other apply of the workspace finds it beside itself", () =>
+    Effect.gen(function*() {
+      const { import: start, url, waiting } = yield* doubted(made)
+      const { runId } = (yield* start).json
+      yield* planWith(url)
+      yield* person(url).act(runId, "apply")
+      const [offered] = yield* agent(url).acquire()
+      expect(offered).toMatchObject({ runId, stage: "apply" })
+      expect((yield* person(url).settle("demo")).status).toBe(200)
+      expect((yield* person(url).view(runId)).status).toBe("canceled")
+      expect((yield* person(url).act(runId, "apply")).status).toBe(409)
+      expect((yield* agent(url).take).runId).toBe(waiting)
+      expect((yield* worker(url, offered!).lock("late")).status).toBe(401)
+    }))
+
+  it.live("is waited for, or stopped first, once its apply is out: until then its rescue stays", () =>
+    Effect.gen(function*() {
+      const { import: start, url } = yield* doubted(made)
+      const { runId } = (yield* start).json
+      yield* planWith(url)
+      yield* person(url).act(runId, "apply")
+      const { id } = yield* agent(url).take
+      expect(yield* person(url).settle("demo")).toMatchObject({ status: 409, json: { error: "import-runs", message: expect.stringContaining(`or stop it with: agent-job cancel ${runId}`) } })
+      expect(yield* agent(url).acquire()).toEqual([])
+      yield* person(url).act(runId, "cancel")
+      yield* agent(url).report(id, { ...failed(), outcome: "cancelled", reason: "Cancelled" })
+      expect((yield* person(url).settle("demo")).json.pending).toEqual([])
+    }))
+
+  it.live("does not begin beside an apply that was at work before the doubt came", () =>
+    Effect.gen(function*() {
+      const { append, apply, url } = yield* applying
+      yield* agent(url).report(apply.id, lost)
+      yield* person(url).settle("demo")
+      const second = yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const applier = worker(url, yield* agent(url).take)
+      yield* applier.lock("b")
+      yield* append(...made.slice(0, 2)) // the worker that was lost comes back
+      const start = person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import")
+      expect(yield* start).toMatchObject({ status: 409, json: { error: "wrong-moment", message: expect.stringContaining(`The run ${second} still changes`) } })
+      yield* applier.unlock("b")
+      yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
+      expect((yield* start).status).toBe(200)
+    }))
+
   it.live("is for whichever rescue has something to import, though an older one has nothing", () =>
     Effect.gen(function*() {
       const { append, apply, url } = yield* applying
