@@ -45,7 +45,7 @@ interface NewState {
   readonly bytes: Uint8Array
   readonly sha256: string | undefined
   readonly lockId: string | undefined
-  /** Who writes: for a stage the lock must be its own and of this epoch. Stock clients know no epoch; the id of a lock is never given twice. */
+  /** Who writes: for a stage the lock must be its own and of this epoch, for anybody else a person's. Stock clients know no epoch; the id of a lock is never given twice. */
   readonly by: { readonly holder: string; readonly epoch: number; readonly runId: RunId } | undefined
 }
 
@@ -228,7 +228,7 @@ const make = Effect.gen(function*() {
       if (excess !== undefined) return yield* excess
       const workspace = yield* workspaces.get(workspaceId)
       if (workspace.lockInfo === null) return yield* conflict("not-locked", `The state of ${workspace.name} is not locked; lock it before writing.`)
-      const isOwn = by === undefined || (by.holder === workspace.lockHolder && by.epoch === workspace.epoch)
+      const isOwn = by === undefined ? workspace.lockHolder === person : by.holder === workspace.lockHolder && by.epoch === workspace.epoch
       if (workspace.lockInfo.ID !== lockId || !isOwn) return yield* locked(workspace)
       const before = yield* current(workspaceId)
       if (before !== undefined) {
