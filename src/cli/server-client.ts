@@ -7,7 +7,7 @@ import { toAnybody } from "../http/connections.ts"
 import { type AuditEntry, AuditList, auditPath } from "../schema/audit.ts"
 import type { Sha256 } from "../schema/names.ts"
 import { RunList, runPath, RunView } from "../schema/run.ts"
-import { ImportStarted, statePath, StateView } from "../schema/state.ts"
+import { ImportStarted, type SettleRescue, statePath, StateView } from "../schema/state.ts"
 import { organization, tfePath } from "../schema/tfe-api.ts"
 import { BadInput, NothingThere, ServerRefused, ServerUnreachable, TokenRefused } from "./failure.ts"
 import type { Connection } from "./settings.ts"
@@ -95,11 +95,12 @@ export class ServerClient extends Context.Service<ServerClient, {
   readonly evidence: (workspace: string, id: string) => Effect.Effect<Uint8Array, ServerFailure>
   /** Brings a state, or a kept one, as evidence. */
   readonly bringEvidence: (workspace: string, bytes: Uint8Array) => Effect.Effect<StateView, ServerFailure>
-  /** Settles what is pending: with a refused state as the next one, or with none. */
-  readonly settleRescue: (workspace: string, by: string, use: Option.Option<string>) => Effect.Effect<StateView, ServerFailure>
+  /** Settles what is pending, with a refused state as the next one or with none; refused if anything came since it was looked at. */
+  readonly settleRescue: (workspace: string, decision: SettleRescue) => Effect.Effect<StateView, ServerFailure>
   /** Starts a run that imports what is missing in the state. */
   readonly importMissing: (workspace: string) => Effect.Effect<ImportStarted, ServerFailure>
-  readonly forceUnlock: (workspace: string, by: string) => Effect.Effect<StateView, ServerFailure>
+  /** This lock and no other. */
+  readonly forceUnlock: (workspace: string, by: string, lock: string) => Effect.Effect<StateView, ServerFailure>
 }>()("agent-job/cli/ServerClient") {
   /** Through the proxy that the environment names, if any. */
   static readonly layer = (connection: Connection): Layer.Layer<ServerClient, BadInput> =>
@@ -256,11 +257,11 @@ const make = ({ token, url }: Connection, http: HttpClient.HttpClient): ServerCl
       ),
     bringEvidence: (workspace, bytes) =>
       decoded(StateView, Request.post(statePath.bring(workspace)).pipe(Request.bodyUint8Array(bytes, "application/octet-stream")), `workspace ${workspace}`),
-    settleRescue: (workspace, by, use) => {
-      const settled = decoded(StateView, json(Request.post(statePath.rescue(workspace)), { by, ...(Option.isSome(use) && { use: use.value }) }), `workspace ${workspace}`)
-      return Option.match(use, { onNone: () => settled, onSome: (id) => settled.pipe(noEvidence(workspace, id)) })
+    settleRescue: (workspace, decision) => {
+      const settled = decoded(StateView, json(Request.post(statePath.rescue(workspace)), decision), `workspace ${workspace}`)
+      return decision.use === undefined ? settled : settled.pipe(noEvidence(workspace, decision.use))
     },
     importMissing: (workspace) => decoded(ImportStarted, Request.post(statePath.import(workspace)), `workspace ${workspace}`),
-    forceUnlock: (workspace, by) => decoded(StateView, json(Request.post(statePath.unlock(workspace)), { by }), `workspace ${workspace}`)
+    forceUnlock: (workspace, by, lock) => decoded(StateView, json(Request.post(statePath.unlock(workspace)), { by, lock }), `workspace ${workspace}`)
   })
 }

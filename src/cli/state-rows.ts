@@ -4,6 +4,7 @@
 import type { ImportStarted, RescueView, StateView } from "../schema/state.ts"
 import { age } from "./elapsed.ts"
 import { leftOver } from "./left-over.ts"
+import { seenIn } from "./seen.ts"
 import { size } from "./summary.ts"
 import { table } from "./table.ts"
 
@@ -44,23 +45,28 @@ export const importLines = ({ addresses, runId }: ImportStarted): ReadonlyArray<
   `  agent-job discard ${runId}   changes nothing`
 ]
 
+/** The refused state with the highest serial, of the stages in doubt alone: of another one, newer states may have been stored since. */
+const offered = ({ evidence, pending }: StateView) =>
+  evidence.filter(({ stage }) => pending.some((rescue) => rescue.stage === stage)).toSorted((one, other) => other.serial - one.serial)[0]
+
 /** What is pending, and the ways out. */
 export const rescueLines = (state: StateView, now: number): ReadonlyArray<string> => {
   const rescue = `agent-job state rescue ${state.workspace}`
   if (state.pending.length === 0) return [`Nothing of ${state.workspace} waits to be settled.`]
-  const [newest] = state.evidence
+  const use = offered(state)
+  const seen = `--seen ${seenIn(state)}`
   return [
     ...stateLines(state, now),
     ...state.pending.flatMap(({ effects }) => effects === undefined ? [] : ["", ...leftOver(effects)]),
     "",
     "No stage of the workspace starts before this is settled:",
-    ...(newest === undefined ? [] : [
-      `  ${rescue} --use ${newest.id}   a refused state becomes the next version; to look into it first: agent-job state show ${state.workspace} --evidence ${newest.id}`
+    ...(use === undefined ? [] : [
+      `  ${rescue} --use ${use.id} ${seen}   a refused state becomes the next version; to look into it first: agent-job state show ${state.workspace} --evidence ${use.id}`
     ]),
     ...(state.pending.every(({ effects }) => effects === undefined) ? [] : [
       `  ${rescue} --import   plans a run that imports what was made and is not in the state, which you then approve`,
       `  ${rescue} --import-blocks FILE   writes the import blocks instead`
     ]),
-    `  ${rescue} --keep   the stored state stays as it is; what is missing in it, import or remove by hand`
+    `  ${rescue} --keep ${seen}   the stored state stays as it is; what is missing in it, import or remove by hand`
   ]
 }

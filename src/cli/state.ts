@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { hostname, userInfo } from "node:os"
 import { outputFlag, print } from "./answer.ts"
 import { BadInput, NothingThere } from "./failure.ts"
+import { readSeen, seenIn } from "./seen.ts"
 import { inputFlag, pathFlag, serverFlags, type ServerFlags, toggle } from "./settings.ts"
 import { forPrograms, type WithServer, withServer } from "./with-server.ts"
 
@@ -68,6 +69,7 @@ const rescue = Command.make("rescue", {
   ...common,
   use: Flag.String("use").pipe(Flag.withMetavar("EVIDENCE"), Flag.optional, Flag.withDescription("Make this refused state the next version.")),
   keep: toggle("keep", "Go on with the stored state as it is."),
+  seen: Flag.String("seen").pipe(Flag.withMetavar("IDS"), Flag.optional, Flag.withDescription("With --use and --keep: only if nothing was left in doubt and no state was refused since the look that printed this.")),
   import: toggle("import", "Plan a run that imports what was made and is not in the state; you approve it like any other."),
   file: inputFlag("file").pipe(Flag.withMetavar("FILE"), Flag.optional, Flag.withDescription("Bring a state that was kept elsewhere as evidence; nothing is settled.")),
   importBlocks: pathFlag("import-blocks").pipe(Flag.withMetavar("FILE"), Flag.optional, Flag.withDescription("Write import blocks for what was made and is not in the state; nothing is settled."))
@@ -75,24 +77,37 @@ const rescue = Command.make("rescue", {
   if ([given.keep, given.import, Option.isSome(given.use), Option.isSome(given.file), Option.isSome(given.importBlocks)].filter((wanted) => wanted).length > 1) {
     return yield* new BadInput({ message: "--use, --keep, --file, --import and --import-blocks exclude each other; give one of them." })
   }
+  if (Option.isSome(given.seen) && !given.keep && Option.isNone(given.use)) return yield* new BadInput({ message: "--seen goes with --use or --keep, of which it says what was looked at before; add one of them." })
   if (Option.isSome(given.importBlocks)) return yield* writingImports(given, given.importBlocks.value)
   if (Option.isSome(given.file)) return yield* bringing(given, given.file.value)
   if (given.import) return yield* answering(given, (client) => client.importMissing(given.workspace), ({ importLines }) => importLines)
   if (!given.keep && Option.isNone(given.use)) return yield* answering(given, (client) => client.state(given.workspace), asRescue)
   const by = yield* me
-  return yield* answering(given, (client) => client.settleRescue(given.workspace, by, given.use), asState)
+  const { use } = given
+  return yield* answering(given, Effect.fnUntraced(function*(client: Client) {
+    const seen = Option.isSome(given.seen) ? given.seen.value : seenIn(yield* client.state(given.workspace))
+    return yield* client.settleRescue(given.workspace, { by, ...(Option.isSome(use) && { use: use.value }), ...readSeen(seen) })
+  }), ({ rescueLines, stateLines }) => (state, now) => (state.pending.length === 0 ? stateLines : rescueLines)(state, now))
 })).pipe(
   Command.withDescription("Show what left the state in doubt, or settle it, so that the workspace goes on."),
   Command.withExamples([{ command: "agent-job state rescue demo" }, { command: "agent-job state rescue demo --use ev-k3v9x2" }, { command: "agent-job state rescue demo --import" }, { command: "agent-job state rescue demo --keep" }])
 )
 
-const unlock = Command.make("unlock", { ...common, force: toggle("force", "Open the lock though its holder may still be at work.") }, Effect.fn("state unlock")(function*(given) {
-  if (!given.force) return yield* new BadInput({ message: `Who holds the lock may still write; look with \`agent-job state show ${given.workspace}\`, and say --force when its holder is surely gone.` })
+const unlock = Command.make("unlock", {
+  ...common,
+  force: toggle("force", "Open the lock though its holder may still be at work."),
+  lock: Flag.String("lock").pipe(Flag.withMetavar("LOCK"), Flag.optional, Flag.withDescription("Only this lock, by the id that `state show` says; without it, whichever there is now."))
+}, Effect.fn("state unlock")(function*(given) {
+  if (!given.force) return yield* new BadInput({ message: `Who holds the lock may still write; look with \`agent-job state show ${given.workspace}\`, and say --force --lock LOCK when its holder is surely gone.` })
   const by = yield* me
-  return yield* answering(given, (client) => client.forceUnlock(given.workspace, by), asState)
+  return yield* answering(given, Effect.fnUntraced(function*(client: Client) {
+    const now = yield* client.state(given.workspace)
+    const lock = Option.isSome(given.lock) ? given.lock.value : now.lock?.id
+    return lock === undefined ? now : yield* client.forceUnlock(given.workspace, by, lock)
+  }), asState)
 })).pipe(
   Command.withDescription("Open the lock of a state by force: what its holder writes from then on is refused, and kept as evidence."),
-  Command.withExamples([{ command: "agent-job state unlock demo --force" }])
+  Command.withExamples([{ command: "agent-job state unlock demo --force --lock 6d1f0c3a-…" }])
 )
 
 export const state = Command.make("state").pipe(

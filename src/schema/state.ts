@@ -53,11 +53,17 @@ export type StateView = typeof StateView.Type
 /** Who does it, as the client says; shown beside what was done. */
 const By = Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(200))
 
-/** `POST …/state/rescue` settles what is pending: with a refused state as the next version, or with the stored state as it is. */
-export const SettleRescue = Schema.Struct({ by: By, use: Schema.optionalKey(Schema.String.annotate({ description: "The id of the evidence; none: the stored state stays." })) })
+/** `POST …/state/rescue` settles what is pending: all of it with the stored state as it is, or that of a stage with its refused state as the next version. Refused if anything came since the person looked. */
+export const SettleRescue = Schema.Struct({
+  by: By,
+  use: Schema.optionalKey(Schema.String.annotate({ description: "The id of the evidence; none: the stored state stays." })),
+  pending: Schema.Array(Schema.String).annotate({ description: "The ids of all rescues that were pending when the person looked." }),
+  evidence: Schema.optionalKey(Schema.String.annotate({ description: "The id of the newest evidence that there was then; none: there was none." }))
+})
+export type SettleRescue = typeof SettleRescue.Type
 
-/** `POST …/state/unlock` */
-export const ForceUnlock = Schema.Struct({ by: By })
+/** `POST …/state/unlock` opens this lock and no other; it is success when there is none any more. */
+export const ForceUnlock = Schema.Struct({ by: By, lock: Schema.String.annotate({ description: "The id of the lock that the person saw." }) })
 
 /** `POST …/state/import` starts a run that imports what is missing: its plan waits for a person. */
 export const ImportStarted = Schema.Struct({ runId: RunId, addresses: Schema.Array(Schema.String).annotate({ description: "What it imports." }) })

@@ -55,8 +55,9 @@ const make = Effect.gen(function*() {
     return yield* ofTask(yield* stages.get(id), taskUid)
   })
 
-  /** Its workspace waits for a person, and it is no import, which the person waits for. */
-  const inDoubt = sql`EXISTS (SELECT 1 FROM rescues JOIN runs ON runs.workspaceId = rescues.workspaceId WHERE runs.id = stages.runId AND runs.rescueId IS NULL AND rescues.settledAt IS NULL)`
+  /** Its workspace waits for a person; or it is an import, which the person waits for, and nobody waits any more. */
+  const inDoubt = sql`EXISTS (SELECT 1 FROM runs WHERE runs.id = stages.runId AND (runs.rescueId IS NULL) = EXISTS (
+    SELECT 1 FROM rescues WHERE rescues.workspaceId = runs.workspaceId AND rescues.settledAt IS NULL AND (runs.rescueId IS NULL OR rescues.id = runs.rescueId)))`
   /** Neither taken nor withdrawn. */
   const isOpen = sql`acknowledgedAt IS NULL AND endedAt IS NULL AND NOT ${inDoubt}`
 

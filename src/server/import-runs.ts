@@ -1,16 +1,18 @@
 // Runs that put into the state what a stage had made and the state does not have: its configuration with import blocks, planned for these addresses alone.
-// Invariant: such a run is the only one of its workspace that starts while its rescue is pending, and it is applied only after a person has seen its plan.
+// Invariant: such a run is the only one of its workspace that starts while its rescue is pending, it ends with that, and it is applied only after a person has seen its plan.
 // Used by the workspace routes; runs and assignments know of it by the run's `rescueId`.
-import { Context, Effect, Layer, Stream } from "effect"
+import { Context, Effect, Layer, Schema, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { SqlClient } from "effect/sql"
 import { gzipSync } from "node:zlib"
 import { importable, importBlocks } from "../core/import-blocks.ts"
 import { isFinal } from "../core/run-machine.ts"
 import type { Effected } from "../schema/effects.ts"
+import { RunId } from "../schema/names.ts"
 import { archiveLimitBytes } from "../schema/task-api.ts"
 import { Blobs } from "./blobs.ts"
 import { Configurations } from "./configurations.ts"
+import { row } from "./database.ts"
 import { Effects } from "./effects.ts"
 import { conflict, notFound } from "./refused.ts"
 import { nothingPending, type Rescue, Rescues } from "./rescues.ts"
@@ -61,6 +63,14 @@ const make = Effect.gen(function*() {
     if (open !== undefined) return yield* conflict("import-runs", `The run ${open.id} imports already; look at it with: agent-job get ${open.id}`)
   })
 
+  /** What began before the doubt came goes on; an import beside it would be a second apply of the workspace. */
+  const noneApplies = Effect.fnUntraced(function*(workspaceId: string) {
+    const AtWork = Schema.Struct({ runId: RunId })
+    const other = yield* row(AtWork)(sql`SELECT runs.id AS runId FROM runs JOIN stages ON stages.runId = runs.id
+      WHERE runs.workspaceId = ${workspaceId} AND stages.stage <> 'plan' AND stages.startedAt IS NOT NULL AND stages.endedAt IS NULL LIMIT 1`)
+    if (other !== undefined) return yield* conflict("wrong-moment", `The run ${other.runId} still changes what the state is of, so nothing can be imported before its end; look at it with: agent-job get ${other.runId}`)
+  })
+
   /** Of a run that is emptied nobody knows what it made. */
   const noneRemoved = Effect.fnUntraced(function*(pending: ReadonlyArray<Rescue>) {
     const of = yield* Effect.forEach(pending, ({ stageId }) => Effect.flatMap(stages.get(stageId), ({ runId }) => runs.get(runId)))
@@ -93,7 +103,14 @@ const make = Effect.gen(function*() {
       variables: before.variables,
       rescueId: rescue.id
     })
-    return yield* sql.withTransaction(Effect.andThen(Effect.andThen(noneRuns(pending), blobs.store(archive)), create)) // another may have begun while the archive was made
+    return yield* sql.withTransaction(Effect.gen(function*() { // another may have begun, or the rescue been settled, while the archive was made
+      const waiting = yield* rescues.pending(workspace.id)
+      if (waiting.every(({ id }) => id !== rescue.id)) return yield* nothingPending(name)
+      yield* noneRuns(waiting)
+      yield* noneApplies(workspace.id)
+      yield* blobs.store(archive)
+      return yield* create
+    }))
   }, Effect.scoped)
 
   return { start }

@@ -62,12 +62,13 @@ const make = Effect.gen(function*() {
     })
   })
 
-  /** What was missing is in the state now: that settles the rescue, unless something is left that only a person can look for. */
+  /** What was missing is in the state now: that settles the rescue, unless something is left that only a person can look for, or a refused state of the stage may have more. */
   const settleImported = Effect.fnUntraced(function*({ id, workspaceId }: Run, rescueId: string) {
     const rescue = (yield* rescues.pending(workspaceId)).find((one) => one.id === rescueId)
     if (rescue === undefined) return
     const left = yield* effects.missingFor(rescue)
-    if (left === undefined || !needRescue(left)) yield* rescues.settle(rescueId, id, "what was missing is imported")
+    const { refusedState } = yield* states.standing(rescue.stageId)
+    if (!refusedState && (left === undefined || !needRescue(left))) yield* rescues.settle(rescueId, id, "what was missing is imported")
   })
 
   /** Ends the stage's token and the lock it may hold, and gives its run what follows. */

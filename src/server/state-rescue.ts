@@ -1,25 +1,31 @@
 // What people do about a state: look at it, settle what left it in doubt, open its lock by force.
-// Invariant: a refused state becomes the next version only in the stored one's line; what is settled, and by whom, is one transaction with it.
+// Invariant: a refused state becomes the next version only while its stage is in doubt, in the stored one's line; what is settled, and by whom, is one transaction with it.
 // Used by the workspace routes.
 import { Context, Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { withSerial } from "../core/next-serial.ts"
-import type { StateView } from "../schema/state.ts"
+import { isFinal, RunEvent } from "../core/run-machine.ts"
+import type { SettleRescue, StateView } from "../schema/state.ts"
 import { Effects } from "./effects.ts"
 import { Evidence } from "./evidence.ts"
-import { invalid, orNotFound } from "./refused.ts"
-import { nothingPending, Rescues } from "./rescues.ts"
+import { conflict, invalid, orNotFound } from "./refused.ts"
+import { nothingPending, type Rescue, Rescues } from "./rescues.ts"
+import { Runs } from "./runs.ts"
 import { Stages } from "./stages.ts"
 import { excessOf, StateVersions } from "./state-versions.ts"
 import { type Workspace, Workspaces } from "./workspaces.ts"
 
 const shownAtMost = 20
 
+/** What there was when the person looked who decides. */
+type Seen = Pick<SettleRescue, "pending" | "evidence">
+
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const effects = yield* Effects
   const evidence = yield* Evidence
   const rescues = yield* Rescues
+  const runs = yield* Runs
   const stages = yield* Stages
   const states = yield* StateVersions
   const workspaces = yield* Workspaces
@@ -77,35 +83,60 @@ const make = Effect.gen(function*() {
     return yield* evidence.read(yield* kept((yield* workspaces.named(name)).id, id))
   })
 
-  /** A refused state as it may follow the stored one. */
-  const following = Effect.fnUntraced(function*(workspaceId: string, id: string) {
+  /** What is pending, if it and the evidence are what the person saw who decides. */
+  const asSeen = Effect.fnUntraced(function*({ id: workspaceId, name }: Workspace, seen: Seen) {
+    const [pending, refused] = [yield* rescues.pending(workspaceId), yield* evidence.list(workspaceId)]
+    if (pending.length === 0) return yield* nothingPending(name)
+    const newest = refused.findIndex(({ id }) => id === seen.evidence)
+    const changes = [
+      ...pending.filter(({ id }) => !seen.pending.includes(id)).map(({ stageId }) => `what ${stageId} left in doubt is new`),
+      ...refused.slice(0, newest === -1 ? undefined : newest).map(({ id, stageId }) => `the state ${id} of ${stageId} is new`),
+      ...seen.pending.filter((id) => pending.every((one) => one.id !== id)).map((id) => `${id} is settled`)
+    ]
+    if (changes.length > 0) return yield* conflict("changed", `Since you looked at ${name}, ${changes.join(", ")}, so nothing was settled now; look again with: agent-job state rescue ${name}`)
+    return pending
+  })
+
+  /** A refused state of a stage that is in doubt, as it may follow the stored one. */
+  const following = Effect.fnUntraced(function*({ id: workspaceId, name }: Workspace, pending: ReadonlyArray<Rescue>, id: string) {
     const state = yield* kept(workspaceId, id)
-    const { runId } = yield* stages.get(state.stageId)
+    const { serial, stageId } = state
+    if (!pending.some((rescue) => rescue.stageId === stageId)) {
+      return yield* conflict("not-in-doubt", `The state ${id} is of ${stageId}, of which nothing waits to be settled, so newer ones may have been stored since; see what waits with: agent-job state rescue ${name}`)
+    }
+    const { runId } = yield* stages.get(stageId)
     const bytes = yield* evidence.read(state)
     const excess = excessOf(bytes)
     if (excess !== undefined) return yield* excess
     const before = yield* states.current(workspaceId)
-    if (before === undefined || state.serial > before.serial) return { bytes, runId, serial: state.serial }
-    const serial = before.serial + 1
-    const text = withSerial(new TextDecoder().decode(bytes), serial)
+    if (before === undefined || serial > before.serial) return { bytes, runId, serial, stageId }
+    const raised = before.serial + 1
+    const text = withSerial(new TextDecoder().decode(bytes), raised)
     if (Option.isNone(text)) return yield* invalid(`The state ${id} is not written as the engines write one, so its serial cannot be raised; push it by hand under a lock, then settle with --keep.`)
-    return { bytes: new TextEncoder().encode(text.value), runId, serial }
+    return { bytes: new TextEncoder().encode(text.value), runId, serial: raised, stageId }
   })
 
-  /** Everything that is pending, with the refused state `use` as the next version, or with the stored one as it is. */
-  const settle = Effect.fn("StateRescue.settle")(function*(name: string, by: string, use: string | undefined) {
-    const { id } = yield* workspaces.named(name)
-    const pending = yield* rescues.pending(id)
-    if (pending.length === 0) return yield* nothingPending(name)
-    const done = (how: string) => Effect.forEach(pending, (rescue) => rescues.settle(rescue.id, by, how), { discard: true })
-    if (use === undefined) return yield* sql.withTransaction(done("the stored state is kept"))
-    const { bytes, runId, serial } = yield* following(id, use)
-    yield* states.adopt(id, bytes, runId, done(`${use} is the state now, with the serial ${serial}`))
+  /** What was to be imported for a rescue that is settled now is not wanted any more. An import that is applying may be at work, and no other apply may begin beside it. */
+  const endImports = Effect.fnUntraced(function*({ id, stageId }: Rescue) {
+    const open = (yield* runs.ofRescue(id)).filter(({ status }) => !isFinal(status))
+    const applying = open.find(({ status }) => status === "applying")
+    if (applying !== undefined) return yield* conflict("import-runs", `The run ${applying.id} applies what it imports for ${stageId}, so nothing was settled; wait for its end, or stop it with: agent-job cancel ${applying.id}`)
+    yield* Effect.forEach(open, (run) => runs.step(run.id, RunEvent.Cancel()), { discard: true })
+  })
+
+  /** Everything that is pending, with the stored state as it is; or what one stage left, with its refused state `use` as the next version. */
+  const settle = Effect.fn("StateRescue.settle")(function*(name: string, by: string, { use, ...seen }: Seen & Pick<SettleRescue, "use">) {
+    const workspace = yield* workspaces.named(name)
+    const settled = (how: string, isMeant: (rescue: Rescue) => boolean) =>
+      Effect.flatMap(asSeen(workspace, seen), (pending) => Effect.forEach(pending.filter(isMeant), (rescue) => Effect.andThen(endImports(rescue), rescues.settle(rescue.id, by, how)), { discard: true }))
+    if (use === undefined) return yield* sql.withTransaction(settled("the stored state is kept", () => true))
+    const { bytes, runId, serial, stageId } = yield* following(workspace, yield* asSeen(workspace, seen), use)
+    yield* states.adopt(workspace.id, bytes, runId, settled(`${use} is the state now, with the serial ${serial}`, (rescue) => rescue.stageId === stageId))
   })
 
   /** Where there is no lock, nothing is to be done. */
-  const unlock = Effect.fn("StateRescue.unlock")(function*(name: string, by: string) {
-    yield* states.forceUnlock((yield* workspaces.named(name)).id, by)
+  const unlock = Effect.fn("StateRescue.unlock")(function*(name: string, by: string, lockId: string) {
+    yield* states.forceUnlock((yield* workspaces.named(name)).id, lockId, by)
   })
 
   return { view, read, settle, unlock }

@@ -45,7 +45,7 @@ interface NewState {
   readonly bytes: Uint8Array
   readonly sha256: string | undefined
   readonly lockId: string | undefined
-  /** Who writes: for a stage the lock must be its own and of this epoch. Stock clients know no epoch; the id of a lock is never given twice. */
+  /** Who writes: for a stage the lock must be its own and of this epoch, for anybody else a person's. Stock clients know no epoch; the id of a lock is never given twice. */
   readonly by: { readonly holder: string; readonly epoch: number; readonly runId: RunId } | undefined
 }
 
@@ -161,10 +161,14 @@ const make = Effect.gen(function*() {
       yield* "stage" in by || isOwn ? open(workspaceId) : breakLock(workspace, by.person)
     })))
 
-  const forceUnlock = Effect.fn("StateVersions.forceUnlock")((workspaceId: string, forcedBy: string) =>
+  /** A lock that is gone already is success; another one is of somebody whom the person did not see. */
+  const forceUnlock = Effect.fn("StateVersions.forceUnlock")((workspaceId: string, lockId: string, forcedBy: string) =>
     sql.withTransaction(Effect.gen(function*() {
       const workspace = yield* workspaces.get(workspaceId)
-      if (workspace.lockInfo !== null) yield* breakLock(workspace, forcedBy)
+      const { lockHolder, lockInfo, name } = workspace
+      if (lockInfo === null) return
+      if (lockInfo.ID !== lockId) return yield* conflict("changed", `The state of ${name} has another lock by now, ${lockInfo.ID} of ${lockHolder}, which was not opened; look again with: agent-job state show ${name}`)
+      yield* breakLock(workspace, forcedBy)
     })))
 
   /** How a stage stands to the state of its workspace, for as long as `release` was not called. */
@@ -224,7 +228,7 @@ const make = Effect.gen(function*() {
       if (excess !== undefined) return yield* excess
       const workspace = yield* workspaces.get(workspaceId)
       if (workspace.lockInfo === null) return yield* conflict("not-locked", `The state of ${workspace.name} is not locked; lock it before writing.`)
-      const isOwn = by === undefined || (by.holder === workspace.lockHolder && by.epoch === workspace.epoch)
+      const isOwn = by === undefined ? workspace.lockHolder === person : by.holder === workspace.lockHolder && by.epoch === workspace.epoch
       if (workspace.lockInfo.ID !== lockId || !isOwn) return yield* locked(workspace)
       const before = yield* current(workspaceId)
       if (before !== undefined) {

@@ -38,16 +38,16 @@ export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
       })),
     route("POST", `${place}/rescue`, (request, { name = "" }, caller) =>
       Effect.gen(function*() {
-        const { by, use } = yield* decision(request)
-        yield* state.settle(name, who(caller, by), use)
+        const { by, ...decided } = yield* decision(request)
+        yield* state.settle(name, who(caller, by), decided)
         return yield* shown(name)
       })),
     route("POST", `${place}/import`, (_, { name = "" }) =>
       Effect.map(imports.start(name), ({ id, options }) => HttpServerResponse.jsonUnsafe({ runId: id, addresses: options.targets ?? [] } satisfies ImportStarted))),
     route("POST", `${place}/unlock`, (request, { name = "" }, caller) =>
       Effect.gen(function*() {
-        const { by } = yield* unlock(request)
-        yield* state.unlock(name, who(caller, by))
+        const { by, lock } = yield* unlock(request)
+        yield* state.unlock(name, who(caller, by), lock)
         return yield* shown(name)
       }))
   ]

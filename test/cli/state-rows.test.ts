@@ -40,9 +40,13 @@ describe("what waits to be settled", () => {
   it("is told with the ways out, a refused state only where there is one", () => {
     expect(rescueLines(doubted, now).slice(-3)).toEqual([
       "No stage of the workspace starts before this is settled:",
-      "  agent-job state rescue demo --use ev-1   a refused state becomes the next version; to look into it first: agent-job state show demo --evidence ev-1",
-      "  agent-job state rescue demo --keep   the stored state stays as it is; what is missing in it, import or remove by hand"
+      "  agent-job state rescue demo --use ev-1 --seen res-1,ev-1   a refused state becomes the next version; to look into it first: agent-job state show demo --evidence ev-1",
+      "  agent-job state rescue demo --keep --seen res-1,ev-1   the stored state stays as it is; what is missing in it, import or remove by hand"
     ])
+    const [refused] = doubted.evidence
+    const evidence = [{ ...refused!, id: "ev-4", stage: "run-z.apply.1", serial: 20 }, { ...refused!, id: "ev-3", serial: 8 }, { ...refused!, id: "ev-2", serial: 10 }, refused!]
+    expect(rescueLines({ ...doubted, evidence }, now).filter((line) => line.includes("--use"))).toEqual([expect.stringContaining(" --use ev-2 ")])
+    expect(rescueLines({ ...doubted, evidence: evidence.slice(0, 1) }, now).filter((line) => line.includes("--use"))).toEqual([])
     const effects = { unsaved: [{ action: "create", address: "t.a", idKey: "id", id: "1" }], unsavedCount: 1, unknown: [], unknownCount: 0 } as const
     expect(rescueLines({ ...doubted, evidence: [], pending: doubted.pending.map((rescue) => ({ ...rescue, effects })) }, now).slice(-7)).toEqual([
       "Made, but not in the state:",
@@ -51,9 +55,9 @@ describe("what waits to be settled", () => {
       "No stage of the workspace starts before this is settled:",
       "  agent-job state rescue demo --import   plans a run that imports what was made and is not in the state, which you then approve",
       "  agent-job state rescue demo --import-blocks FILE   writes the import blocks instead",
-      "  agent-job state rescue demo --keep   the stored state stays as it is; what is missing in it, import or remove by hand"
+      "  agent-job state rescue demo --keep --seen res-1   the stored state stays as it is; what is missing in it, import or remove by hand"
     ])
-    expect(rescueLines({ ...doubted, evidence: [] }, now).slice(-2).map((line) => line.split("   ")[0])).toEqual(["No stage of the workspace starts before this is settled:", "  agent-job state rescue demo --keep"])
+    expect(rescueLines({ ...doubted, evidence: [] }, now).slice(-2).map((line) => line.split("   ")[0])).toEqual(["No stage of the workspace starts before this is settled:", "  agent-job state rescue demo --keep --seen res-1"])
   })
 })
 

@@ -20,6 +20,7 @@ it.live("a state in doubt is shown, looked into and settled, for a person and fo
     const refused = "{\"version\":4,\"serial\":3,\"lineage\":\"l\"}"
     yield* applier.as("POST", taskPath.state, refused, { [taskHeader.lockId]: "b", [taskHeader.lockEpoch]: "1" })
     expect((yield* agentJob("rescue", "demo", "--keep")).error).toBe("error: Nothing of demo waits to be settled; see: agent-job state show demo\n")
+    expect(yield* agentJob("unlock", "demo", "--force", "--lock", "b")).toMatchObject({ code: 1, error: expect.stringContaining("The state of demo has another lock by now, a of") })
     expect(yield* agentJob("unlock", "demo", "--force")).toMatchObject({ code: 0, out: expect.stringContaining(`Lock: free\nUnlocked by force: a of ${apply.id} (`) })
     yield* agent(url).report(apply.id, { ...failed(), reason: "NodeLost" })
 
@@ -33,6 +34,9 @@ it.live("a state in doubt is shown, looked into and settled, for a person and fo
     writeFileSync(brought, "{\"version\":4,\"serial\":2,\"lineage\":\"other\"}")
     expect(yield* agentJob("rescue", "demo", "--file", brought)).toMatchObject({ code: 0, out: expect.stringMatching(/ev-\w+ +2 +/u) })
     expect(yield* agentJob("rescue", "demo", "--file", "/nope", "-o", "json")).toMatchObject({ code: 2, out: "", error: expect.stringContaining("/nope cannot be read") })
+    const [, seen = ""] = /--keep --seen (\S+)/u.exec(shown.out) ?? []
+    expect(yield* agentJob("rescue", "demo", "--keep", "--seen", seen)).toMatchObject({ code: 1, error: expect.stringMatching(/^error: Since you looked at demo, the state ev-\w+ of \S+ is new, so nothing was settled now/u) })
+    expect(yield* agentJob("rescue", "demo", "--seen", seen)).toMatchObject({ code: 2, error: expect.stringContaining("--seen goes with --use or --keep") })
     const used = yield* agentJob("rescue", "demo", "--use", String(id), "-o", "json")
     expect(JSON.parse(used.out)).toMatchObject({ workspace: "demo", version: { serial: 3, lineage: "l" }, pending: [], settled: [{ reason: "NodeLost", settledBy: expect.stringContaining("@") }] })
-  }))
+  }), 180_000) // each command is a process

@@ -156,7 +156,7 @@ describe("the end of a stage", () => {
       const { append, apply, effects, url } = yield* applying
       yield* append(...made.slice(0, 2))
       yield* agent(url).report(apply.id, lost)
-      const settle = person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/rescue", { by: "me" })
+      const settle = person(url).settle("demo")
       expect((yield* settle).json.pending).toEqual([])
       expect((yield* append(...made.slice(0, 2))).status).toBe(200)
       expect((yield* person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state")).json.pending).toEqual([])
@@ -252,7 +252,7 @@ describe("the import of what is missing", () => {
     yield* applier.pushState(stateWith(["a", "1"]), "a", 1)
     yield* agent(url).report(apply.id, lost)
     const waiting = yield* person(url).start("demo")
-    return { url, id, waiting, import: person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import") }
+    return { url, id, applier, waiting, import: person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import") }
   })
   const pending = (url: string) => Effect.map(person(url).as("GET", "/api/agent-job/v1/workspaces/demo/state"), ({ json }): ReadonlyArray<unknown> => json.pending)
   /** The import, planned and approved, up to its end with this state. */
@@ -322,12 +322,68 @@ describe("the import of what is missing", () => {
       expect(yield* agent(url).acquire()).toEqual([])
     }))
 
+  it.live("leaves it to a person when a refused state of the stage has come, which may have more", () =>
+    Effect.gen(function*() {
+      const { applier, import: start, url } = yield* doubted([...made.slice(0, 4), entry(5, "closed", "")])
+      const { runId } = (yield* start).json
+      yield* applier.pushState({ ...stateWith(["a", "1"], ["b", "2"], ["d", "4"]), serial: 9 }, "a", 1)
+      yield* imported(url, runId, ["a", "1"], ["b", "2"])
+      expect(yield* pending(url)).toMatchObject([{ stage: expect.any(String) }])
+      expect((yield* person(url).settle("demo", { use: (yield* person(url).state("demo")).evidence[0].id })).json.version.serial).toBe(9)
+    }))
+
+  it.live("ends with its rescue, wherever it is by then: no other apply of the workspace finds it beside itself", () =>
+    Effect.gen(function*() {
+      const { import: start, url, waiting } = yield* doubted(made)
+      const { runId } = (yield* start).json
+      yield* planWith(url)
+      yield* person(url).act(runId, "apply")
+      const [offered] = yield* agent(url).acquire()
+      expect(offered).toMatchObject({ runId, stage: "apply" })
+      expect((yield* person(url).settle("demo")).status).toBe(200)
+      expect((yield* person(url).view(runId)).status).toBe("canceled")
+      expect((yield* person(url).act(runId, "apply")).status).toBe(409)
+      expect((yield* agent(url).take).runId).toBe(waiting)
+      expect((yield* worker(url, offered!).lock("late")).status).toBe(401)
+    }))
+
+  it.live("is waited for, or stopped first, once its apply is out: until then its rescue stays", () =>
+    Effect.gen(function*() {
+      const { import: start, url } = yield* doubted(made)
+      const { runId } = (yield* start).json
+      yield* planWith(url)
+      yield* person(url).act(runId, "apply")
+      const { id } = yield* agent(url).take
+      expect(yield* person(url).settle("demo")).toMatchObject({ status: 409, json: { error: "import-runs", message: expect.stringContaining(`or stop it with: agent-job cancel ${runId}`) } })
+      expect(yield* agent(url).acquire()).toEqual([])
+      yield* person(url).act(runId, "cancel")
+      yield* agent(url).report(id, { ...failed(), outcome: "cancelled", reason: "Cancelled" })
+      expect((yield* person(url).settle("demo")).json.pending).toEqual([])
+    }))
+
+  it.live("does not begin beside an apply that was at work before the doubt came", () =>
+    Effect.gen(function*() {
+      const { append, apply, url } = yield* applying
+      yield* agent(url).report(apply.id, lost)
+      yield* person(url).settle("demo")
+      const second = yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const applier = worker(url, yield* agent(url).take)
+      yield* applier.lock("b")
+      yield* append(...made.slice(0, 2)) // the worker that was lost comes back
+      const start = person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/import")
+      expect(yield* start).toMatchObject({ status: 409, json: { error: "wrong-moment", message: expect.stringContaining(`The run ${second} still changes`) } })
+      yield* applier.unlock("b")
+      yield* applier.result(succeeded({ ...withChanges, statePushed: true }))
+      expect((yield* start).status).toBe(200)
+    }))
+
   it.live("is for whichever rescue has something to import, though an older one has nothing", () =>
     Effect.gen(function*() {
       const { append, apply, url } = yield* applying
       yield* append(...made.slice(0, 2))
       yield* agent(url).report(apply.id, lost)
-      yield* person(url).as("POST", "/api/agent-job/v1/workspaces/demo/state/rescue", { by: "me" })
+      yield* person(url).settle("demo")
       yield* person(url).start("demo", { "auto-apply": true })
       yield* planWith(url)
       const second = yield* agent(url).take

@@ -36,7 +36,7 @@ describe("the end by force", () => {
       expect((yield* person(url).as("GET", statePath.state("demo"))).json).toMatchObject({ pending: [{ stage: apply.id, reason: "Lost" }] })
       expect((yield* person(url).as("GET", "/api/agent-job/v1/audit")).json.entries[0]).toMatchObject({ kind: "user", action: "POST /api/v2/runs/:id/actions/force-cancel", object: id })
       expect(yield* agent(url).acquire()).toEqual([])
-      yield* person(url).as("POST", statePath.rescue("demo"), { by: "me@here" })
+      yield* person(url).settle("demo")
       expect((yield* agent(url).take).runId).toBe(next)
     }))
 

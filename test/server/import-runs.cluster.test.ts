@@ -79,7 +79,7 @@ it.live("a killed apply is imported by a run of its own, and nothing is made a s
     const state = decodeState((yield* me.as("GET", "/api/state/v1/workspaces/demo")).json)
     expect(state.resources.flatMap(({ instances }) => instances.map(({ attributes }) => attributes.id)).sort()).toEqual([...made].sort())
 
-    expect((yield* me.as("POST", "/api/agent-job/v1/workspaces/demo/state/rescue", { by: "me" })).status).toBe(200) // the one that nobody saw the end of
+    expect((yield* me.settle("demo")).status).toBe(200) // the one that nobody saw the end of
     const again = yield* started(0)
     yield* approved(again)
     yield* next

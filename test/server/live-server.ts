@@ -12,6 +12,7 @@ import { AcquireResponse, type Assignment, CancellationsResponse, poolPath } fro
 import { type RunView, RunView as RunViewSchema, runPath } from "../../src/schema/run.ts"
 import type { JournalEntry } from "../../src/schema/effects.ts"
 import type { StageResult } from "../../src/schema/stage-result.ts"
+import { statePath } from "../../src/schema/state.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { tfePath } from "../../src/schema/tfe-api.ts"
 import { ServerWithAddress } from "../../src/server/server.ts"
@@ -103,8 +104,13 @@ export const person = (url: string) => {
       return String(made.json.data.id)
     })
   const view = (id: string): Effect.Effect<RunView> => Effect.map(as("GET", runPath.run(id)), ({ json }) => Schema.decodeUnknownSync(RunViewSchema)(json))
+  const state = (name: string) => Effect.map(as("GET", statePath.state(name)), ({ json }) => json)
+  /** Settles what there is now. */
+  const settle = (name: string, more: object = {}) =>
+    Effect.flatMap(state(name), ({ evidence, pending }) =>
+      as("POST", statePath.rescue(name), { by: "me@here", pending: pending.map(({ id }: { id: string }) => id), ...(evidence.length > 0 && { evidence: evidence[0].id }), ...more }))
   const act = (id: string, action: Parameters<typeof tfePath.action>[1]) => as("POST", tfePath.action(id, action), {})
-  return { as, workspace, upload, run, start, view, act }
+  return { as, workspace, upload, run, start, view, state, settle, act }
 }
 
 /** Of the AgentTask that a test speaks for, where there is but one. */

@@ -22,7 +22,7 @@ const applyingWith = <A>(made: string, first: (url: string, apply: Assignment) =
     yield* applier.lock("a")
     yield* applier.pushState(state(1), "a", 1)
     const looked = Effect.map(person(url).as("GET", statePath.state("demo")), ({ json }) => json)
-    const settle = (body: object) => person(url).as("POST", statePath.rescue("demo"), { by: "me@here", ...body })
+    const settle = (body: object) => person(url).settle("demo", body)
     return { url, id, apply, applier, arrive, looked, settle }
   })
 const applyingIn = (made: string) => applyingWith(made, () => Effect.void)
@@ -93,6 +93,50 @@ describe("a rescue", () => {
       yield* Scope.close(scope, Exit.void)
       const after = yield* serve(made)
       expect((yield* person(after).as("GET", statePath.state("demo"))).json).toEqual(before)
+    }))
+})
+
+describe("what a person decides", () => {
+  /** Of what there is now, as it is said when it has become something else. */
+  const seen = ({ evidence, pending }: { readonly evidence: ReadonlyArray<{ readonly id: string }>; readonly pending: ReadonlyArray<{ readonly id: string }> }) =>
+    ({ pending: pending.map(({ id }) => id), evidence: evidence[0]?.id })
+  const changed = (what: string) => ({ status: 409, json: { error: "changed", message: `Since you looked at demo, ${what}, so nothing was settled now; look again with: agent-job state rescue demo` } })
+
+  it.live("passes over no state that came since the look, neither the first nor a newer one, and settles nothing then", () =>
+    Effect.gen(function*() {
+      const { apply, applier, looked, settle } = yield* doubted
+      const before = seen(yield* looked)
+      yield* applier.pushState(state(7), "a", 1)
+      const between = yield* looked
+      expect(yield* settle(before)).toMatchObject(changed(`the state ${between.evidence[0].id} of ${apply.id} is new`))
+      yield* applier.pushState(state(8), "a", 1)
+      const [newest, older] = (yield* looked).evidence
+      expect(yield* settle({ ...seen(between), use: older.id })).toMatchObject(changed(`the state ${newest.id} of ${apply.id} is new`))
+      expect(yield* looked).toMatchObject({ version: { serial: 1 }, pending: [{ stage: apply.id }] })
+    }))
+
+  it.live("is of no doubt that came since the look, nor of one that is settled", () =>
+    Effect.gen(function*() {
+      const { apply, applier, looked, settle, url } = yield* doubted
+      const first = seen(yield* looked)
+      yield* settle({})
+      yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const second = yield* agent(url).take
+      yield* worker(url, second).lock("b")
+      yield* agent(url).report(second.id, lost)
+      expect(yield* settle(first)).toMatchObject(changed(`what ${second.id} left in doubt is new, ${first.pending[0]} is settled`))
+      yield* applier.pushState(state(9), "a", 1)
+      const { evidence: [{ id }], pending: [again] } = yield* looked
+      expect([again.stage, (yield* settle({ use: id })).json]).toMatchObject([apply.id, { version: { serial: 9 }, pending: [{ stage: second.id }] }])
+      expect((yield* settle({})).json.pending).toEqual([])
+    }))
+
+  it.live("says what it is of", () =>
+    Effect.gen(function*() {
+      const { url } = yield* doubted
+      expect((yield* person(url).as("POST", statePath.rescue("demo"), { by: "me@here" })).status).toBe(422)
+      expect((yield* person(url).as("POST", statePath.unlock("demo"), { by: "me@here" })).status).toBe(422)
     }))
 })
 
@@ -227,6 +271,23 @@ describe("a state that is refused to a stage", () => {
       expect(yield* agent(url).acquire()).toHaveLength(1)
     }))
 
+  it.live("becomes no state once the rescue of its stage is settled: another run has stored newer ones since", () =>
+    Effect.gen(function*() {
+      const { apply, applier, looked, settle, url } = yield* doubted
+      yield* applier.pushState(state(9), "a", 1)
+      yield* settle({})
+      yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const second = yield* agent(url).take
+      yield* worker(url, second).lock("b")
+      yield* worker(url, second).pushState(state(2), "b", 2)
+      yield* agent(url).report(second.id, lost)
+      const [{ id }] = (yield* looked).evidence
+      const message = `The state ${id} is of ${apply.id}, of which nothing waits to be settled, so newer ones may have been stored since; see what waits with: agent-job state rescue demo`
+      expect(yield* settle({ use: id })).toMatchObject({ status: 409, json: { error: "not-in-doubt", message } })
+      expect(yield* looked).toMatchObject({ version: { serial: 2 }, pending: [{ stage: second.id }] })
+    }))
+
   it.live("becomes no state in another line, or while somebody has the lock, and nothing is settled then", () =>
     Effect.gen(function*() {
       const { apply, applier, looked, settle, url } = yield* applying
@@ -314,7 +375,7 @@ describe("a lock that is opened by force", () => {
     Effect.gen(function*() {
       const { apply, applier, looked, url } = yield* applying
       expect((yield* looked).lock).toMatchObject({ id: "a", who: "worker", stage: apply.id, agent: "agent-1", taskUid: "task-uid-1" })
-      const unlocked = yield* person(url).as("POST", statePath.unlock("demo"), { by: "me@here" })
+      const unlocked = yield* person(url).as("POST", statePath.unlock("demo"), { by: "me@here", lock: "a" })
       expect(unlocked.json).toMatchObject({ epoch: 2, forcedUnlocks: [{ lockId: "a", holder: apply.id, epoch: 1, forcedBy: expect.stringContaining("me@here") }] })
       expect(unlocked.json.lock).toBeUndefined()
       expect((yield* applier.pushState(state(2), "a", 1)).status).toBe(409)
@@ -328,7 +389,19 @@ describe("a lock that is opened by force", () => {
     Effect.gen(function*() {
       const { applier, looked, url } = yield* applying
       yield* applier.unlock("a")
-      yield* person(url).as("POST", statePath.unlock("demo"), { by: "me@here" })
+      yield* person(url).as("POST", statePath.unlock("demo"), { by: "me@here", lock: "a" })
       expect(yield* looked).toMatchObject({ epoch: 1, forcedUnlocks: [] })
+    }))
+
+  it.live("is the one that the person saw: of another one, taken since, the holder goes on", () =>
+    Effect.gen(function*() {
+      const { apply, applier, looked, url } = yield* applying
+      yield* applier.unlock("a")
+      yield* applier.lock("b")
+      const unlocked = yield* person(url).as("POST", statePath.unlock("demo"), { by: "me@here", lock: "a" })
+      const message = `The state of demo has another lock by now, b of ${apply.id}, which was not opened; look again with: agent-job state show demo`
+      expect([unlocked.status, unlocked.json]).toEqual([409, { error: "changed", message }])
+      expect(yield* looked).toMatchObject({ epoch: 2, lock: { id: "b" }, forcedUnlocks: [] })
+      expect((yield* applier.pushState(state(2), "b", 2)).status).toBe(204)
     }))
 })

@@ -33,7 +33,7 @@ const used = Effect.fnUntraced(function*(url: string) {
   yield* me.run(workspaceId)
   yield* applier.result(failed("Lost"))
   yield* me.as("POST", statePath.import("demo"))
-  yield* me.as("POST", statePath.rescue("demo"), { by: "me" })
+  yield* me.settle("demo")
   const { runId } = yield* agent(url).take
   yield* me.act(runId, "cancel")
   yield* agent(url).cancellations()

@@ -50,7 +50,7 @@ const Step = Schema.Union([
   Schema.TaggedStruct("Unlock", { who, id: oneOfTwo }),
   Schema.TaggedStruct("Push", { who, flaw: dice, serialStep: Schema.Literals([-1, 0, 1]), otherLine: dice, content: dice }),
   Schema.TaggedStruct("PushAgain", { who }),
-  Schema.TaggedStruct("ForceUnlock", { dice }),
+  Schema.TaggedStruct("ForceUnlock", { id: oneOfTwo, dice }),
   Schema.TaggedStruct("End", { who, dice })
 ])
 const Steps = Schema.Array(Step).check(Schema.isMinLength(12), Schema.isMaxLength(24))
@@ -149,8 +149,9 @@ describe("the epoch machine", () => {
             }
             case "ForceUnlock": {
               if (step.dice > 0) break
-              yield* states.forceUnlock(workspaceId, "somebody")
-              if (model.lock === undefined) break
+              const answer = yield* Effect.exit(states.forceUnlock(workspaceId, String(step.id), "somebody"))
+              expect(answer._tag === "Success").toBe(model.lock === undefined || model.lock.id === step.id)
+              if (model.lock?.id !== step.id) break
               model.fenced.add(model.lock.who)
               ;[model.epoch, model.lock] = [model.epoch + 1, undefined]
               break

@@ -209,6 +209,17 @@ describe("the state API for people", () => {
       expect((yield* as("PUT", `${url}/api/state/v1/workspaces/a%2Fb`, { ID: "x" })).status).toBe(422)
     }))
 
+  it.live("takes no state under the lock of a stage, whose id it tells, so that the apply's own next push is taken", () =>
+    Effect.gen(function*() {
+      const { address, applier } = yield* applying()
+      yield* applier.lock("a")
+      yield* applier.pushState(state(1), "a", 1)
+      const held = (yield* ask(address, userToken, "PUT", { ID: "mine" })).json.ID
+      expect([held, (yield* ask(`${address}?ID=${held}`, userToken, "POST", state(9))).status]).toEqual(["a", 423])
+      expect((yield* applier.pushState(state(2), "a", 1)).status).toBe(204)
+      expect((yield* ask(address, userToken)).json.serial).toBe(2)
+    }))
+
   it.live("shows the state that a run has written", () =>
     Effect.gen(function*() {
       const { address, applier, id, url } = yield* applying()

@@ -144,6 +144,6 @@ describe("after a copy of the database was put back beside the living files", ()
       const after = person(yield* serve(made))
       expect(filesIn(made)).toContain(sha256(bytesOf(3)))
       const { evidence } = (yield* after.as("POST", statePath.bring("demo"), bytesOf(3))).json
-      expect((yield* after.as("POST", statePath.rescue("demo"), { by: "me", use: evidence[0].id })).json.version.serial).toBe(3)
+      expect((yield* after.settle("demo", { use: evidence[0].id })).json.version.serial).toBe(3)
     }))
 })

@@ -251,8 +251,9 @@ export class PoolServer {
   lockByForce(workspace: string): void {
     this.#do(Effect.gen(function*() {
       const [rescue, states, workspaces] = [yield* StateRescue, yield* StateVersions, yield* Workspaces]
-      yield* rescue.unlock(workspace, "a person")
-      yield* states.lock((yield* workspaces.named(workspace)).id, byHand, "person")
+      const { id, lockInfo } = yield* workspaces.named(workspace)
+      if (lockInfo !== null) yield* rescue.unlock(workspace, "a person", lockInfo.ID)
+      yield* states.lock(id, byHand, "person")
     }).pipe(Effect.ignore))
   }
   /** Whoever took it writes a state, if there is one to follow, and gives it back. */

@@ -35,7 +35,7 @@ const applying = Effect.gen(function*() {
   yield* delivery.lock({ ID: "engine-lock", Who: "me@pod" })
   yield* delivery.push(state(1))
   const looked = Effect.map(person(url).as("GET", statePath.state("demo")), ({ json }) => json)
-  const settle = (use?: string) => person(url).as("POST", statePath.rescue("demo"), { by: "me@here", ...(use !== undefined && { use }) })
+  const settle = (use?: string) => person(url).settle("demo", use === undefined ? {} : { use })
   return { url, apply, delivery, looked, settle }
 })
 
@@ -61,7 +61,7 @@ describe("a worker that comes late", () => {
   it.live("after its lock was opened by force and another has written, changes nothing, whatever it tries", () =>
     Effect.gen(function*() {
       const { delivery, looked, url } = yield* applying
-      yield* person(url).as("POST", statePath.unlock("demo"), { by: "me@here" })
+      yield* person(url).as("POST", statePath.unlock("demo"), { by: "me@here", lock: "engine-lock" })
       const address = `${url}/api/state/v1/workspaces/demo`
       yield* person(url).as("PUT", address, { ID: "mine" })
       yield* person(url).as("POST", `${address}?ID=mine`, { version: 4, serial: 2, lineage: "l", outputs: {}, resources: [] })
