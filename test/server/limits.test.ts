@@ -76,16 +76,28 @@ describe("a limit of requests", () => {
     }))
 })
 
-describe("a limit of waiting polls", () =>
+describe("a limit of waiting polls", () => {
   it.live("refuses the one too many and takes it when another is over", () =>
     Effect.gen(function*() {
-      const url = yield* server.pipe(Effect.provideService(Waiters, 3))
+      const url = yield* server.pipe(Effect.provideService(Waiters, { agents: 3, logs: 0 }))
       const poll = ask(`${url}/api/pool/v1/acquire`, poolToken, "POST", { agent: "a", waitSeconds: 1, max: 1 })
       const answers = yield* Effect.forEach([1, 2, 3, 4], () => poll, { concurrency: "unbounded" })
       expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 200, 429])
       expect(answers.find(({ status }) => status === 429)?.headers.get("retry-after")).toBe("5")
       expect((yield* poll).status).toBe(200)
-    })))
+    }))
+
+  it.live("of those who follow logs is not that of agents", () =>
+    Effect.gen(function*() {
+      const url = yield* server.pipe(Effect.provideService(Waiters, { agents: 1, logs: 1 }))
+      const { stages: [stage] } = yield* Effect.flatMap(person(url).start("demo"), person(url).view)
+      yield* agent(url).take
+      const follow = ask(`${stage?.logUrl}?offset=1&wait=2`, undefined)
+      const poll = agent(url).post("/api/pool/v1/acquire", { agent: "a", waitSeconds: 2, max: 1 })
+      const [acquired, ...followed] = yield* Effect.all([poll, follow, follow], { concurrency: "unbounded" })
+      expect([acquired.status, ...followed.map(({ status }) => status).sort()]).toEqual([200, 200, 429])
+    }))
+})
 
 describe("a body", () => {
   const request = (fill: number) => JSON.stringify({ data: { attributes: { name: "demo" } }, fill: "x".repeat(fill) })
