@@ -1,7 +1,7 @@
 // The border of HTTP: bodies in with a limit and a schema, failures out as one sentence in the form of the API that was asked.
 // Invariant: no failure leaves without a form, and none says what a request held or what the server is made of.
 // Used by all routes.
-import { Cause, Effect, Schema, SchemaIssue, Stream } from "effect"
+import { Cause, Effect, Schema, SchemaIssue, type Scope, Stream } from "effect"
 import { HttpRouter, HttpServerResponse, type HttpServerError, type HttpServerRequest } from "effect/http"
 import type { SqlError } from "effect/sql"
 import { isDeeperThan } from "../core/json-depth.ts"
@@ -11,7 +11,8 @@ import { newId } from "./ids.ts"
 import { invalid, Refused, tooLarge } from "./refused.ts"
 
 export type Failure = Refused | SqlError.SqlError | HttpServerError.HttpServerError
-export type Answer = Effect.Effect<HttpServerResponse.HttpServerResponse, Failure>
+/** What its scope holds it has until its client has taken it. */
+export type Answer = Effect.Effect<HttpServerResponse.HttpServerResponse, Failure, Scope.Scope>
 export type Params = Readonly<Record<string, string>>
 
 const toRefused = (failure: Failure): Effect.Effect<Refused> => {
@@ -120,6 +121,9 @@ export const countOf = (request: HttpServerRequest.HttpServerRequest, name: stri
 export const blobAnswer = (blobs: Blobs["Service"], sha256: string, contentType = "application/octet-stream"): Answer =>
   Effect.map(blobs.sizeBytes(sha256), (contentLength) =>
     HttpServerResponse.stream(blobs.stream(sha256), { contentType, contentLength, headers: { [taskHeader.digest]: sha256 } }))
+
+/** The same of a state, which is given whole or not at all: it is looked through first, and then sent from the disk, as fast as its client takes it. */
+export const stateAnswer = (blobs: Blobs["Service"], { sha256 }: { readonly sha256: string }): Answer => Effect.andThen(blobs.check(sha256), blobAnswer(blobs, sha256, "application/json"))
 
 /** Yes, and nothing more to say. */
 export const noContent = HttpServerResponse.empty({ status: 204 })

@@ -48,7 +48,7 @@ const make = Effect.gen(function*() {
    * The answer of a route; that of a write is given once its entry is stored. What was not done is a failure, and has none.
    * A write that its caller broke off, or that this server's own stop did, is in the trail with that: it may have been done.
    */
-  const kept = (asked: Asked, answer: Effect.Effect<HttpServerResponse.HttpServerResponse, Failure>): Effect.Effect<HttpServerResponse.HttpServerResponse, Failure> =>
+  const kept = <R>(asked: Asked, answer: Effect.Effect<HttpServerResponse.HttpServerResponse, Failure, R>): Effect.Effect<HttpServerResponse.HttpServerResponse, Failure, R> =>
     asked.method === "GET" || unkept.has(asked.path)
       ? answer
       : Effect.uninterruptibleMask((restore) => restore(answer).pipe(

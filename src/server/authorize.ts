@@ -33,6 +33,7 @@ export const routesOf = <A>(who: Who<A>, form: Form) =>
           yield* Option.match(known, { onNone: () => nobody, onSome: ([caller]) => limits.admit(Option.some(caller), request) })
           if (Option.isNone(known)) return yield* unauthorized()
           const [by, rest] = known.value
+          yield* limits.place(by)
           return yield* audit.kept({ by, method, path, params, requestId }, handler(request, params, rest))
         }))
   })
@@ -56,7 +57,9 @@ export const linkRoutes = (form: Form) =>
           const by: Caller = { kind: "link", name: id }
           const known = opens(tokens, id, secret)
           yield* limits.admit(known ? Option.some(by) : Option.none(), request)
-          return yield* known ? audit.kept({ by, method, path, params, requestId }, handler(request, params, requestId)) : notFound()
+          if (!known) return yield* notFound()
+          yield* limits.place(by)
+          return yield* audit.kept({ by, method, path, params, requestId }, handler(request, params, requestId))
         }))
   })
 

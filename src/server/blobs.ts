@@ -3,7 +3,7 @@
 // Used by the stores; logs are rows instead, since they grow.
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Context, Duration, Effect, Layer, Option, Schema, type Scope, Stream } from "effect"
-import { createHash, randomBytes, randomUUID } from "node:crypto"
+import { createHash, type Hash, randomBytes, randomUUID } from "node:crypto"
 import { closeSync, createReadStream, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs"
 import { type FileHandle, mkdir, open, opendir, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
@@ -34,7 +34,9 @@ export class Blobs extends Context.Service<Blobs, {
   readonly store: (received: Received) => Effect.Effect<void, Refused>
   readonly stream: (sha256: string) => Stream.Stream<Uint8Array, Refused>
   readonly sizeBytes: (sha256: string) => Effect.Effect<number, Refused>
-  /** Whole, checked against its digest; 503 when it is damaged. For states. */
+  /** 503 when it is damaged. */
+  readonly check: (sha256: string) => Effect.Effect<void, Refused>
+  /** Whole, checked against its digest. For states that are looked into. */
   readonly read: (sha256: string) => Effect.Effect<Uint8Array, Refused>
   /** At once, in the transaction that has seen that no row names it. */
   readonly remove: (sha256: string) => Effect.Effect<void, Refused>
@@ -121,10 +123,23 @@ const make = Effect.fnUntraced(function*(directory: string) {
   const opened = Effect.acquireRelease(onDisk(() => opendir(directory)), (entries) => Effect.ignore(onDisk(() => entries.close())))
   const isTorn = (name: string) => name.startsWith("new-") && !name.startsWith(unfinished)
 
+  const stream = (sha256: string) => NodeStream.fromReadable({ evaluate: () => createReadStream(path(sha256)), onError: storage })
+
+  const sameDigest = (sha256: string, hash: Hash) =>
+    hash.digest("hex") === sha256
+      ? Effect.void
+      : Effect.fail(new Refused({ status: 503, error: "damaged", message: `The stored file ${sha256} is damaged and is not given out; restore it from a backup.` }))
+
   const read = Effect.fn("Blobs.read")(function*(sha256: string) {
     const bytes = yield* onDisk(() => readFile(path(sha256)))
-    if (createHash("sha256").update(bytes).digest("hex") === sha256) return bytes
-    return yield* new Refused({ status: 503, error: "damaged", message: `The stored file ${sha256} is damaged and is not given out; restore it from a backup.` })
+    yield* sameDigest(sha256, createHash("sha256").update(bytes))
+    return bytes
+  })
+
+  const check = Effect.fn("Blobs.check")(function*(sha256: string) {
+    const hash = createHash("sha256")
+    yield* Stream.runForEach(stream(sha256), (chunk) => Effect.sync(() => hash.update(chunk)))
+    yield* sameDigest(sha256, hash)
   })
 
   /** Anybody may ask for it without a token, so the disk hears of it but now and then. */
@@ -152,8 +167,9 @@ const make = Effect.fnUntraced(function*(directory: string) {
       renameSync(aside, path(sha256))
       syncDirectory(directory)
     }),
-    stream: (sha256) => NodeStream.fromReadable({ evaluate: () => createReadStream(path(sha256)), onError: storage }),
+    stream,
     sizeBytes: (sha256) => Effect.map(onDisk(() => stat(path(sha256))), ({ size }) => size),
+    check,
     read,
     remove: (sha256) => atOnce(() => rmSync(path(sha256), { force: true })),
     all: Stream.unwrap(Effect.map(opened, (entries) => Stream.fromAsyncIterable(entries, storage))).pipe(

@@ -1,4 +1,4 @@
-// The bodies that are held in memory whole: states, as they are or encrypted. So many bytes of them at once, whoever sends them; the others wait and are not read.
+// The bodies that are held in memory whole: states, as they are or encrypted, that arrive or are looked into. So many bytes of them at once, whoever sends or asks; the others wait and are not read.
 // Invariant: what has not arrived yet counts in full, though not for long, and small bodies have room of their own, so those that large ones keep waiting are large.
 // Used by the task, state and workspace routes; how long a request may take that holds no room is in server/listen.
 import { Context, Duration, Effect, Layer, Semaphore, Stream } from "effect"
@@ -57,6 +57,8 @@ const readWhole = (request: HttpServerRequest.HttpServerRequest, sizeBytes: numb
   })
 
 export class Bodies extends Context.Service<Bodies, {
+  /** What `use` does with so many bytes that it reads from the disk. 503 when there is no room for them in time. */
+  readonly room: <A, E>(sizeBytes: number, use: Effect.Effect<A, E>) => Effect.Effect<A, E | Refused>
   /** What `use` does with the whole body, which has its room until then. 413 past the limit, 503 when there is no room for it in time, 408 when it does not arrive in time. */
   readonly whole: <A, E>(request: HttpServerRequest.HttpServerRequest, limitBytes: number, use: (bytes: Uint8Array) => Effect.Effect<A, E>) => Effect.Effect<A, E | Failure>
 }>()("agent-job/server/Bodies") {
@@ -64,12 +66,19 @@ export class Bodies extends Context.Service<Bodies, {
     const ofSmall = { room: Semaphore.makeUnsafe(small), within: arrival.small }
     const ofLarge = { room: Semaphore.makeUnsafe(large), within: arrival.large }
 
+    /** Until the scope ends; gives the time that it has to arrive. */
+    const take = Effect.fnUntraced(function*(sizeBytes: number) {
+      const { room, within } = sizeBytes <= smallUpTo ? ofSmall : ofLarge
+      yield* room.takeScoped(sizeBytes).pipe(Effect.timeoutOrElse({ duration: wait, orElse: () => Effect.fail(busy) }))
+      return within
+    })
+
     return Bodies.of({
+      room: (sizeBytes, use) => Effect.scoped(Effect.andThen(take(sizeBytes), use)),
       whole: (request, limitBytes, use) => Effect.scoped(Effect.gen(function*() {
         const sizeBytes = sizeOf(request, limitBytes)
         if (!(sizeBytes <= limitBytes)) return yield* tooLarge(limitBytes)
-        const { room, within } = sizeBytes <= smallUpTo ? ofSmall : ofLarge
-        yield* room.takeScoped(sizeBytes).pipe(Effect.timeoutOrElse({ duration: wait, orElse: () => Effect.fail(busy) }))
+        const within = yield* take(sizeBytes)
         return yield* use(yield* readWhole(request, sizeBytes).pipe(Effect.timeoutOrElse({ duration: within, orElse: () => Effect.fail(tooSlow(within)) })))
       }))
     })

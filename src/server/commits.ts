@@ -14,8 +14,8 @@ export interface Look<A> {
   readonly againAt?: number | undefined
 }
 
-/** Polls that wait at once, at most: each holds a connection and little more. An agent has two, who follows a log one. */
-export const Waiters = Context.Reference<number>("agent-job/server/Waiters", { defaultValue: () => 2000 })
+/** Polls that wait at once, at most: each holds a connection and little more. An agent has two, who follows a log one; so that those who follow logs never take an agent's, they are counted apart. */
+export const Waiters = Context.Reference<Readonly<Record<"agents" | "logs", number>>>("agent-job/server/Waiters", { defaultValue: () => ({ agents: 2000, logs: 1000 }) })
 
 /** By a clock that nobody sets: one that is set back would leave every poll in flight that much longer. */
 const elapsedMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
@@ -35,9 +35,9 @@ export class Commits extends Context.Service<Commits, {
     const sql = yield* SqlClient.SqlClient
     /** One of each that waits, or is about to: open once there is news. */
     const latches = new Map<Topic, Set<Latch.Latch>>()
-    const waitersAtOnce = yield* Waiters
+    const atMost = yield* Waiters
     let stopped = false
-    let waiters = 0
+    const waiting = { agents: 0, logs: 0 }
 
     const wake = (topic: Topic) => Effect.sync(() => latches.get(topic)?.forEach((latch) => latch.openUnsafe()))
 
@@ -52,7 +52,7 @@ export class Commits extends Context.Service<Commits, {
       if (others?.size === 0) latches.delete(topic)
     })
 
-    const lookUntilFound = <A, E, R>(latch: Latch.Latch, waitSeconds: number, look: Effect.Effect<Look<A>, E, R>): Effect.Effect<Option.Option<A>, E | Refused, R> =>
+    const lookUntilFound = <A, E, R>(who: keyof typeof waiting, latch: Latch.Latch, waitSeconds: number, look: Effect.Effect<Look<A>, E, R>): Effect.Effect<Option.Option<A>, E | Refused, R> =>
       Effect.gen(function*() {
         const deadline = (yield* elapsedMillis) + waitSeconds * 1000
         while (true) {
@@ -60,16 +60,16 @@ export class Commits extends Context.Service<Commits, {
           const { againAt, found } = yield* look
           const left = deadline - (yield* elapsedMillis)
           if (Option.isSome(found) || stopped || left <= 0) return found
-          if (waiters >= waitersAtOnce) return yield* tooMany
+          if (waiting[who] >= atMost[who]) return yield* tooMany
           const untilAgain = againAt === undefined ? left : againAt - (yield* Clock.currentTimeMillis)
-          waiters++
-          yield* Effect.timeoutOption(latch.await, Math.max(1, Math.min(left, untilAgain))).pipe(Effect.ensuring(Effect.sync(() => waiters--)))
+          waiting[who]++
+          yield* Effect.timeoutOption(latch.await, Math.max(1, Math.min(left, untilAgain))).pipe(Effect.ensuring(Effect.sync(() => waiting[who]--)))
         }
       })
 
     return Commits.of({
       news: (topic) => sql.afterCommit(wake(topic)),
-      await: (topic, waitSeconds, look) => Effect.acquireUseRelease(join(topic), (latch) => lookUntilFound(latch, waitSeconds, look), (latch) => leave(topic, latch)),
+      await: (topic, waitSeconds, look) => Effect.acquireUseRelease(join(topic), (latch) => lookUntilFound(topic === "assignments" || topic === "cancellations" ? "agents" : "logs", latch, waitSeconds, look), (latch) => leave(topic, latch)),
       stop: Effect.suspend(() => {
         stopped = true
         return Effect.forEach([...latches.keys()], wake, { discard: true })

@@ -1,7 +1,7 @@
-// How much one caller may ask for: so many requests a second for each token and link, fewer for each address that shows no valid one, and so many waiting polls.
+// How much one caller may ask for: so many requests a second for each token and link, fewer for each address that shows no valid one, and so many at once.
 // Invariant: who has a valid token or link is never slowed down by those who have none; health is never limited.
 // Used by the borders of all the APIs (server/authorize); the limits of connections are in server/listen.
-import { Clock, Context, Effect, Layer, Option } from "effect"
+import { Clock, Context, Effect, Layer, Option, type Scope } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { type Bucket, fullBucket, isFull, type Rate, take } from "../core/token-bucket.ts"
 import { Refused } from "./refused.ts"
@@ -18,14 +18,27 @@ export const Rates = Context.Reference<Readonly<Record<Caller["kind"] | "address
   })
 })
 
+/** Requests of one caller that are not answered yet, polls among them: each may hold a piece of a log or of a file until its client takes it. All agents of a pool have one token, with two polls each. */
+export const AtOnce = Context.Reference<Readonly<Record<Caller["kind"], number>>>("agent-job/server/AtOnce", {
+  defaultValue: () => ({ user: 500, pool: 4000, task: 50, link: 50 })
+})
+
+const retryAfterSeconds = 5
+
 /** Buckets that are remembered, at most; the oldest is forgotten first. */
 const rememberedBuckets = 20_000
+
+const named = { address: "address without a valid token", link: "link", user: "token", pool: "token", task: "token" }
 
 export class Limits extends Context.Service<Limits, {
   /** 429 with the seconds to wait when the caller asks too often. */
   readonly admit: (caller: Option.Option<Caller>, request: HttpServerRequest.HttpServerRequest) => Effect.Effect<void, Refused>
+  /** A place among what the caller asks at once, until the scope ends; 429 when there is none. */
+  readonly place: (caller: Caller) => Effect.Effect<void, Refused, Scope.Scope>
 }>()("agent-job/server/Limits") {
   static readonly layer = Layer.effect(Limits, Effect.gen(function*() {
+    const atOnce = yield* AtOnce
+    const places = new Map<string, number>()
     const rates = yield* Rates
     const buckets = new Map<string, { readonly bucket: Bucket; readonly rate: Rate }>()
 
@@ -37,7 +50,24 @@ export class Limits extends Context.Service<Limits, {
       }
     }
 
+    const leave = (key: string) => Effect.sync(() => {
+      const left = (places.get(key) ?? 1) - 1
+      if (left === 0) places.delete(key)
+      else places.set(key, left)
+    })
+
     return Limits.of({
+      place: Effect.fnUntraced(function*({ kind, name }) {
+        const key = `${kind} ${name}`
+        const taken = places.get(key) ?? 0
+        if (taken >= atOnce[kind]) {
+          return yield* new Refused({
+            status: 429, error: "too-many-requests", retryAfterSeconds,
+            message: `There are ${taken} requests of this ${named[kind]} that are not answered yet; repeat it in ${retryAfterSeconds} s.`
+          })
+        }
+        yield* Effect.acquireRelease(Effect.sync(() => places.set(key, (places.get(key) ?? 0) + 1)), () => leave(key))
+      }),
       admit: Effect.fnUntraced(function*(caller, request) {
         const now = yield* Clock.currentTimeMillis
         const { kind, name } = Option.getOrElse(caller, () => ({ kind: "address", name: Option.getOrElse(request.remoteAddress, () => "") } as const))
@@ -50,7 +80,7 @@ export class Limits extends Context.Service<Limits, {
         if (waitSeconds > 0) {
           return yield* new Refused({
             status: 429, error: "too-many-requests", retryAfterSeconds: waitSeconds,
-            message: `There are too many requests of this ${kind === "address" ? "address without a valid token" : kind === "link" ? "link" : "token"}; repeat it in ${waitSeconds} s.`
+            message: `There are too many requests of this ${named[kind]}; repeat it in ${waitSeconds} s.`
           })
         }
       })

@@ -1,10 +1,12 @@
 // The port: what a connection may cost, and what every answer says to a browser, whoever wrote it.
-// Invariant: a client that sends or reads slowly, or opens many connections, delays nobody but itself.
-// Used by server/server; how often one may ask is in server/limits.
+// Invariant: a client that sends or reads slowly, opens many connections, or asks many things at once on one of them, delays nobody but itself.
+// Used by server/server; how often one may ask, and how much at once, is in server/limits.
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { Context, Duration, Effect, Layer } from "effect"
 import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { createServer, type Server } from "node:http"
+import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import { jsonApiErrors, problem } from "./answer.ts"
 import { notFound, Refused } from "./refused.ts"
@@ -21,6 +23,9 @@ const urlLimit = 8 * 1024
 export const Connections = Context.Reference<Readonly<Record<"atOnce" | "ofOneAddress", number>>>("agent-job/server/Connections", {
   defaultValue: () => ({ atOnce: 4096, ofOneAddress: 3072 })
 })
+
+/** Requests of one connection that wait for the answer to the one before. One may come while we have yet to learn that its client has the whole answer; who sends more asks without reading. */
+const waitingOfConnection = 4
 
 /** There is nothing here for a browser to load, frame, guess or keep. */
 const guards: Readonly<Record<string, string>> = {
@@ -70,14 +75,46 @@ const makeServer = ({ atOnce, ofOneAddress }: typeof Connections.Service): Serve
   return server
 }
 
+/** What one connection asked: whether an answer is on its way, and who waits for its client to have it. */
+interface Turns {
+  busy: boolean
+  readonly waiting: Array<() => void>
+}
+
+const turns = new WeakMap<Socket, Turns>()
+const next = (turn: Turns) => {
+  turn.busy = false
+  turn.waiting.shift()?.()
+}
+
+/** Of one connection one request after the other, so that it holds one answer at a time. False for those whose connection is closed meanwhile, by us if it asks too much ahead. */
+const inTurn = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
+  const { socket } = NodeHttpServerRequest.toIncomingMessage(request)
+  const turn = turns.get(socket) ?? { busy: false, waiting: [] }
+  turns.set(socket, turn)
+  if (turn.waiting.length === waitingOfConnection) socket.destroy()
+  else if (turn.busy) yield* Effect.callback<void>((resume) => void turn.waiting.push(() => resume(Effect.void)))
+  if (socket.destroyed) {
+    next(turn) // none of them is answered any more
+    return false
+  }
+  turn.busy = true
+  NodeHttpServerRequest.toServerResponse(request).once("close", () => next(turn))
+  return true
+})
+
 const isNoRoute = (error: unknown): boolean => HttpServerError.isHttpServerError(error) && error.reason._tag === "RouteNotFound"
 
 const formOf = (url: string) => url.startsWith("/api/v2/") ? jsonApiErrors : problem
 
+const toNobody = HttpServerResponse.empty()
+
 /** An address that no route can match, such as one with a broken percent sign, gets the answer of every other wrong one. */
 export const guarded = HttpRouter.middleware((handler) =>
   Effect.gen(function*() {
-    const { url } = yield* HttpServerRequest.HttpServerRequest
+    const request = yield* HttpServerRequest.HttpServerRequest
+    if (!(yield* inTurn(request))) return toNobody
+    const { url } = request
     if (url.length > urlLimit) return formOf(url)(new Refused({ status: 414, error: "address-too-long", message: `The address has more than ${urlLimit} characters; make it shorter.` }))
     return yield* handler
   }).pipe(

@@ -91,7 +91,7 @@ const make = Effect.gen(function*() {
       return logEnd
     })))
 
-  /** The framed log of a run's step: what there is from `offset` on, and whether the log ends with it. */
+  /** The framed log of a run's step, of which no more is read than asked for, since a piece may have megabytes: what there is from `offset` on, and whether the log ends with it. */
   const look = Effect.fnUntraced(function*(run: Run, step: "plan" | "apply", offset: number, limit: number) {
     const attempts = (yield* stages.ofRun(run.id)).filter((candidate) => stepOf(candidate.stage) === step)
     const last = attempts.at(-1)
@@ -103,7 +103,7 @@ const make = Effect.gen(function*() {
     const parts = partsOf(head, attempts, new Map(tails.flatMap(({ bytes, stageId }) => ended.filter(({ id }) => id === stageId).map((stage) => [stageId, tailOf(stage, bytes)] as const))))
     const chunks = yield* Effect.forEach(parts, ({ stage, start }) =>
       Effect.map(
-        rows(Chunk)(sql`SELECT position, bytes FROM logChunks WHERE stageId = ${stage.id}
+        rows(Chunk)(sql`SELECT MAX(position, ${offset - start}) AS position, substr(bytes, MAX(0, ${offset - start} - position) + 1, ${limit}) AS bytes FROM logChunks WHERE stageId = ${stage.id}
           AND position >= (SELECT COALESCE(MAX(position), 0) FROM logChunks WHERE stageId = ${stage.id} AND position <= ${offset - start})
           AND position + length(bytes) > ${offset - start} AND position < ${offset + limit - start} ORDER BY position`),
         (found) => found.map(({ bytes, position }) => ({ at: start + position, bytes }))

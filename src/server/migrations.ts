@@ -128,5 +128,7 @@ export const migrations = Migrator.fromRecord({
   /** The turn of a workspace: runsByStatus has what is pending in all of them. */
   "0016_runs_pending": statements(`CREATE INDEX runsPending ON runs (workspaceId, seq) WHERE status = 'pending'`),
   /** One that went may be uploaded again long after it was made. */
-  "0017_uploaded_at": statements(`ALTER TABLE configurationVersions ADD COLUMN uploadedAt TEXT`)
+  "0017_uploaded_at": statements(`ALTER TABLE configurationVersions ADD COLUMN uploadedAt TEXT`),
+  /** Of which the last few stay, whatever locks they came under. */
+  "0018_states_of_runs": statements(`CREATE INDEX stateVersionsByRun ON stateVersions (runId, seq) WHERE runId IS NOT NULL`)
 })

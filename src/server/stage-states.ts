@@ -29,10 +29,10 @@ const make = Effect.gen(function*() {
   /** Whether it may still send a state. */
   const mayPush = ({ endedAt, id }: StageRow) => endedAt === null ? Effect.succeed(true) : Effect.map(rescues.ofStage(id), (rescue) => rescue !== undefined)
 
-  const read = Effect.fn("StageStates.read")(function*(stage: StageRow) {
+  const current = Effect.fn("StageStates.current")(function*(stage: StageRow) {
     const version = yield* states.current(yield* workspaceOf(stage))
     if (version === undefined) return yield* noState
-    return { sha256: version.sha256, bytes: yield* states.read(version) }
+    return version
   })
 
   const push = Effect.fn("StageStates.push")(function*(stage: StageRow, { bytes, epoch, lockId, sha256 }: Pushed) {
@@ -49,7 +49,7 @@ const make = Effect.gen(function*() {
   const lock = (stage: StageRow, info: LockInfo) => Effect.flatMap(workspaceOf(stage), (workspaceId) => states.lock(workspaceId, info, stage.id))
   const unlock = (stage: StageRow, { ID }: LockInfo) => Effect.flatMap(workspaceOf(stage), (workspaceId) => states.unlock(workspaceId, ID, { stage: stage.id }))
 
-  return { mayPush, read, push, lock, unlock }
+  return { mayPush, current, push, lock, unlock }
 })
 
 export class StageStates extends Context.Service<StageStates>()("agent-job/server/StageStates", { make }) {

@@ -5,8 +5,9 @@ import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { WorkspaceName } from "../schema/names.ts"
 import { LockInfo, stateLimitBytes, taskHeader } from "../schema/task-api.ts"
-import { jsonOf, noContent, type Params, problem, queryOf, unlocked } from "./answer.ts"
+import { jsonOf, noContent, type Params, problem, queryOf, stateAnswer, unlocked } from "./answer.ts"
 import { routesFor } from "./authorize.ts"
+import { Blobs } from "./blobs.ts"
 import { Bodies } from "./bodies.ts"
 import { invalid, orNotFound, Refused } from "./refused.ts"
 import { StateVersions } from "./state-versions.ts"
@@ -19,6 +20,7 @@ const address = "/api/state/v1/workspaces/:name"
 const asLocked = (refused: Refused) => refused.error === "locked" ? problem(new Refused({ ...refused, status: 423 })) : problem(refused)
 
 export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
+  const blobs = yield* Blobs
   const bodies = yield* Bodies
   const states = yield* StateVersions
   const workspaces = yield* Workspaces
@@ -36,8 +38,7 @@ export const stateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   return [
     route("GET", address, (_, params) =>
       Effect.gen(function*() {
-        const version = yield* Effect.flatMap(states.current((yield* existing(params)).id), orNotFound)
-        return HttpServerResponse.uint8Array(yield* states.read(version), { contentType: "application/json", headers: { [taskHeader.digest]: version.sha256 } })
+        return yield* stateAnswer(blobs, yield* Effect.flatMap(states.current((yield* existing(params)).id), orNotFound))
       })),
     route("POST", address, (request, params) =>
       Effect.gen(function*() {

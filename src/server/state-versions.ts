@@ -1,5 +1,5 @@
 // States of workspaces: every accepted body is a version, taken only under the current lock; a stage's that is refused is kept as evidence.
-// Invariants: each lock raises the workspace's epoch; the lineage stays; the serial never falls; what was answered is on disk, until more of the same lock are.
+// Invariants: each lock raises the workspace's epoch; the lineage stays; the serial never falls; what was answered is on disk, until more of the same run are.
 // Used by the task API (workers), the state API (people), the rescues and the TFE routes (outputs).
 import { Context, Effect, Layer, Option, Result, Schema, Stream } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
@@ -55,8 +55,8 @@ const ForcedUnlock = Schema.Struct({ holder: Schema.String, lockInfo: Schema.fro
 /** A stage that ended. */
 const Over = Schema.Struct({ stage: Stage, runId: RunId })
 
-/** An engine sends its state every 20 s, so that a long apply would fill the disk; each of them has in it what those before have. */
-const keptOfLock = 5
+/** Of a run, or of one lock of a person. An engine sends its state every 20 s, so that a long apply would fill the disk; each of them has in it what those before have. */
+const keptOfWriter = 5
 
 /** The lock of everybody who is no stage. */
 const person = "person"
@@ -192,10 +192,11 @@ const make = Effect.gen(function*() {
     yield* blobs.store(received)
   })
 
-  /** Of those of one lock; gives the digests of the bodies that need no longer be there. */
-  const supersede = Effect.fnUntraced(function*({ epoch, id }: Workspace) {
+  /** Of those of one writer; gives the digests of the bodies that need no longer be there. A stage may lock as often as it likes. */
+  const supersede = Effect.fnUntraced(function*({ epoch, id }: Workspace, runId: RunId | undefined) {
+    const ofWriter = runId === undefined ? sql`workspaceId = ${id} AND epoch = ${epoch}` : sql`runId = ${runId}`
     return yield* rows(Superseded)(sql`UPDATE stateVersions SET supersededAt = ${yield* now} WHERE supersededAt IS NULL AND id IN (
-      SELECT id FROM stateVersions WHERE workspaceId = ${id} AND epoch = ${epoch} ORDER BY seq DESC LIMIT -1 OFFSET ${keptOfLock}) RETURNING sha256`)
+      SELECT id FROM stateVersions WHERE ${ofWriter} ORDER BY seq DESC LIMIT -1 OFFSET ${keptOfWriter}) RETURNING sha256`)
   })
 
   const receive = (bytes: Uint8Array, expected?: string) => blobs.receive(Stream.succeed(bytes), { limitBytes: stateLimitBytes, expected })
@@ -236,7 +237,7 @@ const make = Effect.gen(function*() {
         yield* Effect.fromResult(mayFollow(before, { lineage, serial }))
       }
       yield* insert(workspace, { lineage, serial, runId: by?.runId ?? null }, received)
-      return yield* supersede(workspace)
+      return yield* supersede(workspace, by?.runId)
     })).pipe(Effect.catchTag("Refused", (refused): Effect.Effect<ReadonlyArray<Superseded>, Refused | SqlError.SqlError> =>
       by === undefined || !(isRefusal(refused) || refused === excess) ? Effect.fail(refused) : Effect.flatMap(
         keep({ workspaceId, stageId: by.holder, lineage, serial, received, why: refused.message }),

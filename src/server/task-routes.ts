@@ -8,7 +8,7 @@ import { JournalRequest } from "../schema/effects.ts"
 import { Uid } from "../schema/names.ts"
 import { StageResult } from "../schema/stage-result.ts"
 import { keptStateLimitBytes, LockInfo, planLimitBytes, stateLimitBytes, taskHeader, taskPath, type TaskDetails } from "../schema/task-api.ts"
-import { type Answer, blobAnswer, bytesOf, countOf, jsonOf, noContent, problem, unlocked } from "./answer.ts"
+import { type Answer, blobAnswer, bytesOf, countOf, jsonOf, noContent, problem, stateAnswer, unlocked } from "./answer.ts"
 import { Assignments } from "./assignments.ts"
 import { routesOf } from "./authorize.ts"
 import { Blobs } from "./blobs.ts"
@@ -105,8 +105,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
         if (entries.some(({ kind }) => kind !== "full" && (kind === "planned") !== isPlan)) return yield* conflict("wrong-stage", isPlan ? "A plan stage only says what is planned." : "Only a plan stage says what is planned.")
         return HttpServerResponse.jsonUnsafe({ number: yield* stageEnds.journal(stage.id, entries) })
       })),
-    routeOfStage("GET", taskPath.state, (_, __, stage) =>
-      Effect.map(states.read(stage), ({ bytes, sha256 }) => HttpServerResponse.uint8Array(bytes, { contentType: "application/json", headers: { [taskHeader.digest]: sha256 } }))),
+    routeOfStage("GET", taskPath.state, (_, __, stage) => Effect.flatMap(states.current(stage), (version) => stateAnswer(blobs, version))),
     routeOfState("POST", taskPath.state, (request, _, stage) =>
       Effect.gen(function*() {
         if (stage.stage === "plan") return yield* conflict("wrong-stage", "A plan stage writes no state.")

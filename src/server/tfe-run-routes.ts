@@ -25,7 +25,8 @@ const createConfigurationVersion = jsonOf(CreateConfigurationVersion)
 const createRun = jsonOf(CreateRun)
 const applyRun = jsonOf(ApplyRun, "{}")
 
-const logReadLimitBytes = 1024 * 1024
+/** What stock clients and ours ask for. Each connection may hold one, until its client takes it. */
+const logReadLimitBytes = 64 * 1024
 const longestWaitSeconds = 30
 
 const optionsOf = (attributes: CreateRun["data"]["attributes"]): PlanOptions => ({

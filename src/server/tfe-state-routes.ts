@@ -2,7 +2,10 @@
 // A sensitive output's value is given only to who asks for that one output, as stock clients do.
 // Used by server/server.
 import { Effect, Schema } from "effect"
-import { HttpRouter, HttpServerResponse } from "effect/http"
+import { HttpRouter } from "effect/http"
+import { stateAnswer } from "./answer.ts"
+import { Blobs } from "./blobs.ts"
+import { Bodies } from "./bodies.ts"
 import { notFound, orNotFound } from "./refused.ts"
 import { State, type StateVersion, StateVersions } from "./state-versions.ts"
 import { document, documents, makeTfe } from "./tfe-envelope.ts"
@@ -13,12 +16,14 @@ const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(State))
 
 export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
   const { base, route } = yield* makeTfe
+  const blobs = yield* Blobs
+  const bodies = yield* Bodies
   const states = yield* StateVersions
   const workspaces = yield* Workspaces
 
   const outputsOf = (version: StateVersion) =>
     Effect.gen(function*() {
-      const state = yield* Effect.orDie(decode(new TextDecoder().decode(yield* states.read(version)))) // it was decoded when it was accepted
+      const state = yield* bodies.room(version.sizeBytes, Effect.flatMap(states.read(version), (bytes) => Effect.orDie(decode(new TextDecoder().decode(bytes))))) // it was decoded when it was accepted
       return state.outputs ?? {}
     })
 
@@ -42,9 +47,6 @@ export const tfeStateRoutes = HttpRouter.addAll(Effect.gen(function*() {
     route("GET", "/api/v2/state-versions/:id", (request, { id = "" }) =>
       Effect.map(Effect.flatMap(states.find(id), orNotFound), (version) => document(stateVersionDocument(version, base(request))))),
     route("GET", "/api/v2/state-versions/:id/download", (_, { id = "" }) =>
-      Effect.gen(function*() {
-        const version = yield* Effect.flatMap(states.find(id), orNotFound)
-        return HttpServerResponse.uint8Array(yield* states.read(version), { contentType: "application/json" })
-      }))
+      Effect.flatMap(Effect.flatMap(states.find(id), orNotFound), (version) => stateAnswer(blobs, version)))
   ]
 }))

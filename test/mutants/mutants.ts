@@ -126,7 +126,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   { name: "files of no record go at once after a restore", file: "src/server/named-blobs.ts", from: "Math.max(yield* unnamedSince(sha256, at), found.value.storedAt)", to: "found.value.storedAt", test: "server/sweep.test.ts" },
   { name: "an archive that is refused is stored", file: "src/server/configurations.ts", from: "if (usable) yield* blobs.store(received)", to: "yield* blobs.store(received)", test: "server/configurations.test.ts" },
   { name: "an old run whose state is in doubt is emptied", file: "src/server/retention.ts", from: "(settledAt IS NULL OR settledAt >= ${old})", to: "(settledAt >= ${old})", test: "server/retention.test.ts" },
-  { name: "all states of one lock are kept", file: "src/server/state-versions.ts", from: "OFFSET ${keptOfLock}", to: "OFFSET ${1000 * keptOfLock}", test: "server/state-versions.test.ts" },
+  { name: "all states of one run are kept", file: "src/server/state-versions.ts", from: "OFFSET ${keptOfWriter}", to: "OFFSET ${1000 * keptOfWriter}", test: "server/state-versions.test.ts" },
   { name: "a state that arrives after its stage's end opens no rescue", file: "src/server/state-versions.ts", from: "over === undefined ? Effect.void", to: "over?.stage !== \"\" ? Effect.void", test: "server/rescues.test.ts" },
   { name: "another engine applies a sealed plan", file: "src/core/seal.ts", from: "engine: (sealed, now) => shown(\"engine\", engineWords(sealed.engine), engineWords(now.engine))", to: "engine: () => Option.none()", test: "core/seal.test.ts" },
   { name: "a newer state takes a sealed plan", file: "src/core/seal.ts", from: "`serial ${state.serial}`", to: "`serial`", test: "core/seal.test.ts" },

@@ -4,12 +4,12 @@ import { Duration, Effect } from "effect"
 import { once } from "node:events"
 import { type IncomingMessage, request as call } from "node:http"
 import type { Rate } from "../../src/core/token-bucket.ts"
-import { taskPath } from "../../src/schema/task-api.ts"
+import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { tfePath } from "../../src/schema/tfe-api.ts"
 import { BodyRoom } from "../../src/server/bodies.ts"
 import { Waiters } from "../../src/server/commits.ts"
-import { Rates } from "../../src/server/limits.ts"
-import { agent, archiveOf, ask, directory, person, poolToken, serve, userToken, worker } from "./live-server.ts"
+import { AtOnce, Rates } from "../../src/server/limits.ts"
+import { agent, archiveOf, ask, directory, person, planWith, poolToken, serve, sha256, taskUid, userToken, worker } from "./live-server.ts"
 
 const server = Effect.flatMap(directory, serve)
 const few: Rate = { perSecond: 0.1, burst: 3 }
@@ -76,16 +76,61 @@ describe("a limit of requests", () => {
     }))
 })
 
-describe("a limit of waiting polls", () =>
+describe("a limit of what one caller asks at once", () => {
+  it.live("refuses the one too many of a link, and not those of another or of a token", () =>
+    Effect.gen(function*() {
+      const url = yield* server.pipe(Effect.provideService(AtOnce, { user: 1, pool: 1, task: 1, link: 2 }))
+      const logOf = (workspace: string) => Effect.map(Effect.flatMap(person(url).start(workspace), person(url).view), ({ stages }) => stages[0]!.logUrl)
+      const [log, other] = [yield* logOf("demo"), yield* logOf("other")]
+      const follow = (of: string) => ask(`${of}?offset=1&wait=2`, undefined)
+      const poll = agent(url).post("/api/pool/v1/cancellations", { after: 0, waitSeconds: 2 })
+      const [own, next, polled] = yield* Effect.all([Effect.all([follow(log), follow(log), follow(log)], { concurrency: "unbounded" }), follow(other), poll], { concurrency: "unbounded" })
+      expect([own.map(({ status }) => status).sort(), next.status, polled.status]).toEqual([[200, 200, 429], 200, 200])
+      expect(own.find(({ status }) => status === 429)?.headers.get("retry-after")).toBe("5")
+      expect((yield* follow(log)).status).toBe(200)
+    }))
+
+  it.live("counts a state until its client has taken it, and then no more", () =>
+    Effect.gen(function*() {
+      const url = yield* server.pipe(Effect.provideService(AtOnce, { user: 500, pool: 500, task: 1, link: 500 }))
+      yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const apply = yield* agent(url).take
+      const { lock, pushState } = worker(url, apply)
+      const { epoch } = (yield* lock("l")).json
+      const state = { version: 4, serial: 1, lineage: "l", fill: "x".repeat(30 * 1024 * 1024) }
+      expect((yield* pushState(state, "l", epoch)).status).toBe(204)
+      const asked = call(url + taskPath.state, { headers: { authorization: `Bearer ${apply.taskToken}`, [taskHeader.taskUid]: taskUid } }).end()
+      const [response]: Array<IncomingMessage> = yield* Effect.promise(() => once(asked, "response"))
+      expect((yield* worker(url, apply).as("GET", taskPath.assignment)).status).toBe(429)
+      const taken = yield* Effect.promise(() => response!.toArray())
+      expect(sha256(Buffer.concat(taken))).toBe(response!.headers[taskHeader.digest])
+      yield* Effect.repeat(worker(url, apply).as("GET", taskPath.assignment), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("30 seconds"))
+    }))
+})
+
+describe("a limit of waiting polls", () => {
   it.live("refuses the one too many and takes it when another is over", () =>
     Effect.gen(function*() {
-      const url = yield* server.pipe(Effect.provideService(Waiters, 3))
+      const url = yield* server.pipe(Effect.provideService(Waiters, { agents: 3, logs: 0 }))
       const poll = ask(`${url}/api/pool/v1/acquire`, poolToken, "POST", { agent: "a", waitSeconds: 1, max: 1 })
       const answers = yield* Effect.forEach([1, 2, 3, 4], () => poll, { concurrency: "unbounded" })
       expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 200, 429])
       expect(answers.find(({ status }) => status === 429)?.headers.get("retry-after")).toBe("5")
       expect((yield* poll).status).toBe(200)
-    })))
+    }))
+
+  it.live("of those who follow logs is not that of agents", () =>
+    Effect.gen(function*() {
+      const url = yield* server.pipe(Effect.provideService(Waiters, { agents: 1, logs: 1 }))
+      const { stages: [stage] } = yield* Effect.flatMap(person(url).start("demo"), person(url).view)
+      yield* agent(url).take
+      const follow = ask(`${stage?.logUrl}?offset=1&wait=2`, undefined)
+      const poll = agent(url).post("/api/pool/v1/acquire", { agent: "a", waitSeconds: 2, max: 1 })
+      const [acquired, ...followed] = yield* Effect.all([poll, follow, follow], { concurrency: "unbounded" })
+      expect([acquired.status, ...followed.map(({ status }) => status).sort()]).toEqual([200, 200, 429])
+    }))
+})
 
 describe("a body", () => {
   const request = (fill: number) => JSON.stringify({ data: { attributes: { name: "demo" } }, fill: "x".repeat(fill) })

@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { once } from "node:events"
 import { connect, type Socket } from "node:net"
+import { Waiters } from "../../src/server/commits.ts"
 import { Connections } from "../../src/server/listen.ts"
 import { ask, directory, person, serve, userToken } from "./live-server.ts"
 
@@ -90,6 +91,27 @@ describe("connections", () =>
       expect(first.map(({ closed }) => closed)).toEqual([false, false, false])
       expect((yield* ask(`${url}/healthz`, undefined)).status).toBe(200)
     })))
+
+describe("a connection on which more is asked before the answer is there", () => {
+  const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: a\r\n\r\n`
+  const logOf = (url: string) => Effect.map(Effect.flatMap(person(url).start("demo"), person(url).view), ({ stages }) => new URL(stages[0]!.logUrl).pathname)
+
+  it.live("gets one answer after the other, in order", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const text = yield* said(url, `${get("/healthz")}${get("/nowhere")}${get("/healthz").replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n")}`)
+      expect(text.match(/HTTP\/1\.1 \d+/gu)).toEqual(["HTTP/1.1 200", "HTTP/1.1 404", "HTTP/1.1 200"])
+    }))
+
+  it.live("is closed when that goes on, and none of it waits any more", () =>
+    Effect.gen(function*() {
+      const url = yield* server.pipe(Effect.provideService(Waiters, { agents: 2, logs: 2 }))
+      const log = yield* logOf(url)
+      expect(yield* said(url, get(`${log}?offset=1&wait=30`).repeat(200))).toBe("")
+      const both = yield* Effect.forEach([1, 2], () => ask(`${url}${log}?offset=1&wait=1`, undefined), { concurrency: "unbounded" })
+      expect(both.map(({ status }) => status)).toEqual([200, 200])
+    }))
+})
 
 describe("clients that send slowly", () =>
   it.live("are ended after ten seconds and delay nobody else", () =>

@@ -25,6 +25,7 @@ const blobs = Layer.sync(Blobs, () => {
     read: (name) => Effect.fromOption(Option.fromUndefinedOr(files.get(name))).pipe(Effect.orDie),
     remove: (name) => Effect.sync(() => void files.delete(name)),
     stream: () => Stream.never,
+    check: () => Effect.never,
     head: () => Effect.never,
     sizeBytes: () => Effect.never,
     about: () => Effect.never,

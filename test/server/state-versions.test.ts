@@ -111,7 +111,7 @@ describe("a state of a stage", () => {
     }))
 })
 
-describe("the states of one lock", () => {
+describe("the states of one stage", () => {
   const pushed = (from: number, to: number, { applier }: Effect.Success<ReturnType<typeof applying>>, epoch: number, lineage = "l-1") =>
     Effect.forEach(Array.from({ length: to - from + 1 }, (_, at) => from + at), (serial) => Effect.map(applier.pushState(state(serial, lineage), "a", epoch), ({ status }) => expect(status).toBe(204)), { discard: true })
   const storedOf = (made: string, serials: ReadonlyArray<number>, lineage = "l-1") => {
@@ -119,7 +119,7 @@ describe("the states of one lock", () => {
     return serials.filter((serial) => files.has(sha256(JSON.stringify(state(serial, lineage)))))
   }
 
-  it.live("are kept up to the last five, those of the lock before beside them", () =>
+  it.live("are kept up to the last five, however often it locks, those of the stage before beside them", () =>
     Effect.gen(function*() {
       const run = yield* applying()
       yield* run.applier.lock("a")
@@ -127,9 +127,30 @@ describe("the states of one lock", () => {
       expect(storedOf(run.made, [1, 2, 3, 4, 5, 6, 7])).toEqual([3, 4, 5, 6, 7])
       yield* run.applier.unlock("a")
       yield* run.applier.lock("a")
-      yield* pushed(8, 13, run, 2)
-      expect(storedOf(run.made, [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13])).toEqual([3, 4, 5, 6, 7, 9, 10, 11, 12, 13])
-      expect((yield* ask(run.address, userToken)).json.serial).toBe(13)
+      yield* pushed(8, 10, run, 2)
+      expect(storedOf(run.made, [3, 4, 5, 6, 7, 8, 9, 10])).toEqual([6, 7, 8, 9, 10])
+      yield* run.applier.unlock("a")
+      yield* run.applier.result(succeeded({ statePushed: true }))
+      yield* person(run.url).start("demo", { "auto-apply": true })
+      yield* planWith(run.url)
+      const next = { ...run, applier: worker(run.url, yield* agent(run.url).take) }
+      yield* next.applier.lock("a")
+      yield* pushed(11, 16, next, 3)
+      expect(storedOf(run.made, [5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16])).toEqual([6, 7, 8, 9, 10, 12, 13, 14, 15, 16])
+      expect((yield* ask(run.address, userToken)).json.serial).toBe(16)
+    }))
+
+  it.live("of a person are those of one lock", () =>
+    Effect.gen(function*() {
+      const made = yield* directory
+      const address = `${yield* serve(made)}/api/state/v1/workspaces/demo`
+      const push = (serial: number, lock: string) => Effect.map(ask(`${address}?ID=${lock}`, userToken, "POST", state(serial)), ({ status }) => expect(status).toBe(204))
+      for (const [lock, serials] of [["a", [1, 2, 3, 4, 5, 6]], ["b", [7, 8]]] as const) {
+        yield* ask(address, userToken, "PUT", { ID: lock })
+        for (const serial of serials) yield* push(serial, lock)
+        yield* ask(address, userToken, "DELETE", { ID: lock })
+      }
+      expect(storedOf(made, [1, 2, 3, 4, 5, 6, 7, 8])).toEqual([2, 3, 4, 5, 6, 7, 8])
     }))
 
   it.live("go from the disk only where nothing else has the same bytes", () =>

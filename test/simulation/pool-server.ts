@@ -53,7 +53,7 @@ const blobsIn = (files: Map<string, Uint8Array>) => Layer.succeed(Blobs, {
   remove: (sha256) => Effect.sync(() => void files.delete(sha256)),
   stream: () => { throw new Error("the simulation streams no file") },
   about: () => Effect.succeed(Option.some({ storedAt: 0, sizeBytes: 0 })),
-  head: unused, sizeBytes: unused, all: Stream.empty, probe: Effect.void
+  head: unused, check: unused, sizeBytes: unused, all: Stream.empty, probe: Effect.void
 })
 
 const stores = Layer.mergeAll(Assignments.layer, StageStates.layer, StateRescue.layer).pipe(
@@ -211,8 +211,8 @@ export class PoolServer {
       result: (result: StageResult) => ask("the result", Effect.flatMap(stageThat(({ endedAt, result }) => Effect.succeed(endedAt === null || result !== null)), (found) =>
         Effect.flatMap(Assignments, (_) => _.end(found.id, Option.some(taskUid), result)))),
       states: {
-        state: ask("the state", states((_, stage) => _.read(stage))).pipe(
-          Effect.map(({ bytes }) => Option.some(bytes)),
+        state: ask("the state", Effect.flatMap(states((_, stage) => _.current(stage)), (version) => Effect.flatMap(StateVersions, (_) => _.read(version)))).pipe(
+          Effect.map(Option.some),
           Effect.catchTag("Declined", (error) => error.status === 404 ? Effect.succeedNone : Effect.fail(error))
         ),
         lockState: (info) => ask("the lock", Effect.map(states((_, stage) => _.lock(stage, info)), (epoch) => ({ id: info.ID, epoch }))),
