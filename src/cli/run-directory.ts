@@ -12,7 +12,7 @@ import { onInterrupt } from "./interrupt.ts"
 import type { GivenVariable } from "./run-variables.ts"
 import { Screen } from "./screen.ts"
 import { type NewRun, type Output, ServerClient } from "./server-client.ts"
-import { applySummary, approvalHint, failure, nextSteps, outputLines, planSummary, size, type Step } from "./summary.ts"
+import { applySummary, approvalHint, failure, nextSteps, outputLines, planSummary, size } from "./summary.ts"
 
 export interface RunRequest {
   readonly directory: string
