@@ -4,11 +4,6 @@
 import { Option, Predicate, Schema } from "effect"
 import { quoted } from "./hcl.ts"
 
-const Instance = Schema.Struct({
-  index_key: Schema.optionalKey(Schema.NullOr(Schema.Union([Schema.String, Schema.Number]))),
-  attributes: Schema.optionalKey(Schema.Unknown),
-  status: Schema.optionalKey(Schema.String)
-})
 const State = Schema.Struct({
   version: Schema.Literal(4),
   resources: Schema.Array(Schema.Struct({
@@ -16,7 +11,7 @@ const State = Schema.Struct({
     mode: Schema.String,
     type: Schema.String,
     name: Schema.String,
-    instances: Schema.Array(Instance)
+    instances: Schema.Array(Schema.Unknown)
   }))
 })
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(State))
@@ -25,22 +20,28 @@ const decodeEncrypted = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.
 /** By the engine itself, which leaves only serial and lineage to be read. */
 export const isEncrypted = (text: string): boolean => Option.isSome(decodeEncrypted(text))
 
-type StateObject = Pick<typeof Instance.Type, "attributes" | "status">
+/** Every object at an address, as JSON has it: the current one, and those that wait to be destroyed. */
+export type StateObjects = ReadonlyMap<string, ReadonlyArray<unknown>>
 
-/** Every object at an address: the current one, and those that wait to be destroyed. */
-export type StateObjects = ReadonlyMap<string, ReadonlyArray<StateObject>>
-
-const indexOf = ({ index_key: key }: typeof Instance.Type): string => key === undefined || key === null ? "" : typeof key === "number" ? `[${key}]` : `[${quoted(key)}]`
+/** As it ends the address; nothing of what is no instance. Read without a schema, which takes five times as long: a hostile engine may write a million of them, and the server looks at them while all others wait. */
+const indexOf = (instance: unknown): string | undefined => {
+  if (!Predicate.isObject(instance)) return undefined
+  const key = Predicate.hasProperty(instance, "index_key") ? instance.index_key : null
+  if (key === null) return ""
+  return typeof key === "number" ? `[${key}]` : typeof key === "string" ? `[${quoted(key)}]` : undefined
+}
 
 export const stateObjects = (text: string): StateObjects => {
-  const found = new Map<string, Array<StateObject>>()
+  const found = new Map<string, Array<unknown>>()
   for (const { instances, mode, module, name, type } of Option.getOrUndefined(decode(text))?.resources ?? []) {
     if (mode !== "managed") continue
     for (const instance of instances) {
-      const address = `${module === undefined || module === "" ? "" : `${module}.`}${type}.${name}${indexOf(instance)}`
+      const index = indexOf(instance)
+      if (index === undefined) return new Map()
+      const address = `${module === undefined || module === "" ? "" : `${module}.`}${type}.${name}${index}`
       const here = found.get(address)
       if (here === undefined) found.set(address, [instance])
-      else here.push(instance) // in place: a hostile engine may have all of its instances at one address
+      else here.push(instance) // in place, since all of them may be at one address
     }
   }
   return found
@@ -48,7 +49,9 @@ export const stateObjects = (text: string): StateObjects => {
 
 /** Is there an object at the address with that id? Without an id the address has to do. */
 export const hasObject = (objects: StateObjects, address: string, idKey: string | undefined, id: string | undefined): boolean =>
-  (objects.get(address) ?? []).some(({ attributes }) => idKey === undefined || id === undefined || (Predicate.hasProperty(attributes, idKey) && attributes[idKey] === id))
+  (objects.get(address) ?? []).some((object) =>
+    idKey === undefined || id === undefined || (Predicate.hasProperty(object, "attributes") && Predicate.hasProperty(object.attributes, idKey) && object.attributes[idKey] === id))
 
 /** Is there what a failed creation left? The engine marks it. */
-export const hasTainted = (objects: StateObjects, address: string): boolean => (objects.get(address) ?? []).some(({ status }) => status === "tainted")
+export const hasTainted = (objects: StateObjects, address: string): boolean =>
+  (objects.get(address) ?? []).some((object) => Predicate.hasProperty(object, "status") && object.status === "tainted")

@@ -1,6 +1,6 @@
 // A journal held against the stored state: everything that was made is in one of the two.
 import { describe, expect, it } from "@effect/vitest"
-import { Arbitrary, Option, Schema } from "effect"
+import { Arbitrary, Option, Predicate, Schema } from "effect"
 import { closing, plannedEntries } from "../../src/core/journal.ts"
 import { endedInOrder, needRescue, stageEffects } from "../../src/core/stage-effects.ts"
 import { stateObjects } from "../../src/core/state-objects.ts"
@@ -95,7 +95,7 @@ describe("stageEffects", () => {
     const saved = stored([...worlds[Math.min(storesAt, end)] ?? []])
     const { unsaved } = outcome(journal.slice(0, end), saved)
     for (const [address, id] of exists) {
-      const inState = saved.get(address)?.some(({ attributes }) => JSON.stringify(attributes) === JSON.stringify({ id })) === true
+      const inState = saved.get(address)?.some((object) => Predicate.hasProperty(object, "attributes") && JSON.stringify(object.attributes) === JSON.stringify({ id })) === true
       expect(inState !== unsaved.includes(`${address}=${id}`)).toBe(true)
     }
     for (const name of unsaved) expect([...exists].map(([address, id]) => `${address}=${id}`)).toContain(name)
@@ -131,7 +131,7 @@ describe("stageEffects of an apply that went on unseen", () => {
     const planned = numbered(plannedEntries(Option.some(resources.map(({ before }, at) => ({ address: `t.a${at}`, replaces: before })))))
     const { unknown, unsaved, unseen = [] } = stageEffects(numbered(journal.slice(0, Math.min(heardTo, end))), saved, false, namedLimit.run, planned)
     for (const [address, id] of flat(worlds[end])) {
-      const inState = saved.get(address)?.some(({ attributes }) => JSON.stringify(attributes) === JSON.stringify({ id })) === true
+      const inState = saved.get(address)?.some((object) => Predicate.hasProperty(object, "attributes") && JSON.stringify(object.attributes) === JSON.stringify({ id })) === true
       const named = unsaved.some((_) => _.address === address && _.id === id) || [...unknown, ...unseen].some((_) => _.address === address)
       expect(inState || named, `${address} with ${id}`).toBe(true)
     }

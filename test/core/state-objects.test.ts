@@ -26,7 +26,7 @@ describe("stateObjects", () => {
     expect(hasTainted(state(resource({ instances: [{ status: "tainted", attributes: { id: "1" } }] })), "time_sleep.a")).toBe(true)
     expect(hasTainted(state(resource({})), "time_sleep.a")).toBe(false)
   })
-  it.each(["", "null", "{}", `{"version":3,"modules":[]}`, `{"version":4,"resources":{}}`])("has nothing of %s", (text) => expect(stateObjects(text).size).toBe(0))
+  it.each(["", "null", "{}", `{"version":3,"modules":[]}`, `{"version":4,"resources":{}}`, ...["[]", "7", `{"index_key":{}}`].map((instance) => `{"version":4,"resources":[{"mode":"managed","type":"a","name":"b","instances":[{},${instance}]}]}`)])("has nothing of %s", (text) => expect(stateObjects(text).size).toBe(0))
   it.each([
     [`{"serial":1,"lineage":"l","meta":{},"encrypted_data":"krIj","encryption_version":"v0"}`, true],
     [`{"version":4,"serial":1,"lineage":"l","resources":[]}`, false],
