@@ -1,8 +1,8 @@
 // Plans that are kept on a claim between their stages, for tasks without a pool: one file each, named by its digest, in a folder for each workspace.
-// Always holds: a name is only there once all its bytes are on the disk; what is taken is checked against the digest before any of it is used.
+// Always holds: a name is only there once all its bytes are on the disk; what is taken is a file of its own, and checked against the digest before any of it is used.
 // Used by worker/own-backing.ts.
 import { randomBytes } from "node:crypto"
-import { copyFileSync, createReadStream, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs"
+import { copyFileSync, createReadStream, existsSync, linkSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Clock, Effect, Option, Stream } from "effect"
 import type { Sha256, WorkspaceName } from "../schema/names.ts"
@@ -11,7 +11,8 @@ import { archiveLimitBytes, planLimitBytes } from "../schema/task-api.ts"
 import { archiveFile } from "./archive-url.ts"
 import { unpack } from "./archive.ts"
 import { save } from "./download.ts"
-import type { Segments } from "./folder.ts"
+import { inside } from "./fifo.ts"
+import { openFile, openFolder, readFile, type Segments } from "./folder.ts"
 import { packPlan, unpackConfiguration, unpackPlan } from "./saved-plan.ts"
 import { Settings } from "./settings.ts"
 import { invalid, StageFailed, volumeTrouble } from "./stage-failed.ts"
@@ -37,11 +38,19 @@ const keyBytes = 32
 
 const trouble = volumeTrouble("the claim of the plan", "make it larger, or remove plans from it that nobody will apply")
 
-const folderOf = Effect.fnUntraced(function*(workspace: WorkspaceName) {
+const claimOf = Effect.gen(function*() {
   const { plansDirectory } = yield* Settings
-  return yield* Effect.mapError(Effect.fromOption(plansDirectory), () => invalid("The Pod has no mount for the claim of the plan; let the controller make it anew.")).pipe(
-    Effect.map((directory) => join(directory, workspace))
-  )
+  return yield* Effect.mapError(Effect.fromOption(plansDirectory), () => invalid("The Pod has no mount for the claim of the plan; let the controller make it anew."))
+})
+
+/** Descriptor of the claim, to read from. Nobody but workers should write there, but nothing keeps another task from mounting the claim in its runner. */
+const openClaim = Effect.flatMap(claimOf, openFolder)
+
+/** The folder of the workspace, made if it is missing; its path is that of an open descriptor, so no link in its place leads elsewhere. */
+const folderOf = Effect.fnUntraced(function*(workspace: WorkspaceName) {
+  const path = join(yield* claimOf, workspace)
+  yield* Effect.try({ try: () => mkdirSync(path, { recursive: true }), catch: trouble })
+  return inside(yield* openFolder(path), ".")
 })
 
 /** Each for itself: one that cannot go keeps no plan from being kept. */
@@ -71,7 +80,6 @@ const makeRoom = (folder: string, now: number): number => {
 
 /** The newest by its time too, whatever the clocks of the nodes that kept the others. */
 const store = (from: string, folder: string, name: string, now: number): void => {
-  mkdirSync(folder, { recursive: true })
   const newest = makeRoom(folder, now)
   putWhole(join(folder, name), (aside) => {
     copyFileSync(from, aside)
@@ -82,7 +90,6 @@ const store = (from: string, folder: string, name: string, now: number): void =>
 
 /** A key that all Pods of the workspace agree on, whichever of them makes it. */
 const makeKey = (folder: string): void => {
-  mkdirSync(folder, { recursive: true })
   const aside = join(folder, `.${keyName}.${randomBytes(8).toString("hex")}`)
   try {
     writeFileSync(aside, randomBytes(keyBytes), { mode: 0o600, flush: true })
@@ -97,18 +104,16 @@ const makeKey = (folder: string): void => {
 
 /** What the variables of the workspace's plans are sealed with; only a plan may make it. */
 export const sealingKey = Effect.fn("KeptPlan.key")(function*(workspace: WorkspaceName, mayMake: boolean) {
-  const folder = yield* folderOf(workspace)
-  const file = join(folder, keyName)
-  const key = yield* Effect.try({
-    try: () => {
-      if (mayMake && !existsSync(file)) makeKey(folder)
-      return existsSync(file) ? readFileSync(file) : undefined
-    },
-    catch: trouble
-  })
-  if (key?.length === keyBytes) return key
+  const read = readFile(yield* openClaim, [workspace, keyName], keyBytes)
+  const found = yield* read
+  if (Option.isNone(found) && mayMake) {
+    const folder = yield* folderOf(workspace)
+    yield* Effect.try({ try: () => makeKey(folder), catch: trouble })
+  }
+  const key = Option.isSome(found) ? found : yield* read
+  if (Option.isSome(key) && key.value.length === keyBytes) return key.value
   return yield* new StageFailed({ reason: "DigestMismatch", message: `The claim has no key ${workspace}/${keyName} any more, which the variables of its plans were sealed with; remove what is left of it and plan again.` })
-})
+}, Effect.scoped)
 
 /** Packs what the engine planned, together with the archive that it was planned from; gives the digest that an approval names. */
 export const keepPlan = (workspace: WorkspaceName) =>
@@ -120,19 +125,20 @@ export const keepPlan = (workspace: WorkspaceName) =>
     const now = yield* Clock.currentTimeMillis
     yield* Effect.try({ try: () => store(file, folder, `${sha256}${suffix}`, now), catch: trouble })
     return sha256
-  })
+  }, Effect.scoped)
 
 /** Brings the configuration that was planned, out of the kept plan. */
 export const bringPlannedSource = (workspace: WorkspaceName, sha256: Sha256) =>
   Effect.fn("KeptPlan.source")(function*(root: number) {
     const { privateDirectory } = yield* Settings
-    const kept = join(yield* folderOf(workspace), `${sha256}${suffix}`)
-    if (!existsSync(kept)) return yield* invalid(`The claim has no plan ${sha256} of workspace ${workspace}; plan again, and approve that plan.`)
+    const kept = yield* openFile(yield* openClaim, [workspace, `${sha256}${suffix}`])
+    if (Option.isNone(kept)) return yield* invalid(`The claim has no plan ${sha256} of workspace ${workspace}; plan again, and approve that plan.`)
     const [file, archive] = [join(privateDirectory, planFile), join(privateDirectory, archiveFile)]
-    yield* save(Stream.fromAsyncIterable(createReadStream(kept), trouble), file, { what: "the saved plan", sha256, limitBytes })
+    // Opened once more by its descriptor, so that the stream closes its own.
+    yield* save(Stream.fromAsyncIterable(createReadStream(`/proc/self/fd/${kept.value.fd}`), trouble), file, { what: "the saved plan", sha256, limitBytes })
     yield* unpackConfiguration(file, archive)
     yield* unpack(archive, root)
-  })
+  }, Effect.scoped)
 
 /** After its source: the plan itself, and the lock file that it was made with; gives its seal. */
 export const bringKeptPlan = Effect.fn("KeptPlan.bring")(function*({ directory, root }: Place) {

@@ -26,3 +26,14 @@ describe("a phase and a reason that only a newer version knows", () => {
   it("are read as they are, so that no task vanishes on the way back to this one", () => expect(Schema.decodeUnknownSync(AgentTask)(task).status).toEqual(status))
   it.each([{ phase: "Moonlit" }, { reason: "Moonstruck" }])("are not in the lists that the API server keeps to: %j", (status) => expect(Schema.is(WritableStatus)(status)).toBe(false))
 })
+
+describe("the claim of a plan", () => {
+  const mounting = (claimName: string) => ({ workspace: "demo", jobTemplate: { volumeClaims: [{ claimName: "state", mountPath: "/state" }, { claimName, mountPath: "/more" }] } })
+  it.each([
+    { given: "a plan that is kept", spec: { stage: "plan", source: { archive: { url: "https://example.com/a.tar.gz", sha256: "a".repeat(64) } }, savePlan: { claimName: "plans" } } },
+    { given: "an apply of it", spec: { stage: "apply", source: { savedPlan: { claimName: "plans", sha256: "a".repeat(64) } } } }
+  ])("is not mounted in the runner of $given, which would have the key of its seal", ({ spec }) => {
+    expect(Schema.is(AgentTaskSpec)({ ...spec, ...mounting("plans") })).toBe(false)
+    expect(Schema.is(AgentTaskSpec)({ ...spec, ...mounting("other") })).toBe(true)
+  })
+})

@@ -1,5 +1,6 @@
 // Plans on a claim, from the Pod that made one to the Pod that applies it: whole, with its configuration, or not at all.
 import { describe, expect, it } from "@effect/vitest"
+import { execFileSync } from "node:child_process"
 import { Effect, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs"
@@ -60,6 +61,41 @@ describe("the key that variables are sealed with", () => {
       const claim = yield* directoryOf("claim")
       expect(yield* Effect.flip(keyOn(claim, false))).toMatchObject({ reason: "DigestMismatch", message: expect.stringContaining("has no key demo/seal.key any more") })
       expect(readdirSync(claim)).toEqual([])
+    }))
+})
+
+/** What a runner leaves on a claim that it mounts, though only workers should. */
+const plantings: ReadonlyArray<{ readonly kind: string; readonly plant: (path: string, elsewhere: string) => void }> = [
+  { kind: "a named pipe", plant: (path) => void execFileSync("mkfifo", [path]) },
+  { kind: "a link", plant: (path, elsewhere) => symlinkSync(elsewhere, path) },
+  { kind: "a directory", plant: (path) => mkdirSync(path) }
+]
+
+describe("a claim that a runner has written to", () => {
+  it.effect.each(plantings)("holds up no worker by $kind in the place of the key", ({ plant }) =>
+    Effect.gen(function*() {
+      const [claim, elsewhere] = [yield* directoryOf("claim"), join(yield* directoryOf("elsewhere"), "key")]
+      writeFileSync(elsewhere, "k".repeat(32))
+      mkdirSync(join(claim, "demo"))
+      plant(join(claim, "demo/seal.key"), elsewhere)
+      for (const mayMake of [true, false]) expect(yield* Effect.flip(keyOn(claim, mayMake))).toMatchObject({ reason: "DigestMismatch", message: expect.stringContaining("has no key demo/seal.key any more") })
+    }))
+
+  it.effect.each(plantings)("holds up no worker by $kind in the place of a plan", ({ plant }) =>
+    Effect.gen(function*() {
+      const [claim, digest] = [yield* directoryOf("claim"), Sha256.make("b".repeat(64))]
+      mkdirSync(join(claim, "demo"))
+      plant(join(claim, "demo", `${digest}.tar`), "/etc/hostname")
+      expect(yield* Effect.flip(applied(claim, digest))).toMatchObject({ reason: "InvalidConfiguration", message: expect.stringContaining(`has no plan ${digest}`) })
+    }))
+
+  it.effect("leads no worker elsewhere by a link in the place of the folder", () =>
+    Effect.gen(function*() {
+      const [claim, elsewhere] = [yield* directoryOf("claim"), yield* directoryOf("elsewhere")]
+      symlinkSync(elsewhere, join(claim, "demo"))
+      expect(yield* Effect.flip(keyOn(claim, true))).toMatchObject({ reason: "InvalidConfiguration" })
+      expect(yield* Effect.flip(planned(claim))).toMatchObject({ reason: "InvalidConfiguration" })
+      expect(readdirSync(elsewhere)).toEqual([])
     }))
 })
 
