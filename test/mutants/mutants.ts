@@ -24,6 +24,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   // what happens next
   { name: "all starts of one second are looked at again at once", file: "src/core/response.ts", from: " + spreadMillis(_.observed.task.metadata.uid)", to: "", test: "core/plan.test.ts" },
   { name: "a Job that nobody saw is there for ever", file: "src/controller/cache.ts", from: "    fresh.delete(uid)\n    goneJobs", to: "    goneJobs", test: "controller/cache.test.ts" },
+  { name: "a Job that the API server does not have stays until a watch tells of it", file: "src/controller/observe.ts", from: "world.missed(task.metadata.uid, uid)", to: "undefined", test: "controller/observe.test.ts" },
   { name: "what is past the history limit stays until it is looked at again", file: "src/controller/mirror.ts", from: "Option.exists(before, (_) => !mayExpire(_)) ?", to: "Option.isNone(before) ?", test: schedules },
   { name: "the newest Pod is the one heard of last", file: "src/controller/observe.ts", from: "Array.sortWith(ofJob, ({ createdAt }) => createdAt, Order.String)", to: "[...ofJob]", test: "controller/observe.test.ts" },
   { name: "a claimed stage counts as unclaimed", file: situation, from: "task.status.claim !== undefined\nconst jobThere", to: "task.status.claim === null\nconst jobThere", test: laws },
@@ -49,6 +50,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   { name: "a workspace takes all slots", file: admit, from: " || (perWorkspace.get(task.workspace) ?? 0) >= limits.perWorkspace", to: "", test: "core/admit.test.ts" },
   { name: "workspaces take no turns", file: admit, from: "a.round - b.round || ", to: "", test: "core/admit.test.ts" },
   { name: "two that wait for a workspace overtake each other", file: admit, from: "if (mutates(task.stage) && holder === undefined) changing.set", to: "if (task.name === \"\") changing.set", test: "core/admit.test.ts" },
+  { name: "who is shut out of its workspace takes a slot while it asks", file: admit, from: "if (holder === undefined && task.shutOut)", to: "if (task.shutOut && task.name === \"\")", test: "core/admit.test.ts" },
   { name: "another's workspace is one's own", file: "src/core/workspace-lease.ts", from: "holder === self ?", to: "holder !== \"\" ?", test: "core/workspace-lease.test.ts" },
   { name: "the holder of a workspace is over as soon as its task is gone, its Pods not asked about", file: "src/controller/observe.ts", from: "(yield* hasPods(namespace, uid)) ? Option.some(name)", to: "(yield* hasPods(namespace, uid)) ? Option.none()", test: schedules },
   { name: "a Pod that the cache lacks is not looked up", file: "src/controller/observe.ts", from: "{ ...nothing, pods: Option.some(Option.toArray(yield* livePod(task))) }", to: "nothing", test: "controller/observe.test.ts" },
