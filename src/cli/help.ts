@@ -18,14 +18,25 @@ const invalid = ({ expected, kind, option, value }: CliError.InvalidValue): stri
   return `${kind === "flag" ? `--${option}` : option} cannot be ${JSON.stringify(value)}: ${allowed(expected)}`
 }
 
+const isValuesFile = (word: string) => /\.ya?ml$/u.test(word)
+
+/** A values file needs its flag, where there is one. */
+const tooMany = (words: ReadonlyArray<string>, flags: HelpDoc.HelpDoc["flags"]): string => {
+  const files = flags.some(({ name }) => name === "values") && words.every(isValuesFile) ? words : []
+  return [
+    `${words.map((word) => JSON.stringify(word)).join(" and ")} ${words.length === 1 ? "is one argument" : `are ${words.length} arguments`} too many`,
+    ...(files.length === 0 ? [] : [`did you mean ${files.map((file) => `-f ${file}`).join(" ")}?`])
+  ].join("; ")
+}
+
 /** A mistake in one sentence. */
-const mistake = (error: CliError.NonShowHelpErrors): string => {
+const mistake = (error: CliError.NonShowHelpErrors, flags: HelpDoc.HelpDoc["flags"]): string => {
   switch (error._tag) {
     case "UnknownSubcommand": return `There is no command ${JSON.stringify(error.subcommand)}${suggestion(error.suggestions)}`
     case "UnrecognizedOption": return `There is no flag ${error.option}${suggestion(error.suggestions)}`
     case "MissingArgument": return `${error.argument} is missing`
     case "MissingOption": return `--${error.option} is missing`
-    case "UnexpectedArgument": return `${error.arguments.map((argument) => JSON.stringify(argument)).join(", ")} is one argument too many`
+    case "UnexpectedArgument": return tooMany(error.arguments, flags)
     case "InvalidValue": return invalid(error)
     default: return error.message
   }
@@ -56,7 +67,7 @@ export const presenter: CliOutput.Presenter = {
     switch (event._tag) {
       case "Help": return yield* Console.log(formatted(event.helpDoc, (yield* TerminalCapabilities.TerminalCapabilities).canColor))
       case "InvalidInvocation": {
-        yield* Effect.forEach(event.errors, (error) => Console.error(`error: ${mistake(error)}`))
+        yield* Effect.forEach(event.errors, (error) => Console.error(`error: ${mistake(error, event.helpDoc.flags)}`))
         return yield* Console.error(seeHelp(event.commandPath))
       }
       case "Version": return yield* Console.log(`${event.name} ${event.version}`)

@@ -2,7 +2,7 @@
 // Used by logs.
 import { Duration, Effect, Option, Schedule } from "effect"
 import type { RunView } from "../schema/run.ts"
-import { NothingThere } from "./failure.ts"
+import { Failed, NothingThere } from "./failure.ts"
 import { follow, followStep, patiently, showLog } from "./follow-run.ts"
 import { Screen } from "./screen.ts"
 import { ServerClient } from "./server-client.ts"
@@ -35,36 +35,46 @@ const decided = Effect.fnUntraced(function*(run: RunView) {
   return yield* patiently(server.run(run.id)).pipe(Effect.repeat({ while: ({ status }) => status === "planned", schedule: Schedule.spaced(lookEvery) }))
 })
 
+/** What was looked at, and whether there was anything to show. */
+interface Shown { readonly run: RunView; readonly any: boolean }
+
 const followAll = Effect.fnUntraced(function*(run: RunView, steps: ReadonlyArray<Step>) {
   const screen = yield* Screen
-  let now = run
+  let now: Shown = { run, any: false }
   for (const step of steps) {
-    if (step === "apply") now = yield* decided(now)
-    if (step === "apply" && now.timestamps.confirmed === undefined) return now
-    now = yield* followStep(run.id, follow(step, screen.colours))
+    if (step === "apply") now = { ...now, run: yield* decided(now.run) }
+    if (step === "apply" && now.run.timestamps.confirmed === undefined) return now
+    const followed = follow(step, screen.colours)
+    now = { run: yield* followStep(run.id, followed), any: now.any || followed.begun }
   }
   return now
 })
 
 const showAll = Effect.fnUntraced(function*(run: RunView, steps: ReadonlyArray<Step>) {
   const screen = yield* Screen
+  let any = false
   for (const step of steps) {
     const stage = stageOf(run, step)
     if (stage === undefined) continue
     const followed = follow(step, screen.colours)
     yield* showLog(followed, stage.logUrl, 0)
     yield* screen.text(followed.text.rest())
+    any ||= followed.begun
   }
+  return { run, any } satisfies Shown
 })
 
-/** Shows the log; says so when there is none yet. */
+/** Shows the log; says so when there is none yet, and fails when there will be none. */
 export const showRunLog = Effect.fn("showRunLog")(function*({ follow, run: id, step, workspace }: LogRequest) {
   const screen = yield* Screen
   const server = yield* ServerClient
-  const run = yield* Option.match(id, { onNone: () => newest(workspace), onSome: server.run })
+  const asked = yield* Option.match(id, { onNone: () => newest(workspace), onSome: server.run })
   const steps = Option.match(step, { onNone: () => ["plan", "apply"] as const, onSome: (step) => [step] })
-  const missing = steps.every((step) => stageOf(run, step) === undefined)
-  if (follow) yield* followAll(run, steps)
-  else if (missing) yield* screen.line(`${run.id} has no ${Option.getOrElse(step, () => "plan")} log yet. ${waiting(run, "plan")}`)
-  else yield* showAll(run, steps)
+  const { any, run } = yield* follow ? followAll(asked, steps) : showAll(asked, steps)
+  if (any) return
+  if (run.final) {
+    const why = run.removedAt === undefined ? `nothing was written to it, and the run is ${run.status.replaceAll("_", " ")}` : "it was removed, as the run is old"
+    return yield* new Failed({ message: `${run.id} has no ${Option.match(step, { onNone: () => "", onSome: (step) => `${step} ` })}log: ${why}; see agent-job get ${run.id}.` })
+  }
+  yield* screen.line(`${run.id} has no ${Option.getOrElse(step, () => "plan")} log yet. ${waiting(run, "plan")}`)
 })

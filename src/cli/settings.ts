@@ -69,6 +69,9 @@ const noServer = new BadInput({
   message: "No server is named; set AGENT_JOB_URL or --url, such as http://127.0.0.1:8080 (after `make run`: eval \"$(make -s env)\")."
 })
 
+/** What no header can carry, such as a line break. */
+const isUnusable = (token: Redacted.Redacted) => /[^\t\u0020-\u007e\u0080-\u00ff]/u.test(Redacted.value(token))
+
 const tokenOf = (path: string) =>
   FileSystem.FileSystem.use((files) => files.readFileString(path)).pipe(
     Effect.mapError(() => new BadInput({ message: `Cannot read the token file ${path}; check its name and that you may read it.` })),
@@ -84,5 +87,9 @@ export const connection = Effect.fn("connection")(function*({ tokenFile, url }: 
   const given = Option.orElse(url, () => environment.url)
   if (Option.isNone(given)) return yield* noServer
   const token = Option.isSome(tokenFile) ? Option.some(yield* tokenOf(tokenFile.value)) : environment.token
+  if (Option.exists(token, isUnusable)) {
+    const place = Option.match(tokenFile, { onNone: () => "AGENT_JOB_TOKEN", onSome: (path) => `The token file ${path}` })
+    return yield* new BadInput({ message: `${place} has a line break or another character that no token can have; let it have the token alone.` })
+  }
   return { url: yield* checkedUrl(given.value), token } satisfies Connection
 })

@@ -27,6 +27,10 @@ describe("what is typed wrong", () => {
     { args: ["run", ".", "--var", "x"], said: "error: --var cannot be \"x\": --var takes key=value, not \"x\"\nSee: agent-job run --help" },
     { args: ["run", ".", "-o", "xml"], said: "error: --output cannot be \"xml\": \"text\" | \"json\"\nSee: agent-job run --help" },
     { args: ["run", "a", "b"], said: "error: \"b\" is one argument too many\nSee: agent-job run --help" },
+    { args: ["run", "a", "b", "c"], said: "error: \"b\" and \"c\" are 2 arguments too many\nSee: agent-job run --help" },
+    { args: ["render", "ok.yaml"], said: "error: \"ok.yaml\" is one argument too many; did you mean -f ok.yaml?\nSee: agent-job render --help" },
+    { args: ["config", "validate", "a.yaml", "b.yml"], said: "error: \"a.yaml\" and \"b.yml\" are 2 arguments too many; did you mean -f a.yaml -f b.yml?\nSee: agent-job config validate --help" },
+    { args: ["render", "ok"], said: "error: \"ok\" is one argument too many\nSee: agent-job render --help" },
     { args: ["run", ".", "--plan-only", "--auto-approve"], said: "error: --plan-only and --auto-approve exclude each other; give one of them." },
     { args: ["run", ".", "--url", "localhost:8080"], said: "error: \"localhost:8080\" is not the address of a server; write it like http://127.0.0.1:8080." },
     { args: ["run", "."], said: "error: No server is named; set AGENT_JOB_URL or --url, such as http://127.0.0.1:8080 (after `make run`: eval \"$(make -s env)\")." },
@@ -81,6 +85,18 @@ describe("an approval", () => {
       const shown = sha256("the plan").slice(0, 12)
       expect(yield* approve("--seal", shown)).toMatchObject({ code: 0, said: "" })
       expect((yield* person(url).view(id)).approval?.seal).toBe(sha256("the plan"))
+    }))
+})
+
+describe("a token with a line break", () => {
+  it.effect("is told by where it is from, and not shown", () =>
+    Effect.gen(function*() {
+      const directory = yield* Effect.acquireRelease(Effect.sync(() => mkdtempSync(join(tmpdir(), "token-"))), (made) => Effect.sync(() => rmSync(made, { recursive: true })))
+      const file = join(directory, "token")
+      writeFileSync(file, "hun\nter2\n")
+      const says = "has a line break or another character that no token can have; let it have the token alone."
+      expect(yield* typed({ AGENT_JOB_URL: nobody, AGENT_JOB_TOKEN: "hun\nter2" }, "get", "runs")).toEqual({ code: 2, out: "", said: `error: AGENT_JOB_TOKEN ${says}` })
+      expect(yield* typed({ AGENT_JOB_URL: nobody }, "get", "runs", "--token-file", file)).toEqual({ code: 2, out: "", said: `error: The token file ${file} ${says}` })
     }))
 })
 

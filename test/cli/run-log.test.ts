@@ -51,6 +51,25 @@ describe("the log of a run", () => {
       expect(screen.transcript()).toBe(`${second} has no plan log yet. The run ${first} holds the workspace and is pending\n`)
     }))
 
+  it.live.each([false, true])("of a run that ended before anything ran is missed in a sentence (followed: %s)", (follow) =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      const id = yield* person(url).start("demo")
+      yield* person(url).act(id, "cancel")
+      const screen = toldScreen()
+      expect(yield* Effect.flip(logOf(url, screen, asked({ follow })))).toMatchObject({ _tag: "Failed", message: `${id} has no log: nothing was written to it, and the run is canceled; see agent-job get ${id}.` })
+      expect(screen.transcript()).toBe("")
+    }))
+
+  it.live("of an apply that never was is missed in a sentence", () =>
+    Effect.gen(function*() {
+      const url = yield* Effect.flatMap(directory, serve)
+      yield* playing(url, quickstart)
+      const id = yield* person(url).start("demo", { "plan-only": true })
+      yield* until(url, id, "planned_and_finished")
+      expect((yield* Effect.flip(logOf(url, toldScreen(), asked({ step: Option.some("apply") })))).message).toBe(`${id} has no apply log: nothing was written to it, and the run is planned and finished; see agent-job get ${id}.`)
+    }))
+
   it.live("followed goes on through the decision to the end", () =>
     Effect.gen(function*() {
       const url = yield* Effect.flatMap(directory, serve)
