@@ -36,7 +36,7 @@ progress() {
 # step WHAT COMMAND...: runs it with its output in a log; if it fails, shows why and stops the script.
 step() { try_step "$@" || exit; }
 
-# packages [--no-cluster]: the step that scripts begin with, as scripts/packages; those that a script calls have them then.
+# packages --no-cluster|--with-cluster: the step that scripts begin with, as scripts/packages; those that a script calls have them then.
 packages() {
 	[[ -n ${HAVE_PACKAGES:-} ]] || step "packages" scripts/packages "$@"
 	export HAVE_PACKAGES=yes
