@@ -7,6 +7,7 @@ import { Schema } from "effect"
 export type Word =
   | "address-too-long"
   | "already-uploaded"
+  | "another-upload"
   | "bad-request"
   | "busy"
   | "changed"

@@ -110,10 +110,12 @@ const make = Effect.gen(function*() {
     return yield* conflict("rescue-pending", `An earlier stage left the state of ${workspace} in doubt, so nothing was applied; settle it with \`agent-job state rescue ${workspace}\`, then start the run again.`)
   })
 
-  /** Final, and may be repeated by the same task; for a stage that is over it is success too, the feed of cancellations says the rest. */
+  /** Final, and may be repeated by the same task; for a stage that is over it is success too, the feed of cancellations says the rest, also where another agent, which made no task, has had the last word. */
   const acknowledge = Effect.fn("Assignments.acknowledge")((id: string, taskUid: string) =>
     sql.withTransaction(Effect.gen(function*() {
+      const before = yield* stages.get(id)
       const stage = yield* take(id, Option.some(taskUid))
+      if (before.taskUid === null && stage.result !== null) yield* stages.cancelLate(id)
       if (stage.acknowledgedAt !== null || stage.endedAt !== null) return
       yield* withoutDoubt(stage)
       yield* sql`UPDATE stages SET acknowledgedAt = ${yield* now} WHERE id = ${id}`
@@ -169,6 +171,13 @@ const make = Effect.gen(function*() {
     return yield* begin(stage.id, taskUid.value)
   })
 
+  /** Since when an agent asks no more; nothing of one that has asked lately. */
+  const silentSince = Effect.fn("Assignments.silentSince")(function*(agent: string) {
+    const lately = DateTime.formatIso(DateTime.makeUnsafe((yield* Clock.currentTimeMillis) - connectedMillis))
+    const silent = yield* row(Schema.Struct({ seenAt: Schema.String }))(sql`SELECT seenAt FROM agents WHERE name = ${agent} AND seenAt <= ${lately}`)
+    return silent?.seenAt
+  })
+
   /** How many agents have asked for work lately. */
   const connected = Effect.gen(function*() {
     const since = DateTime.formatIso(DateTime.makeUnsafe((yield* Clock.currentTimeMillis) - connectedMillis))
@@ -176,7 +185,7 @@ const make = Effect.gen(function*() {
     return count?.n ?? 0
   })
 
-  return { acquire, acknowledge, wait, cancellations, end, byToken, connected }
+  return { acquire, acknowledge, wait, cancellations, end, byToken, silentSince, connected }
 })
 
 export class Assignments extends Context.Service<Assignments>()("agent-job/server/Assignments", { make }) {

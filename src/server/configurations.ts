@@ -1,7 +1,7 @@
 // Configuration versions: an uploaded archive, known by its SHA-256 from then on.
-// Written once: the same archive again is success, another one is refused. It is looked at (gzip, first tar header), never unpacked here.
+// Written once, by one upload at a time: the same archive again is success, another one is refused. It is looked at (gzip, first tar header), never unpacked here.
 // Used by the TFE routes; runs keep the digest.
-import { Context, Effect, Layer, Schema, type Stream } from "effect"
+import { Context, Deferred, Effect, Layer, Schema, type Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { gunzip, constants } from "node:zlib"
 import { Sha256, Timestamp } from "../schema/names.ts"
@@ -9,7 +9,7 @@ import { archiveLimitBytes } from "../schema/task-api.ts"
 import { Blobs } from "./blobs.ts"
 import { row } from "./database.ts"
 import { newId } from "./ids.ts"
-import { conflict, invalid, orNotFound } from "./refused.ts"
+import { conflict, invalid, orNotFound, type Refused } from "./refused.ts"
 import { now } from "./workspaces.ts"
 
 export const ConfigurationVersion = Schema.Struct({
@@ -18,6 +18,7 @@ export const ConfigurationVersion = Schema.Struct({
   speculative: Schema.BooleanFromBit,
   status: Schema.Literals(["pending", "uploaded", "errored"]),
   sha256: Schema.NullOr(Sha256),
+  sizeBytes: Schema.NullOr(Schema.Int),
   createdAt: Timestamp
 })
 export type ConfigurationVersion = typeof ConfigurationVersion.Type
@@ -38,6 +39,9 @@ const isTarHeader = (block: Uint8Array): boolean => {
   return block.every((byte) => byte === 0) || Number.parseInt(stored, 8) === sum
 }
 
+const another = conflict("already-uploaded", "This configuration version has another archive already; create a new version.")
+const replaced = conflict("another-upload", "Another upload of this configuration version has begun, so this one was ended; if both are yours, create a version for each.")
+
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const blobs = yield* Blobs
@@ -57,16 +61,29 @@ const make = Effect.gen(function*() {
   const latest = (workspaceId: string) =>
     one(sql`SELECT * FROM configurationVersions WHERE workspaceId = ${workspaceId} AND status = 'uploaded' AND speculative = 0 ORDER BY seq DESC LIMIT 1`)
 
-  const upload = Effect.fn("Configurations.upload")(function*<E>(id: string, bytes: Stream.Stream<Uint8Array, E>) {
-    yield* get(id)
-    const received = yield* blobs.receive(bytes, { limitBytes: archiveLimitBytes })
+  /** Ended by the next of the same version, so that its link takes the room of one archive, and one whose sender is gone holds up none. */
+  const uploads = new Map<string, Deferred.Deferred<never, Refused>>()
+  const alone = <A, E, R>(id: string, receive: Effect.Effect<A, E, R>) =>
+    Effect.gen(function*() {
+      const ended = yield* Deferred.make<never, Refused>()
+      const before = uploads.get(id)
+      uploads.set(id, ended)
+      if (before !== undefined) yield* Deferred.fail(before, replaced)
+      return yield* Effect.raceFirst(receive, Deferred.await(ended)).pipe(Effect.ensuring(Effect.sync(() => uploads.get(id) === ended && uploads.delete(id))))
+    })
+
+  /** `saidBytes`: how long it is, if that is known before. */
+  const upload = Effect.fn("Configurations.upload")(function*<E>(id: string, bytes: Stream.Stream<Uint8Array, E>, saidBytes?: number) {
+    const { sizeBytes: storedBytes, status } = yield* get(id)
+    if (status === "uploaded" && saidBytes !== undefined && saidBytes !== storedBytes) return yield* another
+    const received = yield* alone(id, blobs.receive(bytes, { limitBytes: archiveLimitBytes }))
     const { sha256, sizeBytes } = received
     const usable = yield* looksLikeArchive(yield* blobs.head(received, 64 * 1024))
     const kept = usable ? { sha256, sizeBytes } : { sha256: null, sizeBytes: null }
     yield* sql.withTransaction(Effect.gen(function*() {
       const taken = yield* sql`UPDATE configurationVersions SET ${sql.update({ status: usable ? "uploaded" : "errored", ...kept, uploadedAt: yield* now, removedAt: null })}
         WHERE id = ${id} AND (status <> 'uploaded' OR sha256 = ${sha256}) RETURNING id` // decided here, since another upload may have come meanwhile
-      if (taken.length === 0) return yield* conflict("already-uploaded", "This configuration version has another archive already; create a new version.")
+      if (taken.length === 0) return yield* another
       if (usable) yield* blobs.store(received)
     }))
     if (!usable) return yield* invalid("The body is not a gzipped tar archive; upload what `tar -cz` makes of the configuration's directory.")

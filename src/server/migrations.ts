@@ -121,7 +121,7 @@ export const migrations = Migrator.fromRecord({
     `CREATE INDEX configurationVersionsByAge ON configurationVersions (workspaceId, createdAt) WHERE removedAt IS NULL`,
     `CREATE INDEX stateVersionsByAge ON stateVersions (workspaceId, createdAt) WHERE supersededAt IS NULL`
   ),
-  /** Of a stage that a person ended: its agent has not, and may not know of it. */
+  /** Of a stage that a person ended, or an agent without its task: who has the task has not, and may not know of it. */
   "0014_forced_ends": statements(`ALTER TABLE stages ADD COLUMN forced INTEGER NOT NULL DEFAULT 0`),
   /** Files that no row names: since when, and when that was seen last. */
   "0015_unnamed": statements(`CREATE TABLE unnamed (sha256 TEXT PRIMARY KEY, since TEXT NOT NULL, seenAt TEXT NOT NULL) STRICT, WITHOUT ROWID`),

@@ -65,7 +65,15 @@ export const makeRunViews = Effect.gen(function*() {
     const [rescue] = waits ? yield* rescues.pending(run.workspaceId) : []
     if (rescue !== undefined) return { position: 1, reason: "StateRescuePending", message: `${rescue.message}; ${rescueAdvice(run.workspace)}` }
     if (open.waitMessage !== null) return { position: 1, ...(open.waitReason !== null && { reason: open.waitReason }), message: open.waitMessage }
-    if (open.acknowledgedAt !== null) return { position: 1, message: `The agent ${open.agent} has it and is about to start its Pod.` }
+    if (open.acknowledgedAt !== null) {
+      const since = open.agent === null ? undefined : yield* assignments.silentSince(open.agent)
+      return {
+        position: 1,
+        message: since === undefined
+          ? `The agent ${open.agent} has it and is about to start its Pod.`
+          : `The agent ${open.agent} has it, but has not asked for work since ${since}; if this stays, check that its controller runs, is not drained, and reaches the server.`
+      }
+    }
     return {
       position: 1,
       message: (yield* assignments.connected) === 0

@@ -65,10 +65,19 @@ const make = Effect.gen(function*() {
     yield* sql`UPDATE stages SET ${sql.update({ ...again })} WHERE id = ${assignmentId(runId, stage, attempt + 1)}`
   })
 
-  /** Puts the run's stages that an agent may have on the feed of cancellations. The number is the time, since a copy that is restored would else give again what the agents' cursors are past. */
+  /** The next on the feed of cancellations. The number is the time, since a copy that is restored would else give again what the agents' cursors are past. */
+  const nextCancelSeq = Effect.map(Clock.currentTimeMillis, (at) => sql`(SELECT MAX(COALESCE(MAX(cancelSeq), 0) + 1, ${at}) FROM stages)`)
+
+  /** Puts the run's stages that an agent may have on the feed of cancellations. */
   const cancel = Effect.fn("Stages.cancel")(function*(runId: RunId) {
-    yield* sql`UPDATE stages SET cancelSeq = (SELECT MAX(COALESCE(MAX(cancelSeq), 0) + 1, ${yield* Clock.currentTimeMillis}) FROM stages)
+    yield* sql`UPDATE stages SET cancelSeq = ${yield* nextCancelSeq}
       WHERE runId = ${runId} AND offeredAt IS NOT NULL AND result IS NULL AND cancelSeq IS NULL`
+    yield* commits.news("cancellations")
+  })
+
+  /** The same for a stage that was over before its task was heard of. Whose cursor is past it hears of it once more. */
+  const cancelLate = Effect.fn("Stages.cancelLate")(function*(id: string) {
+    yield* sql`UPDATE stages SET cancelSeq = ${yield* nextCancelSeq}, forced = 1 WHERE id = ${id}`
     yield* commits.news("cancellations")
   })
 
@@ -78,7 +87,7 @@ const make = Effect.gen(function*() {
     yield* cancel(runId)
   })
 
-  return { find, get, ofRun, create, createAgain, cancel, withdraw }
+  return { find, get, ofRun, create, createAgain, cancel, cancelLate, withdraw }
 })
 
 export class Stages extends Context.Service<Stages>()("agent-job/server/Stages", { make }) {

@@ -117,6 +117,7 @@ export const taskRoutes = HttpRouter.addAll(Effect.gen(function*() {
       Effect.as(bodies.whole(request, keptStateLimitBytes, keptStates.take), noContent)),
     routeOfStage("POST", taskPath.lock, (request, _, stage) =>
       Effect.gen(function*() {
+        if (stage.stage === "plan") return yield* conflict("wrong-stage", "A plan stage takes no lock, since it writes no state; plan with -lock=false.")
         return HttpServerResponse.jsonUnsafe({ epoch: yield* states.lock(stage, yield* lockInfo(request)) })
       })),
     routeOfStage("POST", taskPath.unlock, (request, _, stage) =>

@@ -101,7 +101,10 @@ export const tfeRunRoutes = HttpRouter.addAll(Effect.gen(function*() {
         return made("/api/v2/configuration-versions", configurationVersionDocument(version, uploadUrl(tokens, base(request), version.id)))
       })),
     route("GET", "/api/v2/configuration-versions/:id", (_, { id = "" }) => Effect.map(configurations.get(id), (version) => document(configurationVersionDocument(version)))),
-    linked("PUT", "/api/v2/uploads/:id/:secret", isUploadSecret, (request, { id = "" }) => Effect.as(configurations.upload(id, request.stream), noContent)),
+    linked("PUT", "/api/v2/uploads/:id/:secret", isUploadSecret, (request, { id = "" }) => {
+      const said = request.headers["content-length"]
+      return Effect.as(configurations.upload(id, request.stream, said === undefined ? undefined : Number(said)), noContent)
+    }),
 
     route("POST", "/api/v2/runs", (request) => Effect.map(Effect.flatMap(Effect.flatMap(createRun(request), create), shown), (shape) => made("/api/v2/runs", shape))),
     route("GET", "/api/v2/runs/:id", (request, { id = "" }) =>

@@ -155,6 +155,21 @@ describe("an assignment", () => {
       expect([view.queue, view.stages[0]?.status]).toEqual([undefined, "running"])
     }))
 
+  it.effect("says that its agent has it, and when that asks no more", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      yield* agent(url).take
+      yield* TestClock.adjust("89 seconds")
+      expect((yield* person(url).view(id)).queue?.message).toBe("The agent agent-1 has it and is about to start its Pod.")
+      yield* TestClock.adjust("1 second")
+      expect((yield* person(url).view(id)).queue?.message).toBe(
+        "The agent agent-1 has it, but has not asked for work since 1970-01-01T00:00:00.000Z; if this stays, check that its controller runs, is not drained, and reaches the server."
+      )
+      yield* agent(url).acquire()
+      expect((yield* person(url).view(id)).queue?.message).toContain("is about to start its Pod")
+    }))
+
   it.live("is unknown when no run made it", () =>
     Effect.gen(function*() {
       const url = yield* server
@@ -322,6 +337,24 @@ describe("the feed of cancellations", () => {
       yield* TestClock.setTime(0)
       yield* person(url).act(runs[1]!, "cancel")
       expect(yield* agent(url).cancellations(next)).toEqual({ ids: [`${runs[1]}.plan.1`], next: next + 1 })
+    }))
+
+  it.live("names what ended by the word of an agent without a task, once another one's task is heard of, also to who is past its number", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const [one, two] = [agent(url, "one", "uid-of-one"), agent(url, "two", "uid-of-two")]
+      const id = yield* person(url).start("demo")
+      const [plan] = yield* one.acquire()
+      yield* person(url).act(id, "cancel")
+      const { next } = yield* two.cancellations()
+      yield* one.reportTaskless(plan!.id, cancelled)
+      expect((yield* two.cancellations()).ids).toEqual([])
+      expect((yield* two.acknowledge(plan!.id)).status).toBe(204)
+      const told = yield* two.cancellations(next)
+      expect(told.ids).toEqual([plan!.id])
+      expect((yield* two.acknowledge(plan!.id)).status).toBe(204)
+      expect((yield* two.cancellations(told.next)).ids).toEqual([])
+      expect((yield* person(url).view(id)).status).toBe("canceled")
     }))
 
   it.live("names an assignment that was withdrawn between offer and acknowledgement, whose token is over", () =>

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readdirSync } from "node:fs"
+import { request } from "node:http"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
@@ -8,6 +9,20 @@ import { tfePath } from "../../src/schema/tfe-api.ts"
 import { agent, archiveOf, ask, directory, person, type Resource, serve, sha256, userToken, worker } from "./live-server.ts"
 
 const server = Effect.flatMap(directory, serve)
+
+/** An upload of so many bytes that stops in the middle; tells the status of the answer once there is one. */
+const halfSent = (link: string, bytes: number) =>
+  Effect.acquireRelease(Effect.sync(() => {
+    let status: number | undefined
+    const sent = request(link, { method: "PUT", headers: { "content-length": bytes } })
+    sent.on("response", (response) => (status = response.resume().statusCode))
+    sent.on("error", () => undefined) // it was hung up
+    sent.write(Buffer.alloc(bytes / 2))
+    return { sent, status: () => status }
+  }), ({ sent }) => Effect.sync(() => sent.destroy()))
+const until = (holds: () => boolean) => Effect.promise(async () => {
+  while (!holds()) await new Promise((next) => setTimeout(next, 10))
+})
 
 describe("an upload", () => {
   it.live("is taken once; the same archive again is success, another one is refused", () =>
@@ -29,6 +44,32 @@ describe("an upload", () => {
       const put = (name: string) => ask(made.json.data.attributes["upload-url"], undefined, "PUT", archiveOf({ [name]: "" }))
       const answers = yield* Effect.all([put("one.tf"), put("two.tf")], { concurrency: 2 })
       expect(answers.map(({ status }) => status).sort()).toEqual([204, 409])
+    }))
+
+  it.live("that does not go on is ended by the next one, and leaves nothing on the disk", () =>
+    Effect.gen(function*() {
+      const dir = yield* directory
+      const url = yield* serve(dir)
+      const me = person(url)
+      const made = yield* me.as("POST", tfePath.configurationVersions(yield* me.workspace("demo")), { data: { type: "configuration-versions", attributes: {} } })
+      const link: string = made.json.data.attributes["upload-url"]
+      const aside = () => readdirSync(join(dir, "data", "blobs")).filter((name) => name.startsWith("new-")).length
+      const stopped: Array<Effect.Success<ReturnType<typeof halfSent>>> = []
+      for (let n = 0; n < 8; n++) {
+        stopped.push(yield* halfSent(link, 2 * 1024 * 1024))
+        yield* until(() => stopped.filter(({ status }) => status() === undefined).length === 1 && aside() === 1)
+      }
+      expect((yield* ask(link, undefined, "PUT", archiveOf({ "main.tf": "" }))).status).toBe(204)
+      yield* until(() => stopped.every(({ status }) => status() === 409))
+      expect(aside()).toBe(0)
+    }))
+
+  it.live("of a version that has its archive is refused by its length, before it comes", () =>
+    Effect.gen(function*() {
+      const me = person(yield* server)
+      const { uploadUrl } = yield* me.upload(yield* me.workspace("demo"), archiveOf({ "main.tf": "" }))
+      const { status } = yield* halfSent(uploadUrl, 2 * 1024 * 1024)
+      yield* until(() => status() === 409)
     }))
 
   it.live("is refused when it is no gzipped tar, and the version says so until a good one comes", () =>

@@ -101,13 +101,14 @@ describe("a state of a stage", () => {
       expect((yield* ask(`${url}/api/state/v1/workspaces/demo`, userToken)).json.serial).toBe(1)
     }))
 
-  it.live("is not written by a plan", () =>
+  it.live("is neither locked nor written by a plan", () =>
     Effect.gen(function*() {
       const url = yield* Effect.flatMap(directory, serve)
       yield* person(url).start("demo")
       const planner = worker(url, yield* agent(url).take)
-      const { epoch } = (yield* planner.lock("p")).json
-      expect((yield* planner.pushState(state(1), "p", epoch)).json.error).toBe("wrong-stage")
+      expect((yield* planner.lock("p")).json.error).toBe("wrong-stage")
+      expect((yield* person(url).as("GET", statePath.state("demo"))).json.lock).toBeUndefined()
+      expect((yield* planner.pushState(state(1), "p", 0)).json.error).toBe("wrong-stage")
     }))
 })
 
