@@ -3,10 +3,9 @@
 // Used by core/manifest/admission.
 import type { V1Volume } from "@kubernetes/client-node"
 import type { ResolvedConfig } from "../resolve.ts"
-import { cel, type Check, type Policy, userOf } from "./admission-policy.ts"
+import { cel, type Check, onCreate, type Policy, userOf } from "./admission-policy.ts"
 import { selectorLabels } from "./labels.ts"
 
-const onCreate = ({ expression, message }: Check): Check => ({ expression: `request.operation != 'CREATE' || (${expression})`, message })
 const onUpdate = ({ expression, message }: Check): Check => ({ expression: `request.operation != 'UPDATE' || (${expression})`, message })
 
 /** Kubernetes' own maker of Pods for Jobs, with an account of its own or without. */

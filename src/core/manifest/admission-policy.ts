@@ -12,6 +12,9 @@ export interface Check {
   readonly message: string
 }
 
+/** The same for what is made, of a policy that sees changes too. */
+export const onCreate = ({ expression, message }: Check): Check => ({ expression: `request.operation != 'CREATE' || (${expression})`, message })
+
 export interface Policy {
   /** Of the policy, after the installation's name. */
   readonly name: string

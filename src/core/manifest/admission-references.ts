@@ -1,9 +1,9 @@
-// Which objects an AgentTask may name: the kubelet gives them to its Pod, so who may make tasks could read any of the namespace.
+// Which objects an AgentTask may name: the kubelet gives them to its Pod, so who may make tasks could read any of the namespace; and which task as its owner.
 // Invariant: the Secret of a pool's task is named by the controller alone, and only beside the URL that its content is sent to.
 // Used by core/manifest/admission.
 import { tokenSecretPattern } from "../intake.ts"
 import type { ResolvedConfig } from "../resolve.ts"
-import { cel, type Check, type Policy, userOf } from "./admission-policy.ts"
+import { cel, type Check, onCreate, type Policy, userOf } from "./admission-policy.ts"
 
 /** `names`: CEL of a list. A pattern is a name, or the beginning of names with `*` after it. */
 const among = (what: string, names: string, patterns: ReadonlyArray<string>): ReadonlyArray<Check> =>
@@ -15,30 +15,37 @@ const among = (what: string, names: string, patterns: ReadonlyArray<string>): Re
 /** CEL of a list: the name at a path, if it is there. */
 const at = (path: string): string => `object.spec.${path}.hasValue() ? [object.spec.${path}.value()] : []`
 
+/** Attempts at a source. What Kubernetes changes of the owners of one, as when an owner goes, stays possible. */
+const newOwners = "object.metadata.?ownerReferences.orValue([]).filter(o, o.kind == 'AgentTask' && (request.operation == 'CREATE' || !oldObject.metadata.?ownerReferences.orValue([]).exists(was, was.uid == o.uid && was.?controller == o.?controller)))"
+
 const secretNames = "object.spec.?variables.orValue([]).filter(v, has(v.valueFrom)).map(v, v.valueFrom.secretKeyRef.name)"
 
 export const referencePolicy = (config: ResolvedConfig): Policy => {
   const { configMaps = ["*"], persistentVolumeClaims = ["*"], secrets = ["*"] } = config.admissionPolicies ?? {}
+  const byController = `request.userInfo.username == ${cel(userOf(config.namespace, config.account.name))}`
   return {
     name: "task-references",
-    rules: [{ apiGroups: ["scalr.io"], apiVersions: ["*"], resources: ["atasks"], operations: ["CREATE"] }],
+    rules: [{ apiGroups: ["scalr.io"], apiVersions: ["*"], resources: ["atasks"], operations: ["CREATE", "UPDATE"] }],
     inTaskNamespace: true,
     checks: [
-      {
-        expression: `!has(object.spec.pool) || request.userInfo.username == ${cel(userOf(config.namespace, config.account.name))}`,
-        message: "spec.pool is for tasks that the controller makes for its pool"
-      },
-      {
-        expression: `${secretNames}.all(name, !name.matches(${cel(tokenSecretPattern)}))`,
-        message: "no AgentTask gets the token of a pool's task as a variable; give the Secret another name"
-      },
-      ...among("Secrets", secretNames, secrets),
-      ...among("ConfigMaps", `(${at("?source.?configMap.?name")})`, configMaps),
-      ...among(
-        "PersistentVolumeClaims",
-        `(object.spec.?jobTemplate.?volumeClaims.orValue([]).map(c, c.claimName) + (${at("?savePlan.?claimName")}) + (${at("?source.?savedPlan.?claimName")}))`,
-        persistentVolumeClaims
-      )
+      ...[
+        {
+          expression: `!has(object.spec.pool) || ${byController}`,
+          message: "spec.pool is for tasks that the controller makes for its pool"
+        },
+        {
+          expression: `${secretNames}.all(name, !name.matches(${cel(tokenSecretPattern)}))`,
+          message: "no AgentTask gets the token of a pool's task as a variable; give the Secret another name"
+        },
+        ...among("Secrets", secretNames, secrets),
+        ...among("ConfigMaps", `(${at("?source.?configMap.?name")})`, configMaps),
+        ...among(
+          "PersistentVolumeClaims",
+          `(object.spec.?jobTemplate.?volumeClaims.orValue([]).map(c, c.claimName) + (${at("?savePlan.?claimName")}) + (${at("?source.?savedPlan.?claimName")}))`,
+          persistentVolumeClaims
+        )
+      ].map(onCreate),
+      { expression: `${byController} || size(${newOwners}) == 0`, message: "an AgentTask that belongs to another one is an attempt, which the controller makes; leave out metadata.ownerReferences" }
     ]
   }
 }

@@ -365,6 +365,27 @@ layer(installation({ admissionPolicies: { enabled: true } }), { timeout: 60_000,
         expect(yield* refusal(Effect.flatMap(Kubernetes, (_) => _.create(agentTasks, object("by-hand"))))).toMatch(policy)
         yield* controller.create(agentTasks, object("by-controller"))
       }))
+
+    it.effect("another one as its owner only where the controller makes it, as an attempt, and keeps it when others change it", () =>
+      Effect.gen(function*() {
+        const { config: { taskNamespace: namespace }, controller } = yield* Installation
+        const admin = yield* Kubernetes
+        const { spec } = yield* createTask("followed")
+        const owner = { ...ownerReference(yield* admin.get(tasks, { name: "followed", namespace })), controller: true }
+        const object = (name: string, ownerReferences: ReadonlyArray<object> = [owner]) => ({ metadata: { name, namespace, ownerReferences }, spec })
+        yield* createTask("plain")
+        const plain = yield* admin.get(agentTasks, { name: "plain", namespace })
+        yield* untilHeld(refusal(admin.create(agentTasks, object("followed-9"))))
+        const attempts = {
+          "an attempt by hand": admin.create(agentTasks, object("followed-2")),
+          "one of another group": admin.create(agentTasks, object("followed-2", [{ ...owner, apiVersion: "example.com/v1" }])),
+          "a task that is made one later": admin.update(agentTasks, { ...plain, metadata: { ...plain.metadata, ownerReferences: [owner] } })
+        }
+        for (const [given, attempt] of Object.entries(attempts)) expect([given, yield* refusal(attempt)]).toEqual([given, expect.stringMatching(policy)])
+        const made = yield* controller.create(agentTasks, object("followed-2"))
+        expect(yield* refusal(admin.update(agentTasks, { ...plain, metadata: { ...plain.metadata, ownerReferences: [{ apiVersion: "v1", kind: "ConfigMap", name: "a", uid: "b" }] } }))).toBe("it was taken")
+        expect(yield* refusal(admin.update(agentTasks, { ...made, metadata: { ...made.metadata, labels: { "example.com/team": "a" } }, spec: { ...spec, cancel: true } }))).toBe("it was taken")
+      }))
   })
 })
 
