@@ -10,6 +10,8 @@ import { StateMark } from "./seal.ts"
 export const archiveLimitBytes = 256 * 1024 * 1024
 /** A saved plan as it is kept: a tar with its seal and its lock file. */
 export const planLimitBytes = 256 * 1024 * 1024
+/** Who holds a lock and why, at most; it is shown to everybody who wants it too. */
+export const lockLimitBytes = 64 * 1024
 /** A state, at most. */
 export const stateLimitBytes = 64 * 1024 * 1024
 /** One that is kept encrypted, with the line before it and what the encryption adds. */

@@ -93,10 +93,10 @@ const jsonLimitBytes = 1024 * 1024
 const deepestRequest = 64
 
 /** The body as JSON, decoded; 422 names the first field that is wrong, without its value. `nothing`: what an empty body stands for. */
-export const jsonOf = <S extends Schema.ConstraintDecoder<unknown>>(schema: S, nothing = "") => {
+export const jsonOf = <S extends Schema.ConstraintDecoder<unknown>>(schema: S, nothing = "", limitBytes = jsonLimitBytes) => {
   const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(schema))
   return (request: HttpServerRequest.HttpServerRequest): Effect.Effect<S["Type"], Failure> =>
-    Effect.flatMap(bytesOf(request, jsonLimitBytes), (bytes) =>
+    Effect.flatMap(bytesOf(request, limitBytes), (bytes) =>
       isDeeperThan(deepestRequest, bytes)
         ? Effect.fail(invalid(`The request is not as expected: it is nested more than ${deepestRequest} levels deep.`))
         : Effect.mapError(decode(bytes.byteLength === 0 ? nothing : new TextDecoder().decode(bytes)), ({ issue }) => {

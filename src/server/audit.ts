@@ -27,6 +27,9 @@ const unkept: ReadonlySet<string> = new Set([poolPath.acquire, poolPath.cancella
 /** Whether the change was made is not known then, so the trail must not lack it. */
 const brokenOff = " (broken off)"
 
+/** Refused, though it has left a state. */
+const asEvidence = " (kept as evidence)"
+
 /** What was made says where it is, if there is an answer. */
 const objectOf = ({ params }: Asked, answer?: HttpServerResponse.HttpServerResponse): string =>
   params.id ?? answer?.headers.location?.split("/").at(-1) ?? params.name ?? ""
@@ -45,7 +48,7 @@ const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
 
   /**
-   * The answer of a route; that of a write is given once its entry is stored. What was not done is a failure, and has none.
+   * The answer of a route; that of a write is given once its entry is stored. What was not done is a failure, and has none, but for a state that was kept all the same.
    * A write that its caller broke off, or that this server's own stop did, is in the trail with that: it may have been done.
    */
   const kept = <R>(asked: Asked, answer: Effect.Effect<HttpServerResponse.HttpServerResponse, Failure, R>): Effect.Effect<HttpServerResponse.HttpServerResponse, Failure, R> =>
@@ -53,6 +56,7 @@ const make = Effect.gen(function*() {
       ? answer
       : Effect.uninterruptibleMask((restore) => restore(answer).pipe(
         Effect.onInterrupt(() => Effect.ignore(append(asked, objectOf(asked), brokenOff))),
+        Effect.tapError((failure) => failure._tag === "Refused" && failure.details?.kept === true ? append(asked, objectOf(asked), asEvidence) : Effect.void),
         Effect.tap((given) => append(asked, objectOf(asked, given)))
       ))
 

@@ -4,7 +4,7 @@
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { WorkspaceName } from "../schema/names.ts"
-import { LockInfo, stateLimitBytes, taskHeader } from "../schema/task-api.ts"
+import { LockInfo, lockLimitBytes, stateLimitBytes, taskHeader } from "../schema/task-api.ts"
 import { jsonOf, noContent, type Params, problem, queryOf, stateAnswer, unlocked } from "./answer.ts"
 import { routesFor } from "./authorize.ts"
 import { Blobs } from "./blobs.ts"
@@ -13,7 +13,7 @@ import { invalid, orNotFound, Refused } from "./refused.ts"
 import { StateVersions } from "./state-versions.ts"
 import { Workspaces } from "./workspaces.ts"
 
-const lockInfo = jsonOf(LockInfo)
+const lockInfo = jsonOf(LockInfo, "", lockLimitBytes)
 const address = "/api/state/v1/workspaces/:name"
 
 /** 423 is what the backend reads as "somebody else has it", with that lock as the body. */

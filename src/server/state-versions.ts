@@ -58,6 +58,9 @@ const Over = Schema.Struct({ stage: Stage, runId: RunId })
 /** Of a run, or of one lock of a person. An engine sends its state every 20 s, so that a long apply would fill the disk; each of them has in it what those before have. */
 const keptOfWriter = 5
 
+/** Of any state, or so many more than the stored one's: above the largest number there would be none for the next. */
+const serials = { highest: 2 ** 52, ahead: 1_000_000 }
+
 /** The lock of everybody who is no stage. */
 const person = "person"
 
@@ -233,10 +236,8 @@ const make = Effect.gen(function*() {
       const isOwn = by === undefined ? workspace.lockHolder === person : by.holder === workspace.lockHolder && by.epoch === workspace.epoch
       if (workspace.lockInfo.ID !== lockId || !isOwn) return yield* locked(workspace)
       const before = yield* current(workspaceId)
-      if (before !== undefined) {
-        if (before.serial === serial && before.sha256 === received.sha256) return yield* Effect.as(blobs.store(received), []) // its file may be damaged
-        yield* Effect.fromResult(mayFollow(before, { lineage, serial }))
-      }
+      if (before?.serial === serial && before.sha256 === received.sha256) return yield* Effect.as(blobs.store(received), []) // its file may be damaged
+      yield* Effect.fromResult(mayFollow(before, { lineage, serial }))
       yield* insert(workspace, { lineage, serial, runId: by?.runId ?? null }, received)
       return yield* supersede(workspace, by?.runId)
     })).pipe(Effect.catchTag("Refused", (refused): Effect.Effect<ReadonlyArray<Superseded>, Refused | SqlError.SqlError> =>
@@ -263,7 +264,7 @@ const make = Effect.gen(function*() {
       const workspace = yield* workspaces.get(workspaceId)
       if (workspace.lockInfo !== null) return yield* locked(workspace)
       const before = yield* current(workspaceId)
-      if (before !== undefined) yield* Effect.fromResult(mayFollow(before, { lineage, serial }))
+      yield* Effect.fromResult(mayFollow(before, { lineage, serial }))
       yield* sql`UPDATE workspaces SET epoch = epoch + 1 WHERE id = ${workspaceId}`
       yield* also
       yield* insert({ ...workspace, epoch: workspace.epoch + 1 }, { lineage, serial, runId }, received)
@@ -273,7 +274,10 @@ const make = Effect.gen(function*() {
   return { find, current, read, forcedUnlocks, lock, unlock, forceUnlock, standing, release, accept, leave, adopt }
 })
 
-const mayFollow = (before: StateVersion, next: { readonly lineage: string; readonly serial: number }): Result.Result<void, Refused> => {
+const mayFollow = (before: StateVersion | undefined, next: { readonly lineage: string; readonly serial: number }): Result.Result<void, Refused> => {
+  const highest = Math.max(serials.highest, (before?.serial ?? 0) + serials.ahead)
+  if (next.serial > highest) return Result.fail(invalid(`The state has the serial ${next.serial}; above ${highest} none is taken, so that others can follow it. Push it with a lower one.`))
+  if (before === undefined) return Result.succeed(undefined)
   if (before.lineage !== next.lineage) {
     return Result.fail(conflict("other-lineage", `The state has the lineage ${next.lineage}, the workspace's has ${before.lineage}: they are of different origin.`))
   }

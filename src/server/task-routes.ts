@@ -7,7 +7,7 @@ import type { SqlError } from "effect/sql"
 import { JournalRequest } from "../schema/effects.ts"
 import { Uid } from "../schema/names.ts"
 import { StageResult } from "../schema/stage-result.ts"
-import { keptStateLimitBytes, LockInfo, planLimitBytes, stateLimitBytes, taskHeader, taskPath, type TaskDetails } from "../schema/task-api.ts"
+import { keptStateLimitBytes, LockInfo, lockLimitBytes, planLimitBytes, stateLimitBytes, taskHeader, taskPath, type TaskDetails } from "../schema/task-api.ts"
 import { type Answer, blobAnswer, bytesOf, countOf, jsonOf, noContent, problem, stateAnswer, unlocked } from "./answer.ts"
 import { Assignments } from "./assignments.ts"
 import { routesOf } from "./authorize.ts"
@@ -28,7 +28,7 @@ const logChunkLimitBytes = 4 * 1024 * 1024
 
 const result = jsonOf(StageResult)
 const journalRequest = jsonOf(JournalRequest)
-const lockInfo = jsonOf(LockInfo)
+const lockInfo = jsonOf(LockInfo, "", lockLimitBytes)
 const decodeUid = Schema.decodeUnknownOption(Uid)
 const epochOf = Schema.decodeUnknownOption(Schema.FiniteFromString.check(Schema.isInt()))
 

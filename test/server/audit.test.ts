@@ -77,6 +77,18 @@ describe("the audit trail", () => {
       expect(yield* trail(url)).toEqual([])
     }))
 
+  it.live("has a state that was refused and left as evidence", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const apply = yield* agent(url).take
+      const before = (yield* trail(url)).length
+      expect((yield* worker(url, apply).pushState({ version: 4, serial: 1, lineage: "l" }, "a", 1)).status).toBe(409)
+      const entries = yield* trail(url)
+      expect([entries.length, entries[0]?.name, entries[0]?.action]).toEqual([before + 1, apply.id, "POST /api/task/v1/state (kept as evidence)"])
+    }))
+
   it.live("has what was broken off in its midst, since nobody heard whether it was done", () =>
     Effect.gen(function*() {
       const url = yield* server

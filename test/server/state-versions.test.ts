@@ -47,6 +47,19 @@ describe("a state of a stage", () => {
       expect((yield* applier.as("GET", taskPath.state)).json.serial).toBe(6)
     }))
 
+  it.live("has a serial that others can follow", () =>
+    Effect.gen(function*() {
+      const { applier } = yield* applying()
+      const { epoch } = (yield* applier.lock("a")).json
+      const push = (serial: number) => Effect.map(applier.pushState(state(serial), "a", epoch), ({ json, status }) => json === undefined ? status : [status, json.message])
+      const highest = 2 ** 52
+      const refused = (serial: number, above: number) => [422, `The state has the serial ${serial}; above ${above} none is taken, so that others can follow it. Push it with a lower one.`]
+      expect(yield* push(Number.MAX_SAFE_INTEGER)).toEqual(refused(Number.MAX_SAFE_INTEGER, highest))
+      expect(yield* push(highest)).toBe(204)
+      expect(yield* push(highest + 1)).toBe(204)
+      expect(yield* push(Number.MAX_SAFE_INTEGER)).toEqual(refused(Number.MAX_SAFE_INTEGER, highest + 1_000_001))
+    }))
+
   it.live("puts its damaged file right when it is sent again, also where it is kept as evidence", () =>
     Effect.gen(function*() {
       const { applier, made, url } = yield* applying()
@@ -179,6 +192,15 @@ describe("the states of one stage", () => {
 })
 
 describe("a lock", () => {
+  it.live("has 64 KiB at most, since all who want it are shown it", () =>
+    Effect.gen(function*() {
+      const { address, applier } = yield* applying()
+      const info = (bytes: number) => ({ ID: "a", Who: "x".repeat(bytes - JSON.stringify({ ID: "a", Who: "" }).length) })
+      expect((yield* applier.as("POST", taskPath.lock, info(64 * 1024 + 1))).status).toBe(413)
+      expect((yield* ask(address, userToken, "PUT", info(64 * 1024 + 1))).status).toBe(413)
+      expect((yield* applier.as("POST", taskPath.lock, info(64 * 1024))).status).toBe(200)
+    }))
+
   it.live("is given again to who has it, refused to others with its holder, and raises the epoch each time", () =>
     Effect.gen(function*() {
       const { address, applier } = yield* applying()
