@@ -10,7 +10,7 @@ import { Runs } from "./runs.ts"
 import { Stages } from "./stages.ts"
 import { StateVersions } from "./state-versions.ts"
 import { Tokens } from "./tokens.ts"
-import { Workspaces } from "./workspaces.ts"
+import { type Workspace, Workspaces } from "./workspaces.ts"
 
 const [vectorBytes, tagBytes, lineLimitBytes] = [12, 16, 512]
 
@@ -46,7 +46,14 @@ const make = Effect.gen(function*() {
   /** In hex, 256 bits. */
   const keyOf = (stage: string) => tokens.secretOf(`kept state ${stage}`)
 
-  /** What was stored, or kept as evidence before, is success. Gives the workspace. */
+  /** What is dropped is refused, so that whoever has a copy keeps it. */
+  const leave = Effect.fnUntraced(function*(stageId: string, workspaceId: string, state: { readonly bytes: Uint8Array; readonly why: string }) {
+    const { as, sentence } = yield* states.leave(stageId, workspaceId, state)
+    if (as === "nothing") return yield* conflict("not-kept", `The server has nothing of this state of ${stageId}, so its copy is to stay where it is. ${sentence}`)
+    return { workspaceId, stored: as === "stored" ? sentence : undefined }
+  })
+
+  /** What was stored, or kept as evidence before, is success. Gives the workspace, and what is said of one that was stored. */
   const take = Effect.fn("KeptStates.take")(function*(bytes: Uint8Array) {
     const id = stageIn(bytes)
     const stage = id === undefined ? undefined : yield* stages.find(id)
@@ -54,21 +61,22 @@ const make = Effect.gen(function*() {
     const state = yield* Effect.fromResult(opened(stage.id, Buffer.from(keyOf(stage.id), "hex"), bytes))
     if (stage.endedAt === null) return yield* conflict("not-over", `The stage ${stage.id} still runs and may save its state itself.`)
     const { workspaceId } = yield* runs.get(stage.runId)
-    yield* states.leave(stage.id, workspaceId, { bytes: state, why: "It could not be saved, and was kept outside of its Pod." })
-    return workspaceId
+    return yield* leave(stage.id, workspaceId, { bytes: state, why: "It could not be saved, and was kept outside of its Pod." })
   })
 
-  /** A kept state, or a state as the engine writes it, which is then one of the stage that is in doubt. */
+  /** Of the stage that is in doubt, since nothing in it says whose it is. */
+  const takePlain = Effect.fnUntraced(function*({ id, name }: Workspace, bytes: Uint8Array, by: string) {
+    const [pending] = yield* rescues.pending(id)
+    if (pending === undefined) return yield* conflict("nothing-pending", `Nothing of ${name} waits to be settled, so no state is taken; see: agent-job state show ${name}`)
+    return yield* leave(pending.stageId, id, { bytes, why: `It is a file that ${by} brought.` })
+  })
+
+  /** A kept state, or a state as the engine writes it. */
   const bring = Effect.fn("KeptStates.bring")(function*(name: string, bytes: Uint8Array, by: string) {
     const workspace = yield* workspaces.named(name)
-    if (stageIn(bytes) !== undefined) {
-      if ((yield* take(bytes)) !== workspace.id) return yield* conflict("other-workspace", `This kept state is of another workspace than ${name}; it is kept there.`)
-      return
-    }
-    const [pending] = yield* rescues.pending(workspace.id)
-    if (pending === undefined) return yield* conflict("nothing-pending", `Nothing of ${name} waits to be settled, so no state is taken; see: agent-job state show ${name}`)
-    const stage = yield* stages.get(pending.stageId)
-    yield* states.leave(stage.id, workspace.id, { bytes, why: `It is a file that ${by} brought.` })
+    const { stored, workspaceId } = yield* stageIn(bytes) === undefined ? takePlain(workspace, bytes, by) : take(bytes)
+    if (workspaceId !== workspace.id) return yield* conflict("other-workspace", `This kept state is of another workspace than ${name}; it is kept there.`)
+    if (stored !== undefined) return yield* conflict("stored-before", `Nothing was taken of this state of ${name}. ${stored}`)
   })
 
   return { keyOf, take, bring }

@@ -99,8 +99,9 @@ const know = (bytes: Uint8Array): Effect.Effect<Known, Refused> => {
   })
 }
 
-/** What is said of a state that was to be evidence: for a person, and for the worker. */
+/** What became of a state that was to be evidence, and what is said of it: for a person, and for the worker. */
 interface Left {
+  readonly as: "evidence" | "nothing" | "stored"
   readonly sentence: string
   readonly details: typeof KeptRefusal.Type | undefined
 }
@@ -207,16 +208,16 @@ const make = Effect.gen(function*() {
     Effect.flatMap(endOf(stageId), (over) =>
       over === undefined ? Effect.void : rescues.open({ workspaceId, stageId, reason: "StateNotSaved", message: `The ${over.stage} of ${over.runId} sent a state after its end` }))
 
-  /** Keeps a state of a stage as evidence, for which a rescue is open if the stage is over. Nothing if the stage is over and the state was stored before. */
-  const keep = Effect.fnUntraced(function*(state: Refusal): Effect.fn.Return<Left | undefined, Refused | SqlError.SqlError> {
+  /** Keeps a state of a stage as evidence, for which a rescue is open if the stage is over; but not if the stage is over and the state was stored before. */
+  const keep = Effect.fnUntraced(function*(state: Refusal): Effect.fn.Return<Left, Refused | SqlError.SqlError> {
     if ((yield* endOf(state.stageId)) !== undefined) {
       const stored = yield* sql`SELECT id FROM stateVersions WHERE workspaceId = ${state.workspaceId} AND sha256 = ${state.received.sha256}`
-      if (stored.length > 0) return undefined
+      if (stored.length > 0) return { as: "stored", sentence: `It was stored before, with the serial ${state.serial}.`, details: undefined }
     }
     const kept = yield* evidence.keep(state, openIfOver(state))
     return kept === undefined
-      ? { sentence: "It is not kept, since states of higher serials are.", details: undefined }
-      : { sentence: `It is kept as ${kept.id}.`, details: { kept: true } }
+      ? { as: "nothing", sentence: "It is not kept, since states of higher serials are.", details: undefined }
+      : { as: "evidence", sentence: `It is kept as ${kept.id}.`, details: { kept: true } }
   })
 
   /** Stores a state as the workspace's next version; the same body under the same serial is success and no new version. */
@@ -240,12 +241,12 @@ const make = Effect.gen(function*() {
     })).pipe(Effect.catchTag("Refused", (refused): Effect.Effect<ReadonlyArray<Superseded>, Refused | SqlError.SqlError> =>
       by === undefined || !(isRefusal(refused) || refused === excess) ? Effect.fail(refused) : Effect.flatMap(
         keep({ workspaceId, stageId: by.holder, lineage, serial, received, why: refused.message }),
-        (left) => left === undefined ? Effect.succeed([]) : Effect.fail(new Refused({ ...refused, message: `${refused.message} ${left.sentence}`, details: { ...refused.details, ...left.details } }))
+        (left) => left.as === "stored" ? Effect.succeed([]) : Effect.fail(new Refused({ ...refused, message: `${refused.message} ${left.sentence}`, details: { ...refused.details, ...left.details } }))
       )))
     yield* removeUnnamed(superseded)
   }, Effect.scoped)
 
-  /** A state of a stage that is over can only be left as evidence, for which a rescue is open then. Nothing if the state was stored before. */
+  /** A state of a stage that is over can only be left as evidence, for which a rescue is open then. */
   const leave = Effect.fn("StateVersions.leave")(function*(stageId: string, workspaceId: string, { bytes, sha256, why }: { readonly bytes: Uint8Array; readonly sha256?: string | undefined; readonly why: string }) {
     const { excess, lineage, serial } = yield* know(bytes)
     const received = yield* receive(bytes, sha256)

@@ -14,7 +14,7 @@ import { volumeTrouble } from "./stage-failed.ts"
 import { asideSuffix, storeWhole } from "./whole-file.ts"
 
 const suffix = ".state"
-/** What is added to the name of one that the server refuses for its size or shape: it would do so for ever, at the cost of the others. */
+/** What is added to the name of one that the server refuses for its size or shape, or as it has later ones of that stage: it would do so for ever, at the cost of the others. */
 const refusedSuffix = ".refused"
 /** What one stage carries for others before it begins; what is refused costs no other its turn. */
 const carriedAtOnce = 20
@@ -71,7 +71,7 @@ export const sharedCopy = Effect.gen(function*() {
   })
 })
 
-const isFinal = (error: PlatformError): boolean => error._tag === "Declined" && isOneOf(wordOf(error), "invalid", "too-large")
+const isFinal = (error: PlatformError): boolean => error._tag === "Declined" && isOneOf(wordOf(error), "invalid", "not-kept", "too-large")
 
 /** Whether the server has it now. */
 const carry = Effect.fnUntraced(function*(root: number, name: string) {

@@ -59,6 +59,18 @@ describe("a kept state", () => {
       expect((yield* looked).evidence).toMatchObject([{ stage: apply.id, serial: 7, lineage: "l", why: expect.stringMatching(/kept outside of its Pod\. The state is nested more than 500 levels deep\.$/u) }])
     }))
 
+  it.live("is left where it is when the server keeps nothing of it, since it has eight of higher serials", () =>
+    Effect.gen(function*() {
+      const { apply, bring, carry, key, looked, lose } = yield* applying
+      yield* lose
+      for (let serial = 10; serial < 18; serial++) yield* carry(sealed(apply.id, key, bytes(serial)))
+      const message = `The server has nothing of this state of ${apply.id}, so its copy is to stay where it is. It is not kept, since states of higher serials are.`
+      for (const refused of [carry(sealed(apply.id, key, bytes(7))), bring(sealed(apply.id, key, bytes(7))), bring(bytes(7))]) {
+        expect(yield* refused).toMatchObject({ status: 409, json: { error: "not-kept", message } })
+      }
+      expect((yield* looked).evidence).toHaveLength(8)
+    }))
+
   it.live("is left where it is while its stage still runs", () =>
     Effect.gen(function*() {
       const { apply, carry, key, looked } = yield* applying
@@ -101,6 +113,8 @@ describe("a file that a person brings", () => {
       expect((yield* bring(bytes(8))).json.evidence).toMatchObject([{ serial: 8, stage: apply.id, why: expect.stringContaining("brought") }, { serial: 7 }])
       expect((yield* bring(Buffer.from("no state"))).status).toBe(422)
       expect((yield* bring(deep(6))).json.evidence[0]).toMatchObject({ serial: 6, why: expect.stringMatching(/brought\. The state is nested/u) })
+      const stored = { status: 409, json: { error: "stored-before", message: "Nothing was taken of this state of demo. It was stored before, with the serial 1." } }
+      expect([yield* bring(bytes(1)), yield* bring(sealed(apply.id, key, bytes(1)))]).toMatchObject([stored, stored])
       expect((yield* bring(bytes(8), "none")).status).toBe(404)
       expect((yield* bring(sealed(apply.id, key, bytes(9)), "other")).json.error).toBe("other-workspace")
     }))

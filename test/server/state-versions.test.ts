@@ -151,7 +151,7 @@ describe("the states of one lock", () => {
       yield* run.applier.result(succeeded({ ...withChanges, statePushed: true }))
       const bring = (serial: number) => person(run.url).as("POST", statePath.bring("demo"), sealed(run.apply.id, key, Buffer.from(JSON.stringify(state(serial)))))
       const pending = Effect.map(person(run.url).as("GET", statePath.state("demo")), ({ json }) => json.pending.length)
-      expect([(yield* bring(1)).status, yield* pending]).toEqual([200, 0])
+      expect([(yield* bring(1)).status, yield* pending]).toEqual([409, 0])
       expect([(yield* bring(8)).status, yield* pending]).toEqual([200, 1])
     }))
 })

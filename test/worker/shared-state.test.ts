@@ -179,7 +179,7 @@ describe("the next worker", () => {
       expect([parts.api.keptStates.length, readdirSync(folder(parts)).length]).toEqual([1, 25])
     })))
 
-  it.live.each([{ status: 422, error: "invalid" }, { status: 413, error: "too-large" }])("sends what was refused as $error no second time, and leaves it for a person", (refusal) =>
+  it.live.each([{ status: 422, error: "invalid" }, { status: 413, error: "too-large" }, { status: 409, error: "not-kept" }])("sends what was refused as $error no second time, and leaves it for a person", (refusal) =>
     withParts(Effect.fnUntraced(function*(parts) {
       leave(parts, ["run-x.apply.1.state"])
       let asked = 0
