@@ -291,7 +291,7 @@ describe("the states of a workspace", () => {
       yield* push(run.workspaceId, 1, 2, 3)
       yield* onDay(31)
       yield* pass
-      expect(yield* (yield* StateVersions).leave(run.stage.id, run.workspaceId, { bytes: state(1), why: "" })).toBeUndefined()
+      expect(yield* (yield* StateVersions).leave(run.stage.id, run.workspaceId, { bytes: state(1), why: "" })).toMatchObject({ as: "stored", sentence: "It was stored before, with the serial 1." })
     })))
 })
 
