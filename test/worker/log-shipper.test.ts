@@ -130,7 +130,7 @@ describe("the log", () => {
       yield* using(log, ({ line }) => line("first"))
       yield* TestClock.adjust("1 second")
       yield* using(log, ({ line }) => Effect.forEach(Array.from({ length: 60 }, (_, at) => `${at} ${"x".repeat(100_000)}`), line))
-      yield* TestClock.adjust("5 minutes")
+      yield* Effect.repeat(TestClock.adjust("1 second"), { until: () => text().endsWith("x\n"), times: 300 }) // a clock that is set forward at once may leave the loop behind
       expect(text()).toMatch(/^first\n\n\[\d+ bytes of the log are missing here: the server did not take them in time\]\n\d+ x/u)
       expect(text()).toMatch(/\n59 x+\n$/u)
       expect(text().length).toBeLessThan(4.2 * 1024 ** 2)
