@@ -55,7 +55,7 @@ describe("what is typed wrong", () => {
     { args: ["cancel", "Rubbish!"], said: "error: \"Rubbish!\" is neither a run's id nor the name of an AgentTask." },
     { args: ["approve", "a-task", "--url", nobody], said: "error: \"a-task\" is not the id of a run; `agent-job get runs` lists them." },
     { args: ["state", "rescue", "demo", "--keep", "--use", "ev-1"], said: "error: --use, --keep, --file, --import and --import-blocks exclude each other; give one of them." },
-    { args: ["state", "unlock", "demo"], said: "error: Who holds the lock may still write; look with `agent-job state show demo`, and say --force when its holder is surely gone." },
+    { args: ["state", "unlock", "demo"], said: "error: Who holds the lock may still write; look with `agent-job state show demo`, and say --force --lock LOCK when its holder is surely gone." },
     { args: ["state", "show"], said: "error: WORKSPACE is missing\nSee: agent-job state show --help" },
     { args: ["render", "--name", "Blue"], said: "error: --name cannot be \"Blue\": it must be a lowercase DNS name\nSee: agent-job render --help" },
     { args: ["render", "--name", ""], said: "error: --name needs a value (it must be a lowercase DNS name)\nSee: agent-job render --help" },
