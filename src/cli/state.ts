@@ -69,7 +69,7 @@ const rescue = Command.make("rescue", {
   ...common,
   use: Flag.String("use").pipe(Flag.withMetavar("EVIDENCE"), Flag.optional, Flag.withDescription("Make this refused state the next version.")),
   keep: toggle("keep", "Go on with the stored state as it is."),
-  seen: Flag.String("seen").pipe(Flag.withMetavar("IDS"), Flag.optional, Flag.withDescription("With --use and --keep: only if nothing was left in doubt and no state was refused since the look that printed this.")),
+  seen: Flag.String("seen").pipe(Flag.withMetavar("IDS"), Flag.optional, Flag.withDescription("With --use and --keep: only if nothing was left in doubt, and no state was stored or refused, since the look that printed this.")),
   import: toggle("import", "Plan a run that imports what was made and is not in the state; you approve it like any other."),
   file: inputFlag("file").pipe(Flag.withMetavar("FILE"), Flag.optional, Flag.withDescription("Bring a state that was kept elsewhere as evidence; nothing is settled.")),
   importBlocks: pathFlag("import-blocks").pipe(Flag.withMetavar("FILE"), Flag.optional, Flag.withDescription("Write import blocks for what was made and is not in the state; nothing is settled."))
