@@ -45,9 +45,9 @@ export const importLines = ({ addresses, runId }: ImportStarted): ReadonlyArray<
   `  agent-job discard ${runId}   changes nothing`
 ]
 
-/** The refused state with the highest serial, of the stages in doubt alone: of another one, newer states may have been stored since. */
-const offered = ({ evidence, pending }: StateView) =>
-  evidence.filter(({ stage }) => pending.some((rescue) => rescue.stage === stage)).toSorted((one, other) => other.serial - one.serial)[0]
+/** The refused state with the highest serial, in the stored one's line, of the stages in doubt alone: of another one, newer states may have been stored since. */
+const offered = ({ evidence, pending, version }: StateView) =>
+  evidence.filter(({ lineage, stage }) => (version === undefined || version.lineage === lineage) && pending.some((rescue) => rescue.stage === stage)).toSorted((one, other) => other.serial - one.serial)[0]
 
 /** What the stored state is, if it may be newer than that refused one: of a run that went on beside the doubt, of a person, or imported. */
 const newerThan = ({ receivedAt, serial }: StateView["evidence"][number], { version }: StateView) =>

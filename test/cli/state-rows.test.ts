@@ -77,6 +77,21 @@ describe("a refused state", () => {
     ]))
 })
 
+describe("a refused state of another lineage than the stored one", () => {
+  const [refused] = doubted.evidence
+  const other = { ...refused!, id: "ev-2", serial: 99, lineage: "l-2" }
+  const offers = (state: StateView) => rescueLines(state, now).filter((line) => line.includes("--use"))
+
+  it("is never offered, since it cannot follow, however high its serial", () => {
+    expect(offers({ ...doubted, evidence: [other, refused!] })).toEqual([expect.stringContaining(" --use ev-1 ")])
+    expect(offers({ ...doubted, evidence: [other] })).toEqual([])
+  })
+  it("is offered where nothing is stored yet", () => {
+    const { version: _, ...nothingStored } = doubted
+    expect(offers({ ...nothingStored, evidence: [other] })).toEqual([expect.stringContaining(" --use ev-2 ")])
+  })
+})
+
 describe("a run that imports", () => {
   it("is told with what it imports and what to do with it", () =>
     expect(importLines({ runId: RunId.make("run-c3"), addresses: ["t.a", "t.b"] }).slice(0, 3)).toEqual(["run-c3 plans the import of:", "  t.a", "  t.b"]))
