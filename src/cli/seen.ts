@@ -4,12 +4,17 @@
 import type { SettleRescue, StateView } from "../schema/state.ts"
 
 const evidencePrefix = "ev-"
+const versionPrefix = "sv-"
 
-export const seenIn = ({ evidence: [newest], pending }: Pick<StateView, "evidence" | "pending">): string =>
-  [...pending.map(({ id }) => id), ...(newest === undefined ? [] : [newest.id])].join(",")
+export const seenIn = ({ evidence: [newest], pending, version }: Pick<StateView, "evidence" | "pending" | "version">): string =>
+  [...pending, newest, version].flatMap((seen) => seen === undefined ? [] : [seen.id]).join(",")
 
-export const readSeen = (seen: string): Pick<SettleRescue, "evidence" | "pending"> => {
+export const readSeen = (seen: string): Pick<SettleRescue, "evidence" | "pending" | "version"> => {
   const ids = seen.split(",").filter((id) => id !== "")
-  const evidence = ids.find((id) => id.startsWith(evidencePrefix))
-  return { pending: ids.filter((id) => !id.startsWith(evidencePrefix)), ...(evidence !== undefined && { evidence }) }
+  const [evidence, version] = [evidencePrefix, versionPrefix].map((prefix) => ids.find((id) => id.startsWith(prefix)))
+  return {
+    pending: ids.filter((id) => id !== evidence && id !== version),
+    ...(evidence !== undefined && { evidence }),
+    ...(version !== undefined && { version })
+  }
 }

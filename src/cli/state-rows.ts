@@ -45,28 +45,36 @@ export const importLines = ({ addresses, runId }: ImportStarted): ReadonlyArray<
   `  agent-job discard ${runId}   changes nothing`
 ]
 
-/** The refused state with the highest serial, of the stages in doubt alone: of another one, newer states may have been stored since. */
-const offered = ({ evidence, pending }: StateView) =>
-  evidence.filter(({ stage }) => pending.some((rescue) => rescue.stage === stage)).toSorted((one, other) => other.serial - one.serial)[0]
+/** The refused state with the highest serial, in the stored one's line, of the stages in doubt alone: of another one, newer states may have been stored since. */
+const offered = ({ evidence, pending, version }: StateView) =>
+  evidence.filter(({ lineage, stage }) => (version === undefined || version.lineage === lineage) && pending.some((rescue) => rescue.stage === stage)).toSorted((one, other) => other.serial - one.serial)[0]
 
-/** What is pending, and the ways out. */
+/** What the stored state is, if it may be newer than that refused one: of a run that went on beside the doubt, of a person, or imported. */
+const newerThan = ({ receivedAt, serial }: StateView["evidence"][number], { version }: StateView) =>
+  version !== undefined && (version.serial >= serial || Date.parse(version.createdAt) > Date.parse(receivedAt))
+    ? `serial ${version.serial}${version.runId === undefined ? "" : `, of ${version.runId}`}`
+    : undefined
+
+/** What is pending, and the ways out; last the one that would undo something. */
 export const rescueLines = (state: StateView, now: number): ReadonlyArray<string> => {
   const rescue = `agent-job state rescue ${state.workspace}`
   if (state.pending.length === 0) return [`Nothing of ${state.workspace} waits to be settled.`]
   const use = offered(state)
+  const newer = use === undefined ? undefined : newerThan(use, state)
   const seen = `--seen ${seenIn(state)}`
+  const effect = newer === undefined ? "a refused state becomes the next version" : `puts a refused state over the stored one, which may be newer (${newer}), and undoes what only that has`
+  const useIt = use === undefined ? [] : [`  ${rescue} --use ${use.id} ${seen}   ${effect}; to look into it first: agent-job state show ${state.workspace} --evidence ${use.id}`]
   return [
     ...stateLines(state, now),
     ...state.pending.flatMap(({ effects }) => effects === undefined ? [] : ["", ...leftOver(effects)]),
     "",
     "No stage of the workspace starts before this is settled:",
-    ...(use === undefined ? [] : [
-      `  ${rescue} --use ${use.id} ${seen}   a refused state becomes the next version; to look into it first: agent-job state show ${state.workspace} --evidence ${use.id}`
-    ]),
+    ...(newer === undefined ? useIt : []),
     ...(state.pending.every(({ effects }) => effects === undefined) ? [] : [
       `  ${rescue} --import   plans a run that imports what was made and is not in the state, which you then approve`,
       `  ${rescue} --import-blocks FILE   writes the import blocks instead`
     ]),
-    `  ${rescue} --keep ${seen}   the stored state stays as it is; what is missing in it, import or remove by hand`
+    `  ${rescue} --keep ${seen}   the stored state stays as it is; what is missing in it, import or remove by hand`,
+    ...(newer === undefined ? [] : useIt)
   ]
 }

@@ -4,8 +4,9 @@ import { Clock, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { readFileSync, writeFileSync } from "node:fs"
 import { hostname, userInfo } from "node:os"
+import type { StateView } from "../schema/state.ts"
 import { outputFlag, print } from "./answer.ts"
-import { BadInput, NothingThere } from "./failure.ts"
+import { BadInput, Failed, NothingThere } from "./failure.ts"
 import { readSeen, seenIn } from "./seen.ts"
 import { inputFlag, pathFlag, serverFlags, type ServerFlags, toggle } from "./settings.ts"
 import { forPrograms, type WithServer, withServer } from "./with-server.ts"
@@ -69,7 +70,7 @@ const rescue = Command.make("rescue", {
   ...common,
   use: Flag.String("use").pipe(Flag.withMetavar("EVIDENCE"), Flag.optional, Flag.withDescription("Make this refused state the next version.")),
   keep: toggle("keep", "Go on with the stored state as it is."),
-  seen: Flag.String("seen").pipe(Flag.withMetavar("IDS"), Flag.optional, Flag.withDescription("With --use and --keep: only if nothing was left in doubt and no state was refused since the look that printed this.")),
+  seen: Flag.String("seen").pipe(Flag.withMetavar("IDS"), Flag.optional, Flag.withDescription("With --use and --keep: only if nothing was left in doubt, and no state was stored or refused, since the look that printed this.")),
   import: toggle("import", "Plan a run that imports what was made and is not in the state; you approve it like any other."),
   file: inputFlag("file").pipe(Flag.withMetavar("FILE"), Flag.optional, Flag.withDescription("Bring a state that was kept elsewhere as evidence; nothing is settled.")),
   importBlocks: pathFlag("import-blocks").pipe(Flag.withMetavar("FILE"), Flag.optional, Flag.withDescription("Write import blocks for what was made and is not in the state; nothing is settled."))
@@ -93,6 +94,14 @@ const rescue = Command.make("rescue", {
   Command.withExamples([{ command: "agent-job state rescue demo" }, { command: "agent-job state rescue demo --use ev-k3v9x2" }, { command: "agent-job state rescue demo --import" }, { command: "agent-job state rescue demo --keep" }])
 )
 
+/** An older server opens whatever lock there is, and tells so. What is newer than the look has its epoch or a later one. */
+const openedAlone = (lock: string, by: string, epochBefore: number) => ({ forcedUnlocks, workspace }: StateView) => {
+  const other = forcedUnlocks.find(({ epoch, forcedBy, lockId }) => epoch >= epochBefore && lockId !== lock && forcedBy.endsWith(by))
+  return other === undefined ? Effect.void : Effect.fail(new Failed({
+    message: `The lock ${other.lockId} of ${other.holder} was opened, and not ${lock}: a server that is older than this program opens whatever lock there is. What its holder writes from now on is kept as evidence, see \`agent-job state show ${workspace}\`; upgrade the server.`
+  }))
+}
+
 const unlock = Command.make("unlock", {
   ...common,
   force: toggle("force", "Open the lock though its holder may still be at work."),
@@ -103,7 +112,7 @@ const unlock = Command.make("unlock", {
   return yield* answering(given, Effect.fnUntraced(function*(client: Client) {
     const now = yield* client.state(given.workspace)
     const lock = Option.isSome(given.lock) ? given.lock.value : now.lock?.id
-    return lock === undefined ? now : yield* client.forceUnlock(given.workspace, by, lock)
+    return lock === undefined ? now : yield* Effect.tap(client.forceUnlock(given.workspace, by, lock), openedAlone(lock, by, now.epoch))
   }), asState)
 })).pipe(
   Command.withDescription("Open the lock of a state by force: what its holder writes from then on is refused, and kept as evidence."),

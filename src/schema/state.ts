@@ -58,7 +58,8 @@ export const SettleRescue = Schema.Struct({
   by: By,
   use: Schema.optionalKey(Schema.String.annotate({ description: "The id of the evidence; none: the stored state stays." })),
   pending: Schema.Array(Schema.String).annotate({ description: "The ids of all rescues that were pending when the person looked." }),
-  evidence: Schema.optionalKey(Schema.String.annotate({ description: "The id of the newest evidence that there was then; none: there was none." }))
+  evidence: Schema.optionalKey(Schema.String.annotate({ description: "The id of the newest evidence that there was then; none: there was none." })),
+  version: Schema.optionalKey(Schema.String.annotate({ description: "The id of the version that was stored then; none: there was none." }))
 })
 export type SettleRescue = typeof SettleRescue.Type
 

@@ -1,18 +1,18 @@
 // Runs that put into the state what a stage had made and the state does not have: its configuration with import blocks, planned for these addresses alone.
 // Invariant: such a run is the only one of its workspace that starts while its rescue is pending, it ends with that, and it is applied only after a person has seen its plan.
-// Used by the workspace routes; runs and assignments know of it by the run's `rescueId`.
+// Used by the workspace routes and upkeep; runs and assignments know of it by the run's `rescueId`.
 import { Context, Effect, Layer, Schema, Stream } from "effect"
 import { Tar } from "effect/encoding"
 import { SqlClient } from "effect/sql"
 import { gzipSync } from "node:zlib"
 import { importable, importBlocks } from "../core/import-blocks.ts"
-import { isFinal } from "../core/run-machine.ts"
+import { isFinal, RunEvent } from "../core/run-machine.ts"
 import type { Effected } from "../schema/effects.ts"
 import { RunId } from "../schema/names.ts"
 import { archiveLimitBytes } from "../schema/task-api.ts"
 import { Blobs } from "./blobs.ts"
 import { Configurations } from "./configurations.ts"
-import { row } from "./database.ts"
+import { row, rows } from "./database.ts"
 import { Effects } from "./effects.ts"
 import { conflict, notFound } from "./refused.ts"
 import { nothingPending, type Rescue, Rescues } from "./rescues.ts"
@@ -113,7 +113,14 @@ const make = Effect.gen(function*() {
     }))
   }, Effect.scoped)
 
-  return { start }
+  /** Those that an older version left when their rescue was settled: no agent is offered them any more. One that applies goes on. */
+  const endSettled = Effect.gen(function*() {
+    const left = yield* rows(Schema.Struct({ id: RunId }))(sql`SELECT runs.id FROM runs JOIN rescues ON rescues.id = runs.rescueId
+      WHERE runs.status IN ('pending', 'planning', 'planned', 'confirmed') AND runs.cancelAsked = 0 AND rescues.settledAt IS NOT NULL`)
+    yield* Effect.forEach(left, ({ id }) => runs.step(id, RunEvent.Cancel()), { discard: true })
+  }).pipe(Effect.withSpan("ImportRuns.endSettled"))
+
+  return { start, endSettled }
 })
 
 export class ImportRuns extends Context.Service<ImportRuns>()("agent-job/server/ImportRuns", { make }) {

@@ -67,11 +67,13 @@ export const makeRunViews = Effect.gen(function*() {
     if (open.waitMessage !== null) return { position: 1, ...(open.waitReason !== null && { reason: open.waitReason }), message: open.waitMessage }
     if (open.acknowledgedAt !== null) {
       const since = open.agent === null ? undefined : yield* assignments.silentSince(open.agent)
+      const has = `The agent ${open.agent} has it`
+      if (since === undefined) return { position: 1, message: `${has} and is about to start its Pod.` }
       return {
         position: 1,
-        message: since === undefined
-          ? `The agent ${open.agent} has it and is about to start its Pod.`
-          : `The agent ${open.agent} has it, but has not asked for work since ${since}; if this stays, check that its controller runs, is not drained, and reaches the server.`
+        message: (yield* assignments.connected) === 0
+          ? `${has}, but has not asked for work since ${since}; if this stays, check that its controller runs, is not drained, and reaches the server.`
+          : `${has}, but has not asked for work since ${since}; another agent has, which starts the Pod if it took its place; if this stays, check that the controller of ${open.agent} runs and reaches the server.`
       }
     }
     return {

@@ -18,7 +18,7 @@ import { type Workspace, Workspaces } from "./workspaces.ts"
 const shownAtMost = 20
 
 /** What there was when the person looked who decides. */
-type Seen = Pick<SettleRescue, "pending" | "evidence">
+type Seen = Pick<SettleRescue, "pending" | "evidence" | "version">
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -83,15 +83,16 @@ const make = Effect.gen(function*() {
     return yield* evidence.read(yield* kept((yield* workspaces.named(name)).id, id))
   })
 
-  /** What is pending, if it and the evidence are what the person saw who decides. */
+  /** What is pending, if it, the evidence and the stored state are what the person saw who decides: a run that began before the doubt came may store newer ones. */
   const asSeen = Effect.fnUntraced(function*({ id: workspaceId, name }: Workspace, seen: Seen) {
-    const [pending, refused] = [yield* rescues.pending(workspaceId), yield* evidence.list(workspaceId)]
+    const [pending, refused, stored] = [yield* rescues.pending(workspaceId), yield* evidence.list(workspaceId), yield* states.current(workspaceId)]
     if (pending.length === 0) return yield* nothingPending(name)
     const newest = refused.findIndex(({ id }) => id === seen.evidence)
     const changes = [
       ...pending.filter(({ id }) => !seen.pending.includes(id)).map(({ stageId }) => `what ${stageId} left in doubt is new`),
       ...refused.slice(0, newest === -1 ? undefined : newest).map(({ id, stageId }) => `the state ${id} of ${stageId} is new`),
-      ...seen.pending.filter((id) => pending.every((one) => one.id !== id)).map((id) => `${id} is settled`)
+      ...seen.pending.filter((id) => pending.every((one) => one.id !== id)).map((id) => `${id} is settled`),
+      ...(stored?.id === seen.version ? [] : [stored === undefined ? "the stored state is gone" : `the stored state is another, ${stored.id} with the serial ${stored.serial}`])
     ]
     if (changes.length > 0) return yield* conflict("changed", `Since you looked at ${name}, ${changes.join(", ")}, so nothing was settled now; look again with: agent-job state rescue ${name}`)
     return pending

@@ -175,11 +175,11 @@ const make = Effect.gen(function*() {
       yield* breakLock(workspace, forcedBy)
     })))
 
-  /** How a stage stands to the state of its workspace, for as long as `release` was not called. */
+  /** How a stage stands to the state of its workspace, for as long as `release` was not called. A refused state that a person has decided on counts no more. */
   const standing = Effect.fn("StateVersions.standing")(function*(holder: string) {
     const held = yield* sql`SELECT id FROM workspaces WHERE lockHolder = ${holder}`
     const forced = yield* sql`SELECT seq FROM forcedUnlocks WHERE holder = ${holder}`
-    const refused = yield* sql`SELECT id FROM evidence WHERE stageId = ${holder}`
+    const refused = yield* sql`SELECT id FROM evidence WHERE stageId = ${holder} AND NOT EXISTS (SELECT 1 FROM rescues WHERE rescues.stageId = evidence.stageId AND rescues.settledAt > evidence.receivedAt)`
     return { lock: held.length > 0 ? "held" : forced.length > 0 ? "forced" : "none", refusedState: refused.length > 0 } as const
   })
 

@@ -1,15 +1,18 @@
-// What the server does by itself once it listens: hourly it lets go what is old (server/retention), daily the files that no row names.
+// What the server does by itself once it listens: at once it ends the imports that nobody waits for, hourly it lets go what is old (server/retention), daily the files that no row names.
 // Invariant: of these files only those go that this database has seen unnamed for 30 days, since beside a copy of it that was restored they are all that is left of newer states.
 // Used by server/server.
 import { Cause, Duration, Effect, Layer, Schedule } from "effect"
+import { ImportRuns } from "./import-runs.ts"
 import { NamedBlobs } from "./named-blobs.ts"
 import { Retention } from "./retention.ts"
 
 const unnamedFor = Duration.days(30)
 
 /** What failed is tried again the next time. */
-const undisturbed = <A, E, R>(what: Effect.Effect<A, E, R>, otherwise: A) =>
-  Effect.catchCause(what, (cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.as(Effect.logWarning("the data directory could not be tidied up, which is tried again later", cause), otherwise))
+const undisturbed = <A, E, R>(what: Effect.Effect<A, E, R>, otherwise: A, failed = "the data directory could not be tidied up, which is tried again later") =>
+  Effect.catchCause(what, (cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.as(Effect.logWarning(failed, cause), otherwise))
+
+const endImports = Effect.flatMap(ImportRuns, ({ endSettled }) => undisturbed(endSettled, undefined, "the imports of settled rescues could not be ended, which is tried again with the next start"))
 
 const sweep = undisturbed(Effect.gen(function*() {
   const { files, bytes } = yield* (yield* NamedBlobs).sweep(Duration.toMillis(unnamedFor))
@@ -21,6 +24,7 @@ const retain = Effect.flatMap(Retention, ({ pass }) => undisturbed(pass(), false
 )
 
 export const upkeep = Layer.effectDiscard(Effect.all([
+  Effect.forkScoped(endImports),
   Effect.forkScoped(Effect.repeat(retain, Schedule.spaced("1 hour"))),
   Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced("1 day")))
 ]))

@@ -1,7 +1,7 @@
 // Our own JSON about the state of a workspace: what there is, what was refused, and the two decisions that only a person makes.
 // Used by server/server; the CLI's `state` asks here.
-import { Effect } from "effect"
-import { HttpRouter, HttpServerResponse } from "effect/http"
+import { Effect, type Schema } from "effect"
+import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { ForceUnlock, type ImportStarted, SettleRescue } from "../schema/state.ts"
 import { keptStateLimitBytes } from "../schema/task-api.ts"
 import { jsonOf, problem } from "./answer.ts"
@@ -9,12 +9,22 @@ import { routesFor } from "./authorize.ts"
 import { Bodies } from "./bodies.ts"
 import { ImportRuns } from "./import-runs.ts"
 import { KeptStates } from "./kept-states.ts"
+import { invalid } from "./refused.ts"
 import { StateRescue } from "./state-rescue.ts"
 import type { Caller } from "./tokens.ts"
 
 const place = "/api/agent-job/v1/workspaces/:name/state"
-const decision = jsonOf(SettleRescue)
-const unlock = jsonOf(ForceUnlock)
+
+/** An older command line leaves out what the person saw. */
+const decisionOf = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
+  const decode = jsonOf(schema)
+  return (request: HttpServerRequest.HttpServerRequest) => Effect.mapError(decode(request), (failure) =>
+    failure._tag === "Refused" && failure.error === "invalid"
+      ? invalid(`${failure.message} If a command line sent it, that is older than the server and cannot say what was seen; use one of the server's version.`)
+      : failure)
+}
+const decision = decisionOf(SettleRescue)
+const unlock = decisionOf(ForceUnlock)
 
 /** Whose token it is, and what the client calls them. */
 const who = (caller: Caller, by: string) => `${caller.name}, ${by}`

@@ -40,8 +40,8 @@ describe("what waits to be settled", () => {
   it("is told with the ways out, a refused state only where there is one", () => {
     expect(rescueLines(doubted, now).slice(-3)).toEqual([
       "No stage of the workspace starts before this is settled:",
-      "  agent-job state rescue demo --use ev-1 --seen res-1,ev-1   a refused state becomes the next version; to look into it first: agent-job state show demo --evidence ev-1",
-      "  agent-job state rescue demo --keep --seen res-1,ev-1   the stored state stays as it is; what is missing in it, import or remove by hand"
+      "  agent-job state rescue demo --use ev-1 --seen res-1,ev-1,sv-1   a refused state becomes the next version; to look into it first: agent-job state show demo --evidence ev-1",
+      "  agent-job state rescue demo --keep --seen res-1,ev-1,sv-1   the stored state stays as it is; what is missing in it, import or remove by hand"
     ])
     const [refused] = doubted.evidence
     const evidence = [{ ...refused!, id: "ev-4", stage: "run-z.apply.1", serial: 20 }, { ...refused!, id: "ev-3", serial: 8 }, { ...refused!, id: "ev-2", serial: 10 }, refused!]
@@ -55,9 +55,40 @@ describe("what waits to be settled", () => {
       "No stage of the workspace starts before this is settled:",
       "  agent-job state rescue demo --import   plans a run that imports what was made and is not in the state, which you then approve",
       "  agent-job state rescue demo --import-blocks FILE   writes the import blocks instead",
-      "  agent-job state rescue demo --keep --seen res-1   the stored state stays as it is; what is missing in it, import or remove by hand"
+      "  agent-job state rescue demo --keep --seen res-1,sv-1   the stored state stays as it is; what is missing in it, import or remove by hand"
     ])
-    expect(rescueLines({ ...doubted, evidence: [] }, now).slice(-2).map((line) => line.split("   ")[0])).toEqual(["No stage of the workspace starts before this is settled:", "  agent-job state rescue demo --keep --seen res-1"])
+    expect(rescueLines({ ...doubted, evidence: [] }, now).slice(-2).map((line) => line.split("   ")[0])).toEqual(["No stage of the workspace starts before this is settled:", "  agent-job state rescue demo --keep --seen res-1,sv-1"])
+  })
+})
+
+describe("a refused state", () => {
+  const [refused] = doubted.evidence
+  const offers = (version: object, evidence: object = {}) =>
+    rescueLines({ ...doubted, version: { ...doubted.version!, ...version }, evidence: [{ ...refused!, ...evidence }] }, now).filter((line) => line.includes("--use") || line.includes("--keep")).map((line) => line.trim())
+
+  it.each([
+    { given: "the stored serial is higher", version: { serial: 10 } },
+    { given: "the stored serial is the same", version: { serial: 9 } },
+    { given: "the stored one came later", version: { createdAt: Timestamp.make("2026-01-31T11:00:01Z") } }
+  ])("is offered last, and for what it undoes, when $given", ({ version }) =>
+    expect(offers(version)).toEqual([
+      expect.stringContaining(" --keep "),
+      `agent-job state rescue demo --use ev-1 --seen res-1,ev-1,sv-1   puts a refused state over the stored one, which may be newer (serial ${version.serial ?? 7}, of run-a1), and undoes what only that has; to look into it first: agent-job state show demo --evidence ev-1`
+    ]))
+})
+
+describe("a refused state of another lineage than the stored one", () => {
+  const [refused] = doubted.evidence
+  const other = { ...refused!, id: "ev-2", serial: 99, lineage: "l-2" }
+  const offers = (state: StateView) => rescueLines(state, now).filter((line) => line.includes("--use"))
+
+  it("is never offered, since it cannot follow, however high its serial", () => {
+    expect(offers({ ...doubted, evidence: [other, refused!] })).toEqual([expect.stringContaining(" --use ev-1 ")])
+    expect(offers({ ...doubted, evidence: [other] })).toEqual([])
+  })
+  it("is offered where nothing is stored yet", () => {
+    const { version: _, ...nothingStored } = doubted
+    expect(offers({ ...nothingStored, evidence: [other] })).toEqual([expect.stringContaining(" --use ev-2 ")])
   })
 })
 

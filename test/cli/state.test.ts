@@ -1,8 +1,10 @@
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { writeFileSync } from "node:fs"
+import { hostname, userInfo } from "node:os"
 import { join } from "node:path"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
+import { ScriptedServer } from "../kubernetes/scripted-server.ts"
 import { agent, directory, failed, person, planWith, serve, userToken, worker } from "../server/live-server.ts"
 import { run } from "./program.ts"
 
@@ -40,3 +42,14 @@ it.live("a state in doubt is shown, looked into and settled, for a person and fo
     const used = yield* agentJob("rescue", "demo", "--use", String(id), "-o", "json")
     expect(JSON.parse(used.out)).toMatchObject({ workspace: "demo", version: { serial: 3, lineage: "l" }, pending: [], settled: [{ reason: "NodeLost", settledBy: expect.stringContaining("@") }] })
   }), 180_000) // each command is a process
+
+it.live("a server that is older and opens whatever lock there is does not pass for one that opened the lock that was named", () =>
+  Effect.gen(function*() {
+    const { server, url } = yield* ScriptedServer.make
+    const before = { workspace: "demo", epoch: 2, pending: [], settled: [], evidence: [], forcedUnlocks: [{ lockId: "old", holder: "run-z.apply.1", epoch: 1, forcedBy: "user, me", forcedAt: "2026-01-31T11:00:00.000Z" }] }
+    const opened = (lockId: string) => ({ ...before, epoch: 3, forcedUnlocks: [{ lockId, holder: "run-b2.apply.1", epoch: 2, forcedBy: `0401305f, ${userInfo().username}@${hostname()}`, forcedAt: "2026-01-31T12:00:00.000Z" }, ...before.forcedUnlocks] })
+    const unlock = run(["state", "unlock", "demo", "--force", "--lock", "a"], { AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken })
+    server.script.push({ body: before }, { body: opened("b") }, { body: before }, { body: opened("a") })
+    expect(yield* unlock).toMatchObject({ code: 1, out: "", error: "error: The lock b of run-b2.apply.1 was opened, and not a: a server that is older than this program opens whatever lock there is. What its holder writes from now on is kept as evidence, see `agent-job state show demo`; upgrade the server.\n" })
+    expect(yield* unlock).toMatchObject({ code: 0, out: expect.stringContaining("Unlocked by force: a of run-b2.apply.1") })
+  }), 60_000)

@@ -170,6 +170,20 @@ describe("an assignment", () => {
       expect((yield* person(url).view(id)).queue?.message).toContain("is about to start its Pod")
     }))
 
+  it.effect("says that another agent asks, if one does: after a failover its task is there under another name", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const id = yield* person(url).start("demo")
+      yield* agent(url, "old-pod").take
+      yield* TestClock.adjust("2 minutes")
+      yield* agent(url, "new-pod").acquire()
+      expect((yield* person(url).view(id)).queue?.message).toBe(
+        "The agent old-pod has it, but has not asked for work since 1970-01-01T00:00:00.000Z; another agent has, which starts the Pod if it took its place; if this stays, check that the controller of old-pod runs and reaches the server."
+      )
+      yield* TestClock.adjust("2 minutes")
+      expect((yield* person(url).view(id)).queue?.message).toContain("The agent old-pod has it, but has not asked for work since 1970-01-01T00:00:00.000Z; if this stays,")
+    }))
+
   it.live("is unknown when no run made it", () =>
     Effect.gen(function*() {
       const url = yield* server

@@ -332,6 +332,16 @@ describe("the import of what is missing", () => {
       expect((yield* person(url).settle("demo", { use: (yield* person(url).state("demo")).evidence[0].id })).json.version.serial).toBe(9)
     }))
 
+  it.live("settles the rescue though there is a refused state of the stage, if a person decided on that before the doubt came back", () =>
+    Effect.gen(function*() {
+      const { applier, import: start, url } = yield* doubted(made.slice(0, 4))
+      yield* applier.pushState({ ...stateWith(["a", "1"], ["b", "2"]), serial: 9 }, "a", 1)
+      expect((yield* person(url).settle("demo")).json.pending).toEqual([])
+      yield* applier.as("POST", taskPath.effects, { entries: [entry(5, "started", "time_sleep.c"), entry(6, "done", "time_sleep.c", "3"), entry(7, "closed", "")] }) // the worker that was lost comes back
+      yield* imported(url, (yield* start).json.runId, ["a", "1"], ["b", "2"], ["c", "3"])
+      expect(yield* pending(url)).toEqual([])
+    }))
+
   it.live("ends with its rescue, wherever it is by then: no other apply of the workspace finds it beside itself", () =>
     Effect.gen(function*() {
       const { import: start, url, waiting } = yield* doubted(made)

@@ -107,8 +107,8 @@ export const person = (url: string) => {
   const state = (name: string) => Effect.map(as("GET", statePath.state(name)), ({ json }) => json)
   /** Settles what there is now. */
   const settle = (name: string, more: object = {}) =>
-    Effect.flatMap(state(name), ({ evidence, pending }) =>
-      as("POST", statePath.rescue(name), { by: "me@here", pending: pending.map(({ id }: { id: string }) => id), ...(evidence.length > 0 && { evidence: evidence[0].id }), ...more }))
+    Effect.flatMap(state(name), ({ evidence, pending, version }) =>
+      as("POST", statePath.rescue(name), { by: "me@here", pending: pending.map(({ id }: { id: string }) => id), evidence: evidence[0]?.id, version: version?.id, ...more }))
   const act = (id: string, action: Parameters<typeof tfePath.action>[1]) => as("POST", tfePath.action(id, action), {})
   return { as, workspace, upload, run, start, view, state, settle, act }
 }

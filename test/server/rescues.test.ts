@@ -3,7 +3,7 @@ import { Effect, Exit, Fiber, Scope } from "effect"
 import { readdirSync } from "node:fs"
 import { join } from "node:path"
 import type { Assignment } from "../../src/schema/pool-api.ts"
-import { statePath } from "../../src/schema/state.ts"
+import { statePath, type StateView } from "../../src/schema/state.ts"
 import { taskPath } from "../../src/schema/task-api.ts"
 import { agent, ask, directory, failed, onTheWay, person, planWith, poolToken, serve, succeeded, userToken, withChanges, worker } from "./live-server.ts"
 
@@ -98,8 +98,8 @@ describe("a rescue", () => {
 
 describe("what a person decides", () => {
   /** Of what there is now, as it is said when it has become something else. */
-  const seen = ({ evidence, pending }: { readonly evidence: ReadonlyArray<{ readonly id: string }>; readonly pending: ReadonlyArray<{ readonly id: string }> }) =>
-    ({ pending: pending.map(({ id }) => id), evidence: evidence[0]?.id })
+  const seen = ({ evidence, pending, version }: Pick<StateView, "evidence" | "pending" | "version">) =>
+    ({ pending: pending.map(({ id }) => id), evidence: evidence[0]?.id, version: version?.id })
   const changed = (what: string) => ({ status: 409, json: { error: "changed", message: `Since you looked at demo, ${what}, so nothing was settled now; look again with: agent-job state rescue demo` } })
 
   it.live("passes over no state that came since the look, neither the first nor a newer one, and settles nothing then", () =>
@@ -132,11 +132,40 @@ describe("what a person decides", () => {
       expect((yield* settle({})).json.pending).toEqual([])
     }))
 
+  it.live("puts a refused state over none that was stored since the look, of a run that had begun before the doubt came or of a person, nor keeps one that nobody saw", () =>
+    Effect.gen(function*() {
+      const { applier, looked, settle, url } = yield* doubted
+      yield* settle({})
+      yield* person(url).start("demo", { "auto-apply": true })
+      yield* planWith(url)
+      const second = yield* agent(url).take
+      yield* worker(url, second).lock("b")
+      yield* worker(url, second).pushState(state(2), "b", 2)
+      yield* applier.pushState(state(3), "a", 1) // of the worker that was cut off
+      const before = yield* looked
+      yield* worker(url, second).pushState(state(9), "b", 2)
+      yield* worker(url, second).unlock("b")
+      yield* worker(url, second).result(succeeded({ ...withChanges, statePushed: true }))
+      const { version: { id } } = yield* looked
+      const refused = changed(`the stored state is another, ${id} with the serial 9`)
+      expect(yield* settle({ ...seen(before), use: before.evidence[0].id })).toMatchObject(refused)
+      expect(yield* settle(seen(before))).toMatchObject(refused)
+      const between = yield* looked
+      yield* ask(address(url), userToken, "PUT", { ID: "mine" })
+      yield* ask(`${address(url)}?ID=mine`, userToken, "POST", state(10))
+      yield* ask(address(url), userToken, "DELETE", { ID: "mine" })
+      const { pending, version } = yield* looked
+      expect(yield* settle({ ...seen(between), use: between.evidence[0].id })).toMatchObject(changed(`the stored state is another, ${version.id} with the serial 10`))
+      expect([version.serial, pending.length, (yield* settle({})).json.pending]).toEqual([10, 1, []])
+    }))
+
   it.live("says what it is of", () =>
     Effect.gen(function*() {
       const { url } = yield* doubted
-      expect((yield* person(url).as("POST", statePath.rescue("demo"), { by: "me@here" })).status).toBe(422)
-      expect((yield* person(url).as("POST", statePath.unlock("demo"), { by: "me@here" })).status).toBe(422)
+      for (const [path, missing] of [[statePath.rescue("demo"), "pending"], [statePath.unlock("demo"), "lock"]] as const) {
+        const message = `The request is not as expected at ${missing}: Missing key. If a command line sent it, that is older than the server and cannot say what was seen; use one of the server's version.`
+        expect(yield* person(url).as("POST", path, { by: "me@here" })).toMatchObject({ status: 422, json: { error: "invalid", message } })
+      }
     }))
 })
 
