@@ -1,4 +1,4 @@
-// What of a secret is one by itself: all of it, and the texts inside a value that is a document, HCL or JSON, since programs print these without what is around them.
+// What inside a secret is one by itself: the texts of a value that is a document, HCL or JSON, since programs print these without what is around them.
 // Always holds: every text of a document is among them, but short ones and those whose key says that they open nothing (`openNothing`).
 // Used by worker/variables.ts.
 import { Option, Schema } from "effect"
@@ -9,7 +9,7 @@ const mostParts = 1000
 
 /**
  * Keys of documents such as GOOGLE_CREDENTIALS or a database's secret whose values say where something is or what it is called.
- * They are in addresses, ids and lines of every resource: hidden, they would make a log unreadable and what was made impossible to import.
+ * They are in ids and lines of every resource: hidden, they would make a log unreadable and what was made impossible to import.
  */
 const openNothing = new Set([
   "type", "kind", "engine", "name", "region", "location", "zone", "host", "hostname", "user", "username", "email", "clientemail", "database", "dbname", "dbinstanceidentifier", "dbclusteridentifier",
@@ -70,12 +70,12 @@ const inHcl = (expression: string): ReadonlyArray<Text> => {
 
 const isPart = ({ key, text }: Text): boolean => text.trim().length >= shortestPart && !openNothing.has(key.replaceAll(/[_-]/gu, "").toLowerCase())
 
-/** The value, and what it has inside: as JSON whatever it is declared as, and also as HCL if it is that. A document within a document is opened too. */
+/** What the value has inside: as JSON whatever it is declared as, and also as HCL if it is that. A document within a document is opened too. */
 export const secretParts = (value: string, hcl: boolean): ReadonlyArray<string> => {
-  const parts = new Set([value])
+  const parts = new Set<string>()
   const documents = [...inJson(value), ...(hcl ? inHcl(value) : [])]
   for (const document of documents) { // which grows meanwhile
-    if (parts.size > mostParts) break
+    if (parts.size >= mostParts) break
     const inner = inJson(document.text)
     if (inner.length > 0) documents.push(...inner)
     if (isPart(document)) parts.add(document.text)

@@ -12,8 +12,9 @@ import { invalid, type StageFailed } from "./stage-failed.ts"
 export interface Variables {
   readonly inputs: ReadonlyArray<InputValue>
   readonly env: Readonly<Record<string, string>>
-  /** Each with what it has inside, if it is a document. */
   readonly secrets: ReadonlyArray<string>
+  /** What secrets that are documents have inside. */
+  readonly parts: ReadonlyArray<string>
   /** Names of secrets that are too short to be taken out of a log. */
   readonly shown: ReadonlyArray<string>
 }
@@ -47,7 +48,8 @@ export const variablesOf = Effect.fnUntraced(function*(spec: ReadonlyArray<Varia
   return {
     inputs: forEngine.map(({ value, variable }) => ({ name: variable.name, value, hcl: variable.hcl === true })),
     env: Object.fromEntries(all.filter(({ variable }) => variable.category === "env").map(({ value, variable }) => [variable.name, value])),
-    secrets: secrets.flatMap(({ value, variable }) => secretParts(value, variable.hcl === true)),
+    secrets: secrets.map(({ value }) => value),
+    parts: secrets.flatMap(({ value, variable }) => secretParts(value, variable.hcl === true)),
     shown: secrets.filter(({ value }) => value.length < shortestSecret && value !== "").map(({ variable }) => variable.name)
   }
 })

@@ -35,7 +35,7 @@ describe("secretParts", () => {
     { given: "a JSON document within another", value: JSON.stringify({ google: JSON.stringify({ key: "inner-secret" }) }), hcl: false, parts: [`{"key":"inner-secret"}`, "inner-secret"] },
     { given: "a JSON document within HCL", value: `{ google = ${quoted(JSON.stringify({ key: "inner-secret" }))} }`, hcl: true, parts: [`{"key":"inner-secret"}`, "inner-secret"] },
     { given: "what is no document", value: "{ broken", hcl: false, parts: [] }
-  ])("of $given are the value and what is inside", ({ hcl, parts, value }) => expect(secretParts(value, hcl)).toEqual([value, ...parts]))
+  ])("of $given are what is inside", ({ hcl, parts, value }) => expect(secretParts(value, hcl)).toEqual(parts))
 
   it.prop("hide every text of a JSON document", [Leaves], ([leaves]) => {
     const document = JSON.stringify(Object.fromEntries(leaves.map(([key, where, text]) => [key, where === "alone" ? text : where === "in a list" ? [text] : { [key]: text }])))
@@ -54,8 +54,8 @@ describe("secretParts", () => {
     { given: "quotes without end", document: `\\"`.repeat(50_000) },
     { given: "comments without end", document: "/*".repeat(50_000) },
     { given: "heredocs without end", document: "<<E\n".repeat(50_000) }
-  ])("are found in $given", ({ document }) => expect(secretParts(document, true)[0]).toBe(document))
+  ])("are found in $given", ({ document }) => expect(secretParts(document, true).length).toBeLessThan(2))
 
-  it("are a thousand at most", () => expect(secretParts(JSON.stringify(Array.from({ length: 3000 }, (_, at) => `token-${at}`)), false)).toHaveLength(1001))
-  it(`have at least ${shortestPart} characters`, () => expect(secretParts(`["12345", "123456"]`, false)).toEqual([`["12345", "123456"]`, "123456"]))
+  it("are a thousand at most", () => expect(secretParts(JSON.stringify(Array.from({ length: 3000 }, (_, at) => `token-${at}`)), false)).toHaveLength(1000))
+  it(`have at least ${shortestPart} characters`, () => expect(secretParts(`["12345", "123456"]`, false)).toEqual(["123456"]))
 })

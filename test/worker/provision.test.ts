@@ -97,7 +97,7 @@ describe("provision", () => {
   it.effect("treats what is inside a secret as one too", () =>
     Effect.gen(function*() {
       const { variables } = yield* provisioned(spec({ variables: [{ name: "tokens", value: `["first-token"]`, hcl: true, sensitive: true }, { name: "CLOUD", value: `{"key":"cloud-key"}`, category: "env", sensitive: true }, { name: "names", value: `["a name"]`, hcl: true }] }))
-      expect(variables.secrets).toEqual([`["first-token"]`, "first-token", `{"key":"cloud-key"}`, "cloud-key"])
+      expect(variables).toMatchObject({ secrets: [`["first-token"]`, `{"key":"cloud-key"}`], parts: ["first-token", "cloud-key"] })
     }))
 
   it.effect("takes the values of Secrets from the Pod, and treats them as secret", () =>
@@ -111,6 +111,7 @@ describe("provision", () => {
         inputs: [{ name: "plain", value: "p", hcl: false }, { name: "token", value: "from-secret", hcl: false }, { name: "pin", value: "123", hcl: false }],
         env: { TOKEN: "also-from-secret" },
         secrets: ["from-secret", "also-from-secret", "123"],
+        parts: [],
         shown: ["pin"]
       })
       expect(read("zzz_agent_job.auto.tfvars")).not.toContain("also-from-secret")
