@@ -134,7 +134,7 @@ const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, name: string,
   yield* line(`Workspace: ${spec.workspace}, ${spec.stage}`)
   const limited = Option.filter(timeoutLimitSeconds, (seconds) => seconds < (spec.timeoutSeconds ?? defaultTimeoutSeconds))
   if (Option.isSome(limited)) yield* line(`Timeout: ${limited.value} seconds, since task.job.activeDeadlineSeconds lets no stage take longer`)
-  yield* Effect.forEach(shown, (variable) => line(`The value of ${variable} is too short to be kept out of this log.`), { discard: true })
+  yield* Effect.forEach(shown, line, { discard: true })
   const wanted = spec.engine?.version
   if (wanted !== undefined && wanted !== version) {
     return yield* invalid(`The runner image has ${name} ${version}, but the task asks for ${wanted}; use another image or leave engine.version out.`)

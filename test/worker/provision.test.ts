@@ -100,6 +100,14 @@ describe("provision", () => {
       expect(variables).toMatchObject({ secrets: [`["first-token"]`, `{"key":"cloud-key"}`], parts: ["first-token", "cloud-key"] })
     }))
 
+  it.effect("says of a secret with very much inside that not all of that is hidden by itself", () =>
+    Effect.gen(function*() {
+      const value = JSON.stringify(Array.from({ length: 1001 }, (_, at) => `token-${at}`))
+      const { variables } = yield* provisioned(spec({ variables: [{ name: "tokens", value, sensitive: true }] }))
+      expect(variables.parts).toHaveLength(1000)
+      expect(variables.shown).toEqual(["The value of tokens has more than 1000 texts inside; those after them are kept out of this log only together with what is around them."])
+    }))
+
   it.effect("takes the values of Secrets from the Pod, and treats them as secret", () =>
     Effect.gen(function*() {
       const reference = { secretKeyRef: { name: "creds", key: "token" } }
@@ -112,7 +120,7 @@ describe("provision", () => {
         env: { TOKEN: "also-from-secret" },
         secrets: ["from-secret", "also-from-secret", "123"],
         parts: [],
-        shown: ["pin"]
+        shown: ["The value of pin is too short to be kept out of this log."]
       })
       expect(read("zzz_agent_job.auto.tfvars")).not.toContain("also-from-secret")
     }))
