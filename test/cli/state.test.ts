@@ -4,12 +4,12 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { agent, directory, failed, person, planWith, serve, userToken, worker } from "../server/live-server.ts"
-import { run } from "./program.ts"
+import { ran } from "./typed.ts"
 
 it.live("a state in doubt is shown, looked into and settled, for a person and for a program", () =>
   Effect.gen(function*() {
     const url = yield* Effect.flatMap(directory, serve)
-    const agentJob = (...args: ReadonlyArray<string>) => run(["state", ...args], { AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken })
+    const agentJob = (...args: ReadonlyArray<string>) => ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, "state", ...args)
     expect(yield* agentJob("show", "demo")).toMatchObject({ code: 3, error: `error: There is no workspace demo on ${url}; \`agent-job get runs\` lists what there is.\n` })
 
     yield* person(url).start("demo", { "auto-apply": true })
@@ -39,4 +39,4 @@ it.live("a state in doubt is shown, looked into and settled, for a person and fo
     expect(yield* agentJob("rescue", "demo", "--seen", seen)).toMatchObject({ code: 2, error: expect.stringContaining("--seen goes with --use or --keep") })
     const used = yield* agentJob("rescue", "demo", "--use", String(id), "-o", "json")
     expect(JSON.parse(used.out)).toMatchObject({ workspace: "demo", version: { serial: 3, lineage: "l" }, pending: [], settled: [{ reason: "NodeLost", settledBy: expect.stringContaining("@") }] })
-  }), 180_000) // each command is a process
+  }))
