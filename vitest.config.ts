@@ -53,7 +53,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "cluster", include: ["test/**/*.cluster.test.ts"], setupFiles: ["test/cluster.setup.ts"], env,
-          fileParallelism: process.env.TEST_KUBECONFIG_BESIDE !== undefined, testTimeout: 60_000, hookTimeout: 60_000
+          fileParallelism: process.env.TEST_KUBECONFIG_BESIDE !== undefined, testTimeout: 60_000, hookTimeout: 180_000
         }
       },
       { extends: true, test: { name: "faults", include: ["test/**/*.faults.test.ts"], env, fileParallelism: false, testTimeout: 300_000, hookTimeout: 60_000 } },

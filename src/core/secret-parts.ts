@@ -1,15 +1,15 @@
-// What of a secret is one by itself: all of it, and the texts inside a value that is a document, HCL or JSON, since programs print these without what is around them.
-// Always holds: every text of a document is among them, but short ones and those whose key says that they open nothing (`openNothing`).
+// What inside a secret is one by itself: the texts of a value that is a document, HCL or JSON, since programs print these without what is around them.
+// Always holds: every text and number of a document is among them, but short ones and those whose key says that they open nothing (`openNothing`); of more than `mostParts` the first.
 // Used by worker/variables.ts.
 import { Option, Schema } from "effect"
 import { shortestPart } from "./redact.ts"
 
 /** Of one value: more would make every line of a log slow. */
-const mostParts = 1000
+export const mostParts = 1000
 
 /**
  * Keys of documents such as GOOGLE_CREDENTIALS or a database's secret whose values say where something is or what it is called.
- * They are in addresses, ids and lines of every resource: hidden, they would make a log unreadable and what was made impossible to import.
+ * They are in ids and lines of every resource: hidden, they would make a log unreadable and what was made impossible to import.
  */
 const openNothing = new Set([
   "type", "kind", "engine", "name", "region", "location", "zone", "host", "hostname", "user", "username", "email", "clientemail", "database", "dbname", "dbinstanceidentifier", "dbclusteridentifier",
@@ -22,29 +22,10 @@ interface Text {
   readonly text: string
 }
 
-const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
-
-const isNode = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === "object" && value !== null
-
-/** The strings of a JSON object or array, however deep it is; none of any other text. */
-const inJson = (document: string): ReadonlyArray<Text> => {
-  if (!/^\s*[{[]/u.test(document)) return []
-  const found: Array<Text> = []
-  const nodes = [Option.getOrUndefined(decode(document))]
-  for (const node of nodes) { // which grows meanwhile
-    if (!isNode(node)) continue
-    for (const [key, value] of Object.entries(node)) {
-      if (typeof value === "string") found.push({ key: Array.isArray(node) ? "" : key, text: value })
-      else nodes.push(value)
-    }
-  }
-  return found
-}
-
 // Each takes all to the end where its own end is missing, so that no place is looked at twice.
 const blank = String.raw`(?:#|\/\/)[^\n]*|\/\*(?:[^*]|\*(?!\/))*(?:\*\/)?|\s+`
 const heredoc = String.raw`<<-?([\w-]+)[^\n]*\n([^]*?)(?:^[ \t]*\1[ \t]*\r?$|$(?![^]))`
-const token = new RegExp(`${blank}|${heredoc}|"((?:[^"\\\\]+|\\\\[^])*)"?|([\\p{ID_Start}_][\\p{ID_Continue}-]*)|(\\d[\\d.]*)|==|[^]`, "gmu")
+const token = new RegExp(`${blank}|${heredoc}|"((?:[^"\\\\]+|\\\\[^])*)"?|([\\p{ID_Start}_][\\p{ID_Continue}-]*)|(\\d[\\d.]*(?:[eE][+-]?\\d+)?)|==|[^]`, "gmu")
 
 const escapes: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t" }
 const template = (text: string): string => text.replaceAll("$${", "${").replaceAll("%%{", "%{")
@@ -54,10 +35,10 @@ const unquoted = (literal: string): string =>
     return Number.isNaN(code) ? escapes[letter] ?? letter : code <= 0x10ffff ? String.fromCodePoint(code) : ""
   }))
 
-/** The string literals of an HCL expression and its numbers, but no key. */
-const inHcl = (expression: string): ReadonlyArray<Text> => {
+/** The string literals and the numbers, as they are written, of an HCL expression, but no key. JSON is read in the same way, but for what stands in a literal. */
+const textsOf = (expression: string, read: (literal: string) => string): ReadonlyArray<Text> => {
   const tokens = [...expression.matchAll(token)].flatMap(([all, , body, literal, name, number]) => {
-    const text = body === undefined ? literal === undefined ? number : unquoted(literal) : template(body)
+    const text = body === undefined ? literal === undefined ? number : read(literal) : template(body)
     return text === undefined && name === undefined && /^(?:\s|#|\/\/|\/\*)/u.test(all) ? [] : [{ all, text, name }]
   })
   const assigns = (at: number): boolean => tokens[at]?.all === "=" || tokens[at]?.all === ":"
@@ -68,17 +49,30 @@ const inHcl = (expression: string): ReadonlyArray<Text> => {
   })
 }
 
+const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
+const decodeText = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.String))
+const unescaped = (literal: string): string => literal.includes("\\") ? Option.getOrElse(decodeText(`"${literal}"`), () => literal) : literal
+
+/** Those of a JSON object or array, however deep it is; none of any other text. */
+const inJson = (document: string): ReadonlyArray<Text> =>
+  /^\s*[{[]/u.test(document) && Option.isSome(decode(document)) ? textsOf(document, unescaped) : []
+
 const isPart = ({ key, text }: Text): boolean => text.trim().length >= shortestPart && !openNothing.has(key.replaceAll(/[_-]/gu, "").toLowerCase())
 
-/** The value, and what it has inside: as JSON whatever it is declared as, and also as HCL if it is that. A document within a document is opened too. */
-export const secretParts = (value: string, hcl: boolean): ReadonlyArray<string> => {
-  const parts = new Set([value])
-  const documents = [...inJson(value), ...(hcl ? inHcl(value) : [])]
+export interface Parts {
+  readonly parts: ReadonlyArray<string>
+  /** There are more. */
+  readonly isCut: boolean
+}
+
+/** What the value has inside: as JSON whatever it is declared as, and also as HCL if it is that. A document within a document is opened too. */
+export const secretParts = (value: string, hcl: boolean): Parts => {
+  const parts = new Set<string>()
+  const documents = [...inJson(value), ...(hcl ? textsOf(value, unquoted) : [])]
   for (const document of documents) { // which grows meanwhile
-    if (parts.size > mostParts) break
-    const inner = inJson(document.text)
-    if (inner.length > 0) documents.push(...inner)
+    for (const inner of inJson(document.text)) documents.push(inner) // one at a time: there may be more than a call has arguments
     if (isPart(document)) parts.add(document.text)
+    if (parts.size > mostParts) return { parts: [...parts].slice(0, mostParts), isCut: true }
   }
-  return [...parts]
+  return { parts: [...parts], isCut: false }
 }

@@ -1,5 +1,5 @@
 // Whether the state of a configuration outlives its Pod, from the engine's own note of which backend it was initialised with.
-// Always holds: a state in the Pod's own files, or of a pool elsewhere than at its server, is found out before anything is changed.
+// Always holds: a state in the Pod's own files, or of a pool elsewhere than at its server, or locked elsewhere, is found out before anything is changed.
 // Used by worker/own-backing.ts and worker/pool-backing.ts.
 import { Option, Schema } from "effect"
 import { backendFileName } from "./hcl.ts"
@@ -32,16 +32,19 @@ export const stateTrouble = (note: Option.Option<string>, mounts: ReadonlyArray<
   return Option.some(`The backend local keeps the state in the Pod's own files, ${remedy} A path on a claim of spec.jobTemplate.volumeClaims is such a backend.`)
 }
 
-/** Where the state would go instead; nothing when it goes through the environment of the command, which no configuration can know beforehand. */
+/** What the environment of the command says, and the configuration would say over it. */
+const addresses = ["address", "lock_address", "unlock_address"]
+
+/** What would go where instead; nothing when state and lock go through the environment of the command, which no configuration can know beforehand. */
 const elsewhere = (note: Option.Option<string>): string | undefined => {
   const backend = backendIn(note)
-  if (backend === undefined) return "no backend"
-  if (backend.type !== "http") return `the backend ${backend.type}`
-  const address = backend.config?.["address"] ?? undefined
-  return address === undefined ? undefined : "another address of the backend http"
+  if (backend === undefined) return "The state would go to no backend"
+  if (backend.type !== "http") return `The state would go to the backend ${backend.type}`
+  const own = addresses.find((key) => (backend.config?.[key] ?? undefined) !== undefined)
+  return own === undefined ? undefined : `The ${own === "address" ? "state" : "lock of the state"} would go to another ${own} of the backend http`
 }
 
 /** Why nothing of a pool may be planned or changed: an override file that is read after ours, or takes its place, wins over it, and so does what is said to `init`. */
 export const poolStateTrouble = (note: Option.Option<string>): Option.Option<string> =>
   Option.map(Option.fromUndefinedOr(elsewhere(note)), (found) =>
-    `The state would go to ${found} instead of the pool's server; take the backend or cloud block out of the override file that wins over ${backendFileName} (its name sorts after that, or is ${overtaking}), and any -backend out of TF_CLI_ARGS_init.`)
+    `${found} instead of the pool's server; take the backend or cloud block out of the override file that wins over ${backendFileName} (its name sorts after that, or is ${overtaking}), and any -backend out of TF_CLI_ARGS_init.`)

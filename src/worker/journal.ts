@@ -1,10 +1,11 @@
 // The journal of a stage's effects: what the engine tells, numbered, and with a pool sent to its server as it happens.
-// Always holds: the engine never waits for the server, an entry is sent until the server has it, and no secret is in one.
+// Always holds: the engine never waits for the server, an entry is sent until the server has it, and the keys and ids in one are without secrets.
 // Used by worker/stage.ts.
 import { Duration, Effect, Option, type Scope } from "effect"
 import type { Told } from "../core/engine-events.ts"
 import { nextEntry } from "../core/journal.ts"
 import { journalBatch, type JournalEntry } from "../schema/effects.ts"
+import type { Log } from "./log-shipper.ts"
 import { Received, startSending, toNobody } from "./sending.ts"
 
 /** Sends entries that follow each other; fails when the server did not answer. */
@@ -20,17 +21,25 @@ export interface Journal {
 /** The first of several goes at once, since with the node everything is gone that was not sent; what comes within this time then goes together. */
 const pause = Duration.millis(20)
 
-/** An id with a secret in it identifies nothing once that is taken out, so it is left out. */
-const withoutSecrets = ({ address, id, idKey, ...what }: Told, redact: (text: string) => string): Told =>
-  ({ ...what, address: redact(address), ...(idKey !== undefined && id !== undefined && redact(id) === id && { idKey, id }) })
+type Redacting = Pick<Log["Service"], "redact" | "redactKey">
+
+/** The last one may have been cut off. */
+const key = /"(?:[^"\\]|\\.)*"?/gu
+
+/**
+ * By its address a thing is found in the state. All of that but keys is as the configuration says it, so no secret comes in there, though a word may be the same.
+ * An id with a secret in it identifies nothing once that is taken out, so it is left out.
+ */
+const withoutSecrets = ({ address, id, idKey, ...what }: Told, { redact, redactKey }: Redacting): Told =>
+  ({ ...what, address: address.replace(key, redactKey), ...(idKey !== undefined && id !== undefined && redact(id) === id && { idKey, id }) })
 
 /** Sends until the scope closes. */
-export const makeJournal = Effect.fnUntraced(function*(redact: (text: string) => string, send: Option.Option<SendEffects>): Effect.fn.Return<Journal, never, Scope.Scope> {
+export const makeJournal = Effect.fnUntraced(function*(redacting: Redacting, send: Option.Option<SendEffects>): Effect.fn.Return<Journal, never, Scope.Scope> {
   const entries: Array<JournalEntry> = []
   const sending = yield* Option.match(send, { onNone: () => Effect.succeed(toNobody), onSome: (send) => sendingOf(entries, send) })
   return {
     add: (told) => {
-      const entry = nextEntry(entries.length, withoutSecrets(told, redact))
+      const entry = nextEntry(entries.length, withoutSecrets(told, redacting))
       if (Option.isNone(entry)) return
       entries.push(entry.value)
       sending.wake()

@@ -16,6 +16,8 @@ export class Log extends Context.Service<Log, {
   readonly line: (text: string) => Effect.Effect<void>
   /** Takes the secrets out of a message. */
   readonly redact: (text: string) => string
+  /** The same for a key of a resource, by which it is found in the state: only whole secrets, since a word inside a document is easily such a key too. */
+  readonly redactKey: (key: string) => string
   /** Waits until the server has everything, at most this long. */
   readonly flush: (limit: Duration.Input) => Effect.Effect<void>
 }>()("agent-job/worker/Log") {
@@ -25,6 +27,8 @@ export class Log extends Context.Service<Log, {
 interface Options {
   /** Of every stream; see core/redact for what becomes of them. */
   readonly secrets: ReadonlyArray<string>
+  /** What is inside them, and hidden in texts alone. */
+  readonly parts: ReadonlyArray<string>
   readonly ship: Option.Option<Ship>
   /** The worker's own output. */
   readonly print: (bytes: Uint8Array) => Effect.Effect<void>
@@ -40,7 +44,7 @@ const smallBytes = 4096
 
 export const gapMark = (bytes: number, why: string): Uint8Array => Buffer.from(`\n[${bytes} bytes of the log are missing here: ${why}]\n`)
 
-const make = Effect.fnUntraced(function*({ print, secrets, ship }: Options): Effect.fn.Return<Log["Service"], never, Scope.Scope> {
+const make = Effect.fnUntraced(function*({ parts, print, secrets, ship }: Options): Effect.fn.Return<Log["Service"], never, Scope.Scope> {
   const shipping = yield* Option.match(ship, { onNone: () => Effect.succeed<Shipping>({ add: () => {}, flush: () => Effect.void }), onSome: startShipping })
 
   const emit = (bytes: Uint8Array) =>
@@ -50,7 +54,7 @@ const make = Effect.fnUntraced(function*({ print, secrets, ship }: Options): Eff
     })
 
   const show = Effect.fnUntraced(function*(output: Stream.Stream<Output>, more: ReadonlyArray<string>) {
-    const { end, next } = redactor([...secrets, ...more])
+    const { end, next } = redactor([...secrets, ...parts, ...more])
     const states: Record<Output["stream"], Redaction> = { stdout: begin, stderr: begin }
     const tail = new Tail()
     const put = (bytes: Uint8Array) =>
@@ -69,11 +73,12 @@ const make = Effect.fnUntraced(function*({ print, secrets, ship }: Options): Eff
     return tail.text()
   })
 
-  const own = redactor(secrets)
+  const own = redactor([...secrets, ...parts])
   return Log.of({
     show,
     line: (text) => emit(Buffer.from(`${own.text(text)}\n`)),
     redact: own.text,
+    redactKey: redactor(secrets).text,
     flush: (limit) => Effect.asVoid(shipping.flush(limit))
   })
 })

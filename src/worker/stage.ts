@@ -52,7 +52,7 @@ export const runStage = Effect.fn("Stage.run")(
     const { dataDirectory, runnerPatience } = yield* Settings
     const { because } = yield* Stop
     const facts = yield* Ref.make<Facts>({})
-    const logging = yield* Layer.build(Log.layer({ secrets: [...variables.secrets, ...behind.secrets], ship: behind.ship, print: printed }))
+    const logging = yield* Layer.build(Log.layer({ secrets: [...variables.secrets, ...behind.secrets], parts: variables.parts, ship: behind.ship, print: printed }))
     const log = Context.get(logging, Log)
     const outcome = yield* stage(spec, behind, variables, facts).pipe(
       Effect.provide(Layer.provide(Engine.layer, ExecLoop.layer({ directory: join(dataDirectory, "exec"), startDeadline: runnerPatience, onCrowded: because("OutOfMemory") }))),
@@ -88,7 +88,7 @@ const stage = Effect.fnUntraced(function*(spec: AgentTaskSpec, backing: Backing,
 
   const mirrors = yield* providerMirrors(folders.temporary, env)
   const workplace: Workplace = { engine: name, directory: place.path, env }
-  const journal = yield* makeJournal((yield* Log).redact, backing.sendEffects)
+  const journal = yield* makeJournal(yield* Log, backing.sendEffects)
   const commands = stageCommands({ stage: spec.stage, options: spec.options, savedPlan: Option.isSome(approved), events: tellsEvents(name, version) })
   for (const command of commands) {
     if (command.subcommand !== "init") yield* backing.mayRun(command, folders.data)
@@ -134,7 +134,7 @@ const introduce = Effect.fnUntraced(function*(spec: AgentTaskSpec, name: string,
   yield* line(`Workspace: ${spec.workspace}, ${spec.stage}`)
   const limited = Option.filter(timeoutLimitSeconds, (seconds) => seconds < (spec.timeoutSeconds ?? defaultTimeoutSeconds))
   if (Option.isSome(limited)) yield* line(`Timeout: ${limited.value} seconds, since task.job.activeDeadlineSeconds lets no stage take longer`)
-  yield* Effect.forEach(shown, (variable) => line(`The value of ${variable} is too short to be kept out of this log.`), { discard: true })
+  yield* Effect.forEach(shown, line, { discard: true })
   const wanted = spec.engine?.version
   if (wanted !== undefined && wanted !== version) {
     return yield* invalid(`The runner image has ${name} ${version}, but the task asks for ${wanted}; use another image or leave engine.version out.`)

@@ -4,7 +4,7 @@
 import { Effect, Redacted } from "effect"
 import type { InputValue } from "../core/hcl.ts"
 import { shortestSecret } from "../core/redact.ts"
-import { secretParts } from "../core/secret-parts.ts"
+import { mostParts, secretParts } from "../core/secret-parts.ts"
 import type { Variable } from "../schema/agent-task.ts"
 import { referencedValue } from "./settings.ts"
 import { invalid, type StageFailed } from "./stage-failed.ts"
@@ -12,9 +12,10 @@ import { invalid, type StageFailed } from "./stage-failed.ts"
 export interface Variables {
   readonly inputs: ReadonlyArray<InputValue>
   readonly env: Readonly<Record<string, string>>
-  /** Each with what it has inside, if it is a document. */
   readonly secrets: ReadonlyArray<string>
-  /** Names of secrets that are too short to be taken out of a log. */
+  /** What secrets that are documents have inside. */
+  readonly parts: ReadonlyArray<string>
+  /** What of the secrets a log shows all the same, in sentences for its head. */
   readonly shown: ReadonlyArray<string>
 }
 
@@ -43,11 +44,15 @@ const ofPool = (variables: ReadonlyArray<Variable>): ReadonlyArray<Valued> =>
 export const variablesOf = Effect.fnUntraced(function*(spec: ReadonlyArray<Variable>, pool: ReadonlyArray<Variable>): Effect.fn.Return<Variables, StageFailed> {
   const all = [...ofPool(pool), ...(yield* ofSpec(spec))]
   const forEngine = all.filter(({ variable }) => variable.category !== "env")
-  const secrets = all.filter(({ secret }) => secret)
+  const secrets = all.filter(({ secret }) => secret).map((valued) => ({ ...valued, inside: secretParts(valued.value, valued.variable.hcl === true) }))
   return {
     inputs: forEngine.map(({ value, variable }) => ({ name: variable.name, value, hcl: variable.hcl === true })),
     env: Object.fromEntries(all.filter(({ variable }) => variable.category === "env").map(({ value, variable }) => [variable.name, value])),
-    secrets: secrets.flatMap(({ value, variable }) => secretParts(value, variable.hcl === true)),
-    shown: secrets.filter(({ value }) => value.length < shortestSecret && value !== "").map(({ variable }) => variable.name)
+    secrets: secrets.map(({ value }) => value),
+    parts: secrets.flatMap(({ inside }) => inside.parts),
+    shown: secrets.flatMap(({ inside, value, variable: { name } }) => [
+      ...(value.length < shortestSecret && value !== "" ? [`The value of ${name} is too short to be kept out of this log.`] : []),
+      ...(inside.isCut ? [`The value of ${name} has more than ${mostParts} texts inside; those after them are kept out of this log only together with what is around them.`] : [])
+    ])
   }
 })

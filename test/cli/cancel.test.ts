@@ -1,12 +1,12 @@
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { agent, directory, person, serve, userToken } from "../server/live-server.ts"
-import { run } from "./program.ts"
+import { ran } from "./typed.ts"
 
 it.live("a run that its cancel does not end says what does, and is ended by force after its cancel alone", () =>
   Effect.gen(function*() {
     const url = yield* Effect.flatMap(directory, serve)
-    const agentJob = (...args: ReadonlyArray<string>) => run(args, { AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken })
+    const agentJob = (...args: ReadonlyArray<string>) => ran({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken }, ...args)
     const id = yield* person(url).start("demo")
     yield* agent(url).take
     expect(yield* agentJob("cancel", id, "--force")).toMatchObject({ out: "", error: `error: The run ${id} is planning, and nobody has asked it to stop; ask first: agent-job cancel ${id}\n` })

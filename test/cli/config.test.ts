@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parse } from "yaml"
-import { run } from "./program.ts"
+import { ran } from "./typed.ts"
 
 const directory = mkdtempSync(join(tmpdir(), "config-"))
 afterAll(() => rmSync(directory, { recursive: true }))
@@ -20,7 +20,7 @@ const late = file("late.yaml", "task:\n  runner:\n    resources:\n      requests
 
 /** Without the directory, whose length is also in the width of columns. */
 const plain = (text: string): string => text.replaceAll(`${directory}/`, "").replaceAll(/(?<=\S) {2,}/gu, "   ")
-const config = (...args: ReadonlyArray<string>) => Effect.map(run(["config", ...args]), ({ code, error, out }) => ({ code, out: plain(out), error: plain(error) }))
+const config = (...args: ReadonlyArray<string>) => Effect.map(ran({}, "config", ...args), ({ code, error, out }) => ({ code, out: plain(out), error: plain(error) }))
 const explained = (...args: ReadonlyArray<string>) => config("explain", "-f", base, "-f", top, ...args)
 
 describe("agent-job config explain", () => {

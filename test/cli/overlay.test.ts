@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync,
 import { tmpdir } from "node:os"
 import { join, relative, resolve } from "node:path"
 import { parse } from "yaml"
-import { run } from "./program.ts"
+import { ran } from "./typed.ts"
 
 let folder = ""
 beforeEach(() => { folder = mkdtempSync(join(tmpdir(), "overlay-")) })
@@ -14,7 +14,7 @@ const out = () => join(folder, "out")
 const read = (name: string) => readFileSync(join(out(), name), "utf8")
 const overlay = (values: object, ...args: ReadonlyArray<string>) => {
   writeFileSync(join(folder, "given.yaml"), JSON.stringify(values))
-  return run(["overlay", "--values", join(folder, "given.yaml"), "--out", out(), ...args])
+  return ran({}, "overlay", "--values", join(folder, "given.yaml"), "--out", out(), ...args)
 }
 
 describe("agent-job overlay", () => {
@@ -64,7 +64,7 @@ describe("agent-job overlay", () => {
     Effect.gen(function*() {
       yield* overlay({ controller: { nodeSelector: { a: "b" } } }, "--name", "blue", "--namespace", "green")
       const before = readdirSync(out()).map((name) => [name, read(name)])
-      yield* run(["overlay", "--values", join(out(), "values.yaml"), "--out", out(), "--name", "blue", "--namespace", "green"])
+      yield* ran({}, "overlay", "--values", join(out(), "values.yaml"), "--out", out(), "--name", "blue", "--namespace", "green")
       expect(readdirSync(out()).map((name) => [name, read(name)])).toEqual(before)
       writeFileSync(join(out(), "mine.yaml"), "kept")
       yield* overlay({ task: { namespace: "agent-job-tasks" } })
@@ -88,14 +88,14 @@ describe("agent-job overlay", () => {
     Effect.gen(function*() {
       writeFileSync(out(), "a file")
       const target = resolve(folder, place)
-      const { code, error } = yield* run(["overlay", "--out", target])
+      const { code, error } = yield* ran({}, "overlay", "--out", target)
       expect([code, error]).toEqual([2, `error: Cannot write the overlay to ${target} (${why}); it is as it was. Name another directory with --out.\n`])
       expect(readFileSync(out(), "utf8")).toBe("a file")
     }))
 
   it.live("makes the folders above it", () =>
     Effect.gen(function*() {
-      const { code } = yield* run(["overlay", "--out", join(out(), "a/b")])
+      const { code } = yield* ran({}, "overlay", "--out", join(out(), "a/b"))
       expect([code, readdirSync(join(out(), "a/b"))]).toEqual([0, expect.arrayContaining(["kustomization.yaml"])])
     }))
 

@@ -26,10 +26,17 @@ export const typed = (environment: Record<string, string>, ...args: ReadonlyArra
     ))
   )
 
-/** What it writes to stdout meanwhile. */
-export const printed = <A, E, R>(command: Effect.Effect<A, E, R>) =>
+/** What it gives, and what it writes to stdout meanwhile. */
+const printing = <A, E, R>(command: Effect.Effect<A, E, R>) =>
   Effect.acquireUseRelease(
     Effect.sync(() => vi.spyOn(process.stdout, "write").mockImplementation(() => true)),
-    (write) => Effect.map(command, () => write.mock.calls.map(([text]) => String(text)).join("")),
+    (write) => Effect.map(command, (value) => ({ value, text: write.mock.calls.map(([text]) => String(text)).join("") })),
     (write) => Effect.sync(() => write.mockRestore())
   )
+
+/** What it writes to stdout meanwhile. */
+export const printed = <A, E, R>(command: Effect.Effect<A, E, R>) => Effect.map(printing(command), ({ text }) => text)
+
+/** Runs the command line in this process, and gives what `run` of program.ts gives of a process: that costs a second or more. */
+export const ran = (environment: Record<string, string>, ...args: ReadonlyArray<string>) =>
+  Effect.map(printing(typed(environment, ...args)), ({ text, value: { code, said } }) => ({ code, out: text, error: said === "" ? "" : `${said}\n` }))

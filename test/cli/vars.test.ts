@@ -4,10 +4,13 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { directory, person, serve, userToken } from "../server/live-server.ts"
 import { agentJob } from "./program.ts"
+import { ran } from "./typed.ts"
 
-/** The command at a server, with this on its standard input. */
+const environmentOf = (url: string) => ({ AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken })
+
+/** The command at a server, as a process with this on its standard input. */
 const piped = (url: string) => Effect.fnUntraced(function*(value: string, ...args: ReadonlyArray<string>) {
-  const program = yield* agentJob(args, { AGENT_JOB_URL: url, AGENT_JOB_TOKEN: userToken })
+  const program = yield* agentJob(args, environmentOf(url))
   program.child.stdin?.end(value)
   return yield* program.ended
 })
@@ -22,7 +25,7 @@ describe("the variables of a workspace", () => {
       expect(yield* typed("s3cret-one", "vars", "set", "demo", "TOKEN", "--env", "--sensitive")).toMatchObject({ code: 0 })
       const file = join(made, "key.json")
       writeFileSync(file, "{\n}\n\n")
-      expect(yield* typed("", "vars", "set", "demo", "TOKEN", "--env", "--from-file", file)).toMatchObject({ code: 0, out: expect.stringMatching(/^Set the sensitive environment variable TOKEN of demo;/u) })
+      expect(yield* ran(environmentOf(url), "vars", "set", "demo", "TOKEN", "--env", "--from-file", file)).toMatchObject({ code: 0, out: expect.stringMatching(/^Set the sensitive environment variable TOKEN of demo;/u) })
       expect(yield* typed("", "vars", "set", "demo", "empty")).toMatchObject({ code: 2, error: expect.stringContaining("The value of empty is empty, so nothing was set") })
       const { json } = yield* person(url).as("GET", `/api/v2/workspaces/${yield* person(url).workspace("demo")}/vars`)
       expect(json.data.map((_: { readonly attributes: object }) => _.attributes)).toMatchObject([{ key: "TOKEN", category: "env", sensitive: true, value: null }, { key: "region", category: "terraform", sensitive: false, value: "eu" }])
@@ -31,7 +34,7 @@ describe("the variables of a workspace", () => {
   it.live("are listed without what is sensitive, and deleted by name and kind", () =>
     Effect.gen(function*() {
       const url = yield* Effect.flatMap(directory, serve)
-      const vars = (...args: ReadonlyArray<string>) => piped(url)("", "vars", ...args)
+      const vars = (...args: ReadonlyArray<string>) => ran(environmentOf(url), "vars", ...args)
       const id = yield* person(url).workspace("demo")
       const set = (attributes: object) => person(url).as("POST", `/api/v2/workspaces/${id}/vars`, { data: { attributes } })
       yield* set({ key: "TOKEN", value: "s3cret", category: "env", sensitive: true })
@@ -56,6 +59,6 @@ it.live("the workspaces are listed with the run that holds them", () =>
     const url = yield* Effect.flatMap(directory, serve)
     yield* person(url).workspace("idle")
     const id = yield* person(url).start("demo")
-    const { out } = yield* piped(url)("", "get", "workspaces", "-o", "json")
+    const { out } = yield* ran(environmentOf(url), "get", "workspaces", "-o", "json")
     expect(JSON.parse(out)).toMatchObject({ workspaces: [{ name: "demo", run: id }, { name: "idle", run: null }] })
   }))

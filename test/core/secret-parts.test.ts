@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { quoted } from "../../src/core/hcl.ts"
 import { redactor, shortestPart } from "../../src/core/redact.ts"
-import { secretParts } from "../../src/core/secret-parts.ts"
+import { mostParts, secretParts } from "../../src/core/secret-parts.ts"
 
 /** What an engine or a provider prints of a document: a text that is inside, alone. */
 const Leaf = Schema.String.check(Schema.isPattern(/^[!-~é][ -~é\n\t]{4,60}[!-~é]$/u))
@@ -32,30 +32,40 @@ describe("secretParts", () => {
     { given: "an end that is missing", value: `["alpha-token-0001`, hcl: true, parts: ["alpha-token-0001"] },
     { given: "a JSON document", value: googleCredentials, hcl: false, parts: ["0f1e2d3c4b5a", pem] },
     { given: "a JSON list", value: `["alpha-token-0001", {"a": ["beta-token-0002"]}]`, hcl: false, parts: ["alpha-token-0001", "beta-token-0002"] },
+    { given: "JSON numbers, as they are written", value: `{"account_pin": 83649271, "exact": -12345678901234567890, "small": [1.25e-17], "port": 5432, "account_id": 123456789012}`, hcl: false, parts: ["83649271", "12345678901234567890", "1.25e-17"] },
+    { given: "JSON escapes", value: String.raw`["\"a\" \/ \ud83d\udd11\b", "$$${"{x}"} %%{y}"]`, hcl: false, parts: ["\"a\" / 🔑\b", "$${x} %%{y}"] },
     { given: "a JSON document within another", value: JSON.stringify({ google: JSON.stringify({ key: "inner-secret" }) }), hcl: false, parts: [`{"key":"inner-secret"}`, "inner-secret"] },
     { given: "a JSON document within HCL", value: `{ google = ${quoted(JSON.stringify({ key: "inner-secret" }))} }`, hcl: true, parts: [`{"key":"inner-secret"}`, "inner-secret"] },
     { given: "what is no document", value: "{ broken", hcl: false, parts: [] }
-  ])("of $given are the value and what is inside", ({ hcl, parts, value }) => expect(secretParts(value, hcl)).toEqual([value, ...parts]))
+  ])("of $given are what is inside", ({ hcl, parts, value }) => expect(secretParts(value, hcl)).toEqual({ parts, isCut: false }))
 
   it.prop("hide every text of a JSON document", [Leaves], ([leaves]) => {
     const document = JSON.stringify(Object.fromEntries(leaves.map(([key, where, text]) => [key, where === "alone" ? text : where === "in a list" ? [text] : { [key]: text }])))
-    const { text: shown } = redactor(secretParts(document, false))
+    const { text: shown } = redactor(secretParts(document, false).parts)
     for (const text of new Map(leaves.map(([key, , text]) => [key, text])).values()) expect(shown(`= ${text} =`)).toBe("= *** =")
   })
 
   it.prop("hide every text of an HCL object", [Leaves], ([leaves]) => {
     const document = `{\n${leaves.map(([key, where, text]) => `${key} = ${where === "alone" ? quoted(text) : where === "in a list" ? `[${quoted(text)}]` : `{ ${key} = ${quoted(text)} }`}\n`).join("")}}`
-    const { text: shown } = redactor(secretParts(document, true))
+    const { text: shown } = redactor(secretParts(document, true).parts)
     for (const [, , text] of leaves) expect(shown(`= ${text} =`)).toBe("= *** =")
   })
 
   it.each([
+    { given: "a document within a document with very many texts", document: JSON.stringify([JSON.stringify(Array.from({ length: 200_000 }, () => "short"))]) },
     { given: "deep JSON", document: "[".repeat(20_000) + "]".repeat(20_000) },
     { given: "quotes without end", document: `\\"`.repeat(50_000) },
     { given: "comments without end", document: "/*".repeat(50_000) },
     { given: "heredocs without end", document: "<<E\n".repeat(50_000) }
-  ])("are found in $given", ({ document }) => expect(secretParts(document, true)[0]).toBe(document))
+  ])("are found in $given", ({ document }) => expect(secretParts(document, true).parts.length).toBeLessThan(2))
 
-  it("are a thousand at most", () => expect(secretParts(JSON.stringify(Array.from({ length: 3000 }, (_, at) => `token-${at}`)), false)).toHaveLength(1001))
-  it(`have at least ${shortestPart} characters`, () => expect(secretParts(`["12345", "123456"]`, false)).toEqual([`["12345", "123456"]`, "123456"]))
+  it.each([
+    { given: "as many", count: mostParts, isCut: false },
+    { given: "one more", count: mostParts + 1, isCut: true }
+  ])(`are ${mostParts} at most, and it is said if there are more: $given`, ({ count, isCut }) => {
+    const inside = secretParts(JSON.stringify(Array.from({ length: count }, (_, at) => `token-${at}`)), false)
+    expect(inside.parts).toHaveLength(mostParts)
+    expect(inside.isCut).toBe(isCut)
+  })
+  it(`have at least ${shortestPart} characters`, () => expect(secretParts(`["12345", "123456"]`, false)).toEqual({ parts: ["123456"], isCut: false }))
 })

@@ -33,7 +33,10 @@ describe("poolStateTrouble", () => {
   it.each([
     { given: "local, as a later override file makes it", found: note("local", { path: null }), says: /to the backend local instead/u },
     { given: "cloud", found: note("cloud", null), says: /to the backend cloud instead/u },
-    { given: "http at an address of its own", found: note("http", { address: "http://user:secret@elsewhere.example/state" }), says: /to another address of the backend http instead/u },
+    { given: "http at an address of its own", found: note("http", { address: "http://user:secret@elsewhere.example/state" }), says: /^The state would go to another address of the backend http instead/u },
+    { given: "http with a lock of its own", found: note("http", { address: null, lock_address: "https://elsewhere.example/secret" }), says: /^The lock of the state would go to another lock_address of the backend http instead/u },
+    { given: "http with an unlock of its own", found: note("http", { address: null, lock_address: null, unlock_address: "https://elsewhere.example/secret" }), says: /^The lock of the state would go to another unlock_address of the backend http instead/u },
+    { given: "http with no lock", found: note("http", { lock_address: "" }), says: /^The lock of the state would go to another lock_address of the backend http instead/u },
     { given: "no backend", found: Option.none(), says: /to no backend instead/u },
     { given: "a note that cannot be read", found: Option.some("{"), says: /to no backend instead/u }
   ])("refuses $given, and says what to take out", ({ found, says }) => {
@@ -43,7 +46,7 @@ describe("poolStateTrouble", () => {
     expect(trouble).not.toContain("secret")
   })
   it.each([
-    { given: "no address", config: { address: null, retry_max: null } },
+    { given: "no address", config: { address: null, lock_address: null, unlock_address: null, retry_max: null } },
     { given: "a setting that leads nowhere else", config: { address: null, retry_max: 5 } },
     { given: "nothing", config: null }
   ])("lets http go on that says $given by itself, since the environment has the address", ({ config }) => expect(poolStateTrouble(note("http", config))).toEqual(Option.none()))

@@ -25,6 +25,6 @@ it.each([
   writeFileSync(join(place, "base.yaml"), base)
   writeFileSync(join(place, "prod.yaml"), prod)
   const program = resolve("src/main.ts")
-  const { stderr, stdout } = spawnSync(process.execPath, [program, ...args, "-f", "base.yaml", "-f", "prod.yaml", ...(key === undefined ? [] : [key])], { cwd: place, encoding: "utf8" })
+  const { stderr, stdout } = spawnSync(process.execPath, [program, ...args, "-f", "base.yaml", "-f", "prod.yaml", ...(key === undefined ? [] : [key])], { cwd: place, encoding: "utf8", env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: resolve(".cache/compile") } })
   expect((stdout + stderr).trim()).toBe(shown(begin))
 })

@@ -50,7 +50,7 @@ const wholeStage = (disturb: (at: number) => Effect.Effect<void> = () => Effect.
   Effect.gen(function*() {
     const { appendLog, patiently, tellResult } = yield* Platform
     const delivery = yield* StateDelivery
-    const log = yield* Layer.build(Log.layer({ secrets: [], ship: Option.some(appendLog), print: () => Effect.void }))
+    const log = yield* Layer.build(Log.layer({ secrets: [], parts: [], ship: Option.some(appendLog), print: () => Effect.void }))
     const { flush, line } = yield* Effect.provide(Log, log)
     yield* delivery.lock({ ID: "engine", Operation: "OperationTypeApply", Who: "worker" })
     for (let serial = 1; serial <= 4; serial++) {

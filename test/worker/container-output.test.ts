@@ -54,7 +54,7 @@ describe("the worker's own output", () => {
         shipped += Buffer.from(piece).toString("utf8")
         return { _tag: "StoredUpTo", end: shipped.length } as const
       })
-      const { show } = Context.get(yield* Layer.build(Log.layer({ secrets: [], ship: Option.some(ship), print: bytes })), Log)
+      const { show } = Context.get(yield* Layer.build(Log.layer({ secrets: [], parts: [], ship: Option.some(ship), print: bytes })), Log)
       const shown = yield* Effect.forkChild(show(Stream.range(1, 100).pipe(Stream.map((at) => ({ stream: "stdout" as const, bytes: Buffer.from(`${at}\n`) }))), []))
       yield* TestClock.adjust("30 seconds")
       const all = Array.from({ length: 100 }, (_, at) => `${at + 1}\n`).join("")

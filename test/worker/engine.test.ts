@@ -34,7 +34,7 @@ const found = (name: "tofu" | "terraform" | undefined, image: Readonly<Record<st
         }
       })
     })
-    const parts = Layer.mergeAll(Layer.succeed(ExecLoop, execLoop), Layer.succeed(Stop, neverStopped), Log.layer({ secrets: [], ship: Option.none(), print: () => Effect.void }))
+    const parts = Layer.mergeAll(Layer.succeed(ExecLoop, execLoop), Layer.succeed(Stop, neverStopped), Log.layer({ secrets: [], parts: [], ship: Option.none(), print: () => Effect.void }))
     return yield* Effect.flatMap(Engine, (engine) => engine.find(Option.fromUndefinedOr(name), { directory: "/", env: {} })).pipe(Effect.provide(Layer.provide(Engine.layer, parts)))
   })
 
@@ -82,7 +82,7 @@ const cancelled = (endsAt: Signal | "never", code: number) =>
       because: () => Effect.void,
       begin: () => Effect.void
     })
-    const parts = Layer.mergeAll(Layer.succeed(ExecLoop, execLoop), Layer.succeed(Stop, stop), Log.layer({ secrets: [], ship: Option.none(), print: () => Effect.void }))
+    const parts = Layer.mergeAll(Layer.succeed(ExecLoop, execLoop), Layer.succeed(Stop, stop), Log.layer({ secrets: [], parts: [], ship: Option.none(), print: () => Effect.void }))
     const run = Effect.flatMap(Engine, (engine) => engine.run({ engine: "tofu", directory: "/", env: {} }, apply)).pipe(Effect.provide(Layer.provide(Engine.layer, parts)))
     const fiber = yield* Effect.forkChild(Effect.flip(run))
     yield* TestClock.adjust("3 minutes")

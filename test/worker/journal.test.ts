@@ -1,13 +1,26 @@
 // The journal of a stage on its way to the server: at once, in order, until the server has it, and never in the engine's way.
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Option } from "effect"
+import { ConfigProvider, Context, Effect, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
 import type { Told } from "../../src/core/engine-events.ts"
+import { stageEffects } from "../../src/core/stage-effects.ts"
+import { stateObjects } from "../../src/core/state-objects.ts"
 import { journalBatch, type JournalEntry } from "../../src/schema/effects.ts"
 import { makeJournal, type SendEffects } from "../../src/worker/journal.ts"
+import { Log } from "../../src/worker/log-shipper.ts"
 import type { Received } from "../../src/worker/sending.ts"
+import { variablesOf } from "../../src/worker/variables.ts"
 
 const made = (address: string, id?: string): Told => ({ kind: "done", action: "create", address, ...(id !== undefined && { idKey: "id", id }) })
+
+/** As the engine writes it. */
+const stateOf = JSON.stringify({
+  version: 4,
+  resources: [
+    { mode: "managed", type: "aws_db_instance", name: "postgres", instances: [{ attributes: {} }] },
+    { module: "module.app-owner", mode: "managed", type: "aws_db_instance", name: "main", instances: [{ index_key: "postgres", attributes: {} }] }
+  ]
+})
 
 /** A server's copy of the journal, with answers that can be told in advance. */
 const server = () => {
@@ -27,7 +40,8 @@ const server = () => {
   return { send, answers, batches, stored, numbers: () => stored.map(({ number }) => number) }
 }
 
-const journalTo = (send: SendEffects) => makeJournal((text) => text.replaceAll("hunter2", "***"), Option.some(send))
+const masked = (text: string): string => text.replaceAll("hunter2", "***")
+const journalTo = (send: SendEffects) => makeJournal({ redact: masked, redactKey: masked }, Option.some(send))
 
 describe("the journal", () => {
   it.effect("goes to the server at once, and soon after when something was sent just before", () =>
@@ -111,6 +125,25 @@ describe("the journal", () => {
       journal.add(made(`a.b["hunter2"]`, "i-1"))
       journal.add(made("a.c", "db/hunter2"))
       yield* TestClock.adjust("100 millis")
-      expect(stored).toEqual([{ number: 1, ...made(`a.b["***"]`, "i-1") }, { number: 2, ...made("a.c") }])
+      journal.add(made(`a.b["hunter2 cut off`))
+      yield* TestClock.adjust("100 millis")
+      expect(stored).toEqual([{ number: 1, ...made(`a.b["***"]`, "i-1") }, { number: 2, ...made("a.c") }, { number: 3, ...made(`a.b["*** cut off`) }])
     }))
+
+  it.effect("names a thing as the state does, whatever words a secret is of, or has inside; the log shows none of these", () =>
+    Effect.gen(function*() {
+      const printed: Array<string> = []
+      const secret = (name: string, value: string) => ({ name, value, sensitive: true })
+      const { parts, secrets } = yield* variablesOf([secret("user", "app-owner"), secret("db", `{"driver":"postgres","password":"hunter2!"}`)], [])
+      const log = Context.get(yield* Layer.build(Log.layer({ secrets, parts, ship: Option.none(), print: (bytes) => Effect.sync(() => void printed.push(Buffer.from(bytes).toString("utf8"))) })), Log)
+      const journal = yield* makeJournal(log, Option.none())
+      const addresses = ["aws_db_instance.postgres", `module.app-owner.aws_db_instance.main["postgres"]`]
+      for (const address of addresses) {
+        journal.add(made(address))
+        yield* log.line(`${address}: app-owner logs in with hunter2!`)
+      }
+      expect(journal.entries().map(({ address }) => address)).toEqual(addresses)
+      expect(stageEffects(journal.entries(), stateObjects(stateOf), true).unsavedCount).toBe(0)
+      expect(printed.join("")).toBe(`aws_db_instance.***: *** logs in with ***\nmodule.***.aws_db_instance.main["***"]: *** logs in with ***\n`)
+    }).pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({})))))
 })

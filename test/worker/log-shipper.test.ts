@@ -29,7 +29,7 @@ const server = () => {
 const logTo = (ship: Option.Option<Ship>, secrets: ReadonlyArray<string> = []) => {
   const printed: Array<string> = []
   const print = (bytes: Uint8Array) => Effect.sync(() => void printed.push(Buffer.from(bytes).toString("utf8")))
-  return Effect.map(Layer.build(Log.layer({ secrets, ship, print })), (context) => ({ log: Layer.succeedContext(context), printed }))
+  return Effect.map(Layer.build(Log.layer({ secrets, parts: [], ship, print })), (context) => ({ log: Layer.succeedContext(context), printed }))
 }
 const using = <A>(log: Layer.Layer<Log>, use: (log: Log["Service"]) => Effect.Effect<A>) => Effect.provide(Effect.flatMap(Log, use), log)
 

@@ -21,7 +21,7 @@ const savedPlan = Buffer.concat(Effect.runSync(Stream.runCollect(Stream.make(Tar
 const applying = Effect.fnUntraced(function*(files: Readonly<Record<string, string>>, statePatience = "1 second") {
   const { api, endGrace, isUnsaved, layer, privateDirectory } = yield* poolParts("300 millis", statePatience)
   const told: Array<string> = []
-  const log = Log.layer({ secrets: [], ship: Option.none(), print: (bytes) => Effect.sync(() => void told.push(Buffer.from(bytes).toString("utf8"))) })
+  const log = Log.layer({ secrets: [], parts: [], ship: Option.none(), print: (bytes) => Effect.sync(() => void told.push(Buffer.from(bytes).toString("utf8"))) })
   api.archive = tarGz(files)
   api.plan = savedPlan
   const path = join(privateDirectory, "work")

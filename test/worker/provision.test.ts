@@ -97,7 +97,15 @@ describe("provision", () => {
   it.effect("treats what is inside a secret as one too", () =>
     Effect.gen(function*() {
       const { variables } = yield* provisioned(spec({ variables: [{ name: "tokens", value: `["first-token"]`, hcl: true, sensitive: true }, { name: "CLOUD", value: `{"key":"cloud-key"}`, category: "env", sensitive: true }, { name: "names", value: `["a name"]`, hcl: true }] }))
-      expect(variables.secrets).toEqual([`["first-token"]`, "first-token", `{"key":"cloud-key"}`, "cloud-key"])
+      expect(variables).toMatchObject({ secrets: [`["first-token"]`, `{"key":"cloud-key"}`], parts: ["first-token", "cloud-key"] })
+    }))
+
+  it.effect("says of a secret with very much inside that not all of that is hidden by itself", () =>
+    Effect.gen(function*() {
+      const value = JSON.stringify(Array.from({ length: 1001 }, (_, at) => `token-${at}`))
+      const { variables } = yield* provisioned(spec({ variables: [{ name: "tokens", value, sensitive: true }] }))
+      expect(variables.parts).toHaveLength(1000)
+      expect(variables.shown).toEqual(["The value of tokens has more than 1000 texts inside; those after them are kept out of this log only together with what is around them."])
     }))
 
   it.effect("takes the values of Secrets from the Pod, and treats them as secret", () =>
@@ -111,7 +119,8 @@ describe("provision", () => {
         inputs: [{ name: "plain", value: "p", hcl: false }, { name: "token", value: "from-secret", hcl: false }, { name: "pin", value: "123", hcl: false }],
         env: { TOKEN: "also-from-secret" },
         secrets: ["from-secret", "also-from-secret", "123"],
-        shown: ["pin"]
+        parts: [],
+        shown: ["The value of pin is too short to be kept out of this log."]
       })
       expect(read("zzz_agent_job.auto.tfvars")).not.toContain("also-from-secret")
     }))

@@ -10,7 +10,7 @@ import { sealOf, unbroken } from "../../src/worker/seal.ts"
 import type { Variables } from "../../src/worker/variables.ts"
 import { podSettings } from "./pod-settings.ts"
 
-const variables: Variables = { inputs: [{ name: "region", value: "eu", hcl: false }, { name: "db_password", value: "hunter2", hcl: false }], env: { TOKEN: "hunter2" }, secrets: ["hunter2"], shown: [] }
+const variables: Variables = { inputs: [{ name: "region", value: "eu", hcl: false }, { name: "db_password", value: "hunter2", hcl: false }], env: { TOKEN: "hunter2" }, secrets: ["hunter2"], parts: [], shown: [] }
 const key = Buffer.alloc(32, 1)
 
 /** A directory after its plan. */

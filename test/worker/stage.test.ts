@@ -16,7 +16,7 @@ import { podSettings } from "./pod-settings.ts"
 const parts = (print: (text: string) => void) => Layer.mergeAll(
   podSettings("/none", "/none"),
   Layer.succeed(Stop, Stop.of({ asked: Effect.never, now: Effect.succeedNone, plan: signalPlan(30), tooLate: Effect.never, because: () => Effect.void, isLeaving: Effect.succeed(false), begin: () => Effect.void })),
-  Log.layer({ secrets: [], ship: Option.none(), print: (bytes) => Effect.sync(() => print(Buffer.from(bytes).toString("utf8"))) })
+  Log.layer({ secrets: [], parts: [], ship: Option.none(), print: (bytes) => Effect.sync(() => print(Buffer.from(bytes).toString("utf8"))) })
 )
 
 /** What the server hears, in order, after an engine that made one thing and whose last state is saved. */
@@ -30,7 +30,7 @@ const settling = Effect.fnUntraced(function*(failure: ConstructorParameters<type
       heard.push(...entries.map(({ kind }) => kind))
       return Effect.succeed({ _tag: "StoredUpTo", end: entries.at(-1)?.number ?? 0 } as const)
     })
-  const journal = yield* makeJournal((text) => text, Option.some(send))
+  const journal = yield* makeJournal({ redact: (text) => text, redactKey: (key) => key }, Option.some(send))
   journal.add({ kind: "done", action: "create", address: "a.b" })
   const { status, unsavedDuring: saidDuring } = yield* claimedTask()
   const backing = { settleState: () => Effect.succeed("saved" as const), storedState: Effect.succeedNone, giveStateBack: Effect.sync(() => void heard.push("unlocked")), saidDuring, ...waits }
@@ -49,7 +49,7 @@ describe("a plan that is too large to be read", () => {
     Effect.gen(function*() {
       const heard: Array<string> = []
       const told: Array<string> = []
-      const journal = yield* makeJournal((text) => text, Option.some((entries) => Effect.sync(() => {
+      const journal = yield* makeJournal({ redact: (text) => text, redactKey: (key) => key }, Option.some((entries) => Effect.sync(() => {
         heard.push(...entries.map(({ kind }) => kind))
         return { _tag: "StoredUpTo", end: entries.at(-1)?.number ?? 0 } as const
       })))
