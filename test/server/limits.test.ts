@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import { once } from "node:events"
 import { type IncomingMessage, request as call } from "node:http"
+import { connect } from "node:net"
 import type { Rate } from "../../src/core/token-bucket.ts"
 import { taskHeader, taskPath } from "../../src/schema/task-api.ts"
 import { tfePath } from "../../src/schema/tfe-api.ts"
@@ -108,6 +109,23 @@ describe("a limit of what one caller asks at once", () => {
       yield* Effect.repeat(worker(url, apply).as("GET", taskPath.assignment), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("30 seconds"))
     }))
 })
+
+describe("a limit of what one caller asks at once, of small answers,", () =>
+  it.live("counts a piece of a log as long as it lies in memory, since its client reads nothing, and then no more", () =>
+    Effect.gen(function*() {
+      const url = yield* server.pipe(Effect.provideService(AtOnce, { user: 500, pool: 500, task: 500, link: 1 }))
+      const { stages: [stage] } = yield* Effect.flatMap(person(url).start("demo"), person(url).view)
+      const log = stage?.logUrl ?? ""
+      yield* worker(url, yield* agent(url).take).log(0, "x".repeat(64 * 1024))
+      const unread = yield* Effect.acquireRelease(Effect.sync(() => connect({ host: "127.0.0.1", port: Number(new URL(url).port) }).on("error", () => undefined).pause()), (socket) => Effect.sync(() => socket.destroy()))
+      for (let refusedInARow = 0; refusedInARow < 30;) { // the network's buffers hold some megabytes before the server has to
+        const { status } = yield* ask(log, undefined)
+        refusedInARow = status === 429 ? refusedInARow + 1 : 0
+        if (status === 200) unread.write(`GET ${new URL(log).pathname} HTTP/1.1\r\nhost: a\r\n\r\n`)
+      }
+      unread.resume()
+      yield* Effect.repeat(ask(log, undefined), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("30 seconds"))
+    }), 60_000))
 
 describe("a limit of waiting polls", () => {
   it.live("refuses the one too many and takes it when another is over", () =>
