@@ -1,6 +1,6 @@
 // What one caller may ask for: each limit just below, at and above it, and who is not touched by it.
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Fiber } from "effect"
 import { once } from "node:events"
 import { type IncomingMessage, request as call } from "node:http"
 import { connect } from "node:net"
@@ -20,6 +20,14 @@ const withRates = (rates: Partial<typeof Rates.Service>) =>
 
 const statuses = (count: number, once: Effect.Effect<{ readonly status: number }>) =>
   Effect.map(Effect.forEach(Array.from({ length: count }), () => once), (answers) => answers.map(({ status }) => status))
+
+/** So many who follow a log at once, none of whom is answered before the log goes on, but one that is refused. */
+const oneTooMany = Effect.fnUntraced(function*(log: string, count: number) {
+  const follow = ask(`${log}?offset=1&wait=60`, undefined)
+  const all = yield* Effect.forEach(Array.from({ length: count }), () => Effect.forkChild(follow))
+  const refused = yield* Effect.raceAll(all.map(Fiber.join))
+  return { refused, answers: Effect.forEach(all, Fiber.join) }
+})
 
 describe("a limit of requests", () => {
   it.live("of one token answers 429 with the time to come again, in the form of the API, and touches no other token", () =>
@@ -83,12 +91,15 @@ describe("a limit of what one caller asks at once", () => {
       const url = yield* server.pipe(Effect.provideService(AtOnce, { user: 1, pool: 1, task: 1, link: 2 }))
       const logOf = (workspace: string) => Effect.map(Effect.flatMap(person(url).start(workspace), person(url).view), ({ stages }) => stages[0]!.logUrl)
       const [log, other] = [yield* logOf("demo"), yield* logOf("other")]
-      const follow = (of: string) => ask(`${of}?offset=1&wait=2`, undefined)
-      const poll = agent(url).post("/api/pool/v1/cancellations", { after: 0, waitSeconds: 2 })
-      const [own, next, polled] = yield* Effect.all([Effect.all([follow(log), follow(log), follow(log)], { concurrency: "unbounded" }), follow(other), poll], { concurrency: "unbounded" })
-      expect([own.map(({ status }) => status).sort(), next.status, polled.status]).toEqual([[200, 200, 429], 200, 200])
-      expect(own.find(({ status }) => status === 429)?.headers.get("retry-after")).toBe("5")
-      expect((yield* follow(log)).status).toBe(200)
+      const [stage] = yield* agent(url).acquire(0, 1)
+      if (stage === undefined) throw new Error("expected an assignment")
+      const { answers, refused } = yield* oneTooMany(log, 3)
+      expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "5"])
+      expect((yield* ask(other, undefined)).status).toBe(200)
+      expect((yield* agent(url).post("/api/pool/v1/cancellations", { after: 0, waitSeconds: 0 })).status).toBe(200)
+      yield* worker(url, stage).log(0, "what they wait for")
+      expect((yield* answers).map(({ status }) => status).sort()).toEqual([200, 200, 429])
+      expect((yield* ask(log, undefined)).status).toBe(200)
     }))
 
   it.live("counts a state until its client has taken it, and then no more", () =>
@@ -142,11 +153,12 @@ describe("a limit of waiting polls", () => {
     Effect.gen(function*() {
       const url = yield* server.pipe(Effect.provideService(Waiters, { agents: 1, logs: 1 }))
       const { stages: [stage] } = yield* Effect.flatMap(person(url).start("demo"), person(url).view)
-      yield* agent(url).take
-      const follow = ask(`${stage?.logUrl}?offset=1&wait=2`, undefined)
-      const poll = agent(url).post("/api/pool/v1/acquire", { agent: "a", waitSeconds: 2, max: 1 })
-      const [acquired, ...followed] = yield* Effect.all([poll, follow, follow], { concurrency: "unbounded" })
-      expect([acquired.status, ...followed.map(({ status }) => status).sort()]).toEqual([200, 200, 429])
+      const assignment = yield* agent(url).take
+      const { answers, refused } = yield* oneTooMany(stage?.logUrl ?? "", 2)
+      expect(refused.status).toBe(429)
+      expect((yield* agent(url).post("/api/pool/v1/acquire", { agent: "a", waitSeconds: 1, max: 1 })).status).toBe(200)
+      yield* worker(url, assignment).log(0, "what they wait for")
+      expect((yield* answers).map(({ status }) => status).sort()).toEqual([200, 429])
     }))
 })
 
