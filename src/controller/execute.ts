@@ -19,6 +19,7 @@ import { agentTasks, decoding, events, jobs, type Kind, leases } from "../kubern
 import { monotonicMillis } from "../kubernetes/lease.ts"
 import { keyOf, type KubernetesObject, type Place, type Writable } from "../kubernetes/object.ts"
 import { AgentTask, type AgentTaskSpec, type AgentTaskStatus } from "../schema/agent-task.ts"
+import { makeBreaker } from "./breaker.ts"
 import { holderAnnotation } from "./observe.ts"
 import { isNo, isUnknown, Pool, PoolChanged, type PoolError, PoolMissing, PoolUnreachable } from "./pool.ts"
 import { projectJob } from "./project.ts"
@@ -59,11 +60,12 @@ export class Executor extends Context.Service<Executor, {
 const tasks = decoding(agentTasks, AgentTask)
 
 /** For a word on a wait: a pool whose network swallows packets must not hold the few passes that go on at once, */
-const waitLimit = "2 seconds"
-/** nor for a result, which it may take a while to store, */
-const reportLimit = "5 seconds"
-/** nor may each of a thousand tasks find that out for itself. */
-const deafMillis = 30_000
+const waitLimit = Duration.seconds(2)
+/** nor for a result, which it may take a while to store: a little less than the client waits for any answer; */
+const reportLimit = Duration.seconds(14)
+/** nor may each of a thousand tasks find that out for itself. What fails sooner than this holds up nobody. */
+const slowMillis = 1000
+const restMillis = 30_000
 
 /** An instant as Kubernetes' MicroTime, which has exactly six decimals; to the second. */
 const microTime = (now: string): string => `${now.slice(0, 19)}.000000Z`
@@ -128,35 +130,27 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
   const withPool = <E>(use: (pool: Pool["Service"]) => Effect.Effect<void, PoolError | E>, otherwise: Effect.Effect<void, PoolError> = Effect.void) =>
     Option.match(pool, { onNone: () => otherwise, onSome: use })
 
-  /** Until when, in monotonic milliseconds, no pool is told anything; 0 while it answers. */
-  let deafUntil = 0
-  /** For how long it is left alone. Whoever comes first after that asks it for all the others. */
-  const deafForMillis = Effect.map(monotonicMillis, (at) => {
-    if (at < deafUntil) return deafUntil - at
-    if (deafUntil > 0) deafUntil = at + deafMillis
-    return 0
-  })
-  const goesDeaf = Effect.map(monotonicMillis, (at) => {
-    deafUntil = at + deafMillis
-  })
-  const answers = Effect.sync(() => {
-    deafUntil = 0
-  })
+  /** What keeps words on waits from it need not keep a result, which it has more time to take. */
+  const words = makeBreaker({ restMillis, askMillis: Duration.toMillis(waitLimit) })
+  const results = makeBreaker({ restMillis, askMillis: Duration.toMillis(reportLimit) })
 
   /** That the pool knows is written after this, and lets the task go: so not where there is none to be told. */
   const report = ({ metadata, spec }: AgentTask, { assignment, result }: Extract<Action, { readonly _tag: "ReportResult" }>) => {
     const from = spec.pool?.url ?? ""
     const advice = { task: keyOf(metadata), finalizer: poolFinalizer }
-    const tell = (pool: Pool["Service"]) => pool.report(assignment, Option.some(metadata.uid), result, from).pipe(
-      Effect.catchIf(isUnknown, ({ url }) => Effect.fail(new PoolChanged({ url, from, ...advice }))),
-      Effect.timeoutOrElse({ duration: reportLimit, orElse: () => Effect.andThen(goesDeaf, Effect.fail(new PoolUnreachable({ url: from, detail: `no answer in ${reportLimit}` }))) }),
-      Effect.tap(answers),
-      Effect.tapError(({ _tag }) => _tag === "PoolUnreachable" ? Effect.void : answers)
-    )
-    return withPool(
-      (pool) => Effect.flatMap(deafForMillis, (millis): Effect.Effect<void, PoolError | PoolSilent> => millis > 0 ? Effect.fail(new PoolSilent({ againInMillis: millis })) : tell(pool)),
-      Effect.fail(new PoolMissing({ url: from, ...advice }))
-    )
+    const tell = Effect.fnUntraced(function*(pool: Pool["Service"]): Effect.fn.Return<void, PoolError | PoolSilent> {
+      const askedAt = yield* monotonicMillis
+      const againInMillis = results.waitMillis(askedAt)
+      if (againInMillis > 0) return yield* new PoolSilent({ againInMillis })
+      const heard = Effect.sync(() => results.answered())
+      yield* pool.report(assignment, Option.some(metadata.uid), result, from).pipe(
+        Effect.catchIf(isUnknown, ({ url }) => Effect.fail(new PoolChanged({ url, from, ...advice }))),
+        Effect.timeoutOrElse({ duration: reportLimit, orElse: () => Effect.fail(new PoolUnreachable({ url: from, detail: `no answer in ${Duration.format(reportLimit)}` })) }),
+        Effect.tap(heard),
+        Effect.tapError(({ _tag }) => _tag !== "PoolUnreachable" ? heard : Effect.map(monotonicMillis, (at) => at - askedAt < slowMillis ? results.answered() : results.silent(at)))
+      )
+    })
+    return withPool(tell, Effect.fail(new PoolMissing({ url: from, ...advice })))
   }
 
   /** Makes an object that the task owns, under its derived name; one that is there and that the task owns was made by an earlier try, whose answer was lost, if it is the same. */
@@ -201,15 +195,16 @@ const make = Effect.fnUntraced(function*({ identity }: Settings) {
       : kubernetes.create(leases, lease)
   }
 
-  const notHeard = (words: string) => Effect.as(Effect.andThen(Effect.logWarning(words), goesDeaf), false)
+  const notHeard = (why: string) => Effect.logWarning(why).pipe(Effect.andThen(monotonicMillis), Effect.map((at) => words.silent(at)), Effect.as(false))
+  const heard = Effect.sync(() => words.answered())
 
   const reportWait = Effect.fnUntraced(function*(task: AgentTask, { assignment, message, reason }: Extract<Word, { readonly _tag: "ReportWait" }>) {
-    if ((yield* deafForMillis) > 0) return false
+    if (words.waitMillis(yield* monotonicMillis) > 0) return false
     return yield* withPool((pool) => pool.wait(assignment, Option.some(task.metadata.uid), reason, message)).pipe(
-      Effect.andThen(answers),
+      Effect.andThen(heard),
       Effect.as(true),
-      Effect.timeoutOrElse({ duration: waitLimit, orElse: () => notHeard(`The pool has not answered in ${waitLimit}, so it may not know why AgentTask ${keyOf(task.metadata)} waits; check the server and the network between.`) }),
-      Effect.catch((error) => isNo(error) ? Effect.as(Effect.andThen(answers, Effect.logWarning(error.message)), true) : notHeard(error.message))
+      Effect.timeoutOrElse({ duration: waitLimit, orElse: () => notHeard(`The pool has not answered in ${Duration.format(waitLimit)}, so it may not know why AgentTask ${keyOf(task.metadata)} waits; check the server and the network between.`) }),
+      Effect.catch((error) => isNo(error) ? Effect.as(Effect.andThen(heard, Effect.logWarning(error.message)), true) : notHeard(error.message))
     )
   })
 

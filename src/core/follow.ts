@@ -9,7 +9,7 @@ import type { Observed, Refusal } from "./observed.ts"
 import { planAgainAfterMillis } from "./plan-again.ts"
 import { later, type Respond, unchanged } from "./response.ts"
 import { millisSince, type Situation } from "./situation.ts"
-import { acknowledged, isOver, reflected, unattempted } from "./status.ts"
+import { acknowledged, isOver, ownAgain, reflected, unattempted } from "./status.ts"
 
 /** How often a followed source is looked at; any change to the task does it at once. */
 const lookMillis = 30_000
@@ -132,6 +132,6 @@ export const tellRefusal: Respond = (_) => {
 export const reflect: Respond = (_) => {
   const { task } = _.observed
   const spokenOf = Option.filter(Option.orElse(_.observed.latestApply, () => newest(_.observed)), (of) => of !== task)
-  const status = Option.match(spokenOf, { onNone: () => acknowledged(task.status, task.metadata.generation), onSome: (of) => reflected(task, of, _.now) })
+  const status = Option.match(spokenOf, { onNone: () => task.status.latest === undefined ? ownAgain(task, _.now) : acknowledged(task.status, task.metadata.generation), onSome: (of) => reflected(task, of, _.now) })
   return later({ ...unchanged(_), status }, Math.min(lookMillis, ...Option.toArray(againInMillis(_)).filter((millis) => millis > 0)))
 }

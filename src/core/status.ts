@@ -110,6 +110,14 @@ export const unattempted = ({ metadata: { generation }, status }: AgentTask, { m
   return { ...status, observedGeneration: generation, conditions: types.map((type) => condition(status, step, type, says[type])) }
 }
 
+/** The same, once nothing keeps the first such attempt from being made: its conditions are its own again. */
+export const ownAgain = ({ metadata: { generation }, status }: AgentTask, now: string): AgentTaskStatus => {
+  const { message = "", phase = "Pending", reason = "Accepted" } = status
+  const says = kstatus(phase, false)
+  const step: Told = { phase, reason, message, generation, now }
+  return { ...status, observedGeneration: generation, conditions: types.map((type) => condition(status, step, type, says[type])) }
+}
+
 /** Where a task runs, and what its Job was built from. */
 export interface Launch {
   readonly job: string

@@ -66,10 +66,6 @@ export const JobTemplate = Schema.Struct({
 })
 export type JobTemplate = typeof JobTemplate.Type
 
-interface PlanClaim {
-  readonly claimName: string
-}
-
 const once = (...keys: ReadonlyArray<string>) =>
   keys.map((key) => `has(self.${key}) == has(oldSelf.${key}) && (!has(self.${key}) || self.${key} == oldSelf.${key})`).join(" && ")
 
@@ -101,7 +97,11 @@ export const AgentTaskSpec = Schema.Struct({
     }`,
     "spec is immutable but for cancel; make a new AgentTask instead"
   ],
-  ["!(has(oldSelf.cancel) && oldSelf.cancel) || (has(self.cancel) && self.cancel)", "a cancel cannot be taken back"]
+  ["!(has(oldSelf.cancel) && oldSelf.cancel) || (has(self.cancel) && self.cancel)", "a cancel cannot be taken back"],
+  [
+    "!has(self.jobTemplate) || !has(self.jobTemplate.volumeClaims) || self.jobTemplate.volumeClaims.all(c, (!has(self.savePlan) || c.claimName != self.savePlan.claimName) && (!has(self.source.savedPlan) || c.claimName != self.source.savedPlan.claimName))",
+    "the claim of the plan is for the worker alone; name another one in volumeClaims"
+  ]
 )).check(
   cel(
     "has(self.source.pool) == has(self.pool)",
@@ -123,12 +123,6 @@ export const AgentTaskSpec = Schema.Struct({
     "!has(self.source.savedPlan) || (self.stage != 'plan' && !has(self.options))",
     "source.savedPlan is for an apply or destroy without options of its own",
     (spec: { readonly stage: Stage; readonly source: object; readonly options?: unknown }) => !("savedPlan" in spec.source) || (spec.stage !== "plan" && spec.options === undefined)
-  ),
-  cel(
-    "!has(self.jobTemplate) || !has(self.jobTemplate.volumeClaims) || self.jobTemplate.volumeClaims.all(c, (!has(self.savePlan) || c.claimName != self.savePlan.claimName) && (!has(self.source.savedPlan) || c.claimName != self.source.savedPlan.claimName))",
-    "the claim of the plan is for the worker alone; name another one in volumeClaims",
-    ({ jobTemplate, savePlan, source }: { readonly source: { readonly savedPlan?: PlanClaim }; readonly savePlan?: PlanClaim; readonly jobTemplate?: { readonly volumeClaims?: ReadonlyArray<PlanClaim> } }) =>
-      (jobTemplate?.volumeClaims ?? []).every(({ claimName }) => claimName !== savePlan?.claimName && claimName !== source.savedPlan?.claimName)
   ),
   cel(
     "!has(self.source.fluxSource) || !has(self.source.fluxSource.onChange) || self.source.fluxSource.onChange != 'planAndApply' || has(self.savePlan)",

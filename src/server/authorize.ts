@@ -33,7 +33,7 @@ export const routesOf = <A>(who: Who<A>, form: Form) =>
           yield* Option.match(known, { onNone: () => nobody, onSome: ([caller]) => limits.admit(Option.some(caller), request) })
           if (Option.isNone(known)) return yield* unauthorized()
           const [by, rest] = known.value
-          yield* limits.place(by)
+          yield* limits.place(by, request)
           return yield* audit.kept({ by, method, path, params, requestId }, handler(request, params, rest))
         }))
   })
@@ -58,7 +58,7 @@ export const linkRoutes = (form: Form) =>
           const known = opens(tokens, id, secret)
           yield* limits.admit(known ? Option.some(by) : Option.none(), request)
           if (!known) return yield* notFound()
-          yield* limits.place(by)
+          yield* limits.place(by, request)
           return yield* audit.kept({ by, method, path, params, requestId }, handler(request, params, requestId))
         }))
   })

@@ -1,6 +1,6 @@
 // The bodies that are held in memory whole: states, as they are or encrypted, that arrive or are looked into. So many bytes of them at once, whoever sends or asks; the others wait and are not read.
 // Invariant: what has not arrived yet counts in full, though not for long, and small bodies have room of their own, so those that large ones keep waiting are large.
-// Used by the task, state and workspace routes; how long a request may take that holds no room is in server/listen.
+// Used by the task, state and workspace routes and state-rescue; how long a request may take that holds no room is in server/listen.
 import { Context, Duration, Effect, Layer, Semaphore, Stream } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import type { Failure } from "./answer.ts"

@@ -1,6 +1,7 @@
 // How much one caller may ask for: so many requests a second for each token and link, fewer for each address that shows no valid one, and so many at once.
 // Invariant: who has a valid token or link is never slowed down by those who have none; health is never limited.
 // Used by the borders of all the APIs (server/authorize); the limits of connections are in server/listen.
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { Clock, Context, Effect, Layer, Option, type Scope } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { type Bucket, fullBucket, isFull, type Rate, take } from "../core/token-bucket.ts"
@@ -33,8 +34,8 @@ const named = { address: "address without a valid token", link: "link", user: "t
 export class Limits extends Context.Service<Limits, {
   /** 429 with the seconds to wait when the caller asks too often. */
   readonly admit: (caller: Option.Option<Caller>, request: HttpServerRequest.HttpServerRequest) => Effect.Effect<void, Refused>
-  /** A place among what the caller asks at once, until the scope ends; 429 when there is none. */
-  readonly place: (caller: Caller) => Effect.Effect<void, Refused, Scope.Scope>
+  /** A place among what the caller asks at once, until the scope ends and its client has the answer; 429 when there is none. */
+  readonly place: (caller: Caller, request: HttpServerRequest.HttpServerRequest) => Effect.Effect<void, Refused, Scope.Scope>
 }>()("agent-job/server/Limits") {
   static readonly layer = Layer.effect(Limits, Effect.gen(function*() {
     const atOnce = yield* AtOnce
@@ -50,14 +51,15 @@ export class Limits extends Context.Service<Limits, {
       }
     }
 
-    const leave = (key: string) => Effect.sync(() => {
+    const leave = (key: string): void => {
       const left = (places.get(key) ?? 1) - 1
       if (left === 0) places.delete(key)
       else places.set(key, left)
-    })
+    }
 
     return Limits.of({
-      place: Effect.fnUntraced(function*({ kind, name }) {
+      place: Effect.fnUntraced(function*({ kind, name }, request) {
+        const response = NodeHttpServerRequest.toServerResponse(request)
         const key = `${kind} ${name}`
         const taken = places.get(key) ?? 0
         if (taken >= atOnce[kind]) {
@@ -66,7 +68,10 @@ export class Limits extends Context.Service<Limits, {
             message: `There are ${taken} requests of this ${named[kind]} that are not answered yet; repeat it in ${retryAfterSeconds} s.`
           })
         }
-        yield* Effect.acquireRelease(Effect.sync(() => places.set(key, (places.get(key) ?? 0) + 1)), () => leave(key))
+        yield* Effect.acquireRelease(Effect.sync(() => places.set(key, (places.get(key) ?? 0) + 1)), () => Effect.sync(() => {
+          if (response.writableFinished || response.destroyed) leave(key)
+          else response.once("close", () => leave(key)) // a small answer ends its scope before the socket has taken it
+        }))
       }),
       admit: Effect.fnUntraced(function*(caller, request) {
         const now = yield* Clock.currentTimeMillis

@@ -6,6 +6,7 @@ import { SqlClient } from "effect/sql"
 import { withSerial } from "../core/next-serial.ts"
 import { isFinal, RunEvent } from "../core/run-machine.ts"
 import type { SettleRescue, StateView } from "../schema/state.ts"
+import { Bodies } from "./bodies.ts"
 import { Effects } from "./effects.ts"
 import { Evidence } from "./evidence.ts"
 import { conflict, invalid, orNotFound } from "./refused.ts"
@@ -22,6 +23,7 @@ type Seen = Pick<SettleRescue, "pending" | "evidence" | "version">
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
+  const bodies = yield* Bodies
   const effects = yield* Effects
   const evidence = yield* Evidence
   const rescues = yield* Rescues
@@ -78,9 +80,8 @@ const make = Effect.gen(function*() {
     }
   })
 
-  /** The bytes of a refused state. */
-  const read = Effect.fn("StateRescue.read")(function*(name: string, id: string) {
-    return yield* evidence.read(yield* kept((yield* workspaces.named(name)).id, id))
+  const refused = Effect.fn("StateRescue.refused")(function*(name: string, id: string) {
+    return yield* kept((yield* workspaces.named(name)).id, id)
   })
 
   /** What is pending, if it, the evidence and the stored state are what the person saw who decides: a run that began before the doubt came may store newer ones. */
@@ -131,8 +132,10 @@ const make = Effect.gen(function*() {
     const settled = (how: string, isMeant: (rescue: Rescue) => boolean) =>
       Effect.flatMap(asSeen(workspace, seen), (pending) => Effect.forEach(pending.filter(isMeant), (rescue) => Effect.andThen(endImports(rescue), rescues.settle(rescue.id, by, how)), { discard: true }))
     if (use === undefined) return yield* sql.withTransaction(settled("the stored state is kept", () => true))
-    const { bytes, runId, serial, stageId } = yield* following(workspace, yield* asSeen(workspace, seen), use)
-    yield* states.adopt(workspace.id, bytes, runId, settled(`${use} is the state now, with the serial ${serial}`, (rescue) => rescue.stageId === stageId))
+    const pending = yield* asSeen(workspace, seen)
+    const { sizeBytes } = yield* kept(workspace.id, use)
+    yield* bodies.room(sizeBytes, Effect.flatMap(following(workspace, pending, use), ({ bytes, runId, serial, stageId }) =>
+      states.adopt(workspace.id, bytes, runId, settled(`${use} is the state now, with the serial ${serial}`, (rescue) => rescue.stageId === stageId))))
   })
 
   /** Where there is no lock, nothing is to be done. */
@@ -140,7 +143,7 @@ const make = Effect.gen(function*() {
     yield* states.forceUnlock((yield* workspaces.named(name)).id, lockId, by)
   })
 
-  return { view, read, settle, unlock }
+  return { view, refused, settle, unlock }
 })
 
 export class StateRescue extends Context.Service<StateRescue>()("agent-job/server/StateRescue", { make }) {

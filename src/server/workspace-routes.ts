@@ -4,8 +4,9 @@ import { Effect, type Schema } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { ForceUnlock, type ImportStarted, SettleRescue } from "../schema/state.ts"
 import { keptStateLimitBytes } from "../schema/task-api.ts"
-import { jsonOf, problem } from "./answer.ts"
+import { jsonOf, problem, stateAnswer } from "./answer.ts"
 import { routesFor } from "./authorize.ts"
+import { Blobs } from "./blobs.ts"
 import { Bodies } from "./bodies.ts"
 import { ImportRuns } from "./import-runs.ts"
 import { KeptStates } from "./kept-states.ts"
@@ -30,6 +31,7 @@ const unlock = decisionOf(ForceUnlock)
 const who = (caller: Caller, by: string) => `${caller.name}, ${by}`
 
 export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
+  const blobs = yield* Blobs
   const bodies = yield* Bodies
   const imports = yield* ImportRuns
   const keptStates = yield* KeptStates
@@ -39,8 +41,7 @@ export const workspaceRoutes = HttpRouter.addAll(Effect.gen(function*() {
 
   return [
     route("GET", place, (_, { name = "" }) => shown(name)),
-    route("GET", `${place}/evidence/:id`, (_, { id = "", name = "" }) =>
-      Effect.map(state.read(name, id), (bytes) => HttpServerResponse.uint8Array(bytes, { contentType: "application/json" }))),
+    route("GET", `${place}/evidence/:id`, (_, { id = "", name = "" }) => Effect.flatMap(state.refused(name, id), (kept) => stateAnswer(blobs, kept))),
     route("POST", `${place}/evidence`, (request, { name = "" }, caller) =>
       Effect.gen(function*() {
         yield* bodies.whole(request, keptStateLimitBytes, (bytes) => keptStates.bring(name, bytes, caller.name))

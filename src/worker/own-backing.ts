@@ -32,6 +32,10 @@ const fetchSource = ({ sha256, url }: Pick<Artifact, "url" | "sha256">) =>
 export const ownBacking = Effect.fnUntraced(function*({ spec, status }: Pick<AgentTask, "spec" | "status">): Effect.fn.Return<Backing, StageFailed> {
   const { jobTemplate, plan, savePlan, source, stage, workspace } = spec
   if (plan !== undefined) return yield* invalid("spec.plan needs spec.pool, which keeps the saved plan; a plan that is kept on a claim is source.savedPlan.")
+  const planClaim = (savePlan ?? source.savedPlan)?.claimName
+  if (jobTemplate?.volumeClaims?.some(({ claimName }) => claimName === planClaim) === true) { // made before the CRD refused it
+    return yield* invalid(`spec.jobTemplate.volumeClaims names ${planClaim}, the claim of the plan, which is for the worker alone; make a task that names another one.`)
+  }
   const archive = yield* archiveOf(source, status.source)
   const savedPlan = Option.fromUndefinedOr(source.savedPlan)
   const mounts = (jobTemplate?.volumeClaims ?? []).map(({ mountPath }) => mountPath)

@@ -5,10 +5,10 @@ import { TestClock } from "effect/testing"
 import { Configuration } from "../../src/controller/configuration.ts"
 import { heed } from "../../src/controller/controller.ts"
 import { Executor, Refused, Unsure } from "../../src/controller/execute.ts"
-import { Pool, PoolRefused, PoolUnreachable } from "../../src/controller/pool.ts"
+import { Pool, type PoolError, PoolRefused, PoolUnreachable } from "../../src/controller/pool.ts"
 import { Reconciler } from "../../src/controller/reconcile.ts"
 import { make } from "../../src/controller/world.ts"
-import { Action } from "../../src/core/action.ts"
+import { Action, Word } from "../../src/core/action.ts"
 import * as draining from "../../src/core/draining.ts"
 import { ownerReference } from "../../src/core/manifest/owner-reference.ts"
 import { leaseName } from "../../src/core/workspace-lease.ts"
@@ -361,7 +361,7 @@ it.effect("holds up nothing for a pool that swallows what it is told: one result
     const told: Array<string> = []
     const pool = Layer.mock(Pool, { report: (_, uid) => Effect.suspend(() => {
       told.push(Option.getOrThrow(uid))
-      return silent ? Effect.never : Effect.void
+      return silent ? Effect.never : Effect.sleep("20 millis")
     }) })
     const around = Layer.mergeAll(pool, configuration, Layer.succeed(Kubernetes, kubernetes))
     const executor = Executor.layer({ identity: "test" }).pipe(Layer.provide(around))
@@ -376,16 +376,47 @@ it.effect("holds up nothing for a pool that swallows what it is told: one result
       return queue.add(`tasks/${name}`)
     }
     for (let index = 0; index < 20; index++) yield* add(over, `over-${index}`)
-    yield* TestClock.adjust("5 seconds")
+    yield* TestClock.adjust("14 seconds")
     expect([told.length, (yield* queue.depth).running]).toEqual([2, 0])
     yield* add(plain, "plain")
     yield* TestClock.adjust(0)
     expect(server.all(jobs).map(({ metadata }) => metadata.name)).toEqual(["agent-job-plain"])
     yield* TestClock.adjust("30 seconds")
     expect([told.length, (yield* queue.depth).running]).toEqual([3, 1])
+    yield* add(plain, "other")
+    yield* TestClock.adjust(0)
+    expect(server.all(jobs)).toHaveLength(2)
     silent = false
-    yield* TestClock.adjust("2 minutes")
+    yield* TestClock.adjust("14 seconds")
+    expect(told.length).toBe(3) // who asks is silent to its end, and the pool rests once more
+    yield* TestClock.adjust("30 seconds")
+    expect(told.length).toBe(4)
+    yield* TestClock.adjust("2 seconds")
     expect(new Set(told).size).toBe(20)
+  }).pipe(Effect.scoped))
+
+it.effect("tells a pool the next result however a word on a wait or another result fared, as long as it answers", () =>
+  Effect.gen(function*() {
+    const { kubernetes } = instantCluster()
+    const told: Array<string> = []
+    const pool = Layer.mock(Pool, { wait: () => Effect.never, report: (id) => Effect.suspend((): Effect.Effect<void, PoolError> => {
+      told.push(id)
+      return id === "slow" ? Effect.sleep("10 seconds") : id === "away" ? Effect.fail(away) : Effect.fail(noToken)
+    }) })
+    const around = Layer.mergeAll(pool, configuration, Layer.succeed(Kubernetes, kubernetes))
+    const executor = Context.get(yield* Layer.build(Executor.layer({ identity: "test" }).pipe(Layer.provide(around))), Executor)
+    const { task } = worldOf({ ...plainSeed, life: "failed", pool: true })
+    const pass = { config: yield* Context.get(yield* Layer.build(configuration), Configuration).current, now: noon }
+    const say = executor.say(task, Word.ReportWait({ assignment: "waits", reason: "ConcurrencyLimit", message: "It waits." }), pass)
+    const report = (assignment: string) => Effect.exit(executor.all(task, [Action.ReportResult({ assignment, result: { outcome: "failed", reason: "ExitCode", message: "It failed.", finishedAt: noon } })], pass))
+    yield* Effect.forkChild(say)
+    yield* TestClock.adjust("2 seconds")
+    for (const id of ["away", "token", "slow", "last"]) {
+      const telling = yield* Effect.forkChild(report(id))
+      yield* TestClock.adjust("10 seconds")
+      expect(telling.pollUnsafe()).toBeDefined()
+    }
+    expect(told).toEqual(["away", "token", "slow", "last"])
   }).pipe(Effect.scoped))
 
 it.effect.each(["looked up", "refused"] as const)("does nothing for a task that went while it was %s, and keeps nothing of it", (while_) =>

@@ -68,5 +68,9 @@ describe("an attempt at a new artifact", () => {
       expect(status).toMatchObject({ phase: "Succeeded", reason: "Completed" })
       expect(status.latest).toBe(undefined)
       expect(plan(policy, { ...world, task: { ...world.task, status } }, "2026-01-01T13:00:00.000Z").status).toEqual(status)
+      const reverted = called("infra", { ...followed, source: "known", follows: "plan" })
+      const after = plan(policy, { ...reverted, task: { ...reverted.task, status: { ...reverted.task.status, message: "Done.", conditions: status.conditions ?? [] } } }, noon)
+      const own = { reason: "Completed", message: "Done." }
+      expect(after.status.conditions).toMatchObject([{ type: "Ready", status: "True", ...own }, { type: "Reconciling", status: "False", ...own }, { type: "Stalled", status: "False", ...own }])
     })
 })

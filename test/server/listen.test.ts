@@ -5,7 +5,7 @@ import { once } from "node:events"
 import { connect, type Socket } from "node:net"
 import { Waiters } from "../../src/server/commits.ts"
 import { Connections } from "../../src/server/listen.ts"
-import { ask, directory, person, serve, userToken } from "./live-server.ts"
+import { agent, ask, directory, person, serve, userToken, worker } from "./live-server.ts"
 
 const server = Effect.flatMap(directory, serve)
 
@@ -101,6 +101,21 @@ describe("a connection on which more is asked before the answer is there", () =>
       const url = yield* server
       const text = yield* said(url, `${get("/healthz")}${get("/nowhere")}${get("/healthz").replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n")}`)
       expect(text.match(/HTTP\/1\.1 \d+/gu)).toEqual(["HTTP/1.1 200", "HTTP/1.1 404", "HTTP/1.1 200"])
+    }))
+
+  it.live("begins with none of it before its client has that answer", () =>
+    Effect.gen(function*() {
+      const url = yield* server
+      const log = yield* logOf(url)
+      const assignment = yield* agent(url).take
+      const later = ask(`${url}/api/v2/organizations/default/workspaces/later`, userToken)
+      const body = JSON.stringify({ data: { attributes: { name: "later" } } })
+      const make = `POST /api/v2/organizations/default/workspaces HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${userToken}\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+      const socket = yield* opened(url, "127.0.0.1")
+      socket.write(get(`${log}?offset=1&wait=60`) + make)
+      for (let look = 0; look < 20; look++) expect((yield* later).status).toBe(404)
+      yield* worker(url, assignment).log(0, "what it waits for")
+      yield* Effect.repeat(later, { until: ({ status }) => status === 200 }).pipe(Effect.timeout("30 seconds"))
     }))
 
   it.live("is closed when that goes on, and none of it waits any more", () =>

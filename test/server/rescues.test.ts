@@ -1,10 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Scope } from "effect"
+import { Duration, Effect, Exit, Fiber, Scope } from "effect"
 import { readdirSync } from "node:fs"
+import { request as call } from "node:http"
 import { join } from "node:path"
 import type { Assignment } from "../../src/schema/pool-api.ts"
 import { statePath, type StateView } from "../../src/schema/state.ts"
 import { taskPath } from "../../src/schema/task-api.ts"
+import { BodyRoom } from "../../src/server/bodies.ts"
 import { agent, ask, directory, failed, onTheWay, person, planWith, poolToken, serve, succeeded, userToken, withChanges, worker } from "./live-server.ts"
 
 const state = (serial: number, lineage = "l", more: object = {}) => ({ version: 4, serial, lineage, outputs: {}, resources: [], ...more })
@@ -236,6 +238,26 @@ describe("a state that is refused to a stage", () => {
       expect((yield* ask(at, userToken)).json).toEqual(state(1, "l", { resources: ["other"] }))
       for (const token of [undefined, poolToken, apply.taskToken]) expect((yield* ask(at, token)).status).toBe(401)
       expect((yield* ask(url + statePath.evidence("demo", "ev-none"), userToken)).status).toBe(404)
+    }))
+
+  it.live("is given from the disk, however many are read, and waits for room in memory where it is used", () =>
+    Effect.gen(function*() {
+      const full = { smallUpTo: 0, small: 0, large: 300, wait: Duration.millis(100), arrival: { small: Duration.minutes(1), large: Duration.minutes(1) } }
+      const { apply, applier, looked, settle, url } = yield* applying.pipe(Effect.provideService(BodyRoom, full))
+      const large = JSON.stringify(state(2)).padEnd(299)
+      yield* applier.as("POST", taskPath.state, large, { "x-lock-id": "stranger", "x-lock-epoch": "1" })
+      yield* applier.unlock("a")
+      yield* agent(url).report(apply.id, failed())
+      const { evidence: [{ id }] } = yield* looked
+      const arriving = call(`${address(url)}?ID=a`, { method: "POST", headers: { authorization: `Bearer ${userToken}`, "content-length": 10 } })
+      arriving.on("error", () => undefined) // it is hung up
+      yield* Effect.acquireRelease(Effect.sync(() => arriving.flushHeaders()), () => Effect.sync(() => arriving.destroy()))
+      yield* Effect.repeat(settle({ use: id }), { until: ({ status }) => status === 503 })
+      const read = yield* ask(url + statePath.evidence("demo", id), userToken)
+      expect([read.text, read.headers.get("content-length")]).toEqual([large, "299"])
+      arriving.destroy()
+      yield* Effect.repeat(settle({ use: id }), { until: ({ status }) => status === 200 }).pipe(Effect.timeout("20 seconds"))
+      expect((yield* looked).version.serial).toBe(2)
     }))
 
   it.live.each([

@@ -12,6 +12,7 @@ import { RunStatus } from "../../src/schema/run.ts"
 import { StageResult } from "../../src/schema/stage-result.ts"
 import { Assignments } from "../../src/server/assignments.ts"
 import { Blobs } from "../../src/server/blobs.ts"
+import { Bodies } from "../../src/server/bodies.ts"
 import { Commits } from "../../src/server/commits.ts"
 import { layerDatabase, rows } from "../../src/server/database.ts"
 import { Effects } from "../../src/server/effects.ts"
@@ -62,7 +63,7 @@ const stores = Layer.mergeAll(Assignments.layer, StageStates.layer, StateRescue.
   Layer.provideMerge(Effects.layer),
   Layer.provideMerge(Stages.layer),
   Layer.provideMerge(StateVersions.layer),
-  Layer.provideMerge(Layer.mergeAll(Evidence.layer, Rescues.layer)),
+  Layer.provideMerge(Layer.mergeAll(Bodies.layer, Evidence.layer, Rescues.layer)),
   Layer.provideMerge(NamedBlobs.layer),
   Layer.provideMerge(Workspaces.layer),
   Layer.provideMerge(Commits.layer)

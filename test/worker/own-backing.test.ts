@@ -66,3 +66,15 @@ describe("a task whose source Flux keeps", () => {
       expect(yield* brought(task({}))).toMatchObject({ failure: { reason: "InvalidConfiguration", message: expect.stringContaining("status.source is missing") } })
     }))
 })
+
+describe("a task whose runner mounts the claim of its plan, as an earlier CRD took it", () => {
+  const jobTemplate = { volumeClaims: [{ claimName: "plans", mountPath: "/more" }] }
+  it.live.each<{ given: string; spec: Pick<AgentTask["spec"], "stage" | "source" | "savePlan"> }>([
+    { given: "a plan that is kept", spec: { stage: "plan", source: { archive: { url: "https://example.com/a.tar.gz", sha256: Sha256.make("a".repeat(64)) } }, savePlan: { claimName: "plans" } } },
+    { given: "an apply of it", spec: { stage: "apply", source: { savedPlan: { claimName: "plans", sha256: Sha256.make("a".repeat(64)) } } } }
+  ])("is refused: $given", ({ spec }) =>
+    Effect.gen(function*() {
+      expect(yield* brought({ spec: { workspace: WorkspaceName.make("demo"), ...spec, jobTemplate }, status: {} }))
+        .toMatchObject({ failure: { reason: "InvalidConfiguration", message: expect.stringContaining("names plans, the claim of the plan") }, names: [] })
+    }))
+})
