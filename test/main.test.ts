@@ -224,7 +224,7 @@ describe("the server as a command", () => {
     Effect.gen(function*() {
       const made = yield* tokens
       const { code, out } = yield* run([...flags(made, 0).slice(0, -4), "--pool-token-file", "/nope"])
-      expect([code, JSON.parse(out).level, JSON.parse(out).message]).toEqual([1, "FATAL", expect.stringContaining("The pool token file /nope cannot be read")])
+      expect([code, JSON.parse(out).level, JSON.parse(out).message]).toEqual([2, "FATAL", expect.stringContaining("The pool token file /nope cannot be read")])
     }))
 })
 
