@@ -61,9 +61,11 @@ describe("the sweep", () => {
       expect(yield* sweptOn(made, [130, 131])).toEqual({ files: 0, bytes: 0 })
       expect([filesIn(made).sort(), remembered(made)]).toEqual([named, []])
       const after = yield* serve(made)
+      const view = person(after).as("GET", statePath.state("demo"))
       expect((yield* ask(`${after}/api/state/v1/workspaces/demo`, userToken)).json.serial).toBe(2)
-      const { evidence } = (yield* person(after).as("GET", statePath.state("demo"))).json
+      const { evidence } = (yield* view).json
       expect((yield* person(after).as("GET", statePath.evidence("demo", evidence[0].id))).json).toEqual(state(1))
+      expect((yield* view).status).toBe(200) // last, since a server whose answer has just been streamed ends after two seconds, which do not go by here
     }))
 
   it.effect.each([
