@@ -94,28 +94,28 @@ export const advance = (status: AgentTaskStatus, given: Step): AgentTaskStatus =
 export const acknowledged = (status: AgentTaskStatus, generation: number): AgentTaskStatus =>
   isOver(status.phase) && status.observedGeneration !== generation ? { ...status, observedGeneration: generation } : status
 
-/** The status of a task that is over, whose conditions speak of another one from now on: the newest attempt at its source. */
-export const reflected = ({ metadata: { generation }, status }: AgentTask, of: AgentTask, now: string): AgentTaskStatus => {
-  const { message = "Nobody has looked at it yet.", phase = "Pending", reason = "Accepted" } = of.status
-  const stalled = of.status.conditions?.some((_) => _.type === "Stalled" && _.status === "True") === true
-  const says = kstatus(phase, stalled)
-  const step: Told = { phase, reason, message: fitting(`${of.metadata.name}: ${message}`), generation, now }
+/** What its conditions say from now on of a task that is over; the rest of its status stays. */
+const saying = ({ metadata: { generation }, status }: AgentTask, told: Pick<Told, "message" | "phase" | "reason" | "stalled">, now: string): AgentTaskStatus => {
+  const step: Told = { ...told, generation, now }
+  const says = kstatus(step.phase, step.stalled === true)
   return { ...status, observedGeneration: generation, conditions: types.map((type) => condition(status, step, type, says[type])) }
+}
+
+/** They speak of another one: the newest attempt at its source. */
+export const reflected = (task: AgentTask, of: AgentTask, now: string): AgentTaskStatus => {
+  const { conditions = [], message = "Nobody has looked at it yet.", phase = "Pending", reason = "Accepted" } = of.status
+  const stalled = conditions.some((_) => _.type === "Stalled" && _.status === "True")
+  return saying(task, { phase, reason, message: fitting(`${of.metadata.name}: ${message}`), stalled }, now)
 }
 
 /** The same, while that attempt cannot be made, whose conditions these would be; `stalled` where a person is needed. */
-export const unattempted = ({ metadata: { generation }, status }: AgentTask, { message, reason, stalled }: Pick<Step, "message" | "reason"> & { readonly stalled: boolean }, now: string): AgentTaskStatus => {
-  const says = kstatus("Pending", stalled)
-  const step: Told = { phase: "Pending", reason, message: fitting(`Its next attempt cannot be made. ${message}`), generation, now }
-  return { ...status, observedGeneration: generation, conditions: types.map((type) => condition(status, step, type, says[type])) }
-}
+export const unattempted = (task: AgentTask, { message, reason, stalled }: Pick<Step, "message" | "reason"> & { readonly stalled: boolean }, now: string): AgentTaskStatus =>
+  saying(task, { phase: "Pending", reason, message: fitting(`Its next attempt cannot be made. ${message}`), stalled }, now)
 
 /** The same, once nothing keeps the first such attempt from being made: its conditions are its own again. */
-export const ownAgain = ({ metadata: { generation }, status }: AgentTask, now: string): AgentTaskStatus => {
-  const { message = "", phase = "Pending", reason = "Accepted" } = status
-  const says = kstatus(phase, false)
-  const step: Told = { phase, reason, message, generation, now }
-  return { ...status, observedGeneration: generation, conditions: types.map((type) => condition(status, step, type, says[type])) }
+export const ownAgain = (task: AgentTask, now: string): AgentTaskStatus => {
+  const { message = "", phase = "Pending", reason = "Accepted" } = task.status
+  return saying(task, { phase, reason, message }, now)
 }
 
 /** Where a task runs, and what its Job was built from. */
