@@ -5,7 +5,7 @@ import { Option } from "effect"
 import type { AgentTask, AgentTaskSpec } from "../schema/agent-task.ts"
 import { agentTaskResource, type Sha256, type Uid } from "../schema/names.ts"
 import { Action, Word } from "./action.ts"
-import type { Observed, Refusal } from "./observed.ts"
+import { isForGood, type Observed } from "./observed.ts"
 import { planAgainAfterMillis } from "./plan-again.ts"
 import { later, type Respond, unchanged } from "./response.ts"
 import { millisSince, type Situation } from "./situation.ts"
@@ -112,9 +112,6 @@ export const applyPlan: Respond = (_) =>
       return { ...unchanged(_, [Action.CreateTask({ name: apply, spec })]), status: { ...status, latest: { ...latest, apply } } }
     }
   })
-
-/** For these a person is needed. */
-const isForGood = (kind: Refusal["kind"]): boolean => kind === "NameTaken" || kind === "Denied"
 
 export const tellRefusal: Respond = (_) => {
   const { refusal, task } = _.observed

@@ -96,6 +96,9 @@ export interface Refusal {
   readonly againInMillis: number
 }
 
+/** For these a person is needed: the same is refused again. */
+export const isForGood = (kind: Refusal["kind"]): kind is "NameTaken" | "Denied" => kind === "NameTaken" || kind === "Denied"
+
 /** Why a task waits, as its pool has heard it. */
 export interface Told {
   readonly reason: Reason

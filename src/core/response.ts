@@ -8,7 +8,7 @@ import { type FailureReason, Reason, type WaitReason } from "../schema/reason.ts
 import { Action, Word } from "./action.ts"
 import { spreadMillis } from "./fingerprint.ts"
 import { jobName } from "./job-name.ts"
-import { askAgainMillis } from "./observed.ts"
+import { askAgainMillis, isForGood } from "./observed.ts"
 import { delayMillis, hadToGo } from "./plan-again.ts"
 import { endOf, isPodOver, type Trouble, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import { sentence, shortened } from "./sentence.ts"
@@ -293,7 +293,7 @@ export const queueBehindHolder: Respond = (_) => {
 export const queueRefused: Respond = (_) =>
   Option.match(_.observed.refusal, {
     onNone: () => unchanged(_),
-    onSome: ({ againInMillis, kind, message }) => later(waitFor(_, kind === "NameTaken" || kind === "Denied" ? "Refused" : kind, message, 1), againInMillis)
+    onSome: ({ againInMillis, kind, message }) => later(waitFor(_, isForGood(kind) ? "Refused" : kind, message, 1), againInMillis)
   })
 
 /** Its turn came after the source could have been asked. */

@@ -7,7 +7,7 @@ import { WaitReason } from "../schema/reason.ts"
 import { isUnpinned, waitsForSource } from "./flux-source.ts"
 import { isPlain, jobName } from "./job-name.ts"
 import { claimLostExitCode } from "./manifest/places.ts"
-import type { JobSeen, Observed } from "./observed.ts"
+import { isForGood, type JobSeen, type Observed } from "./observed.ts"
 import { delayMillis, hadToGo, mostAgain } from "./plan-again.ts"
 import { isEngineOver, isPodOver, troubleOfStart, waitsForQuota } from "./pod-trouble.ts"
 import { isCalledOff, isOfNewerVersion, isOver } from "./status.ts"
@@ -93,7 +93,7 @@ export const holds = {
   stopping: (_) => isClaimed(_) && _.observed.task.spec.cancel === true,
   running: isClaimed,
   calledOff: ({ observed: { task } }) => isCalledOff(task),
-  refusedForGood: ({ observed: { refusal } }) => Option.exists(refusal, ({ kind }) => kind === "NameTaken" || kind === "Denied"),
+  refusedForGood: ({ observed: { refusal } }) => Option.exists(refusal, ({ kind }) => isForGood(kind)),
   foreignJob,
   stuck: (_) => jobDeleting(_) && overdue(_),
   clearedAway: (_) => isClearedAway(_) && (jobDeleting(_) || !overdue(_, delayMillis(_.observed.task.status.launches ?? 1))), // it cannot be deleted
