@@ -2,8 +2,8 @@
 // Always holds: 200 only between the claim and the end of the process; whoever else connects takes neither its memory nor, by holding connections, the kubelet's turn.
 // Used by worker/worker.ts.
 import { createServer, type Server } from "node:http"
-import type { Socket } from "node:net"
 import { Effect } from "effect"
+import { openSockets } from "./open-sockets.ts"
 import { invalid, type StageFailed } from "./stage-failed.ts"
 
 /** The kubelet has one. The port is open to the runner too, and to other Pods where no policy keeps them away. */
@@ -17,10 +17,8 @@ const limits = { headersTimeout: 5000, requestTimeout: 5000, connectionsChecking
  * a readiness that fails restarts nothing, no budget of disruptions lets such a Pod go, and the controller takes only its node's silence (`Unknown`) for one. Gives how to end all.
  */
 const keepFew = (server: Server) => {
-  const open = new Set<Socket>()
-  server.on("connection", (socket) => {
-    open.add(socket)
-    socket.once("close", () => open.delete(socket))
+  const open = openSockets(server)
+  server.on("connection", () => {
     const [oldest] = open
     if (open.size <= mostConnections || oldest === undefined) return
     open.delete(oldest)

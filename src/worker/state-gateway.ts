@@ -4,16 +4,14 @@
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { randomBytes, timingSafeEqual } from "node:crypto"
 import { createServer, type Server } from "node:http"
-import type { Socket } from "node:net"
 import { Effect, Option, Schema, Semaphore, Stream } from "effect"
 import { type HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { LockInfo, stateLimitBytes } from "../schema/task-api.ts"
+import { LockInfo, lockLimitBytes, stateLimitBytes } from "../schema/task-api.ts"
 import type { CommandEnv } from "./engine.ts"
+import { openSockets } from "./open-sockets.ts"
 import type { PlatformError } from "./platform.ts"
 import { invalid } from "./stage-failed.ts"
 import { StateDelivery } from "./state-delivery.ts"
-
-const lockLimitBytes = 64 * 1024
 
 const user = "worker"
 const secret = () => randomBytes(24).toString("base64url")
@@ -85,11 +83,7 @@ const lastWords = "1 second"
 
 /** A request cannot be broken off while its body comes or its answer goes, so whoever stops half-way would hold up the stage's end; nor does the server know a connection any more that asked for another protocol. */
 const closing = (server: Server) => {
-  const open = new Set<Socket>()
-  server.on("connection", (socket) => {
-    open.add(socket)
-    socket.once("close", () => open.delete(socket))
-  })
+  const open = openSockets(server)
   const closed = Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
   return Effect.andThen(Effect.timeoutOption(closed, lastWords), Effect.sync(() => open.forEach((socket) => socket.destroy())))
 }
