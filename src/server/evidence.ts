@@ -25,7 +25,7 @@ const KeptState = Schema.Struct({
   why: Schema.String,
   receivedAt: Timestamp
 })
-type KeptState = typeof KeptState.Type
+export type KeptState = typeof KeptState.Type
 export interface Refusal extends Omit<KeptState, "id" | "receivedAt" | "sha256" | "sizeBytes"> {
   readonly received: Received
 }

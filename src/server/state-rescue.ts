@@ -8,7 +8,7 @@ import { isFinal, RunEvent } from "../core/run-machine.ts"
 import type { SettleRescue, StateView } from "../schema/state.ts"
 import { Bodies } from "./bodies.ts"
 import { Effects } from "./effects.ts"
-import { Evidence } from "./evidence.ts"
+import { Evidence, type KeptState } from "./evidence.ts"
 import { conflict, invalid, orNotFound } from "./refused.ts"
 import { nothingPending, type Rescue, Rescues } from "./rescues.ts"
 import { Runs } from "./runs.ts"
@@ -100,9 +100,8 @@ const make = Effect.gen(function*() {
   })
 
   /** A refused state of a stage that is in doubt, as it may follow the stored one. */
-  const following = Effect.fnUntraced(function*({ id: workspaceId, name }: Workspace, pending: ReadonlyArray<Rescue>, id: string) {
-    const state = yield* kept(workspaceId, id)
-    const { serial, stageId } = state
+  const following = Effect.fnUntraced(function*({ id: workspaceId, name }: Workspace, pending: ReadonlyArray<Rescue>, state: KeptState) {
+    const { id, serial, stageId } = state
     if (!pending.some((rescue) => rescue.stageId === stageId)) {
       return yield* conflict("not-in-doubt", `The state ${id} is of ${stageId}, of which nothing waits to be settled, so newer ones may have been stored since; see what waits with: agent-job state rescue ${name}`)
     }
@@ -133,8 +132,8 @@ const make = Effect.gen(function*() {
       Effect.flatMap(asSeen(workspace, seen), (pending) => Effect.forEach(pending.filter(isMeant), (rescue) => Effect.andThen(endImports(rescue), rescues.settle(rescue.id, by, how)), { discard: true }))
     if (use === undefined) return yield* sql.withTransaction(settled("the stored state is kept", () => true))
     const pending = yield* asSeen(workspace, seen)
-    const { sizeBytes } = yield* kept(workspace.id, use)
-    yield* bodies.room(sizeBytes, Effect.flatMap(following(workspace, pending, use), ({ bytes, runId, serial, stageId }) =>
+    const state = yield* kept(workspace.id, use)
+    yield* bodies.room(state.sizeBytes, Effect.flatMap(following(workspace, pending, state), ({ bytes, runId, serial, stageId }) =>
       states.adopt(workspace.id, bytes, runId, settled(`${use} is the state now, with the serial ${serial}`, (rescue) => rescue.stageId === stageId))))
   })
 
