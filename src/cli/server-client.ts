@@ -106,9 +106,7 @@ export class ServerClient extends Context.Service<ServerClient, {
   static readonly layer = (connection: Connection): Layer.Layer<ServerClient, BadInput> =>
     Layer.effect(ServerClient, Effect.map(HttpClient.HttpClient, (http) => make(connection, http))).pipe(
       Layer.provide(toAnybody({ connections: 16 })),
-      Layer.catchTag("ProxyUnusable", ({ variable }) => Layer.effect(ServerClient, Effect.fail(new BadInput({
-        message: `The proxy in ${variable} (or ${variable.toLowerCase()}) cannot be used, since it is no URL such as http://proxy.example.com:3128; correct or unset that variable, and write a % of its password as %25.`
-      }))))
+      Layer.catchTag("ProxyUnusable", (error) => Layer.effect(ServerClient, Effect.fail(new BadInput({ message: error.sayingTo("correct or unset that variable") }))))
     )
 }
 

@@ -24,8 +24,10 @@ interface Certificate {
 
 /** By the environment's word there is a proxy, but not by what it is. That stays unsaid, since a password may be in it. */
 export class ProxyUnusable extends Data.TaggedError("ProxyUnusable")<{ readonly variable: string }> {
-  override get message() {
-    return `The proxy in ${this.variable} (or ${this.variable.toLowerCase()}) cannot be used, since it is no URL such as http://proxy.example.com:3128; correct it in global.proxy, or in what global.extraEnv and global.extraEnvFrom name, and write a % of its password as %25.`
+  override get message() { return this.sayingTo("correct it in global.proxy, or in what global.extraEnv and global.extraEnvFrom name") }
+  /** The same to whoever corrects it elsewhere than an installation's values. */
+  sayingTo(remedy: string) {
+    return `The proxy in ${this.variable} (or ${this.variable.toLowerCase()}) cannot be used, since it is no URL such as http://proxy.example.com:3128; ${remedy}, and write a % of its password as %25.`
   }
 }
 
