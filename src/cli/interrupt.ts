@@ -2,6 +2,7 @@
 // Invariant: the run is never left without saying so, and how to come back to it.
 // Used by run; the exit code is left in process.exitCode, which main's teardown reads after an interrupt.
 import { Effect, Exit } from "effect"
+import { inWords } from "../core/run-machine.ts"
 import type { RunView } from "../schema/run.ts"
 import { exitCode } from "./failure.ts"
 import { type Followed, followStep, patiently } from "./follow-run.ts"
@@ -23,7 +24,7 @@ const endOf = ({ id, status }: RunView) => {
   switch (status) {
     case "canceled": return { text: `${id} is cancelled.`, code: exitCode.cancelled }
     case "errored": return { text: `${id} failed before it could be cancelled.`, code: exitCode.failed }
-    default: return { text: `${id} was faster than the cancel: it is ${status.replaceAll("_", " ")}.`, code: interrupted }
+    default: return { text: `${id} was faster than the cancel: it is ${inWords(status)}.`, code: interrupted }
   }
 }
 

@@ -1,6 +1,7 @@
 // The log of a run that somebody else started, or that is over: what is there, or all of it as it grows.
 // Used by logs.
 import { Duration, Effect, Option, Schedule } from "effect"
+import { inWords } from "../core/run-machine.ts"
 import type { RunView } from "../schema/run.ts"
 import { Failed, NothingThere } from "./failure.ts"
 import { follow, followStep, patiently, showLog } from "./follow-run.ts"
@@ -73,7 +74,7 @@ export const showRunLog = Effect.fn("showRunLog")(function*({ follow, run: id, s
   const { any, run } = yield* follow ? followAll(asked, steps) : showAll(asked, steps)
   if (any) return
   if (run.final) {
-    const why = run.removedAt === undefined ? `nothing was written to it, and the run is ${run.status.replaceAll("_", " ")}` : "it was removed, as the run is old"
+    const why = run.removedAt === undefined ? `nothing was written to it, and the run is ${inWords(run.status)}` : "it was removed, as the run is old"
     return yield* new Failed({ message: `${run.id} has no ${Option.match(step, { onNone: () => "", onSome: (step) => `${step} ` })}log: ${why}; see agent-job get ${run.id}.` })
   }
   yield* screen.line(`${run.id} has no ${Option.getOrElse(step, () => "plan")} log yet. ${waiting(run, "plan")}`)

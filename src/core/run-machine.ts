@@ -1,6 +1,6 @@
 // How a run goes from one status to the next, as one table of named rows.
 // A final status absorbs every word of an agent, and the same event twice is as good as once.
-// Used by server/runs, which stores the step and does what follows from it.
+// Used by server/runs, which stores the step and does what follows from it; whoever speaks of a status has its words from here.
 import { Data } from "effect"
 import type { Sha256 } from "../schema/names.ts"
 import type { RunStatus } from "../schema/run.ts"
@@ -14,6 +14,9 @@ export interface RunState {
   /** The seal of its plan. */
   readonly planSha256: Sha256 | null
 }
+
+/** As it stands in a sentence. */
+export const inWords = (status: RunStatus): string => status.replaceAll("_", " ")
 
 export type Step = "plan" | "apply"
 
@@ -94,7 +97,7 @@ export const rows: ReadonlyArray<Row> = [
 ]
 
 const refusal = (run: RunState, event: RunEvent): Move =>
-  Move.Refused({ error: "wrong-moment", message: `is ${run.status.replaceAll("_", " ")} and cannot be ${event._tag === "Confirm" ? "applied" : event._tag === "Discard" ? "discarded" : "cancelled"}` })
+  Move.Refused({ error: "wrong-moment", message: `is ${inWords(run.status)} and cannot be ${event._tag === "Confirm" ? "applied" : event._tag === "Discard" ? "discarded" : "cancelled"}` })
 
 /** What `event` does to a run. An agent's word is never refused, only without effect; a person's wish at the wrong moment is refused. */
 export const move = (run: RunState, event: RunEvent): Move =>

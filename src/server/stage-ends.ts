@@ -6,7 +6,7 @@ import { SqlClient } from "effect/sql"
 import { effectsMessage } from "../core/effects-message.ts"
 import { planAgainAfterMillis } from "../core/plan-again.ts"
 import { runEnd } from "../core/run-end.ts"
-import { isFinal, RunEvent, wishes } from "../core/run-machine.ts"
+import { inWords, isFinal, RunEvent, wishes } from "../core/run-machine.ts"
 import { sentence } from "../core/sentence.ts"
 import { needRescue } from "../core/stage-effects.ts"
 import { doubtOf, rescueAdvice, type StageEnd } from "../core/state-doubt.ts"
@@ -101,7 +101,7 @@ const make = Effect.gen(function*() {
       const run = yield* runs.get(runId)
       if (run.cancelAsked && isFinal(run.status)) return
       const next = isFinal(run.status) ? "there is nothing to end." : `nobody has asked it to stop; ask first: agent-job cancel ${run.id}`
-      if (!wishes(run).forceCancel) return yield* conflict("wrong-moment", `The run ${run.id} is ${run.status.replaceAll("_", " ")}, and ${next}`)
+      if (!wishes(run).forceCancel) return yield* conflict("wrong-moment", `The run ${run.id} is ${inWords(run.status)}, and ${next}`)
       const stage = (yield* stages.ofRun(run.id)).find(({ endedAt }) => endedAt === null)
       if (stage === undefined) return yield* Effect.die(new Error(`the run ${run.id} is ${run.status} without a stage`))
       const message = `${by} ended it by force, since its cancel was not carried out; whether it has run to its end, nobody saw.`
