@@ -33,6 +33,15 @@ const applying = Effect.flatMap(directory, applyingIn)
 /** With a body of a state on the way, that goes on with `arrive`, which gives the status. */
 const arriving = (body: object) => Effect.flatMap(directory, (made) => applyingWith(made, (url, apply) => Effect.orDie(onTheWay(url, apply, taskPath.state, JSON.stringify(body)))))
 
+/** The next run in its apply stage, which holds the lock `b`. */
+const nextApply = Effect.fnUntraced(function*(url: string) {
+  yield* person(url).start("demo", { "auto-apply": true })
+  yield* planWith(url)
+  const apply = yield* agent(url).take
+  yield* worker(url, apply).lock("b")
+  return apply
+})
+
 const lost = { ...failed("The worker ended without a result."), reason: "Lost" } as const
 
 /** After the end of an apply that was lost with the lock. */
@@ -122,10 +131,7 @@ describe("what a person decides", () => {
       const { apply, applier, looked, settle, url } = yield* doubted
       const first = seen(yield* looked)
       yield* settle({})
-      yield* person(url).start("demo", { "auto-apply": true })
-      yield* planWith(url)
-      const second = yield* agent(url).take
-      yield* worker(url, second).lock("b")
+      const second = yield* nextApply(url)
       yield* agent(url).report(second.id, lost)
       expect(yield* settle(first)).toMatchObject(changed(`what ${second.id} left in doubt is new, ${first.pending[0]} is settled`))
       yield* applier.pushState(state(9), "a", 1)
@@ -138,10 +144,7 @@ describe("what a person decides", () => {
     Effect.gen(function*() {
       const { applier, looked, settle, url } = yield* doubted
       yield* settle({})
-      yield* person(url).start("demo", { "auto-apply": true })
-      yield* planWith(url)
-      const second = yield* agent(url).take
-      yield* worker(url, second).lock("b")
+      const second = yield* nextApply(url)
       yield* worker(url, second).pushState(state(2), "b", 2)
       yield* applier.pushState(state(3), "a", 1) // of the worker that was cut off
       const before = yield* looked
@@ -327,10 +330,7 @@ describe("a state that is refused to a stage", () => {
       const { apply, applier, looked, settle, url } = yield* doubted
       yield* applier.pushState(state(9), "a", 1)
       yield* settle({})
-      yield* person(url).start("demo", { "auto-apply": true })
-      yield* planWith(url)
-      const second = yield* agent(url).take
-      yield* worker(url, second).lock("b")
+      const second = yield* nextApply(url)
       yield* worker(url, second).pushState(state(2), "b", 2)
       yield* agent(url).report(second.id, lost)
       const [{ id }] = (yield* looked).evidence
