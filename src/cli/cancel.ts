@@ -2,7 +2,6 @@
 // Used by agent-job.ts.
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
-import { inWords } from "../core/run-machine.ts"
 import { BadInput, Failed } from "./failure.ts"
 import { lazily } from "./lazily.ts"
 import { isRunId, isTaskName } from "./run-or-task.ts"
@@ -24,6 +23,7 @@ export const cancel = Command.make("cancel", flags, Effect.fn("cancel")(function
   if (isRunId(name)) {
     return yield* withServer(given, forPeople, Effect.fnUntraced(function*({ screen, server }) {
       const { final, status } = yield* server.run(name)
+      const { inWords } = yield* Effect.promise(() => import("../core/run-machine.ts"))
       if (final && !force) return yield* new Failed({ message: `${name} is ${inWords(status)} already; there is nothing to cancel.` })
       yield* server.act(name, force ? "force-cancel" : "cancel")
       yield* screen.line(told(name, force))
