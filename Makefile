@@ -23,9 +23,9 @@ test: ## everything it needs, and all the tests; CONTEXT=name: in that context; 
 	@scripts/test $(ONLY)
 unit: ## the tests that need no cluster, in minutes
 	@scripts/test unit
-check: ## types and lint, in seconds
-	@scripts/verify types lint
-verify: ## types, lint, generated files up to date, dead exports
+check: ## types, lint and format, in seconds
+	@scripts/verify types lint format
+verify: ## types, lint, format, generated files up to date, dead exports
 	@scripts/verify
 
 ##@ Test it for longer

@@ -52,11 +52,26 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          name: "cluster", include: ["test/**/*.cluster.test.ts"], setupFiles: ["test/cluster.setup.ts"], env,
-          fileParallelism: process.env.TEST_KUBECONFIG_BESIDE !== undefined, testTimeout: 60_000, hookTimeout: 180_000
+          name: "cluster",
+          include: ["test/**/*.cluster.test.ts"],
+          setupFiles: ["test/cluster.setup.ts"],
+          env,
+          fileParallelism: process.env.TEST_KUBECONFIG_BESIDE !== undefined,
+          testTimeout: 60_000,
+          hookTimeout: 180_000
         }
       },
-      { extends: true, test: { name: "faults", include: ["test/**/*.faults.test.ts"], env, fileParallelism: false, testTimeout: 300_000, hookTimeout: 60_000 } },
+      {
+        extends: true,
+        test: {
+          name: "faults",
+          include: ["test/**/*.faults.test.ts"],
+          env,
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 60_000
+        }
+      },
       { extends: true, test: { name: "node", include: ["test/**/*.node.test.ts"], ...node } },
       // These take the node, or a part of the product, from everybody else.
       { extends: true, test: { name: "alone", include: ["test/**/*.alone.test.ts"], ...node, fileParallelism: false } },

@@ -28,8 +28,13 @@ const keptConnections: Plugin = {
   transform: {
     filter: { id: /@effect\/platform-node\/dist\/NodeHttpClient\.js$/u },
     handler: (code) => {
-      if (!destroyUnsent.test(code)) throw new Error("@effect/platform-node/NodeHttpClient sends its requests in another way now; fit or remove this plugin")
-      return code.replace(destroyUnsent, "Effect.onError(() => Effect.sync(() => { nodeRequest.writableEnded && nodeRequest.res?.complete ? setTimeout(() => { if (!nodeRequest.writableFinished) nodeRequest.destroy() }, 5000).unref() : nodeRequest.destroy() }))")
+      if (!destroyUnsent.test(code)) {
+        throw new Error("@effect/platform-node/NodeHttpClient sends its requests in another way now; fit or remove this plugin")
+      }
+      return code.replace(
+        destroyUnsent,
+        "Effect.onError(() => Effect.sync(() => { nodeRequest.writableEnded && nodeRequest.res?.complete ? setTimeout(() => { if (!nodeRequest.writableFinished) nodeRequest.destroy() }, 5000).unref() : nodeRequest.destroy() }))"
+      )
     }
   }
 }
@@ -40,8 +45,13 @@ const ascii: Plugin = {
   generateBundle: (_, files) => {
     for (const file of Object.values(files)) {
       if (file.type !== "chunk") continue
-      if (/\\[^\0-\x7f]|String\.raw`[^`]*[^\0-\x7f]/u.test(file.code)) throw new Error("a letter beyond ASCII is where an escape would mean something else; spell it as one in the source")
-      file.code = file.code.replace(/[^\0-\x7f]/gu, (letter) => letter.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join(""))
+      if (/\\[^\0-\x7f]|String\.raw`[^`]*[^\0-\x7f]/u.test(file.code)) {
+        throw new Error("a letter beyond ASCII is where an escape would mean something else; spell it as one in the source")
+      }
+      file.code = file.code.replace(
+        /[^\0-\x7f]/gu,
+        (letter) => letter.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join("")
+      )
     }
   }
 }
